@@ -1,0 +1,23 @@
+"""What every model of the two custom resources has in common."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """A frozen model: snake_case in Python, camelCase in JSON, unknown fields kept out with an error that names them.
+
+    The docstring under a field becomes its description in the CRD.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
