@@ -1,0 +1,1 @@
+"""The wasmCloud operator for Kubernetes."""

@@ -1,0 +1,1 @@
+"""Kubernetes machinery: client, reflector, store, informer, work queue, controller, lease, events. Knows no wasmCloud."""

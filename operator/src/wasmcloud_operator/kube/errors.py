@@ -1,0 +1,161 @@
+"""Every way a call to the API server can fail, each under its own name, mapped once at the boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import msgspec
+
+
+class KubeError(Exception):
+    """Anything that went wrong between us and the API server."""
+
+
+class Unreachable(KubeError):
+    """No answer: connection refused, reset, name not resolved, TLS failed. A write may or may not have happened."""
+
+
+class DeadlineExceeded(Unreachable):
+    """No answer in time. A write may or may not have happened."""
+
+
+class WritesForbidden(KubeError):
+    """This replica may not write now: it does not hold the lease, or not for long enough."""
+
+
+class ApiError(KubeError):
+    """The API server answered with an error (a metav1.Status).
+
+    `code` is the HTTP status, `reason` the machine's word for it (`Conflict`, `Expired` …), `causes` the fields it
+    complains of as (JSON path, message), `retry_after` the seconds it asks us to wait, if it does.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        *,
+        causes: tuple[tuple[str, str], ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{code} {reason}: {message}")
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.causes = causes
+        self.retry_after = retry_after
+
+
+class BadRequest(ApiError):
+    """400: the request itself is wrong."""
+
+
+class Unauthorized(ApiError):
+    """401: the token or certificate is not (or no longer) accepted."""
+
+
+class Forbidden(ApiError):
+    """403: RBAC, admission or a quota says no."""
+
+
+class NotFound(ApiError):
+    """404: no such object, or no such kind."""
+
+
+class Conflict(ApiError):
+    """409: the precondition (resourceVersion, uid) does not hold, or fields are owned by another manager."""
+
+
+class AlreadyExists(ApiError):
+    """409: an object of that name exists."""
+
+
+class Expired(ApiError):
+    """410: the resourceVersion or continue token is too old; list again."""
+
+
+class Invalid(ApiError):
+    """422: the object breaks its schema; `causes` names the fields."""
+
+
+class Throttled(ApiError):
+    """429: too many requests."""
+
+
+class ServerError(ApiError):
+    """5xx: the API server or something in front of it is not well."""
+
+
+class ResourceVersionTooLarge(ServerError):
+    """504 with cause ResourceVersionTooLarge: the server has not seen that resourceVersion yet, or never will."""
+
+
+class _Cause(msgspec.Struct, frozen=True):
+    reason: str = ""
+    message: str = ""
+    field: str = ""
+
+
+class _Details(msgspec.Struct, frozen=True, rename="camel"):
+    causes: tuple[_Cause, ...] = ()
+    retry_after_seconds: float = 0
+
+
+class Status(msgspec.Struct, frozen=True):
+    """A metav1.Status: the body of an error answer and the object of a watch's ERROR event."""
+
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+    details: _Details | None = None
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """The status in `body`; a body that is none (a proxy's HTML page) gives an empty one."""
+        try:
+            return msgspec.json.decode(body, type=cls)
+        except msgspec.MsgspecError:
+            return cls(message=body[:200].decode("utf-8", "replace").strip())
+
+
+_BY_CODE: dict[int, type[ApiError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Expired,
+    422: Invalid,
+    429: Throttled,
+}
+
+
+def error_from_status(status: Status, http_code: int, headers: Mapping[str, str] | None = None) -> ApiError:
+    """The named error for an error answer or a watch's ERROR event (which comes with HTTP 200).
+
+    The code inside the status is believed before the HTTP one. `Retry-After` is read in seconds; its date form is
+    not used by Kubernetes.
+    """
+    code = status.code or http_code
+    details = status.details or _Details()
+    causes = tuple((cause.field, cause.message) for cause in details.causes)
+    retry_after = details.retry_after_seconds or _seconds((headers or {}).get("Retry-After")) or None
+    kind = _BY_CODE.get(code, ServerError if code >= 500 else ApiError)
+    if status.reason == "AlreadyExists":
+        kind = AlreadyExists
+    elif status.reason in ("Expired", "Gone"):
+        kind = Expired
+    elif any(cause.reason == "ResourceVersionTooLarge" for cause in details.causes) or (
+        status.message.startswith("Too large resource version")
+    ):
+        kind = ResourceVersionTooLarge
+    return kind(code, status.reason or "Unknown", status.message, causes=causes, retry_after=retry_after)
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return max(0.0, float(text)) if text else 0.0
+    except ValueError:
+        return 0.0

@@ -1,0 +1,141 @@
+"""What is cached of an object: typed metadata, and either a projection of the rest or the whole body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol, Self
+
+import msgspec
+
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.resources import Key
+
+# Copies of the whole object, made by `kubectl apply`: the largest annotation there is, and of no use to a cache.
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class OwnerReference(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A metav1.OwnerReference."""
+
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    api_version: str = ""
+    controller: bool = False
+
+
+class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """The part of metav1.ObjectMeta that controllers use; managedFields are never kept."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: str = ""
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    finalizers: tuple[str, ...] = ()
+    owner_references: tuple[OwnerReference, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.annotations.pop(_LAST_APPLIED, None)
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+    @property
+    def deleting(self) -> bool:
+        """Whether the object is on its way out."""
+        return self.deletion_timestamp is not None
+
+    @property
+    def controller(self) -> OwnerReference | None:
+        """The owner reference marked as the controller, if there is one."""
+        return next((owner for owner in self.owner_references if owner.controller), None)
+
+
+class HasMetadata(Protocol):
+    """Anything that a store can hold."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """The object's metadata."""
+
+
+class Metadata(msgspec.Struct, frozen=True, gc=False):
+    """An object of which only the metadata is cached (what a metadata-only watch sends)."""
+
+    metadata: ObjectMeta
+
+
+class CustomResource(msgspec.Struct, frozen=True):
+    """A custom resource: spec and status as they came, since only its own reconciler can judge them."""
+
+    metadata: ObjectMeta
+    spec: Json = None
+    status: Json = None
+
+
+class Unstructured(msgspec.Struct, frozen=True):
+    """A whole object, less managedFields, with its metadata typed as well."""
+
+    metadata: ObjectMeta
+    body: JsonObject
+
+    @classmethod
+    def from_body(cls, body: JsonObject) -> Self:
+        """Wrap a decoded object; takes the body over and strips it of what a cache must not keep."""
+        metadata = body.get("metadata") or {}
+        metadata.pop("managedFields", None)
+        (metadata.get("annotations") or {}).pop(_LAST_APPLIED, None)
+        return cls(msgspec.convert(metadata, ObjectMeta), body)
+
+
+class _PodCondition(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    status: str = ""
+
+
+class _PodSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    node_name: str = ""
+
+
+class _PodStatus(msgspec.Struct, frozen=True, rename={"pod_ip": "podIP", "phase": "phase", "conditions": "conditions"}):
+    phase: str = ""
+    pod_ip: str = ""
+    conditions: tuple[_PodCondition, ...] = ()
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """The projection of a pod that is cached: metadata, node, phase, address and conditions."""
+
+    metadata: ObjectMeta
+    spec: _PodSpec = _PodSpec()
+    status: _PodStatus = _PodStatus()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the pod's Ready condition is True."""
+        return any(condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions)
+
+
+def newer(resource_version: str, than: str) -> bool:
+    """Whether one resourceVersion is later than another of the same kind.
+
+    They are comparable as decimal numbers (KEP-5504, and what every released API server does). One that is not a
+    number counts as newer, so that an odd server costs a needless event rather than a lost one.
+    """
+    if resource_version.isdecimal() and than.isdecimal():
+        return int(resource_version) > int(than)
+    return resource_version != than
+
+
+def label_selector(labels: Mapping[str, str] | Iterable[str]) -> str:
+    """The labels as a selector's text: `k=v` for each pair, or each entry of a list as it stands."""
+    if isinstance(labels, Mapping):
+        return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    return ",".join(labels)
