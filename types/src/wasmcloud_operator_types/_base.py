@@ -21,3 +21,9 @@ class Model(BaseModel):
         frozen=True,
         use_attribute_docstrings=True,
     )
+
+
+class StatusModel(Model):
+    """A frozen model that drops fields it does not know: what an older or newer operator wrote must still parse."""
+
+    model_config = ConfigDict(extra="ignore")
