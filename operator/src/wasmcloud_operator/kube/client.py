@@ -1,0 +1,216 @@
+"""The typed client: the few verbs that controllers need, each with a deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Literal, Protocol, TypeVar
+
+import msgspec
+
+from wasmcloud_operator.kube.errors import ApiError, WritesForbidden
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
+from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.transport import Response, Timeouts, Transport
+from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec, Page
+
+T = TypeVar("T", bound=HasMetadata)
+
+PatchType = Literal["application/merge-patch+json", "application/json-patch+json", "application/apply-patch+yaml"]
+MERGE_PATCH: PatchType = "application/merge-patch+json"
+JSON_PATCH: PatchType = "application/json-patch+json"
+APPLY_PATCH: PatchType = "application/apply-patch+yaml"
+
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+# A read may wait for a slow list; a write that takes longer than this is better tried again.
+_READ = Timeouts(total=60.0)
+_WRITE_SECONDS = 15.0
+# A margin for the request to reach the server before the lease is someone else's.
+_MIN_WRITE_SECONDS = 0.5
+
+
+class WriteGate(Protocol):
+    """Says for how long this process may write."""
+
+    def remaining(self) -> float:
+        """Seconds for which writing is allowed; 0 or less: not at all."""
+
+
+class AlwaysOpen:
+    """The gate of a process that shares its work with no other."""
+
+    def remaining(self) -> float:
+        """No limit."""
+        return float("inf")
+
+
+class Client:
+    """Calls the API server: reads freely, writes only while its gate is open and with a deadline before it closes.
+
+    All methods raise the errors of `kube.errors`.
+    """
+
+    def __init__(
+        self, transport: Transport, *, field_manager: str, gate: WriteGate | None = None, metrics: Metrics | None = None
+    ) -> None:
+        self._transport = transport
+        self._gate = gate or AlwaysOpen()
+        self._metrics = metrics or Metrics()
+        self.field_manager = field_manager
+
+    def ungated(self) -> Client:
+        """The same client without the gate: for the Lease itself and for access reviews."""
+        return Client(self._transport, field_manager=self.field_manager, metrics=self._metrics)
+
+    def gated(self, gate: WriteGate) -> Client:
+        """The same client behind a gate."""
+        return Client(self._transport, field_manager=self.field_manager, gate=gate, metrics=self._metrics)
+
+    @property
+    def host(self) -> str:
+        """The API server's URL."""
+        return self._transport.host
+
+    async def get_path(self, path: str, *, accept: str = "application/json") -> Json:
+        """The decoded answer of any GET: `/version`, discovery."""
+        response = await self._read(path, (), {"Accept": accept})
+        return msgspec.json.decode(response.body)
+
+    async def get(self, resource: Resource, key: Key) -> Unstructured:
+        """One object, read live."""
+        return await self.get_as(resource, key, UNSTRUCTURED)
+
+    async def get_as(self, resource: Resource, key: Key, codec: Codec[T]) -> T:
+        """One object, read live, as the codec's type."""
+        return codec.item((await self._read(resource.path(key), (), None)).body)
+
+    async def list_page(
+        self,
+        resource: Resource,
+        codec: Codec[T],
+        *,
+        namespace: str = "",
+        query: Iterable[tuple[str, str]] = (),
+        metadata_only: bool = False,
+    ) -> Page[T]:
+        """One page of a list; `query` carries selectors, limit, continue and resourceVersion."""
+        headers = {"Accept": _METADATA_ONLY_LIST} if metadata_only else None
+        return codec.page((await self._read(resource.collection(namespace), tuple(query), headers)).body)
+
+    async def list_all(
+        self, resource: Resource, codec: Codec[T], *, namespace: str = "", selector: str = ""
+    ) -> list[T]:
+        """All objects, consistent, in pages of 500; for questions asked once, since informers answer the others."""
+        items: list[T] = []
+        query = [("limit", "500"), *((("labelSelector", selector),) if selector else ())]
+        token = ""
+        while True:
+            page = await self.list_page(
+                resource, codec, namespace=namespace, query=[*query, *((("continue", token),) if token else ())]
+            )
+            items += page.items
+            if not (token := page.continue_token):
+                return items
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        query: Iterable[tuple[str, str]] = (),
+        metadata_only: bool = False,
+        idle: float,
+    ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
+        """A watch's lines in batches; DeadlineExceeded after `idle` seconds in which nothing came."""
+        headers = {"Accept": _METADATA_ONLY} if metadata_only else None
+        timeouts = Timeouts(total=None, read=idle)
+        path = resource.collection(namespace)
+        async with self._transport.stream(
+            path, timeouts=timeouts, query=(("watch", "true"), *query), headers=headers
+        ) as lines:
+            self._metrics.requests.labels("200", "WATCH").inc()
+            yield lines
+
+    async def apply(
+        self, resource: Resource, body: JsonObject, *, subresource: str = "", dry_run: bool = False
+    ) -> Unstructured:
+        """Server-side apply (forced) of the fields in `body`; a `metadata.uid` in it must match the live object's."""
+        metadata = body["metadata"]
+        key = Key(metadata.get("namespace", ""), metadata["name"])
+        query = [("fieldManager", self.field_manager), ("force", "true")]
+        if dry_run:
+            query.append(("dryRun", "All"))
+        response = await self._write("PATCH", resource.path(key, subresource), body, APPLY_PATCH, query)
+        return UNSTRUCTURED.item(response.body)
+
+    async def patch(
+        self, resource: Resource, key: Key, patch: Json, patch_type: PatchType, *, subresource: str = ""
+    ) -> Unstructured:
+        """A merge patch or JSON patch."""
+        query = [("fieldManager", self.field_manager)]
+        return UNSTRUCTURED.item(
+            (await self._write("PATCH", resource.path(key, subresource), patch, patch_type, query)).body
+        )
+
+    async def create(self, resource: Resource, body: JsonObject, *, namespace: str = "") -> Unstructured:
+        """POST of a new object."""
+        query = [("fieldManager", self.field_manager)]
+        return UNSTRUCTURED.item((await self._write("POST", resource.collection(namespace), body, None, query)).body)
+
+    async def update(self, resource: Resource, key: Key, body: JsonObject) -> Unstructured:
+        """PUT of a whole object; its metadata.resourceVersion is the precondition."""
+        query = [("fieldManager", self.field_manager)]
+        return UNSTRUCTURED.item((await self._write("PUT", resource.path(key), body, None, query)).body)
+
+    async def delete(
+        self, resource: Resource, key: Key, *, uid: str, propagation: str = "Background"
+    ) -> Unstructured | None:
+        """Delete the object with that uid, and no other of its name.
+
+        Gives the object if it stays for a while (finalizers), None if it is gone.
+        """
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": propagation,
+            "preconditions": {"uid": uid},
+        }
+        body = msgspec.json.decode((await self._write("DELETE", resource.path(key), options, None, ())).body)
+        return None if body.get("kind") == "Status" else Unstructured.from_body(body)
+
+    async def _read(self, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str] | None) -> Response:
+        with self._measured("GET"):
+            return await self._transport.request("GET", path, timeouts=_READ, query=tuple(query), headers=headers)
+
+    async def _write(
+        self, method: str, path: str, body: Json, content_type: str | None, query: Iterable[tuple[str, str]]
+    ) -> Response:
+        remaining = self._gate.remaining()
+        if remaining < _MIN_WRITE_SECONDS:
+            raise WritesForbidden(f"{method} {path}: this replica is not the leader")
+        headers = {"Content-Type": content_type} if content_type else None
+        timeouts = Timeouts(total=min(_WRITE_SECONDS, remaining))
+        with self._measured(method):
+            return await self._transport.request(
+                method, path, timeouts=timeouts, query=tuple(query), headers=headers, body=body
+            )
+
+    @contextmanager
+    def _measured(self, method: str) -> Iterator[None]:
+        start = time.perf_counter()
+        code = "<error>"
+        try:
+            yield
+            code = "200"
+        except ApiError as error:
+            code = str(error.code)
+            raise
+        finally:
+            self._metrics.requests.labels(code, method).inc()
+            self._metrics.request_seconds.labels(method).observe(time.perf_counter() - start)
