@@ -1,0 +1,102 @@
+"""Objects as JSON to models and back, with errors that name the JSON path of every fault at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One fault in an object: where it is and what is wrong with it. The value itself is left out: it may be secret."""
+
+    path: str
+    """JSON path from the object's root, for example ``spec.components[0].properties.image``; empty for the root."""
+
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class InvalidObjectError(ValueError):
+    """An object that its model does not take; ``errors`` has every fault."""
+
+    def __init__(self, kind: str, errors: Sequence[FieldError]) -> None:
+        self.kind = kind
+        self.errors = tuple(errors)
+        super().__init__(f"not a valid {kind}: " + "; ".join(map(str, self.errors)))
+
+
+def parse(model: type[M], value: object) -> M:
+    """The model read from a decoded JSON value.
+
+    Raises InvalidObjectError with every fault. No fault carries a value of the object.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise InvalidObjectError(model.__name__, field_errors(error, value)) from None
+
+
+def dump(model: BaseModel) -> dict[str, JsonValue]:
+    """The model as JSON: exactly the fields that were written or set, without nulls."""
+    return model.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+
+
+def field_errors(error: ValidationError, value: object) -> tuple[FieldError, ...]:
+    """The faults of a failed validation of ``value``, each path once per message, in the order found."""
+    faults = (
+        FieldError(
+            _path(detail["loc"], value, absent=detail["type"] == "missing"), _message(detail["type"], detail["msg"])
+        )
+        for detail in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+    return tuple(dict.fromkeys(faults))
+
+
+def format_path(parts: Sequence[str | int]) -> str:
+    """A JSON path in the form of Kubernetes' own messages; keys that are no plain names stand in brackets.
+
+    >>> format_path(("spec", "components", 0, "name"))
+    'spec.components[0].name'
+    """
+    text = ""
+    for part in parts:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part.replace("_", "").replace("-", "").isalnum():
+            text += f".{part}" if text else part
+        else:
+            text += f'["{part}"]'
+    return text
+
+
+def _path(loc: Sequence[str | int], value: object, *, absent: bool) -> str:
+    """The path of a fault; steps that are pydantic's own (union members) and not in the value are left out."""
+    parts: list[str | int] = []
+    current = value
+    for index, step in enumerate(loc):
+        if isinstance(step, int) and isinstance(current, Sequence) and not isinstance(current, str):
+            current = current[step]
+        elif isinstance(step, str) and isinstance(current, Mapping) and step in current:
+            current = current[step]
+        elif not (absent and index == len(loc) - 1):
+            continue
+        parts.append(step)
+    return format_path(parts)
+
+
+def _message(kind: str, message: str) -> str:
+    match kind:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not a known field: check the spelling, or upgrade the operator"
+        case _:
+            return message[:1].lower() + message[1:]
