@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -9,6 +10,8 @@ from typing import TypeVar
 from pydantic import BaseModel, JsonValue, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
+
+_SUBJECT = re.compile(r"^[A-Z][a-z]+ should ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +85,18 @@ def _path(loc: Sequence[str | int], value: object, *, absent: bool) -> str:
     parts: list[str | int] = []
     current = value
     for index, step in enumerate(loc):
-        if isinstance(step, int) and isinstance(current, Sequence) and not isinstance(current, str):
-            current = current[step]
-        elif isinstance(step, str) and isinstance(current, Mapping) and step in current:
-            current = current[step]
+        if _leads_into(current, step):
+            current = current[step]  # type: ignore[index]  # checked by _leads_into
         elif not (absent and index == len(loc) - 1):
             continue
         parts.append(step)
     return format_path(parts)
+
+
+def _leads_into(value: object, step: str | int) -> bool:
+    if isinstance(step, int):
+        return isinstance(value, Sequence) and not isinstance(value, str)
+    return isinstance(value, Mapping) and step in value
 
 
 def _message(kind: str, message: str) -> str:
@@ -99,4 +106,4 @@ def _message(kind: str, message: str) -> str:
         case "extra_forbidden":
             return "is not a known field: check the spelling, or upgrade the operator"
         case _:
-            return message[:1].lower() + message[1:]
+            return _SUBJECT.sub("must ", message.removeprefix("Value error, "))
