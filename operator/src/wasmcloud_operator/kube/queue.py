@@ -179,6 +179,7 @@ class WorkQueue(Generic[K]):
         entry.ticket = self._tickets
         if entry.ready_at > self._clock.monotonic():
             heapq.heappush(self._delayed, (entry.ready_at, entry.ticket, key))
+            self._sweep()
             self._arm()
         elif key not in self._processing:
             heapq.heappush(self._ready, (-entry.priority, entry.ticket, key))
@@ -206,6 +207,16 @@ class WorkQueue(Generic[K]):
             entry = self._entries.get(key)
             if entry is not None and entry.ticket == ticket:
                 self._slot(key, entry)
+
+    def _sweep(self) -> None:
+        """Throw leftovers out, or a key that is delayed for an hour again and again leaves thousands of them."""
+        if len(self._delayed) > 2 * len(self._entries) + 64:
+            self._delayed = [
+                (ready_at, ticket, key)
+                for ready_at, ticket, key in self._delayed
+                if (entry := self._entries.get(key)) is not None and entry.ticket == ticket
+            ]
+            heapq.heapify(self._delayed)
 
     def _arm(self) -> None:
         """Keep one timer, for the earliest delayed entry."""

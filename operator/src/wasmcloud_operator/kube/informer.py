@@ -1,0 +1,187 @@
+"""The informer: a store kept fresh by reflectors, and handlers that are told of every change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, TypeVar
+
+import structlog
+
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.objects import HasMetadata
+from wasmcloud_operator.kube.reflector import Reflector
+from wasmcloud_operator.kube.resources import Resource
+from wasmcloud_operator.kube.source import ApiSource, Source
+from wasmcloud_operator.kube.store import Change, Indexer, Store
+from wasmcloud_operator.kube.supervise import supervise
+from wasmcloud_operator.kube.wire import Codec
+
+log = structlog.get_logger()
+
+T = TypeVar("T", bound=HasMetadata)
+
+# Told of a change, and whether it came with a full list (start, resync) rather than as an edit.
+Handler = Callable[[Change[T], bool], None]
+
+ALL_NAMESPACES = ""
+
+
+class Informer(Generic[T]):
+    """Follows one kind in a set of namespaces, which may change while it runs.
+
+    Handlers run on the loop, one after the other, in the order of the changes; they must only enqueue.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Callable[[str], Source[T]],
+        codec: Codec[T],
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        indexers: Mapping[str, Indexer[T]] | None = None,
+        namespaces: Iterable[str] = (ALL_NAMESPACES,),
+    ) -> None:
+        self.name = name
+        self.store: Store[T] = Store(indexers)
+        self._source = source
+        self._codec = codec
+        self._clock = clock
+        self._metrics = metrics
+        self._handlers: list[Handler[T]] = []
+        self._namespaces = frozenset(namespaces)
+        self._reflectors: dict[str, Reflector[T]] = {}
+        self._changed = asyncio.Event()
+        self._listed = asyncio.Event()
+        self._live = metrics.informer_live.labels(name)
+        self._events = metrics.informer_events.labels(name)
+        self._relists = metrics.informer_relists.labels(name)
+        metrics.informer_objects.labels(name).set_function(lambda: len(self.store))
+
+    @classmethod
+    def on_api(
+        cls,
+        client: Client,
+        resource: Resource,
+        codec: Codec[T],
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        indexers: Mapping[str, Indexer[T]] | None = None,
+        namespaces: Iterable[str] = (ALL_NAMESPACES,),
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+    ) -> Informer[T]:
+        """An informer of a kind on the API server."""
+
+        def source(namespace: str) -> Source[T]:
+            return ApiSource(client, resource, codec, namespace, label_selector, field_selector, metadata_only)
+
+        return cls(str(resource), source, codec, clock=clock, metrics=metrics, indexers=indexers, namespaces=namespaces)
+
+    def __repr__(self) -> str:
+        return f"<Informer {self.name}: {len(self.store)} objects, {self.problem or 'live'}>"
+
+    def on_change(self, handler: Handler[T]) -> None:
+        """Tell this handler of every change from now on; to be called before `run`."""
+        self._handlers.append(handler)
+
+    def follow(self, namespaces: Iterable[str]) -> None:
+        """Follow exactly these namespaces from now on; what was cached of others is dropped."""
+        wanted = frozenset(namespaces)
+        if wanted != self._namespaces:
+            self._namespaces = wanted
+            self._changed.set()
+
+    def offer(self, item: T) -> None:
+        """Take in an object that was just read or written, so that no reconcile acts on what was there before."""
+        self._emit(self.store.put(item), False)
+
+    def forget(self, item: T) -> None:
+        """Take note that this very object is gone."""
+        self._emit(self.store.delete(item.metadata.key, item.metadata.uid), False)
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """The namespaces that are followed; `ALL_NAMESPACES` stands for all."""
+        return self._namespaces
+
+    @property
+    def synced(self) -> bool:
+        """Whether every followed namespace was listed in full at least once."""
+        return all(
+            (reflector := self._reflectors.get(namespace)) is not None and reflector.health.synced
+            for namespace in self._namespaces
+        )
+
+    @property
+    def problem(self) -> str:
+        """Why the cache does not follow the server now; empty if it does."""
+        for namespace in sorted(self._namespaces):
+            reflector = self._reflectors.get(namespace)
+            if reflector is None or not reflector.health.live:
+                where = f" in {namespace}" if namespace else ""
+                return f"{self.name}{where}: {reflector.health.problem if reflector else 'not started'}"
+        return ""
+
+    async def wait_synced(self) -> None:
+        """Return once `synced`; wait for ever if a kind cannot be listed (readiness says which)."""
+        while not self.synced:
+            self._listed.clear()
+            await self._listed.wait()
+
+    async def run(self) -> None:
+        """Run a supervised reflector for each followed namespace until cancelled."""
+        tasks: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                for namespace in self._namespaces - tasks.keys():
+                    reflector = self._reflectors[namespace] = self._reflector(namespace)
+                    tasks[namespace] = group.create_task(self._reflect(reflector), name=f"{self.name} {namespace}")
+                for namespace in tasks.keys() - self._namespaces:
+                    task = tasks.pop(namespace)
+                    task.cancel()
+                    await asyncio.wait([task])
+                    del self._reflectors[namespace]
+                    self._emit(self.store.drop(namespace), False)
+                self._on_health()
+                await self._changed.wait()
+
+    async def _reflect(self, reflector: Reflector[T]) -> None:
+        await supervise(f"reflector {self.name}", reflector.run, clock=self._clock, metrics=self._metrics)
+
+    def _reflector(self, namespace: str) -> Reflector[T]:
+        return Reflector(
+            self.name,
+            self._source(namespace),
+            self._codec,
+            self.store,
+            self._emit,
+            self._clock,
+            namespace=namespace,
+            on_health=self._on_health,
+            on_relist=self._on_relist,
+        )
+
+    def _on_relist(self) -> None:
+        self._relists.inc()
+        self._listed.set()
+
+    def _on_health(self) -> None:
+        self._live.set(0 if self.problem else 1)
+
+    def _emit(self, changes: list[Change[T]], listed: bool) -> None:
+        self._events.inc(len(changes))
+        for change in changes:
+            for handler in self._handlers:
+                try:
+                    handler(change, listed)
+                except Exception:
+                    self._metrics.handler_errors.labels(self.name).inc()
+                    log.exception("event handler failed", resource=self.name, object=str(change.key))

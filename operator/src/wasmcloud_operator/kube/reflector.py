@@ -1,0 +1,243 @@
+"""The reflector: keeps a store equal to what the API server has, through every fault."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import msgspec
+import structlog
+
+from wasmcloud_operator.kube.backoff import Backoff
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.errors import (
+    ApiError,
+    BadRequest,
+    Expired,
+    Invalid,
+    KubeError,
+    NotFound,
+    ResourceVersionTooLarge,
+)
+from wasmcloud_operator.kube.objects import HasMetadata
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.source import Source
+from wasmcloud_operator.kube.store import Change, Store
+from wasmcloud_operator.kube.wire import Bookmark, Codec, Deleted, Page, WatchEvent
+
+log = structlog.get_logger()
+
+T = TypeVar("T", bound=HasMetadata)
+
+# Above the API server's bookmark interval (about a minute), so that a quiet healthy watch is not torn down.
+IDLE_SECONDS = 68.0
+# A server that ignores sendInitialEvents sends nothing for an empty kind; it is then listed instead.
+_INITIAL_IDLE_SECONDS = 30.0
+_MIN_STREAM_SECONDS = 1.0
+_WATCH_SECONDS = (300, 600)
+
+
+class StreamTooShort(KubeError):
+    """A watch that ended at once without an event: something in between cuts it off."""
+
+
+@dataclass(slots=True)
+class Health:
+    """How a reflector is doing: `synced` once it had a full list, `live` while it follows the server; else why not."""
+
+    synced: bool = False
+    live: bool = False
+    problem: str = "not listed yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What to do after a failure: list anew or go on at the last resourceVersion, and the seconds to wait at least."""
+
+    relist: bool
+    at_least: float = 0.0
+
+
+def recovery_from(error: Exception) -> Recovery:
+    """The way out of a failed list or watch.
+
+    A resourceVersion that the server rejected (too old, from the future) is never shown to it again; so is one of a
+    kind that was removed meanwhile, and one at which the stream cannot be read.
+    """
+    relist = isinstance(error, (Expired, ResourceVersionTooLarge, NotFound, msgspec.MsgspecError))
+    retry_after = error.retry_after if isinstance(error, ApiError) else None
+    return Recovery(relist, retry_after or 0.0)
+
+
+@dataclass(slots=True)
+class Reflector(Generic[T]):
+    """Lists and watches one source into a store and tells `emit` of every change; the flag says "from a full list".
+
+    State: `_version` is the resourceVersion up to which the store is complete; empty means that a list is due.
+    """
+
+    name: str
+    source: Source[T]
+    codec: Codec[T]
+    store: Store[T]
+    emit: Callable[[list[Change[T]], bool], None]
+    clock: Clock
+    namespace: str = ""
+    rng: random.Random = field(default_factory=random.Random)
+    on_health: Callable[[], None] = lambda: None
+    on_relist: Callable[[], None] = lambda: None
+    health: Health = field(default_factory=Health)
+    _backoff: Backoff = field(init=False)
+    _version: str = field(default="", init=False)
+    _streams_lists: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        self._backoff = Backoff(self.clock, rng=self.rng)
+
+    async def run(self) -> None:
+        """Follow the source for ever; only cancellation ends it."""
+        while True:
+            try:
+                await self._follow()
+            except (KubeError, msgspec.MsgspecError, TimeoutError) as error:
+                recovery = recovery_from(error)
+                if recovery.relist:
+                    self._version = ""
+                delay = self._backoff.next(recovery.at_least)
+                self._failed(error, delay)
+                await self.clock.sleep(delay)
+
+    async def _follow(self) -> None:
+        """One connection: list if that is due, then watch until the stream ends."""
+        if not self._version and self._streams_lists:
+            try:
+                await self._stream_list()
+            except (BadRequest, Invalid) as error:
+                self._list_instead(str(error))
+            return
+        if not self._version:
+            await self._list()
+        await self._watch()
+
+    async def _list(self) -> None:
+        items: list[T] = []
+        token = ""
+        while True:
+            page: Page[T] = await self.source.page(token)
+            items += (self._known(item) for item in page.items)
+            if not (token := page.continue_token):
+                break
+        self._replace(items, page.resource_version)
+
+    async def _stream_list(self) -> None:
+        """List and watch in one request (KEP-3157, WatchList)."""
+        try:
+            async with (
+                self.source.watch("", initial_events=True, timeout_seconds=self._timeout()) as batches,
+                aclosing(self._events(batches)) as events,
+            ):
+                await self._take_initial(events)
+                self._set_live()
+                await self._apply_all(events)
+        except TimeoutError:
+            if self._version:
+                raise
+            self._list_instead("no initial events came")
+
+    async def _take_initial(self, events: AsyncIterator[WatchEvent[T]]) -> None:
+        initial: dict[Key, T] = {}
+        async for event in events:
+            if isinstance(event, Bookmark):
+                if event.ends_initial_events:
+                    self._replace(list(initial.values()), event.resource_version)
+                    return
+            elif isinstance(event, Deleted):
+                initial.pop(event.item.metadata.key, None)
+            else:
+                initial[event.item.metadata.key] = self._known(event.item)
+        raise StreamTooShort("the stream ended before the initial list was complete")
+
+    async def _watch(self) -> None:
+        started = self.clock.monotonic()
+        async with (
+            self.source.watch(self._version, initial_events=False, timeout_seconds=self._timeout()) as batches,
+            aclosing(self._events(batches)) as events,
+        ):
+            self._set_live()
+            seen = await self._apply_all(events)
+        if not seen and self.clock.monotonic() - started < _MIN_STREAM_SECONDS:
+            raise StreamTooShort("the watch ended within a second and brought nothing")
+
+    async def _apply_all(self, events: AsyncIterator[WatchEvent[T]]) -> int:
+        seen = 0
+        async for event in events:
+            seen += 1
+            self._apply(event)
+        return seen
+
+    def _apply(self, event: WatchEvent[T]) -> None:
+        if isinstance(event, Bookmark):
+            self._version = event.resource_version
+            return
+        meta = event.item.metadata
+        gone = isinstance(event, Deleted)
+        changes = self.store.delete(meta.key, meta.uid) if gone else self.store.put(event.item)
+        self._version = meta.resource_version
+        if changes:
+            self.emit(changes, False)
+
+    async def _events(self, batches: AsyncIterator[list[bytes]]) -> AsyncGenerator[WatchEvent[T], None]:
+        """The decoded events; raises TimeoutError after too long a silence, an ERROR event's named error."""
+        while True:
+            async with self.clock.timeout(IDLE_SECONDS if self._version else _INITIAL_IDLE_SECONDS):
+                batch = await anext(batches, None)
+            if batch is None:
+                return
+            for line in batch:
+                if line and (event := self.codec.event(line)) is not None:
+                    yield event
+            # A burst that is already in the buffer must not keep the loop from everybody else.
+            await asyncio.sleep(0)
+
+    def _replace(self, items: list[T], resource_version: str) -> None:
+        changes = self.store.replace(items, resource_version, namespace=self.namespace)
+        self._version = resource_version
+        self.health.synced = True
+        self.on_relist()
+        self.emit(changes, True)
+
+    def _known(self, item: T) -> T:
+        """The object as already cached, if it has not changed, so that a relist does not hold everything twice."""
+        held = self.store.get(item.metadata.key)
+        if held is None or held.metadata.uid != item.metadata.uid:
+            return item
+        return held if held.metadata.resource_version == item.metadata.resource_version else item
+
+    def _list_instead(self, why: str) -> None:
+        self._streams_lists = False
+        log.info("the server does not stream lists; listing in pages", resource=self.name, why=why)
+
+    def _timeout(self) -> int:
+        return self.rng.randint(*_WATCH_SECONDS)
+
+    def _set_live(self) -> None:
+        self.health.live = True
+        self.health.problem = ""
+        self.on_health()
+
+    def _failed(self, error: Exception, delay: float) -> None:
+        self.health.live = False
+        self.health.problem = str(error) or f"{type(error).__name__}: nothing came for {IDLE_SECONDS:.0f} s"
+        self.on_health()
+        log.warning(
+            "watch interrupted",
+            resource=self.name,
+            namespace=self.namespace or None,
+            error=self.health.problem,
+            retry_seconds=round(delay, 2),
+            relist=not self._version,
+        )
