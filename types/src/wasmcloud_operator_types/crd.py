@@ -40,7 +40,7 @@ class Scale:
 class Kind:
     """What a CRD says about a kind beside its schema."""
 
-    model: type[WasmCloudHostConfig] | type[Application]
+    model: type[WasmCloudHostConfig | Application]
     short_name: str
     columns: tuple[Column, ...]
     scale: Scale | None = None
@@ -86,10 +86,8 @@ def custom_resource_definitions() -> list[dict[str, Any]]:
     return [custom_resource_definition(HOST_CONFIG), custom_resource_definition(APPLICATION)]
 
 
-def custom_resource_definition(
-    kind: Kind, *, embedded: Callable[[str], Schema] = embedded_schema
-) -> dict[str, Any]:
-    """The CRD of one kind, as an object ready to be applied; ``embedded`` gives the schemas of Kubernetes' own types."""
+def custom_resource_definition(kind: Kind, *, embedded: Callable[[str], Schema] = embedded_schema) -> dict[str, Any]:
+    """The CRD of one kind, ready to be applied; ``embedded`` gives the schemas of Kubernetes' own types."""
     model = kind.model
     version: dict[str, Any] = {
         "name": model.VERSION,
