@@ -138,8 +138,8 @@ class Client:
             yield lines
 
     async def apply(
-        self, resource: Resource, body: JsonObject, *, subresource: str = "", dry_run: bool = False
-    ) -> Unstructured:
+        self, resource: Resource, body: JsonObject, codec: Codec[T], *, subresource: str = "", dry_run: bool = False
+    ) -> T:
         """Server-side apply (forced) of the fields in `body`; a `metadata.uid` in it must match the live object's."""
         metadata = body["metadata"]
         key = Key(metadata.get("namespace", ""), metadata["name"])
@@ -147,26 +147,22 @@ class Client:
         if dry_run:
             query.append(("dryRun", "All"))
         response = await self._write("PATCH", resource.path(key, subresource), body, APPLY_PATCH, query)
-        return UNSTRUCTURED.item(response.body)
+        return codec.item(response.body)
 
-    async def patch(
-        self, resource: Resource, key: Key, patch: Json, patch_type: PatchType, *, subresource: str = ""
-    ) -> Unstructured:
+    async def patch(self, resource: Resource, key: Key, patch: Json, patch_type: PatchType, codec: Codec[T]) -> T:
         """A merge patch or JSON patch."""
         query = [("fieldManager", self.field_manager)]
-        return UNSTRUCTURED.item(
-            (await self._write("PATCH", resource.path(key, subresource), patch, patch_type, query)).body
-        )
+        return codec.item((await self._write("PATCH", resource.path(key), patch, patch_type, query)).body)
 
     async def create(self, resource: Resource, body: JsonObject, *, namespace: str = "") -> Unstructured:
         """POST of a new object."""
         query = [("fieldManager", self.field_manager)]
         return UNSTRUCTURED.item((await self._write("POST", resource.collection(namespace), body, None, query)).body)
 
-    async def update(self, resource: Resource, key: Key, body: JsonObject) -> Unstructured:
+    async def update(self, resource: Resource, key: Key, body: JsonObject, codec: Codec[T]) -> T:
         """PUT of a whole object; its metadata.resourceVersion is the precondition."""
         query = [("fieldManager", self.field_manager)]
-        return UNSTRUCTURED.item((await self._write("PUT", resource.path(key), body, None, query)).body)
+        return codec.item((await self._write("PUT", resource.path(key), body, None, query)).body)
 
     async def delete(
         self, resource: Resource, key: Key, *, uid: str, propagation: str = "Background"

@@ -56,7 +56,7 @@ class Informer(Generic[T]):
         self._namespaces = frozenset(namespaces)
         self._reflectors: dict[str, Reflector[T]] = {}
         self._changed = asyncio.Event()
-        self._listed = asyncio.Event()
+        self._progress = asyncio.Event()
         self._live = metrics.informer_live.labels(name)
         self._events = metrics.informer_events.labels(name)
         self._relists = metrics.informer_relists.labels(name)
@@ -132,8 +132,8 @@ class Informer(Generic[T]):
     async def wait_synced(self) -> None:
         """Return once `synced`; wait for ever if a kind cannot be listed (readiness says which)."""
         while not self.synced:
-            self._listed.clear()
-            await self._listed.wait()
+            self._progress.clear()
+            await self._progress.wait()
 
     async def run(self) -> None:
         """Run a supervised reflector for each followed namespace until cancelled."""
@@ -171,10 +171,11 @@ class Informer(Generic[T]):
 
     def _on_relist(self) -> None:
         self._relists.inc()
-        self._listed.set()
+        self._progress.set()
 
     def _on_health(self) -> None:
         self._live.set(0 if self.problem else 1)
+        self._progress.set()
 
     def _emit(self, changes: list[Change[T]], listed: bool) -> None:
         self._events.inc(len(changes))

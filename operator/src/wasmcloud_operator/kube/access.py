@@ -1,0 +1,85 @@
+"""What the cluster offers and what we may do there: server version, served kinds, permissions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.resources import SELF_SUBJECT_ACCESS_REVIEW, Resource
+
+_CONCURRENT_REVIEWS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ServerVersion:
+    """The API server's version; `text` is what it says of itself (`v1.35.4`)."""
+
+    major: int
+    minor: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A verb on a kind (or its subresource), in one namespace or, if empty, in all."""
+
+    verb: str
+    resource: Resource
+    subresource: str = ""
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        plural = f"{self.resource.plural}/{self.subresource}" if self.subresource else self.resource.plural
+        name = f"{plural}.{self.resource.group}" if self.resource.group else plural
+        return f"{self.verb} {name}" + (f" in namespace {self.namespace}" if self.namespace else "")
+
+
+async def server_version(client: Client) -> ServerVersion:
+    """The version of the API server. Some builds say `29+` for the minor version."""
+    answer = await client.get_path("/version")
+    return ServerVersion(
+        int("".join(filter(str.isdigit, answer["major"])) or 0),
+        int("".join(filter(str.isdigit, answer["minor"])) or 0),
+        answer.get("gitVersion", ""),
+    )
+
+
+async def serves(client: Client, resource: Resource) -> bool:
+    """Whether the API server serves this kind, by discovery (which every authenticated user may read)."""
+    try:
+        answer: JsonObject = await client.get_path(resource.group_path)
+    except NotFound:
+        return False
+    return any(entry.get("name") == resource.plural for entry in answer.get("resources", ()))
+
+
+async def missing_permissions(client: Client, needed: Iterable[Permission]) -> list[Permission]:
+    """Those of the permissions that the API server would refuse us now (SelfSubjectAccessReview)."""
+    limit = asyncio.Semaphore(_CONCURRENT_REVIEWS)
+    wanted = list(needed)
+
+    async def allowed(permission: Permission) -> bool:
+        body = {
+            "apiVersion": SELF_SUBJECT_ACCESS_REVIEW.api_version,
+            "kind": SELF_SUBJECT_ACCESS_REVIEW.kind,
+            "spec": {
+                "resourceAttributes": {
+                    "verb": permission.verb,
+                    "group": permission.resource.group,
+                    "resource": permission.resource.plural,
+                    "subresource": permission.subresource,
+                    "namespace": permission.namespace,
+                }
+            },
+        }
+        async with limit:
+            answer = await client.create(SELF_SUBJECT_ACCESS_REVIEW, body)
+        return bool(answer.body["status"].get("allowed"))
+
+    async with asyncio.TaskGroup() as group:
+        answers = [group.create_task(allowed(permission)) for permission in wanted]
+    return [permission for permission, answer in zip(wanted, answers, strict=True) if not answer.result()]

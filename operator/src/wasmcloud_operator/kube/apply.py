@@ -1,0 +1,162 @@
+"""The one way to write an object: server-side apply of our fields, only when they differ, never onto a stranger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.difference import difference, fingerprint
+from wasmcloud_operator.kube.errors import Conflict, NotFound, Unreachable
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
+
+log = structlog.get_logger()
+
+Outcome = Literal["created", "changed", "unchanged"]
+CUSTOM_RESOURCE: Codec[CustomResource] = Codec.of(CustomResource)
+
+
+class ForeignObject(Exception):
+    """An object of the name we want exists and is not ours."""
+
+    def __init__(self, resource: Resource, key: Key, owner: str) -> None:
+        super().__init__(f"{resource.kind} {key} exists and belongs to {owner}; rename or delete it")
+        self.resource = resource
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The object after an apply, and what the apply did."""
+
+    item: Unstructured
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind that we write: where it is served, and the informer that caches ours of it."""
+
+    resource: Resource
+    informer: Informer[Unstructured]
+
+
+class Applier:
+    """Applies rendered objects.
+
+    An apply is skipped when the cached object carries the fingerprint of what was rendered and still has all of it.
+    An object that is not in the cache is read live first, so that a foreign one is never merged into; a known one is
+    applied with its uid, so that the API server refuses (409) rather than creates a second one if it has vanished.
+    After a write whose answer was lost the object is read live before anything is decided.
+    """
+
+    def __init__(self, client: Client, fingerprint_annotation: str) -> None:
+        self._client = client
+        self._annotation = fingerprint_annotation
+        self._uncertain: set[tuple[Resource, Key]] = set()
+
+    async def apply(self, kind: Kind, rendered: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
+        """Bring the live object to what was rendered. Raises ForeignObject, or the errors of `kube.errors`."""
+        desired = self._stamped(rendered)
+        key = Key(desired["metadata"].get("namespace", ""), desired["metadata"]["name"])
+        held = kind.informer.store.get(key)
+        if held is None or (kind.resource, key) in self._uncertain:
+            held = await self._read(kind, key)
+        if held is not None:
+            if not ours(held.metadata):
+                raise ForeignObject(kind.resource, key, _owner(held.metadata))
+            where = difference(desired, held.body)
+            if where is None:
+                return Applied(held, "unchanged")
+            log.debug("applying", kind=kind.resource.kind, object=str(key), differs=where)
+        try:
+            item = await self._write(kind, key, desired, held)
+        except Conflict:
+            # The object of that uid is gone, or was replaced: look again, once.
+            held = await self._read(kind, key)
+            if held is not None and not ours(held.metadata):
+                raise ForeignObject(kind.resource, key, _owner(held.metadata)) from None
+            item = await self._write(kind, key, desired, held)
+        return Applied(item, "created" if held is None else "changed")
+
+    async def delete(self, kind: Kind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
+        """Delete this very object if it is ours; whether there was something to delete."""
+        if item.metadata.deleting or not ours(item.metadata):
+            return False
+        try:
+            left = await self._client.delete(kind.resource, item.metadata.key, uid=item.metadata.uid)
+        except NotFound:
+            kind.informer.forget(item)
+            return False
+        except Conflict:
+            return False  # another object of that name took its place
+        if left is None:
+            kind.informer.forget(item)
+        else:
+            kind.informer.offer(left)
+        return True
+
+    async def apply_status(
+        self, resource: Resource, informer: Informer[CustomResource], item: CustomResource, status: JsonObject
+    ) -> bool:
+        """Write the status if it differs from the cached one; whether it was written."""
+        if item.status == status:
+            return False
+        body = {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {
+                "name": item.metadata.name,
+                "namespace": item.metadata.namespace,
+                "uid": item.metadata.uid,
+            },
+            "status": status,
+        }
+        informer.offer(await self._client.apply(resource, body, CUSTOM_RESOURCE, subresource="status"))
+        return True
+
+    def _stamped(self, rendered: JsonObject) -> JsonObject:
+        metadata = rendered["metadata"]
+        annotations = {**metadata.get("annotations", {}), self._annotation: fingerprint(rendered)}
+        return {**rendered, "metadata": {**metadata, "annotations": annotations}}
+
+    async def _read(self, kind: Kind, key: Key) -> Unstructured | None:
+        try:
+            live = await self._client.get(kind.resource, key)
+        except NotFound:
+            if (stale := kind.informer.store.get(key)) is not None:
+                kind.informer.forget(stale)
+            self._uncertain.discard((kind.resource, key))
+            return None
+        if key in kind.informer.store:
+            kind.informer.offer(live)
+        self._uncertain.discard((kind.resource, key))
+        return live
+
+    async def _write(self, kind: Kind, key: Key, desired: JsonObject, held: Unstructured | None) -> Unstructured:
+        body = desired
+        if held is not None:
+            body = {**desired, "metadata": {**desired["metadata"], "uid": held.metadata.uid}}
+        try:
+            item = await self._client.apply(kind.resource, body, UNSTRUCTURED)
+        except (Unreachable, TimeoutError, asyncio.CancelledError):
+            self._uncertain.add((kind.resource, key))
+            raise
+        kind.informer.offer(item)
+        return item
+
+
+def _owner(metadata: ObjectMeta) -> str:
+    controller = metadata.controller
+    if controller is not None:
+        return f"{controller.kind} {controller.name}"
+    manager = metadata.labels.get("app.kubernetes.io/managed-by")
+    return f"somebody else (managed-by {manager})" if manager else "somebody else"

@@ -1,0 +1,81 @@
+"""Status conditions by the API conventions and kstatus: what is written, and when it counts as changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from wasmcloud_operator.kube.clock import rfc3339
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+# metav1.Condition's own bound.
+_MAX_MESSAGE = 32768
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition as the reconciler sees it; generation and transition time are added when it is written."""
+
+    type: str
+    status: ConditionStatus
+    reason: str
+    message: str = ""
+
+
+def ready(reason: str, message: str) -> list[Condition]:
+    """The object is as its spec wants it (kstatus: Current)."""
+    return [
+        Condition("Ready", "True", reason, message),
+        Condition("Reconciling", "False", reason),
+        Condition("Stalled", "False", reason),
+    ]
+
+
+def progressing(reason: str, message: str) -> list[Condition]:
+    """On the way, nothing for a user to do (kstatus: InProgress)."""
+    return [
+        Condition("Ready", "Unknown", reason, message),
+        Condition("Reconciling", "True", reason, message),
+        Condition("Stalled", "False", reason),
+    ]
+
+
+def stalled(reason: str, message: str) -> list[Condition]:
+    """Only a user can mend it (kstatus: Failed)."""
+    return [
+        Condition("Ready", "False", reason, message),
+        Condition("Reconciling", "False", reason),
+        Condition("Stalled", "True", reason, message),
+    ]
+
+
+def to_status(conditions: Sequence[Condition], previous: Json, generation: int, now: datetime) -> list[JsonObject]:
+    """The conditions as they stand in `status.conditions`.
+
+    `lastTransitionTime` moves only when `status` flips (API conventions), so that the same conditions give the same
+    list and nothing is written.
+    """
+    before = {entry.get("type"): entry for entry in _objects(previous)}
+    result: list[JsonObject] = []
+    for condition in conditions:
+        old = before.get(condition.type)
+        since = old.get("lastTransitionTime") if old and old.get("status") == condition.status else None
+        result.append(
+            {
+                "type": condition.type,
+                "status": condition.status,
+                "observedGeneration": generation,
+                "lastTransitionTime": since or rfc3339(now),
+                "reason": condition.reason,
+                "message": condition.message[:_MAX_MESSAGE],
+            }
+        )
+    return result
+
+
+def _objects(value: Json) -> Iterable[JsonObject]:
+    return (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else ()

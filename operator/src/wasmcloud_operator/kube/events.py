@@ -1,0 +1,165 @@
+"""The event recorder: Kubernetes Events (events.k8s.io/v1) that never hold up whoever reports them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Literal
+from uuid import uuid4
+
+import structlog
+
+from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.clock import Clock, rfc3339_micro
+from wasmcloud_operator.kube.errors import Conflict, Forbidden, KubeError, NotFound
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.kube.resources import EVENT, Key, Resource
+from wasmcloud_operator.kube.wire import UNSTRUCTURED
+
+log = structlog.get_logger()
+
+EventType = Literal["Normal", "Warning"]
+
+# events.k8s.io/v1: note at most 1 kB, reason and action at most 128 characters.
+_MAX_NOTE = 1024
+# client-go: repeats within six minutes are one series.
+_SERIES_SECONDS = 360.0
+# A series is written once for its first repeat and then no oftener than this.
+_SERIES_WRITE_SECONDS = 60.0
+_MAX_PENDING = 1000
+_MAX_SERIES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What makes two events the same."""
+
+    uid: str
+    type: EventType
+    reason: str
+    note: str
+
+
+@dataclass(slots=True)
+class _Series:
+    """An event that was sent and what has been added to it since."""
+
+    event: JsonObject
+    key: Key | None  # None until the API server has it
+    count: int
+    first: float
+    written: float
+    queued: bool = True
+
+
+class EventRecorder:
+    """Sends Events in the background.
+
+    The same event again within six minutes becomes a series: one object whose count grows, written at most once a
+    minute. At most 1,000 events wait; more are dropped and counted.
+    """
+
+    def __init__(self, client: Client, *, controller: str, instance: str, clock: Clock, metrics: Metrics) -> None:
+        self._client = client
+        self._controller = controller
+        self._instance = instance
+        self._clock = clock
+        self._dropped = metrics.events_dropped
+        self._series: OrderedDict[_Subject, _Series] = OrderedDict()
+        self._pending: asyncio.Queue[_Subject] = asyncio.Queue(_MAX_PENDING)
+
+    def event(
+        self, resource: Resource, regarding: ObjectMeta, type_: EventType, reason: str, note: str, *, action: str
+    ) -> None:
+        """Report something about an object; returns at once. `note` must hold no secret."""
+        subject = _Subject(regarding.uid, type_, reason, note[:_MAX_NOTE])
+        now = self._clock.monotonic()
+        series = self._series.get(subject)
+        if series is None or now - series.first > _SERIES_SECONDS:
+            body = self._body(resource, regarding, subject, action)
+            self._series[subject] = series = _Series(body, None, 1, now, now, queued=False)
+            self._series.move_to_end(subject)
+            if len(self._series) > _MAX_SERIES:
+                self._series.popitem(last=False)
+        else:
+            series.count += 1
+            if series.key is not None and series.count > 2 and now - series.written < _SERIES_WRITE_SECONDS:
+                return
+        self._enqueue(subject, series)
+
+    async def run(self) -> None:
+        """Send what is reported until cancelled."""
+        while True:
+            subject = await self._pending.get()
+            series = self._series.get(subject)
+            if series is None:
+                continue
+            series.queued = False
+            try:
+                await self._send(series)
+            except KubeError as error:
+                self._failed(series, error)
+
+    async def flush(self) -> None:
+        """Send what is still waiting; for a clean stop. Failures are counted, not raised."""
+        while not self._pending.empty():
+            series = self._series.get(self._pending.get_nowait())
+            if series is not None:
+                try:
+                    await self._send(series)
+                except KubeError as error:
+                    self._failed(series, error)
+
+    def _enqueue(self, subject: _Subject, series: _Series) -> None:
+        if series.queued:
+            return
+        try:
+            self._pending.put_nowait(subject)
+            series.queued = True
+        except asyncio.QueueFull:
+            self._dropped.labels("full").inc()
+
+    async def _send(self, series: _Series) -> None:
+        namespace = series.event["metadata"]["namespace"]
+        if series.key is None:
+            created = await self._client.create(EVENT, series.event, namespace=namespace)
+            series.key = created.metadata.key
+        elif series.count > 1:
+            observed = rfc3339_micro(self._clock.now())
+            patch = {"series": {"count": series.count, "lastObservedTime": observed}}
+            series.written = self._clock.monotonic()
+            await self._client.patch(EVENT, series.key, patch, MERGE_PATCH, UNSTRUCTURED)
+
+    def _failed(self, series: _Series, error: KubeError) -> None:
+        if isinstance(error, NotFound) and series.key is not None:
+            series.key = None  # it expired; the next repeat creates it anew
+            return
+        cause = "refused" if isinstance(error, (Forbidden, NotFound, Conflict)) else "failed"
+        self._dropped.labels(cause).inc()
+        log.info("event not sent", reason=series.event["reason"], error=str(error))
+
+    def _body(self, resource: Resource, regarding: ObjectMeta, subject: _Subject, action: str) -> JsonObject:
+        namespace = regarding.namespace or "default"
+        return {
+            "apiVersion": EVENT.api_version,
+            "kind": EVENT.kind,
+            "metadata": {"name": f"{regarding.name[:200]}.{uuid4().hex[:16]}", "namespace": namespace},
+            "eventTime": rfc3339_micro(self._clock.now()),
+            "reportingController": self._controller,
+            "reportingInstance": self._instance[:128],
+            "action": action[:128],
+            "reason": subject.reason[:128],
+            "note": subject.note,
+            "type": subject.type,
+            "regarding": {
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
+                "name": regarding.name,
+                "namespace": regarding.namespace,
+                "uid": regarding.uid,
+                "resourceVersion": regarding.resource_version,
+            },
+        }
