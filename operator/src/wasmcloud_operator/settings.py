@@ -1,0 +1,101 @@
+"""The settings of `wasmcloud-operator run`: from flags, then the environment, then these defaults."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict
+
+_SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def _own_namespace() -> str:
+    try:
+        return _SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        return "default"
+
+
+class Settings(BaseSettings):
+    """Every setting is a flag (`--watch-namespaces a,b`) and a variable (`WASMCLOUD_OPERATOR_WATCH_NAMESPACES=a,b`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WASMCLOUD_OPERATOR_",
+        cli_prog_name="wasmcloud-operator run",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        use_attribute_docstrings=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    kubeconfig: Path | None = None
+    """The kubeconfig file; without it $KUBECONFIG, else the pod's service account, else ~/.kube/config."""
+
+    context: str | None = None
+    """The kubeconfig's context; without it the current one."""
+
+    namespace: str = Field(default_factory=_own_namespace, min_length=1)
+    """The operator's own namespace: its Lease lives there."""
+
+    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
+    """Follow only these namespaces (comma separated), with Roles instead of a ClusterRole; empty: all of them."""
+
+    leader_election: bool = True
+    """Take a Lease before writing anything, so that several replicas can run."""
+
+    lease_name: str = "wasmcloud-operator"
+    """The Lease's name."""
+
+    identity: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+    """The name of this replica in the Lease and in Events."""
+
+    cluster_id: str = ""
+    """Tells clusters that share a lattice apart; empty: the uid of the namespace kube-system."""
+
+    http_address: str = "0.0.0.0:8080"  # noqa: S104 - probes and scrapes come from outside the pod
+    """Where /metrics, /healthz and /readyz are served; port 0 takes a free one."""
+
+    workers: int = Field(default=8, ge=1, le=128)
+    """How many objects of one kind are reconciled at the same time."""
+
+    reconcile_timeout: float = Field(default=60.0, gt=0)
+    """Seconds after which a reconcile is cancelled and counts as failed."""
+
+    applications: bool = True
+    """Run Applications (core.oam.dev/v1beta1) through wadm."""
+
+    services: bool = True
+    """Keep Services for the HTTP endpoints of applications."""
+
+    max_connections: int = Field(default=64, ge=4)
+    """Connections to the API server, watches not counted."""
+
+    trust_env: bool = False
+    """Honour HTTPS_PROXY and NO_PROXY for the API server; costs 0.4 ms a request."""
+
+    strict_x509: bool = True
+    """Refuse CA certificates that Python 3.13 finds unclean; some clusters have such."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """`auto`: readable on a terminal, JSON lines otherwise."""
+
+    @field_validator("watch_namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+    @classmethod
+    def from_arguments(cls, arguments: Sequence[str]) -> Settings:
+        """The settings with these command-line arguments on top; prints help or the mistake and exits on either."""
+        return cls(_cli_settings_source=CliSettingsSource(cls, cli_parse_args=list(arguments)))
