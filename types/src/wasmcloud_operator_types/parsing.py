@@ -64,20 +64,24 @@ def field_errors(error: ValidationError, value: object) -> tuple[FieldError, ...
 
 
 def format_path(parts: Sequence[str | int]) -> str:
-    """A JSON path in the form of Kubernetes' own messages; keys that are no plain names stand in brackets.
+    """A JSON path in the form of Kubernetes' own messages.
 
     >>> format_path(("spec", "components", 0, "name"))
     'spec.components[0].name'
     """
-    text = ""
+    path = ""
     for part in parts:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif part.replace("_", "").replace("-", "").isalnum():
-            text += f".{part}" if text else part
-        else:
-            text += f'["{part}"]'
-    return text
+        path = child_path(path, part)
+    return path
+
+
+def child_path(path: str, step: str | int) -> str:
+    """The path of a list item or field; keys that are no plain names stand in brackets and quotes."""
+    if isinstance(step, int):
+        return f"{path}[{step}]"
+    if not step.replace("_", "").replace("-", "").isalnum():
+        return f'{path}["{step}"]'
+    return f"{path}.{step}" if path else step
 
 
 def _path(loc: Sequence[str | int], value: object, *, absent: bool) -> str:

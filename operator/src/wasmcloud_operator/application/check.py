@@ -1,0 +1,191 @@
+"""``wasmcloud-operator check FILE…``: the same validation for files, before anything is applied."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wasmcloud_operator.application.manifest import API_VERSION, DESCRIPTION, KIND, VERSION, passed_metadata
+from wasmcloud_operator.application.reading import Problem
+from wasmcloud_operator.application.validation import validate
+
+STDIN = "-"
+_GROUP = API_VERSION.partition("/")[0]
+_KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?")
+
+
+class ExitCode(IntEnum):
+    """What the command says to its caller."""
+
+    OK = 0
+    """No errors; there may be warnings."""
+
+    ERRORS = 1
+    """A manifest that the operator would not hand to wadm."""
+
+    UNREADABLE = 2
+    """A file that is not there, not text or not YAML."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem and the place of the document it is in."""
+
+    file: str
+    document: int
+    """Number of the document in the file, from 1; 0 for the file as a whole."""
+
+    name: str | None
+    """``metadata.name`` of the document, where there is one."""
+
+    problem: Problem
+
+    def __str__(self) -> str:
+        place = f"{self.file}, document {self.document}" if self.document else self.file
+        return f"{place}{f' ({self.name})' if self.name else ''}: {self.problem.severity}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came out of the check of all files."""
+
+    findings: tuple[Finding, ...]
+    checked: int
+    """How many applications were found."""
+
+    exit_code: ExitCode
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as wadm and kubectl read it: dates are text, and a key given twice is a fault."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # the name is PyYAML's
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    "while reading an object", node.start_mark, f"the key {key!r} is there twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def check_files(paths: Iterable[str]) -> Result:
+    """Checks every Application in the files (``-`` is standard input); other kinds of documents are passed over."""
+    findings: list[Finding] = []
+    checked = 0
+    unreadable = False
+    for path in paths:
+        try:
+            documents = _documents(path)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+            unreadable = True
+            findings.append(Finding(path, 0, None, Problem("error", "", _reason(error))))
+            continue
+        found = [(number, document) for number, document in documents if _is_application(document)]
+        checked += len(found)
+        if not found:
+            findings.append(Finding(path, 0, None, Problem("warning", "", f"holds no {KIND} of {API_VERSION}")))
+        for number, document in found:
+            name = _name(document)
+            findings.extend(Finding(path, number, name, problem) for problem in check_document(document))
+    if unreadable:
+        code = ExitCode.UNREADABLE
+    else:
+        failed = any(finding.problem.severity == "error" for finding in findings)
+        code = ExitCode.ERRORS if failed else ExitCode.OK
+    return Result(tuple(findings), checked, code)
+
+
+def check_document(document: object) -> list[Problem]:
+    """The problems of one manifest as a user writes it: for Kubernetes, for the operator, and for ``wash``."""
+    if not isinstance(document, Mapping):
+        return [Problem("error", "", "is not a manifest: it must have apiVersion, kind, metadata and spec")]
+    manifest = dict(document)
+    problems = []
+    if manifest.pop("status", None) is not None:
+        problems.append(
+            Problem("warning", "status", "is written by the operator, and `wash app deploy` refuses it: remove it")
+        )
+    metadata = manifest.get("metadata")
+    if isinstance(metadata, Mapping):
+        problems.extend(_metadata_problems(metadata))
+        manifest["metadata"] = _as_sent(metadata)
+    return problems + validate(manifest)
+
+
+def _metadata_problems(metadata: Mapping[str, object]) -> Iterator[Problem]:
+    name = metadata.get("name")
+    if isinstance(name, str) and not _KUBERNETES_NAME.fullmatch(name):
+        yield Problem(
+            "warning",
+            "metadata.name",
+            "is a name that Kubernetes cannot hold: use lower case letters, digits and '-', at most 253",
+        )
+    if "annotations" not in metadata:
+        yield Problem(
+            "warning",
+            "metadata.annotations",
+            "is missing: the operator adds it, but `wash app deploy` needs it written",
+        )
+
+
+def _as_sent(metadata: Mapping[str, object]) -> dict[str, object]:
+    """The metadata with those annotations and labels that reach wadm, and those that Kubernetes does not take."""
+    sent = dict(metadata)
+    sent.setdefault("annotations", {})
+    for part, also in (("annotations", (VERSION, DESCRIPTION)), ("labels", ())):
+        entries = sent.get(part)
+        if isinstance(entries, Mapping):
+            texts = {str(key): value for key, value in entries.items() if isinstance(value, str)}
+            others = {str(key): value for key, value in entries.items() if not isinstance(value, str)}
+            sent[part] = {**passed_metadata(texts, also=also), **others}
+    return sent
+
+
+def _documents(path: str) -> list[tuple[int, object]]:
+    """Number and content of each document that is not empty."""
+    text = sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
+    loaded = yaml.load_all(text, Loader=_Loader)
+    return [(number, document) for number, document in enumerate(loaded, start=1) if document is not None]
+
+
+def _is_application(document: object) -> bool:
+    """Whether to check a document: one of another kind is somebody else's, one that says no kind is a mistake."""
+    if not isinstance(document, Mapping):
+        return True
+    group = str(document.get("apiVersion", _GROUP)).partition("/")[0]
+    return group == _GROUP and document.get("kind", KIND) == KIND
+
+
+def _name(document: object) -> str | None:
+    metadata = document.get("metadata") if isinstance(document, Mapping) else None
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case OSError():
+            return f"cannot be read: {error.strerror or error}"
+        case UnicodeDecodeError():
+            return "is not text in UTF-8"
+        case RecursionError():
+            return "is nested too deeply"
+        case _:
+            return f"is not YAML: {' '.join(str(error).split())}"
