@@ -1,0 +1,426 @@
+"""One supervised NATS connection: whatever happens to a client, a new one takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import structlog
+from nats import errors as nats_errors
+from nats.aio.client import Client, RawCredentials
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as ClientSubscription
+
+from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.lattice.diagnosis import Diagnosis, diagnose
+from wasmcloud_operator.lattice.errors import AnswerLost, LatticeUnavailable, NoResponders, PayloadTooLarge
+from wasmcloud_operator.lattice.quiet import Quiet
+from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
+
+_log = structlog.get_logger(__name__)
+
+_NO_RESPONDERS = "503"
+_CLOSE_TIMEOUT = 2.0
+_T = TypeVar("_T")
+_SETTLED_AFTER = 10.0  # a connection that lived this long starts its backoff anew
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Durations in seconds. A dead peer is noticed after `ping_interval + ping_timeout` at the latest."""
+
+    connect_timeout: float = 5.0
+    ping_interval: float = 20.0
+    ping_timeout: float = 5.0
+    backoff_first: float = 0.25
+    backoff_limit: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """Whether NATS is connected; else a CamelCase `reason` and a `message` fit for a condition. `since` is UTC."""
+
+    connected: bool
+    reason: str
+    message: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What arrived on a subscription."""
+
+    subject: str
+    data: bytes
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Counters since the connection object was made."""
+
+    clients: int
+    requests: int
+    in_flight: int
+    subscriptions: int
+    lost_messages: int
+    last_error: str
+
+
+Handler = Callable[[Message], None]
+Listener = Callable[[ConnectionState], None]
+
+
+class Subscription:
+    """Interest in a subject that outlives every client: each new one subscribes again."""
+
+    def __init__(self, connection: Connection, subject: str, handler: Handler, queue: str) -> None:
+        self.subject = subject
+        self.queue = queue
+        self._connection = connection
+        self._handler = handler
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self.subject}>"
+
+    async def deliver(self, message: Msg) -> None:
+        """Hand a message to the handler; whatever it raises ends here, or the client would stop reading."""
+        try:
+            self._handler(Message(message.subject, message.data, message.reply))
+        except Exception:  # noqa: BLE001 - logged with its trace
+            _log.exception("lattice.handler_failed", subject=message.subject)
+
+    async def unsubscribe(self) -> None:
+        """End it; harmless when it has ended."""
+        await self._connection.forget(self)
+
+
+class Connection:
+    """One NATS connection, kept alive by `run` for as long as that runs.
+
+    Every failure has the same cure, a new client: a lost server, expired credentials ("User Authentication Expired"
+    closes nats-py's client for good), a peer that stopped answering. nats-py's own reconnecting stays off: it delivers
+    buffered requests after their timeouts and stops for good on some errors.
+    """
+
+    def __init__(self, spec: ConnectionSpec, *, clock: Clock, timing: Timing | None = None) -> None:
+        self.spec = spec
+        self._clock = clock
+        self._timing = timing or Timing()
+        self._quiet = Quiet(clock.monotonic)
+        self._state = ConnectionState(False, "Connecting", "the first attempt is under way", clock.now())
+        self._client: Client | None = None
+        self._attempted = asyncio.Event()
+        self._subscriptions: dict[Subscription, ClientSubscription | None] = {}
+        self._listeners: list[Listener] = []
+        self._in_flight: set[asyncio.Timeout] = set()
+        self._clients = self._requests = self._lost_messages = 0
+        self._last_error = ""
+
+    def __repr__(self) -> str:
+        return f"<Connection {', '.join(self.spec.addresses)} {self._state.reason}>"
+
+    @property
+    def state(self) -> ConnectionState:
+        """Connected or why not, and since when."""
+        return self._state
+
+    @property
+    def max_payload(self) -> int:
+        """The largest message in bytes that the server takes; NATS's default of 1 MiB until connected once."""
+        return self._client.max_payload if self._client else 1024 * 1024
+
+    def statistics(self) -> Statistics:
+        """Counters for metrics and debugging; hold no secret."""
+        return Statistics(
+            clients=self._clients,
+            requests=self._requests,
+            in_flight=len(self._in_flight),
+            subscriptions=len(self._subscriptions),
+            lost_messages=self._lost_messages,
+            last_error=self._last_error,
+        )
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` at each change of the state; gives the function that ends it.
+
+        Subscriptions stand when a connected state is told, so this is the moment to list: what happened before is not
+        replayed. The same connected state is told again when messages were dropped: list again then, too.
+        """
+        self._listeners.append(listener)
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return end
+
+    async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
+        """Call `handler` for each message, in order, now and on every later client. It must not block."""
+        subscription = Subscription(self, subject, handler, queue)
+        self._subscriptions[subscription] = None
+        if (client := self._client) is not None:
+            with contextlib.suppress(
+                nats_errors.Error
+            ):  # a client that breaks now is replaced, and that one subscribes
+                await self._attach(client, subscription)
+        return subscription
+
+    async def forget(self, subscription: Subscription) -> None:
+        """Drop a subscription; `Subscription.unsubscribe` calls this."""
+        attached = self._subscriptions.pop(subscription, None)
+        if attached is not None:
+            with contextlib.suppress(nats_errors.Error):
+                await attached.unsubscribe()
+
+    async def publish(self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None) -> None:
+        """Send without an answer. Raises `LatticeUnavailable` or `PayloadTooLarge`."""
+        client = self._connected_client()
+        await _sent(client, client.publish(subject, payload, headers=dict(headers) if headers else None), payload)
+
+    async def request(
+        self, subject: str, payload: bytes = b"", *, timeout: float, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """The answer's bytes, within `timeout` seconds.
+
+        Raises `LatticeUnavailable` (at once while not connected, unless the first attempt is still under way),
+        `NoResponders`, `PayloadTooLarge`, or `AnswerLost`: then it may have been done.
+        """
+        try:
+            async with self._deadline(timeout):
+                if not self._attempted.is_set():
+                    await self._attempted.wait()
+                client = self._connected_client()
+                asked = client.request(
+                    subject, payload, timeout=timeout + 1, headers=dict(headers) if headers else None
+                )
+                answer: Msg = await _sent(client, asked, payload)
+                return answer.data
+        except TimeoutError:
+            raise self._unanswered(subject, timeout) from None
+
+    async def request_many(
+        self, subject: str, payload: bytes = b"", *, timeout: float, quiet_for: float = 0.5, limit: int = 10_000
+    ) -> tuple[bytes, ...]:
+        """The answers of everyone who listens; empty when nobody does.
+
+        Ends after `timeout` seconds, or `quiet_for` seconds after the last answer, or at `limit` answers.
+        Raises `LatticeUnavailable`, `PayloadTooLarge`, or `AnswerLost` when the connection breaks meanwhile.
+        """
+        client = self._connected_client()
+        answers: list[bytes] = []
+        arrived = asyncio.Event()
+        nobody = False
+
+        async def collect(message: Msg) -> None:
+            nonlocal nobody
+            if message.headers and message.headers.get("Status") == _NO_RESPONDERS:
+                nobody = True
+            elif len(answers) < limit:
+                answers.append(message.data)
+            arrived.set()
+
+        inbox = client.new_inbox()
+        subscription = await _sent(client, client.subscribe(inbox, cb=collect), b"")
+        try:
+            await _sent(client, client.publish(subject, payload, reply=inbox), payload)
+            with contextlib.suppress(TimeoutError):
+                async with self._deadline(timeout):
+                    while not nobody and len(answers) < limit and client is self._client:
+                        arrived.clear()
+                        async with asyncio.timeout(quiet_for if answers else None):
+                            await arrived.wait()
+        finally:
+            with contextlib.suppress(nats_errors.Error):
+                await subscription.unsubscribe()
+        if client is not self._client:
+            raise AnswerLost(f"the connection broke while answers on {subject} came in")
+        return tuple(answers)
+
+    async def run(self) -> None:
+        """Keep a client connected until cancelled."""
+        attempt = 0
+        try:
+            while True:
+                server = self.spec.servers[attempt % len(self.spec.servers)]
+                started = self._clock.monotonic()
+                try:
+                    await self._serve(server)
+                except Exception as error:  # noqa: BLE001 - whatever a client dies of, the next one is due
+                    self._lost(diagnose(error, without_userinfo(server)))
+                attempt = 0 if self._clock.monotonic() - started > _SETTLED_AFTER else attempt + 1
+                await self._clock.sleep(self._backoff(attempt))
+        finally:
+            self._lost(Diagnosis("Closed", "the connection is not in use any more"))
+
+    async def _serve(self, server: str) -> None:
+        """Connect to one server and stay until the client ends, which always raises."""
+        ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        client = Client()
+        try:
+            await self._connect(client, server, ended)
+            self._clients += 1
+            self._client = client
+            for subscription in tuple(self._subscriptions):
+                await self._attach(client, subscription)
+            await client.rtt(self._timing.ping_timeout)  # type: ignore[arg-type] # seconds; floats work
+            self._tell(
+                ConnectionState(True, "Connected", f"connected to {without_userinfo(server)}", self._clock.now())
+            )
+            self._attempted.set()
+            while True:
+                await self._ping_or_end(client, ended)
+        except nats_errors.ConnectionClosedError:
+            raise (ended.result() if ended.done() else nats_errors.ConnectionClosedError()) from None
+        finally:
+            self._client = None
+            for scope in tuple(self._in_flight):
+                if not scope.expired():
+                    scope.reschedule(asyncio.get_running_loop().time())
+            await _close(client)
+
+    async def _connect(self, client: Client, server: str, ended: asyncio.Future[Exception]) -> None:
+        failures: list[Exception] = []
+
+        async def on_error(error: Exception) -> None:
+            failures[:] = [error]
+            if client is self._client:
+                self._asynchronous_error(error)
+
+        async def on_closed() -> None:
+            if not ended.done():
+                ended.set_result(client.last_error or nats_errors.ConnectionClosedError())
+
+        spec = self.spec
+        try:
+            async with asyncio.timeout(self._timing.connect_timeout):
+                await client.connect(
+                    servers=[server],
+                    name="wasmcloud-operator",
+                    error_cb=on_error,
+                    closed_cb=on_closed,
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,  # 0 and less would try the address for ever
+                    reconnect_time_wait=0,
+                    connect_timeout=self._timing.connect_timeout,  # type: ignore[arg-type] # seconds; floats work
+                    pending_size=0,  # a command that cannot be sent now is refused, not sent after its deadline
+                    user_credentials=RawCredentials(spec.credentials) if spec.credentials else None,
+                    tls=spec.tls_context() if spec.uses_tls else None,
+                )
+        except nats_errors.NoServersError:
+            raise (failures or [nats_errors.NoServersError()])[-1] from None
+        except TimeoutError:
+            raise (failures or [TimeoutError("no NATS server answers there")])[-1] from None
+        if urlsplit(server).scheme == "tls" and not client._server_info.get("tls_required"):  # noqa: SLF001 - no public way
+            raise ConnectionError("the address says tls but the server does not offer TLS")
+
+    async def _ping_or_end(self, client: Client, ended: asyncio.Future[Exception]) -> None:
+        """One round of watching; raises what the client ended of, or TimeoutError from a peer that stopped answering.
+
+        nats-py's pings need two or three silent intervals, and its `flush` reports success when its reader is dead.
+        """
+        done, _ = await asyncio.wait({ended}, timeout=self._timing.ping_interval)
+        if done:
+            raise ended.result()
+        async with asyncio.timeout(self._timing.ping_timeout):
+            await client.rtt(self._timing.ping_timeout + 1)  # type: ignore[arg-type] # seconds; floats work
+
+    async def _attach(self, client: Client, subscription: Subscription) -> None:
+        attached = await client.subscribe(subscription.subject, queue=subscription.queue, cb=subscription.deliver)
+        if subscription in self._subscriptions:
+            self._subscriptions[subscription] = attached
+        else:
+            await attached.unsubscribe()
+
+    def _deadline(self, timeout: float) -> _Deadline:
+        return _Deadline(self._in_flight, timeout)
+
+    def _connected_client(self) -> Client:
+        if self._client is None or not self._state.connected:
+            raise LatticeUnavailable(self._state.message)
+        self._requests += 1
+        return self._client
+
+    def _unanswered(self, subject: str, timeout: float) -> Exception:
+        if not self._state.connected and self._state.reason == "Connecting":
+            return LatticeUnavailable(f"not connected to {', '.join(self.spec.addresses)} within {timeout:g} s")
+        if self._client is None:
+            return AnswerLost(f"the connection broke before {subject} was answered")
+        return AnswerLost(f"no answer on {subject} within {timeout:g} s")
+
+    def _asynchronous_error(self, error: Exception) -> None:
+        if isinstance(error, nats_errors.SlowConsumerError):
+            self._lost_messages += 1
+            self._tell(self._state)
+        self._last_error = diagnose(error, "").message
+        left_out = self._quiet.admit(self._last_error)
+        if left_out is not None:
+            _log.warning("lattice.nats_error", nats=self.spec.addresses, error=self._last_error, left_out=left_out)
+
+    def _lost(self, why: Diagnosis) -> None:
+        self._last_error = why.message
+        was = self._state
+        if was.connected or (was.reason, was.message) != (why.reason, why.message):
+            since = self._clock.now() if was.connected or was.reason == "Connecting" else was.since
+            self._tell(ConnectionState(False, why.reason, why.message, since))
+        self._attempted.set()
+
+    def _tell(self, state: ConnectionState) -> None:
+        if state != self._state and self._quiet.admit(f"{state.connected} {state.message}") is not None:
+            log = _log.info if state.connected or state.reason == "Closed" else _log.warning
+            log("lattice.connection", nats=self.spec.addresses, reason=state.reason, message=state.message)
+        self._state = state
+        for listener in tuple(self._listeners):
+            try:
+                listener(state)
+            except Exception:  # noqa: BLE001 - logged with its trace
+                _log.exception("lattice.listener_failed", nats=self.spec.addresses)
+
+    def _backoff(self, attempt: int) -> float:
+        rounds = attempt // len(self.spec.servers)
+        limit = min(self._timing.backoff_limit, self._timing.backoff_first * 2.0 ** min(rounds, 16))
+        return limit * random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients, guards nothing
+
+
+class _Deadline:
+    """`asyncio.timeout` that the connection can end early when its client is lost."""
+
+    def __init__(self, in_flight: set[asyncio.Timeout], timeout: float) -> None:
+        self._in_flight = in_flight
+        self._scope = asyncio.timeout(timeout)
+
+    async def __aenter__(self) -> asyncio.Timeout:
+        self._in_flight.add(self._scope)
+        return await self._scope.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._in_flight.discard(self._scope)
+        await self._scope.__aexit__(kind, error, trace)
+
+
+async def _sent(client: Client, call: Awaitable[_T], payload: bytes) -> _T:
+    """What nats-py gives, its errors by our names."""
+    try:
+        return await call
+    except nats_errors.NoRespondersError:
+        raise NoResponders("nobody listens there") from None
+    except nats_errors.MaxPayloadError:
+        raise PayloadTooLarge(len(payload), client.max_payload) from None
+    except nats_errors.Error as error:
+        raise LatticeUnavailable(diagnose(error, "").message) from None
+
+
+async def _close(client: Client) -> None:
+    """Close without ever waiting long: a peer that stopped reading would hold us."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await client.close()

@@ -1,0 +1,88 @@
+"""The pool: one connection per spec, shared by all who hold a lease on it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from wasmcloud_operator.lattice.clock import Clock, SystemClock
+from wasmcloud_operator.lattice.connection import Connection, Timing
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+
+
+class Lease:
+    """A claim on a pooled connection; it stays up until the last lease on it is released."""
+
+    def __init__(self, pool: Connections, connection: Connection) -> None:
+        self.connection = connection
+        self._pool = pool
+        self._released = False
+
+    def __repr__(self) -> str:
+        return f"<Lease on {self.connection!r}{' released' if self._released else ''}>"
+
+    def release(self) -> None:
+        """Give it back; harmless the second time."""
+        if not self._released:
+            self._released = True
+            self._pool.give_back(self.connection)
+
+    def __enter__(self) -> Connection:
+        return self.connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class Connections:
+    """Connections by spec, counted by lease, each kept up by a task of its own.
+
+    Use it as `async with Connections() as connections:`; leaving closes all of them. Rotated credentials are another
+    spec: acquire the new one, release the old one.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, timing: Timing | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._timing = timing
+        self._tasks = asyncio.TaskGroup()
+        self._open: dict[ConnectionSpec, tuple[Connection, asyncio.Task[None]]] = {}
+        self._holders: dict[ConnectionSpec, int] = {}  # invariant: the same keys as _open, each value > 0
+
+    def __repr__(self) -> str:
+        return f"<Connections {[connection for connection, _ in self._open.values()]}>"
+
+    @property
+    def open(self) -> tuple[Connection, ...]:
+        """The connections that somebody holds."""
+        return tuple(connection for connection, _ in self._open.values())
+
+    def acquire(self, spec: ConnectionSpec) -> Lease:
+        """A lease on the connection for `spec`; connecting goes on in the background and never fails here."""
+        if spec not in self._open:
+            connection = Connection(spec, clock=self._clock, timing=self._timing)
+            task = self._tasks.create_task(connection.run(), name=f"nats {spec.digest}")
+            self._open[spec] = (connection, task)
+        self._holders[spec] = self._holders.get(spec, 0) + 1
+        return Lease(self, self._open[spec][0])
+
+    def give_back(self, connection: Connection) -> None:
+        """Count one holder less, close at the last one; `Lease.release` calls this."""
+        self._holders[connection.spec] -= 1
+        if self._holders[connection.spec] == 0:
+            del self._holders[connection.spec]
+            _, task = self._open.pop(connection.spec)
+            task.cancel()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for _, task in self._open.values():
+            task.cancel()
+        await self._tasks.__aexit__(kind, error, trace)

@@ -1,0 +1,159 @@
+"""What it takes to reach one NATS system: addresses, credentials, TLS. Validated before NATS sees any of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+import nkeys
+
+from wasmcloud_operator.lattice.errors import InvalidConnection
+
+_SCHEMES = {"nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
+_WEBSOCKET = frozenset({"ws", "wss"})
+_JWT = re.compile(r"-+BEGIN NATS USER JWT-+\s+(\S+)\s+-+END NATS USER JWT-+")
+_SEED = re.compile(r"-+BEGIN USER NKEY SEED-+\s+(\S+)\s+-+END USER NKEY SEED-+")
+
+
+@dataclass(frozen=True)
+class ConnectionSpec:
+    """How to connect; equal specs share one connection.
+
+    `servers` are URLs (nats, tls, ws or wss; a bare `host` or `host:port` means nats), `credentials` is the text of a
+    NATS creds file, the rest is PEM text; "" means none. What is malformed raises `InvalidConnection` at once, CRLF and
+    blank lines in the credentials are made canonical. `repr` and the errors show no secret.
+    """
+
+    servers: tuple[str, ...]
+    credentials: str = field(default="", repr=False)
+    ca: str = field(default="", repr=False)
+    client_certificate: str = field(default="", repr=False)
+    client_key: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.servers:
+            raise InvalidConnection("servers", "name at least one NATS address")
+        servers = tuple(_normal_server(server) for server in self.servers)
+        if len({urlsplit(server).scheme in _WEBSOCKET for server in servers}) > 1:
+            raise InvalidConnection("servers", "websocket (ws, wss) and other addresses cannot be mixed")
+        object.__setattr__(self, "servers", servers)
+        if self.credentials:
+            object.__setattr__(self, "credentials", _canonical_credentials(self.credentials))
+        if bool(self.client_certificate) != bool(self.client_key):
+            raise InvalidConnection("client certificate", "a certificate and its key are needed, one is missing")
+        if self.ca or self.client_certificate:
+            self.tls_context()
+
+    def __repr__(self) -> str:
+        return f"<ConnectionSpec {', '.join(self.addresses)} digest={self.digest}>"
+
+    @cached_property
+    def digest(self) -> str:
+        """Sixteen hex digits that stand for the whole spec, secrets included, without telling them."""
+        hashed = hashlib.sha256()
+        for part in (*self.servers, "", self.credentials, self.ca, self.client_certificate, self.client_key):
+            hashed.update(f"{len(part)}:{part}".encode())
+        return hashed.hexdigest()[:16]
+
+    @cached_property
+    def addresses(self) -> tuple[str, ...]:
+        """The servers without user names and passwords, fit for a log or a status."""
+        return tuple(without_userinfo(server) for server in self.servers)
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether TLS is asked for; NATS can also demand it of a plain nats:// address."""
+        schemes = {urlsplit(server).scheme for server in self.servers}
+        return bool(self.ca or self.client_certificate or schemes & {"tls", "wss"})
+
+    def tls_context(self) -> ssl.SSLContext:
+        """A client context with the spec's authorities (else the system's) and its client certificate."""
+        try:
+            context = ssl.create_default_context(cadata=self.ca or None)
+        except (ssl.SSLError, ValueError):
+            raise InvalidConnection("CA", "not a PEM certificate") from None
+        if self.client_certificate:
+            try:
+                with _file_of(f"{self.client_certificate.strip()}\n{self.client_key.strip()}\n") as path:
+                    context.load_cert_chain(path, password="")
+            except (ssl.SSLError, ValueError, OSError):
+                raise InvalidConnection(
+                    "client certificate", "not a PEM certificate with its own unencrypted PEM key"
+                ) from None
+        return context
+
+
+def without_userinfo(server: str) -> str:
+    """The URL without user name and password."""
+    parts = urlsplit(server)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _normal_server(server: str) -> str:
+    text = server.strip()
+    parts = _split(text if "://" in text else f"nats://{text}")
+    if parts.scheme not in _SCHEMES:
+        raise InvalidConnection("servers", f"scheme {parts.scheme!r} is unknown: use nats, tls, ws or wss")
+    if not parts.hostname or re.search(r"\s", text):
+        raise InvalidConnection("servers", f"{without_userinfo(parts.geturl())!r} has no host name")
+    userinfo, at, host = parts.netloc.rpartition("@")
+    port = parts.port or _SCHEMES[parts.scheme]
+    host = host if parts.port else f"{host.rstrip(':')}:{port}"
+    return parts._replace(netloc=f"{userinfo}{at}{host}", path=parts.path.rstrip("/"), query="", fragment="").geturl()
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise InvalidConnection("servers", "an address is not a URL, or its port is not a number up to 65535") from None
+    return parts
+
+
+def _canonical_credentials(text: str) -> str:
+    """The creds file as `nsc` writes it: nats-py loops for ever over a text without a JWT and trips over CRLF."""
+    jwt, seed = _JWT.search(text), _SEED.search(text)
+    if jwt is None:
+        raise InvalidConnection("credentials", "no NATS USER JWT section: give the whole creds file")
+    if len(jwt[1].split(".")) != 3:
+        raise InvalidConnection("credentials", "the user JWT does not have its three parts")
+    if seed is None:
+        raise InvalidConnection("credentials", "no USER NKEY SEED section: give the whole creds file")
+    if not seed[1].startswith("SU"):
+        raise InvalidConnection("credentials", "the seed is not a user's (these begin with SU)")
+    try:
+        nkeys.from_seed(bytearray(seed[1].encode())).wipe()
+    except Exception:  # noqa: BLE001 - binascii and nkeys errors alike, whose texts may quote the seed
+        raise InvalidConnection("credentials", "the user seed is damaged") from None
+    return (
+        f"-----BEGIN NATS USER JWT-----\n{jwt[1]}\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{seed[1]}\n------END USER NKEY SEED------\n"
+    )
+
+
+@contextmanager
+def _file_of(text: str) -> Iterator[Path]:
+    """A file for a library that takes nothing else: in memory where the system can, so that no key reaches a disk."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("client-certificate")
+        try:
+            os.write(descriptor, text.encode())
+            yield Path(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "pem")
+        path.touch(mode=0o600)
+        path.write_text(text)
+        yield path

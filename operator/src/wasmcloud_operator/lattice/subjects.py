@@ -1,0 +1,106 @@
+"""NATS subjects of wadm and of a lattice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wasmcloud_operator.lattice.errors import InvalidName
+
+DEFAULT_WADM_PREFIX = "wadm.api"
+DEFAULT_CONTROL_PREFIX = "wasmbus.ctl"
+
+_TOKEN = re.compile(r"[^\s.*>\x00-\x1f\x7f]+")
+_MODEL_NAME = re.compile(r"[-\w]+")
+
+
+def token(value: str, what: str) -> str:
+    """`value` itself when it can be one token of a subject; raises `InvalidName`, naming `what`, when it cannot."""
+    if not _TOKEN.fullmatch(value):
+        raise InvalidName(f"{what} {value!r} cannot be part of a NATS subject: no spaces, dots, * or >, and not empty")
+    return value
+
+
+def prefix(value: str, what: str) -> str:
+    """`value` itself when it is one or more tokens joined by dots; raises `InvalidName` when it is not."""
+    for part in value.split("."):
+        token(part, what)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class WadmSubjects:
+    """Where wadm listens and speaks for one lattice.
+
+    `api` is wadm's topic prefix, in a multitenant wadm with the account in front (`ACCOUNT.wadm.api`).
+    """
+
+    lattice: str
+    api: str = DEFAULT_WADM_PREFIX
+
+    def __post_init__(self) -> None:
+        token(self.lattice, "lattice")
+        prefix(self.api, "wadm's topic prefix")
+
+    def model(self, operation: str, name: str | None = None) -> str:
+        """The request subject; raises `InvalidName` for a name that wadm itself would refuse."""
+        subject = f"{self.api}.{self.lattice}.model.{operation}"
+        if name is None:
+            return subject
+        if not _MODEL_NAME.fullmatch(name):
+            raise InvalidName(f"application name {name!r}: wadm takes letters, digits, dashes and underscores only")
+        return f"{subject}.{name}"
+
+    @property
+    def statuses(self) -> str:
+        """Every application's status pushes."""
+        return f"wadm.status.{self.lattice}.*"
+
+    @property
+    def events(self) -> tuple[str, str]:
+        """manifest_published and manifest_unpublished; wadm 0.12 and older publish without the event's name."""
+        return (f"wadm.evt.{self.lattice}", f"wadm.evt.{self.lattice}.>")
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSubjects:
+    """The control interface and the event stream of one lattice; `control` is the hosts' control topic prefix."""
+
+    lattice: str
+    control: str = DEFAULT_CONTROL_PREFIX
+
+    def __post_init__(self) -> None:
+        token(self.lattice, "lattice")
+        prefix(self.control, "control topic prefix")
+
+    @property
+    def _base(self) -> str:
+        return f"{self.control}.v1.{self.lattice}"
+
+    @property
+    def ping(self) -> str:
+        """Every host answers."""
+        return f"{self._base}.host.ping"
+
+    def inventory(self, host_id: str) -> str:
+        """That host answers with what it runs."""
+        return f"{self._base}.host.get.{token(host_id, 'host id')}"
+
+    def config(self, name: str) -> str:
+        """Any one host answers with a named configuration."""
+        return f"{self._base}.config.get.{token(name, 'config name')}"
+
+    @property
+    def registries(self) -> str:
+        """Every host takes registry credentials."""
+        return f"{self._base}.registry.put"
+
+    @property
+    def events(self) -> str:
+        """What hosts tell of themselves."""
+        return f"wasmbus.evt.{self.lattice}.>"
+
+    @property
+    def config_service(self) -> str:
+        """Where a starting host asks for its supplemental configuration."""
+        return f"wasmbus.cfg.{self.lattice}.req"

@@ -1,0 +1,182 @@
+"""The wadm client: one typed method for each operation of wadm's NATS API, failures by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.errors import (
+    AnswerLost,
+    LatticeUnavailable,
+    NoResponders,
+    WadmGarbled,
+    WadmNotFound,
+    WadmRejected,
+    WadmTransient,
+    WadmUnavailable,
+    WadmVersionExists,
+    one_line,
+)
+from wasmcloud_operator.lattice.gate import Gate
+from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX, WadmSubjects
+from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo, model_summary
+
+# Any with a reason: JSON documents; whoever takes one apart checks what it finds.
+JsonObject = dict[str, Any]
+_T = TypeVar("_T")
+
+_JSON_HEADER = {"Content-Type": "application/json"}
+_PUT_RETRIES = 2
+_VERSIONS = TypeAdapter(tuple[VersionInfo, ...])
+
+
+class WadmClient:
+    """wadm of one lattice. `timeout` in seconds bounds each single request.
+
+    Every method raises `WadmUnavailable` (nobody answers; `may_have_run` tells whether it may have been done),
+    `WadmGarbled`, `WadmTransient` and, for what wadm will not do, `WadmRejected` with wadm's own text.
+    Requests that only read are asked again once when their answer is lost; requests that write never are, as a lost
+    answer does not mean that nothing was done: read back instead.
+    """
+
+    def __init__(
+        self, connection: Connection, lattice: str, *, prefix: str = DEFAULT_WADM_PREFIX, timeout: float = 5.0
+    ) -> None:
+        self.subjects = WadmSubjects(lattice, prefix)
+        self.gate = Gate(f"wadm of lattice {lattice}")
+        self._connection = connection
+        self._timeout = timeout
+
+    def __repr__(self) -> str:
+        return f"<WadmClient {self.subjects.lattice} on {self._connection!r}>"
+
+    async def put(self, manifest: Mapping[str, Any]) -> PutResult:
+        """Store a version of an application.
+
+        Raises `WadmVersionExists` when that version is stored, with whatever content; `PayloadTooLarge`. A concurrent
+        writer makes wadm refuse with "Internal storage error" before anything is stored: that is tried again here.
+        """
+        payload = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False).encode()
+        subject = self.subjects.model("put")
+        for _ in range(_PUT_RETRIES):
+            with suppress(WadmTransient):
+                return _shaped(PutResult.model_validate, await self._ask(subject, payload, headers=_JSON_HEADER))
+        return _shaped(PutResult.model_validate, await self._ask(subject, payload, headers=_JSON_HEADER))
+
+    async def get(self, name: str, version: str | None = None) -> JsonObject:
+        """The stored manifest, by default of the newest version. Raises `WadmNotFound`."""
+        body = json.dumps({"version": version} if version else {}).encode()
+        answer = await self._read(self.subjects.model("get", name), body)
+        manifest = answer.get("manifest")
+        if not isinstance(manifest, dict):
+            raise WadmGarbled(f"wadm's answer to get {name} holds no manifest")
+        return manifest
+
+    async def list(self) -> tuple[ModelSummary, ...]:
+        """All applications of the lattice."""
+        try:
+            answer = await self._read(self.subjects.model("get"))
+        except WadmRejected:  # before 0.15 `get` needs a name, and `list` answers with a bare array
+            answer = await self._read(self.subjects.model("list"))
+        return _shaped(lambda models: tuple(model_summary(model) for model in models), answer.get("models"))
+
+    async def versions(self, name: str) -> tuple[VersionInfo, ...]:
+        """The stored versions, oldest first. Raises `WadmNotFound`."""
+        answer = await self._read(self.subjects.model("versions", name))
+        return _shaped(_VERSIONS.validate_python, answer.get("versions"))
+
+    async def deploy(self, name: str, version: str | None = None) -> None:
+        """Run a stored version, by default the newest. Raises `WadmNotFound` when the application is not known.
+
+        wadm refuses (`WadmRejected`) an unknown version, component ids that another deployed application uses, and
+        shared components that are not deployed.
+        """
+        await self._ask(
+            self.subjects.model("deploy", name), json.dumps({"version": version} if version else {}).encode()
+        )
+
+    async def undeploy(self, name: str) -> None:
+        """Stop running it; acknowledged also when nothing was deployed. Raises `WadmNotFound`."""
+        await self._ask(self.subjects.model("undeploy", name), b"{}")
+
+    async def delete(self, name: str, version: str | None = None) -> bool:
+        """Forget one version, or all; False when there was none. wadm undeploys what was deployed."""
+        body = json.dumps({"version": version} if version else {}).encode()  # 0.12 rejects an empty body
+        answer = await self._ask(self.subjects.model("del", name), body)
+        return answer.get("result") != "noop"
+
+    async def status(self, name: str) -> Status:
+        """How it does. wadm ≥ 0.14 says undeployed of an application it does not know; before, `WadmNotFound`."""
+        answer = await self._read(self.subjects.model("status", name))
+        return _shaped(Status.model_validate, answer.get("status"))
+
+    async def _read(self, subject: str, body: bytes = b"") -> JsonObject:
+        try:
+            return await self._ask(subject, body)
+        except WadmUnavailable as error:
+            if not error.may_have_run:
+                raise
+        return await self._ask(subject, body)
+
+    async def _ask(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> JsonObject:
+        with _by_wadm_name(self.subjects.lattice), self.gate:
+            raw = await self._connection.request(subject, body, timeout=self._timeout, headers=headers)
+        return _checked(_decoded(raw))
+
+
+@contextmanager
+def _by_wadm_name(lattice: str) -> Iterator[None]:
+    try:
+        yield
+    except NoResponders:
+        raise WadmUnavailable(
+            f"wadm does not listen on lattice {lattice}: is it running, and for this NATS account?"
+        ) from None
+    except LatticeUnavailable as error:
+        raise WadmUnavailable(str(error)) from None
+    except AnswerLost as error:
+        raise WadmUnavailable(f"wadm: {error}", may_have_run=True) from None
+
+
+def _decoded(raw: bytes) -> JsonObject:
+    try:
+        answer = json.loads(raw)
+    except ValueError:
+        raise WadmGarbled(f"wadm's answer is not JSON ({len(raw)} bytes)") from None
+    if isinstance(answer, list):
+        return {"result": "success", "models": answer}
+    if not isinstance(answer, dict):
+        raise WadmGarbled("wadm's answer is not a JSON object")
+    return answer
+
+
+def _checked(answer: JsonObject) -> JsonObject:
+    """The answer when it tells of success, else the error it tells of.
+
+    A failed delete of one version says "deleted" with the text of a storage error, so the text is looked at as well.
+    """
+    result = answer.get("result")
+    message = one_line(str(answer.get("message") or ""))
+    if message.startswith("Internal storage error") or "likely a transient error" in message:
+        raise WadmTransient(message)
+    if result == "notfound":
+        raise WadmNotFound(message)
+    if result == "error":
+        if message.startswith("Manifest version ") and message.endswith(" already exists"):
+            raise WadmVersionExists(message)
+        raise WadmRejected(message or "wadm gives no reason")
+    if not isinstance(result, str):
+        raise WadmGarbled("wadm's answer names no result")
+    return answer
+
+
+def _shaped(parse: Callable[[Any], _T], value: object) -> _T:
+    try:
+        return parse(value)
+    except (ValidationError, TypeError, AttributeError):
+        raise WadmGarbled("wadm's answer does not have the agreed shape") from None

@@ -1,0 +1,115 @@
+"""What wadm 0.12 to 0.21 says, typed: unknown fields are ignored, missing ones and nulls have defaults."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from wasmcloud_operator.lattice.errors import one_line
+
+
+class StatusType(StrEnum):
+    """wadm's word for how an application or a scaler does; UNKNOWN stands for a word that is not known here."""
+
+    WAITING = "waiting"
+    UNDEPLOYED = "undeployed"
+    RECONCILING = "reconciling"
+    DEPLOYED = "deployed"
+    FAILED = "failed"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+
+_OLDER_WORDS = {"compensating": StatusType.RECONCILING, "ready": StatusType.DEPLOYED}
+
+
+def _status_type(value: object) -> StatusType:
+    word = str(value).lower()
+    if word in _OLDER_WORDS:
+        return _OLDER_WORDS[word]
+    return StatusType(word) if word in set(StatusType) else StatusType.UNKNOWN
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _message(value: object) -> str:
+    return one_line(_text(value))
+
+
+def _many(value: object) -> object:
+    return () if value is None else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+MessageText = Annotated[str, BeforeValidator(_message)]
+
+
+class Answer(BaseModel):
+    """A part of one of wadm's answers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class StatusInfo(Answer):
+    """A status word with its explanation, one line."""
+
+    type: Annotated[StatusType, BeforeValidator(_status_type)] = StatusType.UNDEPLOYED
+    message: MessageText = ""
+
+
+class ScalerStatus(Answer):
+    """How one scaler of an application does."""
+
+    id: Text = ""
+    kind: Text = ""
+    name: Text = ""
+    info: StatusInfo = Field(default_factory=StatusInfo, alias="status")
+
+
+class Status(Answer):
+    """How an application does as a whole. It tells no version: wadm's `versions` say what is deployed."""
+
+    info: StatusInfo = Field(default_factory=StatusInfo, alias="status")
+    scalers: Annotated[tuple[ScalerStatus, ...], BeforeValidator(_many)] = ()
+
+
+class ModelSummary(Answer):
+    """One application in wadm's list; `version` is the newest one stored, `deployed_version` "" when none is."""
+
+    name: Text
+    version: Text = ""
+    description: Text = ""
+    deployed_version: Text = ""
+    status: StatusInfo = Field(default_factory=StatusInfo)
+
+
+class VersionInfo(Answer):
+    """One stored version of an application."""
+
+    version: Text
+    deployed: bool = False
+
+
+class PutResult(Answer):
+    """What became of a put: `version` is the stored one, `total_versions` counts all that wadm keeps."""
+
+    name: Text = ""
+    version: Text = Field(default="", alias="current_version")
+    total_versions: int = 0
+    message: MessageText = ""
+
+
+def model_summary(value: dict[str, Any]) -> ModelSummary:
+    """A list entry. wadm ≥ 0.14 has the full status in `detailed_status`, before that a word and a message stood apart.
+
+    The word that stands apart says undeployed where the detailed one says waiting.
+    """
+    detailed = value.get("detailed_status")
+    info = detailed.get("status") if isinstance(detailed, dict) else None
+    if not isinstance(info, dict):
+        info = {"type": value.get("status", StatusType.UNDEPLOYED), "message": value.get("status_message")}
+    return ModelSummary.model_validate({**value, "status": info})
