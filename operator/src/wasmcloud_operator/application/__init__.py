@@ -1,0 +1,1 @@
+"""Applications in Kubernetes, run by wadm in a lattice."""
