@@ -46,6 +46,7 @@ _BY_TYPE = {
     "number": {"enum", "const", "format", *_BOUNDS},
     "boolean": {"enum", "const"},
 }
+_PRESERVE_UNKNOWN: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 _STRING_FORMATS = {"date-time", "date", "duration", "byte", "uri", "email", "hostname", "ipv4", "ipv6", "uuid"}
 
 
@@ -125,7 +126,7 @@ class _Converter:
 
     def _anything(self, source: Schema, path: str) -> Schema:
         self._refuse_unknown(source, set(), path)
-        return _described(source, {"x-kubernetes-preserve-unknown-fields": True})
+        return _described(source, _PRESERVE_UNKNOWN)
 
     def _object(self, source: Schema, path: str) -> Schema:
         target: Schema = {"type": "object"}
@@ -137,13 +138,14 @@ class _Converter:
             case None | False:
                 pass
             case True:
-                target["x-kubernetes-preserve-unknown-fields"] = True
+                target |= _PRESERVE_UNKNOWN
             case values if properties:
                 raise UnsupportedSchemaError(
                     path, f"named properties beside typed others ({values}) are not structural"
                 )
             case {} as values:
-                target["additionalProperties"] = self.convert(values, f"{path}[*]")
+                converted = self.convert(values, f"{path}[*]")
+                target |= converted if converted == _PRESERVE_UNKNOWN else {"additionalProperties": converted}
         return target
 
     def _array(self, source: Schema, path: str) -> Schema:

@@ -1,0 +1,141 @@
+"""The check of files: what is found in them, where, and with which exit code."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from wasmcloud_operator.application.check import ExitCode, check_files
+
+GOOD = """\
+apiVersion: core.oam.dev/v1beta1
+kind: Application
+metadata:
+  name: hello
+  annotations: {version: "1"}
+spec:
+  components:
+    - name: web
+      type: component
+      properties: {image: "x:1"}
+"""
+
+
+@pytest.fixture
+def check(tmp_path):
+    def run(text: str | bytes):
+        path = tmp_path / "app.yaml"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        result = check_files([str(path)])
+        lines = [str(finding).removeprefix(str(path)) for finding in result.findings]
+        return result.exit_code, result.checked, lines
+
+    return run
+
+
+def test_a_good_file_says_nothing(check):
+    assert check(GOOD) == (ExitCode.OK, 1, [])
+
+
+def test_a_problem_names_file_document_application_and_path(check):
+    code, checked, lines = check(
+        f"{GOOD}---\n---\n{GOOD.replace('hello', 'second').replace('type: component', 'type: x')}"
+    )
+    assert (code, checked) == (ExitCode.ERRORS, 2)
+    assert lines == [
+        ", document 3 (second): error: spec.components[0].type: "
+        "'x' is not a type of component: use component or capability"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("name: hello", "name: Hello", "(Hello): warning: metadata.name: is a name that Kubernetes cannot hold"),
+        ("name: hello", "name: my_app", "(my_app): warning: metadata.name: is a name that Kubernetes cannot hold"),
+        ("name: hello", "name: -a", "(-a): warning: metadata.name: is a name that Kubernetes cannot hold"),
+        ('  annotations: {version: "1"}\n', "", "warning: metadata.annotations: is missing"),
+        ("spec:", "status: {phase: Deployed}\nspec:", "warning: status: is written by the operator"),
+    ],
+)
+def test_what_only_kubernetes_or_wash_minds_is_a_warning(check, old, new, line):
+    code, _, lines = check(GOOD.replace(old, new, 1))
+    assert code is ExitCode.OK
+    assert [line in found for found in lines] == [True]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("name: hello", "name: he.llo", "error: metadata.name: must consist of letters"),
+        (
+            'version: "1"',
+            "version: 1",
+            "error: metadata.annotations.version: must be a string, not a number: put it in",
+        ),
+        ('version: "1"', "team: 1", "error: metadata.annotations.team: must be a string"),
+        ('version: "1"', "version: latest", "error: metadata.annotations.version: latest means the newest"),
+        ('{image: "x:1"}', "{}", "error: spec.components[0].properties: needs image"),
+        ("kind: Application", "", "error: kind: is required"),
+        ("spec:", "spek:", "error: spec: is required"),
+    ],
+)
+def test_errors_end_with_1(check, old, new, line):
+    code, _, lines = check(GOOD.replace(old, new, 1))
+    assert code is ExitCode.ERRORS
+    assert [found for found in lines if line in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: [", "error: is not YAML"),
+        ("a: 1\na: 2\n", "the key 'a' is there twice"),
+        (b"\xff\xfe\x00x", "error: is not"),
+        ("[" * 5000, "error: is nested too deeply"),
+        ("!!python/object/apply:os.system [x]", "error: is not YAML"),
+    ],
+)
+def test_what_is_not_yaml_ends_with_2(check, text, line):
+    code, _, lines = check(text)
+    assert code is ExitCode.UNREADABLE
+    assert len(lines) == 1
+    assert line in lines[0]
+
+
+def test_a_missing_file_ends_with_2_and_the_others_are_checked(tmp_path):
+    (tmp_path / "good.yaml").write_text(GOOD)
+    result = check_files([str(tmp_path / "gone.yaml"), str(tmp_path / "good.yaml")])
+    assert result.exit_code is ExitCode.UNREADABLE
+    assert result.checked == 1
+    assert "cannot be read: No such file" in str(result.findings[0])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "---\n", "apiVersion: v1\nkind: Secret\n", "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"]
+)
+def test_a_file_without_applications_is_a_warning(check, text):
+    code, checked, lines = check(text)
+    assert (code, checked) == (ExitCode.OK, 0)
+    assert lines == [": warning: holds no Application of core.oam.dev/v1beta1"]
+
+
+def test_text_is_no_manifest(check):
+    code, _, lines = check("just some text\n")
+    assert code is ExitCode.ERRORS
+    assert lines == [", document 1: error: is not a manifest: it must have apiVersion, kind, metadata and spec"]
+
+
+def test_annotations_that_never_reach_wadm_are_not_judged_by_its_rules(check):
+    code, _, lines = check(GOOD.replace('version: "1"', '3scale.net/team: "x"'))
+    assert (code, lines) == (ExitCode.OK, [])
+
+
+def test_dates_and_numbers_are_what_wadm_sees(check):
+    assert check(GOOD.replace('"1"', "2024-01-01"))[2] == []
+
+
+def test_standard_input(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(GOOD.replace("x:1", "")))
+    assert check_files(["-"]).checked == 1

@@ -1,0 +1,159 @@
+"""What wadm is told of a resource, under which version, and what is read back."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wasmcloud_operator.application.manifest import (
+    Owner,
+    VersionChoice,
+    choose_version,
+    content_of,
+    digest_of,
+    owner_of,
+    passed_metadata,
+    to_manifest,
+)
+from wasmcloud_operator.application.validation import validate
+
+OWNER = Owner("c1", "team-a", "hello")
+SPEC = {"components": [{"name": "web", "type": "component", "properties": {"image": "x:1"}}]}
+
+
+def metadata(**annotations):
+    return {"name": "hello", "namespace": "team-a", "annotations": annotations}
+
+
+@pytest.mark.parametrize(
+    ("key", "passes"),
+    [
+        ("version", True),
+        ("description", True),
+        ("wasmcloud.dev/x", True),
+        ("experimental.wasmcloud.dev/shared", True),
+        ("k8s.wasmcloud.dev/paused", False),
+        ("operator.k8s.wasmcloud.dev/x", False),
+        ("kubectl.kubernetes.io/last-applied-configuration", False),
+        ("argocd.argoproj.io/tracking-id", False),
+        ("kustomize.toolkit.fluxcd.io/name", False),
+        ("notwasmcloud.dev/x", False),
+        ("wasmcloud.dev", False),
+        ("team", False),
+    ],
+)
+def test_only_wasmclouds_annotations_reach_wadm(key, passes):
+    content = content_of({"name": "hello", "annotations": {key: "v"}}, SPEC)
+    sent = to_manifest(content, "1", OWNER)["metadata"]["annotations"]
+    assert (key in sent) is passes
+
+
+def test_labels_pass_by_the_same_rule_without_version_and_description():
+    labels = {"version": "1", "app.kubernetes.io/instance": "argo", "a.wasmcloud.dev/b": "c"}
+    content = content_of({"name": "hello", "labels": labels}, SPEC)
+    assert to_manifest(content, "1", OWNER)["metadata"]["labels"] == {"a.wasmcloud.dev/b": "c"}
+    assert passed_metadata(labels) == {"a.wasmcloud.dev/b": "c"}
+
+
+def test_the_manifest_is_one_that_wadm_takes_and_holds_nothing_else_of_the_resource():
+    resource = metadata() | {"uid": "u", "resourceVersion": "5", "managedFields": [{}], "finalizers": ["f"]}
+    manifest = to_manifest(content_of(resource, SPEC), "1", OWNER)
+    assert validate(manifest) == []
+    assert manifest.keys() == {"apiVersion", "kind", "metadata", "spec"}
+    assert manifest["metadata"].keys() == {"name", "annotations"}
+    assert manifest["spec"] == SPEC
+
+
+def test_owner_and_digest_are_read_back():
+    content = content_of(metadata(), SPEC)
+    manifest = to_manifest(content, "1", OWNER)
+    assert owner_of(manifest) == OWNER
+    assert digest_of(manifest) == content.digest
+    assert str(OWNER) == "team-a/hello in cluster c1"
+
+
+@pytest.mark.parametrize("manifest", [{}, {"metadata": None}, {"metadata": {"annotations": {"version": "1"}}}])
+def test_a_manifest_put_by_others_has_neither(manifest):
+    assert owner_of(manifest) is None
+    assert digest_of(manifest) is None
+
+
+def test_half_an_owner_is_none():
+    manifest = to_manifest(content_of(metadata(), SPEC), "1", OWNER)
+    del manifest["metadata"]["annotations"]["k8s.wasmcloud.dev/owner-name"]
+    assert owner_of(manifest) is None
+
+
+def test_the_digest_is_of_what_wadm_runs_alone():
+    base = content_of(metadata(), SPEC)
+    noise = metadata(
+        **{"kubectl.kubernetes.io/last-applied-configuration": "{}", "k8s.wasmcloud.dev/paused": "true", "version": "9"}
+    )
+    assert content_of(noise, SPEC).digest == base.digest
+    assert content_of(metadata(description="new"), SPEC).digest != base.digest
+    assert content_of(metadata() | {"name": "other"}, SPEC).digest != base.digest
+    other = copy.deepcopy(SPEC)
+    other["components"][0]["properties"]["image"] = "x:2"
+    assert content_of(metadata(), other).digest != base.digest
+
+
+def test_the_digest_does_not_depend_on_the_order_of_keys():
+    reversed_spec = {"components": [dict(reversed(SPEC["components"][0].items()))]}
+    assert content_of(metadata(), reversed_spec).digest == content_of(metadata(), SPEC).digest
+
+
+def test_the_digest_stays_the_same_between_releases():
+    assert content_of(metadata(description="d"), SPEC).digest == (
+        "f745dca4b1aae5d96da1eeb04cc045569beb6aab00035d40238372d4c7c7b4be"
+    )
+
+
+UNDECLARED = content_of(metadata(), SPEC)
+DECLARED = content_of(metadata(version="1.0"), SPEC)
+MADE = f"content-{UNDECLARED.short_digest}"
+RENAMED = f"1.0+{DECLARED.short_digest}"
+
+
+@pytest.mark.parametrize(
+    ("content", "stored", "declared_digest", "choice"),
+    [
+        (UNDECLARED, [], None, VersionChoice(MADE, stored=False, renamed=False)),
+        (UNDECLARED, [MADE], None, VersionChoice(MADE, stored=True, renamed=False)),
+        (UNDECLARED, ["1.0", "content-000000000000"], None, VersionChoice(MADE, stored=False, renamed=False)),
+        (DECLARED, [], None, VersionChoice("1.0", stored=False, renamed=False)),
+        (DECLARED, ["0.9"], None, VersionChoice("1.0", stored=False, renamed=False)),
+        (DECLARED, ["1.0"], DECLARED.digest, VersionChoice("1.0", stored=True, renamed=False)),
+        (DECLARED, ["1.0"], "other", VersionChoice(RENAMED, stored=False, renamed=True)),
+        (DECLARED, ["1.0"], None, VersionChoice(RENAMED, stored=False, renamed=True)),
+        (DECLARED, ["1.0", RENAMED], "other", VersionChoice(RENAMED, stored=True, renamed=True)),
+        # the version that a change was named after has been pruned: the content keeps its name
+        (DECLARED, [RENAMED], None, VersionChoice(RENAMED, stored=True, renamed=True)),
+    ],
+)
+def test_versions(content, stored, declared_digest, choice):
+    assert choose_version(content, stored, declared_digest) == choice
+
+
+def test_latest_is_never_put():
+    with pytest.raises(ValueError, match="reserved"):
+        to_manifest(DECLARED, "latest", OWNER)
+
+
+@given(images=st.lists(st.sampled_from("abc"), min_size=1, max_size=8), version=st.none() | st.just("1.0"))
+def test_no_content_is_put_twice_and_the_chosen_version_always_holds_the_content(images, version):
+    """A user goes back and forth between contents under one version or none."""
+    wadm: dict[str, str] = {}
+    puts = []
+    for image in images:
+        spec = {"components": [{"name": "w", "type": "component", "properties": {"image": image}}]}
+        content = content_of(metadata(**({"version": version} if version else {})), spec)
+        choice = choose_version(content, list(wadm), wadm.get(version or ""))
+        if not choice.stored:
+            assert choice.version not in wadm
+            puts.append(content.digest)
+            wadm[choice.version] = content.digest
+        assert wadm[choice.version] == content.digest
+    assert len(puts) == len(set(puts))
