@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -19,8 +17,15 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as ClientSubscription
 
 from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.lattice.connection_types import ConnectionState, Message, Statistics, Timing
 from wasmcloud_operator.lattice.diagnosis import Diagnosis, diagnose
-from wasmcloud_operator.lattice.errors import AnswerLost, LatticeUnavailable, NoResponders, PayloadTooLarge
+from wasmcloud_operator.lattice.errors import (
+    AnswerLost,
+    LatticeUnavailable,
+    NoResponders,
+    NotPermitted,
+    PayloadTooLarge,
+)
 from wasmcloud_operator.lattice.quiet import Quiet
 from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
 
@@ -30,48 +35,6 @@ _NO_RESPONDERS = "503"
 _CLOSE_TIMEOUT = 2.0
 _T = TypeVar("_T")
 _SETTLED_AFTER = 10.0  # a connection that lived this long starts its backoff anew
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Durations in seconds. A dead peer is noticed after `ping_interval + ping_timeout` at the latest."""
-
-    connect_timeout: float = 5.0
-    ping_interval: float = 20.0
-    ping_timeout: float = 5.0
-    backoff_first: float = 0.25
-    backoff_limit: float = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionState:
-    """Whether NATS is connected; else a CamelCase `reason` and a `message` fit for a condition. `since` is UTC."""
-
-    connected: bool
-    reason: str
-    message: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What arrived on a subscription."""
-
-    subject: str
-    data: bytes
-    reply: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Counters since the connection object was made."""
-
-    clients: int
-    requests: int
-    in_flight: int
-    subscriptions: int
-    lost_messages: int
-    last_error: str
 
 
 Handler = Callable[[Message], None]
@@ -191,7 +154,7 @@ class Connection:
         """The answer's bytes, within `timeout` seconds.
 
         Raises `LatticeUnavailable` (at once while not connected, unless the first attempt is still under way),
-        `NoResponders`, `PayloadTooLarge`, or `AnswerLost`: then it may have been done.
+        `NoResponders`, `NotPermitted`, `PayloadTooLarge`, or `AnswerLost`: then it may have been done.
         """
         try:
             async with self._deadline(timeout):
@@ -351,11 +314,15 @@ class Connection:
     def _unanswered(self, subject: str, timeout: float) -> Exception:
         if not self._state.connected and self._state.reason == "Connecting":
             return LatticeUnavailable(f"not connected to {', '.join(self.spec.addresses)} within {timeout:g} s")
+        if f'permissions violation for publish to "{subject}"'.lower() == self._last_error.lower():
+            return NotPermitted(f"the NATS user may not publish on {subject}")
         if self._client is None:
             return AnswerLost(f"the connection broke before {subject} was answered")
         return AnswerLost(f"no answer on {subject} within {timeout:g} s")
 
     def _asynchronous_error(self, error: Exception) -> None:
+        if isinstance(error, nats_errors.UnexpectedEOF):
+            return  # the client ends of it, and that is told
         if isinstance(error, nats_errors.SlowConsumerError):
             self._lost_messages += 1
             self._tell(self._state)

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from wasmcloud_operator.lattice.clock import Clock, SystemClock
-from wasmcloud_operator.lattice.connection import Connection, Timing
+from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_types import Timing
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 
 

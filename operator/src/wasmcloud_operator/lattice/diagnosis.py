@@ -19,19 +19,20 @@ class Diagnosis:
     message: str
 
 
+# nats-py's UnexpectedEOF is a StaleConnectionError: the narrower kind stands first.
 _BY_KIND: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((ConnectionRefusedError,), "connection refused"),
-    ((TimeoutError, nats_errors.StaleConnectionError), "no answer"),
     (
         (nats_errors.UnexpectedEOF, ConnectionResetError, nats_errors.ConnectionClosedError),
         "the server closed the connection",
     ),
+    ((TimeoutError, nats_errors.StaleConnectionError), "no answer"),
 )
 
 
 def diagnose(error: BaseException, server: str) -> Diagnosis:
     """The diagnosis of what nats-py raised while talking to `server`, an address without user and password."""
-    text = one_line(str(error)).removeprefix("nats: ").strip("'\" ")
+    text = one_line(str(error)).removeprefix("nats: ").strip("' ")
     reason, message = _reason(error, text)
     return Diagnosis(reason, f"{server}: {message}" if server else message)
 

@@ -32,6 +32,10 @@ class NoResponders(LatticeUnavailable):
     """NATS answered that nobody listens on the subject; nothing was done."""
 
 
+class NotPermitted(LatticeUnavailable):
+    """The NATS user may not publish on the subject; nothing was done."""
+
+
 class AnswerLost(LatticeError):
     """The request went out and no answer came in time, or the connection broke: it may or may not have been done."""
 

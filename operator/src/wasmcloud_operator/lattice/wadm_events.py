@@ -10,7 +10,8 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from wasmcloud_operator.lattice.connection import Connection, Message, Subscription
+from wasmcloud_operator.lattice.connection import Connection, Subscription
+from wasmcloud_operator.lattice.connection_types import Message
 from wasmcloud_operator.lattice.subjects import WadmSubjects
 from wasmcloud_operator.lattice.wadm_types import Status
 

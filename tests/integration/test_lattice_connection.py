@@ -1,0 +1,306 @@
+"""The supervised connection against a real NATS server that is killed, paused, rekeyed and lied to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import nats
+import pytest
+
+from latticebed import Nats, running_nats
+from natsjwt import Account, Operator
+from testbed.waiting import eventually
+from wasmcloud_operator.lattice.clock import SystemClock
+from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_types import ConnectionState, Message, Timing
+from wasmcloud_operator.lattice.connections import Connections
+from wasmcloud_operator.lattice.errors import (
+    AnswerLost,
+    LatticeUnavailable,
+    NoResponders,
+    NotPermitted,
+    PayloadTooLarge,
+)
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+
+QUICK = Timing(connect_timeout=2.0, ping_interval=0.3, ping_timeout=0.5, backoff_first=0.05, backoff_limit=0.2)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Nats]:
+    async with running_nats(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Connections]:
+    async with Connections(timing=QUICK) as connections:
+        yield connections
+
+
+@contextlib.asynccontextmanager
+async def responder(url: str, subject: str, answer: Callable[[bytes], bytes | None]) -> AsyncIterator[list[bytes]]:
+    """A plain NATS client that answers on `subject`; None stays silent. Gives the payloads it has seen."""
+    seen: list[bytes] = []
+    client = await nats.connect(url)
+
+    async def on_message(message: nats.aio.msg.Msg) -> None:
+        seen.append(message.data)
+        if (body := answer(message.data)) is not None:
+            await message.respond(body)
+
+    await client.subscribe(subject, cb=on_message)
+    await client.flush()
+    try:
+        yield seen
+    finally:
+        await client.close()
+
+
+async def connected(connection: Connection) -> bool:
+    await eventually(lambda: connection.state.connected, message=f"{connection!r} connected")
+    return True
+
+
+async def test_request_and_answer(server: Nats, pool: Connections) -> None:
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    async with responder(server.url, "echo", lambda data: data.upper()):
+        assert await connection.request("echo", b"hi", timeout=2) == b"HI"  # waits for the first attempt by itself
+    assert connection.state.reason == "Connected"
+    assert connection.max_payload == 1024 * 1024
+
+
+async def test_one_connection_for_equal_specs_until_the_last_lease_goes(server: Nats, pool: Connections) -> None:
+    first, second = pool.acquire(ConnectionSpec((server.url,))), pool.acquire(ConnectionSpec((server.url + "/",)))
+    assert first.connection is second.connection
+    await connected(first.connection)
+    first.release()
+    first.release()
+    assert pool.open == (second.connection,)
+    assert second.connection.state.connected
+    second.release()
+    assert pool.open == ()
+    await eventually(lambda: second.connection.state.reason == "Closed")
+
+
+async def test_failures_by_name(server: Nats, pool: Connections) -> None:
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    with pytest.raises(NoResponders):
+        await connection.request("nobody.home", timeout=2)
+    with pytest.raises(PayloadTooLarge) as caught:
+        await connection.request("big", b"x" * (1024 * 1024 + 1), timeout=2)
+    assert (caught.value.size, caught.value.limit) == (1024 * 1024 + 1, 1024 * 1024)
+    async with responder(server.url, "mute", lambda _: None) as seen:
+        with pytest.raises(AnswerLost, match="no answer on mute"):
+            await connection.request("mute", b"once", timeout=0.3)
+        assert seen == [b"once"]
+
+
+async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: Nats, pool: Connections) -> None:
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    await connected(connection)
+    await server.server.kill()
+    await eventually(lambda: not connection.state.connected)
+    started = time.monotonic()
+    with pytest.raises(LatticeUnavailable):
+        await connection.request("late", b"must not arrive", timeout=5)
+    assert time.monotonic() - started < 0.5
+    await server.server.start()
+    async with responder(server.url, "late", lambda data: data) as seen:
+        await connected(connection)
+        assert await connection.request("late", b"now", timeout=2) == b"now"
+        assert seen == [b"now"]
+
+
+async def test_server_killed_and_restarted_subscriptions_come_back(server: Nats, pool: Connections) -> None:
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    states: list[ConnectionState] = []
+    connection.listen(states.append)
+    arrived: list[Message] = []
+    await connection.subscribe("news.*", arrived.append)
+    await connected(connection)
+    await server.restart()
+    await eventually(lambda: [state.connected for state in states] == [True, False, True], message=repr(states))
+    await connection.publish("news.today", b"back")
+    await eventually(lambda: [(message.subject, message.data) for message in arrived] == [("news.today", b"back")])
+    assert connection.statistics().clients == 2
+
+
+async def test_request_under_way_when_the_server_dies_fails_at_once(server: Nats, pool: Connections) -> None:
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    async with responder(server.url, "mute", lambda _: None) as seen:
+        asked = asyncio.create_task(connection.request("mute", b"?", timeout=30))
+        await eventually(lambda: seen)
+    await server.server.kill()
+    started = time.monotonic()
+    with pytest.raises(AnswerLost, match="broke"):
+        await asked
+    assert time.monotonic() - started < 5
+
+
+async def test_a_peer_that_stops_answering_is_noticed_and_recovers(server: Nats, pool: Connections) -> None:
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    await connected(connection)
+    server.server.pause()
+    await eventually(lambda: not connection.state.connected, timeout=5)
+    assert connection.state.reason == "Unreachable"
+    assert "no answer" in connection.state.message
+    server.server.resume()
+    await connected(connection)
+
+
+async def test_a_silent_server_does_not_hold_up_another_one(server: Nats, pool: Connections, tmp_path: Path) -> None:
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    async with running_nats(other_folder) as other:
+        silent = pool.acquire(ConnectionSpec((server.url,))).connection
+        live = pool.acquire(ConnectionSpec((other.url,))).connection
+        await connected(silent)
+        await connected(live)
+        server.server.pause()
+        try:
+            async with responder(other.url, "echo", lambda data: data):
+                lost = [asyncio.create_task(silent.request("echo", b"", timeout=1)) for _ in range(20)]
+                for _ in range(50):
+                    assert await live.request("echo", b"x", timeout=0.5) == b"x"
+            assert all(isinstance(error, AnswerLost) for error in await asyncio.gather(*lost, return_exceptions=True))
+        finally:
+            server.server.resume()
+
+
+async def test_never_there_says_so_and_connects_when_it_comes(server: Nats, pool: Connections) -> None:
+    await server.server.kill()
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    await eventually(lambda: connection.state.reason == "Unreachable")
+    assert connection.state.message == f"nats://127.0.0.1:{server.port}: connection refused"
+    since = connection.state.since
+    await eventually(lambda: connection.statistics().last_error)
+    assert connection.state.since == since
+    await server.server.start()
+    await connected(connection)
+
+
+async def test_the_next_server_of_the_list_is_tried(server: Nats, pool: Connections) -> None:
+    connection = pool.acquire(ConnectionSpec(("nats://127.0.0.1:1", server.url))).connection
+    await connected(connection)
+
+
+async def test_scatter_gather(server: Nats, pool: Connections) -> None:
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    await connected(connection)
+    started = time.monotonic()
+    assert await connection.request_many("ping", timeout=5) == ()
+    assert time.monotonic() - started < 1, "no responders is an answer"
+    async with contextlib.AsyncExitStack() as stack:
+        for number in range(3):
+            body = str(number).encode()
+            await stack.enter_async_context(responder(server.url, "ping", lambda _, body=body: body))
+        assert sorted(await connection.request_many("ping", timeout=5)) == [b"0", b"1", b"2"]
+        assert len(await connection.request_many("ping", timeout=5, limit=2)) == 2
+    assert connection.statistics().in_flight == 0
+
+
+async def test_a_handler_or_listener_that_raises_breaks_nothing(server: Nats, pool: Connections) -> None:
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    calls: list[str] = []
+
+    def bad_listener(_: ConnectionState) -> None:
+        calls.append("listener")
+        raise RuntimeError("listener")
+
+    def bad_handler(_: Message) -> None:
+        calls.append("handler")
+        raise RuntimeError("handler")
+
+    connection.listen(bad_listener)
+    await connection.subscribe("x", bad_handler)
+    await connected(connection)
+    await connection.publish("x", b"1")
+    await connection.publish("x", b"2")
+    await eventually(lambda: calls == ["listener", "handler", "handler"])
+    assert connection.statistics().clients == 1
+
+
+async def test_credentials_rotation_is_a_new_client_without_restart(pool: Connections, tmp_path: Path) -> None:
+    account = Account("APP")
+    async with running_nats(tmp_path, Operator(account).server_config()) as server:
+        old = pool.acquire(ConnectionSpec((server.url,), credentials=account.credentials("old")))
+        await connected(old.connection)
+        crlf = account.credentials("new").replace("\n", "\r\n")
+        new = pool.acquire(ConnectionSpec((server.url,), credentials=crlf))
+        await connected(new.connection)
+        old.release()
+        await eventually(lambda: pool.open == (new.connection,))
+        assert new.connection.state.connected
+
+
+async def test_expired_user_is_named_and_the_next_client_works(pool: Connections, tmp_path: Path) -> None:
+    account = Account("APP")
+    async with running_nats(tmp_path, Operator(account).server_config()) as server:
+        short = ConnectionSpec((server.url,), credentials=account.credentials("short", lifetime=3))
+        connection = pool.acquire(short).connection
+        reasons: list[str] = []
+        connection.listen(lambda state: reasons.append(state.reason))
+        await connected(connection)
+        await eventually(lambda: not connection.state.connected)
+        assert reasons[:2] == ["Connected", "CredentialsExpired"], reasons
+        await eventually(lambda: connection.state.reason == "CredentialsRejected", message=repr(reasons))
+        fresh = pool.acquire(ConnectionSpec((server.url,), credentials=account.credentials("fresh")))
+        await connected(fresh.connection)
+
+
+async def test_server_side_expiry_of_a_live_client_gets_a_new_one(pool: Connections, tmp_path: Path) -> None:
+    """The server drops a client for a reason of its own (here: other accounts); later the credentials hold again."""
+    account = Account("APP")
+    operator = Operator(account)
+    async with running_nats(tmp_path, operator.server_config()) as server:
+        connection = pool.acquire(ConnectionSpec((server.url,), credentials=account.credentials("u"))).connection
+        await connected(connection)
+        await server.restart(Operator(Account("OTHER")).server_config())
+        await eventually(lambda: connection.state.reason == "CredentialsRejected", message=repr(connection))
+        await server.restart(operator.server_config())
+        await connected(connection)
+
+
+async def test_no_secret_is_shown(pool: Connections, tmp_path: Path) -> None:
+    account = Account("APP")
+    credentials = account.credentials("u")
+    async with running_nats(tmp_path, Operator(account).server_config()) as server:
+        spec = ConnectionSpec((f"nats://user:hunter2@127.0.0.1:{server.port}",), credentials=credentials)
+        connection = pool.acquire(spec).connection
+        await connected(connection)
+        shown = f"{spec!r} {connection!r} {pool!r} {connection.state!r} {connection.statistics()!r}"
+        assert "hunter2" not in shown
+        assert all(line not in shown for line in credentials.splitlines() if len(line) > 40 and "-" not in line)
+
+
+async def test_permission_error_is_seen_and_the_connection_stays(pool: Connections, tmp_path: Path) -> None:
+    account = Account("APP")
+    async with running_nats(tmp_path, Operator(account).server_config()) as server:
+        credentials = account.credentials("u", permissions={"pub": {"deny": ["wadm.>"]}})
+        connection = pool.acquire(ConnectionSpec((server.url,), credentials=credentials)).connection
+        await connected(connection)
+        with pytest.raises(NotPermitted, match="may not publish on wadm"):
+            await connection.request("wadm.api", timeout=0.5)
+        assert "permissions violation" in connection.statistics().last_error
+        assert connection.state.connected
+
+
+async def test_cancelled_while_connecting_ends_at_once() -> None:
+    listener = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), "127.0.0.1", 0)  # never says INFO
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        connection = Connection(ConnectionSpec((f"nats://127.0.0.1:{port}",)), clock=SystemClock())
+        task = asyncio.create_task(connection.run())
+        await asyncio.sleep(0)
+        with pytest.raises(LatticeUnavailable, match="not connected"):
+            await connection.request("x", timeout=0.3)
+        started = time.monotonic()
+        task.cancel()
+        await asyncio.wait({task}, timeout=5)
+        assert task.cancelled()
+        assert time.monotonic() - started < 3
