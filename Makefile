@@ -28,3 +28,51 @@ $(VENV)/.ready: requirements-dev.lock operator/pyproject.toml types/pyproject.to
 .PHONY: lock
 lock: ## pin the development dependencies anew (requirements-dev.lock)
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.lock
+
+.PHONY: lint
+lint: setup ## format check, lint, strict types, floors, generated files
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy -p wasmcloud_operator_types -p wasmcloud_operator
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m wasmcloud_operator.crds --check manifests/crds
+
+.PHONY: format
+format: setup ## format the code and mend what the linter can
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+.PHONY: manifests
+manifests: setup ## write manifests/crds anew from the models
+	@$(BIN)/python -m wasmcloud_operator.crds manifests/crds
+
+.PHONY: build-testbed
+build-testbed: setup ## build the testbed's real components into the cache (once for each version)
+	@$(TESTBED) build
+
+.PHONY: test
+test: setup ## unit and integration tests, against a real control plane, NATS and wadm
+	@$(TESTBED) build core wadm
+	@$(BIN)/pytest
+
+.PHONY: bench
+bench: setup ## measure, and print a table each
+	@$(TESTBED) build core wadm
+	@for bench in tests/bench/bench_*.py; do PYTHONPATH=tests $(BIN)/python $$bench; done
+
+.PHONY: cluster
+cluster: setup ## start the testbed in the background: .testbed/kubeconfig, .testbed/env
+	@$(TESTBED) build core wadm
+	@$(TESTBED) up
+
+.PHONY: cluster-down
+cluster-down: ## stop the testbed
+	@test ! -x $(BIN)/python || $(TESTBED) down
+
+.PHONY: run
+run: setup ## run the operator against $KUBECONFIG (default: the testbed's)
+	@KUBECONFIG=$${KUBECONFIG:-.testbed/kubeconfig} $(BIN)/wasmcloud-operator run --no-leader-election
+
+.PHONY: clean
+clean: cluster-down ## remove everything that was made here, except the testbed's cache
+	rm -rf $(VENV) .testbed .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,54 @@
+"""What the operator needs to be allowed, and why: the one list behind the start-up check and the RBAC manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wasmcloud_operator.kube import resources
+from wasmcloud_operator.kube.access import Permission
+from wasmcloud_operator.kube.resources import Resource
+
+HOST_CONFIG = Resource("k8s.wasmcloud.dev", "v1alpha1", "WasmCloudHostConfig", "wasmcloudhostconfigs")
+APPLICATION = Resource("core.oam.dev", "v1beta1", "Application", "applications")
+
+_READ = ("get", "list", "watch")
+_MANAGE = (*_READ, "create", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Verbs on one kind, and what they are for. `own_namespace`: needed in the operator's own namespace only."""
+
+    resource: Resource
+    verbs: tuple[str, ...]
+    why: str
+    subresource: str = ""
+    own_namespace: bool = False
+
+
+RULES = (
+    Rule(HOST_CONFIG, (*_READ, "patch"), "host pools; patch takes an earlier operator's finalizer off"),
+    Rule(HOST_CONFIG, ("patch",), "their status", "status"),
+    Rule(HOST_CONFIG, ("update",), "owner references where OwnerReferencesPermissionEnforcement is on", "finalizers"),
+    Rule(resources.SERVICE_ACCOUNT, _MANAGE, "of the host pods"),
+    Rule(resources.CONFIG_MAP, _MANAGE, "nats.conf; changes of referenced CA certificates"),
+    Rule(resources.SECRET, _MANAGE, "read referenced ones by name; registry credentials for the host pods"),
+    Rule(resources.SERVICE, _MANAGE, "the leaf's Service and those of HTTP applications"),
+    Rule(resources.DEPLOYMENT, _MANAGE, "host pods"),
+    Rule(resources.DAEMON_SET, _MANAGE, "host pods"),
+    Rule(resources.POD_DISRUPTION_BUDGET, _MANAGE, "host pods"),
+    Rule(resources.EVENT, ("create", "patch"), "tell users what happens"),
+    Rule(resources.LEASE, (*_READ, "create", "update"), "leader election", own_namespace=True),
+)
+
+
+def needed(rules: Iterable[Rule], namespaces: Iterable[str], own_namespace: str) -> list[Permission]:
+    """The permissions behind the rules, in each of the namespaces (empty: in all at once)."""
+    scopes = tuple(namespaces) or ("",)
+    return [
+        Permission(verb, rule.resource, rule.subresource, namespace if rule.resource.namespaced else "")
+        for rule in rules
+        for namespace in ((own_namespace,) if rule.own_namespace else scopes)
+        for verb in rule.verbs
+    ]

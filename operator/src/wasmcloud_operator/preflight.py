@@ -1,0 +1,61 @@
+"""What the operator finds when it starts: server version, CRDs, permissions. Said in the log, and where it matters acted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from wasmcloud_operator.kube.access import Permission, ServerVersion, missing_permissions, server_version, serves
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.permissions import APPLICATION, HOST_CONFIG, RULES, needed
+from wasmcloud_operator.settings import Settings
+
+log = structlog.get_logger()
+
+# Native sidecars are on by default from this minor version of Kubernetes 1.
+_OLDEST_MINOR = 29
+
+
+class ServerTooOld(Exception):
+    """The API server lacks what the host pods need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The state of the cluster at start."""
+
+    version: ServerVersion
+    host_configs_served: bool
+    applications_served: bool
+    missing: tuple[Permission, ...]
+
+
+async def inspect(client: Client, settings: Settings) -> Findings:
+    """Look at the cluster and log what was found. Raises ServerTooOld for Kubernetes before 1.29."""
+    version = await server_version(client)
+    if (version.major, version.minor) < (1, _OLDEST_MINOR):
+        raise ServerTooOld(
+            f"the API server at {client.host} is {version.text}; the operator needs Kubernetes 1.{_OLDEST_MINOR} or newer"
+            " (native sidecar containers)"
+        )
+    host_configs = await serves(client, HOST_CONFIG)
+    applications = await serves(client, APPLICATION)
+    missing = await missing_permissions(client, needed(RULES, settings.watch_namespaces, settings.namespace))
+    log.info(
+        "cluster found",
+        server=client.host,
+        version=version.text,
+        namespaces=list(settings.watch_namespaces) or "all",
+        crds={str(HOST_CONFIG): host_configs, str(APPLICATION): applications},
+    )
+    for resource, served in ((HOST_CONFIG, host_configs), (APPLICATION, applications)):
+        if not served:
+            log.error(
+                "CRD missing; its objects are taken up as soon as it is there",
+                crd=str(resource),
+                install="kubectl apply --server-side -f manifests/crds, or wasmcloud-operator crds | kubectl apply --server-side -f -",
+            )
+    for permission in missing:
+        log.error("permission missing; grant it to the operator's service account", permission=str(permission))
+    return Findings(version, host_configs, applications, tuple(missing))
