@@ -341,13 +341,26 @@ def test_all_errors_are_said_at_once():
     assert len(errors(validate(manifest))) == 5
 
 
-def test_a_custom_trait_in_the_form_of_a_link_must_have_a_target_that_exists():
-    trait = {
-        "type": "mine",
-        "properties": {"namespace": "a", "package": "b", "interfaces": [], "target": {"name": "gone"}},
-    }
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        ({}, []),
+        ({"target": {"name": "gone"}}, ["target"]),
+        ({"target": DELETE}, ["target"]),
+        # wadm's handler dies of these and never answers
+        ({"package": 5}, ["package"]),
+        ({"interfaces": [1]}, ["interfaces[0]"]),
+        # wadm reads no link in these and leaves the trait alone
+        ({"target": 5}, []),
+        ({"source": {"config": 5}, "package": 5}, []),
+        ({"package": DELETE}, []),
+    ],
+)
+def test_a_custom_trait_in_the_form_of_a_link_is_judged_as_wadm_does(change, faults):
+    properties = link()["properties"] | change
+    trait = {"type": "mine", "properties": {key: value for key, value in properties.items() if value is not DELETE}}
     found = errors(validate(changed((*C0, "traits", 1), trait)))
-    assert [problem.path for problem in found] == ["spec.components[0].traits[1].properties.target"]
+    assert [problem.path for problem in found] == [f"spec.components[0].traits[1].properties.{at}" for at in faults]
 
 
 def test_same_links_from_different_components_are_fine_and_so_are_different_names():

@@ -162,8 +162,25 @@ def _read_trait(reader: Reader, source: Object, path: str) -> Link | None:
     if kind is not None:
         reader.warn(f"{path}.type", f"wadm does nothing for a trait of type {kind!r}: it is passed on as it is")
     if isinstance(value, Mapping) and all(key in value for key in ("namespace", "package", "interfaces")):
-        return _read_link(reader, value, at, declared=False)
+        return _read_link_shaped(reader, value, at)
     return None
+
+
+def _read_link_shaped(reader: Reader, properties: Object, path: str) -> Link | None:
+    """A trait of another type in the form of a link: wadm reads it as one if it can, and leaves it alone otherwise.
+
+    In some places it dies of a wrong type instead of leaving it alone, and never answers.
+    """
+    attempt = Reader()
+    link = _read_link(attempt, properties, path, declared=False)
+    faults = [problem for problem in attempt.problems if problem.severity == "error"]
+    deadly = [f"{path}.{key}" for key in ("namespace", "package", "interfaces", "name")]
+    if "target" not in properties:
+        deadly.append(f"{path}.target")
+    if not all(fault.path.startswith(tuple(deadly)) for fault in faults):
+        return None
+    reader.problems.extend(faults)
+    return link
 
 
 def _check_scaler(reader: Reader, value: object, path: str) -> None:
