@@ -1,0 +1,57 @@
+"""Fixtures of the testbed: real components, started once a session and shared by the tests.
+
+- `control_plane`: a Kubernetes control plane with an audit log; `kwok`: three simulated nodes on it, pods become Ready.
+- `nats_server`: a hub with JetStream domain `default` and a leaf node port; `wadm`: wadm on it.
+- `admin`: a client of the API server with every right; `namespace`: a fresh one, deleted after the test.
+
+The session's fixtures are made in the session's event loop. Nothing in the testbed is bound to a loop, so tests (and
+their own fixtures) run in a loop of their own as usual. A test that hurts a component (kill, wipe, restart) starts its
+own with `ControlPlane.start(tmp_path)` and the like: what is shared has to stay as the next test expects it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def control_plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ControlPlane]:
+    async with ControlPlane.start(tmp_path_factory.mktemp("control-plane"), audit=True) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def kwok(control_plane: ControlPlane) -> AsyncIterator[Kwok]:
+    async with Kwok.start(control_plane, nodes=3) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def nats_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[NatsServer]:
+    async with NatsServer.start(tmp_path_factory.mktemp("nats")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def wadm(nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    async with Wadm.start(tmp_path_factory.mktemp("wadm"), nats_server.url) as running:
+        yield running
+
+
+@pytest.fixture
+def admin(control_plane: ControlPlane) -> Admin:
+    return control_plane.admin()
+
+
+@pytest_asyncio.fixture
+async def namespace(admin: Admin) -> AsyncIterator[str]:
+    name = f"test-{secrets.token_hex(4)}"
+    await admin.create_namespace(name)
+    yield name
+    await admin.delete("v1/Namespace", name)

@@ -1,0 +1,150 @@
+"""Builds one component from its module registry, with a progress line, and never hides why a build failed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from testbed.components import Component, Toolchain
+from testbed.process import log_tail
+
+
+class BuildFailed(RuntimeError):
+    """The text has the end of the build's log and where the rest is."""
+
+
+class ToolchainMissing(BuildFailed):
+    """The text names the toolchain and how to get it."""
+
+
+class Progress:
+    """One line that says what is being built, for how long, and how long it takes; on a terminal it is rewritten."""
+
+    def __init__(self, out: TextIO = sys.stderr, *, every: float = 20.0) -> None:
+        self._out = out
+        self._terminal = out.isatty()
+        self._every = every  # seconds between lines where there is no terminal
+        self._last = 0.0
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        print(f"\r\x1b[K{text}" if self._terminal else text, file=self._out, flush=True)
+        self._last = time.monotonic()
+
+    def update(self, text: str) -> None:
+        """The state of what goes on."""
+        if self._terminal:
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r\x1b[K{text[:width]}", end="", file=self._out, flush=True)
+        elif time.monotonic() - self._last >= self._every:
+            self.say(text)
+
+
+def toolchain_problem(component: Component) -> str | None:
+    """What has to be installed before the component can be built; None when nothing has to."""
+    toolchain = component.toolchain
+    if shutil.which(toolchain.value) is None:
+        return f"{toolchain.value} is missing, and {component.name} is built with it: {toolchain.how_to_get_it}"
+    if toolchain is Toolchain.GO:
+        wanted = _version_tuple(re.search(r"^go (\S+)", (component.recipe / "go.mod").read_text(), re.MULTILINE))
+        told = subprocess.run(["go", "env", "GOVERSION", "GOTOOLCHAIN"], capture_output=True, text=True, check=True)
+        version, _, switch = told.stdout.partition("\n")
+        have = _version_tuple(re.match(r"go(\S+)", version))
+        if have < wanted and switch.strip() == "local":
+            needed = ".".join(map(str, wanted))
+            return f"{version} is too old to build {component.name}, {needed} is needed: {toolchain.how_to_get_it}"
+    elif shutil.which("cc") is None:
+        return f"cc is missing, and Rust links {component.name} with it: install gcc (Debian: apt-get install gcc)"
+    return None
+
+
+async def build(component: Component, target: Path, *, work: Path, log: Path, progress: Progress) -> None:
+    """Build the component into the file `target`; `work` holds what the next build of it can reuse."""
+    if problem := toolchain_problem(component):
+        raise ToolchainMissing(problem)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb"):
+        pass
+    started = time.monotonic()
+    progress.say(
+        f"building {component.name} {component.version} with {component.toolchain.value} "
+        f"(about {component.cold_seconds} s on two cores; log: {log})"
+    )
+    if component.toolchain is Toolchain.GO:
+        await _go(component, target, log, progress)
+    else:
+        await _cargo(component, target, work, log, progress)
+    progress.say(f"built {component.name} {component.version} in {time.monotonic() - started:.0f} s")
+
+
+async def _go(component: Component, target: Path, log: Path, progress: Progress) -> None:
+    major, minor, _ = component.version.split(".", 2)
+    flags = component.linker_flags.format(version=component.version, major=major, minor=minor)
+    command = ["go", "build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", f"-s -w {flags}"]
+    # without CGO the program also runs in an image that holds nothing else
+    await _run(
+        component,
+        [*command, "-o", str(target), component.package],
+        component.recipe,
+        {"CGO_ENABLED": "0"},
+        log,
+        progress,
+    )
+
+
+async def _cargo(component: Component, target: Path, work: Path, log: Path, progress: Progress) -> None:
+    source = work / component.key
+    shutil.copytree(component.recipe, source, dirs_exist_ok=True)
+    env = {"CARGO_TARGET_DIR": str(work / "cargo-target"), "CARGO_TERM_COLOR": "never"}
+    wrapper = source / "rustc-wrapper"
+    if wrapper.exists():
+        env["RUSTC_WRAPPER"] = str(wrapper)
+    await _run(component, ["cargo", "build", "--release"], source, env, log, progress)
+    shutil.copy2(work / "cargo-target" / "release" / component.package, target)
+
+
+async def _run(
+    component: Component, command: list[str], folder: Path, env: dict[str, str], log: Path, progress: Progress
+) -> None:
+    started = time.monotonic()
+    process = _spawn(command, folder, env, log)
+    try:
+        while process.poll() is None:
+            step = log_tail(log, 1).strip().split("/")[-1]
+            seconds = time.monotonic() - started
+            progress.update(f"  {component.name}: {seconds:.0f} s of about {component.cold_seconds} s: {step}")
+            await asyncio.sleep(0.25)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+    if process.returncode:
+        raise BuildFailed(
+            f"{component.name} {component.version} did not build ({command[0]} ended with {process.returncode}); "
+            f"the end of {log}:\n{log_tail(log)}"
+        )
+
+
+def _spawn(command: list[str], folder: Path, env: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            ["nice", "-n", "5", *command],
+            cwd=folder,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _version_tuple(found: re.Match[str] | None) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", found[1])) if found else ()

@@ -1,0 +1,108 @@
+"""Where the components' binaries are: in the cache, in KUBEBUILDER_ASSETS or on PATH, or built into the cache."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from testbed.build import Progress, build
+from testbed.components import COMPONENTS, Component
+
+
+class Origin(Enum):
+    """Where a binary comes from."""
+
+    CACHE = "cache"
+    ASSETS = "KUBEBUILDER_ASSETS"
+    PATH = "PATH"
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A program that is there."""
+
+    path: Path
+    origin: Origin
+
+
+def cache_root() -> Path:
+    """`WASMCLOUD_TESTBED_CACHE`, or `wasmcloud-operator-testbed` in the user's cache folder."""
+    if chosen := os.environ.get("WASMCLOUD_TESTBED_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "wasmcloud-operator-testbed"
+
+
+def find(component: Component) -> Binary | None:
+    """The component's program if it is there in the right version; nothing is built."""
+    cached = cache_root() / component.key / "bin" / component.name
+    if cached.is_file():
+        return Binary(cached, Origin.CACHE)
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    for origin, folder in ((Origin.ASSETS, assets), (Origin.PATH, os.environ.get("PATH"))):
+        found = shutil.which(component.name, path=folder) if folder else None
+        if found and _tells_version(Path(found), component):
+            return Binary(Path(found), origin)
+    return None
+
+
+async def ensure(name: str, progress: Progress | None = None) -> Path:
+    """The path of a component's program; builds it first when it is not there.
+
+    Two processes that want the same one: the second waits and takes what the first has built. Raises `BuildFailed` with
+    the end of the build's log, `ToolchainMissing` by name.
+    """
+    component = COMPONENTS[name]
+    if binary := find(component):
+        return binary.path
+    progress = progress or Progress()
+    async with _lock(component, progress):
+        if binary := find(component):
+            return binary.path
+        folder = cache_root() / component.key
+        partial = folder.with_name(f"{folder.name}.partial")  # ours alone while we hold the lock
+        shutil.rmtree(partial, ignore_errors=True)
+        (partial / "bin").mkdir(parents=True)
+        log = cache_root() / "logs" / f"{component.key}.log"
+        await build(component, partial / "bin" / component.name, work=cache_root() / "work", log=log, progress=progress)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+        return folder / "bin" / component.name
+
+
+@contextlib.asynccontextmanager
+async def _lock(component: Component, progress: Progress) -> AsyncIterator[None]:
+    """Between processes, by a file that the kernel unlocks when its holder dies."""
+    path = cache_root() / "locks" / component.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not waiting:
+                    progress.say(f"waiting for another process that builds {component.name}")
+                    waiting = True
+                await asyncio.sleep(0.2)
+        yield
+
+
+def _tells_version(program: Path, component: Component) -> bool:
+    try:
+        answer = subprocess.run(
+            [program, *component.version_args], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    words = (answer.stdout + answer.stderr).replace(",", " ").split()
+    return component.version in {word.removeprefix("v") for word in words}

@@ -1,0 +1,129 @@
+"""What the testbed is made of: each component, its version, and how it is built.
+
+Versions stand in one place only, the recipe (`recipes/<recipe>/go.mod` or `Cargo.toml`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class Toolchain(Enum):
+    """What builds a component; the value is the program it needs."""
+
+    GO = "go"
+    CARGO = "cargo"
+
+    @property
+    def how_to_get_it(self) -> str:
+        return {
+            Toolchain.GO: "install Go from https://go.dev/dl",
+            Toolchain.CARGO: "install Rust from https://rustup.rs",
+        }[self]
+
+
+@dataclass(frozen=True)
+class Component:
+    """One program of the testbed."""
+
+    name: str
+    group: str  # what `build` takes together: core, wadm, host
+    toolchain: Toolchain
+    recipe_name: str
+    module: str  # the Go module or crate whose version is the component's
+    package: str  # what is built: a Go package, or the binary's name for cargo
+    cold_seconds: int  # on two cores with empty build caches, measured
+    linker_flags: str = ""  # Go: {version} is replaced
+    version_args: tuple[str, ...] = ("--version",)  # how the program tells its version
+
+    @property
+    def recipe(self) -> Path:
+        return RECIPES / self.recipe_name
+
+    @property
+    def version(self) -> str:
+        """As the recipe pins it, without a leading v."""
+        if self.toolchain is Toolchain.GO:
+            file, pattern = self.recipe / "go.mod", rf"^\s*(?:require )?{re.escape(self.module)} v(\S+)"
+        else:
+            file, pattern = self.recipe / "Cargo.toml", rf'^{re.escape(self.module)} = .*"=([^"]+)"'
+        found = re.search(pattern, file.read_text(), re.MULTILINE)
+        if found is None:
+            raise LookupError(f"{file} pins no version of {self.module}")
+        return found[1]
+
+    @property
+    def key(self) -> str:
+        """Name of its folder in the cache: changes with the version and with anything in the recipe."""
+        digest = hashlib.sha256(f"{self.package} {self.linker_flags}".encode())
+        for file in sorted(path for path in self.recipe.rglob("*") if path.is_file() and "target" not in path.parts):
+            digest.update(f"{file.relative_to(self.recipe)}\0".encode() + file.read_bytes())
+        return f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
+
+
+def _kubernetes(name: str, cold_seconds: int, group: str = "core") -> Component:
+    stamp = "k8s.io/component-base/version"
+    return Component(
+        name,
+        group,
+        Toolchain.GO,
+        "kubernetes",
+        "k8s.io/kubernetes",
+        f"k8s.io/kubernetes/cmd/{name}",
+        cold_seconds,
+        f"-X {stamp}.gitVersion=v{{version}} -X {stamp}.gitMajor={{major}} -X {stamp}.gitMinor={{minor}}",
+    )
+
+
+_ALL = (
+    Component(
+        "etcd", "core", Toolchain.GO, "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", cold_seconds=25
+    ),
+    _kubernetes("kube-apiserver", cold_seconds=150),
+    _kubernetes("kube-controller-manager", cold_seconds=40),
+    _kubernetes("kube-scheduler", cold_seconds=5),
+    Component(
+        "nats-server",
+        "core",
+        Toolchain.GO,
+        "nats-server",
+        "github.com/nats-io/nats-server/v2",
+        "github.com/nats-io/nats-server/v2",
+        cold_seconds=30,
+    ),
+    Component(
+        "kwok",
+        "core",
+        Toolchain.GO,
+        "kwok",
+        "sigs.k8s.io/kwok",
+        "sigs.k8s.io/kwok/cmd/kwok",
+        cold_seconds=60,
+    ),
+    Component("wadm", "wadm", Toolchain.CARGO, "wadm", "wadm", "wadm", cold_seconds=210),
+    Component(
+        "wasmcloud-host",
+        "host",
+        Toolchain.CARGO,
+        "wasmcloud-host",
+        "wasmcloud-host",
+        "wasmcloud-host",
+        cold_seconds=540,
+    ),
+)
+COMPONENTS = {component.name: component for component in _ALL}
+GROUPS = tuple(dict.fromkeys(component.group for component in _ALL))
+
+
+def select(names: list[str]) -> list[Component]:
+    """The components of these names or groups, in the order they are built. Raises KeyError with the unknown name."""
+    for name in names:
+        if name not in COMPONENTS and name not in GROUPS:
+            raise KeyError(name)
+    return [component for component in _ALL if component.name in names or component.group in names]
