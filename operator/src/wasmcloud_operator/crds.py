@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+
 from wasmcloud_operator_types import custom_resource_definitions
 
 DEFAULT_FOLDER = Path("manifests/crds")

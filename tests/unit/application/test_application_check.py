@@ -27,8 +27,8 @@ def check(tmp_path):
     def run(text: str | bytes):
         path = tmp_path / "app.yaml"
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        result = check_files([str(path)])
-        lines = [str(finding).removeprefix(str(path)) for finding in result.findings]
+        result = check_files([path])
+        lines = [line.removeprefix(str(path)) for line in result.lines]
         return result.exit_code, result.checked, lines
 
     return run

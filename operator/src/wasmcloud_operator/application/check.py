@@ -53,7 +53,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Report:
     """What came out of the check of all files."""
 
     findings: tuple[Finding, ...]
@@ -61,6 +61,11 @@ class Result:
     """How many applications were found."""
 
     exit_code: ExitCode
+
+    @property
+    def lines(self) -> list[str]:
+        """The findings as they are printed, one a line."""
+        return [str(finding) for finding in self.findings]
 
 
 class _Loader(yaml.SafeLoader):
@@ -85,12 +90,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def check_files(paths: Iterable[str]) -> Result:
+def check_files(paths: Iterable[Path | str]) -> Report:
     """Checks every Application in the files (``-`` is standard input); other kinds of documents are passed over."""
     findings: list[Finding] = []
     checked = 0
     unreadable = False
-    for path in paths:
+    for path in map(str, paths):
         try:
             documents = _documents(path)
         except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
@@ -109,7 +114,7 @@ def check_files(paths: Iterable[str]) -> Result:
     else:
         failed = any(finding.problem.severity == "error" for finding in findings)
         code = ExitCode.ERRORS if failed else ExitCode.OK
-    return Result(tuple(findings), checked, code)
+    return Report(tuple(findings), checked, code)
 
 
 def check_document(document: object) -> list[Problem]:
