@@ -84,7 +84,7 @@ class SchedulingOptions(Model):
     pod_template_additions: dict[str, JsonValue] | None = Field(
         default=None, json_schema_extra={"x-kubernetes-embedded": "PodSpec"}
     )
-    """Merged into the pod's spec: volumes, tolerations, affinity. Containers can be added, the two cannot be replaced."""
+    """Merged into the pod's spec: volumes, tolerations, affinity. Containers can be added, not replaced."""
 
     container_template_additions: ContainerTemplateAdditions | None = None
     """Merged into the two containers."""
@@ -315,7 +315,7 @@ class WasmCloudHostConfigSpec(Model):
     """Secret with nats.creds for the hub, and WASMCLOUD_CLUSTER_SEED when issuers are set."""
 
     registry_credentials_secret: ObjectName | None = None
-    """Secret of type kubernetes.io/dockerconfigjson: registries the hosts pull from, and the pods' image pull secret."""
+    """Secret of type kubernetes.io/dockerconfigjson: registries the hosts and the pods pull from."""
 
     config_service_enabled: bool | None = None
     """Have hosts ask the lattice's config service at their start; false when left out."""
