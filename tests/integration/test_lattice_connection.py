@@ -11,9 +11,8 @@ from pathlib import Path
 import nats
 import pytest
 
-from latticebed import Nats, running_nats
 from natsjwt import Account, Operator
-from testbed.waiting import eventually
+from testbed import NatsServer, eventually
 from wasmcloud_operator.lattice.clock import SystemClock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Message, Timing
@@ -31,8 +30,8 @@ QUICK = Timing(connect_timeout=2.0, ping_interval=0.3, ping_timeout=0.5, backoff
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Nats]:
-    async with running_nats(tmp_path) as started:
+async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    async with NatsServer.start(tmp_path / "nats", jetstream=False) as started:
         yield started
 
 
@@ -66,7 +65,7 @@ async def connected(connection: Connection) -> bool:
     return True
 
 
-async def test_request_and_answer(server: Nats, pool: Connections) -> None:
+async def test_request_and_answer(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     async with responder(server.url, "echo", lambda data: data.upper()):
         assert await connection.request("echo", b"hi", timeout=2) == b"HI"  # waits for the first attempt by itself
@@ -74,7 +73,7 @@ async def test_request_and_answer(server: Nats, pool: Connections) -> None:
     assert connection.max_payload == 1024 * 1024
 
 
-async def test_one_connection_for_equal_specs_until_the_last_lease_goes(server: Nats, pool: Connections) -> None:
+async def test_one_connection_for_equal_specs_until_the_last_lease_goes(server: NatsServer, pool: Connections) -> None:
     first, second = pool.acquire(ConnectionSpec((server.url,))), pool.acquire(ConnectionSpec((server.url + "/",)))
     assert first.connection is second.connection
     await connected(first.connection)
@@ -87,7 +86,7 @@ async def test_one_connection_for_equal_specs_until_the_last_lease_goes(server: 
     await eventually(lambda: second.connection.state.reason == "Closed")
 
 
-async def test_failures_by_name(server: Nats, pool: Connections) -> None:
+async def test_failures_by_name(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     with pytest.raises(NoResponders):
         await connection.request("nobody.home", timeout=2)
@@ -100,10 +99,10 @@ async def test_failures_by_name(server: Nats, pool: Connections) -> None:
         assert seen == [b"once"]
 
 
-async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: Nats, pool: Connections) -> None:
+async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await connected(connection)
-    await server.server.kill()
+    await server.kill()
     await eventually(lambda: not connection.state.connected)
     started = time.monotonic()
     with pytest.raises(LatticeUnavailable):
@@ -116,7 +115,7 @@ async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: Nat
         assert seen == [b"now"]
 
 
-async def test_server_killed_and_restarted_subscriptions_come_back(server: Nats, pool: Connections) -> None:
+async def test_server_killed_and_restarted_subscriptions_come_back(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     states: list[ConnectionState] = []
     connection.listen(states.append)
@@ -130,38 +129,36 @@ async def test_server_killed_and_restarted_subscriptions_come_back(server: Nats,
     assert connection.statistics().clients == 2
 
 
-async def test_request_under_way_when_the_server_dies_fails_at_once(server: Nats, pool: Connections) -> None:
+async def test_request_under_way_when_the_server_dies_fails_at_once(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     async with responder(server.url, "mute", lambda _: None) as seen:
         asked = asyncio.create_task(connection.request("mute", b"?", timeout=30))
         await eventually(lambda: seen)
-    await server.server.kill()
+    await server.kill()
     started = time.monotonic()
     with pytest.raises(AnswerLost, match="broke"):
         await asked
     assert time.monotonic() - started < 5
 
 
-async def test_a_peer_that_stops_answering_is_noticed_and_recovers(server: Nats, pool: Connections) -> None:
+async def test_a_peer_that_stops_answering_is_noticed_and_recovers(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await connected(connection)
-    server.server.pause()
+    server.pause()
     await eventually(lambda: not connection.state.connected, timeout=5)
     assert connection.state.reason == "Unreachable"
     assert "no answer" in connection.state.message
-    server.server.resume()
+    server.resume()
     await connected(connection)
 
 
-async def test_a_silent_server_does_not_hold_up_another_one(server: Nats, pool: Connections, tmp_path: Path) -> None:
-    other_folder = tmp_path / "other"
-    other_folder.mkdir()
-    async with running_nats(other_folder) as other:
+async def test_a_silent_server_holds_up_nobody_else(server: NatsServer, pool: Connections, tmp_path: Path) -> None:
+    async with NatsServer.start(tmp_path / "other", jetstream=False) as other:
         silent = pool.acquire(ConnectionSpec((server.url,))).connection
         live = pool.acquire(ConnectionSpec((other.url,))).connection
         await connected(silent)
         await connected(live)
-        server.server.pause()
+        server.pause()
         try:
             async with responder(other.url, "echo", lambda data: data):
                 lost = [asyncio.create_task(silent.request("echo", b"", timeout=1)) for _ in range(20)]
@@ -169,11 +166,11 @@ async def test_a_silent_server_does_not_hold_up_another_one(server: Nats, pool: 
                     assert await live.request("echo", b"x", timeout=0.5) == b"x"
             assert all(isinstance(error, AnswerLost) for error in await asyncio.gather(*lost, return_exceptions=True))
         finally:
-            server.server.resume()
+            server.resume()
 
 
-async def test_never_there_says_so_and_connects_when_it_comes(server: Nats, pool: Connections) -> None:
-    await server.server.kill()
+async def test_never_there_says_so_and_connects_when_it_comes(server: NatsServer, pool: Connections) -> None:
+    await server.kill()
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await eventually(lambda: connection.state.reason == "Unreachable")
     assert connection.state.message == f"nats://127.0.0.1:{server.port}: connection refused"
@@ -184,12 +181,12 @@ async def test_never_there_says_so_and_connects_when_it_comes(server: Nats, pool
     await connected(connection)
 
 
-async def test_the_next_server_of_the_list_is_tried(server: Nats, pool: Connections) -> None:
+async def test_the_next_server_of_the_list_is_tried(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec(("nats://127.0.0.1:1", server.url))).connection
     await connected(connection)
 
 
-async def test_scatter_gather(server: Nats, pool: Connections) -> None:
+async def test_scatter_gather(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await connected(connection)
     started = time.monotonic()
@@ -204,7 +201,7 @@ async def test_scatter_gather(server: Nats, pool: Connections) -> None:
     assert connection.statistics().in_flight == 0
 
 
-async def test_a_handler_or_listener_that_raises_breaks_nothing(server: Nats, pool: Connections) -> None:
+async def test_a_handler_or_listener_that_raises_breaks_nothing(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     calls: list[str] = []
 
@@ -227,7 +224,7 @@ async def test_a_handler_or_listener_that_raises_breaks_nothing(server: Nats, po
 
 async def test_credentials_rotation_is_a_new_client_without_restart(pool: Connections, tmp_path: Path) -> None:
     account = Account("APP")
-    async with running_nats(tmp_path, Operator(account).server_config()) as server:
+    async with NatsServer.start(tmp_path, jetstream=False, config_extra=Operator(account).server_config()) as server:
         old = pool.acquire(ConnectionSpec((server.url,), credentials=account.credentials("old")))
         await connected(old.connection)
         crlf = account.credentials("new").replace("\n", "\r\n")
@@ -240,7 +237,7 @@ async def test_credentials_rotation_is_a_new_client_without_restart(pool: Connec
 
 async def test_expired_user_is_named_and_the_next_client_works(pool: Connections, tmp_path: Path) -> None:
     account = Account("APP")
-    async with running_nats(tmp_path, Operator(account).server_config()) as server:
+    async with NatsServer.start(tmp_path, jetstream=False, config_extra=Operator(account).server_config()) as server:
         short = ConnectionSpec((server.url,), credentials=account.credentials("short", lifetime=3))
         connection = pool.acquire(short).connection
         reasons: list[str] = []
@@ -257,7 +254,7 @@ async def test_server_side_expiry_of_a_live_client_gets_a_new_one(pool: Connecti
     """The server drops a client for a reason of its own (here: other accounts); later the credentials hold again."""
     account = Account("APP")
     operator = Operator(account)
-    async with running_nats(tmp_path, operator.server_config()) as server:
+    async with NatsServer.start(tmp_path, jetstream=False, config_extra=operator.server_config()) as server:
         connection = pool.acquire(ConnectionSpec((server.url,), credentials=account.credentials("u"))).connection
         await connected(connection)
         await server.restart(Operator(Account("OTHER")).server_config())
@@ -269,7 +266,7 @@ async def test_server_side_expiry_of_a_live_client_gets_a_new_one(pool: Connecti
 async def test_no_secret_is_shown(pool: Connections, tmp_path: Path) -> None:
     account = Account("APP")
     credentials = account.credentials("u")
-    async with running_nats(tmp_path, Operator(account).server_config()) as server:
+    async with NatsServer.start(tmp_path, jetstream=False, config_extra=Operator(account).server_config()) as server:
         spec = ConnectionSpec((f"nats://user:hunter2@127.0.0.1:{server.port}",), credentials=credentials)
         connection = pool.acquire(spec).connection
         await connected(connection)
@@ -280,7 +277,7 @@ async def test_no_secret_is_shown(pool: Connections, tmp_path: Path) -> None:
 
 async def test_permission_error_is_seen_and_the_connection_stays(pool: Connections, tmp_path: Path) -> None:
     account = Account("APP")
-    async with running_nats(tmp_path, Operator(account).server_config()) as server:
+    async with NatsServer.start(tmp_path, jetstream=False, config_extra=Operator(account).server_config()) as server:
         credentials = account.credentials("u", permissions={"pub": {"deny": ["wadm.>"]}})
         connection = pool.acquire(ConnectionSpec((server.url,), credentials=credentials)).connection
         await connected(connection)

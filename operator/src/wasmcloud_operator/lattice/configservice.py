@@ -1,0 +1,98 @@
+"""The config service: answers starting hosts with registry credentials, the way to serve several registries.
+
+A host that runs with `WASMCLOUD_CONFIG_SERVICE` asks once, at its start, and goes on without when nobody answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+
+import structlog
+
+from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_types import Message
+from wasmcloud_operator.lattice.errors import LatticeError
+from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
+from wasmcloud_operator.lattice.subjects import ControlSubjects
+
+_log = structlog.get_logger(__name__)
+
+Labels = Mapping[str, str]
+CredentialsFor = Callable[[Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
+
+_QUEUE_LIMIT = 1_000
+_WORKERS = 4
+
+
+class ConfigService:
+    """Answers `wasmbus.cfg.<lattice>.req` with what `credentials_for` gives for the asking host's labels.
+
+    `credentials_for` gives credentials by registry host, or None to leave the answer to somebody else (the host is not
+    ours). It gets `timeout` seconds; a request that is older than that when its turn comes is dropped, as the host has
+    given up by then. Replicas that run at the same time share the requests (`queue` group).
+    """
+
+    def __init__(
+        self, connection: Connection, lattice: str, credentials_for: CredentialsFor, *, timeout: float = 5.0
+    ) -> None:
+        self._connection = connection
+        self._subject = ControlSubjects(lattice).config_service
+        self._credentials_for = credentials_for
+        self._timeout = timeout
+        self._requests: asyncio.Queue[tuple[float, Message]] = asyncio.Queue(_QUEUE_LIMIT)
+
+    def __repr__(self) -> str:
+        return f"<ConfigService {self._subject} {self._requests.qsize()} waiting>"
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        subscription = await self._connection.subscribe(self._subject, self._enqueue, queue="wasmcloud-operator")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(_WORKERS):
+                    tasks.create_task(self._answer_all())
+        finally:
+            await subscription.unsubscribe()
+
+    def _enqueue(self, message: Message) -> None:
+        if not message.reply:
+            return
+        try:
+            self._requests.put_nowait((asyncio.get_running_loop().time(), message))
+        except asyncio.QueueFull:
+            _log.warning("lattice.config_request_dropped", subject=self._subject, waiting=_QUEUE_LIMIT)
+
+    async def _answer_all(self) -> None:
+        while True:
+            arrived, message = await self._requests.get()
+            if asyncio.get_running_loop().time() - arrived > self._timeout:
+                continue
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await self._answer(message)
+            except TimeoutError:
+                _log.warning("lattice.config_answer_late", subject=self._subject, timeout=self._timeout)
+            except LatticeError as error:
+                _log.warning("lattice.config_answer_not_sent", subject=self._subject, error=str(error))
+            except Exception as error:  # noqa: BLE001 - one request must not end the service; the text may hold a secret
+                _log.error("lattice.config_answer_failed", subject=self._subject, error=type(error).__name__)
+
+    async def _answer(self, message: Message) -> None:
+        credentials = await self._credentials_for(requested_labels(message.data))
+        if credentials is not None:
+            body = {"registryCredentials": credentials_json(credentials)}
+            await self._connection.publish(message.reply, json.dumps(body).encode())
+
+
+def requested_labels(data: bytes) -> Labels:
+    """The labels of the asking host, from `{"labels": {…}}`; empty for anything else."""
+    try:
+        labels = json.loads(data)["labels"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return MappingProxyType({})
+    if not isinstance(labels, dict):
+        return MappingProxyType({})
+    return MappingProxyType({key: value for key, value in labels.items() if isinstance(value, str)})

@@ -1,0 +1,65 @@
+"""The lattice control interface, as far as the operator asks hosts for anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.errors import GarbledAnswer
+from wasmcloud_operator.lattice.gate import Gate
+from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_answer, parse_inventory, parse_pong
+from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
+from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
+
+
+class ControlClient:
+    """The hosts of one lattice. `timeout` in seconds bounds each request and each gathering of answers.
+
+    Methods raise what `Connection.request` raises, `GarbledAnswer`, and `ControlRejected` with the host's own text.
+    """
+
+    def __init__(
+        self, connection: Connection, lattice: str, *, prefix: str = DEFAULT_CONTROL_PREFIX, timeout: float = 2.0
+    ) -> None:
+        self.subjects = ControlSubjects(lattice, prefix)
+        self.gate = Gate(f"the hosts of lattice {lattice}")
+        self._connection = connection
+        self._timeout = timeout
+
+    def __repr__(self) -> str:
+        return f"<ControlClient {self.subjects.lattice} on {self._connection!r}>"
+
+    async def ping(self) -> tuple[HostSeen, ...]:
+        """The hosts that answer; malformed answers are left out."""
+        answers = await self._connection.request_many(self.subjects.ping, timeout=self._timeout)
+        return tuple(host for host in map(parse_pong, answers) if host)
+
+    async def inventory(self, host_id: str) -> Inventory:
+        """What a host runs. `NoResponders`: there is no such host."""
+        return parse_inventory(host_id, await self._ask(self.subjects.inventory(host_id)))
+
+    async def config(self, name: str) -> dict[str, str] | None:
+        """A named configuration of the lattice; None when it is not set. `NoResponders`: no host is there to ask."""
+        response = control_answer(await self._ask(self.subjects.config(name)))
+        if response is None:
+            return None
+        if not isinstance(response, dict):
+            raise GarbledAnswer(f"configuration {name} is not an object")
+        return {key: value for key, value in response.items() if isinstance(value, str)}
+
+    async def put_registries(self, credentials: Mapping[str, RegistryCredential]) -> int:
+        """Give every running host credentials by registry; gives how many hosts took them.
+
+        Whoever may subscribe to the lattice's control interface can read them. Hosts that start later do not get them.
+        Raises `ControlRejected` when a host refuses.
+        """
+        payload = json.dumps(credentials_json(credentials)).encode()
+        answers = await self._connection.request_many(self.subjects.registries, payload, timeout=self._timeout)
+        for answer in answers:
+            control_answer(answer)
+        return len(answers)
+
+    async def _ask(self, subject: str) -> bytes:
+        with self.gate:
+            return await self._connection.request(subject, timeout=self._timeout)

@@ -1,0 +1,234 @@
+"""The hosts of a lattice that are alive now, kept by what they say and checked by asking them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_types import ConnectionState, Message
+from wasmcloud_operator.lattice.control import ControlClient
+from wasmcloud_operator.lattice.errors import LatticeError, NoResponders
+from wasmcloud_operator.lattice.host_events import HostStopped, parse_event
+from wasmcloud_operator.lattice.host_types import Change, Host, Instant
+from wasmcloud_operator.lattice.inventory import Hosts, Step, apply, expire
+
+_log = structlog.get_logger(__name__)
+
+ChangeListener = Callable[[Change], None]
+
+HEARTBEAT_INTERVAL = 30.0  # what hosts do by default
+_ASKERS = 16
+_EXPIRE_EVERY = 5.0
+_RELIST_AFTER_FAILURE = 5.0
+
+
+class LiveHosts:
+    """Which hosts live and what they run.
+
+    Subscribes to the lattice's events, then lists: a ping to all, then each host's inventory; again at each
+    (re)connect and every `resync` seconds. A host that was not heard of for `silent_for` seconds is gone. While NATS is
+    away the last knowledge stands and `synced` is False.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        control: ControlClient,
+        *,
+        clock: Clock,
+        silent_for: float = 2.5 * HEARTBEAT_INTERVAL,
+        resync: float = 300.0,
+    ) -> None:
+        self._connection = connection
+        self._control = control
+        self._clock = clock
+        self._silent_for = silent_for
+        self._resync = resync
+        self._hosts = Hosts()
+        self._listeners: list[ChangeListener] = []
+        self._synced = False
+        self._listening_since: float | None = None
+        self._list_now = asyncio.Event()
+        self._to_ask: dict[str, None] = {}  # ids in the order they came up, each once
+        self._asking: set[str] = set()
+        self._wake_askers = asyncio.Event()
+
+    def __repr__(self) -> str:
+        state = "synced" if self._synced else "not synced"
+        return f"<LiveHosts {self._control.subjects.lattice} {len(self._hosts.alive)} hosts {state}>"
+
+    @property
+    def hosts(self) -> Mapping[str, Host]:
+        """The live hosts by id; the mapping never changes, a later one replaces it."""
+        return self._hosts.alive
+
+    @property
+    def synced(self) -> bool:
+        """Whether NATS is connected and all hosts that answer have been asked since it is."""
+        return self._synced
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has been synced for longer than a heartbeat interval: a host unheard of till then is not there.
+
+        A listener is told (`Change.synced`) when this comes true.
+        """
+        since = self._listening_since
+        return self._synced and since is not None and self._clock.monotonic() - since > HEARTBEAT_INTERVAL
+
+    def listen(self, listener: ChangeListener) -> Callable[[], None]:
+        """Call `listener` at each change; gives the function that ends it. It must not block."""
+        self._listeners.append(listener)
+
+        def end() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return end
+
+    async def run(self) -> None:
+        """Keep the inventory until cancelled."""
+        subscription = await self._connection.subscribe(self._control.subjects.events, self._on_message)
+        unlisten = self._connection.listen(self._on_connection)
+        self._on_connection(self._connection.state)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_listing())
+                tasks.create_task(self._keep_expiring())
+                for _ in range(_ASKERS):
+                    tasks.create_task(self._keep_asking())
+        finally:
+            unlisten()
+            await subscription.unsubscribe()
+
+    def _on_connection(self, state: ConnectionState) -> None:
+        if state.connected:
+            self._listening_since = self._clock.monotonic()
+            self._list_now.set()
+        elif self._listening_since is not None:
+            self._listening_since = None
+            self._set_synced(False)
+
+    def _on_message(self, message: Message) -> None:
+        event = parse_event(message.data)
+        if event is None:
+            _log.debug("lattice.host_event_dropped", subject=message.subject, size=len(message.data))
+        else:
+            self._take(apply(self._hosts, event, self._now()))
+
+    def _take(self, step: Step) -> None:
+        self._hosts = step.hosts
+        for host_id in step.ask - self._asking:
+            self._to_ask[host_id] = None
+        if step.ask:
+            self._wake_askers.set()
+        if step.change:
+            self._tell(step.change)
+
+    def _tell(self, change: Change) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(change)
+            except Exception:  # noqa: BLE001 - logged with its trace
+                _log.exception("lattice.listener_failed", lattice=self._control.subjects.lattice)
+
+    def _set_synced(self, synced: bool) -> None:
+        if synced != self._synced:
+            self._synced = synced
+            self._tell(Change(synced=True))
+
+    async def _keep_listing(self) -> None:
+        wait: float | None = None
+        while True:
+            await self._due(wait)
+            self._list_now.clear()
+            try:
+                await self._list()
+                wait = self._resync
+            except LatticeError as error:
+                _log.info("lattice.hosts_not_listed", lattice=self._control.subjects.lattice, error=str(error))
+                wait = _RELIST_AFTER_FAILURE
+
+    async def _due(self, wait: float | None) -> None:
+        """Return when a list is asked for, or after `wait` seconds."""
+        if wait is None:
+            await self._list_now.wait()
+            return
+        asked = asyncio.ensure_future(self._list_now.wait())
+        slept = asyncio.ensure_future(self._clock.sleep(wait))
+        try:
+            await asyncio.wait({asked, slept}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+            slept.cancel()
+
+    async def _list(self) -> None:
+        """Ping everyone and ask each host, those known that did not answer as well; then it is synced."""
+        answered = await self._control.ping()
+        now = self._now()
+        for host in answered:
+            self._take(apply(self._hosts, host, now, as_of=now.monotonic))
+        limit = asyncio.Semaphore(_ASKERS)
+
+        async def ask(host_id: str) -> None:
+            async with limit:
+                await self._ask(host_id, gone_if_deaf=host_id not in pinged)
+
+        pinged = {host.host_id for host in answered}
+        async with asyncio.TaskGroup() as tasks:
+            for host_id in tuple(self._hosts.alive):
+                tasks.create_task(ask(host_id))
+        if self._listening_since is not None:
+            self._set_synced(True)
+
+    async def _ask(self, host_id: str, *, gone_if_deaf: bool) -> None:
+        """Take a host's inventory.
+
+        `gone_if_deaf`: when nobody listens on its own subject, it is gone. That alone is not enough for a host that was
+        heard of: the interest of a host behind leaf nodes can be lost for a moment.
+        """
+        self._to_ask.pop(host_id, None)
+        self._asking.add(host_id)
+        as_of = self._clock.monotonic()
+        try:
+            inventory = await self._control.inventory(host_id)
+        except NoResponders:
+            host = self._hosts.alive.get(host_id)
+            if host is not None and gone_if_deaf and host.last_seen <= as_of:
+                self._take(apply(self._hosts, HostStopped(host_id), self._now()))
+        except LatticeError as error:
+            _log.info("lattice.host_not_asked", host=host_id, error=str(error))  # its next heartbeat tells
+        else:
+            self._asking.discard(host_id)
+            self._take(apply(self._hosts, inventory, self._now(), as_of=as_of))
+        finally:
+            self._asking.discard(host_id)
+
+    async def _keep_asking(self) -> None:
+        while True:
+            await self._wake_askers.wait()
+            if not self._to_ask:
+                self._wake_askers.clear()
+                continue
+            host_id = next(iter(self._to_ask))
+            host = self._hosts.alive.get(host_id)
+            await self._ask(host_id, gone_if_deaf=host is not None and not host.inventoried)
+
+    async def _keep_expiring(self) -> None:
+        was_settled = False
+        while True:
+            await self._clock.sleep(_EXPIRE_EVERY)
+            if self._listening_since is not None:
+                self._take(
+                    expire(self._hosts, self._now(), silent_for=self._silent_for, listening_since=self._listening_since)
+                )
+            if self.settled and not was_settled:
+                self._tell(Change(synced=True))
+            was_settled = self.settled
+
+    def _now(self) -> Instant:
+        return Instant(self._clock.monotonic(), self._clock.now())

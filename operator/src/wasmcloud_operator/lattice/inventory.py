@@ -1,0 +1,184 @@
+"""The pure step from what is known of a lattice's hosts and one event to what is known then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from wasmcloud_operator.lattice.host_events import (
+    ComponentScaled,
+    ConfigChanged,
+    HostEvent,
+    HostSeen,
+    HostStarted,
+    HostStopped,
+    Inventory,
+    LabelsChanged,
+    ProviderStarted,
+    ProviderStopped,
+)
+from wasmcloud_operator.lattice.host_types import Change, Host, Instant, Provider, ProviderNews, change_between
+
+HEARTBEAT_LAG = 2.0  # seconds that a heartbeat's content may be older than its arrival
+_NEWS_KEPT = 10.0
+_STARTED_AT_TOLERANCE = timedelta(seconds=5)
+_HOST_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The hosts of a lattice that are alive, by id, and when (monotonic seconds) those that stopped lately did so."""
+
+    alive: Mapping[str, Host] = field(default_factory=lambda: MappingProxyType({}))
+    stopped: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a transition gives: the next state, what changed, and the hosts whose inventory has to be asked for."""
+
+    hosts: Hosts
+    change: Change = field(default_factory=Change)
+    ask: frozenset[str] = frozenset()
+
+
+def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None = None) -> Step:
+    """The state after `event`.
+
+    `as_of` (monotonic seconds) is when an inventory was asked for: it cannot be older than that. Without it, it came by
+    itself and may be `HEARTBEAT_LAG` old. Provider events heard since then outweigh it, and the host is asked again.
+    """
+    match event:
+        case ConfigChanged(name):
+            return Step(hosts, Change(configs=frozenset({name})))
+        case HostStopped(host_id):
+            return _stopped(hosts, host_id, now)
+        case HostStarted(seen):
+            host = replace(_known(hosts, seen.host_id, now), started_at=None)
+            return _put(_without_tombstone(hosts, seen.host_id), _introduced(host, seen, now), ask=True)
+    host_id = event.seen.host_id if isinstance(event, Inventory) else event.host_id
+    told_at = now.monotonic - HEARTBEAT_LAG if as_of is None else as_of
+    if hosts.stopped.get(host_id, float("-inf")) >= told_at or _full(hosts, host_id):
+        return Step(hosts)  # said before it stopped
+    host = _known(hosts, host_id, now)
+    hosts = _without_tombstone(hosts, host_id)
+    if isinstance(event, Inventory):
+        return _inventoried(hosts, host, event, now, told_at)
+    return _put(hosts, _told(host, event, now), ask=not host.inventoried)
+
+
+def _told(host: Host, event: HostEvent, now: Instant) -> Host:
+    """The host after an event that tells one thing of it."""
+    match event:
+        case HostSeen():
+            host = _introduced(host, event, now)
+        case ProviderStarted(_, provider):
+            host = _with_news(host, ProviderNews(provider.id, provider, now.monotonic))
+        case ProviderStopped(_, provider_id):
+            host = _with_news(host, ProviderNews(provider_id, None, now.monotonic))
+        case ComponentScaled(_, component_id, max_instances):
+            running = host.components | {component_id} if max_instances else host.components - {component_id}
+            host = replace(host, components=running)
+        case LabelsChanged(_, labels):
+            host = replace(host, labels=labels)
+    return host
+
+
+def expire(hosts: Hosts, now: Instant, *, silent_for: float, listening_since: float) -> Step:
+    """The state without the hosts that were silent for more than `silent_for` seconds while somebody listened."""
+    known = {
+        host_id: host
+        for host_id, host in hosts.alive.items()
+        if now.monotonic - max(host.last_seen, listening_since) <= silent_for
+    }
+    stopped = {host_id: at for host_id, at in hosts.stopped.items() if now.monotonic - at <= silent_for}
+    if len(known) == len(hosts.alive) and len(stopped) == len(hosts.stopped):
+        return Step(hosts)
+    gone = hosts.alive.keys() - known.keys()
+    applications = frozenset[str]().union(*(hosts.alive[host_id].applications for host_id in gone))
+    return Step(
+        Hosts(MappingProxyType(known), MappingProxyType(stopped)),
+        Change(hosts=frozenset(gone), applications=applications),
+    )
+
+
+def _known(hosts: Hosts, host_id: str, now: Instant) -> Host:
+    """The host as known, or as good as nothing, and seen now."""
+    host = hosts.alive.get(host_id)
+    return replace(host, last_seen=now.monotonic) if host else Host(host_id, now.monotonic)
+
+
+def _full(hosts: Hosts, host_id: str) -> bool:
+    return host_id not in hosts.alive and len(hosts.alive) >= _HOST_LIMIT
+
+
+def _introduced(host: Host, seen: HostSeen, now: Instant) -> Host:
+    return replace(
+        host,
+        friendly_name=host.friendly_name if seen.friendly_name is None else seen.friendly_name,
+        labels=host.labels if seen.labels is None else seen.labels,
+        version=host.version if seen.version is None else seen.version,
+        started_at=_started_at(host.started_at, seen.uptime, now.wall),
+    )
+
+
+def _started_at(stored: datetime | None, uptime: int | None, now: datetime) -> datetime | None:
+    if uptime is None:
+        return stored
+    computed = (now - timedelta(seconds=uptime)).replace(microsecond=0)
+    return stored if stored and abs(stored - computed) <= _STARTED_AT_TOLERANCE else computed
+
+
+def _inventoried(hosts: Hosts, host: Host, event: Inventory, now: Instant, told_at: float) -> Step:
+    providers: dict[str, Provider] = dict(event.providers)
+    doubtful = False
+    for news in host.news:
+        if news.at < told_at:
+            continue
+        doubtful = doubtful or (news.provider_id in providers) != (news.provider is not None)
+        _take(providers, news)
+    host = replace(
+        _introduced(host, event.seen, now),
+        components=event.components,
+        providers=MappingProxyType(providers),
+        inventoried=True,
+    )
+    return _put(hosts, host, ask=doubtful)
+
+
+def _with_news(host: Host, news: ProviderNews) -> Host:
+    providers = dict(host.providers)
+    _take(providers, news)
+    kept = (older for older in host.news if news.at - older.at <= _NEWS_KEPT and older.provider_id != news.provider_id)
+    return replace(host, providers=MappingProxyType(providers), news=(*kept, news))
+
+
+def _take(providers: dict[str, Provider], news: ProviderNews) -> None:
+    if news.provider is None:
+        providers.pop(news.provider_id, None)
+    else:
+        providers[news.provider_id] = news.provider
+
+
+def _stopped(hosts: Hosts, host_id: str, now: Instant) -> Step:
+    old = hosts.alive.get(host_id)
+    alive = {key: host for key, host in hosts.alive.items() if key != host_id}
+    stopped = {**hosts.stopped, host_id: now.monotonic}
+    if len(stopped) > _HOST_LIMIT:
+        del stopped[next(iter(stopped))]
+    return Step(Hosts(MappingProxyType(alive), MappingProxyType(stopped)), change_between(old, None))
+
+
+def _without_tombstone(hosts: Hosts, host_id: str) -> Hosts:
+    if host_id not in hosts.stopped:
+        return hosts
+    stopped = {key: at for key, at in hosts.stopped.items() if key != host_id}
+    return replace(hosts, stopped=MappingProxyType(stopped))
+
+
+def _put(hosts: Hosts, host: Host, *, ask: bool) -> Step:
+    change = change_between(hosts.alive.get(host.id), host)
+    alive = MappingProxyType({**hosts.alive, host.id: host})
+    return Step(replace(hosts, alive=alive), change, frozenset({host.id}) if ask else frozenset())
