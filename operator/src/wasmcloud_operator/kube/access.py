@@ -58,7 +58,10 @@ async def serves(client: Client, resource: Resource) -> bool:
 
 
 async def missing_permissions(client: Client, needed: Iterable[Permission]) -> list[Permission]:
-    """Those of the permissions that the API server would refuse us now (SelfSubjectAccessReview)."""
+    """Those of the permissions that the API server would refuse us now (SelfSubjectAccessReview).
+
+    Raises the errors of `kube.errors`.
+    """
     limit = asyncio.Semaphore(_CONCURRENT_REVIEWS)
     wanted = list(needed)
 
@@ -80,6 +83,9 @@ async def missing_permissions(client: Client, needed: Iterable[Permission]) -> l
             answer = await client.create(SELF_SUBJECT_ACCESS_REVIEW, body)
         return bool(answer.body["status"].get("allowed"))
 
-    async with asyncio.TaskGroup() as group:
-        answers = [group.create_task(allowed(permission)) for permission in wanted]
+    try:
+        async with asyncio.TaskGroup() as group:
+            answers = [group.create_task(allowed(permission)) for permission in wanted]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None  # the first; the others were cancelled or say the same
     return [permission for permission, answer in zip(wanted, answers, strict=True) if not answer.result()]

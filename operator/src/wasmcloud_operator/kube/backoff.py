@@ -28,14 +28,15 @@ class Backoff:
     _last: float = float("-inf")
 
     def next(self, at_least: float = 0.0) -> float:
-        """The delay after one more failure, never under `at_least` (a Retry-After)."""
+        """The delay after one more failure, never under `at_least` (a Retry-After, told to many at once)."""
         now = self.clock.monotonic()
         if now - self._last > self.reset_after + self.cap:
             self._failures = 0
         self._last = now
         delay = min(self.cap, self.base * 2.0 ** min(self._failures, 30))
         self._failures += 1
-        return max(at_least, delay * (1 + self.rng.random() * self.jitter))
+        spread = 1 + self.rng.random() * self.jitter
+        return max(at_least + self.base * (spread - 1) if at_least else 0.0, delay * spread)
 
 
 class RateLimiter(Generic[K]):

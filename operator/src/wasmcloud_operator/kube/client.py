@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -131,10 +131,11 @@ class Client:
         headers = {"Accept": _METADATA_ONLY} if metadata_only else None
         timeouts = Timeouts(total=None, read=idle)
         path = resource.collection(namespace)
-        async with self._transport.stream(
-            path, timeouts=timeouts, query=(("watch", "true"), *query), headers=headers
-        ) as lines:
-            self._metrics.requests.labels("200", "WATCH").inc()
+        stream = self._transport.stream(path, timeouts=timeouts, query=(("watch", "true"), *query), headers=headers)
+        async with AsyncExitStack() as stack:
+            with self._measured("WATCH") as answered:
+                lines = await stack.enter_async_context(stream)
+                answered(200)
             yield lines
 
     async def apply(
@@ -181,8 +182,10 @@ class Client:
         return None if body.get("kind") == "Status" else Unstructured.from_body(body)
 
     async def _read(self, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str] | None) -> Response:
-        with self._measured("GET"):
-            return await self._transport.request("GET", path, timeouts=_READ, query=tuple(query), headers=headers)
+        with self._measured("GET") as answered:
+            response = await self._transport.request("GET", path, timeouts=_READ, query=tuple(query), headers=headers)
+            answered(response.status)
+        return response
 
     async def _write(
         self, method: str, path: str, body: Json, content_type: str | None, query: Iterable[tuple[str, str]]
@@ -192,18 +195,24 @@ class Client:
             raise WritesForbidden(f"{method} {path}: this replica is not the leader")
         headers = {"Content-Type": content_type} if content_type else None
         timeouts = Timeouts(total=min(_WRITE_SECONDS, remaining))
-        with self._measured(method):
-            return await self._transport.request(
+        with self._measured(method) as answered:
+            response = await self._transport.request(
                 method, path, timeouts=timeouts, query=tuple(query), headers=headers, body=body
             )
+            answered(response.status)
+        return response
 
     @contextmanager
-    def _measured(self, method: str) -> Iterator[None]:
+    def _measured(self, method: str) -> Iterator[Callable[[int], None]]:
         start = time.perf_counter()
         code = "<error>"
+
+        def answered(status: int) -> None:
+            nonlocal code
+            code = str(status)
+
         try:
-            yield
-            code = "200"
+            yield answered
         except ApiError as error:
             code = str(error.code)
             raise

@@ -13,7 +13,7 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.queue import Priority, QueueClosed, WorkQueue
-from wasmcloud_operator.kube.supervise import supervise
+from wasmcloud_operator.kube.supervise import cancelled_from_outside, supervise
 
 log = structlog.get_logger()
 
@@ -68,7 +68,10 @@ class Controller(Generic[K]):
         self._workers = workers
         self._timeout = timeout
         metrics.max_concurrent_reconciles.labels(name).set(workers)
+        for result in ("success", "error", "requeue_after", "terminal"):
+            metrics.reconciles.labels(name, result)
         self._active = metrics.active_workers.labels(name)
+        self._errors = metrics.reconcile_errors.labels(name)
         self._seconds = metrics.reconcile_seconds.labels(name)
 
     def __repr__(self) -> str:
@@ -116,14 +119,15 @@ class Controller(Generic[K]):
             except TerminalError as error:
                 self.queue.forget(key)
                 self._count("terminal")
+                self._errors.inc()
                 log.warning("reconcile failed for good; waiting for a change", error=str(error))
                 await self._tell(key, error)
+            except asyncio.CancelledError:
+                if cancelled_from_outside():
+                    raise
+                await self._failed(key, priority, RuntimeError("something that was waited for was cancelled"))
             except Exception as error:  # noqa: BLE001 - one key that fails must not touch the others
-                self._count("error")
-                self._metrics.reconcile_errors.labels(self.name).inc()
-                delay = self.queue.add_rate_limited(key, priority)
-                self._log_failure(error, delay)
-                await self._tell(key, error)
+                await self._failed(key, priority, error)
             else:
                 self.queue.forget(key)
                 if result.requeue_after is None:
@@ -131,6 +135,13 @@ class Controller(Generic[K]):
                 else:
                     self._count("requeue_after")
                     self.queue.add_after(key, result.requeue_after, Priority.BACKGROUND)
+
+    async def _failed(self, key: K, priority: Priority, error: Exception) -> None:
+        self._count("error")
+        self._errors.inc()
+        delay = self.queue.add_rate_limited(key, priority)
+        self._log_failure(error, delay)
+        await self._tell(key, error)
 
     async def _bounded(self, key: K) -> Result:
         expired = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -21,6 +22,10 @@ _LIST_KEYS = (
     ("type",),
     ("ip",),
 )
+# Lists that the API server replaces as a whole, though their items have names: what others added is not theirs to keep.
+_ATOMIC = frozenset({"subjects", "rules", "httpHeaders", "envFrom", "sources", "items", "tolerations"})
+# Maps and lists that the API server drops when they are empty.
+_DROPPED_MAPS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests", "data"})
 _DEFAULTS = {"protocol": "TCP"}
 _QUANTITIES = frozenset({"limits", "requests", "sizeLimit", "divisor"})
 
@@ -52,13 +57,15 @@ def fingerprint(rendered: JsonObject) -> str:
 def difference(desired: Json, live: Json, path: str = "") -> str | None:
     """The JSON path of the first place where `live` lacks something of `desired`; None if it has all of it.
 
-    What others added to the live object (defaults, more labels, injected containers) is no difference. Lists of
-    objects are matched by the keys that the API server merges them by; other lists must be the same.
+    What others added to the live object (defaults, more labels, injected containers) is no difference, nor is
+    something empty that the API server does not keep. Lists of objects are matched by the keys that the API server
+    merges them by; other lists must be the same.
     """
     if isinstance(desired, dict):
         return _in_object(desired, live, path)
-    if isinstance(desired, list):
-        return _in_list(desired, live, path)
+    if isinstance(desired, (list, tuple)):
+        keys = None if path.rpartition(".")[2] in _ATOMIC else _list_keys(desired)
+        return _in_list(desired, live, keys, path)
     return None if type(desired) is type(live) and desired == live else path or "."
 
 
@@ -81,6 +88,8 @@ def _in_object(desired: JsonObject, live: Json, path: str) -> str | None:
     for name, value in desired.items():
         where = f"{path}.{name}"
         if name not in live:
+            if _dropped(name, value):
+                continue
             return where
         found = (
             _in_quantities(value, live[name], where) if name in _QUANTITIES else difference(value, live[name], where)
@@ -103,10 +112,13 @@ def _same_quantity(one: Json, other: Json) -> bool:
     return one == other or ((value := quantity(one)) is not None and value == quantity(other))
 
 
-def _in_list(desired: list[Json], live: Json, path: str) -> str | None:
+def _dropped(name: str, value: Json) -> bool:
+    return value is None or value in ([], ()) or (value == {} and name in _DROPPED_MAPS)
+
+
+def _in_list(desired: Sequence[Json], live: Json, keys: tuple[str, ...] | None, path: str) -> str | None:
     if not isinstance(live, list):
         return path
-    keys = _list_keys(desired)
     if keys is None:
         if len(desired) != len(live):
             return path
@@ -123,7 +135,7 @@ def _in_list(desired: list[Json], live: Json, path: str) -> str | None:
     return None
 
 
-def _list_keys(items: list[Json]) -> tuple[str, ...] | None:
+def _list_keys(items: Sequence[Json]) -> tuple[str, ...] | None:
     """The merge keys that tell these items apart, if they are objects that have them."""
     if not items or not all(isinstance(item, dict) for item in items):
         return None

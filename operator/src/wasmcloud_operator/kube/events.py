@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 from uuid import uuid4
 
 import structlog
 
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
-from wasmcloud_operator.kube.clock import Clock, rfc3339_micro
+from wasmcloud_operator.kube.clock import Clock, TimerHandle, rfc3339_micro
 from wasmcloud_operator.kube.errors import Conflict, Forbidden, KubeError, NotFound
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 
 EventType = Literal["Normal", "Warning"]
 
-# events.k8s.io/v1: note at most 1 kB, reason and action at most 128 characters.
+# events.k8s.io/v1: note at most 1024 bytes, reason and action at most 128 characters.
 _MAX_NOTE = 1024
 # client-go: repeats within six minutes are one series.
 _SERIES_SECONDS = 360.0
@@ -52,7 +53,8 @@ class _Series:
     count: int
     first: float
     written: float
-    queued: bool = True
+    queued: bool = False
+    timer: TimerHandle | None = None  # runs while repeats wait for the next write
 
 
 class EventRecorder:
@@ -75,20 +77,28 @@ class EventRecorder:
         self, resource: Resource, regarding: ObjectMeta, type_: EventType, reason: str, note: str, *, action: str
     ) -> None:
         """Report something about an object; returns at once. `note` must hold no secret."""
-        subject = _Subject(regarding.uid, type_, reason, note[:_MAX_NOTE])
+        subject = _Subject(regarding.uid, type_, reason, _shortened(note))
         now = self._clock.monotonic()
         series = self._series.get(subject)
         if series is None or now - series.first > _SERIES_SECONDS:
             body = self._body(resource, regarding, subject, action)
-            self._series[subject] = series = _Series(body, None, 1, now, now, queued=False)
+            self._series[subject] = series = _Series(body, None, 1, now, now)
             self._series.move_to_end(subject)
             if len(self._series) > _MAX_SERIES:
                 self._series.popitem(last=False)
         else:
             series.count += 1
-            if series.key is not None and series.count > 2 and now - series.written < _SERIES_WRITE_SECONDS:
+            wait = series.written + _SERIES_WRITE_SECONDS - now
+            if series.key is not None and series.count > 2 and wait > 0:
+                if series.timer is None:
+                    series.timer = self._clock.call_later(wait, partial(self._due, subject, series))
                 return
         self._enqueue(subject, series)
+
+    def _due(self, subject: _Subject, series: _Series) -> None:
+        series.timer = None
+        if self._series.get(subject) is series:
+            self._enqueue(subject, series)
 
     async def run(self) -> None:
         """Send what is reported until cancelled."""
@@ -146,7 +156,7 @@ class EventRecorder:
         return {
             "apiVersion": EVENT.api_version,
             "kind": EVENT.kind,
-            "metadata": {"name": f"{regarding.name[:200]}.{uuid4().hex[:16]}", "namespace": namespace},
+            "metadata": {"name": f"{regarding.name[:200].rstrip('-.')}.{uuid4().hex[:16]}", "namespace": namespace},
             "eventTime": rfc3339_micro(self._clock.now()),
             "reportingController": self._controller,
             "reportingInstance": self._instance[:128],
@@ -163,3 +173,7 @@ class EventRecorder:
                 "resourceVersion": regarding.resource_version,
             },
         }
+
+
+def _shortened(note: str) -> str:
+    return note.encode()[:_MAX_NOTE].decode(errors="ignore")

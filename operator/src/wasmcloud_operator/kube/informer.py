@@ -12,7 +12,7 @@ from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata
-from wasmcloud_operator.kube.reflector import Reflector
+from wasmcloud_operator.kube.reflector import IDLE_SECONDS, Reflector
 from wasmcloud_operator.kube.resources import Resource
 from wasmcloud_operator.kube.source import ApiSource, Source
 from wasmcloud_operator.kube.store import Change, Indexer, Store
@@ -45,8 +45,10 @@ class Informer(Generic[T]):
         metrics: Metrics,
         indexers: Mapping[str, Indexer[T]] | None = None,
         namespaces: Iterable[str] = (ALL_NAMESPACES,),
+        idle: float = IDLE_SECONDS,
     ) -> None:
         self.name = name
+        self.idle = idle
         self.store: Store[T] = Store(indexers)
         self._source = source
         self._codec = codec
@@ -76,13 +78,23 @@ class Informer(Generic[T]):
         label_selector: str = "",
         field_selector: str = "",
         metadata_only: bool = False,
+        idle: float = IDLE_SECONDS,
     ) -> Informer[T]:
         """An informer of a kind on the API server."""
 
         def source(namespace: str) -> Source[T]:
             return ApiSource(client, resource, codec, namespace, label_selector, field_selector, metadata_only)
 
-        return cls(str(resource), source, codec, clock=clock, metrics=metrics, indexers=indexers, namespaces=namespaces)
+        return cls(
+            str(resource),
+            source,
+            codec,
+            clock=clock,
+            metrics=metrics,
+            indexers=indexers,
+            namespaces=namespaces,
+            idle=idle,
+        )
 
     def __repr__(self) -> str:
         return f"<Informer {self.name}: {len(self.store)} objects, {self.problem or 'live'}>"
@@ -99,7 +111,12 @@ class Informer(Generic[T]):
             self._changed.set()
 
     def offer(self, item: T) -> None:
-        """Take in an object that was just read or written, so that no reconcile acts on what was there before."""
+        """Take in an object that was just read or written, so that no reconcile acts on what was there before.
+
+        One in a namespace that is not followed is left out: nobody would notice when it goes.
+        """
+        if ALL_NAMESPACES not in self._namespaces and item.metadata.namespace not in self._namespaces:
+            return
         self._emit(self.store.put(item), False)
 
     def forget(self, item: T) -> None:
@@ -165,6 +182,7 @@ class Informer(Generic[T]):
             self._emit,
             self._clock,
             namespace=namespace,
+            idle=self.idle,
             on_health=self._on_health,
             on_relist=self._on_relist,
         )

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NoReturn
 
 import msgspec
 import structlog
@@ -63,7 +64,8 @@ class Elector:
 
     Whether another's lease has run out is judged by our own monotonic clock, from the moment we last saw it change;
     the times written in it are for people. `remaining` is the gate for writes: it closes `renew_deadline` seconds
-    after the start of the last renewal that succeeded, well before another may take over.
+    after the start of the last renewal that succeeded, well before another may take over. A lease that somebody
+    deletes is still its holder's until it would have run out.
     """
 
     client: Client
@@ -135,7 +137,7 @@ class Elector:
         """Until the lease changes, or has run out by our clock; at most one look a retry interval."""
         wait = self.times.retry * (1 + self.rng.random() * 0.2)
         if self._seen is not None and self._seen.holder_identity:
-            wait = max(wait / 2, self._seen_at + self.times.duration - self.clock.monotonic())
+            wait = max(wait / 2, self._runs_out() - self.clock.monotonic())
         try:
             async with self.clock.timeout(wait):
                 await self._changed.wait()
@@ -144,37 +146,44 @@ class Elector:
 
     async def _try_to_take(self) -> bool:
         lease = await self._read()
-        now = self.clock.now()
-        if lease is None:
-            try:
-                body = self._body(LeaseSpec(), ObjectMeta(), now)
-                await self.client.create(LEASE, body, namespace=self.key.namespace)
-            except AlreadyExists:
-                return False
-            self._held = await self._read()
-            return self._held is not None and self._held.spec.holder_identity == self.identity
-        if lease.spec != self._seen:
+        if lease is not None and lease.spec != self._seen:
             self._seen, self._seen_at = lease.spec, self.clock.monotonic()
-        duration = float(lease.spec.lease_duration_seconds or self.times.duration)
-        free = not lease.spec.holder_identity or self.clock.monotonic() >= self._seen_at + duration
-        if not free and lease.spec.holder_identity != self.identity:
+        holder = self._seen.holder_identity if self._seen is not None else None
+        if holder and holder != self.identity and self.clock.monotonic() < self._runs_out():
             return False
+        if lease is None:
+            return await self._create()
         try:
-            self._held = await self._put(self._body(lease.spec, lease.metadata, now))
+            self._held = await self._put(self._body(lease.spec, lease.metadata, self.clock.now()))
         except Conflict:
             return False
         return True
 
+    def _runs_out(self) -> float:
+        """When the lease as last seen runs out, by our monotonic clock."""
+        seen = self._seen.lease_duration_seconds if self._seen is not None else None
+        return self._seen_at + float(seen or self.times.duration)
+
+    async def _create(self) -> bool:
+        body = self._body(LeaseSpec(), ObjectMeta(), self.clock.now())
+        try:
+            await self.client.create(LEASE, body, namespace=self.key.namespace)
+        except AlreadyExists:
+            return False
+        self._held = await self._read()
+        return self._held is not None and self._held.spec.holder_identity == self.identity
+
     async def _renew(self) -> None:
         """Renew every retry interval; raises LeaseLost once it has not worked for the renew deadline."""
         while True:
-            await self.clock.sleep(self.times.retry)
+            await self.clock.sleep(min(self.times.retry, max(0.0, self.remaining())))
             started = self.clock.monotonic()
-            left = self._valid_until - started
+            left = self.remaining()
             if left <= 0:
                 raise LeaseLost(f"lease {self.key} was not renewed for {self.times.renew_deadline:.0f} s")
             try:
-                async with self.clock.timeout(left):
+                # Half the time for one call, so that a dead connection leaves time to try on another.
+                async with self.clock.timeout(min(left, self.times.renew_deadline / 2)):
                     await self._renew_once()
             except (KubeError, TimeoutError) as error:
                 log.warning("lease not renewed", lease=str(self.key), error=str(error) or "no answer in time")
@@ -187,13 +196,20 @@ class Elector:
             raise LeaseLost(f"lease {self.key} is not held")
         try:
             self._held = await self._put(self._body(held.spec, held.metadata, self.clock.now()))
+        except NotFound:
+            if not await self._create():
+                self._lost()
         except Conflict:
             # Somebody wrote to it: a stranger's annotation, or an earlier renewal whose answer was lost.
             current = await self._read()
             if current is None or current.spec.holder_identity != self.identity:
-                self._valid_until = float("-inf")
-                raise LeaseLost(f"lease {self.key} was taken by another replica") from None
-            self._held = await self._put(self._body(current.spec, current.metadata, self.clock.now()))
+                self._lost()
+            else:
+                self._held = await self._put(self._body(current.spec, current.metadata, self.clock.now()))
+
+    def _lost(self) -> NoReturn:
+        self._valid_until = float("-inf")
+        raise LeaseLost(f"lease {self.key} was taken by another replica")
 
     async def _release(self) -> None:
         """Give the lease back, so that a standby need not wait for it to run out."""
@@ -201,14 +217,23 @@ class Elector:
         self._valid_until = float("-inf")
         if held is None:
             return
-        body = self._body(held.spec, held.metadata, self.clock.now())
-        body["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
         try:
             async with self.clock.timeout(self.times.retry):
-                await self._put(body)
+                try:
+                    await self._put(self._freed(held))
+                except Conflict:
+                    # The last renewal was cut off and reached the server all the same.
+                    current = await self._read()
+                    if current is not None and current.spec.holder_identity == self.identity:
+                        await self._put(self._freed(current))
             log.info("lease released", lease=str(self.key))
         except (KubeError, TimeoutError) as error:
             log.warning("lease not released; it runs out by itself", lease=str(self.key), error=str(error))
+
+    def _freed(self, lease: LeaseObject) -> JsonObject:
+        body = self._body(lease.spec, lease.metadata, self.clock.now())
+        body["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+        return body
 
     async def _read(self) -> LeaseObject | None:
         try:
@@ -229,7 +254,7 @@ class Elector:
             "metadata": {"name": self.key.name, "namespace": self.key.namespace},
             "spec": {
                 "holderIdentity": self.identity,
-                "leaseDurationSeconds": int(self.times.duration),
+                "leaseDurationSeconds": max(1, int(self.times.duration)),
                 "acquireTime": spec.acquire_time if mine and spec.acquire_time else moment,
                 "renewTime": moment,
                 "leaseTransitions": transitions if mine or not spec.renew_time else transitions + 1,

@@ -16,10 +16,11 @@ _QUEUE = (1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000)
 class Metrics:
     """Every metric of the machinery, on one registry of its own.
 
-    Sources: controller-runtime `pkg/internal/controller/metrics`, client-go `util/workqueue` and `rest`.
+    Sources: controller-runtime `pkg/internal/controller/metrics`, client-go `util/workqueue` and `rest`. What those
+    do not have is named `{prefix}_…`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "kube") -> None:
         self.registry = CollectorRegistry()
         register = self.registry
         self.queues = QueueGauges(register)
@@ -80,31 +81,29 @@ class Metrics:
             "leader_election_master_status", "1 while this replica holds the lease", ("name",), registry=register
         )
         self.restarts = Counter(
-            "wasmcloud_operator_task_restarts",
+            f"{prefix}_task_restarts",
             "Supervised tasks that died and were started again",
             ("task",),
             registry=register,
         )
         self.informer_live = Gauge(
-            "wasmcloud_operator_informer_live",
+            f"{prefix}_informer_live",
             "1 while the informer's cache follows the API server",
             ("resource",),
             registry=register,
         )
         self.informer_objects = Gauge(
-            "wasmcloud_operator_informer_objects", "Objects in the informer's cache", ("resource",), registry=register
+            f"{prefix}_informer_objects", "Objects in the informer's cache", ("resource",), registry=register
         )
-        self.informer_events = Counter(
-            "wasmcloud_operator_informer_events", "Changes seen", ("resource",), registry=register
-        )
+        self.informer_events = Counter(f"{prefix}_informer_events", "Changes seen", ("resource",), registry=register)
         self.informer_relists = Counter(
-            "wasmcloud_operator_informer_relists", "Full lists of a kind", ("resource",), registry=register
+            f"{prefix}_informer_relists", "Full lists of a kind", ("resource",), registry=register
         )
         self.events_dropped = Counter(
-            "wasmcloud_operator_events_dropped", "Kubernetes Events not sent, by cause", ("cause",), registry=register
+            f"{prefix}_events_dropped", "Kubernetes Events not sent, by cause", ("cause",), registry=register
         )
         self.handler_errors = Counter(
-            "wasmcloud_operator_handler_errors", "Event handlers that raised", ("resource",), registry=register
+            f"{prefix}_handler_errors", "Event handlers that raised", ("resource",), registry=register
         )
 
 

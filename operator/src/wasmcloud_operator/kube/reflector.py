@@ -23,7 +23,7 @@ from wasmcloud_operator.kube.errors import (
     NotFound,
     ResourceVersionTooLarge,
 )
-from wasmcloud_operator.kube.objects import HasMetadata
+from wasmcloud_operator.kube.objects import HasMetadata, newer
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.source import Source
 from wasmcloud_operator.kube.store import Change, Store
@@ -35,14 +35,20 @@ T = TypeVar("T", bound=HasMetadata)
 
 # Above the API server's bookmark interval (about a minute), so that a quiet healthy watch is not torn down.
 IDLE_SECONDS = 68.0
-# A server that ignores sendInitialEvents sends nothing for an empty kind; it is then listed instead.
+# A server that ignores sendInitialEvents never ends the initial events; it is then listed instead.
 _INITIAL_IDLE_SECONDS = 30.0
 _MIN_STREAM_SECONDS = 1.0
 _WATCH_SECONDS = (300, 600)
+# A Retry-After of a day would make the cache as stale as a deaf watch.
+_MAX_RETRY_AFTER = 120.0
 
 
 class StreamTooShort(KubeError):
-    """A watch that ended at once without an event: something in between cuts it off."""
+    """A watch that ended at once without progress: something in between cuts it off."""
+
+
+class _NotStreamed(Exception):
+    """The server does not stream this list (KEP-3157): it says so, or answers with an ordinary watch."""
 
 
 @dataclass(slots=True)
@@ -65,19 +71,22 @@ class Recovery:
 def recovery_from(error: Exception) -> Recovery:
     """The way out of a failed list or watch.
 
-    A resourceVersion that the server rejected (too old, from the future) is never shown to it again; so is one of a
-    kind that was removed meanwhile, and one at which the stream cannot be read.
+    A resourceVersion that the server rejected (too old, from the future, malformed) is never shown to it again; so
+    is one of a kind that was removed meanwhile, and one at which the stream cannot be read.
     """
-    relist = isinstance(error, (Expired, ResourceVersionTooLarge, NotFound, msgspec.MsgspecError))
+    rejected = (Expired, ResourceVersionTooLarge, NotFound, BadRequest, Invalid, msgspec.MsgspecError)
     retry_after = error.retry_after if isinstance(error, ApiError) else None
-    return Recovery(relist, retry_after or 0.0)
+    return Recovery(isinstance(error, rejected), min(retry_after or 0.0, _MAX_RETRY_AFTER))
 
 
 @dataclass(slots=True)
 class Reflector(Generic[T]):
     """Lists and watches one source into a store and tells `emit` of every change; the flag says "from a full list".
 
+    `idle` is the silence, in seconds, after which a watch counts as dead: more than the server's bookmark interval.
     State: `_version` is the resourceVersion up to which the store is complete; empty means that a list is due.
+    `_reached` is the latest one that the server ever confirmed, also when it has become useless for a watch.
+    `_silences` counts the watches in a row that died of silence.
     """
 
     name: str
@@ -87,12 +96,15 @@ class Reflector(Generic[T]):
     emit: Callable[[list[Change[T]], bool], None]
     clock: Clock
     namespace: str = ""
+    idle: float = IDLE_SECONDS
     rng: random.Random = field(default_factory=random.Random)
     on_health: Callable[[], None] = lambda: None
     on_relist: Callable[[], None] = lambda: None
     health: Health = field(default_factory=Health)
     _backoff: Backoff = field(init=False)
     _version: str = field(default="", init=False)
+    _reached: str = field(default="", init=False)
+    _silences: int = field(default=0, init=False)
     _streams_lists: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
@@ -100,24 +112,30 @@ class Reflector(Generic[T]):
 
     async def run(self) -> None:
         """Follow the source for ever; only cancellation ends it."""
-        while True:
-            try:
-                await self._follow()
-            except (KubeError, msgspec.MsgspecError, TimeoutError) as error:
-                recovery = recovery_from(error)
-                if recovery.relist:
-                    self._version = ""
-                delay = self._backoff.next(recovery.at_least)
-                self._failed(error, delay)
-                await self.clock.sleep(delay)
+        try:
+            while True:
+                try:
+                    await self._follow()
+                except (KubeError, msgspec.MsgspecError, TimeoutError) as error:
+                    recovery = recovery_from(error)
+                    self._silences += isinstance(error, TimeoutError)
+                    # Silence again on a new connection: the resourceVersion itself may be one that never comes.
+                    if recovery.relist or self._silences > 1:
+                        self._version = ""
+                    delay = self._backoff.next(recovery.at_least)
+                    self._failed(error, delay)
+                    await self.clock.sleep(delay)
+        finally:
+            self._set_dead("stopped")
 
     async def _follow(self) -> None:
         """One connection: list if that is due, then watch until the stream ends."""
         if not self._version and self._streams_lists:
             try:
                 await self._stream_list()
-            except (BadRequest, Invalid) as error:
-                self._list_instead(str(error))
+            except _NotStreamed as error:
+                self._streams_lists = False
+                log.info("the server does not stream lists; listing in pages", resource=self.name, why=str(error))
             return
         if not self._version:
             await self._list()
@@ -143,57 +161,63 @@ class Reflector(Generic[T]):
                 await self._take_initial(events)
                 self._set_live()
                 await self._apply_all(events)
-        except TimeoutError:
+        except (BadRequest, Invalid) as error:
             if self._version:
                 raise
-            self._list_instead("no initial events came")
+            raise _NotStreamed(str(error)) from error
+        except TimeoutError as error:
+            if self._version:
+                raise
+            raise _NotStreamed("the initial events did not end") from error
 
     async def _take_initial(self, events: AsyncIterator[WatchEvent[T]]) -> None:
         initial: dict[Key, T] = {}
         async for event in events:
             if isinstance(event, Bookmark):
-                if event.ends_initial_events:
-                    self._replace(list(initial.values()), event.resource_version)
-                    return
-            elif isinstance(event, Deleted):
+                if not event.ends_initial_events:
+                    raise _NotStreamed("an ordinary bookmark came before the end of the initial events")
+                self._replace(list(initial.values()), event.resource_version)
+                return
+            if isinstance(event, Deleted):
                 initial.pop(event.item.metadata.key, None)
             else:
                 initial[event.item.metadata.key] = self._known(event.item)
-        raise StreamTooShort("the stream ended before the initial list was complete")
+        raise _NotStreamed("the stream ended before the initial events did")
 
     async def _watch(self) -> None:
-        started = self.clock.monotonic()
+        started, version = self.clock.monotonic(), self._version
         async with (
             self.source.watch(self._version, initial_events=False, timeout_seconds=self._timeout()) as batches,
             aclosing(self._events(batches)) as events,
         ):
             self._set_live()
-            seen = await self._apply_all(events)
-        if not seen and self.clock.monotonic() - started < _MIN_STREAM_SECONDS:
+            await self._apply_all(events)
+        if self._version == version and self.clock.monotonic() - started < _MIN_STREAM_SECONDS:
             raise StreamTooShort("the watch ended within a second and brought nothing")
 
-    async def _apply_all(self, events: AsyncIterator[WatchEvent[T]]) -> int:
-        seen = 0
+    async def _apply_all(self, events: AsyncIterator[WatchEvent[T]]) -> None:
         async for event in events:
-            seen += 1
             self._apply(event)
-        return seen
 
     def _apply(self, event: WatchEvent[T]) -> None:
+        self._silences = 0
         if isinstance(event, Bookmark):
-            self._version = event.resource_version
+            if newer(self._version, event.resource_version):
+                raise Expired(410, "Expired", f"the bookmark {event.resource_version} is before {self._version}")
+            self._version = self._reached = event.resource_version
             return
         meta = event.item.metadata
         gone = isinstance(event, Deleted)
-        changes = self.store.delete(meta.key, meta.uid) if gone else self.store.put(event.item)
-        self._version = meta.resource_version
+        put = self.store.put
+        changes = self.store.delete(meta.key, meta.uid, meta.resource_version) if gone else put(event.item)
+        self._version = self._reached = meta.resource_version
         if changes:
             self.emit(changes, False)
 
     async def _events(self, batches: AsyncIterator[list[bytes]]) -> AsyncGenerator[WatchEvent[T], None]:
         """The decoded events; raises TimeoutError after too long a silence, an ERROR event's named error."""
         while True:
-            async with self.clock.timeout(IDLE_SECONDS if self._version else _INITIAL_IDLE_SECONDS):
+            async with self.clock.timeout(self.idle if self._version else min(self.idle, _INITIAL_IDLE_SECONDS)):
                 batch = await anext(batches, None)
             if batch is None:
                 return
@@ -204,8 +228,15 @@ class Reflector(Generic[T]):
             await asyncio.sleep(0)
 
     def _replace(self, items: list[T], resource_version: str) -> None:
-        changes = self.store.replace(items, resource_version, namespace=self.namespace)
-        self._version = resource_version
+        # A consistent list is never older than what was seen before, unless etcd was restored from a backup.
+        rewound = bool(self._reached) and newer(self._reached, resource_version)
+        if rewound:
+            log.warning(
+                "the API server's history went back", resource=self.name, from_=self._reached, to=resource_version
+            )
+        changes = self.store.replace(items, resource_version, namespace=self.namespace, rewound=rewound)
+        self._version = self._reached = resource_version
+        self._silences = 0
         self.health.synced = True
         self.on_relist()
         self.emit(changes, True)
@@ -217,10 +248,6 @@ class Reflector(Generic[T]):
             return item
         return held if held.metadata.resource_version == item.metadata.resource_version else item
 
-    def _list_instead(self, why: str) -> None:
-        self._streams_lists = False
-        log.info("the server does not stream lists; listing in pages", resource=self.name, why=why)
-
     def _timeout(self) -> int:
         return self.rng.randint(*_WATCH_SECONDS)
 
@@ -229,10 +256,13 @@ class Reflector(Generic[T]):
         self.health.problem = ""
         self.on_health()
 
-    def _failed(self, error: Exception, delay: float) -> None:
+    def _set_dead(self, problem: str) -> None:
         self.health.live = False
-        self.health.problem = str(error) or f"{type(error).__name__}: nothing came for {IDLE_SECONDS:.0f} s"
+        self.health.problem = problem
         self.on_health()
+
+    def _failed(self, error: Exception, delay: float) -> None:
+        self._set_dead(str(error) or f"nothing came for {self.idle:.0f} s")
         log.warning(
             "watch interrupted",
             resource=self.name,

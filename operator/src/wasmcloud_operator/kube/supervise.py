@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -18,16 +19,27 @@ async def supervise(
 ) -> None:
     """Run for ever: whenever `run` raises it is called again within a second.
 
-    `ends` says that returning is a proper end and not a death. Cancellation goes through.
+    `ends` says that returning is a proper end and not a death. Cancellation goes through; a CancelledError of
+    something that was awaited, while nobody cancels this task, is a death like any other.
     """
-    backoff = Backoff(clock, base=0.1, cap=0.5)
+    backoff = Backoff(clock, base=0.1, cap=0.5, jitter=0.5)
     while True:
         try:
             await run()
             if ends:
                 return
             log.error("task ended unexpectedly; starting it again", task=name)
+        except asyncio.CancelledError:
+            if cancelled_from_outside():
+                raise
+            log.exception("task died; starting it again", task=name)
         except Exception:
             log.exception("task died; starting it again", task=name)
         metrics.restarts.labels(name).inc()
         await clock.sleep(backoff.next())
+
+
+def cancelled_from_outside() -> bool:
+    """Whether someone cancels the running task, as against an inner future that was cancelled by itself."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

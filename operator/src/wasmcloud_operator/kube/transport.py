@@ -22,6 +22,10 @@ log = structlog.get_logger()
 
 _READ_BUFFER = 2**17
 _REFRESH_SECONDS = 60.0
+# The API server sends a watch's headers at once, also when there is nothing to watch yet.
+_OPEN_SECONDS = 30.0
+# The largest object that etcd takes is 1.5 MB; a line that goes on for ever must not fill the memory.
+_MAX_LINE = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +143,13 @@ class Transport:
         Raises as `request` does, also while lines are read.
         """
         with _failures_named("GET", path):
-            response = await self._send(self._watches, "GET", path, timeouts, query, headers, None)
+            async with asyncio.timeout(_OPEN_SECONDS):
+                response = await self._send(self._watches, "GET", path, timeouts, query, headers, None)
         try:
             if response.status >= 400:
                 with _failures_named("GET", path):
-                    content = await response.read()
+                    async with asyncio.timeout(_OPEN_SECONDS):
+                        content = await response.read()
                 raise self._error(response, content)
             yield _lines(response, path)
         finally:
@@ -243,12 +249,20 @@ def _failures_named(method: str, path: str) -> Iterator[None]:
 
 async def _lines(response: aiohttp.ClientResponse, path: str) -> AsyncIterator[list[bytes]]:
     rest: list[bytes] = []
-    with _failures_named("GET", path):
-        async for chunk in response.content.iter_any():
-            head, newline, tail = chunk.rpartition(b"\n")
-            if not newline:
-                rest.append(chunk)
-                continue
+    size = 0
+    chunks = response.content.iter_any()
+    while True:
+        with _failures_named("GET", path):
+            chunk = await anext(chunks, None)
+        if chunk is None:
+            return  # what is left of a line that was cut off comes again with the next watch
+        head, newline, tail = chunk.rpartition(b"\n")
+        if newline:
             lines = b"".join((*rest, head)).split(b"\n")
-            rest = [tail] if tail else []
+            rest, size = [tail], len(tail)
             yield lines
+        else:
+            rest.append(tail)
+            size += len(tail)
+            if size > _MAX_LINE:
+                raise Unreachable(f"GET {path}: a line of more than {_MAX_LINE} bytes; is this an API server?")
