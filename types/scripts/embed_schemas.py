@@ -7,6 +7,7 @@ Run it when the Kubernetes version that the project is built against changes.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -78,11 +79,16 @@ def flatten(source: Schema, definitions: dict[str, Schema], path: str, depth: in
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--to", type=Path, default=DATA, metavar="FOLDER", help="where to write (default: package data)"
+    )
+    folder: Path = parser.parse_args().to
     definitions: dict[str, Schema] = json.load(sys.stdin)["components"]["schemas"]
     for name in NAMES:
         schema = flatten(definitions[CORE + name], definitions, name)
         text = json.dumps(schema, separators=(",", ":"), sort_keys=True) + "\n"
-        (DATA / f"{name}.json").write_text(text, encoding="utf-8")
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
         sys.stdout.write(f"{name}: {len(text):,} bytes\n")
 
 

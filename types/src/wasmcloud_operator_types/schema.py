@@ -49,6 +49,9 @@ _BY_TYPE = {
 _PRESERVE_UNKNOWN: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 _STRING_FORMATS = {"date-time", "date", "duration", "byte", "uri", "email", "hostname", "ipv4", "ipv6", "uuid"}
 
+_INT64_ENDS = (-(2**63), 2**63 - 1)  # what the format says already
+_LARGEST_EXACT = 2**53
+
 
 class UnsupportedSchemaError(ValueError):
     """A construct in a model that has no structural counterpart, with the path of the field."""
@@ -171,12 +174,17 @@ def _scalar(source: Schema, path: str) -> Schema:
         target["format"] = form
     if "const" in source:
         target["enum"] = [source["const"]]
-    _copy(source, target, "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "multipleOf")
-    for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+    _copy(source, target, "enum", "pattern", "minLength", "maxLength", "multipleOf")
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if bound in source and exclusive in source:
+            raise UnsupportedSchemaError(path, f"{bound} beside {exclusive}: one of them says nothing, remove it")
+        limit = source.get(bound, source.get(exclusive))
+        if limit is None or (form == "int64" and limit in _INT64_ENDS and exclusive not in source):
+            continue
+        if abs(limit) > _LARGEST_EXACT:
+            raise UnsupportedSchemaError(path, f"{bound} {limit}: the API server rounds bounds to floats")
+        target[bound] = limit
         if exclusive in source:
-            if bound in source:
-                raise UnsupportedSchemaError(path, f"{bound} beside {exclusive}: one of them says nothing, remove it")
-            target[bound] = source[exclusive]
             target[exclusive] = True
     return target
 
