@@ -101,14 +101,29 @@ async def _go(component: Component, target: Path, log: Path, progress: Progress)
 
 
 async def _cargo(component: Component, target: Path, work: Path, log: Path, progress: Progress) -> None:
-    source = work / component.key
-    shutil.copytree(component.recipe, source, dirs_exist_ok=True)
-    env = {"CARGO_TARGET_DIR": str(work / "cargo-target"), "CARGO_TERM_COLOR": "never"}
+    source, target_folder = work / component.name, work / f"{component.name}-target"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(component.recipe, source)
+    env = {"CARGO_TARGET_DIR": str(target_folder), "CARGO_TERM_COLOR": "never"}
     wrapper = source / "rustc-wrapper"
     if wrapper.exists():
         env["RUSTC_WRAPPER"] = str(wrapper)
-    await _run(component, ["cargo", "build", "--release"], source, env, log, progress)
-    shutil.copy2(work / "cargo-target" / "release" / component.package, target)
+    await _run(component, ["cargo", "generate-lockfile"], source, env, log, progress)
+    lock = source / "Cargo.lock"
+    lock.write_text(pinned_lock((source / "Cargo.lock.in").read_text(), resolved=lock.read_text()))
+    await _run(component, ["cargo", "build", "--release", "--locked"], source, env, log, progress)
+    shutil.copy2(target_folder / "release" / component.package, target)
+
+
+def pinned_lock(pins: str, *, resolved: str) -> str:
+    """The lock file of a Rust recipe: its pins (checksums and all), with the registry that this machine resolves from.
+
+    Pins are a Cargo.lock in which `registry` stands for the address of the registry.
+    """
+    source = re.search(r'^source = "(.+)"$', resolved, re.MULTILINE)
+    if source is None:
+        raise BuildFailed("cargo resolved no package from a registry, so the recipe's pins cannot be used")
+    return pins.replace('source = "registry"', f'source = "{source[1]}"')
 
 
 async def _run(

@@ -64,7 +64,7 @@ async def ensure(name: str, progress: Progress | None = None) -> Path:
     if binary := find(component):
         return binary.path
     progress = progress or Progress()
-    async with _lock(component, progress):
+    async with lock(component.name, f"another process that builds {component.name}", progress):
         if binary := find(component):
             return binary.path
         folder = cache_root() / component.key
@@ -79,9 +79,9 @@ async def ensure(name: str, progress: Progress | None = None) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def _lock(component: Component, progress: Progress) -> AsyncIterator[None]:
-    """Between processes, by a file that the kernel unlocks when its holder dies."""
-    path = cache_root() / "locks" / component.name
+async def lock(name: str, waiting_for: str, progress: Progress) -> AsyncIterator[None]:
+    """One process at a time; the kernel unlocks it when its holder dies. `waiting_for` is said when it has to wait."""
+    path = cache_root() / "locks" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         waiting = False
@@ -91,7 +91,7 @@ async def _lock(component: Component, progress: Progress) -> AsyncIterator[None]
                 break
             except BlockingIOError:
                 if not waiting:
-                    progress.say(f"waiting for another process that builds {component.name}")
+                    progress.say(f"waiting for {waiting_for}")
                     waiting = True
                 await asyncio.sleep(0.2)
         yield

@@ -154,6 +154,7 @@ def _apiserver(
         "kube-apiserver",
         argv,
         log=folder / "logs" / "kube-apiserver.log",
+        stop_grace=1.5,  # it would wait ten seconds for its watchers to go
         ready=lambda: http_ok(url, token=users.ADMIN.token, ca_file=pki.ca_cert),
     )
 

@@ -26,7 +26,7 @@ class _Settings:
     def render(self, folder: Path, ports: list[int], extra: str) -> str:
         client, leaf, monitor = ports
         lines = [
-            f"server_name: {folder.name}-{client}",
+            f"server_name: testbed-{client}",
             f'listen: "127.0.0.1:{client}"',
             f'http: "127.0.0.1:{monitor}"',
             f"max_payload: {self.max_payload}",
@@ -34,7 +34,7 @@ class _Settings:
         if self.leafnodes:
             lines.append(f'leafnodes {{ listen: "127.0.0.1:{leaf}" }}')
         if self.jetstream:
-            lines.append(f"jetstream {{ store_dir: {json.dumps(str(folder / 'data'))}, domain: {self.domain} }}")
+            lines.append(f"jetstream {{ store_dir: {json.dumps(str(folder / 'jetstream'))}, domain: {self.domain} }}")
         return "\n".join([*lines, extra, ""])
 
 
@@ -71,7 +71,7 @@ class NatsServer:
             folder.mkdir(parents=True, exist_ok=True)
             config.write_text(settings.render(folder, ports, config_extra))
             health = f"http://127.0.0.1:{ports[2]}/healthz"
-            log = folder / "nats-server.log"
+            log = folder / "logs" / "nats-server.log"
             return Server("nats-server", [program, "--config", config], log=log, ready=lambda: http_ok(health))
 
         server = await start_on_free_ports(make, 3)
@@ -124,5 +124,5 @@ class NatsServer:
     async def wipe(self) -> None:
         """Come back with every stream and bucket lost."""
         await self.server.stop()
-        shutil.rmtree(self.folder / "data", ignore_errors=True)
+        shutil.rmtree(self.folder / "jetstream", ignore_errors=True)
         await self.server.start()

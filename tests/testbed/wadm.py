@@ -32,7 +32,9 @@ class Wadm:
                 **(env or {}),
             }
             health = f"http://127.0.0.1:{ports[0]}/readyz"
-            return Server("wadm", [program], env=settings, log=folder / "wadm.log", ready=lambda: http_ok(health))
+            return Server(
+                "wadm", [program], env=settings, log=folder / "logs" / "wadm.log", ready=lambda: http_ok(health)
+            )
 
         server = await start_on_free_ports(make, 1)
         try:
