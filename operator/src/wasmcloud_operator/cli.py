@@ -11,13 +11,13 @@ from pathlib import Path
 
 import click
 from pydantic import ValidationError
-from wasmcloud_operator_types import custom_resource_definitions
 
 from wasmcloud_operator import logs
 from wasmcloud_operator.application.check import check_files
 from wasmcloud_operator.crds import crd_yaml
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.settings import Settings
+from wasmcloud_operator_types import custom_resource_definitions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

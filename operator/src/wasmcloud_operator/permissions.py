@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube import resources
 from wasmcloud_operator.kube.access import Permission
 from wasmcloud_operator.kube.resources import Resource
-
-HOST_CONFIG = Resource("k8s.wasmcloud.dev", "v1alpha1", "WasmCloudHostConfig", "wasmcloudhostconfigs")
-APPLICATION = Resource("core.oam.dev", "v1beta1", "Application", "applications")
 
 _READ = ("get", "list", "watch")
 _MANAGE = (*_READ, "create", "patch", "delete")

@@ -1,4 +1,4 @@
-"""What the operator finds when it starts: server version, CRDs, permissions. Said in the log, and where it matters acted on."""
+"""What the operator finds when it starts: server version, CRDs, permissions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import Permission, ServerVersion, missing_permissions, server_version, serves
 from wasmcloud_operator.kube.client import Client
-from wasmcloud_operator.permissions import APPLICATION, HOST_CONFIG, RULES, needed
+from wasmcloud_operator.permissions import RULES, needed
 from wasmcloud_operator.settings import Settings
 
 log = structlog.get_logger()
@@ -36,8 +37,8 @@ async def inspect(client: Client, settings: Settings) -> Findings:
     version = await server_version(client)
     if (version.major, version.minor) < (1, _OLDEST_MINOR):
         raise ServerTooOld(
-            f"the API server at {client.host} is {version.text}; the operator needs Kubernetes 1.{_OLDEST_MINOR} or newer"
-            " (native sidecar containers)"
+            f"the API server at {client.host} is {version.text}; the operator needs Kubernetes 1.{_OLDEST_MINOR}"
+            " or newer (native sidecar containers)"
         )
     host_configs = await serves(client, HOST_CONFIG)
     applications = await serves(client, APPLICATION)
@@ -54,7 +55,7 @@ async def inspect(client: Client, settings: Settings) -> Findings:
             log.error(
                 "CRD missing; its objects are taken up as soon as it is there",
                 crd=str(resource),
-                install="kubectl apply --server-side -f manifests/crds, or wasmcloud-operator crds | kubectl apply --server-side -f -",
+                install="wasmcloud-operator crds | kubectl apply --server-side -f -",
             )
     for permission in missing:
         log.error("permission missing; grant it to the operator's service account", permission=str(permission))

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     cluster_id: str = ""
     """Tells clusters that share a lattice apart; empty: the uid of the namespace kube-system."""
 
-    http_address: str = "0.0.0.0:8080"  # noqa: S104 - probes and scrapes come from outside the pod
+    http_address: str = "0.0.0.0:8080"
     """Where /metrics, /healthz and /readyz are served; port 0 takes a free one."""
 
     workers: int = Field(default=8, ge=1, le=128)

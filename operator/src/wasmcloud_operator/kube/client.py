@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
-from wasmcloud_operator.kube.transport import Response, Timeouts, Transport
+from wasmcloud_operator.kube.transport import Response, Timeouts
 from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec, Page
 
 T = TypeVar("T", bound=HasMetadata)
@@ -32,6 +32,36 @@ _READ = Timeouts(total=60.0)
 _WRITE_SECONDS = 15.0
 # A margin for the request to reach the server before the lease is someone else's.
 _MIN_WRITE_SECONDS = 0.5
+
+
+class Sends(Protocol):
+    """What carries requests: a `Transport`, or a scripted one in tests."""
+
+    @property
+    def host(self) -> str:
+        """The API server's URL."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeouts: Timeouts,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        body: Json = None,
+    ) -> Response:
+        """As `Transport.request`."""
+
+    def stream(
+        self,
+        path: str,
+        *,
+        timeouts: Timeouts,
+        query: Sequence[tuple[str, str]],
+        headers: Mapping[str, str] | None = None,
+    ) -> AbstractAsyncContextManager[AsyncIterator[list[bytes]]]:
+        """As `Transport.stream`."""
 
 
 class WriteGate(Protocol):
@@ -56,7 +86,7 @@ class Client:
     """
 
     def __init__(
-        self, transport: Transport, *, field_manager: str, gate: WriteGate | None = None, metrics: Metrics | None = None
+        self, transport: Sends, *, field_manager: str, gate: WriteGate | None = None, metrics: Metrics | None = None
     ) -> None:
         self._transport = transport
         self._gate = gate or AlwaysOpen()

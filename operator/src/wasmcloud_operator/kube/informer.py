@@ -136,6 +136,12 @@ class Informer(Generic[T]):
             for namespace in self._namespaces
         )
 
+    def synced_in(self, namespace: str) -> bool:
+        """Whether the objects of this namespace are known: it is followed and was listed in full."""
+        scope = ALL_NAMESPACES if ALL_NAMESPACES in self._namespaces else namespace
+        reflector = self._reflectors.get(scope)
+        return reflector is not None and reflector.health.synced
+
     @property
     def problem(self) -> str:
         """Why the cache does not follow the server now; empty if it does."""

@@ -1,0 +1,1 @@
+"""Host pools: WasmCloudHostConfig to ServiceAccount, ConfigMap, Service, Deployment or DaemonSet, and status."""

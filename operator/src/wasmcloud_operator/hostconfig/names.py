@@ -1,0 +1,72 @@
+"""Names, labels and annotations of a host pool's children."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wasmcloud_operator_types import WasmCloudHostConfig
+
+MANAGED_BY = "wasmcloud-operator"
+LEAF_CONTAINER = "nats-leaf"
+HOST_CONTAINER = "wasmcloud-host"
+
+HOST_LABEL_PREFIX = "host-label.k8s.wasmcloud.dev"
+PAUSED = "k8s.wasmcloud.dev/paused"
+CHECKSUM_PREFIX = "checksum.k8s.wasmcloud.dev"
+
+
+# The host label by which a host in the lattice is found as a pod in the cluster.
+POD_NAME_LABEL = "kubernetes_pod_name"
+
+
+def selector_labels(config: WasmCloudHostConfig) -> dict[str, str]:
+    """What selects the pool's pods; immutable in a workload, so these two stay as they have always been."""
+    return {"app.kubernetes.io/name": "wasmcloud", "app.kubernetes.io/instance": _name(config)}
+
+
+def child_labels(config: WasmCloudHostConfig, component: str) -> dict[str, str]:
+    """The labels of a child."""
+    return {
+        **selector_labels(config),
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "wasmcloud",
+        "app.kubernetes.io/managed-by": MANAGED_BY,
+    }
+
+
+def pod_labels(config: WasmCloudHostConfig) -> dict[str, str]:
+    """The labels of the pods: what selects them, and the host labels under a prefix."""
+    labels = child_labels(config, "host")
+    labels.update({f"{HOST_LABEL_PREFIX}/{key}": value for key, value in host_labels(config).items()})
+    return dict(sorted(labels.items()))
+
+
+def host_labels(config: WasmCloudHostConfig) -> Mapping[str, str]:
+    """The labels of the hosts in the lattice, except the pod's name, which differs from host to host."""
+    return dict(sorted({"kubernetes": "true", **(config.spec.host_labels or {})}.items()))
+
+
+def registry_secret_name(config: WasmCloudHostConfig) -> str:
+    """The owned Secret with the one registry's user and password."""
+    return f"{_name(config)}-registry"
+
+
+def selector_text(config: WasmCloudHostConfig) -> str:
+    """The pod selector as `status.selector` has it."""
+    return ",".join(f"{key}={value}" for key, value in sorted(selector_labels(config).items()))
+
+
+def owner_reference(config: WasmCloudHostConfig) -> dict[str, object]:
+    """The reference that makes the garbage collector remove a child with its config."""
+    return {
+        "apiVersion": config.api_version,
+        "kind": config.kind,
+        "name": _name(config),
+        "uid": config.metadata.uid or "",
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _name(config: WasmCloudHostConfig) -> str:
+    return config.metadata.name or ""

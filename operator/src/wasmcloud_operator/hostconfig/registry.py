@@ -1,0 +1,74 @@
+"""Registry credentials from a Secret of type kubernetes.io/dockerconfigjson."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+SECRET_TYPE = "kubernetes.io/dockerconfigjson"  # noqa: S105 - the name of a type, not a secret
+SECRET_KEY = ".dockerconfigjson"  # noqa: S105
+
+# Docker's name for its own registry, in every form that tools write.
+_DOCKER_HUB = frozenset({"index.docker.io", "registry-1.docker.io", "docker.io"})
+
+
+class RegistryError(ValueError):
+    """The docker config cannot be used. The text holds no credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryCredentials:
+    """User and password for one registry, which is named as hosts name it: host[:port]."""
+
+    registry: str
+    username: str
+    password: str = field(repr=False)
+
+
+def parse_docker_config(text: bytes) -> tuple[RegistryCredentials, ...]:
+    """The credentials in a `.dockerconfigjson`, by registry.
+
+    An entry has `username` and `password`, or both in `auth` (base64 of `user:password`), or neither when a helper
+    program keeps them, which is of no use here. Raises RegistryError naming the entry.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise RegistryError(f"{SECRET_KEY} is not JSON") from None
+    entries = document.get("auths") if isinstance(document, dict) else None
+    if not isinstance(entries, dict) or not entries:
+        raise RegistryError(f"{SECRET_KEY} has no registries under `auths`")
+    found: dict[str, RegistryCredentials] = {}
+    for address, entry in sorted(entries.items()):
+        if not isinstance(entry, dict):
+            raise RegistryError(f"the entry for {address} in {SECRET_KEY} is not an object")
+        username, password = _user_and_password(address, entry)
+        registry = _registry_host(address)
+        found.setdefault(registry, RegistryCredentials(registry, username, password))
+    return tuple(found[registry] for registry in sorted(found))
+
+
+def _user_and_password(address: str, entry: dict[str, object]) -> tuple[str, str]:
+    username, password, auth = (entry.get(key) for key in ("username", "password", "auth"))
+    if isinstance(username, str) and isinstance(password, str) and username and password:
+        return username, password
+    if not isinstance(auth, str) or not auth:
+        raise RegistryError(f"the entry for {address} in {SECRET_KEY} has neither username and password nor auth")
+    try:
+        decoded = base64.b64decode(auth, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise RegistryError(f"auth of the entry for {address} in {SECRET_KEY} is not base64") from None
+    username, colon, password = decoded.strip("\n").partition(":")
+    if not colon or not username or not password:
+        raise RegistryError(f"auth of the entry for {address} in {SECRET_KEY} is not base64 of user:password")
+    return username, password
+
+
+def _registry_host(address: str) -> str:
+    """`https://ghcr.io/v2/` and `ghcr.io` are the same registry to a host."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    host = parts.netloc.rpartition("@")[2]
+    return "docker.io" if host in _DOCKER_HUB else host

@@ -1,0 +1,71 @@
+"""The status of a host pool, from what its workload says: a pure function of cached objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadState:
+    """How far a Deployment or DaemonSet is: pods there are, pods ready, and the conditions that follow."""
+
+    replicas: int
+    ready_replicas: int
+    conditions: tuple[Condition, ...]
+
+
+def workload_state(kind: str, body: JsonObject | None) -> WorkloadState:
+    """Judge a workload as kstatus does: rolled out, on the way, or stuck."""
+    if body is None:
+        return WorkloadState(0, 0, tuple(progressing("WorkloadCreated", f"the {kind} is being created")))
+    status = body.get("status") or {}
+    if kind == "DaemonSet":
+        wanted, total = _count(status, "desiredNumberScheduled"), _count(status, "currentNumberScheduled")
+        updated, available = _count(status, "updatedNumberScheduled"), _count(status, "numberAvailable")
+        ready_pods = _count(status, "numberReady")
+    else:
+        wanted, total = _count(body.get("spec") or {}, "replicas"), _count(status, "replicas")
+        updated, available = _count(status, "updatedReplicas"), _count(status, "availableReplicas")
+        ready_pods = _count(status, "readyReplicas")
+    observed = status.get("observedGeneration", 0) >= body["metadata"].get("generation", 0)
+    failure = _failure(status)
+    if failure is not None:
+        conditions = stalled(*failure)
+    elif not observed:
+        conditions = progressing("RollingOut", f"the {kind} has not been looked at yet")
+    elif updated < wanted or total > updated or available < wanted:
+        conditions = progressing(
+            "RollingOut", f"{available} of {wanted} hosts available, {updated} of {wanted} up to date"
+        )
+    else:
+        conditions = ready("HostsAvailable", f"{available} of {wanted} hosts available")
+    # Without counts in the message: it would change with every pod and say what replicas and readyReplicas say.
+    works = available >= wanted and observed
+    conditions.append(
+        Condition(
+            "WorkloadAvailable",
+            "True" if works else "False",
+            "Available" if works else "NotAvailable",
+            f"{kind} {body['metadata']['name']}",
+        )
+    )
+    return WorkloadState(total, ready_pods, tuple(conditions))
+
+
+def _failure(status: JsonObject) -> tuple[str, str] | None:
+    """Why the workload's own controller gave up, if it did."""
+    for condition in status.get("conditions") or ():
+        kind, value, reason = condition.get("type"), condition.get("status"), condition.get("reason", "")
+        if kind == "Progressing" and value == "False" and reason == "ProgressDeadlineExceeded":
+            return reason, condition.get("message", "")
+        if kind == "ReplicaFailure" and value == "True":
+            return reason or "ReplicaFailure", condition.get("message", "")
+    return None
+
+
+def _count(status: Json, name: str) -> int:
+    value = status.get(name)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,38 @@
+"""For tests: time that only moves when told to, and an API server that plays a script.
+
+`VirtualClock` takes the place of `kube.clock.SYSTEM_CLOCK`. `ScriptedApi` is the script: objects, their history, and
+the faults to come. `ScriptedTransport` plays it in memory, on the virtual clock; `ScriptedApiServer` plays it over HTTP
+on loopback. None of it replaces a real API server: it has no schemas, no admission and no field ownership.
+"""
+
+from wasmcloud_operator.kube.testing.api import (
+    Answer,
+    Cut,
+    End,
+    ErrorEvent,
+    Fault,
+    Garbage,
+    NoAnswer,
+    Recorded,
+    ScriptedApi,
+    Silent,
+)
+from wasmcloud_operator.kube.testing.clock import VirtualClock
+from wasmcloud_operator.kube.testing.server import ScriptedApiServer
+from wasmcloud_operator.kube.testing.transport import ScriptedTransport
+
+__all__ = [
+    "Answer",
+    "Cut",
+    "End",
+    "ErrorEvent",
+    "Fault",
+    "Garbage",
+    "NoAnswer",
+    "Recorded",
+    "ScriptedApi",
+    "ScriptedApiServer",
+    "ScriptedTransport",
+    "Silent",
+    "VirtualClock",
+]

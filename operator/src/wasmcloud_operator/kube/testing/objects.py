@@ -1,0 +1,83 @@
+"""The scripted API's objects: selection, merging, and how a change looks to a watch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+
+
+class Refusal(Exception):
+    """A request that the scripted API refuses."""
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the history: the object at `path` before and after it."""
+
+    version: int
+    path: str
+    old: JsonObject | None
+    new: JsonObject | None
+
+    def seen_by(self, collection: str, query: Mapping[str, str]) -> tuple[str, JsonObject] | None:
+        """The watch event for it (type and object); None if the watch does not select the object."""
+        if not namespaced_path(self.path, collection):
+            return None
+        old = self.old if self.old is not None and selected(self.old, query) else None
+        new = self.new if self.new is not None and selected(self.new, query) else None
+        if new is not None:
+            return ("ADDED" if old is None else "MODIFIED"), new
+        if old is None:
+            return None
+        return "DELETED", {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.version)}}
+
+
+def namespaced_path(path: str, collection: str) -> bool:
+    """Whether the object at `path` belongs to the collection, which may be that of all namespaces."""
+    parent, _, _ = path.rpartition("/")
+    if parent == collection:
+        return True
+    prefix, _, plural = collection.rpartition("/")
+    return parent.startswith(f"{prefix}/namespaces/") and parent.endswith(f"/{plural}")
+
+
+def selected(body: JsonObject, query: Mapping[str, str]) -> bool:
+    """Whether the object has the labels of the selector (`k=v` pairs) and the name of the field selector."""
+    metadata = body["metadata"]
+    labels = metadata.get("labels") or {}
+    pairs = [pair.partition("=") for pair in query.get("labelSelector", "").split(",") if pair]
+    field = query.get("fieldSelector", "")
+    named = not field or field == f"metadata.name={metadata['name']}"
+    return named and all(labels.get(name) == value for name, _, value in pairs)
+
+
+def merged(live: JsonObject, patch: JsonObject) -> JsonObject:
+    """RFC 7386: the object with the patch merged in."""
+    result = dict(live)
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict) and isinstance(result.get(name), dict):
+            result[name] = merged(result[name], value)
+        else:
+            result[name] = value
+    return result
+
+
+def status(code: int, reason: str, message: str) -> Json:
+    """A metav1.Status."""
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure" if code >= 400 else "Success",
+        "code": code,
+        "reason": reason,
+        "message": message,
+    }
