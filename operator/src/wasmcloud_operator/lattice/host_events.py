@@ -164,7 +164,7 @@ def parse_pong(data: bytes) -> HostSeen | None:
 
 
 def parse_inventory(host_id: str, data: bytes) -> Inventory:
-    """The answer of `host_id` to `host.get`. Raises `GarbledAnswer`, when another host speaks too, `ControlRejected`."""
+    """What `host_id` answers to `host.get`. Raises `GarbledAnswer` (if another host speaks, too), `ControlRejected`."""
     body = control_answer(data)
     if isinstance(body, dict) and _text(body.get("host_id")) in ("", host_id):
         found = inventory(host_id, body)

@@ -73,7 +73,7 @@ class ScalerStatus(Answer):
 class Status(Answer):
     """How an application does as a whole. It tells no version: wadm's `versions` say what is deployed."""
 
-    info: StatusInfo = Field(default_factory=StatusInfo, alias="status")
+    info: StatusInfo = Field(alias="status")
     scalers: Annotated[tuple[ScalerStatus, ...], BeforeValidator(_many)] = ()
 
 
