@@ -14,6 +14,7 @@ from wasmcloud_operator.application.manifest import (
     choose_version,
     content_of,
     digest_of,
+    draft,
     owner_of,
     passed_metadata,
     to_manifest,
@@ -135,6 +136,24 @@ RENAMED = f"1.0+{DECLARED.short_digest}"
 )
 def test_versions(content, stored, declared_digest, choice):
     assert choose_version(content, stored, declared_digest) == choice
+
+
+@pytest.mark.parametrize(
+    ("annotations", "sent"),
+    [({}, {}), ({"version": "latest"}, {"version": "latest"}), ({"k8s.wasmcloud.dev/paused": "true"}, {})],
+)
+def test_a_draft_is_what_the_user_wrote(annotations, sent):
+    assert draft(content_of(metadata(**annotations), SPEC)) == {
+        "apiVersion": "core.oam.dev/v1beta1",
+        "kind": "Application",
+        "metadata": {"name": "hello", "annotations": sent},
+        "spec": SPEC,
+    }
+
+
+def test_latest_is_found_by_validation_of_the_draft():
+    problems = validate(draft(content_of(metadata(version="latest"), SPEC)))
+    assert [problem.path for problem in problems] == ["metadata.annotations.version"]
 
 
 def test_latest_is_never_put():

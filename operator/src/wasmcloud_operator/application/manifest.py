@@ -116,27 +116,27 @@ def choose_version(content: Content, stored: Collection[str], declared_digest: s
     return VersionChoice(made, stored=False, renamed=True)
 
 
+def draft(content: Content) -> dict[str, object]:
+    """The manifest as its user wrote it, for validation: with the declared version, if any, and without an owner."""
+    version = {} if content.declared_version is None else {VERSION: content.declared_version}
+    return _document(content, {**content.annotations, **version})
+
+
 def to_manifest(content: Content, version: str, owner: Owner) -> dict[str, object]:
-    """The manifest to put: the content under a version, with its owner. Annotations are always there: wadm needs them.
+    """The manifest to put: the content under a version, with its owner.
 
     Raises ValueError for the version "latest", which in wadm is a name for the newest one.
     """
     if version == "latest":
         raise ValueError('the version "latest" is reserved in wadm')
-    metadata: dict[str, object] = {
-        "name": content.name,
-        "annotations": {
-            **content.annotations,
-            VERSION: version,
-            OWNER_CLUSTER: owner.cluster,
-            OWNER_NAMESPACE: owner.namespace,
-            OWNER_NAME: owner.name,
-            CONTENT_DIGEST: content.digest,
-        },
+    ours = {
+        VERSION: version,
+        OWNER_CLUSTER: owner.cluster,
+        OWNER_NAMESPACE: owner.namespace,
+        OWNER_NAME: owner.name,
+        CONTENT_DIGEST: content.digest,
     }
-    if content.labels:
-        metadata["labels"] = dict(content.labels)
-    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": dict(content.spec)}
+    return _document(content, {**content.annotations, **ours})
 
 
 def owner_of(manifest: Mapping[str, object]) -> Owner | None:
@@ -154,6 +154,14 @@ def digest_of(manifest: Mapping[str, object]) -> str | None:
     It is read, not computed: wadm rewrites what it stores (aliases, deprecated forms, empty lists).
     """
     return _annotations(manifest).get(CONTENT_DIGEST)
+
+
+def _document(content: Content, annotations: Mapping[str, str]) -> dict[str, object]:
+    """Annotations are always there, even if empty: wadm takes no manifest without them."""
+    metadata: dict[str, object] = {"name": content.name, "annotations": dict(annotations)}
+    if content.labels:
+        metadata["labels"] = dict(content.labels)
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": dict(content.spec)}
 
 
 def _annotations(manifest: Mapping[str, object]) -> dict[str, str]:
