@@ -1,0 +1,260 @@
+"""The composition root: wires the parts, owns start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+
+from wasmcloud_operator.hostconfig import names
+from wasmcloud_operator.hostconfig.children import KINDS
+from wasmcloud_operator.hostconfig.reading import ReferenceReader
+from wasmcloud_operator.hostconfig.reconciler import HostConfigReconciler
+from wasmcloud_operator.hostconfig.registrysecret import RegistrySecrets
+from wasmcloud_operator.hostconfig.wiring import child_indexes, config_indexers, wire
+from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kube import health
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Applier, Kind
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.kube.controller import Controller
+from wasmcloud_operator.kube.credentials import Credentials
+from wasmcloud_operator.kube.errors import KubeError
+from wasmcloud_operator.kube.events import EventRecorder
+from wasmcloud_operator.kube.informer import ALL_NAMESPACES, Informer
+from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.objects import CustomResource, Metadata, Unstructured
+from wasmcloud_operator.kube.resources import CONFIG_MAP, LEASE, SECRET, Key, Resource
+from wasmcloud_operator.kube.supervise import supervise
+from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
+from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
+from wasmcloud_operator.preflight import Findings, ServerTooOld, inspect
+from wasmcloud_operator.settings import Settings
+
+log = structlog.get_logger()
+
+FIELD_MANAGER = "wasmcloud-operator"
+FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
+
+# SIGTERM to end in under five seconds: the work in progress gets most of it, the Lease and the Events the rest.
+_DRAIN_SECONDS = 3.0
+_FLUSH_SECONDS = 0.5
+
+_METADATA = Codec.of(Metadata)
+
+Run = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Everything that runs."""
+
+    informers: tuple[Informer[Any], ...]  # of several kinds
+    controllers: tuple[Controller[Any], ...]  # of several key types
+    recorder: EventRecorder
+    elector: Elector | None
+
+
+class Operator:
+    """One replica of the operator, from settings to exit code."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._metrics = Metrics()
+        self._leading = False
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Run until `stop` is set; gives the exit code: 0 for a clean stop, 1 with the reason in the log."""
+        settings = self._settings
+        options = ConnectionOptions(
+            credentials=Credentials(settings.kubeconfig, settings.context),
+            max_connections=settings.max_connections,
+            trust_env=settings.trust_env,
+            strict_x509=settings.strict_x509,
+            user_agent=f"{FIELD_MANAGER}/{version('wasmcloud-operator')}",
+        )
+        try:
+            async with Transport.open(options) as transport:
+                client = Client(transport, field_manager=FIELD_MANAGER, metrics=self._metrics)
+                findings = await inspect(client, settings)
+                await self._run(client, findings, stop)
+        except (KubeError, ServerTooOld) as error:
+            log.error("cannot start", error=str(error))
+            return 1
+        except LeaseLost as error:
+            log.error("stopping: another replica may lead now", error=str(error))
+            return 1
+        log.info("stopped")
+        return 0
+
+    async def _run(self, client: Client, findings: Findings, stop: asyncio.Event) -> None:
+        parts = self._parts(client, findings)
+        async with (
+            health.serve(
+                self._settings.http_address,
+                metrics=self._metrics,
+                alive=tuple,
+                ready=lambda: _problems(parts.informers),
+            ),
+            _background(self._tasks(parts)),
+        ):
+            leading = asyncio.create_task(self._lead(parts, stop), name="leader")
+            stopping = asyncio.create_task(stop.wait(), name="stop")
+            await asyncio.wait({leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not self._leading:
+                leading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await leading
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(_FLUSH_SECONDS):
+                    await parts.recorder.flush()
+
+    def _tasks(self, parts: _Parts) -> Iterable[tuple[str, Run]]:
+        for informer in parts.informers:
+            yield f"informer {informer.name}", self._supervised(f"informer {informer.name}", informer.run)
+        yield "events", self._supervised("events", parts.recorder.run)
+        yield "loop watchdog", self._supervised("loop watchdog", lambda: health.watch_loop(self._clock))
+
+    def _supervised(self, name: str, run: Run) -> Run:
+        return lambda: supervise(name, run, clock=self._clock, metrics=self._metrics)
+
+    async def _lead(self, parts: _Parts, stop: asyncio.Event) -> None:
+        for informer in parts.informers:
+            await informer.wait_synced()
+        gc.collect()
+        gc.freeze()  # what the caches hold now lives long; full collections need not walk it
+        log.info("caches filled", objects={informer.name: len(informer.store) for informer in parts.informers})
+
+        async def lead() -> None:
+            await self._control(parts.controllers, stop)
+
+        if parts.elector is None:
+            await lead()
+        else:
+            await parts.elector.run(lead)
+
+    async def _control(self, controllers: tuple[Controller[Any], ...], stop: asyncio.Event) -> None:
+        """Run the controllers until told to stop, then let the work in progress end."""
+        self._leading = True
+        async with _background((controller.name, controller.run) for controller in controllers):
+            await stop.wait()
+            await asyncio.gather(*(controller.drain(_DRAIN_SECONDS) for controller in controllers))
+
+    def _parts(self, client: Client, findings: Findings) -> _Parts:
+        settings, clock, metrics = self._settings, self._clock, self._metrics
+        elector, lease = self._elector(client) if settings.leader_election else (None, ())
+        writer = client.gated(elector) if elector is not None else client
+        recorder = EventRecorder(
+            writer,
+            controller=f"{FIELD_MANAGER}.k8s.wasmcloud.dev",
+            instance=settings.identity,
+            clock=clock,
+            metrics=metrics,
+        )
+        applier = Applier(writer, FINGERPRINT)
+        watched = settings.watch_namespaces or (ALL_NAMESPACES,)
+        configs: Informer[CustomResource] = Informer.on_api(
+            client,
+            HOST_CONFIG,
+            CUSTOM_RESOURCE,
+            clock=clock,
+            metrics=metrics,
+            indexers=config_indexers(),
+            namespaces=watched,
+        )
+        kinds = self._children(client, KINDS, watched)
+        secrets, config_maps = (self._references(client, resource) for resource in (SECRET, CONFIG_MAP))
+        sleep_action = (findings.version.major, findings.version.minor) >= (1, 30)
+        reader = ReferenceReader(client, secrets, config_maps, sleep_action)
+        reconciler = HostConfigReconciler(
+            configs, kinds, reader, RegistrySecrets(writer, secrets, reader), applier, recorder, clock
+        )
+        controller: Controller[Key] = Controller(
+            "wasmcloudhostconfig",
+            reconciler.reconcile,
+            clock=clock,
+            metrics=metrics,
+            workers=settings.workers,
+            timeout=settings.reconcile_timeout,
+            report=reconciler.report,
+        )
+        wire(controller.queue, configs, kinds, secrets, config_maps)
+        informers: tuple[Informer[Any], ...] = (
+            configs,
+            *(kind.informer for kind in kinds.values()),
+            secrets,
+            config_maps,
+            *lease,
+        )
+        return _Parts(informers, (controller,), recorder, elector)
+
+    def _elector(self, client: Client) -> tuple[Elector, tuple[Informer[LeaseObject], ...]]:
+        settings = self._settings
+        informer: Informer[LeaseObject] = Informer.on_api(
+            client,
+            LEASE,
+            LEASE_CODEC,
+            clock=self._clock,
+            metrics=self._metrics,
+            namespaces=(settings.namespace,),
+            field_selector=f"metadata.name={settings.lease_name}",
+        )
+        key = Key(settings.namespace, settings.lease_name)
+        return Elector(client, informer, key, settings.identity, self._clock, self._metrics), (informer,)
+
+    def _children(
+        self, client: Client, resources: Iterable[Resource], namespaces: Iterable[str]
+    ) -> Mapping[Resource, Kind]:
+        kinds = {}
+        for resource in resources:
+            informer: Informer[Unstructured] = Informer.on_api(
+                client,
+                resource,
+                UNSTRUCTURED,
+                clock=self._clock,
+                metrics=self._metrics,
+                indexers=child_indexes(),
+                namespaces=namespaces,
+                label_selector=f"app.kubernetes.io/managed-by={names.MANAGED_BY}",
+            )
+            kinds[resource] = Kind(resource, informer)
+        return kinds
+
+    def _references(self, client: Client, resource: Resource) -> Informer[Metadata]:
+        return Informer.on_api(
+            client,
+            resource,
+            _METADATA,
+            clock=self._clock,
+            metrics=self._metrics,
+            namespaces=(),
+            metadata_only=True,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _background(tasks: Iterable[tuple[str, Run]]) -> AsyncIterator[None]:
+    """Run these while the scope is open; one that fails cancels the scope and raises its error there."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(run(), name=name) for name, run in tasks]
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+def _problems(informers: Iterable[Informer[Any]]) -> list[str]:
+    return [informer.problem for informer in informers if informer.problem]
