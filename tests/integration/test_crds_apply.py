@@ -298,7 +298,7 @@ COMPONENT = ("spec", "components", 0)
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("metadata", "name"), "my.app", "metadata.name must have no dots"),
+        (("metadata", "name"), "my.app", "metadata.name: Invalid value: must have no dots"),
         ((*COMPONENT, "type"), "provider", 'supported values: "component", "actor", "capability"'),
         ((*COMPONENT, "properties"), {}, "give exactly one of image and application"),
         (

@@ -402,7 +402,8 @@ class Application(Model):
             "x-kubernetes-validations": [
                 {
                     "rule": "!self.metadata.name.contains('.')",
-                    "message": "metadata.name must have no dots: wadm takes letters, digits, '-' and '_' only",
+                    "message": "must have no dots: wadm takes letters, digits, '-' and '_' only",
+                    "fieldPath": ".metadata.name",
                 }
             ]
         }

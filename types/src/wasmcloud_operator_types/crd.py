@@ -120,10 +120,10 @@ def custom_resource_definition(kind: Kind, *, embedded: Callable[[str], Schema] 
 def _root_schema(kind: Kind, embedded: Callable[[str], Schema]) -> Schema:
     schema = structural_schema(kind.model, embedded=embedded)
     properties = schema["properties"]
-    # The API server owns these three: it takes no schema for metadata and ignores the others'.
+    # The API server owns these three. Of metadata a schema may name the name alone; rules about it point there.
     properties["apiVersion"] = {"type": "string", "description": f"{kind.model.GROUP}/{kind.model.VERSION}."}
     properties["kind"] = {"type": "string", "description": f"{kind.model.KIND}."}
-    properties["metadata"] = {"type": "object"}
+    properties["metadata"] = {"type": "object", "properties": {"name": {"type": "string"}}}
     # kstatus takes an object without a status for ready: it must say "not seen yet" from the first moment.
     properties["status"]["default"] = {"observedGeneration": -1}
     schema["required"] = ["spec"]
