@@ -70,7 +70,7 @@ class ProviderStopped:
 
 @dataclass(frozen=True, slots=True)
 class ComponentScaled:
-    """A component may run that many instances on a host; 0: it is gone from there."""
+    """A component may run that many instances on a host; 0: it, or an older image of it, is gone from there."""
 
     host_id: str
     component_id: str

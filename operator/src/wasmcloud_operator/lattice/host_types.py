@@ -9,7 +9,9 @@ from types import MappingProxyType
 
 APPSPEC_ANNOTATION = "wasmcloud.dev/appspec"
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Provider:
 
     id: str
     image_ref: str = ""
-    annotations: Mapping[str, str] = _NOTHING
+    annotations: Mapping[str, str] = field(default_factory=_nothing)
 
     @property
     def application(self) -> str:
@@ -55,7 +57,7 @@ class Host:
     id: str
     last_seen: float
     friendly_name: str = ""
-    labels: Mapping[str, str] = _NOTHING
+    labels: Mapping[str, str] = field(default_factory=_nothing)
     version: str = ""
     started_at: datetime | None = None
     components: frozenset[str] = frozenset()

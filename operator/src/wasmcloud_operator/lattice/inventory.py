@@ -66,7 +66,9 @@ def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None =
     hosts = _without_tombstone(hosts, host_id)
     if isinstance(event, Inventory):
         return _inventoried(hosts, host, event, now, told_at)
-    return _put(hosts, _told(host, event, now), ask=not host.inventoried)
+    # After an update to another image a host says 0 of the old one under the same component id: only asking tells.
+    scaled_to_zero = isinstance(event, ComponentScaled) and not event.max_instances
+    return _put(hosts, _told(host, event, now), ask=scaled_to_zero or not host.inventoried)
 
 
 def _told(host: Host, event: HostEvent, now: Instant) -> Host:
@@ -78,9 +80,8 @@ def _told(host: Host, event: HostEvent, now: Instant) -> Host:
             host = _with_news(host, ProviderNews(provider.id, provider, now.monotonic))
         case ProviderStopped(_, provider_id):
             host = _with_news(host, ProviderNews(provider_id, None, now.monotonic))
-        case ComponentScaled(_, component_id, max_instances):
-            running = host.components | {component_id} if max_instances else host.components - {component_id}
-            host = replace(host, components=running)
+        case ComponentScaled(_, component_id, max_instances) if max_instances:
+            host = replace(host, components=host.components | {component_id})
         case LabelsChanged(_, labels):
             host = replace(host, labels=labels)
     return host

@@ -1,0 +1,278 @@
+"""Live hosts, control client and config service over a real NATS server, with hosts for tests and a real wadm."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latticehost import HTTP_SERVER, Lattice, LatticeHost
+from testbed import NatsServer, Wadm, eventually
+from wasmcloud_operator.lattice.clock import SystemClock
+from wasmcloud_operator.lattice.configservice import ConfigService
+from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_types import Timing
+from wasmcloud_operator.lattice.connections import Connections
+from wasmcloud_operator.lattice.control import ControlClient
+from wasmcloud_operator.lattice.errors import NoResponders
+from wasmcloud_operator.lattice.host_types import Change
+from wasmcloud_operator.lattice.hosts import LiveHosts
+from wasmcloud_operator.lattice.registry import RegistryCredential
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm_events import StatusPushed, WadmEvent, subscribe_wadm
+from wasmcloud_operator.lattice.wadm_types import StatusType
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    async with NatsServer.start(tmp_path / "nats") as started:
+        yield started
+
+
+@pytest.fixture
+async def connection(server: NatsServer) -> AsyncIterator[Connection]:
+    async with Connections(timing=Timing(backoff_first=0.05, backoff_limit=0.2)) as pool:
+        connection = pool.acquire(ConnectionSpec((server.url,))).connection
+        await eventually(lambda: connection.state.connected)
+        yield connection
+
+
+@pytest.fixture
+def control(connection: Connection) -> ControlClient:
+    return ControlClient(connection, "default", timeout=1.0)
+
+
+@contextlib.asynccontextmanager
+async def live_hosts(connection: Connection, control: ControlClient, **options: Any) -> AsyncIterator[LiveHosts]:
+    hosts = LiveHosts(connection, control, clock=SystemClock(), **options)
+    task = asyncio.create_task(hosts.run())
+    try:
+        await eventually(lambda: hosts.synced)
+        yield hosts
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_lists_what_was_there_before_and_hears_what_comes(
+    server: NatsServer, connection: Connection, control: ControlClient
+) -> None:
+    lattice = Lattice()
+    async with LatticeHost.running(server.url, lattice, labels={"kubernetes_pod_name": "pod-1"}) as first:
+        await first.start_provider("http", application="shop")
+        async with live_hosts(connection, control) as hosts:
+            known = hosts.hosts[first.id]
+            assert known.labels["kubernetes_pod_name"] == "pod-1"
+            assert (known.friendly_name, known.version) == (first.friendly_name, "1.9.0")
+            assert known.started_at is not None
+            assert known.providers["http"].application == "shop"
+            assert known.providers["http"].image_ref == HTTP_SERVER
+
+            changes: list[Change] = []
+            hosts.listen(changes.append)
+            async with LatticeHost.running(server.url, lattice) as second:
+                await eventually(lambda: hosts.hosts.get(second.id, known).inventoried and second.id in hosts.hosts)
+                await second.start_provider("http", application="shop")
+                await eventually(lambda: "http" in hosts.hosts[second.id].providers, timeout=1)
+                assert any(change.applications == {"shop"} and change.hosts == {second.id} for change in changes)
+                await second.stop_provider("http")
+                await eventually(lambda: not hosts.hosts[second.id].providers, timeout=1)
+                changes.clear()
+            await eventually(lambda: second.id not in hosts.hosts, timeout=1)
+            assert [change.hosts for change in changes] == [{second.id}]
+
+
+async def test_labels_and_components_and_configs(
+    server: NatsServer, connection: Connection, control: ControlClient
+) -> None:
+    lattice = Lattice()
+    async with LatticeHost.running(server.url, lattice) as host, live_hosts(connection, control) as hosts:
+        changes: list[Change] = []
+        hosts.listen(changes.append)
+        base = f"wasmbus.ctl.v1.default.{{}}.{host.id}"
+        await connection.request(base.format("label.put"), b'{"key": "zone", "value": "a"}', timeout=1)
+        await eventually(lambda: hosts.hosts[host.id].labels == {"zone": "a"})
+        for count, running in ((2, {"c"}), (0, set())):
+            command = {"component_id": "c", "component_ref": "r", "host_id": host.id, "count": count}
+            await connection.request(base.format("component.scale"), json.dumps(command).encode(), timeout=1)
+            await eventually(lambda running=running: hosts.hosts[host.id].components == running)
+        await connection.request("wasmbus.ctl.v1.default.config.put.addr", b'{"address": "[::]:80"}', timeout=1)
+        await eventually(lambda: any(change.configs == {"addr"} for change in changes))
+        assert await control.config("addr") == {"address": "[::]:80"}
+        assert await control.config("other") is None
+    with pytest.raises(NoResponders):
+        await control.config("addr")
+
+
+async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
+    server: NatsServer, connection: Connection, control: ControlClient
+) -> None:
+    lattice = Lattice()
+    async with (
+        LatticeHost.running(server.url, lattice, heartbeat=0.5) as alive,
+        LatticeHost.running(server.url, lattice, heartbeat=0.5) as dead,
+        live_hosts(connection, control, silent_for=2.0) as hosts,
+    ):
+        assert hosts.hosts.keys() == {alive.id, dead.id}
+        await dead.crash()
+        await eventually(lambda: hosts.hosts.keys() == {alive.id}, timeout=15)
+
+
+async def test_reconnect_lists_again_what_happened_meanwhile(
+    server: NatsServer, connection: Connection, control: ControlClient
+) -> None:
+    lattice = Lattice()
+    async with (
+        LatticeHost.running(server.url, lattice) as staying,
+        LatticeHost.running(server.url, lattice) as going,
+        live_hosts(connection, control) as hosts,
+    ):
+        await staying.start_provider("old", application="a")
+        await eventually(lambda: "old" in hosts.hosts[staying.id].providers)
+        states: list[bool] = []
+        hosts.listen(lambda change: states.append(hosts.synced) if change.synced else None)
+        await server.kill()
+        await eventually(lambda: not hosts.synced)
+        assert hosts.hosts.keys() == {staying.id, going.id}, "the last knowledge stands"
+        await going.crash()
+        staying.providers = {"new": {"image_ref": HTTP_SERVER, "annotations": {"wasmcloud.dev/appspec": "b"}}}
+        await server.server.start()
+        await eventually(lambda: hosts.synced)
+        await eventually(lambda: hosts.hosts[staying.id].providers.keys() == {"new"})
+        # the hosts for tests reconnect when they notice; whoever came too late for the first list is found by its beat
+        await eventually(lambda: states[-1])
+        await staying.beat()
+        assert hosts.hosts[staying.id].applications == {"b"}
+
+
+async def test_a_host_that_stays_silent_when_asked_and_lies_in_events_harms_nobody(
+    server: NatsServer, connection: Connection, control: ControlClient
+) -> None:
+    lattice = Lattice()
+    async with LatticeHost.running(server.url, lattice) as honest, LatticeHost.running(server.url, lattice) as liar:
+        liar.answers_inventory = False
+        await honest.start_provider("http", application="shop")
+        async with live_hosts(connection, control) as hosts:
+            for body in (b"", b"\xff", b"[" * 10_000, b'{"type": 1, "data": {}}', b'{"data": {"host_id": ["x"]}}'):
+                await connection.publish("wasmbus.evt.default.host_heartbeat", body)
+            await liar.publish("host_heartbeat", {"providers": "many", "labels": 7, "uptime_seconds": -1})
+            await liar.publish("host_heartbeat", {"providers": [1, {"id": 2}, {"id": "p", "annotations": []}]})
+            await liar.publish("host_heartbeat", {"host_id": "ghost.*.>", "providers": []})
+            await liar.publish("provider_started", {"host_id": "nobody", "provider_id": "p", "image_ref": "i"})
+            await eventually(lambda: hosts.hosts[liar.id].providers.keys() == {"p"})
+            await eventually(lambda: "nobody" not in hosts.hosts, message="asked, and nobody listens")
+            assert hosts.hosts[honest.id].providers.keys() == {"http"}
+
+
+async def test_registries_are_put_on_every_host_and_served_to_starting_ones(
+    server: NatsServer, connection: Connection, control: ControlClient
+) -> None:
+    lattice = Lattice()
+    credentials = {
+        "ghcr.io": RegistryCredential(username="u", password="p4ss"),
+        "localhost:5000": RegistryCredential(token="t0ken"),
+    }
+    assert "p4ss" not in repr(credentials)
+    assert "t0ken" not in repr(credentials)
+
+    async def for_host(labels: Any) -> dict[str, RegistryCredential] | None:
+        if labels.get("fail"):
+            raise RuntimeError("p4ss")
+        return credentials if labels.get("pool") == "ours" else None
+
+    async with (
+        LatticeHost.running(server.url, lattice, labels={"pool": "ours"}) as one,
+        LatticeHost.running(server.url, lattice, labels={"pool": "theirs"}) as two,
+        LatticeHost.running(server.url, lattice, labels={"fail": "yes"}) as three,
+    ):
+        assert await control.put_registries(credentials) == 3
+        wanted = {
+            "ghcr.io": {"username": "u", "password": "p4ss", "registryType": "oci"},
+            "localhost:5000": {"token": "t0ken", "registryType": "oci"},
+        }
+        assert one.registries == two.registries == three.registries == wanted
+        service = asyncio.create_task(ConfigService(connection, "default", for_host).run())
+        try:
+            body = await eventually(one.ask_config_service)
+            assert body == {"registryCredentials": wanted}
+            for host in (three, two):
+                with pytest.raises(TimeoutError):
+                    await host.ask_config_service(timeout=0.3)
+            assert await one.ask_config_service() == body, "it goes on after a failure"
+        finally:
+            service.cancel()
+
+
+async def test_a_real_wadm_deploys_onto_hosts_for_tests(
+    server: NatsServer, connection: Connection, control: ControlClient, tmp_path: Path
+) -> None:
+    application = {
+        "apiVersion": "core.oam.dev/v1beta1",
+        "kind": "Application",
+        "metadata": {"name": "shop", "annotations": {"version": "1"}},
+        "spec": {
+            "components": [
+                {
+                    "name": "web",
+                    "type": "component",
+                    "properties": {"image": "localhost:5000/web:1"},
+                    "traits": [{"type": "spreadscaler", "properties": {"instances": 1}}],
+                },
+                {
+                    "name": "httpserver",
+                    "type": "capability",
+                    "properties": {"image": HTTP_SERVER},
+                    "traits": [
+                        {"type": "daemonscaler", "properties": {"instances": 1}},
+                        {
+                            "type": "link",
+                            "properties": {
+                                "namespace": "wasi",
+                                "package": "http",
+                                "interfaces": ["incoming-handler"],
+                                "target": {"name": "web"},
+                                "source": {"config": [{"name": "addr", "properties": {"address": "0.0.0.0:8080"}}]},
+                            },
+                        },
+                    ],
+                },
+            ]
+        },
+    }
+    lattice = Lattice()
+    client = WadmClient(connection, "default")
+    async with (
+        Wadm.start(tmp_path / "wadm", server.url),
+        LatticeHost.running(server.url, lattice, heartbeat=1) as first,
+        LatticeHost.running(server.url, lattice, heartbeat=1) as second,
+        live_hosts(connection, control) as hosts,
+    ):
+        events: list[WadmEvent] = []
+        await subscribe_wadm(connection, client.subjects, events.append)
+        await client.put(application)
+        await client.deploy("shop")
+
+        def words() -> list[StatusType]:
+            return [event.status.info.type for event in events if isinstance(event, StatusPushed)]
+
+        await eventually(lambda: words()[-1] is StatusType.DEPLOYED, timeout=60, message="deployed")
+        for host in (first, second):
+            assert hosts.hosts[host.id].applications == {"shop"}
+        assert sum("web" in next(iter(host.components), "") for host in hosts.hosts.values()) == 1
+        assert [link["wit_package"] for link in lattice.links] == ["http"]
+        assert await control.config("shop-addr") == {"address": "0.0.0.0:8080"}
+        (summary,) = await client.list()
+        assert (summary.status.type, summary.deployed_version) == (StatusType.DEPLOYED, "1")
+        assert {scaler.kind for scaler in (await client.status("shop")).scalers} >= {"SpreadScaler", "LinkScaler"}
+
+        await client.undeploy("shop")
+        await eventually(lambda: not any(host.providers for host in hosts.hosts.values()), timeout=60)
+        await eventually(lambda: words()[-1] is StatusType.UNDEPLOYED, timeout=60)
+        assert await client.delete("shop")

@@ -1,0 +1,320 @@
+"""A wasmCloud host for tests, without a runtime: everything that a lattice sees of a host 1.x, and nothing that runs.
+
+It answers the control interface (ping, inventory, config, links, labels, registries, starting and stopping providers,
+scaling components) and publishes the host's events, with the JSON of the crates wasmcloud-host 0.27 and
+wasmcloud-control-interface 2.4. A real wadm deploys applications onto it. What is different from a real host:
+
+- images are never fetched, so any reference starts, after `start_delay` seconds; claims are never present;
+- configurations and links live in a `Lattice` that the hosts of a test share, not in JetStream buckets;
+- auctions are not answered (wadm does not hold any), policies and secrets are not asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+Json = dict[str, Any]
+
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+HTTP_SERVER = "ghcr.io/wasmcloud/http-server:0.27.0"
+
+
+@dataclass
+class Lattice:
+    """What hosts of one lattice share."""
+
+    name: str = "default"
+    control_prefix: str = "wasmbus.ctl"
+    configs: dict[str, dict[str, str]] = field(default_factory=dict)
+    links: list[Json] = field(default_factory=list)
+
+
+def new_host_id() -> str:
+    """As long and of the same letters as a host's public nkey."""
+    return "N" + "".join(secrets.choice(_BASE32) for _ in range(55))
+
+
+def _ok(message: str = "", response: object = None) -> Json:
+    return {"success": True, "message": message, **({} if response is None else {"response": response})}
+
+
+def _refused(message: str) -> Json:
+    return {"success": False, "message": message}
+
+
+class LatticeHost:
+    """One host. `running` gives one that is connected; it says host_started, and host_stopped at the end."""
+
+    def __init__(
+        self,
+        client: Client,
+        lattice: Lattice,
+        *,
+        labels: Mapping[str, str] | None = None,
+        friendly_name: str = "",
+        version: str = "1.9.0",
+        host_id: str = "",
+        heartbeat: float = 30.0,
+        start_delay: float = 0.0,
+    ) -> None:
+        self.id = host_id or new_host_id()
+        self.lattice = lattice
+        self.labels = dict(labels or {})
+        self.friendly_name = friendly_name or f"quiet-host-{self.id[1:5].lower()}"
+        self.version = version
+        self.providers: dict[str, Json] = {}
+        self.components: dict[str, Json] = {}
+        self.registries: dict[str, Json] = {}
+        self.answers_inventory = True  # False: asked for its inventory it stays silent
+        self._client = client
+        self._heartbeat = heartbeat
+        self._start_delay = start_delay
+        self._started = time.monotonic()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<LatticeHost {self.id[:8]} {self.lattice.name} providers={list(self.providers)}>"
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls, url: str, lattice: Lattice, **options: Any) -> AsyncIterator[LatticeHost]:
+        """A host connected to the NATS server at `url`, with a connection of its own, stopped in order at the end."""
+        client = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        host = cls(client, lattice, **options)
+        try:
+            await host.start()
+            yield host
+            await host.stop()
+        finally:
+            await host.crash()
+
+    async def start(self) -> None:
+        """Listen on the control interface, then say host_started and begin the heartbeats."""
+        base = f"{self.lattice.control_prefix}.v1.{self.lattice.name}"
+        for subject, queue in (
+            (f"{base}.registry.put", ""),
+            (f"{base}.host.ping", ""),
+            (f"{base}.host.*.{self.id}", ""),
+            (f"{base}.component.*.{self.id}", ""),
+            (f"{base}.provider.*.{self.id}", ""),
+            (f"{base}.label.*.{self.id}", ""),
+            (f"{base}.link.*", f"{base}.link"),
+            (f"{base}.claims.get", f"{base}.claims"),
+            (f"{base}.config.>", f"{base}.config"),
+        ):
+            await self._client.subscribe(subject, queue=queue, cb=self._on_message)
+        await self._client.flush()
+        about = {"friendly_name": self.friendly_name, "labels": self.labels, "version": self.version}
+        await self.publish("host_started", {**about, "uptime_seconds": 0})
+        self._spawn(self._beat())
+
+    async def stop(self) -> None:
+        """Stop as on SIGTERM: host_stopped, then nothing; providers say nothing."""
+        if not self._client.is_closed:
+            self._end_tasks()
+            await self.publish("host_stopped", {"labels": self.labels})
+            await self.crash()
+
+    async def crash(self) -> None:
+        """Vanish without a word."""
+        self._end_tasks()
+        await self._client.close()
+
+    async def publish(self, event: str, data: Json) -> None:
+        """Say something on the event stream, true or not."""
+        envelope = {
+            "specversion": "1.0",
+            "id": str(uuid.uuid4()),
+            "type": f"com.wasmcloud.lattice.{event}",
+            "source": self.id,
+            "datacontenttype": "application/json",
+            "time": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "data": data,
+        }
+        await self._client.publish(f"wasmbus.evt.{self.lattice.name}.{event}", json.dumps(envelope).encode())
+        await self._client.flush()
+
+    async def beat(self) -> None:
+        """One heartbeat now."""
+        await self.publish("host_heartbeat", self.inventory())
+
+    def inventory(self) -> Json:
+        """What `host.get` answers and a heartbeat carries."""
+        uptime = int(time.monotonic() - self._started)
+        return {
+            "components": [{"id": key, "revision": 0, **about} for key, about in self.components.items()],
+            "providers": [{"id": key, "revision": 0, **about} for key, about in self.providers.items()],
+            "host_id": self.id,
+            "friendly_name": self.friendly_name,
+            "labels": self.labels,
+            "version": self.version,
+            "uptime_human": f"{uptime}s",
+            "uptime_seconds": uptime,
+        }
+
+    async def start_provider(self, provider_id: str, image_ref: str = HTTP_SERVER, application: str = "") -> None:
+        """Run a provider, as if `application`'s wadm had asked for it, and say so."""
+        annotations = {"wasmcloud.dev/appspec": application, "wasmcloud.dev/managed-by": "wadm"} if application else {}
+        await self._provider_started(provider_id, image_ref, annotations)
+
+    async def stop_provider(self, provider_id: str) -> None:
+        """Stop a provider and say so."""
+        about = self.providers.pop(provider_id)
+        await self.publish(
+            "provider_stopped",
+            {
+                "host_id": self.id,
+                "provider_id": provider_id,
+                "annotations": about["annotations"],
+                "reason": "stop",
+                "instance_id": provider_id,
+                "public_key": provider_id,
+                "link_name": "default",
+            },
+        )
+
+    async def ask_config_service(self, timeout: float = 2.0) -> Json:
+        """What a host with `WASMCLOUD_CONFIG_SERVICE` asks at its start; the answer's body."""
+        payload = json.dumps({"labels": self.labels}).encode()
+        answer = await self._client.request(f"wasmbus.cfg.{self.lattice.name}.req", payload, timeout=timeout)
+        body: Json = json.loads(answer.data)
+        return body
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat)
+            if self._client.is_connected:
+                await self.beat()
+
+    async def _on_message(self, message: Msg) -> None:
+        prefix = f"{self.lattice.control_prefix}.v1.{self.lattice.name}."
+        topic, operation, *rest = message.subject.removeprefix(prefix).split(".")
+        handler: Callable[[bytes, str], Json | None] | None = getattr(self, f"_{topic}_{operation}", None)
+        try:
+            answer = handler(message.data, ".".join(rest)) if handler else _refused("unsupported subject")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            answer = _refused(str(error))
+        if answer is not None and message.reply:
+            await message.respond(json.dumps(answer).encode())
+
+    def _host_ping(self, _: bytes, __: str) -> Json:
+        told = self.inventory()
+        about = {key: told[key] for key in ("friendly_name", "labels", "uptime_human", "uptime_seconds", "version")}
+        urls = {"rpc_host": "nats://127.0.0.1:4222", "ctl_host": "nats://127.0.0.1:4222"}
+        return _ok(response={**urls, "id": self.id, "lattice": self.lattice.name, **about})
+
+    def _host_get(self, _: bytes, __: str) -> Json | None:
+        return _ok(response=self.inventory()) if self.answers_inventory else None
+
+    def _provider_start(self, data: bytes, _: str) -> Json:
+        request = json.loads(data)
+        if request["provider_id"] in self.providers:
+            return _refused("provider with that ID is already running")
+        annotations = request.get("annotations") or {}
+        self._spawn(self._provider_started(request["provider_id"], request["provider_ref"], annotations))
+        return _ok("successfully started provider")
+
+    async def _provider_started(self, provider_id: str, image_ref: str, annotations: dict[str, str]) -> None:
+        await asyncio.sleep(self._start_delay)
+        self.providers[provider_id] = {"image_ref": image_ref, "annotations": annotations}
+        await self.publish(
+            "provider_started",
+            {"host_id": self.id, "image_ref": image_ref, "provider_id": provider_id, "annotations": annotations},
+        )
+
+    def _provider_stop(self, data: bytes, _: str) -> Json:
+        provider_id = json.loads(data)["provider_id"]
+        if provider_id not in self.providers:
+            return _refused("provider with that ID is not running")
+        self._spawn(self.stop_provider(provider_id))
+        return _ok("successfully stopped provider")
+
+    def _component_scale(self, data: bytes, _: str) -> Json:
+        self._spawn(self._component_scaled(json.loads(data)))
+        return _ok()
+
+    async def _component_scaled(self, request: Json) -> None:
+        await asyncio.sleep(self._start_delay)
+        annotations = request.get("annotations") or {}
+        about = {"image_ref": request["component_ref"], "annotations": annotations, "max_instances": request["count"]}
+        if request["count"]:
+            self.components[request["component_id"]] = about
+        else:
+            self.components.pop(request["component_id"], None)
+        await self.publish("component_scaled", {**about, "host_id": self.id, "component_id": request["component_id"]})
+
+    def _config_get(self, _: bytes, name: str) -> Json:
+        found = self.lattice.configs.get(name)
+        return _ok("Configuration not found") if found is None else _ok(response=found)
+
+    def _config_put(self, data: bytes, name: str) -> Json:
+        self.lattice.configs[name] = {str(key): str(value) for key, value in json.loads(data).items()}
+        self._spawn(self.publish("config_set", {"config_name": name}))
+        return _ok("successfully put config")
+
+    def _config_del(self, _: bytes, name: str) -> Json:
+        self.lattice.configs.pop(name, None)
+        self._spawn(self.publish("config_deleted", {"config_name": name}))
+        return _ok("successfully deleted config")
+
+    def _label_put(self, data: bytes, _: str) -> Json:
+        request = json.loads(data)
+        self.labels = {**self.labels, request["key"]: request["value"]}
+        self._spawn(self.publish("labels_changed", {"host_id": self.id, "labels": self.labels}))
+        return _ok("successfully put label")
+
+    def _label_del(self, data: bytes, _: str) -> Json:
+        key = json.loads(data)["key"]
+        if key not in self.labels:
+            return _ok("successfully deleted label (no such label)")
+        self.labels = {name: value for name, value in self.labels.items() if name != key}
+        self._spawn(self.publish("labels_changed", {"host_id": self.id, "labels": self.labels}))
+        return _ok("successfully deleted label")
+
+    def _registry_put(self, data: bytes, _: str) -> Json:
+        self.registries.update(json.loads(data))
+        return _ok("successfully put registries")
+
+    def _claims_get(self, _: bytes, __: str) -> Json:
+        return _ok(response=[])
+
+    def _link_get(self, _: bytes, __: str) -> Json:
+        return _ok(response=self.lattice.links)
+
+    def _link_put(self, data: bytes, _: str) -> Json:
+        link = json.loads(data)
+        self.lattice.links[:] = [other for other in self.lattice.links if not _same_link(other, link)] + [link]
+        self._spawn(self.publish("linkdef_set", link))
+        return _ok("successfully set link")
+
+    def _link_del(self, data: bytes, _: str) -> Json:
+        request = json.loads(data)
+        self.lattice.links[:] = [link for link in self.lattice.links if not _same_link(link, request)]
+        self._spawn(self.publish("linkdef_deleted", request))
+        return _ok("successfully deleted link")
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _end_tasks(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+
+
+def _same_link(one: Json, other: Json) -> bool:
+    return all(one.get(key) == other.get(key) for key in ("source_id", "name", "wit_namespace", "wit_package"))
