@@ -35,6 +35,8 @@ from wasmcloud_operator.kube.resources import CONFIG_MAP, LEASE, SECRET, Key, Re
 from wasmcloud_operator.kube.supervise import supervise
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
+from wasmcloud_operator.lattice.lattices import Lattices
+from wasmcloud_operator.pools import Pools
 from wasmcloud_operator.preflight import Findings, ServerTooOld, inspect
 from wasmcloud_operator.settings import Settings
 
@@ -85,7 +87,8 @@ class Operator:
             async with Transport.open(options) as transport:
                 client = Client(transport, field_manager=FIELD_MANAGER, metrics=self._metrics)
                 findings = await inspect(client, settings)
-                await self._run(client, findings, stop)
+                async with Lattices(clock=self._clock) as lattices:
+                    await self._run(client, findings, Pools(lattices), stop)
         except (KubeError, ServerTooOld) as error:
             log.error("cannot start", error=str(error))
             return 1
@@ -95,8 +98,8 @@ class Operator:
         log.info("stopped")
         return 0
 
-    async def _run(self, client: Client, findings: Findings, stop: asyncio.Event) -> None:
-        parts = self._parts(client, findings)
+    async def _run(self, client: Client, findings: Findings, pools: Pools, stop: asyncio.Event) -> None:
+        parts = self._parts(client, findings, pools)
         async with (
             health.serve(
                 self._settings.http_address,
@@ -149,7 +152,7 @@ class Operator:
             await stop.wait()
             await asyncio.gather(*(controller.drain(_DRAIN_SECONDS) for controller in controllers))
 
-    def _parts(self, client: Client, findings: Findings) -> _Parts:
+    def _parts(self, client: Client, findings: Findings, pools: Pools) -> _Parts:
         settings, clock, metrics = self._settings, self._clock, self._metrics
         elector, lease = self._elector(client) if settings.leader_election else (None, ())
         writer = client.gated(elector) if elector is not None else client
@@ -176,7 +179,7 @@ class Operator:
         sleep_action = (findings.version.major, findings.version.minor) >= (1, 30)
         reader = ReferenceReader(client, secrets, config_maps, sleep_action)
         reconciler = HostConfigReconciler(
-            configs, kinds, reader, RegistrySecrets(writer, secrets, reader), applier, recorder, clock
+            configs, kinds, reader, RegistrySecrets(writer, secrets, reader), pools, applier, recorder, clock
         )
         controller: Controller[Key] = Controller(
             "wasmcloudhostconfig",

@@ -32,7 +32,7 @@ class ReferenceReader:
     _found: dict[Key, tuple[WasmCloudHostConfigSpec, _Versions, Examined]] = field(default_factory=dict)
 
     async def read(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
-        """What the references hold; without the registries' passwords when nothing had to be read.
+        """What the references hold; without the values when nothing had to be read.
 
         Raises the errors of `kube.errors`.
         """
@@ -41,11 +41,11 @@ class ReferenceReader:
         if held is not None and known is not None and held[0] == spec and held[1] == known:
             return held[2]
         examined, versions = await self._read(key.namespace, spec)
-        self._found[key] = (spec, versions, replace(examined, registries=()))
+        self._found[key] = (spec, versions, replace(examined, values=None))
         return examined
 
     async def read_values(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
-        """The same, read live in any case, with the registries' passwords."""
+        """The same, read live in any case, with the values."""
         return (await self._read(key.namespace, spec))[0]
 
     def forget(self, key: Key) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wasmcloud_operator.hostconfig import names
 from wasmcloud_operator.hostconfig.children import KINDS, Child, Children, render
 from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator.hostconfig.hub import lattice_key
 from wasmcloud_operator.hostconfig.problems import Problem, SpecError
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
 from wasmcloud_operator.hostconfig.registrysecret import RegistrySecrets
@@ -24,6 +25,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.together import together
+from wasmcloud_operator.pools import Pools
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, parse
 
 OWNER_INDEX = "owner"
@@ -39,6 +41,7 @@ class HostConfigReconciler:
     kinds: Mapping[Resource, Kind]
     reader: ReferenceReader
     registry_secrets: RegistrySecrets
+    pools: Pools
     applier: Applier
     recorder: EventRecorder
     clock: Clock
@@ -48,6 +51,7 @@ class HostConfigReconciler:
         item = self.configs.store.get(key)
         if item is None:
             self.reader.forget(key)
+            self.pools.withdraw(key)
             return DONE
         if item.metadata.deleting:
             return DONE  # the garbage collector takes the children
@@ -60,6 +64,8 @@ class HostConfigReconciler:
             if examined.problems:
                 await self._refuse(item, examined.problems, secrets=True)
                 return DONE
+            if examined.values is not None:
+                self.pools.declare(key, item.metadata.uid, lattice_key(config.spec, examined.values))
             children = render(config, examined.facts)
             await self._apply(item, config, children, examined.facts)
         except SpecError as error:

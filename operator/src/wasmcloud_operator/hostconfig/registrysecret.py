@@ -48,9 +48,10 @@ class RegistrySecrets:
         if state is not None and self._checked.get(key) == state:
             return
         examined = await self.reader.read_values(key, config.spec)
-        if len(examined.registries) != 1:
+        registries = examined.values.registries if examined.values is not None else ()
+        if len(registries) != 1:
             return  # changed since; the watch brings the config back
-        item = await self._applied(key, _body(config, examined.registries[0], facts), config)
+        item = await self._applied(key, _body(config, registries[0], facts), config)
         self.secrets.offer(Metadata(item.metadata))
         self._checked[key] = (item.metadata.resource_version, facts.registry_digest)
 

@@ -51,12 +51,23 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
+class Values:
+    """The secret values themselves, as text, for whoever has to use them at once; empty means none."""
+
+    registries: tuple[RegistryCredentials, ...] = field(default=(), repr=False)
+    credentials: str = field(default="", repr=False)
+    ca: str = field(default="", repr=False)
+    client_certificate: str = field(default="", repr=False)
+    client_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
-    """What was found: facts that tell no secret, problems, and the registry credentials for whoever needs them."""
+    """What was found: facts that tell no secret, problems, and the values if they were just read."""
 
     facts: Facts
     problems: tuple[Problem, ...]
-    registries: tuple[RegistryCredentials, ...] = field(default=(), repr=False)
+    values: Values | None = field(default=None, repr=False)
 
 
 def examine(spec: WasmCloudHostConfigSpec, contents: Contents, *, sleep_action: bool) -> Examined:
@@ -82,7 +93,22 @@ def examine(spec: WasmCloudHostConfigSpec, contents: Contents, *, sleep_action: 
         authorities=authorities,
         sleep_action=sleep_action,
     )
-    return Examined(facts, tuple(problems), registries)
+    return Examined(facts, tuple(problems), _values(spec, contents, registries))
+
+
+def _values(spec: WasmCloudHostConfigSpec, contents: Contents, registries: tuple[RegistryCredentials, ...]) -> Values:
+    def text(secret_name: str | None, key: str) -> str:
+        content = contents.secrets.get(secret_name or "")
+        return content.data.get(key, b"").decode("utf-8", "replace") if content is not None else ""
+
+    tls = spec.nats_tls.secret_name if spec.nats_tls is not None else None
+    return Values(
+        registries,
+        text(spec.secret_name, CREDENTIALS_KEY),
+        text(tls, "ca.crt"),
+        text(tls, "tls.crt"),
+        text(tls, "tls.key"),
+    )
 
 
 def _credentials(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]) -> str:

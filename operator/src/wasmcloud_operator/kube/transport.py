@@ -77,6 +77,7 @@ class Transport:
         self._options = options
         self._configuration = configuration
         tls = _tls_context(configuration)
+        self._unused: list[aiohttp.ClientSession] = []  # the library's own sessions: no keepalive, no bound on watches
         self._calls = self._api_client(tls, options.max_connections)
         self._watches = self._api_client(tls, 0)
         self._stale = asyncio.Event()
@@ -92,6 +93,8 @@ class Transport:
         configuration.disable_strict_ssl_verification = not options.strict_x509
         await options.credentials.load(configuration)
         transport = cls(options, configuration)
+        for session in transport._unused:
+            await session.close()
         refresher = asyncio.create_task(transport._keep_fresh(), name="credentials")
         try:
             yield transport
@@ -204,13 +207,10 @@ class Transport:
         api_client = LIBRARY.api_client(configuration=self._configuration)
         api_client.user_agent = self._options.user_agent
         connector = aiohttp.TCPConnector(limit=limit, ssl=tls, socket_factory=_socket_with_keepalive)
-        own = api_client.rest_client.pool_manager
+        self._unused.append(api_client.rest_client.pool_manager)
         api_client.rest_client.pool_manager = aiohttp.ClientSession(
             connector=connector, trust_env=self._options.trust_env, read_bufsize=_READ_BUFFER
         )
-        # The library's own session was never used; closing its connector is all that there is to free.
-        own.connector.close()
-        own.detach()
         return api_client
 
 

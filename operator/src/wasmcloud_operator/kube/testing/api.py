@@ -149,7 +149,7 @@ class ScriptedApi:
     watch_list: WatchList = "streamed"
     bookmark_seconds: float = 60.0
     page_size: int = 0  # the largest page that the server gives; 0: as large as was asked for
-    version: int = 100
+    version: int = 100_000
     requests: list[Recorded] = field(default_factory=list)
     _objects: dict[str, JsonObject] = field(default_factory=dict)
     _history: list[Change] = field(default_factory=list)
@@ -157,6 +157,7 @@ class ScriptedApi:
     _faults: list[Fault] = field(default_factory=list)
     _lists: dict[str, tuple[int, list[JsonObject]]] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _epoch: int = 0
 
     def fail(self, *faults: Fault) -> None:
         """Have the next requests run into these faults."""
@@ -189,11 +190,23 @@ class ScriptedApi:
         self._lists.clear()
         self._oldest = self.version
 
-    def rewind(self, version: int) -> None:
-        """Go on from an earlier resourceVersion with the objects as they are, as after a restored backup."""
+    def cut_streams(self) -> None:
+        """Break the connections of all open watches, as a restart does."""
+        self._epoch += 1
+        self._wake()
+
+    def rewind(self, steps: int) -> None:
+        """Restart with a history that is so many resourceVersions shorter, as after a restored backup of etcd.
+
+        The objects stay as they are, at versions that were before.
+        """
         self._history.clear()
         self._lists.clear()
-        self.version = self._oldest = version
+        self.version = self._oldest = self.version - steps
+        for number, (path, body) in enumerate(self._objects.items()):
+            version = str(self.version - number)
+            self._objects[path] = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
+        self.cut_streams()
 
     def record(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Json
@@ -262,7 +275,10 @@ class ScriptedApi:
             version = self.version
             for line in self._initial(request):
                 yield line
+        epoch = self._epoch
         while True:
+            if epoch != self._epoch:
+                raise ConnectionCut
             for change in self._history[bisect_right(self._history, version, key=lambda change: change.version) :]:
                 version = change.version
                 if (event := change.seen_by(request.path, request.query)) is not None:
@@ -376,6 +392,9 @@ class ScriptedApi:
 
     def _note(self, change: Change) -> None:
         self._history.append(change)
+        self._wake()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 

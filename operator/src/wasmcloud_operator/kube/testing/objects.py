@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject
 
 
 class Refusal(Exception):
@@ -71,7 +71,7 @@ def merged(live: JsonObject, patch: JsonObject) -> JsonObject:
     return result
 
 
-def status(code: int, reason: str, message: str) -> Json:
+def status(code: int, reason: str, message: str) -> JsonObject:
     """A metav1.Status."""
     return {
         "kind": "Status",
