@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from wasmcloud_operator.kube.difference import difference, fingerprint, quantity
+
+CONTAINER = {"name": "a", "image": "i:1", "resources": {"requests": {"cpu": "0.5", "memory": "1Gi"}}}
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "where"),
+    [
+        pytest.param({"a": 1}, {"a": 1, "b": 2}, None, id="defaults of the server"),
+        pytest.param({"a": 1}, {}, ".a", id="missing"),
+        pytest.param({"a": 1}, {"a": 2}, ".a", id="changed"),
+        pytest.param({"a": True}, {"a": 1}, ".a", id="true is not 1"),
+        pytest.param({"a": {"b": 1}}, {"a": None}, ".a", id="an object became null"),
+        pytest.param({"a": {"b": [1]}}, {"a": {"b": "1"}}, ".a.b", id="a list became a string"),
+        pytest.param({"a": [1, 2]}, {"a": [2, 1]}, ".a[0]", id="order of a plain list"),
+        pytest.param({"a": [1]}, {"a": [1, 2]}, ".a", id="length of a plain list"),
+        pytest.param({"a": (1, 2)}, {"a": [1, 2]}, None, id="a tuple is a list"),
+        pytest.param(
+            {"containers": [CONTAINER]},
+            {
+                "containers": [
+                    {"name": "injected"},
+                    {**CONTAINER, "resources": {"requests": {"cpu": "500m", "memory": "1073741824"}}},
+                ]
+            },
+            None,
+            id="canonical quantities, injected containers",
+        ),
+        pytest.param(
+            {"containers": [CONTAINER]},
+            {"containers": [{**CONTAINER, "image": "i:2"}]},
+            ".containers[a].image",
+            id="drift in a list of objects",
+        ),
+        pytest.param({"containers": [CONTAINER]}, {"containers": []}, ".containers[a]", id="container gone"),
+        pytest.param({"limits": {"cpu": "1"}}, {"limits": {"cpu": "1001m"}}, ".limits.cpu", id="another quantity"),
+        pytest.param({"sizeLimit": "1024Mi"}, {"sizeLimit": "1Gi"}, None, id="a quantity by itself"),
+        pytest.param(
+            {"ports": [{"containerPort": 80}]},
+            {"ports": [{"containerPort": 80, "protocol": "TCP"}]},
+            None,
+            id="the default protocol is part of the key",
+        ),
+        pytest.param(
+            {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53}]},
+            {"ports": [{"port": 53, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]},
+            None,
+            id="same port, two protocols",
+        ),
+        pytest.param(
+            {"subjects": [{"kind": "User", "name": "a"}]},
+            {"subjects": [{"kind": "User", "name": "a"}, {"kind": "User", "name": "intruder"}]},
+            ".subjects",
+            id="an atomic list is ours as a whole",
+        ),
+        pytest.param(
+            {"metadata": {"annotations": {"a/b.c": "1"}}},
+            {"metadata": {"annotations": {"a/b.c": "2"}}},
+            ".metadata.annotations.a/b.c",
+            id="path of an annotation",
+        ),
+        pytest.param({"labels": {}, "command": [], "x": None}, {}, None, id="empty things the server drops"),
+        pytest.param({"emptyDir": {}}, {}, ".emptyDir", id="empty things that mean something"),
+        pytest.param(
+            {"tolerations": [{"operator": "Exists"}]},
+            {"tolerations": [{"operator": "Exists"}]},
+            None,
+            id="objects without a merge key",
+        ),
+    ],
+)
+def test_difference(desired, live, where):
+    assert difference(desired, live) == where
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("500m", Decimal("0.5")),
+        ("0.5", Decimal("0.5")),
+        (0.5, Decimal("0.5")),
+        (2, Decimal(2)),
+        ("1Gi", Decimal(2**30)),
+        ("1G", Decimal(10**9)),
+        ("1e3", Decimal(1000)),
+        ("1E3", Decimal(1000)),
+        ("1E", Decimal(10**18)),
+        ("100n", Decimal("1e-7")),
+        ("-1k", Decimal(-1000)),
+        ("", None),
+        ("Gi", None),
+        ("lots", None),
+        ("1Qi", None),
+        (True, None),
+        (None, None),
+    ],
+)
+def test_quantity(text, value):
+    assert quantity(text) == value
+
+
+def test_a_fingerprint_tells_of_a_field_we_stopped_sending_and_not_of_order():
+    assert fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
+    assert fingerprint({"a": 1, "b": 2}) != fingerprint({"a": 1})

@@ -1,0 +1,354 @@
+"""The reflector on the virtual clock, against a scripted API server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kubebench import KubeBench
+from kubeobjects import WIDGET, key, widget
+from wasmcloud_operator.kube.testing import Answer, Cut, End, ErrorEvent, Fault, Garbage, NoAnswer, Silent
+
+GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+TOO_LARGE = {
+    "kind": "Status",
+    "code": 504,
+    "reason": "Timeout",
+    "message": "Too large resource version: 999, current: 1",
+    "details": {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
+}
+HTML = "<html><body>502 Bad Gateway</body></html>"
+
+FAULTS = st.one_of(
+    st.sampled_from(["any", "list", "page", "watch"]).flatmap(
+        lambda on: st.sampled_from(
+            [
+                Answer(on, 410, GONE),
+                Answer(on, 504, TOO_LARGE),
+                Answer(on, 503, HTML),
+                Answer(on, 500, {"kind": "Status", "code": 500, "reason": "InternalError"}),
+                Answer(on, 429, {"kind": "Status", "code": 429}, {"Retry-After": "7"}),
+                Answer(on, 403, {"kind": "Status", "code": 403, "reason": "Forbidden"}),
+                Answer(on, 404, {"kind": "Status", "code": 404, "reason": "NotFound"}),
+                NoAnswer(on),
+            ]
+        )
+    ),
+    st.integers(0, 3).flatmap(
+        lambda after: st.sampled_from(
+            [
+                ErrorEvent(after=after),
+                ErrorEvent(after=after, code=500, reason="InternalError", message="etcd is away"),
+                ErrorEvent(after=after, code=504, reason="Timeout", message="Too large resource version: 9"),
+                End(after=after),
+                Cut(after=after),
+                Cut(after=after, half_line=True),
+                Silent(after=after),
+                Garbage(after=after),
+            ]
+        )
+    ),
+)
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+OPERATIONS = st.one_of(
+    st.tuples(st.just("put"), NAMES, st.integers(0, 99)),
+    st.tuples(st.just("remove"), NAMES),
+    st.tuples(st.just("recreate"), NAMES),
+    st.tuples(st.just("label"), NAMES, st.booleans()),
+    st.tuples(st.just("compact")),
+    st.tuples(st.just("rewind")),
+    st.tuples(st.just("fail"), FAULTS),
+    st.tuples(st.just("advance"), st.floats(0.01, 200)),
+)
+
+
+async def play(bench: KubeBench, operation: tuple) -> None:
+    what, *rest = operation
+    if what == "fail":
+        bench.api.fail(rest[0])
+    elif what == "advance":
+        await bench.clock.advance(rest[0])
+    elif what == "compact":
+        bench.api.compact()
+    elif what == "rewind":
+        bench.api.rewind(1000)
+    elif what == "remove":
+        if bench.api.get(WIDGET, key(rest[0])) is not None:
+            bench.api.remove(WIDGET, key(rest[0]))
+    elif what == "recreate":
+        bench.api.put(WIDGET, widget(rest[0], uid=f"uid-{bench.api.version}", labels={"in": "yes"}))
+    elif what == "label":
+        held = bench.api.get(WIDGET, key(rest[0]))
+        spec = held["spec"] if held else {}
+        bench.api.put(WIDGET, widget(rest[0], labels={"in": "yes"} if rest[1] else {}, **spec))
+    else:
+        bench.api.put(WIDGET, widget(rest[0], labels={"in": "yes"}, value=rest[1]))
+    await bench.clock.settle()
+
+
+async def equivalence(operations: list[tuple], watch_list: str, selector: str, page_size: int) -> None:
+    bench = KubeBench()
+    bench.api.watch_list = watch_list
+    bench.api.page_size = page_size
+    bench.api.put(WIDGET, widget("elsewhere", namespace="other", labels={"in": "yes"}))
+    informer = bench.informer(label_selector=selector)
+    uids: set[str] = set()
+    for operation in operations:
+        await play(bench, operation)
+        uids |= {obj.metadata.uid for obj in informer.store}
+    bench.api._faults.clear()
+
+    def selects(body: dict) -> bool:
+        return not selector or (body["metadata"].get("labels") or {}).get("in") == "yes"
+
+    try:
+        await bench.clock.until(lambda: bench.equal(informer, selects) and not informer.problem, within=1200)
+        left = {obj.metadata.uid for obj in informer.store}
+        if not selector and ("rewind",) not in operations:
+            assert {uid: bench.deletes.get(uid, 0) for uid in uids - left} == dict.fromkeys(uids - left, 1)
+            assert not left & bench.deletes.keys()
+    finally:
+        await bench.stop()
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.lists(OPERATIONS, max_size=25),
+    st.sampled_from(["streamed", "refused", "ignored"]),
+    st.sampled_from(["", "in=yes"]),
+    st.sampled_from([0, 2]),
+)
+def test_after_any_faults_the_cache_equals_a_list(operations, watch_list, selector, page_size):
+    asyncio.run(equivalence(operations, watch_list, selector, page_size))
+
+
+async def synced(bench: KubeBench, **settings):
+    bench.api.put(WIDGET, widget("a"))
+    informer = bench.informer(**settings)
+    await bench.clock.until(lambda: informer.synced and not informer.problem)
+    bench.api.requests.clear()
+    return informer
+
+
+@pytest.mark.parametrize("watch_list", ["streamed", "refused", "ignored"])
+async def test_lists_with_watch_list_and_without(bench: KubeBench, watch_list: str):
+    bench.api.watch_list = watch_list
+    bench.api.page_size = 3
+    for number in range(10):
+        bench.api.put(WIDGET, widget(f"w{number}"))
+    informer = bench.informer()
+    await bench.clock.until(lambda: bench.equal(informer) and not informer.problem)
+    streamed = [r for r in bench.api.requests if "sendInitialEvents" in r.query]
+    pages = [r for r in bench.api.requests if "limit" in r.query]
+    assert len(streamed) == 1
+    assert len(pages) == (0 if watch_list == "streamed" else 4)
+    # Remembered: the next list does not try again what the server does not do.
+    bench.api.compact()
+    bench.api.fail(ErrorEvent())
+    bench.api.put(WIDGET, widget("more"))
+    bench.api.requests.clear()
+    bench.api.fail(ErrorEvent())
+    for stream in range(2):
+        bench.api.put(WIDGET, widget(f"more{stream}"))
+        await bench.clock.advance(700)
+    assert bench.equal(informer)
+    asked = ["sendInitialEvents" in r.query for r in bench.api.requests if r.lists]
+    assert asked
+    assert set(asked) == {watch_list == "streamed"}
+
+
+async def test_a_clean_end_is_followed_by_a_watch_and_no_list(bench: KubeBench):
+    informer = await synced(bench)
+    await bench.clock.advance(3600)
+    assert len(bench.api.requests) in range(5, 14)
+    assert not [r for r in bench.api.requests if r.lists]
+    assert not informer.problem
+    bench.api.put(WIDGET, widget("b"))
+    await bench.clock.advance(1)
+    assert bench.equal(informer)
+
+
+async def test_a_dead_peer_is_noticed_and_resumed_without_a_list(bench: KubeBench):
+    """Bookmarks stop with everything else: within 75 s the watch is resumed at the last version."""
+    bench.api.fail(Silent(after=2))
+    informer = await synced(bench)
+    dead_since = bench.clock.monotonic()
+    for number in range(5):
+        bench.api.put(WIDGET, widget(f"missed{number}"))
+    took = await bench.clock.until(lambda: bench.equal(informer))
+    assert bench.clock.monotonic() - dead_since <= 75, took
+    assert [r.lists for r in bench.api.requests] == [False]
+    assert not informer.problem
+
+
+async def test_bookmarks_keep_a_quiet_watch_alive(bench: KubeBench):
+    await synced(bench)
+    await bench.clock.advance(250)
+    assert bench.api.requests == []
+
+
+async def test_silence_at_a_version_that_never_comes_ends_in_a_list(bench: KubeBench):
+    informer = await synced(bench)
+    bench.api.fail(End(), Silent(), Silent())
+    bench.api.put(WIDGET, widget("b"))
+    bench.api.fail()
+    await bench.clock.advance(600)
+    bench.api.put(WIDGET, widget("c"))
+    await bench.clock.until(lambda: bench.equal(informer), within=900)
+    assert [r for r in bench.api.requests if r.lists]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(ErrorEvent(), id="ERROR event over HTTP 200"),
+        pytest.param(Answer("watch", 410, GONE), id="HTTP 410"),
+        pytest.param(Answer("watch", 504, TOO_LARGE), id="too large"),
+        pytest.param(
+            ErrorEvent(code=504, reason="Timeout", message="Too large resource version: 9"), id="too large event"
+        ),
+        pytest.param(Answer("watch", 400, {"code": 400, "reason": "BadRequest"}), id="malformed"),
+    ],
+)
+async def test_a_rejected_version_is_never_shown_again(bench: KubeBench, fault: Fault):
+    informer = await synced(bench)
+    bench.api.fail(fault)
+    await bench.clock.until(lambda: bool(bench.api.requests), within=700)  # the watch in place has ended
+    bench.api.version += 1
+    rejected = bench.api.requests[0].query["resourceVersion"]
+    await bench.clock.advance(700)
+    assert [r.query.get("resourceVersion") for r in bench.api.requests].count(rejected) == 1
+    assert bench.api.requests[1].lists, "the rejection is answered by a list"
+    assert bench.equal(informer)
+    assert not informer.problem
+
+
+async def test_expiry_in_the_middle_of_pagination_starts_the_list_over(bench: KubeBench):
+    bench.api.watch_list = "refused"
+    bench.api.page_size = 2
+    for number in range(7):
+        bench.api.put(WIDGET, widget(f"w{number}"))
+    bench.api.fail(Answer("page", 410, GONE), Answer("page", 410, GONE))
+    informer = bench.informer()
+    await bench.clock.until(lambda: bench.equal(informer) and informer.synced)
+    tokens = [r.query.get("continue") for r in bench.api.requests if "limit" in r.query]
+    assert tokens.count(None) == 3
+    assert len(set(tokens) - {None}) == len([token for token in tokens if token])
+
+
+async def test_a_restored_backup_is_believed(bench: KubeBench):
+    bench.api.put(WIDGET, widget("b"))
+    informer = await synced(bench)
+    bench.api.rewind(500)
+    bench.api.remove(WIDGET, key("a"))
+    bench.api.put(WIDGET, widget("b", restored=True))
+    await bench.clock.until(lambda: bench.equal(informer), within=30)
+
+
+async def test_bookmarks_from_before_tell_of_a_history_that_went_back(bench: KubeBench):
+    informer = await synced(bench)
+    bench.api.version -= 500  # unnoticed by the stream, as a load balancer can hide a restart
+    bench.api.put(WIDGET, widget("b"))
+    await bench.clock.until(lambda: key("b") in informer.store, within=75)
+
+
+async def test_readers_never_see_part_of_a_relist(bench: KubeBench):
+    bench.api.watch_list = "refused"
+    bench.api.page_size = 1
+    for number in range(6):
+        bench.api.put(WIDGET, widget(f"old{number}"))
+    informer = bench.informer()
+    await bench.clock.until(lambda: bench.equal(informer) and not informer.problem)
+    for number in range(6):
+        bench.api.remove(WIDGET, key(f"old{number}"))
+        bench.api.put(WIDGET, widget(f"new{number}"))
+    seen: set[frozenset[str]] = set()
+
+    async def read() -> None:
+        while True:
+            seen.add(frozenset(obj.metadata.name[:3] for obj in informer.store))
+            await asyncio.sleep(0)
+
+    # The stream has brought none of it when it breaks with a 410.
+    bench.start(read())
+    bench.api.compact()
+    await bench.clock.until(lambda: bench.equal(informer))
+    assert frozenset({"new"}) in seen
+
+
+@pytest.mark.parametrize("code", [403, 404])
+async def test_a_kind_that_is_taken_away_and_given_back(bench: KubeBench, code: int):
+    """RBAC or the CRD is gone: not ready, by name; back without a restart."""
+    informer = await synced(bench)
+    answer = Answer("any", code, {"code": code, "reason": "Forbidden" if code == 403 else "NotFound"})
+    bench.api.fail(*[answer] * 30)
+    await bench.clock.until(lambda: bool(informer.problem), within=700)
+    assert "widgets" in informer.problem
+    assert str(code) in informer.problem
+    await bench.clock.advance(300)
+    assert 4 <= len(bench.api.requests) <= 30
+    bench.api._faults.clear()
+    bench.api.put(WIDGET, widget("back"))
+    await bench.clock.until(lambda: bench.equal(informer) and not informer.problem, within=70)
+
+
+async def test_a_server_that_is_away_is_asked_a_few_times_a_minute(bench: KubeBench):
+    informer = await synced(bench)
+    bench.api.fail(*[Answer("any", 503, HTML)] * 1000)
+    await bench.clock.until(lambda: bool(informer.problem), within=700)
+    bench.api.requests.clear()
+    await bench.clock.advance(60)
+    assert len(bench.api.requests) <= 8
+    await bench.clock.advance(600)
+    assert len(bench.api.requests) <= 30
+
+
+async def test_retry_after_is_honoured(bench: KubeBench):
+    bench.api.fail(Answer("any", 429, {"code": 429, "reason": "TooManyRequests"}, {"Retry-After": "20"}))
+    informer = bench.informer()
+    await bench.clock.until(lambda: informer.synced)
+    first, second = (r.at for r in bench.api.requests[:2])
+    assert 20 <= second - first <= 22
+
+
+async def test_streams_that_are_cut_off_at_once_are_backed_off_from(bench: KubeBench):
+    await synced(bench)
+    bench.api.fail(*[End()] * 500)
+    await bench.clock.advance(600)
+    bench.api.requests.clear()
+    await bench.clock.advance(120)
+    assert len(bench.api.requests) <= 10
+
+
+async def test_lines_of_megabytes_and_halves_of_lines(bench: KubeBench):
+    informer = await synced(bench)
+    bench.api.fail(Cut(after=0, half_line=True))
+    bench.api.put(WIDGET, widget("huge", blob="x" * 5_000_000))
+    await bench.clock.advance(700)
+    bench.api.put(WIDGET, widget("huge", blob="y" * 5_000_000))
+    await bench.clock.until(lambda: bench.equal(informer))
+
+
+async def test_an_object_that_cannot_be_read_hides_no_other(bench: KubeBench):
+    bench.api.put(WIDGET, widget("bad", labels={"a": 1}))
+    informer = await synced(bench)
+    assert [obj.metadata.name for obj in informer.store] == ["a"]
+    bench.api.put(WIDGET, widget("bad2", labels=["not", "a", "map"]))
+    bench.api.put(WIDGET, widget("b"))
+    await bench.clock.advance(1)
+    assert sorted(obj.metadata.name for obj in informer.store) == ["a", "b"]
+
+
+async def test_readiness_says_live_now(bench: KubeBench):
+    informer = bench.informer()
+    assert "not started" in informer.problem
+    assert not informer.synced
+    await bench.clock.until(lambda: informer.synced and not informer.problem)
+    bench.transport.partitioned = True
+    await bench.clock.until(lambda: bool(informer.problem), within=700)
+    assert informer.synced
+    bench.transport.partitioned = False
+    await bench.clock.until(lambda: not informer.problem, within=100)
