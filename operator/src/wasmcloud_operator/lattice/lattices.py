@@ -1,4 +1,4 @@
-"""The lattices that somebody uses, each with its connection, wadm, hosts and pushes, and one stream of news of them all."""
+"""The lattices in use, each with its connection, wadm, hosts and pushes, and one stream of news of them all."""
 
 from __future__ import annotations
 
@@ -83,13 +83,16 @@ class Lattice:
             while True:
                 try:
                     await self._run(credentials_for)
-                except Exception:
+                except Exception:  # noqa: BLE001 - logged with its trace
                     _log.exception("lattice.restarted", lattice=self.name, nats=self.key.spec.addresses)
                 await self._clock.sleep(_RESTART_AFTER)
         finally:
             for end in unlisten:
                 end()
-            self._lease.release()
+
+    def close(self) -> None:
+        """Give the connection back; `run` has ended or never began."""
+        self._lease.release()
 
     async def _run(self, credentials_for: CredentialsFor | None) -> None:
         subscriptions = await subscribe_wadm(self.connection, self.wadm.subjects, self._news)
@@ -115,8 +118,8 @@ class Lattice:
 class Lattices:
     """The lattices in use, by who uses them. A lattice lives while it has a holder.
 
-    Use it as `async with Lattices() as lattices:`; leaving ends all of them. `credentials_for` makes the operator answer
-    hosts' config service requests.
+    Use it as `async with Lattices() as lattices:`; leaving ends all of them. With `credentials_for` the hosts' config
+    service requests are answered.
     """
 
     def __init__(
@@ -143,10 +146,12 @@ class Lattices:
         return tuple(lattice for lattice, _ in self._running.values())
 
     def hold(self, holder: str, key: LatticeKey) -> Lattice:
-        """The lattice for `key`, kept for `holder` (say `WasmCloudHostConfig ns/name`) instead of what it held before."""
+        """The lattice for `key`, kept for `holder` (say `WasmCloudHostConfig a/b`) instead of what it held before."""
         if key not in self._running:
             lattice = Lattice(key, self._connections, self._clock, self._tell)
             task = self._tasks.create_task(lattice.run(self._credentials_for), name=f"lattice {key.name}")
+            # Not in the task's own `finally`: a task that is cancelled before its first step runs none of it.
+            task.add_done_callback(lambda _: lattice.close())
             self._running[key] = (lattice, task)
         before = self._held.get(holder)
         self._held[holder] = key
@@ -184,7 +189,7 @@ class Lattices:
         for listener in tuple(self._listeners):
             try:
                 listener(lattice, news)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged with its trace
                 _log.exception("lattice.listener_failed", lattice=lattice.name)
 
     def _end_unheld(self, key: LatticeKey | None) -> None:
