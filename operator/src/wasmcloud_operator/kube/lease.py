@@ -175,15 +175,17 @@ class Elector:
 
     async def _renew(self) -> None:
         """Renew every retry interval; raises LeaseLost once it has not worked for the renew deadline."""
+        started = self.clock.monotonic()
         while True:
-            await self.clock.sleep(min(self.times.retry, max(0.0, self.remaining())))
+            pause = started + self.times.retry - self.clock.monotonic()
+            await self.clock.sleep(max(0.0, min(pause, self.remaining())))
             started = self.clock.monotonic()
             left = self.remaining()
             if left <= 0:
                 raise LeaseLost(f"lease {self.key} was not renewed for {self.times.renew_deadline:.0f} s")
             try:
-                # Half the time for one call, so that a dead connection leaves time to try on another.
-                async with self.clock.timeout(min(left, self.times.renew_deadline / 2)):
+                # A third of the time for one call, so that a dead connection leaves time to try on another.
+                async with self.clock.timeout(min(left, self.times.renew_deadline / 3)):
                     await self._renew_once()
             except (KubeError, TimeoutError) as error:
                 log.warning("lease not renewed", lease=str(self.key), error=str(error) or "no answer in time")

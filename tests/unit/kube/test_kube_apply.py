@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import pytest
+
+from kubebench import WIDGETS, KubeBench
+from kubeobjects import WIDGET, key
+from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.errors import DeadlineExceeded, NotFound
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.resources import CONFIG_MAP
+from wasmcloud_operator.kube.testing import NoAnswer
+from wasmcloud_operator.kube.wire import UNSTRUCTURED
+
+STAMP = "tests.example.com/rendered"
+
+
+def config(value: str = "1", **data: str) -> dict:
+    metadata = {"name": "c", "namespace": "ns", "labels": {"owner": "us"}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"value": value, **data}}
+
+
+def ours(metadata) -> bool:
+    return metadata.labels.get("owner") == "us"
+
+
+class World:
+    def __init__(self, bench: KubeBench) -> None:
+        self.bench = bench
+        informer = Informer.on_api(
+            bench.client, CONFIG_MAP, UNSTRUCTURED, clock=bench.clock, metrics=bench.metrics, label_selector="owner=us"
+        )
+        bench.start(informer.run())
+        self.kind = Kind(CONFIG_MAP, informer)
+        self.applier = Applier(bench.client, STAMP)
+
+    async def apply(self, body: dict):
+        return await self.applier.apply(self.kind, body, ours)
+
+    def sent(self) -> list[str]:
+        sent = [r.method for r in self.bench.api.requests if not r.watch and not r.lists]
+        self.bench.api.requests.clear()
+        return sent
+
+    def live(self) -> dict:
+        return self.bench.api.get(CONFIG_MAP, key("c"))
+
+
+@pytest.fixture
+async def world(bench: KubeBench) -> World:
+    made = World(bench)
+    await bench.clock.until(lambda: made.kind.informer.synced)
+    bench.api.requests.clear()
+    return made
+
+
+async def test_created_then_unchanged_without_a_request(world: World):
+    assert (await world.apply(config())).outcome == "created"
+    assert world.sent() == ["GET", "PATCH"]
+    for _ in range(3):  # at once, from what was written, and later from what was watched
+        assert (await world.apply(config())).outcome == "unchanged"
+        await world.bench.clock.advance(120)
+    assert world.sent() == []
+
+
+async def test_a_change_and_a_field_we_stopped_sending_are_written(world: World):
+    await world.apply(config("1", extra="x"))
+    assert (await world.apply(config("2", extra="x"))).outcome == "changed"
+    world.sent()
+    # The live object has all that is wanted; only the fingerprint tells that `extra` is no longer ours.
+    assert (await world.apply(config("2"))).outcome == "changed"
+    assert world.sent() == ["PATCH"]
+    assert (await world.apply(config("2"))).outcome == "unchanged"
+
+
+async def test_drift_is_put_right(world: World):
+    await world.apply(config())
+    world.bench.api.put(CONFIG_MAP, {**world.live(), "data": {"value": "tampered"}})
+    await world.bench.clock.settle()
+    assert (await world.apply(config())).outcome == "changed"
+    assert world.live()["data"]["value"] == "1"
+
+
+async def test_what_others_added_is_left_alone(world: World):
+    await world.apply(config())
+    world.bench.api.put(CONFIG_MAP, {**world.live(), "data": {"value": "1", "theirs": "2"}})
+    await world.bench.clock.settle()
+    world.sent()
+    assert (await world.apply(config())).outcome == "unchanged"
+    assert world.sent() == []
+
+
+async def test_a_strangers_object_is_never_touched(world: World):
+    stranger = {"metadata": {"name": "c", "namespace": "ns"}, "data": {"theirs": "1"}}
+    before = world.bench.api.put(CONFIG_MAP, stranger)
+    with pytest.raises(ForeignObject, match="ConfigMap ns/c exists"):
+        await world.apply(config())
+    assert world.sent() == ["GET"]
+    assert world.live() == before
+
+
+async def test_a_vanished_object_is_looked_for_and_created_not_resurrected_blindly(world: World):
+    first = (await world.apply(config("1"))).item
+    world.bench.api.remove(CONFIG_MAP, key("c"))  # and the watch has not brought it yet
+    world.sent()
+    applied = await world.apply(config("2"))
+    assert applied.outcome == "created"
+    assert applied.item.metadata.uid != first.metadata.uid
+    assert world.sent() == ["PATCH", "GET", "PATCH"]
+
+
+async def test_an_object_that_was_replaced_by_a_strangers_is_not_taken_over(world: World):
+    await world.apply(config("1"))
+    world.bench.api.remove(CONFIG_MAP, key("c"))
+    before = world.bench.api.put(CONFIG_MAP, {"metadata": {"name": "c", "namespace": "ns"}, "data": {}})
+    with pytest.raises(ForeignObject):
+        await world.apply(config("2"))
+    assert world.live() == before
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["the write happened", "it did not"])
+async def test_after_a_lost_answer_the_object_is_read_live(world: World, late: bool):
+    await world.apply(config("1"))
+    await world.bench.clock.settle()
+    world.sent()
+    world.bench.api.fail(NoAnswer("write", late=late))
+    writing = world.bench.start(world.apply(config("2")))
+    await world.bench.clock.advance(16)
+    with pytest.raises(DeadlineExceeded):
+        await writing
+    assert world.sent() == ["PATCH"]
+    outcome = (await world.apply(config("2"))).outcome
+    assert outcome == ("unchanged" if late else "changed")
+    assert world.sent() == (["GET"] if late else ["GET", "PATCH"])
+    await world.apply(config("2"))
+    assert world.sent() == []
+
+
+async def test_we_read_our_own_writes(world: World):
+    """Right after a write the cache has it, whatever the watch brings late."""
+    await world.apply(config("1"))
+    applied = await world.apply(config("2"))
+    held = world.kind.informer.store.get(key("c"))
+    assert held is not None
+    assert held.metadata.resource_version == applied.item.metadata.resource_version
+    await world.bench.clock.settle()  # now the events of both writes arrive
+    assert world.kind.informer.store.get(key("c")).body["data"] == {"value": "2"}
+
+
+async def test_only_ours_are_deleted_and_only_that_one(world: World):
+    item = (await world.apply(config())).item
+    assert not await world.applier.delete(world.kind, item, lambda _: False)
+    assert await world.applier.delete(world.kind, item, ours)
+    assert world.live() is None
+    assert key("c") not in world.kind.informer.store
+    assert not await world.applier.delete(world.kind, item, ours)  # gone already
+    await world.apply(config())
+    assert not await world.applier.delete(world.kind, item, ours)  # another of that name: another uid
+    assert world.live() is not None
+
+
+async def test_a_status_is_written_only_when_it_differs(bench: KubeBench):
+    bench.api.put(WIDGET, {"metadata": {"name": "w", "namespace": "ns"}, "spec": {}})
+    informer = bench.informer()
+    await bench.clock.until(lambda: informer.synced)
+    applier = Applier(bench.client, STAMP)
+    bench.api.requests.clear()
+    item = informer.store.get(key("w"))
+    assert await applier.apply_status(WIDGET, informer, item, {"phase": "Ready"})
+    assert not await applier.apply_status(WIDGET, informer, informer.store.get(key("w")), {"phase": "Ready"})
+    assert [r.method for r in bench.api.requests] == ["PATCH"]
+    assert bench.api.get(WIDGET, key("w"))["status"] == {"phase": "Ready"}
+
+
+async def test_get_of_nothing_is_named(bench: KubeBench):
+    with pytest.raises(NotFound):
+        await bench.client.get_as(WIDGET, key("none"), WIDGETS)

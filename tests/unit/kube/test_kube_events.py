@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+
+from kubebench import KubeBench
+from kubeobjects import WIDGET
+from wasmcloud_operator.kube.events import EventRecorder
+from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.kube.resources import EVENT
+from wasmcloud_operator.kube.testing import Answer, NoAnswer
+
+ABOUT = ObjectMeta(name="w", namespace="ns", uid="u", resource_version="7")
+
+
+@pytest.fixture
+def recorder(bench: KubeBench) -> EventRecorder:
+    made = EventRecorder(
+        bench.client, controller="example.com/tests", instance="pod-1", clock=bench.clock, metrics=bench.metrics
+    )
+    bench.start(made.run())
+    return made
+
+
+def report(recorder: EventRecorder, note: str = "it broke", about: ObjectMeta = ABOUT) -> None:
+    recorder.event(WIDGET, about, "Warning", "Broken", note, action="Reconcile")
+
+
+def events(bench: KubeBench) -> list[dict]:
+    return list(bench.api.all(EVENT).values())
+
+
+async def test_an_event_says_what_about_whom_by_whom(bench: KubeBench, recorder: EventRecorder):
+    report(recorder)
+    await bench.clock.settle()
+    (event,) = events(bench)
+    assert event["regarding"] == {
+        "apiVersion": "tests.example.com/v1",
+        "kind": "Widget",
+        "name": "w",
+        "namespace": "ns",
+        "uid": "u",
+        "resourceVersion": "7",
+    }
+    assert (event["type"], event["reason"], event["note"], event["action"]) == (
+        "Warning",
+        "Broken",
+        "it broke",
+        "Reconcile",
+    )
+    assert event["reportingController"] == "example.com/tests"
+    assert event["eventTime"] == "2026-01-01T00:00:00.000000Z"
+
+
+async def test_repeats_become_a_series_written_once_a_minute(bench: KubeBench, recorder: EventRecorder):
+    for _ in range(100):
+        report(recorder)
+        await bench.clock.advance(1)
+    await bench.clock.advance(60)
+    (event,) = events(bench)
+    assert event["series"]["count"] == 100, "the last repeats are counted too"
+    assert len([r for r in bench.api.requests if r.method != "GET"]) <= 5
+
+
+async def test_repeats_after_six_minutes_are_a_new_event(bench: KubeBench, recorder: EventRecorder):
+    report(recorder)
+    await bench.clock.advance(361)
+    report(recorder)
+    await bench.clock.settle()
+    assert len(events(bench)) == 2
+
+
+async def test_reporting_never_waits_and_is_bounded(bench: KubeBench, recorder: EventRecorder):
+    bench.api.fail(NoAnswer("write"))
+    for number in range(3000):
+        report(recorder, f"note {number}")
+    await bench.clock.advance(1)
+    assert recorder._pending.qsize() <= 1000
+    dropped = bench.metrics.registry.get_sample_value("kube_events_dropped_total", {"cause": "full"})
+    assert dropped == 2000
+    await bench.clock.advance(60)
+    assert len(events(bench)) == 999  # the one without an answer is lost
+
+
+@pytest.mark.parametrize("code", [403, 404, 409, 422, 500])
+async def test_a_refusal_is_counted_and_the_next_is_sent(bench: KubeBench, recorder: EventRecorder, code: int):
+    bench.api.fail(Answer("write", code, {"code": code}))
+    report(recorder, "first")
+    report(recorder, "second")
+    await bench.clock.settle()
+    assert [event["note"] for event in events(bench)] == ["second"]
+    causes = ("refused", "failed")
+    counted = [bench.metrics.registry.get_sample_value("kube_events_dropped_total", {"cause": c}) for c in causes]
+    assert sum(filter(None, counted)) == 1
+
+
+async def test_a_series_whose_event_expired_is_created_anew(bench: KubeBench, recorder: EventRecorder):
+    report(recorder)
+    await bench.clock.settle()
+    for key in bench.api.all(EVENT):
+        bench.api.remove(EVENT, key)
+    report(recorder)
+    await bench.clock.settle()
+    report(recorder)
+    await bench.clock.advance(61)
+    assert len(events(bench)) == 1
+
+
+async def test_flush_sends_what_waits(bench: KubeBench):
+    recorder = EventRecorder(bench.client, controller="c", instance="i", clock=bench.clock, metrics=bench.metrics)
+    for number in range(5):
+        report(recorder, f"note {number}")
+    await recorder.flush()
+    assert len(events(bench)) == 5
+
+
+async def test_long_and_odd_texts_fit_the_bounds_of_the_api(bench: KubeBench, recorder: EventRecorder):
+    report(recorder, "ü" * 2000, ObjectMeta(name="n" * 198 + "-x" + "y" * 50, namespace="", uid="u"))
+    await bench.clock.settle()
+    (event,) = events(bench)
+    assert len(event["note"].encode()) <= 1024
+    assert event["metadata"]["namespace"] == "default"
+    assert len(event["metadata"]["name"]) <= 253
+    assert "-." not in event["metadata"]["name"]
