@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import structlog
 
-from wasmcloud_operator.hostconfig import names
-from wasmcloud_operator.hostconfig.children import KINDS
-from wasmcloud_operator.hostconfig.reading import ReferenceReader
-from wasmcloud_operator.hostconfig.reconciler import HostConfigReconciler
-from wasmcloud_operator.hostconfig.registrysecret import RegistrySecrets
-from wasmcloud_operator.hostconfig.wiring import child_indexes, config_indexers, wire
-from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.context import Context
+from wasmcloud_operator.hostconfig.wiring import host_config_controller
 from wasmcloud_operator.kube import health
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Applier, Kind
+from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.controller import Controller
@@ -30,11 +25,9 @@ from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import ALL_NAMESPACES, Informer
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
 from wasmcloud_operator.kube.metrics import Metrics
-from wasmcloud_operator.kube.objects import CustomResource, Metadata, Unstructured
-from wasmcloud_operator.kube.resources import CONFIG_MAP, LEASE, SECRET, Key, Resource
+from wasmcloud_operator.kube.resources import LEASE, Key
 from wasmcloud_operator.kube.supervise import supervise
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
-from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.pools import Pools
 from wasmcloud_operator.preflight import Findings, ServerTooOld, inspect
@@ -48,8 +41,6 @@ FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
 # SIGTERM to end in under five seconds: the work in progress gets most of it, the Lease and the Events the rest.
 _DRAIN_SECONDS = 3.0
 _FLUSH_SECONDS = 0.5
-
-_METADATA = Codec.of(Metadata)
 
 Run = Callable[[], Coroutine[Any, Any, None]]
 
@@ -163,42 +154,22 @@ class Operator:
             clock=clock,
             metrics=metrics,
         )
-        applier = Applier(writer, FINGERPRINT)
-        watched = settings.watch_namespaces or (ALL_NAMESPACES,)
-        configs: Informer[CustomResource] = Informer.on_api(
-            client,
-            HOST_CONFIG,
-            CUSTOM_RESOURCE,
+        context = Context(
+            client=client,
+            writer=writer,
+            applier=Applier(writer, FINGERPRINT),
+            recorder=recorder,
             clock=clock,
             metrics=metrics,
-            indexers=config_indexers(),
-            namespaces=watched,
-        )
-        kinds = self._children(client, KINDS, watched)
-        secrets, config_maps = (self._references(client, resource) for resource in (SECRET, CONFIG_MAP))
-        sleep_action = (findings.version.major, findings.version.minor) >= (1, 30)
-        reader = ReferenceReader(client, secrets, config_maps, sleep_action)
-        reconciler = HostConfigReconciler(
-            configs, kinds, reader, RegistrySecrets(writer, secrets, reader), pools, applier, recorder, clock
-        )
-        controller: Controller[Key] = Controller(
-            "wasmcloudhostconfig",
-            reconciler.reconcile,
-            clock=clock,
-            metrics=metrics,
+            pools=pools,
+            server=findings.version,
+            cluster_id=findings.cluster_id,
+            namespaces=settings.watch_namespaces or (ALL_NAMESPACES,),
             workers=settings.workers,
-            timeout=settings.reconcile_timeout,
-            report=reconciler.report,
+            reconcile_timeout=settings.reconcile_timeout,
         )
-        wire(controller.queue, configs, kinds, secrets, config_maps)
-        informers: tuple[Informer[Any], ...] = (
-            configs,
-            *(kind.informer for kind in kinds.values()),
-            secrets,
-            config_maps,
-            *lease,
-        )
-        return _Parts(informers, (controller,), recorder, elector)
+        controllers = (host_config_controller(context),)
+        return _Parts((*context.informers.values(), *lease), controllers, recorder, elector)
 
     def _elector(self, client: Client) -> tuple[Elector, tuple[Informer[LeaseObject], ...]]:
         settings = self._settings
@@ -213,35 +184,6 @@ class Operator:
         )
         key = Key(settings.namespace, settings.lease_name)
         return Elector(client, informer, key, settings.identity, self._clock, self._metrics), (informer,)
-
-    def _children(
-        self, client: Client, resources: Iterable[Resource], namespaces: Iterable[str]
-    ) -> Mapping[Resource, Kind]:
-        kinds = {}
-        for resource in resources:
-            informer: Informer[Unstructured] = Informer.on_api(
-                client,
-                resource,
-                UNSTRUCTURED,
-                clock=self._clock,
-                metrics=self._metrics,
-                indexers=child_indexes(),
-                namespaces=namespaces,
-                label_selector=f"app.kubernetes.io/managed-by={names.MANAGED_BY}",
-            )
-            kinds[resource] = Kind(resource, informer)
-        return kinds
-
-    def _references(self, client: Client, resource: Resource) -> Informer[Metadata]:
-        return Informer.on_api(
-            client,
-            resource,
-            _METADATA,
-            clock=self._clock,
-            metrics=self._metrics,
-            namespaces=(),
-            metadata_only=True,
-        )
 
 
 @contextlib.asynccontextmanager

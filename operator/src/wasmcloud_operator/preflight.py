@@ -9,6 +9,8 @@ import structlog
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import Permission, ServerVersion, missing_permissions, server_version, serves
 from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.errors import Forbidden
+from wasmcloud_operator.kube.resources import NAMESPACE, Key
 from wasmcloud_operator.permissions import RULES, needed
 from wasmcloud_operator.settings import Settings
 
@@ -24,9 +26,10 @@ class ServerTooOld(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The state of the cluster at start."""
+    """The state of the cluster at start. `cluster_id` tells it from others that share a lattice."""
 
     version: ServerVersion
+    cluster_id: str
     host_configs_served: bool
     applications_served: bool
     missing: tuple[Permission, ...]
@@ -59,4 +62,14 @@ async def inspect(client: Client, settings: Settings) -> Findings:
             )
     for permission in missing:
         log.error("permission missing; grant it to the operator's service account", permission=str(permission))
-    return Findings(version, host_configs, applications, tuple(missing))
+    cluster_id = settings.cluster_id or await _cluster_id(client)
+    return Findings(version, cluster_id, host_configs, applications, tuple(missing))
+
+
+async def _cluster_id(client: Client) -> str:
+    """The uid of kube-system, which lives as long as the cluster; its host name where that must not be read."""
+    try:
+        return (await client.get(NAMESPACE, Key("", "kube-system"))).metadata.uid
+    except Forbidden:
+        log.warning("namespace kube-system must not be read; set --cluster-id if clusters share a lattice")
+        return client.host

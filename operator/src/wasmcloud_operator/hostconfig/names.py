@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wasmcloud_operator.context import MANAGED_BY
 from wasmcloud_operator_types import WasmCloudHostConfig
 
-MANAGED_BY = "wasmcloud-operator"
 LEAF_CONTAINER = "nats-leaf"
 HOST_CONTAINER = "wasmcloud-host"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from wasmcloud_operator.context import OWNER_INDEX
 from wasmcloud_operator.hostconfig import names
 from wasmcloud_operator.hostconfig.children import KINDS, Child, Children, render
 from wasmcloud_operator.hostconfig.facts import Facts
@@ -27,8 +28,6 @@ from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.together import together
 from wasmcloud_operator.pools import Pools
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, parse
-
-OWNER_INDEX = "owner"
 
 _SECRETS_VALID = Condition("SecretsValid", "True", "Valid")
 

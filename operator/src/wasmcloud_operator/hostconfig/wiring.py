@@ -5,46 +5,71 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from wasmcloud_operator.context import Context
 from wasmcloud_operator.hostconfig.children import KINDS
 from wasmcloud_operator.hostconfig.facts import references
-from wasmcloud_operator.hostconfig.reconciler import OWNER_INDEX
+from wasmcloud_operator.hostconfig.reading import ReferenceReader
+from wasmcloud_operator.hostconfig.reconciler import HostConfigReconciler
+from wasmcloud_operator.hostconfig.registrysecret import RegistrySecrets
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.apply import Kind
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
+from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key, Resource
-from wasmcloud_operator.kube.store import Change, Indexer
+from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.kube.wire import Codec
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, parse
 
 T = TypeVar("T", bound=HasMetadata)
 
 _NAMESPACE_INDEX = "namespace"
 _REFERENCE_INDEX = "reference"
+_METADATA = Codec.of(Metadata)
+
+# Kubernetes from this version on takes preStop.sleep.
+_SLEEP_ACTION = (1, 30)
 
 
-def config_indexers() -> Mapping[str, Indexer[CustomResource]]:
-    """The indexes of the configs: by namespace, and by what they refer to."""
-    return {_NAMESPACE_INDEX: lambda item: (item.metadata.namespace,), _REFERENCE_INDEX: _references}
+def host_config_controller(context: Context) -> Controller[Key]:
+    """The controller of host pools, wired to its caches."""
+    configs: Informer[CustomResource] = context.informer(
+        HOST_CONFIG, CUSTOM_RESOURCE, indexers={_NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
+    )
+    kinds = {resource: context.managed(resource) for resource in KINDS}
+    secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
+    reader = ReferenceReader(
+        context.client, secrets, config_maps, (context.server.major, context.server.minor) >= _SLEEP_ACTION
+    )
+    reconciler = HostConfigReconciler(
+        configs,
+        kinds,
+        reader,
+        RegistrySecrets(context.writer, secrets, reader),
+        context.pools,
+        context.applier,
+        context.recorder,
+        context.clock,
+    )
+    controller = context.controller("wasmcloudhostconfig", reconciler.reconcile, reconciler.report)
+    _wire(controller.queue, configs, kinds, secrets, config_maps)
+    return controller
 
 
-def owners(item: HasMetadata) -> Iterable[str]:
-    """The uid of the object's controller: the index by which a config's children are found."""
-    controller = item.metadata.controller
-    return (controller.uid,) if controller else ()
+def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
+    """Metadata only, and only in the namespaces that hold a config: values are read by name when they are needed."""
+    return context.informer(resource, _METADATA, purpose="referenced", namespaces=(), metadata_only=True)
 
 
-def wire(
+def _wire(
     queue: WorkQueue[Key],
     configs: Informer[CustomResource],
     kinds: Mapping[Resource, Kind],
     secrets: Informer[Metadata],
     config_maps: Informer[Metadata],
 ) -> None:
-    """Have every change that concerns a config put its key into the queue.
-
-    References are followed in exactly the namespaces that hold a config.
-    """
+    """Have every change that concerns a config put its key into the queue."""
 
     def on_config(change: Change[CustomResource], listed: bool) -> None:
         namespaces = configs.store.index_values(_NAMESPACE_INDEX)
@@ -72,9 +97,8 @@ def wire(
     config_maps.on_change(on_reference(CONFIG_MAP.kind))
 
 
-def child_indexes() -> dict[str, Callable[[HasMetadata], Iterable[str]]]:
-    """The indexes of the children."""
-    return {OWNER_INDEX: owners}
+def _namespace(item: CustomResource) -> Iterable[str]:
+    return (item.metadata.namespace,)
 
 
 def _references(item: CustomResource) -> Iterable[str]:

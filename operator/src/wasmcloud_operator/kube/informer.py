@@ -79,14 +79,15 @@ class Informer(Generic[T]):
         field_selector: str = "",
         metadata_only: bool = False,
         idle: float = IDLE_SECONDS,
+        name: str = "",
     ) -> Informer[T]:
-        """An informer of a kind on the API server."""
+        """An informer of a kind on the API server; `name` tells it from others of the same kind."""
 
         def source(namespace: str) -> Source[T]:
             return ApiSource(client, resource, codec, namespace, label_selector, field_selector, metadata_only)
 
         return cls(
-            str(resource),
+            name or str(resource),
             source,
             codec,
             clock=clock,

@@ -1,0 +1,107 @@
+"""What every reconciler is built from: clients, caches that several share, and the operator's own identity."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from wasmcloud_operator.kube.access import ServerVersion
+from wasmcloud_operator.kube.apply import Applier, Kind
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.controller import Controller, Result
+from wasmcloud_operator.kube.events import EventRecorder
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.objects import HasMetadata
+from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.store import Indexer
+from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
+from wasmcloud_operator.pools import Pools
+
+T = TypeVar("T", bound=HasMetadata)
+
+MANAGED_BY = "wasmcloud-operator"
+MANAGED_SELECTOR = f"app.kubernetes.io/managed-by={MANAGED_BY}"
+
+# The index of an informer of children: the uid of the controller.
+OWNER_INDEX = "owner"
+
+
+def owner_uids(item: HasMetadata) -> Iterable[str]:
+    """The indexer behind OWNER_INDEX."""
+    controller = item.metadata.controller
+    return (controller.uid,) if controller else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts that reconcilers share. `client` reads, `writer` is the same behind the leader's gate."""
+
+    client: Client
+    writer: Client
+    applier: Applier
+    recorder: EventRecorder
+    clock: Clock
+    metrics: Metrics
+    pools: Pools
+    server: ServerVersion
+    cluster_id: str
+    namespaces: tuple[str, ...]
+    workers: int
+    reconcile_timeout: float
+    # By name: one for each kind and purpose, whoever asks for it.
+    informers: dict[str, Informer[Any]] = field(default_factory=dict)
+
+    def informer(
+        self,
+        resource: Resource,
+        codec: Codec[T],
+        *,
+        purpose: str = "",
+        indexers: Mapping[str, Indexer[T]] | None = None,
+        namespaces: Iterable[str] | None = None,
+        label_selector: str = "",
+        metadata_only: bool = False,
+    ) -> Informer[T]:
+        """The informer of a kind for a purpose: made by the first who asks, and the same one for all others."""
+        name = f"{resource} ({purpose})" if purpose else str(resource)
+        if name not in self.informers:
+            self.informers[name] = Informer.on_api(
+                self.client,
+                resource,
+                codec,
+                clock=self.clock,
+                metrics=self.metrics,
+                indexers=indexers,
+                namespaces=self.namespaces if namespaces is None else namespaces,
+                label_selector=label_selector,
+                metadata_only=metadata_only,
+                name=name,
+            )
+        return self.informers[name]
+
+    def managed(self, resource: Resource) -> Kind:
+        """A kind whose objects the operator writes: those with its managed-by label, whole, indexed by owner."""
+        informer = self.informer(
+            resource, UNSTRUCTURED, indexers={OWNER_INDEX: owner_uids}, label_selector=MANAGED_SELECTOR
+        )
+        return Kind(resource, informer)
+
+    def controller(
+        self,
+        name: str,
+        reconcile: Callable[[Key], Awaitable[Result]],
+        report: Callable[[Key, Exception], Awaitable[None]],
+    ) -> Controller[Key]:
+        """A controller with the operator's number of workers and reconcile timeout."""
+        return Controller(
+            name,
+            reconcile,
+            clock=self.clock,
+            metrics=self.metrics,
+            workers=self.workers,
+            timeout=self.reconcile_timeout,
+            report=report,
+        )
