@@ -1,0 +1,119 @@
+"""TLS, mutual TLS and websockets to a real NATS server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from testbed import NatsServer, eventually
+from testbed.pki import Pki
+from testbed.ports import free_ports
+from wasmcloud_operator.lattice.connection_types import Timing
+from wasmcloud_operator.lattice.connections import Connections
+from wasmcloud_operator.lattice.errors import NoResponders
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+
+QUICK = Timing(connect_timeout=2.0, backoff_first=0.05, backoff_limit=0.2)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Connections]:
+    async with Connections(timing=QUICK) as connections:
+        yield connections
+
+
+def tls_config(pki: Pki, *, verify: bool = False) -> str:
+    lines = f'cert_file: "{pki.serving_cert}", key_file: "{pki.serving_key}", ca_file: "{pki.ca_cert}"'
+    return f"tls {{ {lines}, verify: {str(verify).lower()} }}"
+
+
+async def works(pool: Connections, spec: ConnectionSpec) -> None:
+    connection = pool.acquire(spec).connection
+    await eventually(lambda: connection.state.connected, message=f"{connection.state!r}")
+    with pytest.raises(NoResponders):
+        await connection.request("nobody", timeout=2)
+
+
+async def refused(pool: Connections, spec: ConnectionSpec, reason: str, words: str) -> None:
+    connection = pool.acquire(spec).connection
+    await eventually(lambda: connection.state.reason == reason, message=reason)
+    assert words in connection.state.message
+    assert not connection.state.connected
+
+
+async def test_tls_with_the_servers_ca_and_not_without(pool: Connections, tmp_path: Path) -> None:
+    pki = Pki.create(tmp_path / "pki", ["127.0.0.1"])
+    other = Pki.create(tmp_path / "other", ["127.0.0.1"])
+    async with NatsServer.start(tmp_path / "nats", jetstream=False, config_extra=tls_config(pki)) as server:
+        ca = pki.ca_cert.read_text()
+        await works(pool, ConnectionSpec((server.url,), ca=ca))
+        await works(pool, ConnectionSpec((server.url.replace("nats:", "tls:"),), ca=ca))
+        await refused(pool, ConnectionSpec((server.url,)), "TLSFailed", "CERTIFICATE_VERIFY_FAILED")
+        stranger = ConnectionSpec((server.url,), ca=other.ca_cert.read_text())
+        await refused(pool, stranger, "TLSFailed", "check the CA")
+
+
+def client_certificate(pki: Pki) -> tuple[str, str]:
+    """A certificate for clients, signed by the CA, and its key."""
+    ca_key = serialization.load_pem_private_key(pki.ca_key.read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    issuer = x509.load_pem_x509_certificate(pki.ca_cert.read_bytes()).subject
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "operator")]))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), pem.decode()
+
+
+async def test_mutual_tls_with_the_client_certificate_and_not_without(pool: Connections, tmp_path: Path) -> None:
+    pki = Pki.create(tmp_path / "pki", ["127.0.0.1"])
+    config = tls_config(pki, verify=True)
+    async with NatsServer.start(tmp_path / "nats", jetstream=False, config_extra=config) as server:
+        certificate, key = client_certificate(pki)
+        anonymous = ConnectionSpec((server.url,), ca=pki.ca_cert.read_text())
+        await works(pool, replace(anonymous, client_certificate=certificate, client_key=key))
+        connection = pool.acquire(anonymous).connection
+        await eventually(lambda: connection.state.reason not in ("Connecting", "Connected"))
+        assert connection.statistics().clients == 0, connection.state
+
+
+async def test_an_address_that_says_tls_is_never_used_without(pool: Connections, tmp_path: Path) -> None:
+    async with NatsServer.start(tmp_path / "nats", jetstream=False) as server:
+        spec = ConnectionSpec((server.url.replace("nats:", "tls:"),))
+        await refused(pool, spec, "Unreachable", "the server does not offer TLS")
+
+
+async def test_websockets(pool: Connections, tmp_path: Path) -> None:
+    pki = Pki.create(tmp_path / "pki", ["127.0.0.1"])
+    plain, secure = free_ports(2)
+    tls = f'tls {{ cert_file: "{pki.serving_cert}", key_file: "{pki.serving_key}" }}'
+    for port, config in ((plain, "no_tls: true"), (secure, tls)):
+        extra = f'websocket {{ listen: "127.0.0.1:{port}", {config} }}'
+        async with NatsServer.start(tmp_path / f"nats{port}", jetstream=False, config_extra=extra) as server:
+            scheme, ca = ("ws", "") if port == plain else ("wss", pki.ca_cert.read_text())
+            spec = ConnectionSpec((f"{scheme}://127.0.0.1:{port}",), ca=ca)
+            await works(pool, spec)
+            connection = next(one for one in pool.open if one.spec == spec)
+            await server.kill()
+            await eventually(lambda connection=connection: not connection.state.connected)
+            await server.server.start()
+            await eventually(lambda connection=connection: connection.state.connected)
