@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, JsonValue, model_validator
 
 from wasmcloud_operator_types._base import Model, StatusModel
 from wasmcloud_operator_types.meta import Condition, ObjectMeta
@@ -22,8 +23,39 @@ Subject = Annotated[str, Field(min_length=1, max_length=256, pattern=_SUBJECT)]
 Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=_NO_CONTROL)]
 
 
-def _cel(rule: str, message: str) -> dict[str, Any]:
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message}]}
+# Volumes that the operator's own containers use.
+_OWN_VOLUMES = ("nats-config", "nats-data", "nats-creds", "nats-tls", "tmp")
+# The host label by which the operator finds a host's pod.
+_OWN_HOST_LABEL = "kubernetes_pod_name"
+
+_POLICY_NEEDS_TOPIC = "timeoutMs and changesTopic need topic: a host given them without it does not start"
+_ONE_SOURCE = "name either a secret or a configMap, and only one of them"
+_OWN_VOLUME_NAME = f"name: {', '.join(_OWN_VOLUMES)} are volumes of the operator's own; choose another name"
+_ONE_BUDGET = "set minAvailable or maxUnavailable, not both"
+_ONE_DAEMONSET = "daemonset and schedulingOptions.daemonset contradict each other: set one of them"
+_ISSUERS_NEED_SECRET = "issuers need secretName: the Secret holds WASMCLOUD_CLUSTER_SEED"  # noqa: S105 - prose
+_POD_LABELS = (
+    "hostLabels must be usable as pod labels: letters, digits, '-', '_' and '.', at most 63,"
+    f" a letter or digit at both ends, and no prefix in the key; {_OWN_HOST_LABEL} is the operator's own"
+)
+
+
+class _Rule(NamedTuple):
+    """A CEL expression that must be true, and what is said when it is not."""
+
+    rule: str
+    message: str
+
+
+def _cel(*rules: _Rule) -> dict[str, Any]:
+    return {"x-kubernetes-validations": [rule._asdict() for rule in rules]}
+
+
+def _pod_labels(labels: dict[str, str] | None) -> dict[str, str] | None:
+    for key, value in (labels or {}).items():
+        if key == _OWN_HOST_LABEL or not re.fullmatch(_LABEL, key) or (value and not re.fullmatch(_LABEL, value)):
+            raise ValueError(_POD_LABELS)
+    return labels
 
 
 class PolicyService(Model):
@@ -31,8 +63,7 @@ class PolicyService(Model):
 
     model_config = ConfigDict(
         json_schema_extra=_cel(
-            "has(self.topic) || (!has(self.timeoutMs) && !has(self.changesTopic))",
-            "timeoutMs and changesTopic need topic: a host given them without it does not start",
+            _Rule("has(self.topic) || (!has(self.timeoutMs) && !has(self.changesTopic))", _POLICY_NEEDS_TOPIC)
         )
     )
 
@@ -45,19 +76,44 @@ class PolicyService(Model):
     changes_topic: Subject | None = None
     """NATS subject on which changed decisions are announced."""
 
+    @model_validator(mode="after")
+    def _topic_is_there(self) -> Self:
+        if self.topic is None and (self.timeout_ms is not None or self.changes_topic is not None):
+            raise ValueError(_POLICY_NEEDS_TOPIC)
+        return self
+
+
+class ResourceClaim(Model):
+    """A claim of the pod's resourceClaims that the container uses."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """The claim's name in the pod's spec."""
+
+    request: str | None = None
+    """One request of the claim; all of them when left out."""
+
+
+class ResourceRequirements(Model):
+    """Compute resources of a container, as in a pod's spec."""
+
+    limits: dict[str, int | str] | None = None
+    """The most it may use, for example cpu and memory."""
+
+    requests: dict[str, int | str] | None = None
+    """What is set aside for it; the limits when left out."""
+
+    claims: tuple[ResourceClaim, ...] | None = None
+    """Claims that it uses."""
+
 
 class KubernetesResources(Model):
     """Compute resources of the two containers, as in a pod's spec."""
 
-    nats: dict[str, JsonValue] | None = Field(
-        default=None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}
-    )
-    """ResourceRequirements of the nats-leaf container."""
+    nats: ResourceRequirements | None = None
+    """Of the nats-leaf container."""
 
-    wasmcloud: dict[str, JsonValue] | None = Field(
-        default=None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}
-    )
-    """ResourceRequirements of the wasmcloud-host container."""
+    wasmcloud: ResourceRequirements | None = None
+    """Of the wasmcloud-host container."""
 
 
 class ContainerTemplateAdditions(Model):
@@ -70,6 +126,16 @@ class ContainerTemplateAdditions(Model):
         default=None, json_schema_extra={"x-kubernetes-embedded": "Container"}
     )
     """Merged into the wasmcloud-host container, lists by name as Kubernetes does."""
+
+
+class RollingUpdate(Model):
+    """How many pods a change replaces at a time."""
+
+    max_surge: int | str | None = None
+    """Pods, or percent of them, that may run beyond the wanted number meanwhile; 1 when left out."""
+
+    max_unavailable: int | str | None = None
+    """Pods, or percent of them, that may be missing meanwhile; 0 when left out."""
 
 
 class SchedulingOptions(Model):
@@ -88,6 +154,9 @@ class SchedulingOptions(Model):
 
     container_template_additions: ContainerTemplateAdditions | None = None
     """Merged into the two containers."""
+
+    rolling_update: RollingUpdate | None = None
+    """How many pods a change replaces at a time; one more is started before one goes when left out."""
 
 
 class Telemetry(Model):
@@ -127,7 +196,8 @@ class CertificateAuthority(Model):
 
     model_config = ConfigDict(
         json_schema_extra=_cel(
-            "has(self.secret) != has(self.configMap)", "name either a secret or a configMap, and only one of them"
+            _Rule("has(self.secret) != has(self.configMap)", _ONE_SOURCE),
+            _Rule(f"!(self.name in {list(_OWN_VOLUMES)})", _OWN_VOLUME_NAME),
         )
     )
 
@@ -139,6 +209,14 @@ class CertificateAuthority(Model):
 
     config_map: ConfigMapVolume | None = None
     """The ConfigMap."""
+
+    @model_validator(mode="after")
+    def _is_one_volume_of_its_own(self) -> Self:
+        if (self.secret is None) == (self.config_map is None):
+            raise ValueError(_ONE_SOURCE)
+        if self.name in _OWN_VOLUMES:
+            raise ValueError(_OWN_VOLUME_NAME)
+        return self
 
 
 class KeyToPath(Model):
@@ -189,7 +267,13 @@ class ConfigMapVolume(Model):
 class Certificates(Model):
     """Certificates that the hosts trust."""
 
-    authorities: Annotated[tuple[CertificateAuthority, ...] | None, Field(max_length=32)] = None
+    authorities: Annotated[
+        tuple[CertificateAuthority, ...] | None,
+        Field(
+            max_length=32,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = None
     """CA certificates for registries and other HTTPS peers of the hosts."""
 
 
@@ -221,9 +305,7 @@ class DisruptionBudget(Model):
     """A PodDisruptionBudget for the host pods."""
 
     model_config = ConfigDict(
-        json_schema_extra=_cel(
-            "!has(self.minAvailable) || !has(self.maxUnavailable)", "set minAvailable or maxUnavailable, not both"
-        )
+        json_schema_extra=_cel(_Rule("!has(self.minAvailable) || !has(self.maxUnavailable)", _ONE_BUDGET))
     )
 
     min_available: Annotated[int | str | None, Field(json_schema_extra={"x-kubernetes-int-or-string": True})] = None
@@ -232,25 +314,25 @@ class DisruptionBudget(Model):
     max_unavailable: Annotated[int | str | None, Field(json_schema_extra={"x-kubernetes-int-or-string": True})] = None
     """Pods, or percent of them, that may go at a time; 1 when nothing is said."""
 
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.min_available is not None and self.max_unavailable is not None:
+            raise ValueError(_ONE_BUDGET)
+        return self
+
 
 class WasmCloudHostConfigSpec(Model):
     """The hosts that are wanted."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": "!has(self.daemonset) || !has(self.schedulingOptions) ||"
-                    " !has(self.schedulingOptions.daemonset) ||"
-                    " self.daemonset == self.schedulingOptions.daemonset",
-                    "message": "daemonset and schedulingOptions.daemonset contradict each other: set one of them",
-                },
-                {
-                    "rule": "!has(self.issuers) || size(self.issuers) == 0 || has(self.secretName)",
-                    "message": "issuers need secretName: the Secret holds WASMCLOUD_CLUSTER_SEED",
-                },
-            ]
-        }
+        json_schema_extra=_cel(
+            _Rule(
+                "!has(self.daemonset) || !has(self.schedulingOptions) || !has(self.schedulingOptions.daemonset) ||"
+                " self.daemonset == self.schedulingOptions.daemonset",
+                _ONE_DAEMONSET,
+            ),
+            _Rule("!has(self.issuers) || size(self.issuers) == 0 || has(self.secretName)", _ISSUERS_NEED_SECRET),
+        )
     )
 
     host_replicas: Annotated[
@@ -281,12 +363,14 @@ class WasmCloudHostConfigSpec(Model):
         Field(
             max_length=64,
             json_schema_extra=_cel(
-                "self.all(k, k.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$')"
-                " && self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'))",
-                "hostLabels must be usable as pod labels: letters, digits, '-', '_' and '.', at most 63,"
-                " a letter or digit at both ends, and no prefix in the key",
+                _Rule(
+                    f"self.all(k, k != '{_OWN_HOST_LABEL}' && k.matches('{_LABEL}')"
+                    f" && (size(self[k]) == 0 || self[k].matches('{_LABEL}')))",
+                    _POD_LABELS,
+                )
             ),
         ),
+        AfterValidator(_pod_labels),
     ] = None
     """Labels of the hosts in the lattice; the pods carry them as host-label.k8s.wasmcloud.dev/<key>."""
 
@@ -364,6 +448,15 @@ class WasmCloudHostConfigSpec(Model):
 
     pod_disruption_budget: DisruptionBudget | None = None
     """A PodDisruptionBudget for the host pods; none when left out."""
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        inner = self.scheduling_options.daemonset if self.scheduling_options is not None else None
+        if self.daemonset is not None and inner is not None and self.daemonset != inner:
+            raise ValueError(_ONE_DAEMONSET)
+        if self.issuers and self.secret_name is None:
+            raise ValueError(_ISSUERS_NEED_SECRET)
+        return self
 
     @property
     def as_daemonset(self) -> bool:
@@ -454,9 +547,11 @@ class WasmCloudHostConfig(Model):
 
     model_config = ConfigDict(
         json_schema_extra=_cel(
-            "size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-            "metadata.name must be usable as the name of a Service: at most 63 lower-case letters, digits and '-',"
-            " a letter first",
+            _Rule(
+                "size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+                "metadata.name must be usable as the name of a Service: at most 63 lower-case letters, digits and '-',"
+                " a letter first",
+            )
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
@@ -14,7 +15,8 @@ DEFAULT_CLIENT_PORT = 4222
 DEFAULT_LEAF_PORT = 7422
 
 _SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
-_HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?\.?$|^[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?$")
+_WEBSOCKET_PORTS = {"ws": 80, "wss": 443}
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?\.?")
 _PATH = ".spec.natsAddress"
 
 
@@ -30,7 +32,7 @@ class HubAddress:
     @property
     def websocket(self) -> bool:
         """Whether the address is reached over HTTP."""
-        return self.scheme in ("ws", "wss")
+        return self.scheme in _WEBSOCKET_PORTS
 
     def url(self, scheme: str, port: int) -> str:
         """The address under another scheme and port."""
@@ -42,13 +44,26 @@ class HubAddress:
 def hub_addresses(spec: WasmCloudHostConfigSpec) -> tuple[HubAddress, ...]:
     """The addresses in `natsAddress`, a comma between two. Raises SpecError, which repeats no password."""
     parts = [part.strip() for part in (spec.nats_address or DEFAULT_ADDRESS).split(",")]
-    return tuple(_parse(part, number) for number, part in enumerate(parts, 1) if part or len(parts) == 1)
+    addresses = tuple(_parse(part, number) for number, part in enumerate(parts, 1) if part)
+    if not addresses:
+        raise SpecError(
+            Problem("InvalidNatsAddress", _PATH, "has no address; write scheme://host or scheme://host:port")
+        )
+    if len({address.websocket for address in addresses}) > 1:
+        raise SpecError(
+            Problem("InvalidNatsAddress", _PATH, "mixes ws or wss with nats or tls, which NATS does not take; use one")
+        )
+    return addresses
 
 
 def client_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
-    """Where clients (the operator) connect: an address's own port, else `natsClientPort`."""
-    port = spec.nats_client_port or DEFAULT_CLIENT_PORT
-    return tuple(address.url(address.scheme, address.port or port) for address in hub_addresses(spec))
+    """Where clients (the operator) connect: an address's own port, else `natsClientPort`, else the scheme's."""
+
+    def port(address: HubAddress) -> int:
+        default = _WEBSOCKET_PORTS.get(address.scheme, DEFAULT_CLIENT_PORT)
+        return address.port or spec.nats_client_port or default
+
+    return tuple(address.url(address.scheme, port(address)) for address in hub_addresses(spec))
 
 
 def leaf_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
@@ -57,13 +72,15 @@ def leaf_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
     A port in a nats or tls address is the clients' port, so the leaf port is `natsLeafnodePort` all the same; a
     websocket listener serves both, so there the address's own port counts.
     """
-    port = spec.nats_leafnode_port or DEFAULT_LEAF_PORT
-    return tuple(
-        address.url(address.scheme, address.port or (443 if address.scheme == "wss" else 80))
-        if address.websocket
-        else address.url("tls" if address.scheme == "tls" else "nats-leaf", port)
-        for address in hub_addresses(spec)
-    )
+
+    def url(address: HubAddress) -> str:
+        if address.websocket:
+            port = address.port or spec.nats_leafnode_port or _WEBSOCKET_PORTS[address.scheme]
+            return address.url(address.scheme, port)
+        scheme = "tls" if address.scheme == "tls" else "nats-leaf"
+        return address.url(scheme, spec.nats_leafnode_port or DEFAULT_LEAF_PORT)
+
+    return tuple(url(address) for address in hub_addresses(spec))
 
 
 def _parse(text: str, number: int) -> HubAddress:
@@ -81,7 +98,7 @@ def _parse(text: str, number: int) -> HubAddress:
         raise wrong("has an unknown scheme (nats, tls, ws or wss)")
     if port == 0:
         raise wrong("has port 0")
-    if not _HOST.match(host):
+    if not (_is_ipv6(host) if ":" in host else _HOST_NAME.fullmatch(host)):
         raise wrong("has no host name, or one with characters that no host name has")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise wrong("has more than a host and a port")
@@ -90,3 +107,10 @@ def _parse(text: str, number: int) -> HubAddress:
     user, colon, password = userinfo.partition(":")
     encoded = quote(unquote(user), safe="") + colon + quote(unquote(password), safe="")
     return HubAddress(parts.scheme, host, port, encoded)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(host).scope_id is None
+    except ValueError:
+        return False

@@ -18,7 +18,7 @@ from wasmcloud_operator.kube.resources import (
     SERVICE_ACCOUNT,
     Resource,
 )
-from wasmcloud_operator_types import WasmCloudHostConfig
+from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
 
 # The kinds that a pool's children can be of; one that is no longer wanted is looked for among these.
 KINDS = (SERVICE_ACCOUNT, CONFIG_MAP, SERVICE, DEPLOYMENT, DAEMON_SET, POD_DISRUPTION_BUDGET)
@@ -70,12 +70,12 @@ def render(config: WasmCloudHostConfig, facts: Facts) -> Children:
 def _workload(config: WasmCloudHostConfig, conf: str, facts: Facts) -> Child:
     template = pod_template(config, conf, facts)
     selector = {"matchLabels": names.selector_labels(config)}
-    one_by_one = {"maxSurge": 1, "maxUnavailable": 0}
+    rolling_update = _rolling_update(config.spec, template["spec"])
     if config.spec.as_daemonset:
         spec: JsonObject = {
             "selector": selector,
             "minReadySeconds": _MIN_READY_SECONDS,
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": one_by_one},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update},
             "template": template,
         }
         return _child(config, DAEMON_SET, "host", spec=spec)
@@ -83,10 +83,30 @@ def _workload(config: WasmCloudHostConfig, conf: str, facts: Facts) -> Child:
         "replicas": config.spec.host_replicas,
         "selector": selector,
         "minReadySeconds": _MIN_READY_SECONDS,
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": one_by_one},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update},
         "template": template,
     }
     return _child(config, DEPLOYMENT, "host", spec=spec)
+
+
+def _rolling_update(spec: WasmCloudHostConfigSpec, pod: JsonObject) -> JsonObject:
+    """One more before one goes, so that no request is lost; where a DaemonSet's pods hold ports of the node, one goes
+    before the next."""
+    wanted = spec.scheduling_options.rolling_update if spec.scheduling_options is not None else None
+    surge = wanted.max_surge if wanted is not None else None
+    unavailable = wanted.max_unavailable if wanted is not None else None
+    if spec.as_daemonset and surge is None and (_holds_node_ports(pod) or unavailable):
+        surge, unavailable = 0, unavailable or 1
+    return {
+        "maxSurge": 1 if surge is None else surge,
+        "maxUnavailable": (1 if surge in (0, "0%") else 0) if unavailable is None else unavailable,
+    }
+
+
+def _holds_node_ports(pod: JsonObject) -> bool:
+    containers = [*pod["initContainers"], *pod["containers"]]
+    ports = (port for container in containers for port in container.get("ports") or ())
+    return bool(pod.get("hostNetwork")) or any(port.get("hostPort") for port in ports)
 
 
 def _service(config: WasmCloudHostConfig) -> Child:
@@ -100,7 +120,11 @@ def _service(config: WasmCloudHostConfig) -> Child:
 
 def _disruption_budget(config: WasmCloudHostConfig) -> Child:
     wanted = config.spec.pod_disruption_budget
-    budget: JsonObject = {"selector": {"matchLabels": names.selector_labels(config)}}
+    budget: JsonObject = {
+        "selector": {"matchLabels": names.selector_labels(config)},
+        # A host that never becomes ready must not hold up the draining of its node.
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
     if wanted is not None and wanted.min_available is not None:
         budget["minAvailable"] = wanted.min_available
     else:

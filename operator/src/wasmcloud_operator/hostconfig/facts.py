@@ -30,6 +30,7 @@ class Facts:
     """Everything from outside the config. Digests change when the content behind them does; empty means none."""
 
     credentials_digest: str = ""
+    seed_digest: str = ""
     hub_tls: HubTls | None = None
     registries: tuple[str, ...] = ()
     registry_digest: str = ""

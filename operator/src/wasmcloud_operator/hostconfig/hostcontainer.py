@@ -7,7 +7,7 @@ from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.natsconf import CLIENT_PORT
 from wasmcloud_operator.hostconfig.versions import at_least
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator_types import Observability, Telemetry, WasmCloudHostConfig, WasmCloudHostConfigSpec
+from wasmcloud_operator_types import Observability, Telemetry, WasmCloudHostConfig, WasmCloudHostConfigSpec, dump
 
 DEFAULT_IMAGE = "ghcr.io/wasmcloud/wasmcloud"
 DEFAULT_ADMIN_PORT = 9090
@@ -30,7 +30,7 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *_authority_mounts(facts)],  # noqa: S108
     }
     if arguments := host_arguments(spec, facts):
-        container["args"] = arguments
+        container["args"] = [_literal(argument) for argument in arguments]
     if probed(spec):
         port = admin_port(spec)
         container["ports"] = [{"name": "admin", "containerPort": port, "protocol": "TCP"}]
@@ -43,7 +43,7 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
     resources = spec.scheduling_options and spec.scheduling_options.resources
     if resources and resources.wasmcloud:
-        container["resources"] = dict(resources.wasmcloud)
+        container["resources"] = dump(resources.wasmcloud)
     return container
 
 
@@ -57,6 +57,11 @@ def probed(spec: WasmCloudHostConfigSpec) -> bool:
 def admin_port(spec: WasmCloudHostConfigSpec) -> int:
     """The port of the host's HTTP admin endpoint."""
     return (spec.probes and spec.probes.port) or DEFAULT_ADMIN_PORT
+
+
+def uses_cluster_seed(spec: WasmCloudHostConfigSpec) -> bool:
+    """Whether hosts of that version take WASMCLOUD_CLUSTER_SEED and check issuers; 1.0 did away with both."""
+    return bool(spec.issuers) and not at_least(spec.version, 1, 0)
 
 
 def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
@@ -82,13 +87,14 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
         "WASMCLOUD_MAX_LINEAR_MEMORY": spec.max_linear_memory_bytes,
     }
     values |= {name: str(value) for name, value in optional.items() if value}
+    values = {name: _literal(value) for name, value in values.items()}
     first = [_from_field(f"WASMCLOUD_LABEL_{names.POD_NAME_LABEL}", "metadata.name")]
     if probed(spec):
         first.append(_from_field("POD_IP", "status.podIP"))
         values["WASMCLOUD_HTTP_ADMIN"] = f"$(POD_IP):{admin_port(spec)}"
     secret = _registry(config, facts, values)
-    if spec.issuers and spec.secret_name and not at_least(spec.version, 1, 0):
-        values["WASMCLOUD_CLUSTER_ISSUERS"] = ",".join(spec.issuers)
+    if spec.secret_name and uses_cluster_seed(spec):
+        values["WASMCLOUD_CLUSTER_ISSUERS"] = _literal(",".join(spec.issuers or ()))
         secret.append(_from_secret("WASMCLOUD_CLUSTER_SEED", spec.secret_name, "WASMCLOUD_CLUSTER_SEED"))
     plain = [{"name": name, "value": value} for name, value in sorted(values.items())]
     return [*first, *plain, *secret]
@@ -99,7 +105,7 @@ def host_arguments(spec: WasmCloudHostConfigSpec, facts: Facts) -> list[str]:
     arguments = _observability(spec.observability) if spec.observability else []
     for authority in facts.authorities:
         for certificate in authority.certificates:
-            arguments += ["--tls-ca-path", f"{AUTHORITIES_FOLDER}/{authority.name}/{certificate}"]
+            arguments.append(f"--tls-ca-path={AUTHORITIES_FOLDER}/{authority.name}/{certificate}")
     return arguments
 
 
@@ -120,7 +126,7 @@ def _registry(config: WasmCloudHostConfig, facts: Facts, values: dict[str, str])
     """One registry goes by the environment (all three variables or none); several by the config service."""
     if len(facts.registries) != 1:
         return []
-    values["WASMCLOUD_OCI_REGISTRY"] = facts.registries[0]
+    values["WASMCLOUD_OCI_REGISTRY"] = _literal(facts.registries[0])
     name = names.registry_secret_name(config)
     return [
         _from_secret("WASMCLOUD_OCI_REGISTRY_USER", name, USERNAME_KEY),
@@ -149,12 +155,12 @@ def _observability(observability: Observability) -> list[str]:
     if not enabled:
         return []
     if observability.endpoint:
-        arguments += ["--override-observability-endpoint", observability.endpoint]
+        arguments.append(f"--override-observability-endpoint={observability.endpoint}")
     for name, part in parts.items():
         if part is not None and part.endpoint and name in enabled:
-            arguments += [f"--override-{name}-endpoint", part.endpoint]
+            arguments.append(f"--override-{name}-endpoint={part.endpoint}")
     if observability.protocol:
-        arguments += ["--observability-protocol", observability.protocol]
+        arguments.append(f"--observability-protocol={observability.protocol}")
     return arguments
 
 
@@ -180,6 +186,11 @@ def _from_field(name: str, path: str) -> JsonObject:
 
 def _from_secret(name: str, secret: str, key: str) -> JsonObject:
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def _literal(text: str) -> str:
+    """The text with `$` doubled: the kubelet would put variables in place of `$(…)`."""
+    return text.replace("$", "$$")
 
 
 def _flag(value: bool) -> str:

@@ -12,7 +12,7 @@ from wasmcloud_operator.hostconfig.natsconf import (
     TLS_FOLDER,
 )
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator_types import WasmCloudHostConfigSpec
+from wasmcloud_operator_types import WasmCloudHostConfigSpec, dump
 
 DEFAULT_IMAGE = "nats:2.10-alpine"
 _CONF_FILE = "/nats/nats.conf"
@@ -42,7 +42,7 @@ def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
     }
     resources = spec.scheduling_options and spec.scheduling_options.resources
     if resources and resources.nats:
-        container["resources"] = dict(resources.nats)
+        container["resources"] = dump(resources.nats)
     return container
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wasmcloud_operator.hostconfig.addresses import leaf_urls
+from wasmcloud_operator.hostconfig.addresses import hub_addresses, leaf_urls
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 CLIENT_PORT = 4222
@@ -18,7 +18,7 @@ _LOOPBACK = "127.0.0.1"
 def quoted(value: str) -> str:
     """The value as a string of NATS's configuration language.
 
-    Its lexer knows backslash escapes and \\xHH in double quotes, and takes a `$` there for itself.
+    Its lexer knows backslash escapes and \\xHH in double quotes; a `$` starts a variable only outside of them.
     """
     escaped = []
     for character in value:
@@ -51,14 +51,14 @@ def nats_conf(spec: WasmCloudHostConfigSpec, *, credentials: bool, tls_ca: bool,
     ]
     if credentials:
         lines.append(f"      credentials: {quoted(CREDENTIALS_FILE)}")
-    lines += _tls(tls_ca, tls_client)
+    if tls_ca or tls_client or any(address.scheme in ("tls", "wss") for address in hub_addresses(spec)):
+        lines += _tls(tls_ca, tls_client)
     lines += ["    }", "  ]", "}"]
     return "\n".join(lines) + "\n"
 
 
 def _tls(ca: bool, client: bool) -> list[str]:
-    if not ca and not client:
-        return []
+    """The block is what makes the leaf insist on TLS; the scheme alone would let the hub decide."""
     lines = ["      tls {"]
     if ca:
         lines.append(f"        ca_file: {quoted(f'{TLS_FOLDER}/ca.crt')}")

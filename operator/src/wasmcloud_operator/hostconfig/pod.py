@@ -6,7 +6,7 @@ from wasmcloud_operator.hostconfig import names
 from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.hostcontainer import host_container
 from wasmcloud_operator.hostconfig.leafcontainer import leaf_container, leaf_volumes
-from wasmcloud_operator.hostconfig.merge import merged
+from wasmcloud_operator.hostconfig.merge import merged, normal
 from wasmcloud_operator.hostconfig.problems import Problem, SpecError
 from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -55,9 +55,14 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     }
     if spec.registry_credentials_secret:
         pod["imagePullSecrets"] = [{"name": spec.registry_credentials_secret}]
-    if scheduling is None or not scheduling.pod_template_additions:
-        return pod
-    return merged(pod, _checked(scheduling.pod_template_additions))
+    if scheduling is not None and scheduling.pod_template_additions:
+        pod = merged(pod, _checked(scheduling.pod_template_additions))
+    if pod.get("hostNetwork"):
+        # The node's own network settings: Kubernetes refuses a pod that would change them.
+        kept = [entry for entry in pod["securityContext"].get("sysctls") or () if not entry["name"].startswith("net.")]
+        pod["securityContext"] = {**pod["securityContext"], "sysctls": kept}
+    result: JsonObject = normal(pod)
+    return result
 
 
 def _checked(additions: JsonObject) -> JsonObject:
@@ -90,6 +95,7 @@ def _checksums(conf: str, facts: Facts) -> JsonObject:
     found = {
         "nats-conf": fingerprint({"conf": conf}),
         "nats-creds": facts.credentials_digest,
+        "cluster-seed": facts.seed_digest,
         "nats-tls": facts.hub_tls.digest if facts.hub_tls else "",
         "registry": facts.registry_digest if len(facts.registries) == 1 else "",
         "authorities": fingerprint({"authorities": authorities}) if authorities else "",

@@ -36,39 +36,43 @@ def parse_docker_config(text: bytes) -> tuple[RegistryCredentials, ...]:
     """
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RegistryError(f"{SECRET_KEY} is not JSON") from None
     entries = document.get("auths") if isinstance(document, dict) else None
     if not isinstance(entries, dict) or not entries:
         raise RegistryError(f"{SECRET_KEY} has no registries under `auths`")
     found: dict[str, RegistryCredentials] = {}
     for address, entry in sorted(entries.items()):
-        if not isinstance(entry, dict):
-            raise RegistryError(f"the entry for {address} in {SECRET_KEY} is not an object")
-        username, password = _user_and_password(address, entry)
         registry = _registry_host(address)
+        if not isinstance(entry, dict):
+            raise RegistryError(f"the entry for {registry} in {SECRET_KEY} is not an object")
+        username, password = _user_and_password(registry, entry)
         found.setdefault(registry, RegistryCredentials(registry, username, password))
     return tuple(found[registry] for registry in sorted(found))
 
 
-def _user_and_password(address: str, entry: dict[str, object]) -> tuple[str, str]:
+def _user_and_password(registry: str, entry: dict[str, object]) -> tuple[str, str]:
     username, password, auth = (entry.get(key) for key in ("username", "password", "auth"))
     if isinstance(username, str) and isinstance(password, str) and username and password:
         return username, password
     if not isinstance(auth, str) or not auth:
-        raise RegistryError(f"the entry for {address} in {SECRET_KEY} has neither username and password nor auth")
+        raise RegistryError(f"the entry for {registry} in {SECRET_KEY} has neither username and password nor auth")
     try:
         decoded = base64.b64decode(auth, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        raise RegistryError(f"auth of the entry for {address} in {SECRET_KEY} is not base64") from None
+        raise RegistryError(f"auth of the entry for {registry} in {SECRET_KEY} is not base64") from None
     username, colon, password = decoded.strip("\n").partition(":")
     if not colon or not username or not password:
-        raise RegistryError(f"auth of the entry for {address} in {SECRET_KEY} is not base64 of user:password")
+        raise RegistryError(f"auth of the entry for {registry} in {SECRET_KEY} is not base64 of user:password")
     return username, password
 
 
 def _registry_host(address: str) -> str:
     """`https://ghcr.io/v2/` and `ghcr.io` are the same registry to a host."""
-    parts = urlsplit(address if "://" in address else f"//{address}")
-    host = parts.netloc.rpartition("@")[2]
+    try:
+        host = urlsplit(address if "://" in address else f"//{address}").netloc.rpartition("@")[2]
+    except ValueError:
+        host = ""
+    if not host:
+        raise RegistryError(f"{SECRET_KEY} has an entry whose key names no registry")
     return "docker.io" if host in _DOCKER_HUB else host

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.hostconfig.facts import Authority, Facts, HubTls
+from wasmcloud_operator.hostconfig.hostcontainer import uses_cluster_seed
 from wasmcloud_operator.hostconfig.problems import Problem
 from wasmcloud_operator.hostconfig.registry import (
     SECRET_KEY,
@@ -31,6 +32,7 @@ CREDENTIALS_KEY = "nats.creds"
 
 _JWT = re.compile(rb"-----BEGIN NATS USER JWT-----\n\s*[\w-]+\.[\w-]+\.[\w-]+\s*\n-{3,}END NATS USER JWT-{3,}")
 _SEED = re.compile(rb"-----BEGIN USER NKEY SEED-----\n\s*SU[A-Z2-7]+\s*\n-{3,}END USER NKEY SEED-{3,}")
+_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\s")
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
@@ -73,7 +75,7 @@ class Examined:
 def examine(spec: WasmCloudHostConfigSpec, contents: Contents, *, sleep_action: bool) -> Examined:
     """Judge everything that the spec refers to, all problems at once."""
     problems: list[Problem] = []
-    credentials_digest = _credentials(spec, contents, problems)
+    credentials_digest, seed_digest = _credentials(spec, contents, problems)
     hub_tls = _hub_tls(spec, contents, problems)
     registries = _registries(spec, contents, problems)
     authorities = tuple(
@@ -83,6 +85,7 @@ def examine(spec: WasmCloudHostConfigSpec, contents: Contents, *, sleep_action: 
     )
     facts = Facts(
         credentials_digest=credentials_digest,
+        seed_digest=seed_digest,
         hub_tls=hub_tls,
         registries=tuple(entry.registry for entry in registries),
         registry_digest=_digest(
@@ -111,25 +114,28 @@ def _values(spec: WasmCloudHostConfigSpec, contents: Contents, registries: tuple
     )
 
 
-def _credentials(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]) -> str:
-    """The digest of nats.creds, empty if the hub takes no credentials."""
+def _credentials(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]) -> tuple[str, str]:
+    """The digests of nats.creds and of the cluster seed; empty if the pods use none."""
     if spec.secret_name is None:
-        return ""
+        return "", ""
     path, name = ".spec.secretName", spec.secret_name
     secret = contents.secrets.get(name)
     if secret is None:
         problems.append(_missing("Secret", name, path, _wanted_keys(spec)))
-        return ""
+        return "", ""
     seed, creds = secret.data.get(SEED_KEY), secret.data.get(CREDENTIALS_KEY)
     if spec.issuers and not seed:
         problems.append(_no_key("Secret", name, SEED_KEY, path, "it is needed because issuers are set"))
-    elif not seed and not creds:
+    elif not seed and creds is None:
         problems.append(
             Problem("SecretKeyMissing", path, f"Secret {name} has neither {CREDENTIALS_KEY} nor {SEED_KEY}; add one")
         )
-    if not creds:
-        return ""
-    if b"\r" in creds:
+    seed_digest = _digest({SEED_KEY: seed}) if seed and uses_cluster_seed(spec) else ""
+    if creds is None:
+        return "", seed_digest
+    if not creds.strip():
+        problems.append(_bad_key(name, CREDENTIALS_KEY, path, "is empty; remove the key or give the whole creds file"))
+    elif b"\r" in creds:
         problems.append(_bad_key(name, CREDENTIALS_KEY, path, "has Windows line endings; convert it to Unix ones"))
     elif not _JWT.search(creds):
         problems.append(
@@ -139,7 +145,7 @@ def _credentials(spec: WasmCloudHostConfigSpec, contents: Contents, problems: li
         problems.append(
             _bad_key(name, CREDENTIALS_KEY, path, "has no USER NKEY SEED section; give the whole creds file")
         )
-    return _digest({CREDENTIALS_KEY: creds})
+    return _digest({CREDENTIALS_KEY: creds}), seed_digest
 
 
 def _hub_tls(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]) -> HubTls | None:
@@ -160,6 +166,8 @@ def _hub_tls(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[P
         for key in ("ca.crt", "tls.crt")
         if key in found and not _is_pem(found[key])
     )
+    if "tls.key" in found and not _PRIVATE_KEY.search(found["tls.key"]):
+        problems.append(_bad_key(name, "tls.key", path, "is not an unencrypted PEM private key"))
     return HubTls("ca.crt" in found, "tls.crt" in found and "tls.key" in found, _digest(found))
 
 
@@ -217,7 +225,7 @@ def _authority(
 
 def _files(content: Content, items: tuple[KeyToPath, ...] | None) -> dict[str, bytes]:
     """The volume's files by path, as the kubelet lays them out."""
-    if items is None:
+    if not items:
         return dict(content.data)
     return {item.path: content.data[item.key] for item in items if item.key in content.data}
 
