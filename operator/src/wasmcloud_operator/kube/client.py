@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
-from wasmcloud_operator.kube.errors import ApiError, WritesForbidden
+from wasmcloud_operator.kube.errors import ApiError, Conflict, Invalid, WritesForbidden
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
@@ -171,13 +171,22 @@ class Client:
     async def apply(
         self, resource: Resource, body: JsonObject, codec: Codec[T], *, subresource: str = "", dry_run: bool = False
     ) -> T:
-        """Server-side apply (forced) of the fields in `body`; a `metadata.uid` in it must match the live object's."""
+        """Server-side apply (forced) of the fields in `body`.
+
+        A `metadata.uid` in it must be the live object's: Conflict if that object is gone or replaced by another.
+        """
         metadata = body["metadata"]
         key = Key(metadata.get("namespace", ""), metadata["name"])
         query = [("fieldManager", self.field_manager), ("force", "true")]
         if dry_run:
             query.append(("dryRun", "All"))
-        response = await self._write("PATCH", resource.path(key, subresource), body, APPLY_PATCH, query)
+        try:
+            response = await self._write("PATCH", resource.path(key, subresource), body, APPLY_PATCH, query)
+        except Invalid as error:
+            # The API server's word for "another object has that name now"; for a vanished one it is 409.
+            if any(field == "metadata.uid" for field, _ in error.causes):
+                raise Conflict(409, "Conflict", f"{resource.kind} {key} is another object now: {error}") from error
+            raise
         return codec.item(response.body)
 
     async def patch(self, resource: Resource, key: Key, patch: Json, patch_type: PatchType, codec: Codec[T]) -> T:

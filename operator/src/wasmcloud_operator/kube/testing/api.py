@@ -229,7 +229,7 @@ class ScriptedApi:
         try:
             code, document = self._read(request) if request.method == "GET" else self._write(request)
         except Refusal as refusal:
-            code, document = refusal.code, status(refusal.code, refusal.reason, str(refusal))
+            code, document = refusal.code, status(refusal.code, refusal.reason, str(refusal), refusal.field)
         if isinstance(fault, NoAnswer):
             await asyncio.Event().wait()
         return Reply(code, msgspec.json.encode(document))
@@ -354,6 +354,8 @@ class ScriptedApi:
             raise Refusal(code, reason, f"{path} not found")
         for name in ("uid", "resourceVersion"):
             if wanted.get(name) not in (None, live["metadata"][name]):
+                if apply and name == "uid":
+                    raise Refusal(422, "Invalid", "metadata.uid: field is immutable", field="metadata.uid")
                 raise Refusal(409, "Conflict", f"Precondition failed: {name} in precondition: {wanted[name]}")
         if request.method == "DELETE":
             self._remove(path)

@@ -11,8 +11,9 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 class Refusal(Exception):
     """A request that the scripted API refuses."""
 
-    def __init__(self, code: int, reason: str, message: str) -> None:
+    def __init__(self, code: int, reason: str, message: str, *, field: str = "") -> None:
         super().__init__(message)
+        self.field = field
         self.code = code
         self.reason = reason
 
@@ -71,8 +72,8 @@ def merged(live: JsonObject, patch: JsonObject) -> JsonObject:
     return result
 
 
-def status(code: int, reason: str, message: str) -> JsonObject:
-    """A metav1.Status."""
+def status(code: int, reason: str, message: str, field: str = "") -> JsonObject:
+    """A metav1.Status; `field` is the JSON path that it complains of."""
     return {
         "kind": "Status",
         "apiVersion": "v1",
@@ -80,4 +81,5 @@ def status(code: int, reason: str, message: str) -> JsonObject:
         "code": code,
         "reason": reason,
         "message": message,
+        "details": {"causes": [{"field": field, "message": message}] if field else []},
     }

@@ -1,0 +1,376 @@
+"""The machinery on a real API server: what it lists, watches, applies, reports and elects."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from kubelive import KubeLive, config_map, live_now, names
+from testbed import Admin, ControlPlane, eventually
+from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
+from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.errors import Conflict, NotFound, Unauthorized
+from wasmcloud_operator.kube.events import EventRecorder
+from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseTimes
+from wasmcloud_operator.kube.objects import CustomResource, Metadata
+from wasmcloud_operator.kube.resources import CONFIG_MAP, LEASE, NODE, SECRET, Key, Resource
+from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
+
+
+@pytest_asyncio.fixture
+async def live(control_plane: ControlPlane) -> AsyncIterator[KubeLive]:
+    async with KubeLive.open(control_plane.kubeconfig) as made:
+        yield made
+
+
+async def allow(admin: Admin, user: str, namespace: str) -> None:
+    """A Role for config maps and its binding, both named after the user."""
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}]
+    api = "rbac.authorization.k8s.io"
+    metadata = {"name": user, "namespace": namespace}
+    await admin.apply({"apiVersion": f"{api}/v1", "kind": "Role", "metadata": metadata, "rules": rules})
+    await admin.apply(
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": api, "kind": "Role", "name": user},
+            "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
+        }
+    )
+
+
+async def test_lists_are_streamed_and_edits_follow(live: KubeLive, admin: Admin, namespace: str):
+    await admin.create(config_map("a", namespace, huge="x" * 900_000))
+    informer = live.informer(namespaces=(namespace,))
+    await live_now(informer)
+    assert names(informer, namespace) == {"a"}
+    await admin.create(config_map("b", namespace))
+    await admin.delete("v1/ConfigMap", "a", namespace)
+    await eventually(lambda: names(informer, namespace) == {"b"})
+    await admin.create(config_map("a", namespace))
+    await eventually(lambda: names(informer, namespace) == {"a", "b"})
+    assert live.deletes("a") == 1
+    # One request for the list and the watch.
+    assert live.requests() == 1
+
+
+async def test_a_list_in_pages_is_the_whole(live: KubeLive, admin: Admin, namespace: str):
+    async with admin:
+        await asyncio.gather(*(admin.create(config_map(f"c{n:03}", namespace)) for n in range(25)))
+    source = live.informer(namespaces=(namespace,))._source(namespace)
+    listed = await live.client.list_all(CONFIG_MAP, UNSTRUCTURED, namespace=namespace)
+    assert len({item.metadata.name for item in listed}) == 26
+    page = await live.client.list_page(CONFIG_MAP, UNSTRUCTURED, namespace=namespace, query=[("limit", "10")])
+    assert len(page.items) == 10
+    second = await source.page(page.continue_token)
+    assert not {i.metadata.name for i in page.items} & {i.metadata.name for i in second.items}
+
+
+async def test_rights_taken_away_and_given_back(control_plane: ControlPlane, admin: Admin, namespace: str):
+    await allow(admin, "alice", namespace)
+    async with KubeLive.open(control_plane.kubeconfig_for(control_plane.user("alice"))) as live:
+        informer = live.informer(namespaces=(namespace,), idle=1.5)
+        await eventually(lambda: informer.synced)
+        await admin.delete("rbac.authorization.k8s.io/v1/RoleBinding", "alice", namespace)
+        await eventually(lambda: "403 Forbidden" in informer.problem and "configmaps" in informer.problem)
+        await admin.create(config_map("meanwhile", namespace))
+        await allow(admin, "alice", namespace)
+        await eventually(lambda: names(informer, namespace) == {"meanwhile"} and not informer.problem, timeout=20)
+
+
+async def test_namespaces_with_roles_alone(control_plane: ControlPlane, admin: Admin, namespace: str):
+    """The watch-namespaces mode: namespaced requests only, and namespaces that come and go."""
+    other = f"{namespace}-other"
+    await admin.create_namespace(other)
+    for name in (namespace, other):
+        await allow(admin, "bob", name)
+        await admin.create(config_map(f"in-{name}", name))
+    async with KubeLive.open(control_plane.kubeconfig_for(control_plane.user("bob"))) as live:
+        informer = live.informer(namespaces=(namespace,))
+        await live_now(informer)
+        assert names(informer, namespace) == {f"in-{namespace}"}
+        informer.follow((namespace, other))
+        assert not informer.synced
+        await live_now(informer)
+        assert names(informer, other) == {f"in-{other}"}
+        informer.follow((other,))
+        await eventually(lambda: not names(informer, namespace))
+        await live_now(informer)
+        assert names(informer, other) == {f"in-{other}"}
+        assert live.deletes(f"in-{namespace}") == 1
+        cluster_wide = live.informer()
+        await eventually(lambda: "403" in cluster_wide.problem)
+        assert not cluster_wide.synced
+    await admin.delete("v1/Namespace", other)
+
+
+async def test_a_crd_deleted_and_recreated(live: KubeLive, admin: Admin, namespace: str):
+    plural = f"gadgets{secrets.token_hex(3)}"
+    resource = Resource("kube.example.com", "v1", plural.capitalize(), plural)
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.kube.example.com"},
+        "spec": {
+            "group": "kube.example.com",
+            "scope": "Namespaced",
+            "names": {"plural": plural, "singular": plural, "kind": resource.kind},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                }
+            ],
+        },
+    }
+    informer = live.informer(resource, Codec.of(CustomResource))
+    await eventually(lambda: "404" in informer.problem and plural in informer.problem)
+
+    async def create(name: str) -> None:
+        metadata = {"name": name, "namespace": namespace}
+        await live.client.create(
+            resource,
+            {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": {"n": 1}},
+            namespace=namespace,
+        )
+
+    async def created(name: str) -> bool:
+        await create(name)
+        return True
+
+    await admin.create(crd)
+    await eventually(lambda: created("one"), message="the kind is served")
+    await eventually(lambda: names(informer, namespace) == {"one"} and not informer.problem, timeout=20)
+    await admin.delete("apiextensions.k8s.io/v1/CustomResourceDefinition", crd["metadata"]["name"])
+    await eventually(lambda: "404" in informer.problem, timeout=20)
+    await admin.wait_for(
+        "apiextensions.k8s.io/v1/CustomResourceDefinition", crd["metadata"]["name"], None, lambda obj: obj is None
+    )
+    await admin.create(crd)
+    await eventually(lambda: created("two"), message="the kind is served again")
+    await eventually(lambda: names(informer, namespace) == {"two"} and not informer.problem, timeout=30)
+    assert live.deletes("one") == 1
+    await admin.delete("apiextensions.k8s.io/v1/CustomResourceDefinition", crd["metadata"]["name"])
+
+
+async def test_a_rotated_token_is_read_again(control_plane: ControlPlane, admin: Admin, namespace: str, tmp_path: Path):
+    await allow(admin, "carol", namespace)
+    token = tmp_path / "token"
+    token.write_text("not-yet-valid")
+    config = json.loads(control_plane.kubeconfig.read_text())
+    config["users"][0]["user"] = {"tokenFile": str(token)}
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(config))
+    async with KubeLive.open(path) as live:
+        informer = live.informer(namespaces=(namespace,))
+        with pytest.raises(Unauthorized):
+            await live.client.get(CONFIG_MAP, Key(namespace, "kube-root-ca.crt"))
+        await eventually(lambda: "401" in informer.problem)
+        token.write_text(control_plane.user("carol").token)
+        await live_now(informer, timeout=15)
+        assert (await live.client.get(CONFIG_MAP, Key(namespace, "kube-root-ca.crt"))).metadata.name
+
+
+async def test_a_metadata_only_watch_holds_no_values(live: KubeLive, admin: Admin, namespace: str):
+    def secret(name: str) -> dict:
+        metadata = {"name": name, "namespace": namespace}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"password": "hunter2"}}
+
+    await admin.create(secret("first"))
+    informer = live.informer(SECRET, namespaces=(namespace,), metadata_only=True)
+    typed = live.informer(SECRET, Codec.of(Metadata), namespaces=(namespace,), metadata_only=True)
+    await live_now(informer)
+    await live_now(typed)
+    await admin.create(secret("second"))
+    await eventually(lambda: names(informer, namespace) == names(typed, namespace) == {"first", "second"})
+    for item in informer.store:
+        assert item.body["kind"] == "PartialObjectMetadata"
+        assert "data" not in item.body
+        assert "managedFields" not in item.body["metadata"]
+    page = await live.client.list_page(SECRET, UNSTRUCTURED, namespace=namespace, metadata_only=True)
+    assert all("data" not in item.body for item in page.items)
+
+
+async def test_an_object_that_leaves_the_selection_and_comes_back(live: KubeLive, admin: Admin, namespace: str):
+    body = config_map("a", namespace)
+    body["metadata"]["labels"] = {"in": "yes"}
+    await admin.create(body)
+    informer = live.informer(namespaces=(namespace,), label_selector="in=yes")
+    await live_now(informer)
+    for _ in range(2):
+        await admin.patch("v1/ConfigMap", "a", namespace, {"metadata": {"labels": {"in": None}}})
+        await eventually(lambda: not names(informer, namespace))
+        await admin.patch("v1/ConfigMap", "a", namespace, {"metadata": {"labels": {"in": "yes"}}})
+        await eventually(lambda: names(informer, namespace) == {"a"})
+
+
+class Applying:
+    def __init__(self, live: KubeLive, namespace: str) -> None:
+        self.kind = Kind(CONFIG_MAP, live.informer(namespaces=(namespace,), label_selector="owner=us"))
+        self.applier = Applier(live.client, "kube.example.com/rendered")
+        self.namespace = namespace
+
+    async def __call__(self, **data: str):
+        body = config_map("c", self.namespace, **data)
+        body["metadata"]["labels"] = {"owner": "us"}
+        return await self.applier.apply(self.kind, body, lambda meta: meta.labels.get("owner") == "us")
+
+
+async def test_server_side_apply(live: KubeLive, admin: Admin, control_plane: ControlPlane, namespace: str):
+    apply = Applying(live, namespace)
+    await live_now(apply.kind.informer)
+    assert (await apply(a="1", b="2")).outcome == "created"
+    assert (await apply(a="1", b="2")).outcome == "unchanged"
+    # Fields of others stay, ours that we stop sending go.
+    await admin.patch("v1/ConfigMap", "c", namespace, {"data": {"theirs": "x"}})
+    assert (await apply(a="1")).outcome == "changed"
+    assert (await admin.get("v1/ConfigMap", "c", namespace))["data"] == {"a": "1", "theirs": "x"}
+    # Drift is put right by force.
+    await admin.patch("v1/ConfigMap", "c", namespace, {"data": {"a": "tampered"}})
+    await eventually(lambda: apply.kind.informer.store.get(Key(namespace, "c")).body["data"]["a"] == "tampered")
+    assert (await apply(a="1")).outcome == "changed"
+    # A settled object costs no request.
+    before = live.requests()
+    assert [(await apply(a="1")).outcome for _ in range(10)] == ["unchanged"] * 10
+    assert live.requests() == before
+
+
+async def test_apply_never_makes_a_ghost_of_a_vanished_object(live: KubeLive, admin: Admin, namespace: str):
+    apply = Applying(live, namespace)
+    await live_now(apply.kind.informer)
+    first = (await apply(a="1")).item
+    await admin.delete("v1/ConfigMap", "c", namespace)
+    body = config_map("c", namespace, a="2")
+    body["metadata"]["uid"] = first.metadata.uid
+    with pytest.raises(Conflict):  # what the applier relies on
+        await live.client.apply(CONFIG_MAP, body, UNSTRUCTURED)
+    assert await admin.find("v1/ConfigMap", "c", namespace) is None
+    again = await apply(a="2")
+    assert again.item.metadata.uid != first.metadata.uid
+    with pytest.raises(Conflict):
+        await live.client.apply(CONFIG_MAP, body, UNSTRUCTURED)
+    with pytest.raises(Conflict):
+        await live.client.delete(CONFIG_MAP, Key(namespace, "c"), uid=first.metadata.uid)
+    assert await apply.applier.delete(apply.kind, again.item, lambda _: True)
+    assert await admin.find("v1/ConfigMap", "c", namespace) is None
+
+
+async def test_apply_leaves_a_strangers_object_alone(live: KubeLive, admin: Admin, namespace: str):
+    apply = Applying(live, namespace)
+    await live_now(apply.kind.informer)
+    before = await admin.create(config_map("c", namespace, theirs="1"))
+    with pytest.raises(ForeignObject):
+        await apply(a="1")
+    assert await admin.get("v1/ConfigMap", "c", namespace) == before
+
+
+async def test_events_become_a_series(live: KubeLive, admin: Admin, namespace: str):
+    recorder = EventRecorder(
+        live.client, controller="example.com/tests", instance="pod-1", clock=SYSTEM_CLOCK, metrics=live.metrics
+    )
+    live.start(recorder.run())
+    created = await admin.create(config_map("subject", namespace))
+    about = UNSTRUCTURED.item(json.dumps(created).encode()).metadata
+
+    async def found() -> list[dict]:
+        return await admin.list("events.k8s.io/v1/Event", namespace, fields="regarding.name=subject")
+
+    recorder.event(CONFIG_MAP, about, "Warning", "Broken", "it broke " + "ü" * 2000, action="Reconcile")
+    await eventually(found)
+    for _ in range(9):
+        recorder.event(CONFIG_MAP, about, "Warning", "Broken", "it broke " + "ü" * 2000, action="Reconcile")
+    (event,) = await eventually(lambda: with_series(found))
+    assert event["series"]["count"] >= 2
+    assert event["regarding"]["uid"] == about.uid
+    assert event["reportingController"] == "example.com/tests"
+    core = await admin.list("v1/Event", namespace, fields="involvedObject.name=subject")
+    assert core[0]["reason"] == "Broken"
+
+
+async def with_series(found) -> list[dict]:
+    return [event for event in await found() if event.get("series")]
+
+
+SHORT = LeaseTimes(duration=3.0, renew_deadline=2.0, retry=0.4)
+
+
+class Replica:
+    """A process: a client and lease informer of its own, an elector, and whether it leads."""
+
+    def __init__(self, live: KubeLive, key: Key, name: str, times: LeaseTimes) -> None:
+        informer = live.informer(
+            LEASE, LEASE_CODEC, namespaces=(key.namespace,), field_selector=f"metadata.name={key.name}"
+        )
+        self.elector = Elector(live.client, informer, key, name, SYSTEM_CLOCK, live.metrics, times)
+        self.stop = asyncio.Event()
+        self.leading = False
+        self.task = live.start(self.run())
+
+    async def run(self) -> None:
+        while not self.stop.is_set():
+            try:
+                await self.elector.run(self.lead)
+            except LeaseLost:
+                continue
+
+    async def lead(self) -> None:
+        self.leading = True
+        try:
+            await self.stop.wait()
+        finally:
+            self.leading = False
+
+
+@pytest.mark.parametrize(("clean", "within"), [(True, 3.0), (False, 5.0)], ids=["clean stop", "kill"])
+async def test_a_standby_takes_over(control_plane: ControlPlane, namespace: str, clean: bool, within: float):
+    """A clean stop with the real times (15/10/2 s); a kill with times a fifth as long (20 s become 4 s)."""
+    key = Key(namespace, "leader")
+    times = LeaseTimes() if clean else SHORT
+    async with KubeLive.open(control_plane.kubeconfig) as first, KubeLive.open(control_plane.kubeconfig) as second:
+        one = Replica(first, key, "one", times)
+        await eventually(lambda: one.leading)
+        two = Replica(second, key, "two", times)
+        await asyncio.sleep(1)  # long enough for a second leader, if there could be one
+        assert not two.leading
+        assert two.elector.remaining() <= 0
+        if clean:
+            one.stop.set()
+        else:
+            one.task.cancel()
+        await eventually(lambda: two.leading, timeout=within, interval=0.01)
+        assert one.elector.remaining() <= 0
+        lease = await second.client.get_as(LEASE, key, LEASE_CODEC)
+        assert lease.spec.holder_identity == "two"
+        assert lease.spec.lease_transitions
+        two.stop.set()
+        await eventually(two.task.done)
+        lease = await second.client.get_as(LEASE, key, LEASE_CODEC)
+        assert lease.spec.holder_identity == ""
+
+
+async def test_what_the_cluster_offers_and_allows(control_plane: ControlPlane, live: KubeLive, namespace: str):
+    version = await server_version(live.client)
+    assert (version.major, version.minor) >= (1, 29)
+    assert version.text.startswith("v1.")
+    assert await serves(live.client, CONFIG_MAP)
+    assert not await serves(live.client, Resource("none.example.com", "v1", "None", "nones"))
+    assert not await serves(live.client, Resource("", "v1", "None", "nones"))
+    wanted = [Permission("list", CONFIG_MAP, namespace=namespace), Permission("delete", NODE)]
+    assert await missing_permissions(live.client, wanted) == []
+    async with KubeLive.open(control_plane.kubeconfig_for(control_plane.user("erin"))) as erin:
+        assert await missing_permissions(erin.client, wanted) == wanted
+
+
+async def test_a_missing_object_is_named(live: KubeLive, namespace: str):
+    with pytest.raises(NotFound, match="none"):
+        await live.client.get(CONFIG_MAP, Key(namespace, "none"))

@@ -1,0 +1,86 @@
+"""The machinery on a real API server: a client of a kubeconfig, informers that run, and what they told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from testbed import eventually
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.credentials import Credentials
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.objects import Unstructured
+from wasmcloud_operator.kube.resources import CONFIG_MAP, Resource
+from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
+from wasmcloud_operator.kube.wire import UNSTRUCTURED
+
+
+class KubeLive:
+    """Everything that one process has: a client, metrics, tasks."""
+
+    def __init__(self, client: Client, metrics: Metrics) -> None:
+        self.client = client
+        self.metrics = metrics
+        self.changes: list[Change[Unstructured]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, kubeconfig: Path) -> AsyncIterator[KubeLive]:
+        options = ConnectionOptions(credentials=Credentials(kubeconfig=kubeconfig), user_agent="kube-tests")
+        async with Transport.open(options) as transport:
+            metrics = Metrics()
+            live = cls(Client(transport, field_manager="kube-tests", metrics=metrics), metrics)
+            try:
+                yield live
+            finally:
+                for task in live.tasks:
+                    task.cancel()
+                await asyncio.gather(*live.tasks, return_exceptions=True)
+
+    def start(self, coroutine) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(coroutine)
+        self.tasks.append(task)
+        return task
+
+    def informer(self, resource: Resource = CONFIG_MAP, codec=UNSTRUCTURED, **settings) -> Informer:
+        """An informer that runs; its changes are recorded."""
+        informer = Informer.on_api(self.client, resource, codec, clock=SYSTEM_CLOCK, metrics=self.metrics, **settings)
+        informer.on_change(lambda change, _: self.changes.append(change))
+        self.start(informer.run())
+        return informer
+
+    def relists(self, informer: Informer) -> float:
+        return self.value("kube_informer_relists_total", resource=informer.name)
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    def requests(self) -> float:
+        """Requests to the API server so far, of any kind and with any answer."""
+        samples = (s for m in self.metrics.registry.collect() for s in m.samples)
+        return sum(s.value for s in samples if s.name == "rest_client_requests_total")
+
+    def deletes(self, name: str) -> int:
+        return sum(c.new is None and c.key.name == name for c in self.changes)
+
+
+async def live_now(informer: Informer, timeout: float = 20.0) -> None:
+    """Wait until the informer has listed and follows."""
+    await eventually(lambda: informer.synced and not informer.problem, timeout=timeout, message=repr(informer))
+
+
+def names(informer: Informer, namespace: str) -> set[str]:
+    """The names of the cached objects of a namespace, without what Kubernetes puts into each."""
+    cached = {obj.metadata.name for obj in informer.store if obj.metadata.namespace == namespace}
+    return cached - {"kube-root-ca.crt"}
+
+
+def config_map(name: str, namespace: str, **data: str) -> dict:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
