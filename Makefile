@@ -50,6 +50,11 @@ manifests: setup ## write manifests/crds anew from the models
 build-testbed: setup ## build the testbed's real components into the cache (once for each version)
 	@$(TESTBED) build
 
+.PHONY: demo
+demo: setup ## the quickstart on a control plane of its own with simulated nodes; Ctrl-C takes it down
+	@$(TESTBED) build core
+	@PYTHONPATH=tests $(BIN)/python tests/demo.py
+
 .PHONY: test
 test: setup ## unit and integration tests, against a real control plane, NATS and wadm
 	@$(TESTBED) build core wadm

@@ -100,11 +100,12 @@ class Admin:
         body: object = None,
         *,
         content_type: str = "application/json",
+        accept: str = "application/json",
         params: dict[str, str] | None = None,
     ) -> Any:
         """The JSON answer to any request (text when it is no JSON). Raises `ApiError`, TimeoutError."""
         data = None if body is None else json.dumps(body)
-        headers = {"Content-Type": content_type} if data is not None else {}
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if data is not None else {})
         async with (
             asyncio.timeout(self._timeout),
             self._use_session() as session,

@@ -1,0 +1,155 @@
+"""100 host configs in 10 namespaces, beside their own control plane and NATS: create, change, rest, restart.
+
+The right-hand column is the Rust operator, measured in the same way on a machine of the same size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+from operatorprocess import USER_AGENT, OperatorProcess
+from testbed import Admin, ControlPlane, NatsServer
+
+CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
+CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+NAMESPACES = [f"bench-{number}" for number in range(10)]
+KEYS = [(namespace, f"pool-{number}") for number in range(10) for namespace in NAMESPACES]
+WRITERS = 16
+REST_SECONDS = 60
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            ControlPlane.start(Path(folder), audit=True) as cluster,
+            NatsServer.start(Path(folder)) as nats,
+            cluster.admin() as admin,
+        ):
+            await admin.apply_files(*sorted(CRDS.glob("*.yaml")))
+            for namespace in NAMESPACES:
+                await admin.create_namespace(namespace)
+            print_table(await measure(cluster, nats, admin, Path(folder)))
+
+
+async def measure(cluster: ControlPlane, nats: NatsServer, admin: Admin, folder: Path) -> Iterable[tuple[str, ...]]:
+    audit = cluster.audit
+    assert audit is not None
+    rows = []
+    async with OperatorProcess.start(cluster.kubeconfig, folder, "--no-leader-election") as operator:
+        seconds, requests = await timed(cluster, lambda key: create(admin, nats, key), lambda _: True)
+        rows.append(("create: all 100 Deployments seen", f"{seconds:.2f} s", "<= 1.0 s", "0.92 s"))
+        await at_rest(cluster)
+        seconds, requests = await timed(cluster, lambda key: change(admin, key), carries_change)
+        rows.append(("one field changed on all", f"{seconds:.2f} s", "<= 1.0 s", "1.85 s"))
+        rows.append(("writes a config until then", f"{requests / len(KEYS):.2f}", "<= 2", "13"))
+        await at_rest(cluster)
+        cpu = operator.cpu_seconds
+        with audit.counting(user_agent=USER_AGENT) as counter:
+            await asyncio.sleep(REST_SECONDS)  # the measured stretch itself
+        rows.append(("writes in a minute at rest", str(len(counter.writes)), "0", "912"))
+        busy = 100 * (operator.cpu_seconds - cpu) / REST_SECONDS
+        rows.append(("processor at rest, of one core", f"{busy:.2f} %", "< 1 %", ""))
+        rows.append(("resident memory", f"{operator.resident_mebibytes:.0f} MiB", "<= 90 MB", "43 MB"))
+    with audit.counting(user_agent=USER_AGENT) as counter:
+        started = time.monotonic()
+        async with OperatorProcess.start(cluster.kubeconfig, folder, "--no-leader-election", name="restarted"):
+            synced = time.monotonic() - started
+            await at_rest(cluster)
+        rows.append(("restart on the settled cluster: ready", f"{synced:.2f} s", "< 2 s", ""))
+    # Access reviews are POSTs that store nothing.
+    writes = [event for event in counter.writes if not event.resource.startswith("selfsubject")]
+    rows.append(("writes after the restart", str(len(writes)), "0", ""))
+    if writes:
+        print("writes after the restart:", Counter((event.verb, event.resource) for event in writes))
+    return rows
+
+
+async def timed(
+    cluster: ControlPlane, write: Callable[[tuple[str, str]], Awaitable[object]], done: Callable[[dict], bool]
+) -> tuple[float, int]:
+    """Seconds from the first write until every Deployment is as wanted, and the operator's writes to them till then."""
+    waiting = set(KEYS)
+    audit = cluster.audit
+    assert audit is not None
+    async with cluster.admin() as admin:
+        listed = await admin.request("GET", await admin.path("apps/v1/Deployment"))
+        version = listed["metadata"]["resourceVersion"]
+
+        async def see() -> None:
+            async for _, seen in admin.watch("apps/v1/Deployment", version=version):
+                if done(seen):
+                    waiting.discard((seen["metadata"]["namespace"], seen["metadata"]["name"]))
+                if not waiting:
+                    return
+
+        with audit.counting(user_agent=USER_AGENT) as counter:
+            seeing = asyncio.create_task(see())
+            started = time.monotonic()
+            await in_parallel(write)
+            async with asyncio.timeout(60):
+                await seeing
+            seconds = time.monotonic() - started
+        writes = [event for event in counter.writes if not event.resource.startswith("events")]
+    return seconds, len(writes)
+
+
+async def in_parallel(write: Callable[[tuple[str, str]], Awaitable[object]]) -> None:
+    keys = iter(KEYS)
+
+    async def writer() -> None:
+        for key in keys:
+            await write(key)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WRITERS):
+            group.create_task(writer())
+
+
+async def at_rest(cluster: ControlPlane) -> None:
+    """Until the operator has written nothing for three seconds."""
+    audit = cluster.audit
+    assert audit is not None
+    async with asyncio.timeout(120):
+        while True:
+            with audit.counting(user_agent=USER_AGENT) as counter:
+                await asyncio.sleep(3)
+            if not counter.writes:
+                return
+
+
+async def create(admin: Admin, nats: NatsServer, key: tuple[str, str]) -> None:
+    namespace, name = key
+    spec = {"lattice": "bench", "version": "1.0.2", "natsAddress": nats.url, "hostLabels": {"pool": name}}
+    await admin.create(
+        {
+            "apiVersion": "k8s.wasmcloud.dev/v1alpha1",
+            "kind": "WasmCloudHostConfig",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": spec,
+        }
+    )
+
+
+async def change(admin: Admin, key: tuple[str, str]) -> None:
+    namespace, name = key
+    await admin.patch(CONFIG, name, namespace, {"spec": {"logLevel": "DEBUG"}})
+
+
+def carries_change(deployment: dict) -> bool:
+    env = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    return {"name": "WASMCLOUD_LOG_LEVEL", "value": "DEBUG"} in env
+
+
+def print_table(rows: Iterable[tuple[str, ...]]) -> None:
+    print(f"\n{'100 host configs in 10 namespaces':44}{'measured':>12}{'target':>12}{'Rust operator':>15}")
+    for what, measured, target, rust in rows:
+        print(f"{what:44}{measured:>12}{target:>12}{rust:>15}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
