@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def control(connection: Connection) -> ControlClient:
 
 @contextlib.asynccontextmanager
 async def live_hosts(connection: Connection, control: ControlClient, **options: Any) -> AsyncIterator[LiveHosts]:
-    hosts = LiveHosts(connection, control, clock=SystemClock(), **options)
+    hosts = LiveHosts(connection, control, **{"clock": SystemClock(), **options})
     task = asyncio.create_task(hosts.run())
     try:
         await eventually(lambda: hosts.synced)
@@ -111,18 +112,70 @@ async def test_labels_and_components_and_configs(
         await control.config("addr")
 
 
+class HandClock:
+    """A clock that the test moves. Whoever sleeps wakes when it is moved far enough."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self._moved = asyncio.Condition()
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.time)
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.time + seconds
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.time >= until)
+
+    async def move(self, seconds: float) -> None:
+        async with self._moved:
+            self.time += seconds
+            self._moved.notify_all()
+
+
 async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
     server: NatsServer, connection: Connection, control: ControlClient
 ) -> None:
-    lattice = Lattice()
+    lattice, clock = Lattice(), HandClock()
     async with (
-        LatticeHost.running(server.url, lattice, heartbeat=0.5) as alive,
-        LatticeHost.running(server.url, lattice, heartbeat=0.5) as dead,
-        live_hosts(connection, control, silent_for=2.0) as hosts,
+        LatticeHost.running(server.url, lattice) as alive,
+        LatticeHost.running(server.url, lattice) as dead,
+        live_hosts(connection, control, clock=clock) as hosts,
     ):
+        changes: list[Change] = []
+        hosts.listen(changes.append)
         assert hosts.hosts.keys() == {alive.id, dead.id}
+        assert not hosts.settled
         await dead.crash()
-        await eventually(lambda: hosts.hosts.keys() == {alive.id}, timeout=15)
+        for _ in range(14):  # 70 s, a little less than 2.5 heartbeats
+            await clock.move(5)
+            await alive.beat()
+            await eventually(lambda: hosts.hosts[alive.id].last_seen == clock.time)
+        assert hosts.settled
+        assert [change for change in changes if change.synced] == [Change(synced=True)], "told once that it has settled"
+        assert not any(dead.id in change.hosts for change in changes)
+        assert hosts.hosts.keys() == {alive.id, dead.id}
+        await clock.move(5)
+        await clock.move(5)
+        await eventually(lambda: hosts.hosts.keys() == {alive.id})
+        assert changes[-1] == Change(hosts=frozenset({dead.id}))
+
+
+async def test_one_silent_host_keeps_nobody_from_asking_the_others(
+    server: NatsServer, connection: Connection, control: ControlClient
+) -> None:
+    lattice = Lattice()
+    async with contextlib.AsyncExitStack() as stack:
+        hosts_there = [await stack.enter_async_context(LatticeHost.running(server.url, lattice)) for _ in range(20)]
+        for host in hosts_there:
+            host.providers["p"] = {"image_ref": HTTP_SERVER, "annotations": {}}
+        hosts_there[0].answers_inventory = False
+        hosts = await stack.enter_async_context(live_hosts(connection, control))
+        assert len(hosts.hosts) == 20
+        assert sum(host.providers.keys() == {"p"} for host in hosts.hosts.values()) == 19
 
 
 async def test_reconnect_lists_again_what_happened_meanwhile(
@@ -144,12 +197,14 @@ async def test_reconnect_lists_again_what_happened_meanwhile(
         await going.crash()
         staying.providers = {"new": {"image_ref": HTTP_SERVER, "annotations": {"wasmcloud.dev/appspec": "b"}}}
         await server.server.start()
-        await eventually(lambda: hosts.synced)
-        await eventually(lambda: hosts.hosts[staying.id].providers.keys() == {"new"})
-        # the hosts for tests reconnect when they notice; whoever came too late for the first list is found by its beat
-        await eventually(lambda: states[-1])
-        await staying.beat()
-        assert hosts.hosts[staying.id].applications == {"b"}
+        await eventually(lambda: hosts.synced and states[-1])
+
+        async def told() -> bool:  # the host reconnects when it notices: the first list may be too early for it
+            await staying.beat()
+            return hosts.hosts[staying.id].applications == {"b"}
+
+        await eventually(told)
+        assert hosts.hosts[staying.id].providers.keys() == {"new"}
 
 
 async def test_a_host_that_stays_silent_when_asked_and_lies_in_events_harms_nobody(

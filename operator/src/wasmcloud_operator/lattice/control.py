@@ -36,12 +36,21 @@ class ControlClient:
         return tuple(host for host in map(parse_pong, answers) if host)
 
     async def inventory(self, host_id: str) -> Inventory:
-        """What a host runs. `NoResponders`: there is no such host."""
-        return parse_inventory(host_id, await self._ask(self.subjects.inventory(host_id)))
+        """What a host runs. `NoResponders`: there is no such host.
+
+        It does not go through the gate: one host that is silent says nothing about the others.
+        """
+        answer = await self._connection.request(self.subjects.inventory(host_id), timeout=self._timeout)
+        return parse_inventory(host_id, answer)
 
     async def config(self, name: str) -> dict[str, str] | None:
-        """A named configuration of the lattice; None when it is not set. `NoResponders`: no host is there to ask."""
-        response = control_answer(await self._ask(self.subjects.config(name)))
+        """A named configuration of the lattice; None when it is not set.
+
+        `NoResponders`: no host is there to ask. `LatticeBusy`: too many ask already, or the last one got no answer.
+        """
+        with self.gate:
+            answer = await self._connection.request(self.subjects.config(name), timeout=self._timeout)
+        response = control_answer(answer)
         if response is None:
             return None
         if not isinstance(response, dict):
@@ -59,7 +68,3 @@ class ControlClient:
         for answer in answers:
             control_answer(answer)
         return len(answers)
-
-    async def _ask(self, subject: str) -> bytes:
-        with self.gate:
-            return await self._connection.request(subject, timeout=self._timeout)

@@ -151,7 +151,7 @@ class LiveHosts:
                 wait = self._resync
             except LatticeError as error:
                 _log.info("lattice.hosts_not_listed", lattice=self._control.subjects.lattice, error=str(error))
-                wait = _RELIST_AFTER_FAILURE
+                wait = _RELIST_AFTER_FAILURE if self._connection.state.connected else None
 
     async def _due(self, wait: float | None) -> None:
         """Return when a list is asked for, or after `wait` seconds."""
