@@ -14,8 +14,8 @@ from pathlib import Path
 import yaml
 
 from operatorprocess import OperatorProcess
-from testbed import Admin, ControlPlane, Kwok, NatsServer, Object
-from testbed.admin import is_true
+from testbed import Admin, ControlPlane, Kwok, NatsServer
+from testbed.admin import Object, is_true
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
