@@ -36,6 +36,7 @@ lint: setup ## format check, lint, strict types, floors, generated files
 	@$(BIN)/mypy -p wasmcloud_operator_types -p wasmcloud_operator
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m wasmcloud_operator.crds --check manifests/crds
+	@$(BIN)/python -m wasmcloud_operator.rbac --check manifests
 
 .PHONY: format
 format: setup ## format the code and mend what the linter can
@@ -43,8 +44,9 @@ format: setup ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix .
 
 .PHONY: manifests
-manifests: setup ## write manifests/crds anew from the models
+manifests: setup ## write the CRDs and the RBAC manifests anew
 	@$(BIN)/python -m wasmcloud_operator.crds manifests/crds
+	@$(BIN)/python -m wasmcloud_operator.rbac manifests
 
 .PHONY: build-testbed
 build-testbed: setup ## build the testbed's real components into the cache (once for each version)
