@@ -18,28 +18,49 @@ import pytest
 import pytest_asyncio
 
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm
+from testbed.cache import ensure, find
+from testbed.stack import components_of
+
+
+async def build(config: pytest.Config, parts: frozenset[str]) -> None:
+    """Build what is missing before it is started, with its progress shown: a first build takes minutes."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    for component in components_of(parts):
+        if find(component) is None:
+            with capture.global_and_fixture_disabled():
+                await ensure(component.name)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def control_plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ControlPlane]:
+async def control_plane(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ControlPlane]:
+    await build(pytestconfig, frozenset({"control-plane"}))
     async with ControlPlane.start(tmp_path_factory.mktemp("control-plane"), audit=True) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def kwok(control_plane: ControlPlane) -> AsyncIterator[Kwok]:
+async def kwok(pytestconfig: pytest.Config, control_plane: ControlPlane) -> AsyncIterator[Kwok]:
+    await build(pytestconfig, frozenset({"kwok"}))
     async with Kwok.start(control_plane, nodes=3) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def nats_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[NatsServer]:
+async def nats_server(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[NatsServer]:
+    await build(pytestconfig, frozenset({"nats"}))
     async with NatsServer.start(tmp_path_factory.mktemp("nats")) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def wadm(nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+async def wadm(
+    pytestconfig: pytest.Config, nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Server]:
+    await build(pytestconfig, frozenset({"wadm"}))
     async with Wadm.start(tmp_path_factory.mktemp("wadm"), nats_server.url) as running:
         yield running
 

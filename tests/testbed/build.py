@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from testbed.components import Component, Toolchain
-from testbed.process import log_tail
+from testbed.process import dying_with_parent, log_tail
 
 
 class BuildFailed(RuntimeError):
@@ -158,6 +158,7 @@ def _spawn(command: list[str], folder: Path, env: dict[str, str], log: Path) -> 
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=dying_with_parent(signal.SIGTERM),  # noqa: PLW1509 - a call of libc, no lock is taken
         )
 
 

@@ -87,7 +87,7 @@ def up(parts: frozenset[str], state: Path, nodes: int, audit: bool) -> None:
     folder = state.absolute()
 
     async def start() -> None:
-        await _build_missing(stack.components_of(parts))
+        await _build_missing(stack.components_of(parts | {"control-plane"}))
         progress = Progress()
         started = await background.up(folder, parts, nodes=nodes, audit=audit, progress=progress)
         progress.say(f"the testbed {'is up' if started else 'runs already'}; to use it: source {state / 'env'}")
@@ -137,7 +137,7 @@ def run(parts: frozenset[str], nodes: int, audit: bool, command: tuple[str, ...]
     """Run a command with a testbed around it, and take the testbed down in any case: run --with nats -- CMD ARG..."""
 
     async def around() -> int:
-        await _build_missing(stack.components_of(parts))
+        await _build_missing(stack.components_of(parts | {"control-plane"}))
         with tempfile.TemporaryDirectory(prefix="testbed-", ignore_cleanup_errors=True) as folder:
             async with stack.running(Path(folder), parts, nodes=nodes, audit=audit) as testbed:
                 return await _command(command, testbed.env)

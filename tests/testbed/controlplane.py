@@ -61,7 +61,7 @@ class ControlPlane:
         known = (users.ADMIN, users.CONTROLLER_MANAGER, users.SCHEDULER, users.KWOK, *users.PLAIN_USERS, *extra_users)
         pki = Pki.create(folder / "pki", [*dict.fromkeys([*_OWN_NAMES, bind])])
         users.write_token_file(folder / "tokens.csv", list(known))
-        programs = [await ensure(name) for name in _PROGRAMS]
+        programs = [await ensure(name) for name in PROGRAMS]
         async with contextlib.AsyncExitStack() as stack:
             etcd = await start_on_free_ports(lambda ports: _etcd(programs[0], folder, ports), 2)
             stack.push_async_callback(etcd.stop)
@@ -126,7 +126,7 @@ class ControlPlane:
         )
 
 
-_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
 def _etcd(program: Path, folder: Path, ports: list[int]) -> Server:

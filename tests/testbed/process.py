@@ -118,14 +118,6 @@ class Server:
         if self.running:
             raise RuntimeError(f"{self.name} runs already")
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        parent = os.getpid()
-
-        def die_with_parent() -> None:
-            if _libc is not None:
-                _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() != parent:
-                    os._exit(1)
-
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.argv,
@@ -134,7 +126,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self.env},
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - a call of libc alone, no lock is taken
+                preexec_fn=dying_with_parent(signal.SIGKILL),  # noqa: PLW1509 - a call of libc, no lock is taken
             )
         self._id = ProcessId.of(self._process.pid)
 
@@ -195,6 +187,19 @@ class Server:
     def resume(self) -> None:
         if self._id:
             self._id.signal(signal.SIGCONT, group=True)
+
+
+def dying_with_parent(number: signal.Signals) -> Callable[[], None]:
+    """For `preexec_fn`: the kernel sends the new process this signal when the thread that started it ends."""
+    parent = os.getpid()
+
+    def ask_for_it() -> None:
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, number)
+            if os.getppid() != parent:  # it ended before we could ask
+                os._exit(1)
+
+    return ask_for_it
 
 
 def log_tail(path: Path, lines: int = 25) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.components import Component, select
-from testbed.controlplane import ControlPlane
+from testbed.controlplane import PROGRAMS, ControlPlane
 from testbed.kwok import Kwok
 from testbed.natsserver import NatsServer
 from testbed.process import Server
@@ -31,10 +31,9 @@ def with_needs(parts: frozenset[str]) -> frozenset[str]:
 
 
 def components_of(parts: frozenset[str]) -> list[Component]:
-    """What has to be there before `running` can start these parts."""
-    names = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
-    names += ["nats-server" if part == "nats" else part for part in with_needs(parts)]
-    return select(names)
+    """What has to be there before these parts can start; "control-plane" counts as one of them."""
+    programs = {"control-plane": PROGRAMS, "nats": ("nats-server",)}
+    return select([name for part in with_needs(parts) for name in programs.get(part, (part,))])
 
 
 @contextlib.asynccontextmanager
