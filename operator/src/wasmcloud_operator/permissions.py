@@ -16,13 +16,18 @@ _MANAGE = (*_READ, "create", "patch", "delete")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Verbs on one kind, and what they are for. `own_namespace`: needed in the operator's own namespace only."""
+    """Verbs on one kind, and what they are for.
+
+    `own_namespace`: needed in the operator's own namespace only. `optional`: granted where it can be, done without
+    elsewhere, so its absence is no fault.
+    """
 
     resource: Resource
     verbs: tuple[str, ...]
     why: str
     subresource: str = ""
     own_namespace: bool = False
+    optional: bool = False
 
 
 RULES = (
@@ -37,6 +42,7 @@ RULES = (
     Rule(resources.DAEMON_SET, _MANAGE, "host pods"),
     Rule(resources.POD_DISRUPTION_BUDGET, _MANAGE, "host pods"),
     Rule(resources.EVENT, ("create", "patch"), "tell users what happens"),
+    Rule(resources.NAMESPACE, ("get",), "the uid of kube-system tells clusters apart", optional=True),
     Rule(resources.LEASE, (*_READ, "create", "update"), "leader election", own_namespace=True),
 )
 
@@ -47,6 +53,7 @@ def needed(rules: Iterable[Rule], namespaces: Iterable[str], own_namespace: str)
     return [
         Permission(verb, rule.resource, rule.subresource, namespace if rule.resource.namespaced else "")
         for rule in rules
+        if not rule.optional
         for namespace in ((own_namespace,) if rule.own_namespace else scopes)
         for verb in rule.verbs
     ]
