@@ -70,7 +70,8 @@ def leaf_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
     """Where leaf nodes connect.
 
     A port in a nats or tls address is the clients' port, so the leaf port is `natsLeafnodePort` all the same; a
-    websocket listener serves both, so there the address's own port counts.
+    websocket listener serves both, so there the address's own port counts. Each is there once: addresses that differ
+    in the clients' port may be one leaf listener, and the server refuses to be given that twice.
     """
 
     def url(address: HubAddress) -> str:
@@ -80,7 +81,7 @@ def leaf_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
         scheme = "tls" if address.scheme == "tls" else "nats-leaf"
         return address.url(scheme, spec.nats_leafnode_port or DEFAULT_LEAF_PORT)
 
-    return tuple(url(address) for address in hub_addresses(spec))
+    return tuple(dict.fromkeys(url(address) for address in hub_addresses(spec)))
 
 
 def _parse(text: str, number: int) -> HubAddress:

@@ -1,0 +1,93 @@
+"""What the tests of host pools share: a config from a few fields, and handy views of what is rendered from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wasmcloud_operator.hostconfig.children import Children, render
+from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator_types import WasmCloudHostConfig, parse
+
+SAMPLE = {
+    "hostReplicas": 2,
+    "issuers": ["CDKEXAMPLE"],
+    "lattice": "83a5b52e-17cf-4080-bac8-f844099f142e",
+    "hostLabels": {"some-label": "value"},
+    "natsAddress": "nats://nats-cluster.default.svc.cluster.local",
+    "version": "1.0.2",
+    "secretName": "my-wasmcloud-cluster",
+}
+
+
+def config(spec: dict[str, Any], *, name: str = "pool", namespace: str = "team") -> WasmCloudHostConfig:
+    """A config of that spec; lattice and version are there unless given."""
+    return parse(
+        WasmCloudHostConfig,
+        {
+            "metadata": {"name": name, "namespace": namespace, "uid": "8b9d2e5c-0000-4000-8000-000000000001"},
+            "spec": {"lattice": "default", "version": "1.6.0", **spec},
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The children of a config, with the parts that tests look at."""
+
+    children: Children
+
+    def child(self, kind: str) -> dict[str, Any] | None:
+        return next((child.body for child in self.children.all if child.body["kind"] == kind), None)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [child.body["kind"] for child in self.children.all]
+
+    @property
+    def workload(self) -> dict[str, Any]:
+        return self.children.workload.body
+
+    @property
+    def template(self) -> dict[str, Any]:
+        return self.workload["spec"]["template"]
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        return self.template["spec"]
+
+    @property
+    def leaf(self) -> dict[str, Any]:
+        return next(one for one in self.pod["initContainers"] if one["name"] == "nats-leaf")
+
+    @property
+    def host(self) -> dict[str, Any]:
+        return next(one for one in self.pod["containers"] if one["name"] == "wasmcloud-host")
+
+    @property
+    def env(self) -> dict[str, Any]:
+        return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in self.host["env"]}
+
+    @property
+    def args(self) -> list[str]:
+        return self.host.get("args", [])
+
+    @property
+    def volumes(self) -> dict[str, Any]:
+        return {volume["name"]: volume for volume in self.pod["volumes"]}
+
+    @property
+    def nats_conf(self) -> str:
+        conf = self.child("ConfigMap")
+        assert conf is not None
+        return conf["data"]["nats.conf"]
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        prefix = "checksum.k8s.wasmcloud.dev/"
+        return {key.removeprefix(prefix): value for key, value in self.template["metadata"]["annotations"].items()}
+
+
+def rendered(spec: dict[str, Any], facts: Facts | None = None, **identity: str) -> Rendered:
+    """What a config of that spec is rendered to."""
+    return Rendered(render(config(spec, **identity), facts or Facts()))
