@@ -3,6 +3,7 @@
 - `control_plane`: a Kubernetes control plane with an audit log; `kwok`: three simulated nodes on it, pods become Ready.
 - `nats_server`: a hub with JetStream domain `default` and a leaf node port; `wadm`: wadm on it.
 - `admin`: a client of the API server with every right; `namespace`: a fresh one, deleted after the test.
+- `crds`: the custom resources are served; `operator`: an operator on that control plane that follows `namespace` only.
 
 The session's fixtures are made in the session's event loop. Nothing in the testbed is bound to a loop, so tests (and
 their own fixtures) run in a loop of their own as usual. A test that hurts a component (kill, wipe, restart) starts its
@@ -13,10 +14,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm
 from testbed.cache import ensure, find
 from testbed.stack import components_of
@@ -76,3 +79,16 @@ async def namespace(admin: Admin) -> AsyncIterator[str]:
     await admin.create_namespace(name)
     yield name
     await admin.delete("v1/Namespace", name)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def crds(control_plane: ControlPlane) -> ControlPlane:
+    files = sorted((Path(__file__).parents[1] / "manifests" / "crds").glob("*.yaml"))
+    await control_plane.admin().apply_files(*files)
+    return control_plane
+
+
+@pytest_asyncio.fixture
+async def operator(crds: ControlPlane, namespace: str) -> AsyncIterator[RunningOperator]:
+    async with RunningOperator.start(crds, watch_namespaces=namespace) as running:
+        yield running

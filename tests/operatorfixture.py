@@ -1,0 +1,83 @@
+"""The operator in the test's own process: started against a control plane, ready when entered, stopped at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+
+from testbed import ControlPlane, eventually
+from testbed.ports import free_ports
+from wasmcloud_operator.operator import Operator
+from wasmcloud_operator.settings import Settings
+
+# What the audit log has as the operator's user agent.
+USER_AGENT = "wasmcloud-operator/"
+
+
+class RunningOperator:
+    """One replica. `address` is where it serves metrics and probes, `exit_code` what it ended with, once it has."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.address = settings.http_address
+        self.exit_code: int | None = None
+        self._stop = asyncio.Event()
+        self._task = asyncio.create_task(self._run(), name=f"operator {settings.identity}")
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def start(cls, control_plane: ControlPlane, **settings: Any) -> AsyncIterator[RunningOperator]:
+        """Without leader election unless told otherwise; every other setting as the operator's own default."""
+        given = {
+            "kubeconfig": control_plane.kubeconfig,
+            "http_address": f"127.0.0.1:{free_ports(1)[0]}",
+            "leader_election": False,
+            **settings,
+        }
+        running = cls(Settings(**given))
+        try:
+            await eventually(running.ready, timeout=30, message=f"operator ready: {await running.problems()}")
+            yield running
+        finally:
+            await running.stop()
+
+    async def _run(self) -> None:
+        self.exit_code = await Operator(self.settings).run(self._stop)
+
+    async def stop(self) -> None:
+        """SIGTERM's way out; harmless the second time. Raises what ended the operator, if anything did."""
+        self._stop.set()
+        async with asyncio.timeout(10):
+            await self._task
+
+    async def die(self) -> None:
+        """End as a killed process does: nothing is drained, the Lease is kept."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._task = asyncio.create_task(asyncio.sleep(0))
+
+    async def ready(self) -> bool:
+        """Whether /readyz says so; raises when the operator has ended."""
+        if self._task.done():
+            raise RuntimeError(f"the operator has ended with {self.exit_code}") from self._task.exception()
+        return await self._get("readyz") == (200, "ok\n")
+
+    async def problems(self) -> str:
+        """What /readyz says."""
+        return (await self._get("readyz"))[1]
+
+    async def metrics(self) -> str:
+        """The text of /metrics."""
+        return (await self._get("metrics"))[1]
+
+    async def _get(self, path: str) -> tuple[int, str]:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"http://{self.address}/{path}") as answer:
+                return answer.status, await answer.text()
+        except aiohttp.ClientError as error:
+            return 0, str(error)
