@@ -1,0 +1,276 @@
+"""Deadlines of every request, the gate before every write, and errors by name; over real sockets on loopback."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from kubebench import WIDGETS
+from kubeobjects import WIDGET, key, widget
+from testbed import eventually
+from wasmcloud_operator import kube
+from wasmcloud_operator.kube import errors
+from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.credentials import Credentials
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.testing import Answer, Cut, NoAnswer, ScriptedApi, ScriptedApiServer, Silent
+from wasmcloud_operator.kube.transport import ConnectionOptions, Timeouts, Transport
+
+HTML = "<html><body>502 Bad Gateway</body></html>"
+
+
+class Gate:
+    seconds = float("inf")
+
+    def remaining(self) -> float:
+        return self.seconds
+
+
+class Served:
+    def __init__(self, api: ScriptedApi, transport: Transport) -> None:
+        self.api = api
+        self.transport = transport
+        self.gate = Gate()
+        self.metrics = Metrics()
+        self.client = Client(transport, field_manager="tests", gate=self.gate, metrics=self.metrics)
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    api = ScriptedApi()
+    api.put(WIDGET, widget("a"))
+    async with ScriptedApiServer.serve(api) as server:
+        credentials = Credentials(kubeconfig=server.kubeconfig(tmp_path / "kubeconfig"))
+        async with Transport.open(ConnectionOptions(credentials=credentials)) as transport:
+            yield Served(api, transport)
+
+
+async def watch_once(client: Client) -> None:
+    async with client.watch(WIDGET, idle=90.0) as batches:
+        await anext(batches)
+
+
+async def read_on(client: Client, idle: float) -> None:
+    async with client.watch(WIDGET, idle=idle) as batches:
+        async for _ in batches:
+            pass
+
+
+# Every public coroutine of the client that sends something.
+CALLS = {
+    "get_path": lambda c: c.get_path("/version"),
+    "get": lambda c: c.get(WIDGET, key("a")),
+    "get_as": lambda c: c.get_as(WIDGET, key("a"), WIDGETS),
+    "list_page": lambda c: c.list_page(WIDGET, WIDGETS, query=[("limit", "1")]),
+    "list_all": lambda c: c.list_all(WIDGET, WIDGETS),
+    "watch": watch_once,
+    "apply": lambda c: c.apply(WIDGET, widget("a"), WIDGETS),
+    "patch": lambda c: c.patch(WIDGET, key("a"), {"spec": {"n": 1}}, MERGE_PATCH, WIDGETS),
+    "create": lambda c: c.create(WIDGET, widget("new"), namespace="ns"),
+    "update": lambda c: c.update(WIDGET, key("a"), widget("a"), WIDGETS),
+    "delete": lambda c: c.delete(WIDGET, key("a"), uid=""),
+}
+WRITES = ("apply", "patch", "create", "update", "delete")
+
+
+def test_every_call_of_the_client_is_tried_here():
+    """A new method must join the table, and with it the test of its deadlines."""
+    public = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")}
+    assert public - {"gated", "ungated"} == CALLS.keys()
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_every_request_has_connect_read_and_total_deadlines(served: Served, monkeypatch, call: str):
+    seen: list[aiohttp.ClientTimeout] = []
+    original = aiohttp.ClientSession._request
+
+    async def spy(self, method, url, **settings):
+        seen.append(settings["timeout"])
+        return await original(self, method, url, **settings)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", spy)
+    with contextlib.suppress(errors.ApiError):  # what the scripted server thinks of it is of no concern
+        await CALLS[call](served.client)
+    assert seen
+    for timeout in seen:
+        assert timeout.sock_connect
+        assert timeout.sock_connect <= 5
+        assert timeout.connect
+        assert timeout.connect <= 5
+        assert timeout.sock_read
+        assert timeout.sock_read <= 90
+        if call != "watch":  # a watch has none in all: it is read for as long as something comes
+            assert timeout.total
+            assert timeout.total <= 60
+
+
+def test_nobody_sends_past_the_client():
+    """The library's own calls, which have no deadline, are made in one place; so are aiohttp sessions."""
+    places: dict[str, set[str]] = {"call_api": set(), "ClientSession": set(), "pool_manager": set()}
+    for path in Path(kube.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in places:
+                places[node.attr].add(path.name)
+    assert set().union(*places.values()) == {"transport.py"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_server_that_never_answers_is_given_up(served: Served, method: str):
+    served.api.fail(NoAnswer())
+    started = time.monotonic()
+    with pytest.raises(errors.DeadlineExceeded, match=f"{method} /version"):
+        await served.transport.request(method, "/version", timeouts=Timeouts(total=0.2))
+    assert time.monotonic() - started < 2
+
+
+async def test_a_silent_stream_is_given_up(served: Served):
+    served.api.fail(Silent(after=1))
+    with pytest.raises(errors.DeadlineExceeded):
+        await read_on(served.client, idle=0.2)
+
+
+async def test_a_write_has_no_more_time_than_the_gate_leaves(served: Served):
+    served.gate.seconds = 0.6
+    served.api.fail(NoAnswer("write"))
+    started = time.monotonic()
+    with pytest.raises(errors.DeadlineExceeded):
+        await served.client.create(WIDGET, widget("b"), namespace="ns")
+    assert 0.4 < time.monotonic() - started < 1.5
+
+
+@pytest.mark.parametrize("call", WRITES)
+@pytest.mark.parametrize("seconds", [0.4, 0.0, -10.0, float("-inf")])
+async def test_a_closed_gate_lets_no_write_out(served: Served, call: str, seconds: float):
+    served.gate.seconds = seconds
+    with pytest.raises(errors.WritesForbidden):
+        await CALLS[call](served.client)
+    assert served.api.requests == []
+    await served.client.get(WIDGET, key("a"))  # reads are free
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind"),
+    [
+        (400, {"code": 400}, errors.BadRequest),
+        (401, {"code": 401}, errors.Unauthorized),
+        (403, {"code": 403}, errors.Forbidden),
+        (404, {"code": 404}, errors.NotFound),
+        (409, {"code": 409, "reason": "Conflict"}, errors.Conflict),
+        (409, {"code": 409, "reason": "AlreadyExists"}, errors.AlreadyExists),
+        (410, {"code": 410, "reason": "Expired"}, errors.Expired),
+        (400, {"code": 400, "reason": "Expired"}, errors.Expired),
+        (422, {"code": 422, "details": {"causes": [{"field": "spec.x", "message": "bad"}]}}, errors.Invalid),
+        (429, {"code": 429}, errors.Throttled),
+        (500, {"code": 500}, errors.ServerError),
+        (502, HTML, errors.ServerError),
+        (503, "", errors.ServerError),
+        (504, {"code": 504, "message": "Too large resource version: 9"}, errors.ResourceVersionTooLarge),
+        (418, {"code": 418}, errors.ApiError),
+    ],
+)
+async def test_errors_have_names(served: Served, code: int, body, kind: type[errors.ApiError]):
+    served.api.fail(Answer("any", code, body))
+    with pytest.raises(errors.ApiError) as caught:
+        await served.client.get(WIDGET, key("a"))
+    assert type(caught.value) is kind
+    assert caught.value.code == code
+    if kind is errors.Invalid:
+        assert caught.value.causes == (("spec.x", "bad"),)
+    requests = served.metrics.registry.get_sample_value(
+        "rest_client_requests_total", {"code": str(code), "method": "GET"}
+    )
+    assert requests == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({"Retry-After": "7"}, HTML, 7),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, HTML, None),
+        ({"Retry-After": "-1"}, HTML, None),
+        ({}, {"code": 429, "details": {"retryAfterSeconds": 3}}, 3),
+        ({}, {"code": 429}, None),
+    ],
+)
+async def test_retry_after_is_read(served: Served, headers, body, seconds):
+    served.api.fail(Answer("any", 429, body, headers))
+    with pytest.raises(errors.Throttled) as caught:
+        await served.client.get(WIDGET, key("a"))
+    assert caught.value.retry_after == seconds
+
+
+async def test_nobody_listens(tmp_path: Path):
+    async with ScriptedApiServer.serve(ScriptedApi()) as server:
+        credentials = Credentials(kubeconfig=server.kubeconfig(tmp_path / "kubeconfig"))
+    async with Transport.open(ConnectionOptions(credentials=credentials)) as transport:
+        client = Client(transport, field_manager="tests")
+        with pytest.raises(errors.Unreachable, match="GET /version"):
+            await client.get_path("/version")
+
+
+async def test_no_usable_credentials_say_what_to_do(tmp_path: Path):
+    options = ConnectionOptions(credentials=Credentials(kubeconfig=tmp_path / "none"))
+    with pytest.raises(errors.Unreachable, match="set KUBECONFIG"):
+        async with Transport.open(options):
+            pass
+
+
+async def test_the_token_is_sent(served: Served):
+    await served.client.get(WIDGET, key("a"))
+    assert served.api.requests[0].headers["Authorization"] == "Bearer scripted"
+
+
+async def test_lines_of_any_length_and_streams_that_break(served: Served):
+    """Over sockets: 5 MB in one line, a connection that breaks in the middle of one, and on at the same version."""
+    informer = Informer.on_api(served.client, WIDGET, WIDGETS, clock=SYSTEM_CLOCK, metrics=served.metrics)
+    served.api.fail(Cut(after=2, half_line=True))
+    running = asyncio.create_task(informer.run())
+    try:
+        async with asyncio.timeout(10):
+            await informer.wait_synced()
+        served.api.put(WIDGET, widget("huge", blob="x" * 5_000_000))
+        await eventually(lambda: key("huge") in informer.store)
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+    item = informer.store.get(key("huge"))
+    assert item is not None
+    assert len(item.spec["blob"]) == 5_000_000
+    assert [r.lists for r in served.api.requests if r.watch] == [True, False]
+
+
+async def test_a_line_without_end_does_not_fill_the_memory(served: Served, monkeypatch):
+    monkeypatch.setattr("wasmcloud_operator.kube.transport._MAX_LINE", 1_000_000)
+    served.api.put(WIDGET, widget("huge", blob="x" * 3_000_000))
+    with pytest.raises(errors.Unreachable, match="a line of more than"):
+        await read_on(served.client, idle=5)
+
+
+async def test_watches_do_not_use_up_the_connections_of_calls(tmp_path: Path):
+    api = ScriptedApi()
+    async with ScriptedApiServer.serve(api) as server:
+        credentials = Credentials(kubeconfig=server.kubeconfig(tmp_path / "kubeconfig"))
+        options = ConnectionOptions(credentials=credentials, max_connections=2)
+        async with Transport.open(options) as transport, asyncio.TaskGroup() as group:
+            client = Client(transport, field_manager="tests")
+            metrics = Metrics()
+            informers = [
+                Informer.on_api(client, WIDGET, WIDGETS, clock=SYSTEM_CLOCK, metrics=metrics) for _ in range(10)
+            ]
+            tasks = [group.create_task(informer.run()) for informer in informers]
+            async with asyncio.timeout(10):
+                for informer in informers:
+                    await informer.wait_synced()
+                await client.create(WIDGET, widget("a"), namespace="ns")
+            for task in tasks:
+                task.cancel()

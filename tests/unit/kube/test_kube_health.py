@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import asyncio
+import http.client
+import time
+
+import aiohttp
+import pytest
+
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.controller import DONE, Controller
+from wasmcloud_operator.kube.health import serve, watch_loop
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.testing import VirtualClock
+
+# The names by which dashboards for controller-runtime ask.
+NAMES = (
+    'controller_runtime_reconcile_total{controller="c",result="success"} 1.0',
+    'controller_runtime_reconcile_total{controller="c",result="error"} 0.0',
+    'controller_runtime_reconcile_errors_total{controller="c"} 0.0',
+    'controller_runtime_reconcile_time_seconds_count{controller="c"} 1.0',
+    'controller_runtime_active_workers{controller="c"} 0.0',
+    'controller_runtime_max_concurrent_reconciles{controller="c"} 3.0',
+    'workqueue_depth{name="c"} 1.0',
+    'workqueue_adds_total{name="c"} 2.0',
+    'workqueue_queue_duration_seconds_count{name="c"} 1.0',
+    'workqueue_work_duration_seconds_count{name="c"} 1.0',
+    'workqueue_unfinished_work_seconds{name="c"} 0.0',
+    'workqueue_longest_running_processor_seconds{name="c"} 0.0',
+    'workqueue_retries_total{name="c"} 0.0',
+    'rest_client_requests_total{code="200",method="GET"} 1.0',
+    "# TYPE rest_client_request_duration_seconds histogram",
+    'leader_election_master_status{name="l"} 1.0',
+)
+
+
+async def get(address: str, path: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{address}{path}") as answer:
+        return answer.status, await answer.text()
+
+
+async def test_metrics_have_controller_runtimes_names():
+    metrics, clock = Metrics(), VirtualClock()
+
+    async def reconcile(_: str):
+        return DONE
+
+    controller = Controller("c", reconcile, clock=clock, metrics=metrics, workers=3)
+    running = asyncio.create_task(controller.run())
+    controller.queue.add("key")
+    await clock.settle()
+    running.cancel()
+    await asyncio.wait({running})
+    controller.queue.add("waiting")
+    metrics.requests.labels("200", "GET").inc()
+    metrics.leader.labels("l").set(1)
+    async with serve("127.0.0.1:0", metrics=metrics, alive=list, ready=list) as address:
+        status, text = await get(address, "/metrics")
+    assert status == 200
+    assert [name for name in NAMES if name not in text] == []
+
+
+async def test_probes_say_what_is_wrong_now():
+    problems: list[str] = []
+    async with serve("127.0.0.1:0", metrics=Metrics(), alive=list, ready=lambda: problems) as address:
+        assert await get(address, "/readyz") == (200, "ok\n")
+        problems.append("pods: 403 Forbidden")
+        problems.append("nodes: not listed yet")
+        assert await get(address, "/readyz") == (503, "pods: 403 Forbidden\nnodes: not listed yet\n")
+        assert await get(address, "/healthz") == (200, "ok\n")
+        problems.clear()
+        assert await get(address, "/readyz") == (200, "ok\n")
+
+
+async def test_a_stuck_loop_fails_the_liveness_probe():
+    """The probe's own timeout, as the kubelet has one, runs out while the loop stands still."""
+
+    def probe(address: str) -> int:
+        host, port = address.split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=0.3)
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status
+
+    async with serve("127.0.0.1:0", metrics=Metrics(), alive=list, ready=list) as address:
+        assert await asyncio.to_thread(probe, address) == 200
+        probing = asyncio.get_running_loop().run_in_executor(None, probe, address)
+        time.sleep(0.8)  # noqa: ASYNC251 - this is the fault
+        with pytest.raises(TimeoutError):
+            await probing
+
+
+async def test_the_stack_of_a_stuck_loop_is_shown(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wasmcloud_operator.kube.health._STUCK_SECONDS", 0.2)
+    watching = asyncio.create_task(watch_loop(SYSTEM_CLOCK))
+    await asyncio.sleep(0)
+    time.sleep(0.5)  # noqa: ASYNC251 - this is the fault
+    watching.cancel()
+    await asyncio.wait({watching})
+    assert "test_the_stack_of_a_stuck_loop_is_shown" in capfd.readouterr().err

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from wasmcloud_operator.kube.errors import Expired, ResourceVersionTooLarge, ServerError
+from wasmcloud_operator.kube.objects import Metadata, Pod, Unstructured, newer
+from wasmcloud_operator.kube.wire import UNSTRUCTURED, Bookmark, Codec, Deleted, Put
+
+PODS: Codec[Pod] = Codec.of(Pod)
+
+
+def line(kind: str, obj: object) -> bytes:
+    return json.dumps({"type": kind, "object": obj}).encode()
+
+
+def pod(**metadata: object) -> dict:
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": "p", "namespace": "ns", "uid": "u", "resourceVersion": "5", **metadata},
+        "spec": {"nodeName": "n", "containers": [{"name": "c", "env": [{"name": "X", "value": "y"}]}]},
+        "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def test_a_pod_is_cut_down_to_what_is_used():
+    event = PODS.event(line("ADDED", pod(managedFields=[{"manager": "m"}])))
+    assert isinstance(event, Put)
+    assert (event.item.spec.node_name, event.item.status.phase, event.item.status.pod_ip) == (
+        "n",
+        "Running",
+        "10.0.0.1",
+    )
+    assert event.item.ready
+    assert b"containers" not in msgspec.json.encode(event.item)
+    assert b"manager" not in msgspec.json.encode(event.item)
+
+
+def test_a_deletion_is_told_from_a_change():
+    assert isinstance(PODS.event(line("MODIFIED", pod())), Put)
+    assert isinstance(PODS.event(line("DELETED", pod())), Deleted)
+
+
+def test_bookmarks_as_servers_before_1_35_write_them():
+    """`creationTimestamp: null`, and null where the kind's own fields would be."""
+    obj = {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"resourceVersion": "12746", "creationTimestamp": None},
+        "spec": {"containers": None},
+        "status": {},
+    }
+    assert PODS.event(line("BOOKMARK", obj)) == Bookmark("12746")
+    obj["metadata"]["annotations"] = {"k8s.io/initial-events-end": "true"}
+    assert PODS.event(line("BOOKMARK", obj)) == Bookmark("12746", ends_initial_events=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ({"code": 410, "reason": "Expired"}, Expired),
+        ({"code": 410, "reason": "Gone"}, Expired),
+        ({"reason": "Expired"}, Expired),
+        ({"code": 500, "reason": "InternalError"}, ServerError),
+        ({"code": 504, "details": {"causes": [{"reason": "ResourceVersionTooLarge"}]}}, ResourceVersionTooLarge),
+        ({}, ServerError),
+    ],
+)
+def test_error_events_have_names(status: dict, kind: type[Exception]):
+    with pytest.raises(kind):
+        PODS.event(line("ERROR", status))
+
+
+def test_an_object_that_cannot_be_read_is_left_out_alone():
+    page = PODS.page(json.dumps({"metadata": {"resourceVersion": "9"}, "items": [pod(labels=3), pod()]}).encode())
+    assert [item.metadata.name for item in page.items] == ["p"]
+    assert page.resource_version == "9"
+    assert PODS.event(line("ADDED", pod(labels=3))) is None
+
+
+def test_an_empty_list_may_be_null():
+    assert PODS.page(b'{"metadata": {"resourceVersion": "9"}, "items": null}').items == []
+
+
+def test_what_is_no_json_raises():
+    with pytest.raises(msgspec.MsgspecError):
+        PODS.event(b"<html>")
+
+
+def test_whole_objects_lose_what_a_cache_must_not_keep():
+    body = pod(managedFields=[{}], annotations={"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "1"})
+    item = UNSTRUCTURED.item(json.dumps(body).encode())
+    assert isinstance(item, Unstructured)
+    assert "managedFields" not in item.body["metadata"]
+    assert item.body["metadata"]["annotations"] == item.metadata.annotations == {"mine": "1"}
+
+
+def test_metadata_of_an_owned_object():
+    owner = {"kind": "A", "name": "a", "uid": "1", "apiVersion": "v1", "controller": True, "blockOwnerDeletion": True}
+    item = Codec.of(Metadata).item(json.dumps(pod(ownerReferences=[owner], deletionTimestamp="now")).encode())
+    assert item.metadata.controller is not None
+    assert item.metadata.controller.uid == "1"
+    assert item.metadata.deleting
+    assert str(item.metadata.key) == "ns/p"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [("10", "9", True), ("9", "10", False), ("9", "9", False), ("a", "b", True), ("a", "a", False), ("a", "1", True)],
+)
+def test_newer(one: str, other: str, expected: bool):
+    assert newer(one, other) is expected
