@@ -104,7 +104,7 @@ class Admin:
         params: dict[str, str] | None = None,
     ) -> Any:
         """The JSON answer to any request (text when it is no JSON). Raises `ApiError`, TimeoutError."""
-        data = None if body is None else json.dumps(body)
+        data = None if body is None else json.dumps(body, ensure_ascii=False)  # YAML knows no surrogates
         headers = {"Accept": accept} | ({"Content-Type": content_type} if data is not None else {})
         async with (
             asyncio.timeout(self._timeout),

@@ -380,6 +380,12 @@ def test_before_1_30_there_is_no_sleep_action(known, expected):
     assert rendered({}, Facts(sleep_action=known)).host.get("lifecycle") == expected
 
 
+def test_the_sleep_fits_into_the_users_grace_period():
+    found = rendered(scheduling(podTemplateAdditions={"terminationGracePeriodSeconds": 5}))
+    assert "lifecycle" not in found.host
+    assert found.pod["terminationGracePeriodSeconds"] == 5
+
+
 def test_on_the_nodes_network_no_network_setting_is_asked_for():
     found = rendered(scheduling(podTemplateAdditions={"hostNetwork": True}))
     assert "sysctls" not in found.pod["securityContext"]

@@ -15,6 +15,8 @@ AUTHORITIES_FOLDER = "/wasmcloud/certificates"
 USERNAME_KEY = "username"
 PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
 
+# preStop, then up to 10 s in which the host tells the lattice that it stops, then the leaf.
+_GRACE_SECONDS = 30
 # Long enough for kube-proxy everywhere to stop sending here before the host goes.
 _PRE_STOP_SECONDS = 5
 
@@ -39,12 +41,20 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
             "readinessProbe": _probe("/readyz", port, period=5, failures=3),
             "livenessProbe": _probe("/livez", port, period=10, failures=6),
         }
-    if facts.sleep_action:
+    if facts.sleep_action and grace_seconds(spec) > _PRE_STOP_SECONDS:  # the API server refuses a longer sleep
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
     resources = spec.scheduling_options and spec.scheduling_options.resources
     if resources and resources.wasmcloud:
         container["resources"] = dump(resources.wasmcloud)
     return container
+
+
+def grace_seconds(spec: WasmCloudHostConfigSpec) -> int:
+    """Seconds that a pod has to stop in: the user's own, else enough for both containers."""
+    scheduling = spec.scheduling_options
+    additions = (scheduling.pod_template_additions if scheduling is not None else None) or {}
+    wanted = additions.get("terminationGracePeriodSeconds")
+    return wanted if isinstance(wanted, int) else _GRACE_SECONDS
 
 
 def probed(spec: WasmCloudHostConfigSpec) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wasmcloud_operator.hostconfig import names
 from wasmcloud_operator.hostconfig.facts import Facts
-from wasmcloud_operator.hostconfig.hostcontainer import host_container
+from wasmcloud_operator.hostconfig.hostcontainer import grace_seconds, host_container
 from wasmcloud_operator.hostconfig.leafcontainer import leaf_container, leaf_volumes
 from wasmcloud_operator.hostconfig.merge import merged, normal
 from wasmcloud_operator.hostconfig.problems import Problem, SpecError
@@ -14,8 +14,6 @@ from wasmcloud_operator_types import WasmCloudHostConfig
 
 # Any user will do who is not root; the same for both containers, so that one fsGroup serves.
 _USER = 65532
-# preStop, then up to 10 s in which the host tells the lattice that it stops, then the leaf.
-_GRACE_SECONDS = 30
 
 
 def pod_template(config: WasmCloudHostConfig, conf: str, facts: Facts) -> JsonObject:
@@ -39,7 +37,7 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     pod: JsonObject = {
         "serviceAccountName": name,
         "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        "terminationGracePeriodSeconds": grace_seconds(spec),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _USER,
