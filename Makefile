@@ -25,9 +25,12 @@ $(VENV)/.ready: requirements-dev.lock operator/pyproject.toml types/pyproject.to
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e types -e operator
 	@touch $@
 
+PIN := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
+
 .PHONY: lock
-lock: ## pin the development dependencies anew (requirements-dev.lock)
-	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.lock
+lock: ## pin the dependencies anew: requirements-dev.lock, and requirements.lock for the image
+	$(PIN) --upgrade requirements-dev.in -o requirements-dev.lock
+	$(PIN) --constraint requirements-dev.lock requirements.in -o requirements.lock
 
 .PHONY: lint
 lint: setup ## format check, lint, strict types, floors, generated files
