@@ -116,6 +116,7 @@ class LatticeHost:
             (f"{base}.config.>", f"{base}.config"),
         ):
             await self._client.subscribe(subject, queue=queue, cb=self._on_message)
+        await self._client.flush()  # its PING overtakes the SUBs that still wait in nats-py
         await self._client.flush()
         about = {"friendly_name": self.friendly_name, "labels": self.labels, "version": self.version}
         await self.publish("host_started", {**about, "uptime_seconds": 0})

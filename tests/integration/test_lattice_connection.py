@@ -53,6 +53,7 @@ async def responder(url: str, subject: str, answer: Callable[[bytes], bytes | No
             await message.respond(body)
 
     await client.subscribe(subject, cb=on_message)
+    await client.flush()  # its PING overtakes the SUB that still waits in nats-py
     await client.flush()
     try:
         yield seen

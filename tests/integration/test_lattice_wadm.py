@@ -206,6 +206,7 @@ async def impostor(url: str, answer: Callable[[str, bytes], bytes | None]) -> As
             await message.respond(body)
 
     await peer.subscribe("wadm.api.default.model.>", cb=on_message)
+    await peer.flush()  # its PING overtakes the SUB that still waits in nats-py
     await peer.flush()
     try:
         yield asked

@@ -233,7 +233,7 @@ class Connection:
             self._client = client
             for subscription in tuple(self._subscriptions):
                 await self._attach(client, subscription)
-            await client.rtt(self._timing.ping_timeout)  # type: ignore[arg-type] # seconds; floats work
+            await self._flushed(client)
             self._tell(
                 ConnectionState(True, "Connected", f"connected to {without_userinfo(server)}", self._clock.now())
             )
@@ -283,6 +283,15 @@ class Connection:
             raise (failures or [TimeoutError("no NATS server answers there")])[-1] from None
         if urlsplit(server).scheme == "tls" and not client._server_info.get("tls_required"):  # noqa: SLF001 - no public way
             raise ConnectionError("the address says tls but the server does not offer TLS")
+
+    async def _flushed(self, client: Client) -> None:
+        """Return when the server has taken all that was sent before.
+
+        Twice, as nats-py's PING overtakes commands that wait for its flusher; before the second one that has run.
+        """
+        async with asyncio.timeout(self._timing.ping_timeout):
+            for _ in range(2):
+                await client.rtt(self._timing.ping_timeout + 1)  # type: ignore[arg-type] # seconds; floats work
 
     async def _ping_or_end(self, client: Client, ended: asyncio.Future[Exception]) -> None:
         """One round of watching; raises what the client ended of, or TimeoutError from a peer that stopped answering.

@@ -10,6 +10,7 @@ from typing import Self
 
 import structlog
 
+from wasmcloud_operator.lattice.apps import AppsListed, LiveApps
 from wasmcloud_operator.lattice.clock import Clock, SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService, Labels
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Timing
@@ -26,7 +27,13 @@ from wasmcloud_operator.lattice.subjects import (
     WadmSubjects,
 )
 from wasmcloud_operator.lattice.wadm import WadmClient
-from wasmcloud_operator.lattice.wadm_events import WadmEvent, subscribe_wadm
+from wasmcloud_operator.lattice.wadm_events import (
+    ManifestPublished,
+    ManifestUnpublished,
+    StatusPushed,
+    WadmEvent,
+    subscribe_wadm,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -50,13 +57,13 @@ class LatticeKey:
         WadmSubjects(self.name, self.wadm_prefix)
 
 
-LatticeNews = ConnectionState | WadmEvent | Change
+LatticeNews = ConnectionState | WadmEvent | Change | AppsListed
 CredentialsFor = Callable[["Lattice", Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
 NewsListener = Callable[["Lattice", LatticeNews], None]
 
 
 class Lattice:
-    """One lattice in use: `wadm`, `control` and `hosts` to work with, `connection.state` to tell how it does."""
+    """One lattice in use: `wadm`, `control`, `hosts` and `apps` to work with, `connection.state` to tell how it does."""
 
     def __init__(self, key: LatticeKey, connections: Connections, clock: Clock, tell: NewsListener) -> None:
         self.key = key
@@ -65,6 +72,7 @@ class Lattice:
         self.wadm = WadmClient(self.connection, key.name, prefix=key.wadm_prefix)
         self.control = ControlClient(self.connection, key.name, prefix=key.control_prefix)
         self.hosts = LiveHosts(self.connection, self.control, clock=clock)
+        self.apps = LiveApps(self.wadm, clock=clock, tell=self._news)
         self._clock = clock
         self._tell = tell
 
@@ -99,6 +107,7 @@ class Lattice:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.hosts.run())
+                tasks.create_task(self.apps.run())
                 if credentials_for is not None:
                     tasks.create_task(self._serve_config(credentials_for))
         finally:
@@ -112,14 +121,16 @@ class Lattice:
         await ConfigService(self.connection, self.name, for_host).run()
 
     def _news(self, news: LatticeNews) -> None:
+        if isinstance(news, StatusPushed | ManifestPublished | ManifestUnpublished | ConnectionState):
+            self.apps.stir()
         self._tell(self, news)
 
 
 class Lattices:
     """The lattices in use, by who uses them. A lattice lives while it has a holder.
 
-    Use it as `async with Lattices() as lattices:`; leaving ends all of them. With `credentials_for` the hosts' config
-    service requests are answered.
+    Use it as `async with Lattices() as lattices:`; leaving ends all of them. With `credentials_for` (or after
+    `answer_hosts`) the hosts' config service requests are answered.
     """
 
     def __init__(
@@ -139,6 +150,10 @@ class Lattices:
 
     def __repr__(self) -> str:
         return f"<Lattices {list(self.all)}>"
+
+    def answer_hosts(self, credentials_for: CredentialsFor) -> None:
+        """Answer the hosts' config service requests from now on, in lattices that are not held yet."""
+        self._credentials_for = credentials_for
 
     @property
     def all(self) -> tuple[Lattice, ...]:
