@@ -14,8 +14,8 @@ from wasmcloud_operator.kube.controller import Controller, Result
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
-from wasmcloud_operator.kube.objects import HasMetadata
-from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.objects import HasMetadata, Pod
+from wasmcloud_operator.kube.resources import POD, Key, Resource
 from wasmcloud_operator.kube.store import Indexer
 from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 from wasmcloud_operator.pools import Pools
@@ -28,11 +28,22 @@ MANAGED_SELECTOR = f"app.kubernetes.io/managed-by={MANAGED_BY}"
 # The index of an informer of children: the uid of the controller.
 OWNER_INDEX = "owner"
 
+# The index of the informer of host pods: the name of the host config.
+INSTANCE_INDEX = "instance"
+_INSTANCE = "app.kubernetes.io/instance"
+_HOST_PODS = f"app.kubernetes.io/name=wasmcloud,{MANAGED_SELECTOR}"
+_POD_CODEC = Codec.of(Pod)
+
 
 def owner_uids(item: HasMetadata) -> Iterable[str]:
     """The indexer behind OWNER_INDEX."""
     controller = item.metadata.controller
     return (controller.uid,) if controller else ()
+
+
+def _instance(pod: Pod) -> Iterable[str]:
+    name = pod.metadata.labels.get(_INSTANCE)
+    return (name,) if name else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,10 @@ class Context:
             resource, UNSTRUCTURED, indexers={OWNER_INDEX: owner_uids}, label_selector=MANAGED_SELECTOR
         )
         return Kind(resource, informer)
+
+    def host_pods(self) -> Informer[Pod]:
+        """The pods of all host pools, indexed by the name of their config."""
+        return self.informer(POD, _POD_CODEC, indexers={INSTANCE_INDEX: _instance}, label_selector=_HOST_PODS)
 
     def controller(
         self,

@@ -32,7 +32,9 @@ class LiveApps:
     seconds; while it does not answer the last answer stands.
     """
 
-    def __init__(self, wadm: WadmClient, *, clock: Clock, tell: Callable[[AppsListed], None], resync: float = 300.0):
+    def __init__(
+        self, wadm: WadmClient, *, clock: Clock, tell: Callable[[AppsListed], None], resync: float = 300.0
+    ) -> None:
         self._wadm = wadm
         self._clock = clock
         self._tell = tell

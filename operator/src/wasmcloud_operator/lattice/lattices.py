@@ -63,7 +63,7 @@ NewsListener = Callable[["Lattice", LatticeNews], None]
 
 
 class Lattice:
-    """One lattice in use: `wadm`, `control`, `hosts` and `apps` to work with, `connection.state` to tell how it does."""
+    """One lattice in use: `wadm`, `control`, `hosts`, `apps` to work with, `connection.state` to tell how it does."""
 
     def __init__(self, key: LatticeKey, connections: Connections, clock: Clock, tell: NewsListener) -> None:
         self.key = key
