@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 FIELD_MANAGER = "wasmcloud-operator"
 FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
+# What the operator written in Rust applies under.
+FORMER_MANAGERS = ("operator.k8s.wasmcloud.dev/wasmcloud-host-config", "operator.k8s.wasmcloud.dev/service")
 
 # SIGTERM to end in under five seconds: the work in progress gets most of it, the Lease and the Events the rest.
 _DRAIN_SECONDS = 3.0
@@ -157,7 +159,7 @@ class Operator:
         context = Context(
             client=client,
             writer=writer,
-            applier=Applier(writer, FINGERPRINT),
+            applier=Applier(writer, FINGERPRINT, FORMER_MANAGERS),
             recorder=recorder,
             clock=clock,
             metrics=metrics,

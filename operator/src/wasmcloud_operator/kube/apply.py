@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
 
+from wasmcloud_operator.kube.adopt import take_over
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.difference import difference, fingerprint
 from wasmcloud_operator.kube.errors import Conflict, NotFound, Unreachable
@@ -55,12 +56,14 @@ class Applier:
     An apply is skipped when the cached object carries the fingerprint of what was rendered and still has all of it.
     An object that is not in the cache is read live first, so that a foreign one is never merged into; a known one is
     applied with its uid, so that the API server refuses (409) rather than creates a second one if it has vanished.
-    After a write whose answer was lost the object is read live before anything is decided.
+    After a write whose answer was lost the object is read live before anything is decided. What the field managers in
+    `formerly` (earlier programs for the same objects) own of an object that is found for the first time becomes ours.
     """
 
-    def __init__(self, client: Client, fingerprint_annotation: str) -> None:
+    def __init__(self, client: Client, fingerprint_annotation: str, formerly: Collection[str] = ()) -> None:
         self._client = client
         self._annotation = fingerprint_annotation
+        self._formerly = frozenset(formerly)
         self._uncertain: set[tuple[Resource, Key]] = set()
 
     async def apply(self, kind: Kind, rendered: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
@@ -68,11 +71,14 @@ class Applier:
         desired = self._stamped(rendered)
         key = Key(desired["metadata"].get("namespace", ""), desired["metadata"]["name"])
         held = kind.informer.store.get(key)
+        cached = held is not None
         if held is None or (kind.resource, key) in self._uncertain:
             held = await self._read(kind, key)
         if held is not None:
             if not ours(held.metadata):
                 raise ForeignObject(kind.resource, key, _owner(held.metadata))
+            if self._formerly and not cached:
+                await take_over(self._client, kind.resource, key, self._formerly)
             where = difference(desired, held.body)
             if where is None:
                 return Applied(held, "unchanged")
