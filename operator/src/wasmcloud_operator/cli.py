@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from wasmcloud_operator import logs
 from wasmcloud_operator.application.check import check_files
 from wasmcloud_operator.crds import crd_yaml
+from wasmcloud_operator.kube.tracing import Span, tracing
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.settings import Settings
 from wasmcloud_operator_types import custom_resource_definitions
@@ -61,16 +62,18 @@ def check(files: Sequence[Path]) -> None:
 
 
 def _run(settings: Settings) -> int:
-    try:
-        import uvloop  # noqa: PLC0415 - optional: a raw GET takes half the time with it
-    except ImportError:
-        return asyncio.run(_until_told(settings))
-    return uvloop.run(_until_told(settings))
+    # Outside the event loop, since sending the last spans blocks.
+    with tracing("wasmcloud-operator", version("wasmcloud-operator")) as span:
+        try:
+            import uvloop  # noqa: PLC0415 - optional: a raw GET takes half the time with it
+        except ImportError:
+            return asyncio.run(_until_told(settings, span))
+        return uvloop.run(_until_told(settings, span))
 
 
-async def _until_told(settings: Settings) -> int:
+async def _until_told(settings: Settings, span: Span) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    return await Operator(settings).run(stop)
+    return await Operator(settings, span=span).run(stop)

@@ -17,6 +17,7 @@ from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata, Pod
 from wasmcloud_operator.kube.resources import POD, Key, Resource
 from wasmcloud_operator.kube.store import Indexer
+from wasmcloud_operator.kube.tracing import Span
 from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 from wasmcloud_operator.pools import Pools
 
@@ -62,6 +63,7 @@ class Context:
     namespaces: tuple[str, ...]
     workers: int
     reconcile_timeout: float
+    span: Span
     # By name: one for each kind and purpose, whoever asks for it.
     informers: dict[str, Informer[Any]] = field(default_factory=dict)
 
@@ -119,4 +121,5 @@ class Context:
             workers=self.workers,
             timeout=self.reconcile_timeout,
             report=report,
+            span=self.span,
         )

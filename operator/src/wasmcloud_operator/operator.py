@@ -27,6 +27,7 @@ from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, Lease
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.resources import LEASE, Key
 from wasmcloud_operator.kube.supervise import supervise
+from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.pools import Pools
@@ -60,8 +61,9 @@ class _Parts:
 class Operator:
     """One replica of the operator, from settings to exit code."""
 
-    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK, span: Span = no_span) -> None:
         self._settings = settings
+        self._span = span
         self._clock = clock
         self._metrics = Metrics()
         self._leading = False
@@ -169,6 +171,7 @@ class Operator:
             namespaces=settings.watch_namespaces or (ALL_NAMESPACES,),
             workers=settings.workers,
             reconcile_timeout=settings.reconcile_timeout,
+            span=self._span,
         )
         controllers = (host_config_controller(context),)
         return _Parts((*context.informers.values(), *lease), controllers, recorder, elector)

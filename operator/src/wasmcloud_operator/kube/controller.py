@@ -58,11 +58,13 @@ class Controller(Generic[K]):
         workers: int = 8,
         timeout: float = 60.0,
         report: Callable[[K, Exception], Awaitable[None]] | None = None,
+        span: Span = no_span,
     ) -> None:
         self.name = name
         self.queue: WorkQueue[K] = WorkQueue(name, clock, metrics=metrics)
         self._reconcile = reconcile
         self._report = report
+        self._span = span
         self._clock = clock
         self._metrics = metrics
         self._workers = workers
@@ -148,7 +150,8 @@ class Controller(Generic[K]):
         try:
             async with self._clock.timeout(self._timeout) as deadline:
                 try:
-                    return await self._reconcile(key)
+                    with self._span(f"reconcile {self.name}", {"object": str(key)}):
+                        return await self._reconcile(key)
                 finally:
                     expired = deadline.expired()
         except TimeoutError as error:
