@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wasmcloud_operator_types import Application, WasmCloudHostConfig, custom_resource_definitions, dump, parse
+from wasmcloud_operator_types import (
+    Application,
+    InvalidObjectError,
+    WasmCloudHostConfig,
+    custom_resource_definitions,
+    dump,
+    parse,
+)
 
 MODELS = {model.KIND: model for model in (WasmCloudHostConfig, Application)}
 SCHEMAS = {
@@ -16,6 +23,13 @@ SCHEMAS = {
     for crd in custom_resource_definitions()
 }
 FREE = st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.lists(st.integers(0, 9), max_size=2)
+
+
+def rules_of(schema):
+    """What the CEL rules of a schema and of all in it say: the drawn values know nothing of them."""
+    said = {rule["message"] for rule in schema.get("x-kubernetes-validations", ())}
+    inner = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    return said.union(*(rules_of(one) for one in inner if one))
 
 
 def drawn(schema):
@@ -81,4 +95,10 @@ def test_what_the_crd_takes_the_model_takes(kind, data):
     value |= {"apiVersion": f"{model.GROUP}/{model.VERSION}", "kind": kind, "metadata": {"name": "x"}}
     for component in value["spec"].get("components", ()):
         component.pop("traits", None)  # free in the CRD, checked by validation; the application's own test draws them
-    assert dump(parse(model, value)) == value
+    try:
+        parsed = parse(model, value)
+    except InvalidObjectError as error:
+        # Refused by the server as well, in the same words.
+        assert {fault.message for fault in error.errors} <= rules_of(SCHEMAS[kind])  # noqa: PT017
+    else:
+        assert dump(parsed) == value
