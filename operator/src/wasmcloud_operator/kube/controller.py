@@ -14,6 +14,7 @@ from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.queue import Priority, QueueClosed, WorkQueue
 from wasmcloud_operator.kube.supervise import cancelled_from_outside, supervise
+from wasmcloud_operator.kube.tracing import Span, no_span
 
 log = structlog.get_logger()
 
