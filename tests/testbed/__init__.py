@@ -6,12 +6,14 @@
 from testbed.admin import Admin, ApiError, condition, is_true
 from testbed.audit import AuditEvent, AuditLog, RequestCounter
 from testbed.controlplane import ControlPlane
+from testbed.host import WasmcloudHost
 from testbed.kwok import Kwok
 from testbed.natsserver import NatsServer
 from testbed.process import ComponentFailed, Server
 from testbed.users import User
 from testbed.wadm import Wadm
 from testbed.waiting import NeverHappened, eventually
+from testbed.wasm import build_component
 
 __all__ = [
     "Admin",
@@ -27,6 +29,8 @@ __all__ = [
     "Server",
     "User",
     "Wadm",
+    "WasmcloudHost",
+    "build_component",
     "condition",
     "eventually",
     "is_true",

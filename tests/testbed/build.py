@@ -129,13 +129,27 @@ def pinned_lock(pins: str, *, resolved: str) -> str:
 async def _run(
     component: Component, command: list[str], folder: Path, env: dict[str, str], log: Path, progress: Progress
 ) -> None:
+    title = f"{component.name} {component.version}"
+    await run_step(title, command, folder, log, progress, env=env, about=component.cold_seconds)
+
+
+async def run_step(
+    title: str,
+    command: list[str],
+    folder: Path,
+    log: Path,
+    progress: Progress,
+    *,
+    about: int,
+    env: dict[str, str] | None = None,
+) -> None:
+    """Run a command of a build, of `about` seconds. Raises `BuildFailed` with the end of its log."""
     started = time.monotonic()
-    process = _spawn(command, folder, env, log)
+    process = _spawn(command, folder, env or {}, log)
     try:
         while process.poll() is None:
             step = log_tail(log, 1).strip().split("/")[-1]
-            seconds = time.monotonic() - started
-            progress.update(f"  {component.name}: {seconds:.0f} s of about {component.cold_seconds} s: {step}")
+            progress.update(f"  {title}: {time.monotonic() - started:.0f} s of about {about} s: {step}")
             await asyncio.sleep(0.25)
     finally:
         if process.poll() is None:
@@ -143,8 +157,7 @@ async def _run(
             process.wait()
     if process.returncode:
         raise BuildFailed(
-            f"{component.name} {component.version} did not build ({command[0]} ended with {process.returncode}); "
-            f"the end of {log}:\n{log_tail(log)}"
+            f"{title} did not build ({command[0]} ended with {process.returncode}); the end of {log}:\n{log_tail(log)}"
         )
 
 

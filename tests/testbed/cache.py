@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -64,18 +64,27 @@ async def ensure(name: str, progress: Progress | None = None) -> Path:
     if binary := find(component):
         return binary.path
     progress = progress or Progress()
-    async with lock(component.name, f"another process that builds {component.name}", progress):
-        if binary := find(component):
-            return binary.path
-        folder = cache_root() / component.key
-        partial = folder.with_name(f"{folder.name}.partial")  # ours alone while we hold the lock
-        shutil.rmtree(partial, ignore_errors=True)
-        (partial / "bin").mkdir(parents=True)
-        log = cache_root() / "logs" / f"{component.key}.log"
-        await build(component, partial / "bin" / component.name, work=cache_root() / "work", log=log, progress=progress)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-        return folder / "bin" / component.name
+    log = cache_root() / "logs" / f"{component.key}.log"
+
+    async def make(folder: Path) -> None:
+        target = folder / "bin" / component.name
+        target.parent.mkdir()
+        await build(component, target, work=cache_root() / "work", log=log, progress=progress)
+
+    return await make_once(component.key, component.name, make, progress) / "bin" / component.name
+
+
+async def make_once(key: str, name: str, make: Callable[[Path], Awaitable[None]], progress: Progress) -> Path:
+    """The cache's folder `key`, filled by `make` if it is not there; it appears whole or not at all."""
+    folder = cache_root() / key
+    async with lock(name, f"another process that builds {name}", progress):
+        if not folder.is_dir():
+            partial = folder.with_name(f"{key}.partial")  # ours alone while we hold the lock
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            await make(partial)
+            partial.rename(folder)
+    return folder
 
 
 @contextlib.asynccontextmanager
