@@ -12,8 +12,9 @@ from typing import Any
 
 import structlog
 
+from wasmcloud_operator.application.wiring import application_controllers
 from wasmcloud_operator.context import Context
-from wasmcloud_operator.hostconfig.wiring import host_config_controller
+from wasmcloud_operator.hostconfig.wiring import host_pool_controllers
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.client import Client
@@ -173,7 +174,7 @@ class Operator:
             reconcile_timeout=settings.reconcile_timeout,
             span=self._span,
         )
-        controllers = (host_config_controller(context),)
+        controllers = host_pool_controllers(context)
         return _Parts((*context.informers.values(), *lease), controllers, recorder, elector)
 
     def _elector(self, client: Client) -> tuple[Elector, tuple[Informer[LeaseObject], ...]]:

@@ -11,6 +11,7 @@ LEAF_CONTAINER = "nats-leaf"
 HOST_CONTAINER = "wasmcloud-host"
 
 HOST_LABEL_PREFIX = "host-label.k8s.wasmcloud.dev"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
 PAUSED = "k8s.wasmcloud.dev/paused"
 CHECKSUM_PREFIX = "checksum.k8s.wasmcloud.dev"
 
@@ -21,7 +22,7 @@ POD_NAME_LABEL = "kubernetes_pod_name"
 
 def selector_labels(config: WasmCloudHostConfig) -> dict[str, str]:
     """What selects the pool's pods; immutable in a workload, so these two stay as they have always been."""
-    return {"app.kubernetes.io/name": "wasmcloud", "app.kubernetes.io/instance": _name(config)}
+    return {"app.kubernetes.io/name": "wasmcloud", INSTANCE_LABEL: _name(config)}
 
 
 def child_labels(config: WasmCloudHostConfig, component: str) -> dict[str, str]:

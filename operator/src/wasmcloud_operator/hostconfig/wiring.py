@@ -1,4 +1,4 @@
-"""The controller of host pools: which caches it reads, and which of their changes concern which config."""
+"""The controllers of host pools: which caches they read, and which of their changes concern which config."""
 
 from __future__ import annotations
 
@@ -6,20 +6,30 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from wasmcloud_operator.context import Context
+from wasmcloud_operator.hostconfig.applying import PoolApplier
 from wasmcloud_operator.hostconfig.children import KINDS
 from wasmcloud_operator.hostconfig.facts import references
+from wasmcloud_operator.hostconfig.formeroperator import FormerOperator
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
 from wasmcloud_operator.hostconfig.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostconfig.registrysecret import RegistrySecrets
+from wasmcloud_operator.hostconfig.registryservice import RegistryService
+from wasmcloud_operator.hostconfig.roster import Roster
+from wasmcloud_operator.hostconfig.statuswriter import StatusWriter
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata
+from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, Pod
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.kube.wire import Codec
+from wasmcloud_operator.lattice.apps import AppsListed
+from wasmcloud_operator.lattice.connection_types import ConnectionState
+from wasmcloud_operator.lattice.host_types import Change as HostsChange
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
+from wasmcloud_operator.pools import Pools
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, parse
 
 T = TypeVar("T", bound=HasMetadata)
@@ -31,9 +41,14 @@ _METADATA = Codec.of(Metadata)
 # Kubernetes from this version on takes preStop.sleep.
 _SLEEP_ACTION = (1, 30)
 
+_TELLING_WORKERS = 2
+_TELLING_SECONDS = 30.0
+# A host that starts tells a dozen things within a second.
+_BURST_SECONDS = 1.0
 
-def host_config_controller(context: Context) -> Controller[Key]:
-    """The controller of host pools, wired to its caches."""
+
+def host_pool_controllers(context: Context) -> tuple[Controller[Key], ...]:
+    """The controller of host pools, and the one that tells running hosts their registries, wired to their caches."""
     configs: Informer[CustomResource] = context.informer(
         HOST_CONFIG, CUSTOM_RESOURCE, indexers={_NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
     )
@@ -42,19 +57,33 @@ def host_config_controller(context: Context) -> Controller[Key]:
     reader = ReferenceReader(
         context.client, secrets, config_maps, (context.server.major, context.server.minor) >= _SLEEP_ACTION
     )
+    pods = context.host_pods()
+    roster = Roster(pods)
+    registries = RegistryService(configs, reader, context.pools, roster)
+    context.pools.lattices.answer_hosts(registries.answer)
+    telling: Controller[Key] = Controller(
+        "hostregistries",
+        registries.tell,
+        clock=context.clock,
+        metrics=context.metrics,
+        workers=_TELLING_WORKERS,
+        timeout=_TELLING_SECONDS,
+    )
     reconciler = HostConfigReconciler(
         configs,
         kinds,
         reader,
-        RegistrySecrets(context.writer, secrets, reader),
+        PoolApplier(kinds, RegistrySecrets(context.writer, secrets, reader), context.applier, context.clock),
+        registries,
+        FormerOperator(context.writer, configs, context.clock),
         context.pools,
-        context.applier,
-        context.recorder,
-        context.clock,
+        StatusWriter(configs, context.pools, roster, context.applier, context.recorder, context.clock),
+        telling.queue.add,
     )
     controller = context.controller("wasmcloudhostconfig", reconciler.reconcile, reconciler.report)
     _wire(controller.queue, configs, kinds, secrets, config_maps)
-    return controller
+    _wire_lattices(controller.queue, context.pools, roster, pods)
+    return controller, telling
 
 
 def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
@@ -69,7 +98,7 @@ def _wire(
     secrets: Informer[Metadata],
     config_maps: Informer[Metadata],
 ) -> None:
-    """Have every change that concerns a config put its key into the queue."""
+    """Have every change in the cluster that concerns a config put its key into the queue."""
 
     def on_config(change: Change[CustomResource], listed: bool) -> None:
         namespaces = configs.store.index_values(_NAMESPACE_INDEX)
@@ -95,6 +124,28 @@ def _wire(
         kinds[resource].informer.on_change(on_child)
     secrets.on_change(on_reference(SECRET.kind))
     config_maps.on_change(on_reference(CONFIG_MAP.kind))
+
+
+def _wire_lattices(queue: WorkQueue[Key], pools: Pools, roster: Roster, pods: Informer[Pod]) -> None:
+    """Have every change in a lattice that shows in a config's status put its key into the queue, bursts once."""
+
+    def look(keys: Iterable[Key]) -> None:
+        for key in keys:
+            queue.add_after(key, _BURST_SECONDS, Priority.BACKGROUND)
+
+    def on_news(lattice: Lattice, news: LatticeNews) -> None:
+        if isinstance(news, HostsChange):
+            keys = roster.take(lattice, news)
+            look(key for key in keys if (pool := pools.get(key)) is not None and pool.lattice is lattice)
+        if isinstance(news, ConnectionState | AppsListed) or (isinstance(news, HostsChange) and news.synced):
+            look(pool.key for pool in pools.of(lattice))
+
+    def on_pod(change: Change[Pod], listed: bool) -> None:
+        if not listed and (change.old is None or change.new is None):
+            look(roster.pool_of(change.item))
+
+    pools.lattices.listen(on_news)
+    pods.on_change(on_pod)
 
 
 def _namespace(item: CustomResource) -> Iterable[str]:

@@ -1,0 +1,97 @@
+"""Brings a pool's children to what was rendered, and removes those that are no longer wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.context import OWNER_INDEX
+from wasmcloud_operator.hostconfig.children import KINDS, Child, Children
+from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator.hostconfig.problems import Problem, SpecError
+from wasmcloud_operator.hostconfig.refusal import refusal
+from wasmcloud_operator.hostconfig.registrysecret import RegistrySecrets
+from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.difference import fingerprint
+from wasmcloud_operator.kube.errors import BadRequest, Forbidden, Invalid
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
+from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.together import together
+from wasmcloud_operator_types import WasmCloudHostConfig
+
+Tell = Callable[[str, str], None]
+
+# A quota may be raised, an admission policy changed, a foreign object deleted: none of it is seen by a watch.
+RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    fingerprint: str
+    until: float
+    problem: Problem
+
+
+@dataclass(slots=True)
+class PoolApplier:
+    """Applies children. One that was refused is not sent again unchanged within `RETRY_SECONDS`."""
+
+    kinds: Mapping[Resource, Kind]
+    registry_secrets: RegistrySecrets
+    applier: Applier
+    clock: Clock
+    _refused: dict[tuple[Key, Resource], _Refused] = field(default_factory=dict)
+
+    async def apply(
+        self, item: CustomResource, config: WasmCloudHostConfig, children: Children, facts: Facts, tell: Tell
+    ) -> None:
+        """Apply what the pods need, then the workload, then the rest; remove what is no longer wanted.
+
+        `tell` takes (reason, note) of what users want to know. Raises SpecError for what is refused, or the errors of
+        `kube.errors`.
+        """
+        try:
+            await self.registry_secrets.ensure(config, facts)
+        except ForeignObject as error:
+            raise SpecError(Problem("Conflict", "", str(error))) from error
+        await together(self._apply(item, config, child) for child in children.before)
+        applied = await self._apply(item, config, children.workload)
+        if applied.outcome == "created":
+            tell("Created", f"Created {children.workload.resource.kind} {item.metadata.name}")
+        await together(self._apply(item, config, child) for child in children.after)
+        await self._remove_unwanted(item, children, tell)
+
+    def forget(self, key: Key) -> None:
+        """The config is gone."""
+        for resource in KINDS:
+            self._refused.pop((key, resource), None)
+
+    async def _apply(self, item: CustomResource, config: WasmCloudHostConfig, child: Child) -> Applied:
+        place, stamp = (item.metadata.key, child.resource), fingerprint(child.body)
+        before = self._refused.get(place)
+        if before is not None and before.fingerprint == stamp and self.clock.monotonic() < before.until:
+            raise SpecError(before.problem)
+        try:
+            applied = await self.applier.apply(self.kinds[child.resource], child.body, owned_by(item))
+        except ForeignObject as error:
+            raise SpecError(Problem("Conflict", "", str(error))) from error
+        except (BadRequest, Invalid, Forbidden) as error:
+            problem = refusal(child.resource, child.body, config, error)
+            self._refused[place] = _Refused(stamp, self.clock.monotonic() + RETRY_SECONDS, problem)
+            raise SpecError(problem) from error
+        self._refused.pop(place, None)
+        return applied
+
+    async def _remove_unwanted(self, item: CustomResource, children: Children, tell: Tell) -> None:
+        wanted = {(child.resource, child.body["metadata"]["name"]) for child in children.all}
+        for resource in KINDS:
+            for held in self.kinds[resource].informer.store.by_index(OWNER_INDEX, item.metadata.uid):
+                unwanted = (resource, held.metadata.name) not in wanted
+                if unwanted and await self.applier.delete(self.kinds[resource], held, owned_by(item)):
+                    tell("Deleted", f"Deleted {resource.kind} {held.metadata.name}")
+
+
+def owned_by(item: CustomResource) -> Callable[[ObjectMeta], bool]:
+    """Whether an object belongs to that very config."""
+    return lambda metadata: any(owner.uid == item.metadata.uid for owner in metadata.owner_references)

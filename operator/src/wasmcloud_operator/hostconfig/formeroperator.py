@@ -1,0 +1,77 @@
+"""Coming from the operator written in Rust: what it left on a host config and beside it goes, once it is gone."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+import structlog
+
+from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.client import JSON_PATCH, Client
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.resources import ROLE, ROLE_BINDING, Resource
+
+log = structlog.get_logger()
+
+FINALIZER = "operator.k8s.wasmcloud.dev/wasmcloud-host-config"
+# It gave the hosts' service account the right to write Services.
+LEFTOVERS = (ROLE_BINDING, ROLE)
+
+# One that runs puts its finalizer back within seconds.
+RIVAL_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class FormerOperator:
+    """Cleans up after it, and notices when it still runs: two operators would undo each other's work for ever."""
+
+    client: Client
+    configs: Informer[CustomResource]
+    clock: Clock
+    _taken_off: dict[str, float] = field(default_factory=dict)  # by the config's uid: when its finalizer went
+
+    def still_runs(self, item: CustomResource) -> bool:
+        """Whether its finalizer came back soon after it was taken off."""
+        since = self._taken_off.get(item.metadata.uid)
+        if FINALIZER not in item.metadata.finalizers or since is None:
+            return False
+        return self.clock.monotonic() - since < RIVAL_SECONDS
+
+    async def clean_up(self, item: CustomResource) -> bool:
+        """Remove what it left of this config, its finalizer last; whether it had been here.
+
+        Raises the errors of `kube.errors`, but for rights that were not given: then its Role stays, which the log says.
+        """
+        if FINALIZER not in item.metadata.finalizers:
+            return False
+        for resource in LEFTOVERS:
+            await self._remove(resource, item)
+        position = item.metadata.finalizers.index(FINALIZER)
+        path = f"/metadata/finalizers/{position}"
+        patch: list[JsonObject] = [{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]
+        with contextlib.suppress(NotFound, Invalid):  # gone, or somebody changed the list: the watch brings it back
+            self.configs.offer(
+                await self.client.patch(HOST_CONFIG, item.metadata.key, patch, JSON_PATCH, CUSTOM_RESOURCE)
+            )
+            self._taken_off[item.metadata.uid] = self.clock.monotonic()
+        return True
+
+    def forget(self, item: CustomResource) -> None:
+        """The config is going."""
+        self._taken_off.pop(item.metadata.uid, None)
+
+    async def _remove(self, resource: Resource, item: CustomResource) -> None:
+        try:
+            live = await self.client.get(resource, item.metadata.key)
+            if any(owner.uid == item.metadata.uid for owner in live.metadata.owner_references):
+                await self.client.delete(resource, item.metadata.key, uid=live.metadata.uid)
+        except Forbidden as error:
+            log.warning("an earlier operator's object stays", kind=resource.kind, error=str(error))
+        except (NotFound, Conflict):
+            return

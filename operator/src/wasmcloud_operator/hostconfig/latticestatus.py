@@ -1,0 +1,102 @@
+"""What the lattice says of a host pool, as its status shows it: a pure function that never flaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from wasmcloud_operator.kube.clock import rfc3339
+from wasmcloud_operator.kube.conditions import Condition
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.lattice.connection_types import ConnectionState
+from wasmcloud_operator.lattice.host_types import Host
+from wasmcloud_operator.lattice.wadm_types import ModelSummary
+
+CONNECTED = "LatticeConnected"
+# The fields that stand as they are while the lattice has not told anything newer.
+FIELDS = ("hostCount", "hosts", "appCount", "apps")
+
+# A status is read by people and stored in etcd: the counts tell the rest.
+MOST_SHOWN = 50
+# Hosts tell their uptime in whole seconds, so the moment they started comes out a little different each time.
+_SAME_START = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a pool's lattice now; `hosts` are the pool's own, with their pods' names, by name.
+
+    `hosts` is None while they are not known, `apps` while wadm has not told them.
+    """
+
+    lattice: str
+    addresses: tuple[str, ...]
+    connection: ConnectionState
+    hosts: tuple[tuple[str, Host], ...] | None
+    apps: tuple[ModelSummary, ...] | None
+
+
+def lattice_status(seen: Seen, before: JsonObject) -> tuple[Condition, JsonObject]:
+    """The condition and the fields, given the status that stands."""
+    fields = {name: before[name] for name in FIELDS if name in before}
+    if seen.hosts is not None:
+        fields |= _hosts(seen.hosts, before.get("hosts") or ())
+    if seen.apps is not None:
+        fields |= _apps(seen.apps)
+    return _condition(seen, before), fields
+
+
+def _condition(seen: Seen, before: JsonObject) -> Condition:
+    state, where = seen.connection, ", ".join(seen.addresses)
+    if state.connected:
+        return Condition(CONNECTED, "True", "Connected", f"lattice {seen.lattice} at {where}")
+    old = next((entry for entry in before.get("conditions") or () if entry.get("type") == CONNECTED), None)
+    # The first attempt is under way, or another address fails in other words: that is no news.
+    if old is not None and (state.reason == "Connecting" or (old["status"], old["reason"]) == ("False", state.reason)):
+        return Condition(CONNECTED, old["status"], old["reason"], old.get("message", ""))
+    if state.reason == "Connecting":
+        return Condition(CONNECTED, "Unknown", state.reason, f"lattice {seen.lattice} at {where}: connecting")
+    return Condition(
+        CONNECTED, "False", state.reason, f"lattice {seen.lattice}: {state.message}; the pods stay managed"
+    )
+
+
+def _hosts(hosts: tuple[tuple[str, Host], ...], before: Iterable[JsonObject]) -> JsonObject:
+    started = {entry.get("id"): entry.get("startedAt") for entry in before}
+    shown = [_host(pod, host, started.get(host.id)) for pod, host in hosts[:MOST_SHOWN]]
+    return {"hostCount": len(hosts), "hosts": shown}
+
+
+def _host(pod: str, host: Host, started_before: str | None) -> JsonObject:
+    entry: JsonObject = {"id": host.id, "pod": pod}
+    if host.friendly_name:
+        entry["friendlyName"] = host.friendly_name
+    if host.version:
+        entry["version"] = host.version
+    if host.started_at is not None:
+        entry["startedAt"] = _start(host.started_at, started_before)
+    entry["components"] = len(host.components)
+    entry["providers"] = len(host.providers)
+    return entry
+
+
+def _start(computed: datetime, stored: str | None) -> str:
+    if stored:
+        try:
+            if abs(datetime.fromisoformat(stored) - computed) <= _SAME_START:
+                return stored
+        except (ValueError, TypeError):
+            pass
+    return rfc3339(computed)
+
+
+def _apps(apps: tuple[ModelSummary, ...]) -> JsonObject:
+    return {"appCount": len(apps), "apps": [_app(app) for app in apps[:MOST_SHOWN]]}
+
+
+def _app(app: ModelSummary) -> JsonObject:
+    entry: JsonObject = {"name": app.name, "phase": app.status.type.value}
+    if app.deployed_version:
+        entry["version"] = app.deployed_version
+    return entry
