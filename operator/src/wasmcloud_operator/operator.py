@@ -174,7 +174,9 @@ class Operator:
             reconcile_timeout=settings.reconcile_timeout,
             span=self._span,
         )
-        controllers = host_pool_controllers(context)
+        controllers: tuple[Controller[Any], ...] = host_pool_controllers(context)
+        if settings.applications:
+            controllers = (*controllers, *application_controllers(context))
         return _Parts((*context.informers.values(), *lease), controllers, recorder, elector)
 
     def _elector(self, client: Client) -> tuple[Elector, tuple[Informer[LeaseObject], ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube import resources
 from wasmcloud_operator.kube.access import Permission
 from wasmcloud_operator.kube.resources import Resource
@@ -34,6 +34,9 @@ RULES = (
     Rule(HOST_CONFIG, (*_READ, "patch"), "host pools; patch takes an earlier operator's finalizer off"),
     Rule(HOST_CONFIG, ("patch",), "their status", "status"),
     Rule(HOST_CONFIG, ("update",), "owner references where OwnerReferencesPermissionEnforcement is on", "finalizers"),
+    Rule(APPLICATION, (*_READ, "patch"), "applications; patch puts the finalizer on and takes it off"),
+    Rule(APPLICATION, ("patch",), "their status", "status"),
+    Rule(APPLICATION, ("update",), "owner references where OwnerReferencesPermissionEnforcement is on", "finalizers"),
     Rule(resources.SERVICE_ACCOUNT, _MANAGE, "of the host pods"),
     Rule(resources.CONFIG_MAP, _MANAGE, "nats.conf; changes of referenced CA certificates"),
     Rule(resources.SECRET, _MANAGE, "read referenced ones by name; registry credentials for the host pods"),
@@ -45,7 +48,8 @@ RULES = (
     Rule(resources.ROLE, ("get", "delete"), "take away what an earlier operator gave its hosts", optional=True),
     Rule(resources.ROLE_BINDING, ("get", "delete"), "take away what an earlier operator gave its hosts", optional=True),
     Rule(resources.EVENT, ("create", "patch"), "tell users what happens"),
-    Rule(resources.NAMESPACE, ("get",), "the uid of kube-system tells clusters apart", optional=True),
+    Rule(resources.NAMESPACE, ("get",), "the uid of kube-system tells clusters apart; one that is going away waits for no wadm", optional=True),
+    Rule(resources.API_SERVICE, ("get",), "find what an earlier operator has left behind", optional=True),
     Rule(resources.LEASE, (*_READ, "create", "update"), "leader election", own_namespace=True),
 )
 

@@ -367,6 +367,9 @@ class ApplicationStatus(StatusModel):
     deployed_version: str | None = None
     """The version that wadm has deployed."""
 
+    content_digest: str | None = None
+    """Digest (SHA-256) of the content that is deployed: tells whether it is this manifest's, whatever its version."""
+
     versions: tuple[str, ...] | None = None
     """The versions that wadm keeps."""
 

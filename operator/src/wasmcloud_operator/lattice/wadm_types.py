@@ -85,6 +85,7 @@ class ModelSummary(Answer):
     description: Text = ""
     deployed_version: Text = ""
     status: StatusInfo = Field(default_factory=StatusInfo)
+    scalers: Annotated[tuple[ScalerStatus, ...], BeforeValidator(_many)] = ()
 
 
 class VersionInfo(Answer):
@@ -109,7 +110,8 @@ def model_summary(value: dict[str, Any]) -> ModelSummary:
     The word that stands apart says undeployed where the detailed one says waiting.
     """
     detailed = value.get("detailed_status")
-    info = detailed.get("status") if isinstance(detailed, dict) else None
+    detailed = detailed if isinstance(detailed, dict) else {}
+    info = detailed.get("status")
     if not isinstance(info, dict):
         info = {"type": value.get("status", StatusType.UNDEPLOYED), "message": value.get("status_message")}
-    return ModelSummary.model_validate({**value, "status": info})
+    return ModelSummary.model_validate({**value, "status": info, "scalers": detailed.get("scalers")})

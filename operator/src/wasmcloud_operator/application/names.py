@@ -1,0 +1,19 @@
+"""Annotations and the finalizer of Applications, and who writes which part of their status."""
+
+from __future__ import annotations
+
+UNDEPLOY = "k8s.wasmcloud.dev/undeploy"
+PAUSED = "k8s.wasmcloud.dev/paused"
+DELETION_POLICY = "k8s.wasmcloud.dev/deletion-policy"
+ORPHAN = "Orphan"
+LATTICE = "k8s.wasmcloud.dev/lattice"
+HOST_CONFIG = "k8s.wasmcloud.dev/host-config"
+REVISION_HISTORY_LIMIT = "k8s.wasmcloud.dev/revision-history-limit"
+
+FINALIZER = "k8s.wasmcloud.dev/application"
+
+DEFAULT_REVISION_HISTORY_LIMIT = 10
+
+# Written by the reconciler of Services under a field manager of its own: never sent and never compared here.
+OTHERS_STATUS_FIELDS = frozenset({"services"})
+OTHERS_CONDITIONS = frozenset({"Exposed"})

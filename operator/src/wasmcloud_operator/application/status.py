@@ -1,0 +1,169 @@
+"""The status of an Application, from what was found out about it.
+
+`phase` and the conditions always tell the same: Deployed and Undeployed are Ready, Failed is Stalled, Reconciling is
+Reconciling (kstatus: Current, Failed, InProgress). While the lattice cannot be asked, the last phase stays with Ready
+Unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wasmcloud_operator.application.choice import NotChosen
+from wasmcloud_operator.application.manifest import Owner
+from wasmcloud_operator.application.reading import Problem
+from wasmcloud_operator.application.view import Record
+from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.lattice.wadm_types import Status, StatusType
+from wasmcloud_operator_types.application import Phase
+
+# Fields that are found out in the lattice: they stay as they were while it cannot be asked.
+FOUND_OUT = ("lattice", "hostConfig", "deployedVersion", "contentDigest", "versions", "wadm", "scalers")
+
+_SHOWN_PROBLEMS = 20
+# A status is no place for megabytes: of 500 scalers' messages each is cut.
+_MESSAGE_LIMIT = 4096
+_SCALER_MESSAGE_LIMIT = 256
+
+CONNECTED = Condition("LatticeConnected", "True", "Connected")
+_SYNCED = Condition("Synced", "True", "Synced", "wadm has this manifest")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an application stands."""
+
+    phase: Phase | None
+    """None: as it was last known."""
+
+    conditions: tuple[Condition, ...]
+    message: str
+
+    @property
+    def stalled(self) -> bool:
+        """Whether only a user can go on from here."""
+        return any(condition.type == "Stalled" and condition.status == "True" for condition in self.conditions)
+
+    @property
+    def reason(self) -> str:
+        """The reason of the condition Ready."""
+        return next(condition.reason for condition in self.conditions if condition.type == "Ready")
+
+
+def invalid(problems: Iterable[Problem]) -> Verdict:
+    """A manifest that wadm would not take. What already runs is left alone."""
+    return _failed("InvalidManifest", problems_text(problems))
+
+
+def conflict(owner: Owner, lattice: str) -> Verdict:
+    """The name is taken in the lattice."""
+    message = f"the application belongs to {owner}; names are unique in lattice {lattice}: rename one of the two"
+    return _failed("Conflict", message, CONNECTED)
+
+
+def rejected(step: str, message: str) -> Verdict:
+    """wadm refused a step: Put or Deploy."""
+    return _failed(f"{step}Rejected", f"wadm: {message}", CONNECTED)
+
+
+def no_lattice(why: NotChosen) -> Verdict:
+    """There is no lattice to run it in."""
+    connected = Condition("LatticeConnected", "Unknown", why.reason)
+    if why.stalled:
+        return _failed(why.reason, why.message, connected)
+    return _pending(None, why.reason, why.message, connected)
+
+
+def out_of_reach(reason: str, message: str) -> Verdict:
+    """NATS or wadm cannot be asked now."""
+    return _pending(None, reason, message, Condition("LatticeConnected", "False", reason, message))
+
+
+def failing(message: str) -> Verdict:
+    """Something of ours went wrong; it is tried again."""
+    return _pending(None, "ReconcileFailed", message, Condition("LatticeConnected", "Unknown", "ReconcileFailed"))
+
+
+def undeployed() -> Verdict:
+    """Not run, as its annotation asks."""
+    message = "not deployed, as the annotation k8s.wasmcloud.dev/undeploy asks"
+    return Verdict("Undeployed", (*ready("Undeployed", message), _SYNCED, CONNECTED), message)
+
+
+def running(record: Record) -> Verdict:
+    """Deployed; how it does is what wadm last said."""
+    if record.deployed_at is not None or record.status is None:
+        return _pending("Reconciling", "Deploying", f"wadm deploys version {record.deployed}", CONNECTED, _SYNCED)
+    kind, message = record.status.info.type, record.status.info.message
+    match kind:
+        case StatusType.DEPLOYED:
+            told = message or f"version {record.deployed} is deployed"
+            return Verdict("Deployed", (*ready("Deployed", told), _SYNCED, CONNECTED), told)
+        case StatusType.FAILED | StatusType.UNHEALTHY:
+            told = message or f"wadm says that version {record.deployed} is {kind}; see .status.scalers"
+            return Verdict("Failed", (*stalled(kind.capitalize(), told), _SYNCED, CONNECTED), told)
+        case StatusType.UNDEPLOYED:
+            # What wadm says as long as no host has a part of it (0.12 to 0.21).
+            told = message or f"version {record.deployed} waits for hosts"
+            return _pending("Reconciling", "Waiting", told, CONNECTED, _SYNCED)
+        case _:
+            told = message or f"wadm says {kind} of version {record.deployed}"
+            return _pending("Reconciling", kind.capitalize(), told, CONNECTED, _SYNCED)
+
+
+def fields(record: Record) -> JsonObject:
+    """What the status tells of wadm's record, next to phase and conditions."""
+    told: JsonObject = {}
+    if record.deployed:
+        told["deployedVersion"] = record.deployed
+    if record.deployed and record.digest:
+        told["contentDigest"] = record.digest
+    if record.versions is not None:
+        told["versions"] = list(record.versions)
+    if record.status is not None:
+        told |= _wadm_status(record.status)
+    return told
+
+
+def problems_text(problems: Iterable[Problem]) -> str:
+    """The problems in one text, the first twenty in full."""
+    listed = list(problems)
+    shown = [str(problem) for problem in listed[:_SHOWN_PROBLEMS]]
+    more = len(listed) - len(shown)
+    return _cut("; ".join([*shown, f"and {more} more"] if more else shown), _MESSAGE_LIMIT)
+
+
+def _wadm_status(status: Status) -> JsonObject:
+    told: JsonObject = {"wadm": {"type": status.info.type.value}}
+    if status.info.message:
+        told["wadm"]["message"] = status.info.message
+    scalers = []
+    for scaler in status.scalers:
+        entry = {"kind": scaler.kind, "name": scaler.name, "status": scaler.info.type.value}
+        if scaler.info.message:
+            entry["message"] = _cut(scaler.info.message, _SCALER_MESSAGE_LIMIT)
+        scalers.append(entry)
+    if scalers:
+        told["scalers"] = scalers
+    return told
+
+
+def _failed(reason: str, message: str, connected: Condition | None = None) -> Verdict:
+    message = _cut(message, _MESSAGE_LIMIT)
+    not_synced = Condition("Synced", "False", reason, message)
+    return Verdict("Failed", (*stalled(reason, message), not_synced, *((connected,) if connected else ())), message)
+
+
+def _pending(phase: Phase | None, reason: str, message: str, *more: Condition) -> Verdict:
+    synced = () if any(condition.type == "Synced" for condition in more) else (_not_known(reason),)
+    return Verdict(phase, (*progressing(reason, message), *synced, *more), message)
+
+
+def _not_known(reason: str) -> Condition:
+    return Condition("Synced", "Unknown", reason)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

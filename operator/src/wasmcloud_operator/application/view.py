@@ -1,0 +1,113 @@
+"""What is known of the applications of a lattice: from wadm's list, its answers and its pushes. Asks nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.application.manifest import Owner, digest_of, owner_of
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed, WadmEvent
+from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status
+
+
+@dataclass(slots=True)
+class Record:
+    """One application as wadm has it.
+
+    `suspect` says that something was seen which this record does not explain: ask wadm before trusting it.
+    """
+
+    deployed: str
+    """The deployed version; empty when none is."""
+
+    newest: str
+    """The version that was stored last."""
+
+    versions: tuple[str, ...] | None = None
+    """All stored versions, oldest first; None while only the list is known, which does not tell them."""
+
+    status: Status | None = None
+    """wadm's last word about the deployed version; None while there is none."""
+
+    owner: Owner | None = None
+    """Whose it is; None until it was read."""
+
+    digest: str | None = None
+    """Digest of the content that is deployed; None until it was read."""
+
+    deployed_at: float | None = None
+    """When we deployed, on the monotonic clock, as long as no push has told of the new version."""
+
+    suspect: bool = False
+
+
+@dataclass(slots=True)
+class View:
+    """The applications of one lattice by name. Lost with the process: the next list brings it back."""
+
+    listed: bool = False
+    """Whether a list came in since the connection stands, so that what has no record is not there."""
+
+    list_failed: bool = False
+    """Whether the last list could not be had: then each application has to be asked for."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    busy: set[str] = field(default_factory=set)
+    """Names that a worker is changing now: resources of one name in two namespaces must not do so at once."""
+
+    refused: set[Key] = field(default_factory=set)
+    """Applications that wadm would not deploy as things were: any other's deploy or undeploy may change that."""
+
+    def lost(self) -> None:
+        """The connection broke: nothing is certain until the next list."""
+        self.listed = False
+
+    def take_list(self, summaries: Iterable[ModelSummary]) -> set[str]:
+        """Take in wadm's list; gives the names of which it says something new."""
+        news = set()
+        listed = {summary.name: summary for summary in summaries}
+        for name in self.records.keys() - listed.keys():
+            del self.records[name]
+            news.add(name)
+        for name, summary in listed.items():
+            status = Status(info=summary.status, scalers=summary.scalers)
+            record = self.records.get(name)
+            if record is None:
+                self.records[name] = Record(summary.deployed_version, summary.version, status=status)
+                news.add(name)
+                continue
+            if (record.deployed, record.newest) != (summary.deployed_version, summary.version):
+                record.suspect = True
+                news.add(name)
+            elif record.status != status and record.deployed_at is None:
+                record.status = status
+                news.add(name)
+        self.listed, self.list_failed = True, False
+        return news
+
+    def take_event(self, event: WadmEvent) -> bool:
+        """Take in a push; gives whether it says something new."""
+        record = self.records.get(event.name)
+        match event:
+            case StatusPushed():
+                if record is None:
+                    return False
+                changed = record.status != event.status or record.deployed_at is not None
+                record.status, record.deployed_at = event.status, None
+                return changed
+            case ManifestPublished():
+                if record is None:
+                    self.records[event.name] = Record("", "", suspect=True)
+                elif record.owner is None or (owner_of(event.manifest), digest_of(event.manifest)) != (
+                    record.owner,
+                    record.digest,
+                ):
+                    record.suspect = True
+                else:
+                    return False
+            case ManifestUnpublished():
+                if record is None or not record.deployed:
+                    return False
+                record.suspect = True
+        return True

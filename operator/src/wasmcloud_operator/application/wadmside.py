@@ -1,0 +1,137 @@
+"""The steps in wadm: read before deciding, put, deploy, prune, remove. Each is safe to repeat after a lost answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wasmcloud_operator.application.manifest import Content, Owner, digest_of, owner_of, to_manifest
+from wasmcloud_operator.application.plan import Run, Stored, made_by_operator, room_for, size_of, to_prune
+from wasmcloud_operator.application.view import Record, View
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.lattice.errors import WadmNotFound, WadmTransient, WadmVersionExists
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.wadm import WadmClient
+
+
+@dataclass(frozen=True, slots=True)
+class WadmSide:
+    """One lattice's wadm for one owner. Methods raise the errors of `WadmClient`."""
+
+    lattice: Lattice
+    view: View
+    me: Owner
+    clock: Clock
+
+    @property
+    def _wadm(self) -> WadmClient:
+        return self.lattice.wadm
+
+    async def look(self, name: str, declared: str | None = None) -> Stored | None:
+        """The application as wadm has it now, with the digest of its version `declared`; None if it has none."""
+        try:
+            infos = await self._wadm.versions(name)
+            if not infos:
+                return None
+            versions = tuple(info.version for info in infos)
+            deployed = next((info.version for info in infos if info.deployed), "")
+            newest = await self._wadm.get(name)
+            owner = owner_of(newest)
+            if owner is None and deployed not in ("", versions[-1]):
+                owner = owner_of(await self._wadm.get(name, deployed))
+            digest = None
+            if declared in versions:
+                digest = digest_of(newest if declared == versions[-1] else await self._wadm.get(name, declared))
+        except WadmNotFound:
+            return None
+        return Stored(versions, deployed, owner, digest, size_of(newest))
+
+    async def put(self, content: Content, run: Run, stored: Stored | None, limit: int) -> Stored:
+        """Store the content under the version of the plan, old versions pruned before; gives what wadm then has.
+
+        Of a first put the owner is read back, as wadm lets two writers overwrite each other there.
+        """
+        manifest = to_manifest(content, run.version, self.me)
+        pruned: set[str] = set()
+        if stored is not None:
+            pruned = await self._prune(content, stored, limit, size_of(manifest))
+        try:
+            await self._wadm.put(manifest)
+        except WadmVersionExists as error:
+            # A lost answer, or somebody else was faster: what is stored decides, next time.
+            raise WadmTransient(f"version {run.version} was stored meanwhile; looking again") from error
+        if run.first:
+            read_back = await self.look(content.name, content.declared_version)
+            if read_back is None:
+                raise WadmTransient(f"{content.name} was deleted as soon as it was put; trying again")
+            return read_back
+        before = stored or Stored((), "", None, None)
+        left = tuple(version for version in before.versions if version not in pruned)
+        return Stored((*left, run.version), before.deployed, self.me, content.digest)
+
+    async def deploy(self, content: Content, version: str, stored: Stored) -> Record:
+        """Run the version. The record says so before wadm does, since its pushes can come before its answer."""
+        record = self._record(content, version, stored)
+        record.deployed_at = self.clock.monotonic()
+        self.view.records[content.name] = record
+        try:
+            await self._wadm.deploy(content.name, version)
+        except BaseException:
+            record.suspect = True
+            raise
+        return record
+
+    def keep(self, content: Content, version: str, stored: Stored) -> Record:
+        """Take note that wadm runs the version already."""
+        before = self.view.records.get(content.name)
+        record = self._record(content, version, stored)
+        if before is not None and before.deployed == version:
+            record.status, record.deployed_at = before.status, before.deployed_at
+        self.view.records[content.name] = record
+        return record
+
+    async def undeploy(self, name: str, stored: Stored) -> None:
+        """Stop running it, and keep its versions."""
+        if stored.deployed:
+            await self._wadm.undeploy(name)
+        self.view.records[name] = Record("", stored.versions[-1], stored.versions, owner=stored.owner)
+
+    async def remove(self, name: str) -> bool:
+        """Undeploy and forget it, if it is ours; whether it was."""
+        stored = await self.look(name)
+        ours = stored is not None and stored.owner == self.me
+        if stored is not None and ours:
+            if stored.deployed:
+                await self._wadm.undeploy(name)
+            await self._wadm.delete(name)
+            self.view.records.pop(name, None)
+        return ours
+
+    async def poll(self, record: Record, name: str) -> None:
+        """Ask for the status, where no push told it."""
+        record.status = await self._wadm.status(name)
+        record.deployed_at = None
+
+    def _record(self, content: Content, version: str, stored: Stored) -> Record:
+        return Record(version, stored.versions[-1], stored.versions, owner=self.me, digest=content.digest)
+
+    async def _prune(self, content: Content, stored: Stored, limit: int, new_bytes: int) -> set[str]:
+        """Delete the oldest of our own versions that are too many; gives those that are gone."""
+        room = room_for(stored, new_bytes, self.lattice.connection.max_payload)
+        keep = (stored.deployed, *((content.declared_version,) if content.declared_version else ()))
+        candidates, excess = to_prune(stored.versions, keep, limit=limit, room=room)
+        gone: set[str] = set()
+        for version in candidates:
+            if len(gone) == excess:
+                break
+            if await self._is_ours(content.name, version):
+                await self._wadm.delete(content.name, version)
+                gone.add(version)
+        return gone
+
+    async def _is_ours(self, name: str, version: str) -> bool:
+        if made_by_operator(version):
+            return True
+        try:
+            return owner_of(await self._wadm.get(name, version)) == self.me
+        except WadmNotFound:
+            return False

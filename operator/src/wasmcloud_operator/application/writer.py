@@ -1,0 +1,124 @@
+"""What is written to an Application: its status (only our part of it) and its finalizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wasmcloud_operator.application import names
+from wasmcloud_operator.application.status import FOUND_OUT, Verdict
+from wasmcloud_operator.kinds import APPLICATION
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.client import JSON_PATCH, Client
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.conditions import Condition, to_status
+from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import CustomResource
+
+PAUSED = Condition("Paused", "True", "Paused", "nothing is written while paused")
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationWriter:
+    """Writes to Applications, and offers the result to the cache so that no reconcile acts on what was before."""
+
+    client: Client
+    informer: Informer[CustomResource]
+    clock: Clock
+
+    async def show(self, item: CustomResource, verdict: Verdict, told: JsonObject | None = None) -> bool:
+        """Write the verdict with the fields `told`; None keeps those of before. Whether it was written."""
+        before = own_status(item.status)
+        kept = {name: before[name] for name in FOUND_OUT if name in before} if told is None else told
+        status = {
+            **kept,
+            "observedGeneration": item.metadata.generation,
+            "phase": verdict.phase or _last_phase(before, item.metadata.generation),
+            "message": verdict.message,
+            "conditions": self._conditions(item, before, verdict.conditions, keep=()),
+        }
+        return await self._apply(item, before, status)
+
+    async def show_paused(self, item: CustomResource) -> bool:
+        """Say that it is paused, and leave the rest as it is. Whether it was written."""
+        before = own_status(item.status)
+        told = [entry["type"] for entry in before.get("conditions") or ()]
+        status = {**before, "conditions": self._conditions(item, before, (PAUSED,), keep=told)}
+        return await self._apply(item, before, status)
+
+    async def add_finalizer(self, item: CustomResource) -> CustomResource:
+        """The item with our finalizer. Raises Invalid when it changed meanwhile."""
+        if names.FINALIZER in item.metadata.finalizers:
+            return item
+        patch: list[JsonObject] = [{"op": "test", "path": "/metadata/uid", "value": item.metadata.uid}]
+        if item.metadata.finalizers:
+            patch.append({"op": "add", "path": "/metadata/finalizers/-", "value": names.FINALIZER})
+        else:  # adding the list would replace one that somebody else has made meanwhile
+            version = item.metadata.resource_version
+            patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
+            patch.append({"op": "add", "path": "/metadata/finalizers", "value": [names.FINALIZER]})
+        return await self._patch(item, patch)
+
+    async def remove_finalizer(self, item: CustomResource) -> None:
+        """Let it go; harmless when it is gone. Raises Invalid when its finalizers changed meanwhile."""
+        if names.FINALIZER not in item.metadata.finalizers:
+            return
+        path = f"/metadata/finalizers/{item.metadata.finalizers.index(names.FINALIZER)}"
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": item.metadata.uid},
+            {"op": "test", "path": path, "value": names.FINALIZER},
+            {"op": "remove", "path": path},
+        ]
+        try:
+            await self._patch(item, patch)
+        except NotFound:
+            self.informer.forget(item)
+
+    async def _patch(self, item: CustomResource, patch: list[JsonObject]) -> CustomResource:
+        patched = await self.client.patch(APPLICATION, item.metadata.key, patch, JSON_PATCH, CUSTOM_RESOURCE)
+        if not (patched.metadata.deleting and not patched.metadata.finalizers):
+            self.informer.offer(patched)
+        return patched
+
+    def _conditions(
+        self, item: CustomResource, before: JsonObject, said: tuple[Condition, ...], keep: tuple[str, ...] | list[str]
+    ) -> list[JsonObject]:
+        old = before.get("conditions") or []
+        written = to_status(said, old, item.metadata.generation, self.clock.now())
+        types = {entry["type"] for entry in written}
+        return [entry for entry in old if entry["type"] in keep and entry["type"] not in types] + written
+
+    async def _apply(self, item: CustomResource, before: JsonObject, status: JsonObject) -> bool:
+        if _comparable(before) == _comparable(status):
+            return False
+        metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
+        body = {
+            "apiVersion": APPLICATION.api_version,
+            "kind": APPLICATION.kind,
+            "metadata": metadata,
+            "status": status,
+        }
+        self.informer.offer(await self.client.apply(APPLICATION, body, CUSTOM_RESOURCE, subresource="status"))
+        return True
+
+
+def own_status(status: object) -> JsonObject:
+    """The part of a status that this reconciler writes."""
+    if not isinstance(status, dict):
+        return {}
+    own = {name: value for name, value in status.items() if name not in names.OTHERS_STATUS_FIELDS}
+    if "conditions" in own:
+        own["conditions"] = [entry for entry in own["conditions"] if entry["type"] not in names.OTHERS_CONDITIONS]
+    return own
+
+
+def _comparable(status: JsonObject) -> JsonObject:
+    """Conditions by type: two field managers' entries in one list have no order to rely on."""
+    return {**status, "conditions": {entry["type"]: entry for entry in status.get("conditions") or ()}}
+
+
+def _last_phase(before: JsonObject, generation: int) -> str:
+    """The phase as it was last known; of a spec that was never looked at nothing is known."""
+    known = before.get("observedGeneration") == generation
+    return str(before["phase"]) if known and "phase" in before else "Reconciling"
