@@ -66,7 +66,7 @@ class Operator:
         self._settings = settings
         self._span = span
         self._clock = clock
-        self._metrics = Metrics()
+        self._metrics = Metrics("wasmcloud_operator")
         self._leading = False
 
     async def run(self, stop: asyncio.Event) -> int:
