@@ -145,8 +145,6 @@ class Store(Generic[T]):
         for key, held in list(self._objects.items()):
             if (namespace and key.namespace != namespace) or key in listed:
                 continue
-            if _later(held.metadata.resource_version, resource_version):
-                continue
             changes += self.delete(key, held.metadata.uid, resource_version or _FOR_GOOD)
         for item in listed.values():
             changes += self.put(item)
