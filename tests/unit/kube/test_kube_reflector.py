@@ -360,3 +360,20 @@ async def test_readiness_says_live_now(bench: KubeBench):
     assert informer.synced
     bench.transport.partitioned = False
     await bench.clock.until(lambda: not informer.problem, within=100)
+
+
+async def test_a_reflector_that_dies_is_started_again_within_a_second_and_not_ready_meanwhile(bench: KubeBench):
+    informer = await synced(bench)
+    reflector = informer._reflectors[""]
+    decode = reflector.codec.event
+    ready: list[bool] = []
+
+    def dies(line: bytes):
+        reflector.codec.event = decode
+        bench.clock.call_later(0.01, lambda: ready.append(not informer.problem))
+        raise RuntimeError("a mistake of ours")
+
+    reflector.codec.event = dies
+    bench.api.put(WIDGET, widget("b"))
+    assert await bench.clock.until(lambda: bench.equal(informer) and not informer.problem) < 1
+    assert ready == [False]
