@@ -1,0 +1,90 @@
+"""Host configs on a live control plane: make them, wait for what becomes of them, count what the operator writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from operatorfixture import USER_AGENT
+from testbed import Admin, ControlPlane
+from testbed.admin import Object, condition
+from testbed.audit import AuditEvent
+
+CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
+DEPLOYMENT, DAEMON_SET = "apps/v1/Deployment", "apps/v1/DaemonSet"
+BUDGET = "policy/v1/PodDisruptionBudget"
+EVENT = "events.k8s.io/v1/Event"
+# Nobody listens there: pools whose lattice does not matter.
+NOWHERE = "nats://127.0.0.1:9"
+
+
+def host_config(namespace: str, name: str = "pool", /, **spec: Any) -> Object:
+    """A config; lattice, version and a NATS address where nobody listens are there unless given."""
+    return {
+        "apiVersion": "k8s.wasmcloud.dev/v1alpha1",
+        "kind": "WasmCloudHostConfig",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"lattice": "default", "version": "1.6.0", "natsAddress": NOWHERE, **spec},
+    }
+
+
+def secret(namespace: str, name: str, data: Mapping[str, str], type_: str = "Opaque") -> Object:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": type_, "stringData": dict(data)}
+
+
+async def shown(
+    admin: Admin, namespace: str, name: str = "pool", /, *, timeout: float = 10, **wanted: str
+) -> dict[str, Any]:
+    """The config's status when its conditions (by type) have these statuses or reasons."""
+
+    def as_wanted(item: Object | None) -> bool:
+        found = {type_: condition(item, type_) for type_ in wanted}
+        return (
+            item is not None
+            and all(one is not None and wanted[type_] in (one["status"], one["reason"]) for type_, one in found.items())
+            and item["status"]["observedGeneration"] == item["metadata"]["generation"]
+        )
+
+    item = await admin.wait_for(CONFIG, name, namespace, as_wanted, timeout=timeout)
+    assert item is not None
+    return item["status"]
+
+
+async def exists(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 10) -> Object:
+    """The object when it is there."""
+    item = await admin.wait_for(kind, name, namespace, lambda found: found is not None, timeout=timeout)
+    assert item is not None
+    return item
+
+
+async def gone(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 10) -> None:
+    """Until the object is not there."""
+    await admin.wait_for(kind, name, namespace, lambda found: found is None, timeout=timeout)
+
+
+async def events(admin: Admin, namespace: str, reason: str) -> list[Object]:
+    """The Events of that reason."""
+    return [event for event in await admin.list(EVENT, namespace) if event["reason"] == reason]
+
+
+def writes(cluster: ControlPlane, since: int, namespace: str) -> list[AuditEvent]:
+    """What the operator wrote in the namespace since that end of the audit log."""
+    assert cluster.audit is not None
+    return [
+        event
+        for event in cluster.audit.events(since)
+        if event.is_write and event.user_agent.startswith(USER_AGENT) and event.namespace == namespace
+    ]
+
+
+async def at_rest(cluster: ControlPlane, namespace: str, quiet: float = 0.8, timeout: float = 30) -> int:
+    """Until the operator has written nothing there for so many seconds; gives the end of the audit log."""
+    assert cluster.audit is not None
+    async with asyncio.timeout(timeout):
+        while True:
+            since = cluster.audit.end
+            await asyncio.sleep(quiet)  # the measured stretch itself
+            if not writes(cluster, since, namespace):
+                return since

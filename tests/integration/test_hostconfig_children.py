@@ -1,0 +1,272 @@
+"""Host pools on a real control plane: what a config becomes, what brings it back, what is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from hostlive import (
+    BUDGET,
+    CONFIG,
+    DAEMON_SET,
+    DEPLOYMENT,
+    at_rest,
+    events,
+    exists,
+    gone,
+    host_config,
+    secret,
+    shown,
+    writes,
+)
+from hostpools import SAMPLE
+from operatorfixture import RunningOperator
+from testbed import eventually
+from testbed.admin import condition
+
+KINDS = ("v1/ServiceAccount", "v1/ConfigMap", "v1/Service", DEPLOYMENT)
+
+
+async def test_the_sample_comes_out(operator, admin, namespace):
+    name = "my-wasmcloud-cluster"
+    await admin.create(secret(namespace, name, {"WASMCLOUD_CLUSTER_SEED": "seed"}))
+    await admin.create({**host_config(namespace, name), "spec": SAMPLE})
+    deployment = await exists(admin, DEPLOYMENT, namespace, name)
+    template = deployment["spec"]["template"]
+    assert deployment["spec"]["replicas"] == 2
+    assert template["metadata"]["labels"]["host-label.k8s.wasmcloud.dev/some-label"] == "value"
+    (leaf,), (host,) = template["spec"]["initContainers"], template["spec"]["containers"]
+    assert (leaf["name"], host["name"]) == ("nats-leaf", "wasmcloud-host")
+    assert host["image"] == "ghcr.io/wasmcloud/wasmcloud:1.0.2"
+    env = {entry["name"]: entry.get("value") for entry in host["env"]}
+    assert env["WASMCLOUD_LATTICE"] == SAMPLE["lattice"]
+    assert env["WASMCLOUD_LABEL_some-label"] == "value"
+    conf = (await admin.get("v1/ConfigMap", name, namespace))["data"]["nats.conf"]
+    assert "nats-leaf://nats-cluster.default.svc.cluster.local:7422" in conf
+    service = await exists(admin, "v1/Service", namespace, name)
+    assert [port["port"] for port in service["spec"]["ports"]] == [4222]
+    await shown(admin, namespace, name, Ready="Unknown", Reconciling="True", Stalled="False", SecretsValid="True")
+
+
+@pytest.mark.parametrize("data", [None, {"other": "x"}], ids=["no Secret", "no key"])
+async def test_without_the_secret_there_is_no_deployment_and_it_recovers_within_a_second(
+    operator, admin, namespace, data
+):
+    if data is not None:
+        await admin.create(secret(namespace, "keys", data))
+    await admin.create(host_config(namespace, secretName="keys", issuers=["CDK"], version="0.82.0"))
+    status = await shown(admin, namespace, Stalled="True", SecretsValid="False", Ready="False")
+    message = condition({"status": status}, "Stalled")["message"]
+    assert "keys" in message
+    assert "WASMCLOUD_CLUSTER_SEED" in message
+    assert await admin.find(DEPLOYMENT, "pool", namespace) is None
+    reason = condition({"status": status}, "Stalled")["reason"]
+    (event,) = await eventually(lambda: events(admin, namespace, reason))
+    assert event["regarding"]["name"] == "pool"
+    assert "WASMCLOUD_CLUSTER_SEED" in event["note"]
+    started = time.monotonic()
+    await admin.apply(secret(namespace, "keys", {"WASMCLOUD_CLUSTER_SEED": "seed"}))
+    await exists(admin, DEPLOYMENT, namespace)
+    assert time.monotonic() - started < 1.0
+    await shown(admin, namespace, SecretsValid="True", Stalled="False")
+
+
+async def test_a_child_deleted_by_hand_is_back_within_a_second(operator, crds, admin, namespace):
+    await admin.create(host_config(namespace, podDisruptionBudget={}))
+    await exists(admin, BUDGET, namespace)
+    await at_rest(crds, namespace)
+    for kind in (*KINDS, BUDGET):
+        uid = (await admin.get(kind, "pool", namespace))["metadata"]["uid"]
+        started = time.monotonic()
+        await admin.delete(kind, "pool", namespace)
+        back = await admin.wait_for(
+            kind, "pool", namespace, lambda found, uid=uid: found is not None and found["metadata"]["uid"] != uid
+        )
+        assert back is not None
+        assert time.monotonic() - started < 1.0, kind
+
+
+HAND_EDITS = [
+    (DEPLOYMENT, {"spec": {"replicas": 7}}),
+    (DEPLOYMENT, {"spec": {"minReadySeconds": 0}}),
+    (DEPLOYMENT, {"spec": {"strategy": {"rollingUpdate": {"maxSurge": 3}}}}),
+    (DEPLOYMENT, {"spec": {"template": {"spec": {"automountServiceAccountToken": True}}}}),
+    (DEPLOYMENT, {"spec": {"template": {"spec": {"containers": [{"name": "wasmcloud-host", "image": "evil"}]}}}}),
+    (DEPLOYMENT, {"spec": {"template": {"metadata": {"labels": {"host-label.k8s.wasmcloud.dev/kubernetes": "no"}}}}}),
+    (DEPLOYMENT, {"metadata": {"labels": {"app.kubernetes.io/component": "mine"}}}),
+    (DEPLOYMENT, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "me"}}}),
+    ("v1/ConfigMap", {"data": {"nats.conf": "port: 1"}}),
+    ("v1/Service", {"spec": {"selector": {"app.kubernetes.io/instance": "other"}}}),
+    ("v1/ServiceAccount", {"automountServiceAccountToken": True}),
+]
+
+
+async def test_a_hand_edit_of_any_applied_field_is_undone_and_additions_of_others_stay(
+    operator, crds, admin, namespace
+):
+    await admin.create(host_config(namespace))
+    await exists(admin, "v1/Service", namespace)
+    added = {"metadata": {"labels": {"mine": "yes"}, "annotations": {"mine/note": "kept"}}}
+    for kind in KINDS:
+        await admin.patch(kind, "pool", namespace, added)
+    await admin.patch("v1/ConfigMap", "pool", namespace, {"data": {"mine": "kept"}})
+    await at_rest(crds, namespace)
+    before = {kind: await admin.get(kind, "pool", namespace) for kind in KINDS}
+    for kind, edit in HAND_EDITS:
+        edited = await admin.patch(kind, "pool", namespace, edit, how="strategic")
+
+        def undone(found, kind=kind, edited=edited):
+            same = _without_status(found) == _without_status(before[kind])
+            return found["metadata"]["resourceVersion"] != edited["metadata"]["resourceVersion"] and same
+
+        await admin.wait_for(kind, "pool", namespace, undone, timeout=3)
+    assert (await admin.get("v1/ConfigMap", "pool", namespace))["data"]["mine"] == "kept"
+
+
+def _without_status(item):
+    volatile = ("resourceVersion", "managedFields", "generation")
+    metadata = {key: value for key, value in item["metadata"].items() if key not in volatile}
+    annotations = {k: v for k, v in metadata["annotations"].items() if not k.startswith("deployment.kubernetes.io/")}
+    rest = {key: value for key, value in item.items() if key not in ("status", "metadata")}
+    return rest | {"metadata": metadata | {"annotations": annotations}}
+
+
+async def test_a_foreign_object_of_that_name_is_a_conflict_and_left_alone(operator, crds, admin, namespace):
+    foreign = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "pool", "namespace": namespace}}
+    before = await admin.create({**foreign, "data": {"nats.conf": "mine"}})
+    await admin.create(host_config(namespace))
+    status = await shown(admin, namespace, Stalled="Conflict", Ready="False")
+    assert f"ConfigMap {namespace}/pool" in condition({"status": status}, "Stalled")["message"]
+    await eventually(lambda: events(admin, namespace, "Conflict"))
+    assert await admin.get("v1/ConfigMap", "pool", namespace) == before
+    assert await admin.find(DEPLOYMENT, "pool", namespace) is None
+    since = await at_rest(crds, namespace)
+    assert writes(crds, since, namespace) == []
+
+
+async def test_deployment_and_daemon_set_take_each_others_place(operator, admin, kwok, namespace):
+    await admin.create(host_config(namespace))
+    await exists(admin, DEPLOYMENT, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"daemonset": True}})
+    await exists(admin, DAEMON_SET, namespace)
+    await gone(admin, DEPLOYMENT, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"daemonset": None}})
+    await exists(admin, DEPLOYMENT, namespace)
+    await gone(admin, DAEMON_SET, namespace)
+
+
+async def test_scaling_by_the_subresource(operator, admin, namespace):
+    await admin.create(host_config(namespace))
+    status = await shown(admin, namespace, Stalled="False")
+    await admin.scale(CONFIG, "pool", namespace, 3)
+    await admin.wait_for(DEPLOYMENT, "pool", namespace, lambda found: found and found["spec"]["replicas"] == 3)
+    scale = await admin.request("GET", await admin.path(CONFIG, namespace, "pool/scale"))
+    assert scale["spec"]["replicas"] == 3
+    assert scale["status"]["selector"] == status["selector"]
+    assert "app.kubernetes.io/instance=pool" in status["selector"]
+
+
+async def test_paused_means_no_writes_and_going_on_after_it(operator, crds, admin, namespace):
+    await admin.create(host_config(namespace))
+    await exists(admin, "v1/Service", namespace)
+    annotation = "k8s.wasmcloud.dev/paused"
+    await admin.patch(CONFIG, "pool", namespace, {"metadata": {"annotations": {annotation: "true"}}})
+    await shown(admin, namespace, Paused="True")
+    since = await at_rest(crds, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"logLevel": "DEBUG"}})
+    await admin.delete("v1/Service", "pool", namespace)
+    await shown(admin, namespace, Paused="True")  # of the new generation
+    await at_rest(crds, namespace)
+    assert {event.resource for event in writes(crds, since, namespace)} == {
+        "wasmcloudhostconfigs.k8s.wasmcloud.dev/status"
+    }
+    assert await admin.find("v1/Service", "pool", namespace) is None
+    await admin.patch(CONFIG, "pool", namespace, {"metadata": {"annotations": {annotation: None}}})
+    await exists(admin, "v1/Service", namespace)
+    status = await shown(admin, namespace, Stalled="False")
+    await eventually(lambda: _has_no_condition(admin, namespace, "Paused"))
+    assert status["observedGeneration"] == 2
+
+
+async def _has_no_condition(admin, namespace, type_):
+    return condition(await admin.get(CONFIG, "pool", namespace), type_) is None
+
+
+HEALTHY = {
+    "Ready": "True", "Stalled": "False", "Reconciling": "False", "WorkloadAvailable": "True", "SecretsValid": "True",
+    "LatticeConnected": "Unreachable",
+}  # fmt: skip
+
+
+async def test_a_settled_cluster_is_left_alone_at_rest_and_by_a_restart(crds, admin, kwok, namespace):
+    follows = {"watch_namespaces": namespace}
+    async with RunningOperator.start(crds, **follows) as first:
+        for number in range(5):
+            await admin.create(host_config(namespace, f"pool-{number}", daemonset=number == 4, hostReplicas=2))
+        for number in range(5):  # ten of the seconds are minReadySeconds
+            status = await shown(admin, namespace, f"pool-{number}", timeout=40, **HEALTHY)
+            pods = 3 if number == 4 else 2
+            assert (status["replicas"], status["readyReplicas"]) == (pods, pods)
+        since = await at_rest(crds, namespace, quiet=4)
+        assert writes(crds, since, namespace) == []
+        assert 'workqueue_depth{name="wasmcloudhostconfig"} 0' in await first.metrics()
+    assert first.exit_code == 0
+    since = crds.audit.end
+    async with RunningOperator.start(crds, **follows) as second:
+        await eventually(lambda: _reconciled(second, 5))
+        await asyncio.sleep(2)  # the measured stretch itself
+    assert writes(crds, since, namespace) == []
+
+
+async def _reconciled(operator, number):
+    for line in (await operator.metrics()).splitlines():
+        if line.startswith('controller_runtime_reconcile_total{controller="wasmcloudhostconfig",result="success"}'):
+            return float(line.split()[-1]) >= number
+    return False
+
+
+async def test_other_namespaces_are_not_touched(operator, admin, namespace):
+    other = f"{namespace}-other"
+    await admin.create_namespace(other)
+    try:
+        await admin.create(host_config(other))
+        await admin.create(host_config(namespace))
+        await exists(admin, DEPLOYMENT, namespace)
+        assert await admin.find(DEPLOYMENT, "pool", other) is None
+        assert (await admin.get(CONFIG, "pool", other))["status"] == {"observedGeneration": -1}
+    finally:
+        await admin.delete("v1/Namespace", other)
+
+
+async def test_of_two_replicas_one_works_and_the_other_takes_over(crds, admin, namespace):
+    follows = {"leader_election": True, "namespace": namespace, "lease_name": "ours", "watch_namespaces": namespace}
+    async with RunningOperator.start(crds, identity="one", **follows) as one:
+        lease = await eventually(lambda: admin.get("coordination.k8s.io/v1/Lease", "ours", namespace))
+        assert lease["spec"]["holderIdentity"] == "one"
+        async with RunningOperator.start(crds, identity="two", **follows) as two:
+            await admin.create(host_config(namespace, "first"))
+            await exists(admin, DEPLOYMENT, namespace, "first")
+            assert "leader_election_master_status" in await two.metrics()
+            await one.stop()
+            started = time.monotonic()
+            await admin.create(host_config(namespace, "second"))
+            await exists(admin, DEPLOYMENT, namespace, "second")
+            assert time.monotonic() - started < 5.0
+            lease = await admin.get("coordination.k8s.io/v1/Lease", "ours", namespace)
+            assert lease["spec"]["holderIdentity"] == "two"
+
+
+# The last here: the garbage collector takes up to 30 s to notice a new kind of owner.
+async def test_deleting_the_config_removes_its_children_and_nothing_else(operator, admin, namespace):
+    await admin.create(secret(namespace, "keys", {"WASMCLOUD_CLUSTER_SEED": "s"}))
+    for name in ("pool", "stays"):
+        await admin.create(host_config(namespace, name, secretName="keys", podDisruptionBudget={}))
+        await exists(admin, BUDGET, namespace, name)
+    await admin.delete(CONFIG, "pool", namespace)
+    for kind in (*KINDS, BUDGET):
+        await gone(admin, kind, namespace, timeout=40)
+    for kind in (*KINDS, BUDGET):
+        assert (await admin.get(kind, "stays", namespace))["metadata"].get("deletionTimestamp") is None
+    assert await admin.find("v1/Secret", "keys", namespace) is not None
