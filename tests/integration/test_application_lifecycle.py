@@ -2,158 +2,313 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import secrets
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator
 
-import nats
 import pytest
+import pytest_asyncio
 
-from latticehost import Lattice, LatticeHost
+from applications import APP, CONFIG, Site, application, components, conditions, host_config
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server, eventually
 from testbed.admin import condition
 
-APP = "core.oam.dev/v1beta1/Application"
-CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OWN = "k8s.wasmcloud.dev"
 
 
-def host_config(namespace: str, lattice: str, nats_url: str, name: str = "pool") -> dict[str, Any]:
-    return {
-        "apiVersion": "k8s.wasmcloud.dev/v1alpha1",
-        "kind": "WasmCloudHostConfig",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"lattice": lattice, "version": "1.9.0", "natsAddress": nats_url},
-    }
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def running(crds: ControlPlane, wadm: Server) -> AsyncIterator[RunningOperator]:
+    async with RunningOperator.start(crds) as started:
+        yield started
 
 
-def application(namespace: str, name: str = "hello", image: str = "x/web:1", **annotations: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "core.oam.dev/v1beta1",
-        "kind": "Application",
-        "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
-        "spec": {
-            "components": [
-                {
-                    "name": "web",
-                    "type": "component",
-                    "properties": {"image": image},
-                    "traits": [{"type": "spreadscaler", "properties": {"instances": 1}}],
-                }
-            ]
-        },
-    }
+@pytest_asyncio.fixture(loop_scope="module")
+async def site(admin: Admin, nats_server: NatsServer) -> AsyncIterator[Site]:
+    async with Site.open(admin, nats_server) as opened:
+        yield opened
 
 
-@dataclass
-class Bench:
-    """What a test needs: a namespace with a host config of a lattice of its own, the operator, and wadm's own word."""
-
-    admin: Admin
-    namespace: str
-    lattice: str
-    nats: NatsServer
-    client: Any
-
-    async def wadm(self, operation: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        payload = b"" if body is None else json.dumps(body).encode()
-        answer = await self.client.request(f"wadm.api.{self.lattice}.model.{operation}", payload, timeout=5)
-        return json.loads(answer.data)
-
-    async def versions(self, name: str = "hello") -> dict[str, bool]:
-        answer = await self.wadm(f"versions.{name}")
-        return {entry["version"]: entry["deployed"] for entry in answer.get("versions") or ()}
-
-    async def create(self, name: str = "hello", **options: Any) -> None:
-        await self.admin.create(application(self.namespace, name, **options))
-
-    async def reaches(self, predicate: Callable[[dict[str, Any]], object], name: str = "hello", **options: Any) -> dict:
-        found = await self.admin.wait_for(
-            APP, name, self.namespace, lambda obj: obj is not None and predicate(obj), **options
-        )
-        assert found is not None
-        return found
-
-    async def phase(self, phase: str, name: str = "hello", **options: Any) -> dict[str, Any]:
-        def there(obj: dict[str, Any]) -> bool:
-            told = obj["status"]
-            return told.get("phase") == phase and told["observedGeneration"] == obj["metadata"]["generation"]
-
-        return await self.reaches(there, name, message=f"phase {phase}", **options)
-
-
-@pytest.fixture
-async def bench(
-    operator: RunningOperator, namespace: str, admin: Admin, nats_server: NatsServer, wadm: Server
-) -> AsyncIterator[Bench]:
-    lattice = f"l-{secrets.token_hex(3)}"
-    client = await nats.connect(nats_server.url)
-    await admin.create(host_config(namespace, lattice, nats_server.url))
-    try:
-        yield Bench(admin, namespace, lattice, nats_server, client)
-        await admin.delete_all(APP, namespace)
-        await eventually(lambda: _none_left(admin, namespace), timeout=15)
-    finally:
-        await client.close()
-
-
-async def _none_left(admin: Admin, namespace: str) -> bool:
-    return not await admin.list(APP, namespace)
-
-
-@contextlib.asynccontextmanager
-async def host(bench: Bench) -> AsyncIterator[LatticeHost]:
-    async with LatticeHost.running(bench.nats.url, Lattice(bench.lattice)) as running:
-        yield running
-
-
-async def test_from_apply_to_running_and_back(bench: Bench, crds: ControlPlane) -> None:
-    async with host(bench) as lattice_host:
-        await bench.create()
-        app = await bench.phase("Deployed")
-        version = app["status"]["deployedVersion"]
-        assert app["status"]["lattice"] == bench.lattice
-        assert app["status"]["hostConfig"] == "pool"
-        assert app["status"]["versions"] == [version]
-        assert app["status"]["wadm"]["type"] == "deployed"
-        assert app["status"]["scalers"], "wadm tells of each scaler"
-        assert {entry["type"]: entry["status"] for entry in app["status"]["conditions"]} == {
+async def test_from_apply_to_running_and_back(site: Site) -> None:
+    async with site.host() as lattice_host:
+        await site.create()
+        app = await site.phase("Deployed")
+        told = app["status"]
+        version = told["deployedVersion"]
+        assert (told["lattice"], told["hostConfig"], told["versions"]) == (site.lattice, "pool", [version])
+        assert told["wadm"]["type"] == "deployed"
+        assert [scaler["status"] for scaler in told["scalers"]] == ["deployed"]
+        assert conditions(app) == {
             "Ready": "True",
             "Reconciling": "False",
             "Stalled": "False",
             "Synced": "True",
             "LatticeConnected": "True",
         }
-        assert await bench.versions() == {version: True}
+        assert await site.versions() == {version: True}
         assert lattice_host.components
 
-        await bench.admin.delete(APP, "hello", bench.namespace)
-        await bench.admin.wait_for(APP, "hello", bench.namespace, lambda obj: obj is None)
-        assert (await bench.wadm("get.hello", {}))["result"] == "notfound"
+        await site.admin.delete(APP, "hello", site.namespace)
+        await site.gone()
+        assert (await site.wadm("get.hello", {}))["result"] == "notfound"
         await eventually(lambda: not lattice_host.components)
 
 
-async def test_a_change_is_a_new_version_and_only_that(bench: Bench) -> None:
-    async with host(bench):
-        await bench.create()
-        first = (await bench.phase("Deployed"))["status"]["deployedVersion"]
-        patch = {"spec": {"components": application("x", image="x/web:2")["spec"]["components"]}}
-        await bench.admin.patch(APP, "hello", bench.namespace, patch)
-        app = await bench.phase("Deployed")
+async def test_a_change_is_a_new_version_and_going_back_is_none(site: Site) -> None:
+    async with site.host():
+        await site.create()
+        first = (await site.phase("Deployed"))["status"]["deployedVersion"]
+        await site.change("x/web:2")
+        app = await site.phase("Deployed")
         second = app["status"]["deployedVersion"]
-        assert await bench.versions() == {first: False, second: True}
+        assert await site.versions() == {first: False, second: True}
         assert app["status"]["versions"] == [first, second]
+        await site.change("x/web:1")
+        assert (await site.phase("Deployed"))["status"]["deployedVersion"] == first
+        assert await site.versions() == {first: True, second: False}
 
 
-async def test_an_invalid_manifest_never_reaches_wadm(bench: Bench) -> None:
-    body = application(bench.namespace)
+async def test_what_gitops_tools_annotate_is_no_change(site: Site) -> None:
+    await site.create()
+    version = (await site.deployed())["status"]["deployedVersion"]
+    await site.annotate(**{"argocd.argoproj.io/tracking-id": "a:b", "example.com/x": "y"})
+    await site.annotate(description="now it reaches wadm")
+    await site.reaches(lambda obj: obj["status"]["deployedVersion"] != version)
+    assert len(await site.versions()) == 2
+    manifest = (await site.wadm("get.hello", {}))["manifest"]
+    assert manifest["metadata"]["annotations"]["description"] == "now it reaches wadm"
+    assert not [key for key in manifest["metadata"]["annotations"] if "argocd" in key or "example" in key]
+
+
+async def test_a_version_that_is_used_again_is_deployed_under_another_name(site: Site) -> None:
+    await site.create(annotations={"version": "1.0.0"})
+    await site.reaches(lambda obj: obj["status"].get("deployedVersion") == "1.0.0")
+    await site.change("x/web:2")
+    app = await site.reaches(lambda obj: obj["status"]["deployedVersion"].startswith("1.0.0+"))
+    assert await site.versions() == {"1.0.0": False, app["status"]["deployedVersion"]: True}
+    await eventually(lambda: _has_event(site, "VersionReused"))
+
+
+async def test_undeploy_and_deploy_again(site: Site) -> None:
+    async with site.host() as lattice_host:
+        await site.create()
+        version = (await site.phase("Deployed"))["status"]["deployedVersion"]
+        await site.annotate(**{f"{OWN}/undeploy": "true"})
+        app = await site.phase("Undeployed")
+        assert "deployedVersion" not in app["status"]
+        assert app["status"]["versions"] == [version]
+        assert await site.versions() == {version: False}
+        await eventually(lambda: not lattice_host.components)
+        await site.annotate(**{f"{OWN}/undeploy": None})
+        await site.phase("Deployed")
+        assert await site.versions() == {version: True}
+
+
+async def test_a_paused_application_is_left_alone(site: Site) -> None:
+    await site.create()
+    before = await site.deployed()
+    await site.annotate(**{f"{OWN}/paused": "true"})
+    await site.reaches(lambda obj: conditions(obj).get("Paused") == "True")
+    await site.change("x/web:2")
+    await site.create("other")
+    await site.deployed("other")
+    assert await site.versions() == {before["status"]["deployedVersion"]: True}
+    await site.annotate(**{f"{OWN}/paused": None})
+    await site.reaches(lambda obj: "Paused" not in conditions(obj))
+    await eventually(lambda: _count(site, 2))
+
+
+async def test_what_others_do_in_wadm_is_undone(site: Site) -> None:
+    await site.create()
+    version = (await site.deployed())["status"]["deployedVersion"]
+    assert (await site.wadm("undeploy.hello", {}))["result"] == "acknowledged"
+    await eventually(lambda: _deployed(site, version))
+    await site.wash_put(image="x/other:1")
+    assert (await site.wadm("deploy.hello", {"version": "w1"}))["result"] == "acknowledged"
+    await eventually(lambda: _deployed(site, version))
+    assert (await site.wadm("del.hello", {}))["result"] == "deleted"
+    await eventually(lambda: _deployed(site, version))
+
+
+async def test_an_application_of_wash_is_adopted(site: Site) -> None:
+    await site.wash_put(image="x/other:1")
+    assert (await site.wadm("deploy.hello", {}))["result"] == "acknowledged"
+    await site.create()
+    app = await site.deployed()
+    assert await site.versions() == {"w1": False, app["status"]["deployedVersion"]: True}
+    await eventually(lambda: _has_event(site, "Adopted"))
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
+async def test_the_first_owner_wins_and_the_next_one_inherits(
+    site: Site, admin: Admin, nats_server: NatsServer
+) -> None:
+    await site.create()
+    version = (await site.deployed())["status"]["deployedVersion"]
+    async with Site.open(admin, nats_server, lattice=site.lattice) as second:
+        await second.create(image="x/web:2")
+        app = await second.phase("Failed", reason="Conflict")
+        assert f"{site.namespace}/hello" in app["status"]["message"]
+        assert conditions(app)["Stalled"] == "True"
+        assert "finalizers" not in app["metadata"]
+        assert await site.versions() == {version: True}
+        await second.admin.delete(APP, "hello", second.namespace)
+        await second.gone()
+        assert await site.versions() == {version: True}, "who lost leaves it alone"
+        await second.create(image="x/web:2")
+        await second.phase("Failed", reason="Conflict")
+        await site.admin.delete(APP, "hello", site.namespace)
+        await second.deployed()
+
+
+async def test_an_owner_in_another_cluster_is_never_touched(site: Site) -> None:
+    manifest = application("", "hello", {"version": "theirs"})
+    del manifest["metadata"]["namespace"]
+    manifest["metadata"]["annotations"] |= {
+        f"{OWN}/owner-cluster": "elsewhere",
+        f"{OWN}/owner-namespace": "a",
+        f"{OWN}/owner-name": "hello",
+    }
+    await site.wadm("put", manifest)
+    await site.create()
+    await site.phase("Failed", reason="Conflict")
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert await site.versions() == {"theirs": False}
+
+
+async def test_an_orphan_stays_in_wadm(site: Site) -> None:
+    await site.create()
+    version = (await site.deployed())["status"]["deployedVersion"]
+    await site.annotate(**{f"{OWN}/deletion-policy": "Orphan"})
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert await site.versions() == {version: True}
+
+
+async def test_deleting_the_namespace_takes_its_applications_out_of_wadm(site: Site) -> None:
+    for number in range(3):
+        await site.create(f"app-{number}")
+        await site.deployed(f"app-{number}")
+    await site.admin.delete("v1/Namespace", site.namespace)
+    for number in range(3):
+        await site.gone(f"app-{number}")
+    assert (await site.wadm("get"))["models"] == []
+
+
+async def test_old_versions_are_pruned(site: Site) -> None:
+    await site.create(annotations={f"{OWN}/revision-history-limit": "2"})
+    seen = []
+    for number in range(1, 6):
+        await site.change(f"x/web:{number}")
+        app = await site.reaches(
+            lambda obj: (
+                obj["status"].get("observedGeneration") == obj["metadata"]["generation"]
+                and obj["status"].get("deployedVersion") not in (None, *seen)
+            )
+        )
+        seen.append(app["status"]["deployedVersion"])
+    assert list(await site.versions()) == seen[-3:]
+    assert app["status"]["versions"] == seen[-3:]
+
+
+async def test_without_hosts_it_waits(site: Site) -> None:
+    await site.create()
+    await site.phase("Reconciling", reason="Deploying")
+    await site.phase("Reconciling", reason="Waiting")
+
+
+async def test_the_lattice_has_to_be_told_where_there_are_several(
+    site: Site, admin: Admin, nats_server: NatsServer
+) -> None:
+    other = f"{site.lattice}-b"
+    await admin.create(host_config(site.namespace, other, nats_server.url, "second"))
+    await site.create()
+    app = await site.phase("Failed", reason="AmbiguousLattice")
+    assert "second" in app["status"]["message"]
+    assert site.lattice in app["status"]["message"]
+    await site.annotate(**{f"{OWN}/lattice": other})
+    await site.reaches(lambda obj: obj["status"].get("lattice") == other and "deployedVersion" in obj["status"])
+    await site.annotate(**{f"{OWN}/lattice": None, f"{OWN}/host-config": "pool"})
+    await site.reaches(lambda obj: obj["status"].get("lattice") == site.lattice)
+    assert len(await site.versions()) == 1
+    assert (await site.wadm("get.hello", {}, other))["result"] == "notfound", "it has moved"
+    await admin.delete(CONFIG, "second", site.namespace)
+
+
+async def test_an_application_waits_for_a_host_config(site: Site, admin: Admin, nats_server: NatsServer) -> None:
+    await admin.delete(CONFIG, "pool", site.namespace)
+    await site.create()
+    await site.phase("Reconciling", reason="NoHostConfig")
+    await admin.create(host_config(site.namespace, site.lattice, nats_server.url))
+    await site.deployed()
+
+
+async def test_an_invalid_manifest_never_reaches_wadm_and_what_runs_stays(site: Site) -> None:
+    body = application(site.namespace)
     body["spec"]["components"] *= 2
-    await bench.admin.create(body)
-    app = await bench.phase("Failed")
+    await site.admin.create(body)
+    app = await site.phase("Failed", reason="InvalidManifest")
     assert "spec.components[1].name" in app["status"]["message"]
-    assert condition(app, "Stalled")["reason"] == "InvalidManifest"
     assert "finalizers" not in app["metadata"]
-    assert (await bench.wadm("get.hello", {}))["result"] == "notfound"
+    assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+    await site.patch({"spec": {"components": components()}})
+    version = (await site.deployed())["status"]["deployedVersion"]
+    await site.patch({"spec": {"components": components() * 2}})
+    app = await site.phase("Failed", reason="InvalidManifest")
+    assert app["status"]["deployedVersion"] == version
+    assert await site.versions() == {version: True}
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
+async def test_what_wadm_refuses_to_deploy_is_deployed_when_it_can_be(site: Site) -> None:
+    await site.create("first", id="shared-id")
+    await site.deployed("first")
+    await site.create("second", id="shared-id")
+    app = await site.phase("Failed", "second", reason="DeployRejected")
+    assert "first" in app["status"]["message"]
+    assert "\n" not in app["status"]["message"]
+    await site.admin.delete(APP, "first", site.namespace)
+    await site.deployed("second")
+
+
+async def test_others_part_of_the_status_is_left_alone(site: Site) -> None:
+    await site.create()
+    app = await site.deployed()
+    exposed = {
+        "type": "Exposed",
+        "status": "True",
+        "reason": "Served",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    services = [{"name": "s", "namespace": site.namespace, "urls": ["http://s"], "readyEndpoints": 1}]
+    body = {key: app[key] for key in ("apiVersion", "kind")}
+    body |= {"metadata": {"name": "hello", "namespace": site.namespace}}
+    body |= {"status": {"services": services, "conditions": [exposed]}}
+    await site.admin.apply(body, manager="wasmcloud-operator-services", subresource="status")
+    async with site.host():
+        app = await site.phase("Deployed")
+        assert app["status"]["services"] == services
+        assert condition(app, "Exposed") is not None
+        version = app["metadata"]["resourceVersion"]
+        await site.create("other")
+        await site.phase("Deployed", "other")
+        assert (await site.get())["metadata"]["resourceVersion"] == version, "nothing to say, nothing written"
+
+
+async def _has_event(site: Site, reason: str) -> bool:
+    return reason in await site.events()
+
+
+async def _deployed(site: Site, version: str) -> bool:
+    return (await site.versions()).get(version) is True
+
+
+async def _count(site: Site, number: int) -> bool:
+    return len(await site.versions()) == number

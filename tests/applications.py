@@ -1,0 +1,166 @@
+"""What the tests of applications share: manifests, and a namespace with a lattice of its own whose wadm can be asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import nats
+
+from latticehost import Lattice, LatticeHost
+from testbed import Admin, NatsServer, eventually
+
+APP = "core.oam.dev/v1beta1/Application"
+CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
+EVENT = "events.k8s.io/v1/Event"
+
+
+def host_config(namespace: str, lattice: str, nats_url: str, name: str = "pool") -> dict[str, Any]:
+    return {
+        "apiVersion": "k8s.wasmcloud.dev/v1alpha1",
+        "kind": "WasmCloudHostConfig",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"lattice": lattice, "version": "1.9.0", "natsAddress": nats_url},
+    }
+
+
+def components(image: str = "x/web:1", **properties: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": "web",
+            "type": "component",
+            "properties": {"image": image, **properties},
+            "traits": [{"type": "spreadscaler", "properties": {"instances": 1}}],
+        }
+    ]
+
+
+def application(
+    namespace: str, name: str = "hello", annotations: dict[str, str] | None = None, **properties: Any
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "core.oam.dev/v1beta1",
+        "kind": "Application",
+        "metadata": {"name": name, "namespace": namespace, "annotations": annotations or {}},
+        "spec": {"components": components(**properties)},
+    }
+
+
+@dataclass
+class Site:
+    """A namespace with a host config of a lattice of its own, and wadm's own word about that lattice."""
+
+    admin: Admin
+    namespace: str
+    lattice: str
+    nats: NatsServer
+    client: Any
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, admin: Admin, server: NatsServer, *, lattice: str = "") -> AsyncIterator[Site]:
+        """In a fresh namespace, which is deleted at the end with all that is in it."""
+        token = secrets.token_hex(3)
+        namespace, lattice = f"apps-{token}", lattice or f"lattice-{token}"
+        client = await nats.connect(server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        await admin.create_namespace(namespace)
+        try:
+            await admin.create(host_config(namespace, lattice, server.url))
+            yield cls(admin, namespace, lattice, server, client)
+            await admin.delete_all(APP, namespace)
+            await eventually(lambda: _gone(admin, namespace), timeout=20, message="the applications are gone")
+        finally:
+            await client.close()
+            await admin.delete("v1/Namespace", namespace)
+
+    @contextlib.asynccontextmanager
+    async def host(self) -> AsyncIterator[LatticeHost]:
+        async with LatticeHost.running(self.nats.url, Lattice(self.lattice)) as running:
+            yield running
+
+    async def wadm(self, operation: str, body: Any = None, lattice: str = "") -> dict[str, Any]:
+        payload = b"" if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if operation == "put" else None
+        subject = f"wadm.api.{lattice or self.lattice}.model.{operation}"
+        answer = await self.client.request(subject, payload, timeout=5, headers=headers)
+        return json.loads(answer.data)
+
+    async def versions(self, name: str = "hello") -> dict[str, bool]:
+        answer = await self.wadm(f"versions.{name}")
+        return {entry["version"]: entry["deployed"] for entry in answer.get("versions") or ()}
+
+    async def wash_put(self, name: str = "hello", version: str = "w1", **properties: Any) -> None:
+        """What `wash app put` does."""
+        manifest = application("", name, {"version": version}, **properties)
+        del manifest["metadata"]["namespace"]
+        answer = await self.wadm("put", manifest)
+        assert answer["result"] in ("created", "newversion"), answer
+
+    async def create(self, name: str = "hello", annotations: dict[str, str] | None = None, **properties: Any) -> None:
+        await self.admin.create(application(self.namespace, name, annotations, **properties))
+
+    async def change(self, image: str, name: str = "hello") -> None:
+        await self.patch({"spec": {"components": components(image)}}, name)
+
+    async def annotate(self, name: str = "hello", **annotations: str | None) -> None:
+        await self.patch({"metadata": {"annotations": annotations}}, name)
+
+    async def patch(self, patch: dict[str, Any], name: str = "hello") -> None:
+        await self.admin.patch(APP, name, self.namespace, patch)
+
+    async def get(self, name: str = "hello") -> dict[str, Any]:
+        return await self.admin.get(APP, name, self.namespace)
+
+    async def reaches(self, predicate: Callable[[dict[str, Any]], object], name: str = "hello", **options: Any) -> dict:
+        found = await self.admin.wait_for(
+            APP, name, self.namespace, lambda obj: obj is not None and predicate(obj), **options
+        )
+        assert found is not None
+        return found
+
+    async def phase(self, phase: str, name: str = "hello", reason: str = "", **options: Any) -> dict[str, Any]:
+        """The application as soon as its status, seen for this generation, has that phase (and Ready that reason)."""
+
+        def there(obj: dict[str, Any]) -> bool:
+            told = obj["status"]
+            current = told["observedGeneration"] == obj["metadata"]["generation"]
+            return current and told.get("phase") == phase and reason in ("", why(obj))
+
+        return await self.reaches(there, name, message=f"phase {phase} {reason}", **options)
+
+    async def deployed(self, name: str = "hello") -> dict[str, Any]:
+        """The application as soon as wadm has a version of this generation deployed, and it is known."""
+
+        def there(obj: dict[str, Any]) -> bool:
+            told = obj["status"]
+            current = told["observedGeneration"] == obj["metadata"]["generation"]
+            return current and "deployedVersion" in told and why(obj) in ("Deploying", "Waiting", "Deployed")
+
+        return await self.reaches(there, name, message="a deployed version")
+
+    async def gone(self, name: str = "hello", **options: Any) -> None:
+        await self.admin.wait_for(APP, name, self.namespace, lambda obj: obj is None, **options)
+
+    async def events(self, name: str = "hello") -> dict[str, str]:
+        """Note by reason."""
+        events = await self.admin.list(EVENT, self.namespace)
+        return {event["reason"]: event["note"] for event in events if event["regarding"]["name"] == name}
+
+
+def why(obj: dict[str, Any]) -> str:
+    """The reason of the condition Ready."""
+    conditions = obj["status"].get("conditions") or []
+    return next((entry["reason"] for entry in conditions if entry["type"] == "Ready"), "")
+
+
+def conditions(obj: dict[str, Any]) -> dict[str, str]:
+    """Status by type."""
+    return {entry["type"]: entry["status"] for entry in obj["status"]["conditions"]}
+
+
+async def _gone(admin: Admin, namespace: str) -> bool:
+    return not await admin.list(APP, namespace)
