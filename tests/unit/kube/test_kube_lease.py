@@ -193,6 +193,7 @@ async def test_a_deleted_lease_makes_no_second_leader(pair: Pair):
     pair.api.remove(LEASE, LOCK)
     await pair.clock.advance(60)
     assert leader.leading
+    assert leader.lost == 0
     assert not standby.leading
     assert pair.api.get(LEASE, LOCK)["spec"]["holderIdentity"] == leader.name
 
