@@ -11,6 +11,14 @@ from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
+# Where the parts of a connection come from.
+_PATHS = {
+    "servers": ".spec.natsAddress",
+    "credentials": ".spec.secretName",
+    "CA": ".spec.natsTls.secretName",
+    "client certificate": ".spec.natsTls.secretName",
+}
+
 
 def lattice_key(spec: WasmCloudHostConfigSpec, values: Values) -> LatticeKey:
     """The lattice of a host config. Raises SpecError for an address or credentials that NATS would not take."""
@@ -24,6 +32,7 @@ def lattice_key(spec: WasmCloudHostConfigSpec, values: Values) -> LatticeKey:
         )
         return LatticeKey(connection, spec.lattice, spec.control_topic_prefix or DEFAULT_CONTROL_PREFIX)
     except InvalidConnection as error:
-        raise SpecError(Problem("InvalidConnection", "", str(error))) from error
+        path = _PATHS.get(error.part, "")
+        raise SpecError(Problem("InvalidConnection", path, str(error))) from error
     except InvalidName as error:
         raise SpecError(Problem("InvalidName", "", str(error))) from error

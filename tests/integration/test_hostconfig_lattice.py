@@ -1,0 +1,305 @@
+"""Host pools and their lattice: live hosts, applications, connection, registries, credentials, rotation."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+
+import nats
+import pytest
+
+from hostlive import CONFIG, DEPLOYMENT, at_rest, events, exists, host_config, secret, shown, writes
+from latticehost import Lattice, LatticeHost
+from natsjwt import Account, Operator
+from testbed import NatsServer, eventually
+from testbed.admin import condition
+from testbed.cache import ensure
+
+DOCKER = "kubernetes.io/dockerconfigjson"
+
+
+def docker_config(namespace, name, **registries):
+    auths = {registry: {"username": user, "password": password} for registry, (user, password) in registries.items()}
+    return secret(namespace, name, {".dockerconfigjson": json.dumps({"auths": auths})}, DOCKER)
+
+
+async def pods_of(admin, namespace, count, name="pool"):
+    """The pool's pods, when there are so many."""
+
+    async def found():
+        pods = await admin.list("v1/Pod", namespace, labels=f"app.kubernetes.io/instance={name}")
+        return pods if len(pods) == count else None
+
+    return sorted(pod["metadata"]["name"] for pod in await eventually(found))
+
+
+async def status_of(admin, namespace, name="pool"):
+    return (await admin.get(CONFIG, name, namespace))["status"]
+
+
+@contextlib.asynccontextmanager
+async def hosts_in(pods, server, lattice, **options):
+    """A host for each pod, as the pod's own would be."""
+    async with contextlib.AsyncExitStack() as stack:
+        hosts = []
+        for pod in pods:
+            running = LatticeHost.running(server.url, lattice, labels={"kubernetes_pod_name": pod}, **options)
+            hosts.append(await stack.enter_async_context(running))
+        yield hosts
+
+
+async def test_live_hosts_are_in_the_status_and_nothing_flaps(operator, crds, admin, nats_server, namespace):
+    lattice = Lattice(namespace)
+    for name in ("pool", "other"):
+        await admin.create(host_config(namespace, name, lattice=namespace, natsAddress=nats_server.url, hostReplicas=2))
+    pods, others = await pods_of(admin, namespace, 2), await pods_of(admin, namespace, 2, "other")
+    await shown(admin, namespace, LatticeConnected="True")
+    async with hosts_in([*pods, others[0], "somewhere-else"], nats_server, lattice, heartbeat=0.5) as hosts:
+
+        async def all_there():
+            status = await status_of(admin, namespace)
+            return status if status.get("hostCount") == 2 else None
+
+        status = await eventually(all_there, timeout=15)
+        assert [(host["pod"], host["id"]) for host in status["hosts"]] == [
+            (pod, host.id) for pod, host in zip(pods, hosts, strict=False)
+        ]
+        entry = status["hosts"][0]
+        assert entry["version"] == "1.9.0"
+        assert entry["friendlyName"] == hosts[0].friendly_name
+        assert (entry["components"], entry["providers"]) == (0, 0)
+        await hosts[0].start_provider("http")
+        await eventually(lambda: _providers(admin, namespace, 1))
+        assert (await status_of(admin, namespace, "other"))["hostCount"] == 1
+        since = await at_rest(crds, namespace, quiet=3)  # six heartbeats of each host
+        assert writes(crds, since, namespace) == []
+        assert (await status_of(admin, namespace))["hosts"][0]["startedAt"] == entry["startedAt"]
+        await hosts[0].stop()
+        await eventually(lambda: _count(admin, namespace, 1))
+
+
+async def _providers(admin, namespace, number):
+    return (await status_of(admin, namespace))["hosts"][0]["providers"] == number
+
+
+async def _count(admin, namespace, number):
+    return (await status_of(admin, namespace)).get("hostCount") == number
+
+
+async def test_applications_of_the_lattice_are_in_the_status(operator, admin, wadm, nats_server, namespace):
+    client = await nats.connect(nats_server.url)
+    manifest = {
+        "apiVersion": "core.oam.dev/v1beta1",
+        "kind": "Application",
+        "metadata": {"name": "hello", "annotations": {"version": "v1"}},
+        "spec": {"components": [{"name": "c", "type": "component", "properties": {"image": "r.example/c:1"}}]},
+    }
+    put = await client.request(f"wadm.api.{namespace}.model.put", json.dumps(manifest).encode(), timeout=5)
+    assert json.loads(put.data)["result"] == "created"
+    await client.request(f"wadm.api.{namespace}.model.deploy.hello", b"{}", timeout=5)
+    await admin.create(host_config(namespace, lattice=namespace, natsAddress=nats_server.url))
+    await eventually(lambda: _apps(admin, namespace, [("hello", "v1")]), timeout=20)
+    await client.request(f"wadm.api.{namespace}.model.del.hello", b"{}", timeout=5)
+    await eventually(lambda: _apps(admin, namespace, []), timeout=20)
+    await client.close()
+
+
+async def _apps(admin, namespace, wanted):
+    status = await status_of(admin, namespace)
+    found = [(app["name"], app.get("version")) for app in status.get("apps", ())]
+    return status.get("appCount") == len(wanted) and found == wanted
+
+
+async def test_a_hub_that_goes_is_said_and_the_pods_stay_managed(operator, crds, admin, namespace, tmp_path):
+    async with NatsServer.start(tmp_path, jetstream=False) as hub:
+        await admin.create(host_config(namespace, natsAddress=hub.url))
+        await shown(admin, namespace, LatticeConnected="True")
+        await hub.kill()
+        status = await shown(admin, namespace, LatticeConnected="False")
+        assert str(hub.port) in condition({"status": status}, "LatticeConnected")["message"]
+        await admin.patch(CONFIG, "pool", namespace, {"spec": {"logLevel": "DEBUG"}})
+        await eventually(lambda: _has_env(admin, namespace, "WASMCLOUD_LOG_LEVEL", "DEBUG"))
+        since = await at_rest(crds, namespace, quiet=2)
+        assert writes(crds, since, namespace) == []
+        await hub.server.start()
+        await shown(admin, namespace, LatticeConnected="True", timeout=20)
+
+
+async def _has_env(admin, namespace, name, value):
+    (host,) = (await admin.get(DEPLOYMENT, "pool", namespace))["spec"]["template"]["spec"]["containers"]
+    return {"name": name, "value": value} in host["env"]
+
+
+async def test_one_registry_reaches_the_pods_by_an_owned_secret(operator, admin, namespace):
+    await admin.create(docker_config(namespace, "pull", **{"ghcr.io": ("user", "first-password")}))
+    await admin.create(host_config(namespace, registryCredentialsSecret="pull"))
+    deployment = await exists(admin, DEPLOYMENT, namespace)
+    assert "first-password" not in json.dumps(deployment)
+    assert deployment["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+    owned = await admin.get("v1/Secret", "pool-registry", namespace)
+    assert _decoded(owned) == {"username": "user", "password": "first-password"}
+    await admin.apply(docker_config(namespace, "pull", **{"ghcr.io": ("user", "second-password")}))
+    await eventually(lambda: _holds_password(admin, namespace, "second-password"))
+    again = await eventually(lambda: _generation(admin, namespace, deployment["metadata"]["generation"] + 1))
+    assert _checksums(again) != _checksums(deployment)
+    # Edited by hand, without a value that a cache could tell: it is put right all the same.
+    spoilt = {"data": {"password": base64.b64encode(b"spoilt").decode()}}
+    await admin.patch("v1/Secret", "pool-registry", namespace, spoilt)
+    await eventually(lambda: _holds_password(admin, namespace, "second-password"))
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"registryCredentialsSecret": None}})
+    await admin.wait_for("v1/Secret", "pool-registry", namespace, lambda found: found is None)
+
+
+def _decoded(item):
+    return {key: base64.b64decode(value).decode() for key, value in item["data"].items()}
+
+
+async def _holds_password(admin, namespace, password):
+    return _decoded(await admin.get("v1/Secret", "pool-registry", namespace))["password"] == password
+
+
+async def _generation(admin, namespace, number):
+    found = await admin.get(DEPLOYMENT, "pool", namespace)
+    return found if found["metadata"]["generation"] == number else None
+
+
+def _checksums(deployment):
+    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+    return {key: value for key, value in annotations.items() if key.startswith("checksum.")}
+
+
+async def test_several_registries_are_answered_at_start_and_told_on_rotation(operator, admin, nats_server, namespace):
+    lattice = Lattice(namespace)
+    await admin.create(docker_config(namespace, "pull", a=("ua", "pa"), b=("ub", "pb")))
+    await admin.create(
+        host_config(namespace, lattice=namespace, natsAddress=nats_server.url, registryCredentialsSecret="pull")
+    )
+    deployment = await exists(admin, DEPLOYMENT, namespace)
+    assert await admin.find("v1/Secret", "pool-registry", namespace) is None
+    (pod,) = await pods_of(admin, namespace, 1)
+    await shown(admin, namespace, LatticeConnected="True")
+    async with hosts_in([pod, "stranger"], nats_server, lattice) as (host, stranger):
+        answer = await eventually(host.ask_config_service)
+        assert {registry: entry["password"] for registry, entry in answer["registryCredentials"].items()} == {
+            "a": "pa", "b": "pb",
+        }  # fmt: skip
+        with pytest.raises(TimeoutError):
+            await stranger.ask_config_service(timeout=0.5)
+        await admin.apply(docker_config(namespace, "pull", a=("ua", "rotated"), b=("ub", "pb")))
+        await eventually(lambda: host.registries.get("a", {}).get("password") == "rotated", timeout=15)
+    assert _checksums(await admin.get(DEPLOYMENT, "pool", namespace)) == _checksums(deployment)
+
+
+async def test_a_host_that_started_while_nobody_answered_is_told(operator, admin, nats_server, namespace):
+    lattice = Lattice(namespace)
+    await admin.create(docker_config(namespace, "pull", a=("ua", "pa"), b=("ub", "pb")))
+    await admin.create(
+        host_config(namespace, lattice=namespace, natsAddress=nats_server.url, registryCredentialsSecret="pull")
+    )
+    async with hosts_in(await pods_of(admin, namespace, 1), nats_server, lattice) as (host,):
+        await eventually(lambda: set(host.registries) == {"a", "b"}, timeout=15)
+
+
+async def test_credentials_by_jwt_and_their_rotation(operator, crds, admin, namespace, tmp_path):
+    """The operator and a leaf node, run from the very nats.conf that was rendered, both reach the hub."""
+    account = Account("HOSTS")
+    hub_config = Operator(account).server_config()
+    async with NatsServer.start(tmp_path / "hub", config_extra=hub_config) as hub:
+        await admin.create(secret(namespace, "keys", {"nats.creds": account.credentials("first")}))
+        spec = {"natsAddress": hub.url, "natsLeafnodePort": hub.leaf_port, "secretName": "keys"}
+        await admin.create(host_config(namespace, **spec))
+        await shown(admin, namespace, LatticeConnected="True", SecretsValid="True")
+        deployment = await exists(admin, DEPLOYMENT, namespace)
+        async with leaf_of(admin, namespace, "keys", tmp_path) as leaf:
+            await eventually(lambda: _leafs(hub, 1))
+            assert leaf.returncode is None
+        since = crds.audit.end
+        await admin.apply(secret(namespace, "keys", {"nats.creds": account.credentials("second")}))
+        rolled = await eventually(lambda: _generation(admin, namespace, deployment["metadata"]["generation"] + 1))
+        assert _checksums(rolled).keys() == _checksums(deployment).keys()
+        await shown(admin, namespace, LatticeConnected="True")
+        await at_rest(crds, namespace)
+        applied = [event for event in writes(crds, since, namespace) if event.resource == "deployments.apps"]
+        assert len(applied) == 1  # once
+        async with leaf_of(admin, namespace, "keys", tmp_path):
+            await eventually(lambda: _leafs(hub, 1))
+
+
+async def _leafs(hub, number):
+    return (await hub.monitor("leafz"))["leafnodes"] == number
+
+
+@contextlib.asynccontextmanager
+async def leaf_of(admin, namespace, secret_name, folder):
+    """nats-server on the pool's nats.conf; only its folders and ports are those of the test."""
+    program = await ensure("nats-server")
+    text = (await admin.get("v1/ConfigMap", "pool", namespace))["data"]["nats.conf"]
+    creds = folder / "nats.creds"
+    creds.write_text(_decoded(await admin.get("v1/Secret", secret_name, namespace))["nats.creds"])
+    path = folder / "leaf.conf"
+    path.write_text(
+        text.replace("/nats/creds/nats.creds", str(creds))
+        .replace('"/data"', f'"{folder / "leaf"}"')
+        .replace("0.0.0.0:4222", "127.0.0.1:-1")
+        .replace("0.0.0.0:8222", "127.0.0.1:-1")
+    )
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(program, "-js", "--config", path, stderr=quiet)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "key", "good", "bad", "field"),
+    [
+        ({"secretName": "keys"}, "nats.creds", Account("A").credentials("user"), "no creds", ".spec.secretName"),
+        ({"natsTls": {"secretName": "keys"}}, "ca.crt", None, NO_CERTIFICATE, ".spec.natsTls.secretName"),
+    ],
+    ids=["creds", "CA"],
+)
+async def test_a_secret_that_becomes_unusable_leaves_running_pods_alone(
+    operator, crds, admin, namespace, spec, key, good, bad, field
+):
+    good = good or crds.ca_file.read_text()
+    await admin.create(secret(namespace, "keys", {key: good}))
+    await admin.create(host_config(namespace, **spec))
+    before = await exists(admin, DEPLOYMENT, namespace)
+    await admin.apply(secret(namespace, "keys", {key: bad}))
+    await shown(admin, namespace, Stalled="True")
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"hostReplicas": 4}})  # looks again, and must not forget
+    status = await shown(admin, namespace, Stalled="True")
+    stalled = condition({"status": status}, "Stalled")
+    assert stalled["message"].startswith(f"{field}: ")
+    assert (await admin.get(DEPLOYMENT, "pool", namespace))["spec"] == before["spec"]
+    since = await at_rest(crds, namespace)
+    assert writes(crds, since, namespace) == []
+    assert len(await events(admin, namespace, stalled["reason"])) == 1
+    await admin.apply(secret(namespace, "keys", {key: good}))
+    await shown(admin, namespace, Stalled="False")
+
+
+async def test_what_the_api_server_refuses_is_said_by_the_configs_own_field_once(operator, crds, admin, namespace):
+    mount = {"name": "nowhere", "mountPath": "/x"}
+    wrong = {"containerTemplateAdditions": {"wasmcloud": {"volumeMounts": [mount]}}}
+    await admin.create(host_config(namespace, schedulingOptions=wrong))
+    await admin.create(host_config(namespace, "fine"))
+    status = await shown(admin, namespace, Stalled="DeploymentRefused")
+    message = condition({"status": status}, "Stalled")["message"]
+    assert ".spec.schedulingOptions.containerTemplateAdditions.wasmcloud.volumeMounts[nowhere].name" in message
+    await exists(admin, DEPLOYMENT, namespace, "fine")
+    since = await at_rest(crds, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"metadata": {"labels": {"look": "again"}}})
+    await at_rest(crds, namespace)
+    assert [event for event in writes(crds, since, namespace) if event.resource == "deployments.apps"] == []
+    assert len(await events(admin, namespace, "DeploymentRefused")) == 1
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"schedulingOptions": None}})
+    await exists(admin, DEPLOYMENT, namespace)
+    await shown(admin, namespace, Stalled="False")
