@@ -9,9 +9,12 @@ from hostlive import CONFIG, DEPLOYMENT, at_rest, events, exists, gone, host_con
 from operatorfixture import RunningOperator
 from testbed import eventually
 from testbed.admin import condition
+from wasmcloud_operator.kube.credentials import Credentials
+from wasmcloud_operator.migrate import run_migration
 
 MANAGER = "operator.k8s.wasmcloud.dev/wasmcloud-host-config"
 FINALIZER = MANAGER
+API_SERVICE = "apiregistration.k8s.io/v1/APIService"
 ROLE, ROLE_BINDING = "rbac.authorization.k8s.io/v1/Role", "rbac.authorization.k8s.io/v1/RoleBinding"
 LABELS = {"app.kubernetes.io/name": "wasmcloud", "app.kubernetes.io/instance": "pool"}
 
@@ -99,6 +102,56 @@ async def test_its_objects_are_adopted_and_the_hosts_restart_once(crds, admin, k
         assert "old.key" not in (await admin.get("v1/ConfigMap", "pool", namespace))["data"]
         since = await at_rest(crds, namespace)
         assert writes(crds, since, namespace) == []
+
+
+async def migration(crds, namespace, *, dry_run=True):
+    lines = []
+    code = await run_migration(Credentials(crds.kubeconfig), namespace, dry_run=dry_run, say=lines.append)
+    return code, lines
+
+
+async def test_migrate_says_beforehand_what_will_change(crds, admin, namespace):
+    await left_behind(admin, namespace)
+    with crds.audit.counting(user_agent="wasmcloud-operator-migrate") as counter:
+        code, lines = await migration(crds, namespace)
+    assert counter.requests
+    assert counter.writes == []
+    about = f"WasmCloudHostConfig {namespace}/pool: "
+    assert (code, [line for line in lines if not line.startswith("APIService")]) == (
+        0,
+        [
+            f"{about}ServiceAccount pool is adopted",
+            f"{about}ConfigMap pool is adopted",
+            f"{about}Deployment pool is adopted; its pods restart once",
+            f"{about}Service pool is adopted",
+            f"{about}RoleBinding pool is removed",
+            f"{about}Role pool is removed",
+            f"{about}finalizer {FINALIZER} is taken off",
+        ],
+    )
+    async with RunningOperator.start(crds, watch_namespaces=namespace):
+        await admin.wait_for(CONFIG, "pool", namespace, lambda found: "finalizers" not in found["metadata"])
+        await at_rest(crds, namespace)
+    assert await migration(crds, namespace) == (0, [f"{about}nothing changes"])
+
+
+async def test_migrate_names_what_has_to_be_mended_first(crds, admin, namespace):
+    await admin.create(host_config(namespace, secretName="absent"))
+    container = {"name": "operator", "image": "ghcr.io/wasmcloud/wasmcloud-operator:0.4.0"}
+    template = {"metadata": {"labels": LABELS}, "spec": {"containers": [container]}}
+    deployment = {"metadata": {"name": "old", "namespace": namespace}, "apiVersion": "apps/v1", "kind": "Deployment"}
+    await admin.create({**deployment, "spec": {"selector": {"matchLabels": LABELS}, "template": template}})
+    code, lines = await migration(crds, namespace, dry_run=False)
+    assert code == 1
+    assert any(f"Deployment {namespace}/old" in line and "still runs" in line for line in lines)
+    assert any(".spec.secretName: Secret absent does not exist" in line for line in lines)
+
+
+async def test_migrate_removes_only_an_api_service_that_is_the_other_ones(crds, admin, namespace):
+    name = "v1beta1.core.oam.dev"
+    of_crd = await admin.get(API_SERVICE, name)
+    assert await migration(crds, namespace, dry_run=False) == (0, [])
+    assert (await admin.get(API_SERVICE, name))["metadata"]["uid"] == of_crd["metadata"]["uid"]
 
 
 async def test_one_that_still_runs_is_named_and_not_fought(operator, crds, admin, namespace):

@@ -15,7 +15,9 @@ from pydantic import ValidationError
 from wasmcloud_operator import logs
 from wasmcloud_operator.application.check import check_files
 from wasmcloud_operator.crds import crd_yaml
+from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.tracing import Span, tracing
+from wasmcloud_operator.migrate import run_migration
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.settings import Settings
 from wasmcloud_operator_types import custom_resource_definitions
@@ -59,6 +61,20 @@ def check(files: Sequence[Path]) -> None:
     for line in report.lines:
         click.echo(line)
     sys.exit(report.exit_code)
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Say what will change, and change nothing.")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file, as for run.")
+@click.option("--context", help="The kubeconfig's context; the current one when left out.")
+@click.option("-n", "--namespace", default="", help="Only the host configs of this namespace.")
+def migrate(dry_run: bool, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
+    """Come from the operator written in Rust: say what will change, and remove what is in the way.
+
+    Exit status: 0 ready, 1 something has to be mended first, 2 the cluster cannot be read.
+    """
+    credentials = Credentials(kubeconfig, context)
+    sys.exit(asyncio.run(run_migration(credentials, namespace, dry_run=dry_run, say=click.echo)))
 
 
 def _run(settings: Settings) -> int:

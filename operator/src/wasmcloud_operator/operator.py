@@ -14,6 +14,7 @@ import structlog
 
 from wasmcloud_operator.application.wiring import application_controllers
 from wasmcloud_operator.context import Context
+from wasmcloud_operator.hostconfig.formeroperator import FIELD_MANAGERS
 from wasmcloud_operator.hostconfig.wiring import host_pool_controllers
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier
@@ -39,8 +40,6 @@ log = structlog.get_logger()
 
 FIELD_MANAGER = "wasmcloud-operator"
 FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
-# What the operator written in Rust applies under.
-FORMER_MANAGERS = ("operator.k8s.wasmcloud.dev/wasmcloud-host-config", "operator.k8s.wasmcloud.dev/service")
 
 # SIGTERM to end in under five seconds: the work in progress gets most of it, the Lease and the Events the rest.
 _DRAIN_SECONDS = 3.0
@@ -162,7 +161,7 @@ class Operator:
         context = Context(
             client=client,
             writer=writer,
-            applier=Applier(writer, FINGERPRINT, FORMER_MANAGERS),
+            applier=Applier(writer, FINGERPRINT, FIELD_MANAGERS),
             recorder=recorder,
             clock=clock,
             metrics=metrics,

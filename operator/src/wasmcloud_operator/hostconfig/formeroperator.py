@@ -20,6 +20,8 @@ from wasmcloud_operator.kube.resources import ROLE, ROLE_BINDING, Resource
 log = structlog.get_logger()
 
 FINALIZER = "operator.k8s.wasmcloud.dev/wasmcloud-host-config"
+# What it applies children and applications' Services under.
+FIELD_MANAGERS = ("operator.k8s.wasmcloud.dev/wasmcloud-host-config", "operator.k8s.wasmcloud.dev/service")
 # It gave the hosts' service account the right to write Services.
 LEFTOVERS = (ROLE_BINDING, ROLE)
 

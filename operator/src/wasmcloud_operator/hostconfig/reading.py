@@ -40,13 +40,13 @@ class ReferenceReader:
         held = self._found.get(key)
         if held is not None and known is not None and held[0] == spec and held[1] == known:
             return held[2]
-        examined, versions = await self._read(key.namespace, spec)
+        examined, versions = await _read(self.client, key.namespace, spec, sleep_action=self.sleep_action)
         self._found[key] = (spec, versions, replace(examined, values=None))
         return examined
 
     async def read_values(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
         """The same, read live in any case, with the values."""
-        return (await self._read(key.namespace, spec))[0]
+        return await read_references(self.client, key.namespace, spec, sleep_action=self.sleep_action)
 
     def forget(self, key: Key) -> None:
         """The config is gone."""
@@ -70,24 +70,35 @@ class ReferenceReader:
             held = informer.store.get(Key(namespace, name))
             yield resource.kind, name, (held.metadata.uid, held.metadata.resource_version) if held else None
 
-    async def _read(self, namespace: str, spec: WasmCloudHostConfigSpec) -> tuple[Examined, _Versions]:
-        wanted = references(spec)
-        asked = [(SECRET, name) for name in sorted(wanted.secrets)]
-        asked += [(CONFIG_MAP, name) for name in sorted(wanted.config_maps)]
-        items = await together(self._get(resource, Key(namespace, name)) for resource, name in asked)
-        found = list(zip(asked, items, strict=True))
-        contents = Contents(
-            {name: _decoded(item) for (resource, name), item in found if resource is SECRET},
-            {name: _decoded(item) for (resource, name), item in found if resource is CONFIG_MAP},
-        )
-        versions = tuple((resource.kind, name, _version(item)) for (resource, name), item in found)
-        return examine(spec, contents, sleep_action=self.sleep_action), versions
 
-    async def _get(self, resource: Resource, key: Key) -> Unstructured | None:
-        try:
-            return await self.client.get(resource, key)
-        except NotFound:
-            return None
+async def read_references(
+    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, *, sleep_action: bool
+) -> Examined:
+    """What a spec's references in that namespace hold now. Raises the errors of `kube.errors`."""
+    return (await _read(client, namespace, spec, sleep_action=sleep_action))[0]
+
+
+async def _read(
+    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, *, sleep_action: bool
+) -> tuple[Examined, _Versions]:
+    wanted = references(spec)
+    asked = [(SECRET, name) for name in sorted(wanted.secrets)]
+    asked += [(CONFIG_MAP, name) for name in sorted(wanted.config_maps)]
+    items = await together(_get(client, resource, Key(namespace, name)) for resource, name in asked)
+    found = list(zip(asked, items, strict=True))
+    contents = Contents(
+        {name: _decoded(item) for (resource, name), item in found if resource is SECRET},
+        {name: _decoded(item) for (resource, name), item in found if resource is CONFIG_MAP},
+    )
+    versions = tuple((resource.kind, name, _version(item)) for (resource, name), item in found)
+    return examine(spec, contents, sleep_action=sleep_action), versions
+
+
+async def _get(client: Client, resource: Resource, key: Key) -> Unstructured | None:
+    try:
+        return await client.get(resource, key)
+    except NotFound:
+        return None
 
 
 def _version(item: Unstructured | None) -> _Version:

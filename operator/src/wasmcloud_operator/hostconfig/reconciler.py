@@ -61,7 +61,7 @@ class HostConfigReconciler:
             await self.status.refuse(item, [_RIVAL])
             return Result(RIVAL_SECONDS)
         try:
-            config = _parsed(item)
+            config = parsed(item)
             examined = await self.reader.read(key, config.spec)
             if examined.problems:
                 problem = examined.problems[0]
@@ -138,7 +138,8 @@ class HostConfigReconciler:
         self.status.event(item, "Normal", reason, note)
 
 
-def _parsed(item: CustomResource) -> WasmCloudHostConfig:
+def parsed(item: CustomResource) -> WasmCloudHostConfig:
+    """The config as its model. Raises SpecError for one that does not fit it."""
     metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
     try:
         return parse(WasmCloudHostConfig, {"metadata": metadata, "spec": item.spec})
