@@ -34,6 +34,7 @@ from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.pools import Pools
 from wasmcloud_operator.preflight import Findings, ServerTooOld, inspect
+from wasmcloud_operator.service.wiring import service_controllers
 from wasmcloud_operator.settings import Settings
 
 log = structlog.get_logger()
@@ -176,6 +177,8 @@ class Operator:
         controllers: tuple[Controller[Any], ...] = host_pool_controllers(context)
         if settings.applications:
             controllers = (*controllers, *application_controllers(context))
+        if settings.services:
+            controllers = (*controllers, *service_controllers(context, applications=settings.applications))
         return _Parts((*context.informers.values(), *lease), controllers, recorder, elector)
 
     def _elector(self, client: Client) -> tuple[Elector, tuple[Informer[LeaseObject], ...]]:

@@ -169,15 +169,22 @@ class Client:
             yield lines
 
     async def apply(
-        self, resource: Resource, body: JsonObject, codec: Codec[T], *, subresource: str = "", dry_run: bool = False
+        self,
+        resource: Resource,
+        body: JsonObject,
+        codec: Codec[T],
+        *,
+        subresource: str = "",
+        field_manager: str = "",
+        dry_run: bool = False,
     ) -> T:
-        """Server-side apply (forced) of the fields in `body`.
+        """Server-side apply (forced) of the fields in `body`, as another field manager if one is given.
 
         A `metadata.uid` in it must be the live object's: Conflict if that object is gone or replaced by another.
         """
         metadata = body["metadata"]
         key = Key(metadata.get("namespace", ""), metadata["name"])
-        query = [("fieldManager", self.field_manager), ("force", "true")]
+        query = [("fieldManager", field_manager or self.field_manager), ("force", "true")]
         if dry_run:
             query.append(("dryRun", "All"))
         try:

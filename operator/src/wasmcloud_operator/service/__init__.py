@@ -1,0 +1,1 @@
+"""Services in step with what really serves HTTP."""

@@ -1,0 +1,114 @@
+"""What is known of the applications of all lattices in use, as far as Services need it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.service.placement import ProviderId
+from wasmcloud_operator.service.plan import Record
+from wasmcloud_operator.service.sightings import Sightings
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class LatticeBook:
+    """One lattice: its applications that were read, those of them that are not deployed, and the hosts by pod.
+
+    `by_provider` finds the applications that a provider serves, `by_port` the providers that want a port; invariant:
+    both are made of `records`.
+    """
+
+    lattice: Lattice
+    sightings: Sightings
+    records: dict[str, Record] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+    by_provider: dict[ProviderId, set[str]] = field(default_factory=dict)
+    by_port: dict[int, set[ProviderId]] = field(default_factory=dict)
+
+    def put(self, application: str, record: Record | None) -> None:
+        """Take in what was read (None: it is not deployed)."""
+        before = self.records.pop(application, None)
+        for provider in before.exposure.providers if before is not None else ():
+            provider_id = (provider.application, provider.id)
+            _discard(self.by_provider, provider_id, application)
+            for endpoint in provider.endpoints:
+                _discard(self.by_port, endpoint.port, provider_id)
+        if record is None:
+            self.absent.add(application)
+            return
+        self.absent.discard(application)
+        self.records[application] = record
+        for provider in record.exposure.providers:
+            provider_id = (provider.application, provider.id)
+            self.by_provider.setdefault(provider_id, set()).add(application)
+            for endpoint in provider.endpoints:
+                self.by_port.setdefault(endpoint.port, set()).add(provider_id)
+
+    @property
+    def deployed(self) -> Mapping[str, str] | None:
+        """What wadm lists as deployed, with versions; None before it has answered once."""
+        listed = self.lattice.apps.apps
+        return None if listed is None else {app.name: app.deployed_version for app in listed if app.deployed_version}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every application that wadm lists as deployed was read."""
+        listed = self.deployed
+        return listed is not None and all(name in self.records or name in self.absent for name in listed)
+
+    def knows(self, application: str) -> bool:
+        """Whether it is known if the application is deployed, and as what."""
+        if application in self.records or application in self.absent:
+            return True
+        listed = self.deployed
+        return listed is not None and application not in listed
+
+    def outdated(self) -> set[str]:
+        """The applications for which wadm's list says something else than what was read."""
+        listed = self.deployed or {}
+        known = {name: record.version for name, record in self.records.items()}
+        return {name for name in listed.keys() | known.keys() if listed.get(name) != known.get(name)}
+
+    def using(self, configs: Iterable[str]) -> set[str]:
+        """The applications whose manifests refer to one of these configurations."""
+        wanted = frozenset(configs)
+        return {name for name, record in self.records.items() if record.configs & wanted}
+
+    def sharing(self, application: str) -> set[str]:
+        """The applications whose manifests refer to a shared one."""
+        return {name for name, record in self.records.items() if application in record.shared}
+
+
+class Directory:
+    """The books of the lattices in use."""
+
+    def __init__(self) -> None:
+        self._books: dict[Lattice, LatticeBook] = {}
+
+    def __repr__(self) -> str:
+        return f"<Directory {', '.join(f'{book.lattice.name}: {len(book.records)}' for book in self._books.values())}>"
+
+    def book(self, lattice: Lattice) -> LatticeBook:
+        """The book of a lattice in use."""
+        if lattice not in self._books:
+            self._books[lattice] = LatticeBook(lattice, Sightings(lattice))
+        return self._books[lattice]
+
+    def keep(self, lattices: Iterable[Lattice]) -> None:
+        """Forget all lattices but these."""
+        kept = set(lattices)
+        for lattice in [lattice for lattice in self._books if lattice not in kept]:
+            del self._books[lattice]
+
+
+def _discard(index: dict[K, set[V]], key: K, value: V) -> None:
+    held = index.get(key)
+    if held is not None:
+        held.discard(value)
+        if not held:
+            del index[key]

@@ -1,0 +1,96 @@
+"""The reconciler of pod labels: a pod carries the label of each Service that its host serves now."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.errors import Conflict, NotFound
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import Pod
+from wasmcloud_operator.kube.resources import POD, Key
+from wasmcloud_operator.kube.wire import Codec
+from wasmcloud_operator.lattice.host_types import Host
+from wasmcloud_operator.service import names
+from wasmcloud_operator.service.directory import LatticeBook
+from wasmcloud_operator.service.placement import ProviderId, host_of, label_patch, serving
+from wasmcloud_operator.service.plan import Claim, lattice_id
+from wasmcloud_operator.service.view import View
+
+_POD: Codec[Pod] = Codec.of(Pod)
+
+
+@dataclass(frozen=True, slots=True)
+class PodLabeler:
+    """Keeps one pod's labels. Nothing is taken away on ignorance: only what is known not to serve loses its label."""
+
+    view: View
+    client: Client
+    pods: Informer[Pod]
+
+    async def reconcile(self, key: Key) -> Result:
+        """Raises the errors of `kube.errors`."""
+        pod = self.pods.store.get(key)
+        if pod is None or pod.metadata.deleting:
+            return DONE  # Kubernetes takes a pod that goes out by itself
+        patch = self._patch(pod)
+        if not patch:
+            return DONE
+        body = {"metadata": {"uid": pod.metadata.uid, "labels": patch}}
+        try:
+            self.pods.offer(await self.client.patch(POD, key, body, MERGE_PATCH, _POD))
+        except (NotFound, Conflict):
+            return DONE  # gone, or another pod has the name: the watch tells
+        return DONE
+
+    def _patch(self, pod: Pod) -> dict[str, str | None]:
+        meta = pod.metadata
+        pool = self.view.pools.get(Key(meta.namespace, meta.labels.get(names.INSTANCE_LABEL, "")))
+        if pool is None or not pool.lattice.hosts.synced:
+            return {}
+        book = self.view.book(pool.lattice)
+        host = host_of(_created(pod), book.sightings.hosts(meta.name))
+        if host is None:
+            if not (book.sightings.seen(meta.name) or pool.lattice.hosts.settled):
+                return {}
+            return label_patch(meta.labels, ())
+        if not host.inventoried:
+            return {}
+        keep = () if book.complete else self._not_known(pod, book)
+        return label_patch(meta.labels, serving(host, self._services(meta.namespace, host, book)), keep)
+
+    def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[str]]:
+        """The names of the Services by provider, as far as they are there and lead to that application."""
+        found: dict[ProviderId, list[str]] = defaultdict(list)
+        here = lattice_id(book.lattice.key)
+        for provider in host.providers.values():
+            provider_id = (provider.application, provider.id)
+            for application in book.by_provider.get(provider_id, ()):
+                claim = Claim(application, here)
+                for planned in self.view.plan(book.lattice, book.records[application]).services:
+                    served = (planned.provider.application, planned.provider.id) == provider_id
+                    if served and self.view.held(namespace, planned.name) == claim:
+                        found[provider_id].append(planned.name)
+        return found
+
+    def _not_known(self, pod: Pod, book: LatticeBook) -> list[str]:
+        """The Services on the pod whose application is not read yet."""
+        held = [key.removeprefix(names.SERVES_PREFIX) for key in pod.metadata.labels if _is_ours(key)]
+        kept = []
+        for service in held:
+            claim = self.view.held(pod.metadata.namespace, service)
+            if claim is not None and not book.knows(claim.application):
+                kept.append(service)
+        return kept
+
+
+def _is_ours(key: str) -> bool:
+    return key.startswith(names.SERVES_PREFIX)
+
+
+def _created(pod: Pod) -> datetime | None:
+    text = pod.metadata.creation_timestamp
+    return datetime.fromisoformat(text) if text else None

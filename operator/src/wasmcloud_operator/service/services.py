@@ -1,0 +1,213 @@
+"""The reconciler of Services: one application in one namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
+from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.errors import ApiError, BadRequest, Forbidden, Invalid
+from wasmcloud_operator.kube.events import EventRecorder, EventType
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.service import names, render
+from wasmcloud_operator.service.endpoints import Problem
+from wasmcloud_operator.service.former import Former, formerly_managed
+from wasmcloud_operator.service.owned import Owned, leads_to_application
+from wasmcloud_operator.service.plan import Claim, Planned, Record, claim_of, lattice_id
+from wasmcloud_operator.service.routes import Routes
+from wasmcloud_operator.service.view import View
+
+log = structlog.get_logger()
+
+# A Service that somebody else has to remove first is looked for again: those of strangers are not watched.
+_CONFLICT_SECONDS = 10.0
+_REFUSED_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an application's Services in one namespace."""
+
+    services: tuple[Planned, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """The outcomes by (namespace, application); `told` hears of each that differs from the one before."""
+
+    told: Callable[[Key], None]
+    _held: dict[Key, Outcome] = field(default_factory=dict)
+
+    def get(self, key: Key) -> Outcome | None:
+        """The outcome; None before the first reconcile."""
+        return self._held.get(key)
+
+    def put(self, key: Key, outcome: Outcome) -> None:
+        """Take note of an outcome."""
+        if self._held.get(key) != outcome:
+            self._held[key] = outcome
+            self.told(key)
+
+    def drop(self, key: Key) -> None:
+        """There is nothing of that application in that namespace any more."""
+        if self._held.pop(key, None) is not None:
+            self.told(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The Services of an application in a namespace, by lattice; `sure` when there is nothing left to find out."""
+
+    services: tuple[tuple[Lattice, Record, Planned], ...]
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReconciler:
+    """Brings the Services and routes of one application in one namespace to what its manifest says.
+
+    Keys are (namespace, application). Nothing is deleted while it is not known what is deployed.
+    """
+
+    view: View
+    services: Kind
+    owned: Owned
+    routes: Routes
+    former: Former
+    applier: Applier
+    recorder: EventRecorder
+    outcomes: Outcomes
+
+    async def reconcile(self, key: Key) -> Result:
+        """Raises the errors of `kube.errors`."""
+        wanted = self._wanted(key)
+        if any(self._paused(record) for _, record, _ in wanted.services):
+            return DONE
+        made: list[Planned] = []
+        problems: list[Problem] = []
+        for lattice, record, planned in wanted.services:
+            found = await self._bring(key, lattice, record, planned)
+            problems += found
+            if not any(problem.reason in _NOT_MADE for problem in found):
+                made.append(planned)
+        if wanted.sure:
+            await self._remove(key, [planned for _, _, planned in wanted.services])
+        if wanted.services:
+            self.outcomes.put(key, Outcome(tuple(made), tuple(dict.fromkeys(problems))))
+        elif wanted.sure:
+            self.outcomes.drop(key)
+        if any(problem.reason == "Conflict" for problem in problems):
+            return Result(_CONFLICT_SECONDS)
+        return Result(_REFUSED_SECONDS) if problems else DONE
+
+    async def report(self, key: Key, error: Exception) -> None:
+        """Show a failure that is no fault of the application."""
+        before = self.outcomes.get(key) or Outcome()
+        problem = Problem("ServiceFailed", "", f"{type(error).__name__}: {error}; trying again")
+        self.outcomes.put(key, Outcome(before.services, (problem,)))
+
+    def _wanted(self, key: Key) -> _Wanted:
+        sure = not self.view.undecided(key.namespace)
+        services: list[tuple[Lattice, Record, Planned]] = []
+        for lattice in self.view.lattices(key.namespace):
+            book = self.view.book(lattice)
+            record = book.records.get(key.name)
+            if record is None:
+                sure = sure and book.knows(key.name)
+            else:
+                sure = sure and record.certain
+                services += ((lattice, record, one) for one in self.view.plan(lattice, record).services)
+        return _Wanted(tuple(services), sure)
+
+    def _paused(self, record: Record) -> bool:
+        item = self.view.application(record)
+        return item is not None and item.metadata.annotations.get(names.PAUSED) == "true"
+
+    async def _bring(self, key: Key, lattice: Lattice, record: Record, planned: Planned) -> list[Problem]:
+        """Apply one Service with its routes; gives what stood against it."""
+        item = self.view.application(record)
+        owners = self._owners(key.namespace, lattice, record)
+        body = render.service(planned, key.namespace, lattice.key, owners)
+        claim = Claim(record.application, lattice_id(lattice.key))
+        problems = []
+        try:
+            if self._is_host_configs(Key(key.namespace, planned.name)):
+                raise ForeignObject(SERVICE, Key(key.namespace, planned.name), f"{HOST_CONFIG.kind} {planned.name}")
+            applied = await self.applier.apply(self.services, body, self._ours(key.namespace, planned.name, claim))
+            await self._clean(Key(key.namespace, planned.name), applied)
+            problems = await self.routes.apply(planned, key.namespace, lattice.key, owners)
+        except ForeignObject as error:
+            problems = [Problem("Conflict", "", f"{error}, or choose another name with {names.SERVICE_NAME}")]
+        except (BadRequest, Invalid, Forbidden) as error:
+            problems = [Problem("ServiceRefused", "", f"refused by the API server: {_causes(error)}")]
+        if item is not None:
+            for problem in problems:
+                self._event(item.metadata, "Warning", problem.reason, f"{key.namespace}: {problem}")
+        return problems
+
+    async def _clean(self, key: Key, applied: Applied) -> None:
+        """Rid a Service of what the Rust operator left on it, and beside it."""
+        await self.former.clean(key, applied.item.metadata)
+
+    async def _remove(self, key: Key, wanted: list[Planned]) -> None:
+        """Remove what leads to the application and is not wanted (any more)."""
+        await self.routes.remove(key, wanted)
+        kept = {planned.name for planned in wanted}
+        for held in self.owned.of(key):
+            if held.metadata.name not in kept:
+                await self.applier.delete(self.services, held, leads_to_application)
+                log.info("Service deleted", service=str(held.metadata.key), application=key.name)
+        if key.name not in kept:
+            await self.former.remove(key)
+
+    def _owners(self, namespace: str, lattice: Lattice, record: Record) -> list[JsonObject]:
+        """The Application where it is in this namespace, else the host configs whose hosts may serve it."""
+        item = self.view.application(record)
+        if item is not None and item.metadata.namespace == namespace:
+            meta = item.metadata
+            return [render.owner(APPLICATION.api_version, APPLICATION.kind, meta.name, meta.uid, controller=True)]
+        return [
+            render.owner(HOST_CONFIG.api_version, HOST_CONFIG.kind, pool.key.name, pool.uid, controller=False)
+            for pool in self.view.pools.of(lattice)
+            if pool.key.namespace == namespace
+        ]
+
+    def _is_host_configs(self, key: Key) -> bool:
+        """Whether a host config of that name makes a Service of that name."""
+        config = self.view.configs.store.get(key)
+        if config is None or not isinstance(config.spec, dict):
+            return False
+        leaf = config.spec.get("leafService")
+        return not (isinstance(leaf, dict) and leaf.get("enabled") is False)
+
+    def _ours(self, namespace: str, name: str, claim: Claim) -> Callable[[ObjectMeta], bool]:
+        """A Service of ours whose claim no longer stands may be taken, and so may one of the Rust operator."""
+
+        def ours(metadata: ObjectMeta) -> bool:
+            if formerly_managed(metadata):
+                return True
+            if not leads_to_application(metadata):
+                return False
+            held = claim_of(metadata)
+            return held == claim or not self.view.wants(namespace, held, name)
+
+        return ours
+
+    def _event(self, regarding: ObjectMeta, type_: EventType, reason: str, note: str) -> None:
+        self.recorder.event(APPLICATION, regarding, type_, reason, note, action="Expose")
+
+
+# Problems that mean that there is no Service; others are about what goes with it.
+_NOT_MADE = frozenset({"Conflict", "ServiceRefused"})
+
+
+def _causes(error: ApiError) -> str:
+    return "; ".join(f"{path}: {message}" for path, message in error.causes) or error.message

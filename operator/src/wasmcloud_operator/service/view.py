@@ -1,0 +1,102 @@
+"""What the reconcilers of Services, pod labels and status look at together: pools, books, Applications, plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource, Unstructured
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.pools import Pools
+from wasmcloud_operator.service.directory import Directory, LatticeBook
+from wasmcloud_operator.service.plan import Claim, Plan, Record, claim_of, lattice_id, plan
+
+
+@dataclass(slots=True)
+class View:
+    """Answers about now. `applications` is None where the operator does not follow Applications."""
+
+    pools: Pools
+    directory: Directory
+    configs: Informer[CustomResource]
+    services: Informer[Unstructured]
+    applications: Informer[CustomResource] | None
+    _plans: dict[tuple[Lattice, str], tuple[Record, Mapping[str, str] | None, Plan]] = field(default_factory=dict)
+
+    def lattices(self, namespace: str) -> list[Lattice]:
+        """The lattices of a namespace's pools, each once."""
+        return list(dict.fromkeys(pool.lattice for pool in self.pools.in_namespace(namespace)))
+
+    def namespaces(self, lattice: Lattice) -> list[str]:
+        """The namespaces with pools of a lattice."""
+        return sorted({pool.key.namespace for pool in self.pools.of(lattice)})
+
+    def undecided(self, namespace: str) -> bool:
+        """Whether there is a host config whose lattice is not known (yet)."""
+        if not self.configs.synced_in(namespace):
+            return True
+        return any(
+            config.metadata.namespace == namespace
+            and not config.metadata.deleting
+            and self.pools.get(config.metadata.key) is None
+            for config in self.configs.store
+        )
+
+    def book(self, lattice: Lattice) -> LatticeBook:
+        """What is known of a lattice's applications."""
+        return self.directory.book(lattice)
+
+    def application(self, record: Record) -> CustomResource | None:
+        """The Application that a record comes from, if it is one of this cluster and still there."""
+        if self.applications is None or record.owner is None:
+            return None
+        return self.applications.store.get(record.owner)
+
+    def plan(self, lattice: Lattice, record: Record) -> Plan:
+        """The Services of an application; made anew only when the record or the annotations are others."""
+        item = self.application(record)
+        annotations = None if item is None else item.metadata.annotations
+        held = self._plans.get((lattice, record.application))
+        if held is not None and held[0] is record and held[1] == annotations:
+            return held[2]
+        made = plan(record, annotations)
+        self._plans[(lattice, record.application)] = (record, annotations, made)
+        return made
+
+    def records_of(self, owner: Key) -> Iterator[tuple[Lattice, Record]]:
+        """What is deployed that was made from an Application."""
+        for lattice in self.lattices_in_use():
+            record = self.book(lattice).records.get(owner.name)
+            if record is not None and record.owner == owner:
+                yield lattice, record
+
+    def lattices_in_use(self) -> list[Lattice]:
+        """The lattices of all pools, each once."""
+        return list(dict.fromkeys(pool.lattice for pool in self.pools.all()))
+
+    def forget(self, lattices: Iterable[Lattice]) -> None:
+        """Keep what is known of these lattices alone."""
+        kept = set(lattices)
+        self.directory.keep(kept)
+        for key in [key for key in self._plans if key[0] not in kept]:
+            del self._plans[key]
+
+    def wants(self, namespace: str, claim: Claim, service: str) -> bool:
+        """Whether that claim on a Service's name still stands in a namespace; also while nobody can tell."""
+        for lattice in self.lattices(namespace):
+            if lattice_id(lattice.key) != claim.lattice_id:
+                continue
+            book = self.book(lattice)
+            record = book.records.get(claim.application)
+            if record is None and not book.knows(claim.application):
+                return True
+            if record is not None and any(one.name == service for one in self.plan(lattice, record).services):
+                return True
+        return False
+
+    def held(self, namespace: str, service: str) -> Claim | None:
+        """The claim on our Service of that name; None if there is no such Service."""
+        item = self.services.store.get(Key(namespace, service))
+        return None if item is None else claim_of(item.metadata)

@@ -1,0 +1,213 @@
+"""What tests of Services share: a pool of simulated pods in a namespace, hosts on them, applications with HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import nats
+
+from latticehost import HTTP_SERVER, Lattice, LatticeHost
+from testbed import Admin, NatsServer, eventually
+
+APP = "core.oam.dev/v1beta1/Application"
+CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
+SERVICE = "v1/Service"
+SLICE = "discovery.k8s.io/v1/EndpointSlice"
+SERVES = "serves.k8s.wasmcloud.dev/"
+
+
+def http_link(config: dict[str, str], *, target: str = "web", name: str = "default") -> dict[str, Any]:
+    return {
+        "type": "link",
+        "properties": {
+            "target": {"name": target},
+            "namespace": "wasi",
+            "package": "http",
+            "interfaces": ["incoming-handler"],
+            "name": name,
+            "source": {"config": [{"name": f"http-{secrets.token_hex(4)}", "properties": config}]},
+        },
+    }
+
+
+def web(name: str = "web") -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "component",
+        "properties": {"image": "registry.example/web:1"},
+        "traits": [{"type": "spreadscaler", "properties": {"instances": 1}}],
+    }
+
+
+def http_components(
+    port: int = 8080,
+    *,
+    scaler: str = "spreadscaler",
+    instances: int = 1,
+    requirements: dict[str, str] | None = None,
+    image: str = HTTP_SERVER,
+    links: list[dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """A component and an http-server provider for it."""
+    scaling: dict[str, Any] = {"instances": instances}
+    if requirements is not None:
+        scaling["spread"] = [{"name": "some", "requirements": requirements}]
+    server = {
+        "name": "httpserver",
+        "type": "capability",
+        "properties": {"image": image},
+        "traits": [
+            *([http_link({"address": f"0.0.0.0:{port}"})] if links is None else links),
+            {"type": scaler, "properties": scaling},
+        ],
+    }
+    return [web(), server]
+
+
+def manifest(
+    name: str, components: list[dict[str, Any]], version: str = "v1", annotations: dict[str, str] | None = None
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "core.oam.dev/v1beta1",
+        "kind": "Application",
+        "metadata": {"name": name, "annotations": {"version": version, **(annotations or {})}},
+        "spec": {"components": components},
+    }
+
+
+@dataclass
+class ServiceSite:
+    """A namespace with one pool in a lattice of its own, whose pods are simulated; wadm can be asked directly."""
+
+    admin: Admin
+    namespace: str
+    lattice: Lattice
+    server: NatsServer
+    client: Any
+    config: str = "pool"
+    hosts: dict[str, LatticeHost] = field(default_factory=dict)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls, admin: Admin, server: NatsServer, *, replicas: int = 1, lattice: str = "", **spec: Any
+    ) -> AsyncIterator[ServiceSite]:
+        token = secrets.token_hex(3)
+        client = await nats.connect(server.url)
+        site = cls(admin, f"http-{token}", Lattice(lattice or f"lattice-{token}"), server, client)
+        await admin.create_namespace(site.namespace)
+        try:
+            await site.add_pool("pool", replicas, **spec)
+            yield site
+        finally:
+            await client.close()
+            await admin.delete_all(CONFIG, site.namespace)
+            await admin.delete("v1/Namespace", site.namespace)
+
+    async def add_pool(self, name: str, replicas: int = 1, **spec: Any) -> None:
+        given = {"lattice": self.lattice.name, "version": "1.9.0", "natsAddress": self.server.url, **spec}
+        await self.admin.create(
+            {
+                "apiVersion": "k8s.wasmcloud.dev/v1alpha1",
+                "kind": "WasmCloudHostConfig",
+                "metadata": {"name": name, "namespace": self.namespace},
+                "spec": {"hostReplicas": replicas, **given},
+            }
+        )
+        await eventually(lambda: self._has_pods(name, replicas), timeout=20, message=f"{replicas} ready pods")
+
+    async def _has_pods(self, config: str, count: int) -> bool:
+        return len(await self.pods(config)) == count
+
+    async def pods(self, config: str = "pool") -> list[str]:
+        """The names of the pool's ready pods."""
+        found = await self.admin.list("v1/Pod", self.namespace, labels=f"app.kubernetes.io/instance={config}")
+        ready = [pod for pod in found if any(_ready(each) for each in pod["status"].get("conditions") or ())]
+        return sorted(pod["metadata"]["name"] for pod in ready if not pod["metadata"].get("deletionTimestamp"))
+
+    @contextlib.asynccontextmanager
+    async def host_on(
+        self, pod: str, labels: dict[str, str] | None = None, **options: Any
+    ) -> AsyncIterator[LatticeHost]:
+        """A host that runs in a pod."""
+        all_labels = {"kubernetes": "true", "kubernetes_pod_name": pod, **(labels or {})}
+        async with LatticeHost.running(self.server.url, self.lattice, labels=all_labels, **options) as host:
+            self.hosts[pod] = host
+            yield host
+
+    async def wadm(self, operation: str, body: Any = None) -> dict[str, Any]:
+        payload = b"" if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if operation == "put" else None
+        subject = f"wadm.api.{self.lattice.name}.model.{operation}"
+        answer = await self.client.request(subject, payload, timeout=5, headers=headers)
+        return json.loads(answer.data)
+
+    async def wash_run(
+        self,
+        name: str,
+        components: list[dict[str, Any]],
+        version: str = "v1",
+        annotations: dict[str, str] | None = None,
+    ) -> None:
+        """What `wash app deploy` does with a file."""
+        answer = await self.wadm("put", manifest(name, components, version, annotations))
+        assert answer["result"] in ("created", "newversion"), answer
+        answer = await self.wadm(f"deploy.{name}", {"version": version})
+        assert answer["result"] == "acknowledged", answer
+
+    async def create(
+        self, name: str, components: list[dict[str, Any]], annotations: dict[str, str] | None = None
+    ) -> None:
+        """An Application in the namespace."""
+        made = manifest(name, components, annotations=annotations)
+        made["metadata"]["namespace"] = self.namespace
+        await self.admin.create(made)
+
+    async def service(self, name: str, predicate: Callable[[Any], object], **options: Any) -> Any:
+        return await self.admin.wait_for(SERVICE, name, self.namespace, predicate, **options)
+
+    async def serving(
+        self, service: str, predicate: Callable[[set[str]], object], *, namespace: str = "", timeout: float = 10
+    ) -> set[str]:
+        """The pods that carry the label of a Service, once they are as wanted."""
+
+        async def labelled() -> set[str] | None:
+            found = await self.admin.list("v1/Pod", namespace or self.namespace, labels=f"{SERVES}{service}=true")
+            names = {pod["metadata"]["name"] for pod in found}
+            if not predicate(names):
+                raise AssertionError(f"labelled: {names}")
+            return names or {""}
+
+        return await eventually(labelled, timeout=timeout, message=f"pods that serve {service}") - {""}
+
+    async def endpoints(
+        self, service: str, predicate: Callable[[set[str]], object], *, namespace: str = "", timeout: float = 10
+    ) -> None:
+        """Wait until the ready endpoints of a Service, as names of pods, are as wanted."""
+
+        async def ready() -> bool:
+            found = await self.ready_endpoints(service, namespace)
+            assert predicate(found), f"endpoints: {found}"
+            return True
+
+        await eventually(ready, timeout=timeout, message=f"endpoints of {service}")
+
+    async def ready_endpoints(self, service: str, namespace: str = "") -> set[str]:
+        slices = await self.admin.list(
+            SLICE, namespace or self.namespace, labels=f"kubernetes.io/service-name={service}"
+        )
+        return {
+            endpoint["targetRef"]["name"]
+            for each in slices
+            for endpoint in each.get("endpoints") or ()
+            if endpoint["conditions"]["ready"]
+        }
+
+
+def _ready(condition: dict[str, Any]) -> bool:
+    return (condition["type"], condition["status"]) == ("Ready", "True")
