@@ -1,0 +1,109 @@
+"""The commands, as a shell sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from wasmcloud_operator.cli import main
+from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer
+from wasmcloud_operator.permissions import RULES, needed
+from wasmcloud_operator.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+
+
+def _run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "wasmcloud_operator", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **(env or {})},
+    )
+
+
+def test_crds_prints_what_is_in_the_manifests() -> None:
+    printed = list(yaml.safe_load_all(CliRunner().invoke(main, ["crds"]).output))
+    on_disk = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "manifests/crds").glob("*.yaml"))]
+    assert sorted(printed, key=str) == sorted(on_disk, key=str)
+
+
+def test_version() -> None:
+    assert "wasmcloud-operator, version 0." in CliRunner().invoke(main, ["--version"]).output
+
+
+def test_check_has_exit_codes(tmp_path: Path) -> None:
+    good = tmp_path / "good.yaml"
+    good.write_text(
+        "apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {name: hello, annotations: {}}\n"
+        "spec: {components: [{name: http, type: component, properties: {image: 'ghcr.io/x/y:1'}}]}\n"
+    )
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(good.read_text().replace("{image: 'ghcr.io/x/y:1'}", "{}"))
+    runner = CliRunner()
+    assert runner.invoke(main, ["check", str(good)]).exit_code == 0
+    failed = runner.invoke(main, ["check", str(bad)])
+    assert failed.exit_code == 1
+    assert "spec.components[0].properties" in failed.output
+    assert runner.invoke(main, ["check", str(tmp_path / "missing.yaml")]).exit_code == 2
+
+
+def test_a_setting_out_of_bounds_is_said_by_flag_and_variable() -> None:
+    done = _run("run", "--workers", "0")
+    assert done.returncode == 2
+    assert "--workers (WASMCLOUD_OPERATOR_WORKERS)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_flag_is_refused() -> None:
+    done = _run("run", "--nonsense")
+    assert done.returncode == 2
+    assert "--nonsense" in done.stderr
+
+
+def test_without_credentials_it_says_what_to_do() -> None:
+    done = _run("run", "--log-format", "json")
+    assert done.returncode == 1
+    assert "set KUBECONFIG or run in a cluster" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_come_from_flags_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WASMCLOUD_OPERATOR_WATCH_NAMESPACES", "a, b")
+    monkeypatch.setenv("WASMCLOUD_OPERATOR_WORKERS", "3")
+    settings = Settings.from_arguments(["--workers", "5", "--no-leader-election"])
+    assert settings.watch_namespaces == ("a", "b")
+    assert settings.workers == 5
+    assert not settings.leader_election
+
+
+def test_permissions_are_asked_for_in_each_watched_namespace() -> None:
+    asked = needed(RULES, ["a", "b"], "home")
+    assert {permission.namespace for permission in asked if permission.resource.plural == "deployments"} == {"a", "b"}
+    assert {permission.namespace for permission in asked if permission.resource.plural == "leases"} == {"home"}
+    assert {permission.namespace for permission in needed(RULES, [], "home")} == {"", "home"}
+
+
+def test_no_folder_shadows_a_standard_module() -> None:
+    assert not (ROOT / "operator/__init__.py").exists()
+    assert not (ROOT / "types/__init__.py").exists()
+    assert "--import-mode=importlib" not in (ROOT / "pyproject.toml").read_text()
+
+
+async def test_a_server_before_1_29_is_refused(tmp_path: Path) -> None:
+    api = ScriptedApi()
+    api.fail(Answer(code=200, body={"major": "1", "minor": "28+", "gitVersion": "v1.28.3"}))
+    async with ScriptedApiServer.serve(api) as server:
+        kubeconfig = server.kubeconfig(tmp_path / "kubeconfig")
+        done = await asyncio.to_thread(_run, "run", "--kubeconfig", str(kubeconfig), "--log-format", "json")
+    assert done.returncode == 1
+    assert "v1.28.3" in done.stderr
+    assert "1.29" in done.stderr
