@@ -33,7 +33,7 @@ class Component:
     """One program of the testbed."""
 
     name: str
-    group: str  # what `build` takes together: core, wadm, host
+    group: str  # what `build` takes together: core, wadm, host, node
     toolchain: Toolchain
     recipe_name: str
     module: str  # the Go module or crate whose version is the component's
@@ -81,6 +81,11 @@ def _kubernetes(name: str, cold_seconds: int, group: str = "core") -> Component:
     )
 
 
+def _cni(name: str, kind: str) -> Component:
+    module = "github.com/containernetworking/plugins"
+    return Component(name, "node", Toolchain.GO, "cni", module, f"{module}/plugins/{kind}/{name}", cold_seconds=10)
+
+
 _ALL = (
     Component(
         "etcd", "core", Toolchain.GO, "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", cold_seconds=25
@@ -115,6 +120,39 @@ _ALL = (
         "wasmcloud-host",
         "wasmcloud-host",
         cold_seconds=540,
+    ),
+    _kubernetes("kubelet", cold_seconds=25, group="node"),
+    _kubernetes("kube-proxy", cold_seconds=15, group="node"),
+    Component(
+        "kubectl",
+        "node",
+        Toolchain.GO,
+        "kubectl",
+        "k8s.io/kubectl",
+        ".",
+        cold_seconds=30,
+        version_args=("version", "--client"),
+    ),
+    _cni("bridge", "main"),
+    _cni("loopback", "main"),
+    _cni("host-local", "ipam"),
+    Component(
+        "coredns",
+        "node",
+        Toolchain.GO,
+        "coredns",
+        "github.com/coredns/coredns",
+        "github.com/coredns/coredns",
+        cold_seconds=120,
+    ),
+    Component(
+        "registry",
+        "node",
+        Toolchain.GO,
+        "registry",
+        "github.com/distribution/distribution/v3",
+        "github.com/distribution/distribution/v3/cmd/registry",
+        cold_seconds=60,
     ),
 )
 COMPONENTS = {component.name: component for component in _ALL}

@@ -1,0 +1,67 @@
+"""The images of the node's pods, assembled from the testbed's binaries under the names that pods ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+
+from testbed.cache import ensure
+from testbed.components import COMPONENTS
+from testbed.node.archive import Image, with_libraries
+from testbed.node.runtime import PAUSE
+
+COREDNS = f"registry.k8s.io/coredns/coredns:v{COMPONENTS['coredns'].version}"
+NATS = "docker.io/library/nats:2.10-alpine"
+WADM = f"ghcr.io/wasmcloud/wadm:v{COMPONENTS['wadm'].version}"
+BUSYBOX = "docker.io/library/busybox:1.36"
+
+
+def host_image_name(version: str) -> str:
+    return f"ghcr.io/wasmcloud/wasmcloud:{version}"
+
+
+def pause_image(target: Path) -> Path:
+    """What holds a pod's namespaces: a static sleep."""
+    busybox = _busybox()
+    return Image((PAUSE,), ("/bin/busybox", "sleep", "2147483647"), {"/bin/busybox": busybox}).write(target)
+
+
+def busybox_image(target: Path) -> Path:
+    """A shell, wget and the like."""
+    busybox = _busybox()
+    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    links = {f"/bin/{applet}": "busybox" for applet in applets if applet != "busybox"}
+    return Image((BUSYBOX,), (), {"/bin/busybox": busybox}, links, command=("sh",)).write(target)
+
+
+async def coredns_image(target: Path) -> Path:
+    return Image((COREDNS,), ("/coredns",), {"/coredns": await ensure("coredns")}).write(target)
+
+
+async def nats_image(target: Path) -> Path:
+    """nats-server where the official image has it, taking the same arguments."""
+    program = "/usr/local/bin/nats-server"
+    return Image((NATS,), (program,), {program: await ensure("nats-server")}).write(target)
+
+
+async def wadm_image(target: Path) -> Path:
+    program = "/usr/local/bin/wadm"
+    files = with_libraries(await ensure("wadm"), program)
+    return await asyncio.to_thread(Image((WADM,), (program,), files).write, target)
+
+
+async def host_image(target: Path, *versions: str) -> Path:
+    """The wasmCloud host, under the names of all these versions."""
+    program = "/usr/local/bin/wasmcloud"
+    files = with_libraries(await ensure("wasmcloud-host"), program)
+    names = tuple(host_image_name(version) for version in versions)
+    return await asyncio.to_thread(Image(names, (program,), files).write, target)
+
+
+def _busybox() -> Path:
+    found = shutil.which("busybox")
+    if found is None:
+        raise FileNotFoundError("busybox is missing (Debian: apt-get install busybox-static)")
+    return Path(found)

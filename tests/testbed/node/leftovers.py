@@ -1,0 +1,89 @@
+"""What a node leaves on a machine, found and removed: also after a node that was killed.
+
+Everything is found by the node's own folder, bridge and cgroups, so nothing that belongs to somebody else is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from testbed.node import cgroups, network
+from testbed.node.commands import CommandFailed, run
+from testbed.process import ProcessId
+
+_CONTAINER_LOGS = Path("/var/log/containers")
+
+
+async def found(folder: Path) -> list[str]:
+    """Everything of a node with this folder that is there, a line each; empty when nothing is left."""
+    lines = [f"process {pid} {_command(pid)}" for pid in _processes(folder)]
+    lines += [f"mount {path}" for path in _mounts(folder)]
+    lines += [f"cgroup {path}" for path in cgroups.existing()]
+    lines += [f"interface {name}" for name in await network.interfaces()]
+    if shutil.which("nft"):
+        lines += [f"nft {table}" for table in await network.tables() if table.endswith(" kube-proxy")]
+    lines += [f"log link {path}" for path in _log_links(folder)]
+    return lines
+
+
+async def remove(folder: Path) -> None:
+    """End the node's processes, then its mounts, network, cgroups and folder."""
+    sockets = _shim_sockets(folder)
+    for _ in range(50):
+        processes = [ProcessId.of(pid) for pid in _processes(folder)]
+        if not processes:
+            break
+        for process in processes:
+            if process is not None:
+                process.signal(signal.SIGKILL)
+        await asyncio.sleep(0.1)
+    for path in reversed(_mounts(folder)):
+        with contextlib.suppress(CommandFailed):
+            await run("umount", "--lazy", path)
+    if shutil.which("nft"):
+        await network.remove()
+    await cgroups.remove()
+    for file in [*sockets, *_log_links(folder)]:
+        file.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _processes(folder: Path) -> list[int]:
+    """Those that name the folder in their command line, and everything in the pods' cgroups; never this one."""
+    pids = {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    ours = {pid for pid in pids if f"{folder}/" in _command(pid)}
+    for cgroup in cgroups.existing():
+        with contextlib.suppress(OSError):
+            ours |= {int(pid) for pid in (cgroup / "cgroup.procs").read_text().split()}
+    return sorted(pid for pid in ours - {os.getpid()} if ProcessId.of(pid) is not None)
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _mounts(folder: Path) -> list[str]:
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [point for point in points if point.startswith(f"{folder}/")]
+
+
+def _log_links(folder: Path) -> list[Path]:
+    """The links to container logs that a kubelet makes outside its folder."""
+    if not _CONTAINER_LOGS.is_dir():
+        return []
+    links = (path for path in _CONTAINER_LOGS.iterdir() if path.is_symlink())
+    return [path for path in links if str(path.readlink()).startswith(f"{folder}/")]
+
+
+def _shim_sockets(folder: Path) -> list[Path]:
+    """containerd's shims put their sockets into a folder of the machine; each bundle says which."""
+    found = folder.glob("containerd-state/io.containerd.runtime.v2.task/*/*/address")
+    return [Path(file.read_text().strip().removeprefix("unix://")) for file in found]
