@@ -1,4 +1,4 @@
-"""What the tests of applications share: manifests, and a namespace with a lattice of its own whose wadm can be asked."""
+"""What tests of applications share: manifests, and a namespace with a lattice of its own whose wadm can be asked."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ from wasmcloud_operator.lattice.lattices import Lattice
 
 # After a deploy wadm says nothing when the status stays what it was: then it is asked.
 SETTLE_SECONDS = 5.0
+# Nearly always a push comes within this after a deploy: one status is written instead of two.
+_PUSH_SECONDS = 0.5
 # What wadm refuses is tried again now and then: only the lattice knows why.
 _REFUSED_SECONDS = 60.0
 # After a start host configs are still being read: what an earlier life wrote stands until then.
@@ -129,6 +131,8 @@ class ApplicationReconciler:
             else:
                 record = await self._deployed(item, content, side, record)
                 again = await self._confirmed(side, record, content.name)
+                if again is not None and again > SETTLE_SECONDS - _PUSH_SECONDS:
+                    return Result(_PUSH_SECONDS)
                 verdict = status.running(record)
         except _Ended as ended:
             view.refused.add(item.metadata.key)
@@ -136,9 +140,7 @@ class ApplicationReconciler:
             return Result(_REFUSED_SECONDS) if ended.verdict.reason != "Conflict" else DONE
         view.refused.discard(item.metadata.key)
         told = {**_place(choice), **_remembered_versions(item, record), **(status.fields(record) if record else {})}
-        item = self.applications.store.get(item.metadata.key) or item
-        if await self.writer.show(item, verdict, told) and verdict.stalled:
-            self._event(item, "Warning", verdict.reason, verdict.message)
+        await self._show(item, verdict, told)
         return Result(again)
 
     async def _deployed(self, item: CustomResource, content: Content, side: WadmSide, record: Record | None) -> Record:
@@ -151,7 +153,8 @@ class ApplicationReconciler:
             return record
         if record is not None and not record.suspect and record.owner not in (None, side.me):
             self._check_owner(record.owner, side)
-        stored = await side.look(content.name, content.declared_version)
+        absent = record is None and side.view.listed  # by the list and the pushes since; a first put is read back
+        stored = None if absent else await side.look(content.name, content.declared_version)
         decided = plan.decide(content, stored, side.me, self._alive)
         if isinstance(decided, plan.Conflict):
             raise self._conflict(decided.owner, side, stored)
@@ -165,12 +168,9 @@ class ApplicationReconciler:
         if not decided.deploy:
             return side.keep(content, decided.version, stored)
         try:
-            record = await side.deploy(content, decided.version, stored)
+            return await side.deploy(content, decided.version, stored)
         except WadmRejected as error:
             raise _Ended(status.rejected("Deploy", error.message)) from error
-        note = f"Deployed version {decided.version} to lattice {side.lattice.name}"
-        self._event(item, "Normal", "Deployed", note)
-        return record
 
     async def _put(
         self, item: CustomResource, content: Content, side: WadmSide, run: Run, stored: Stored | None
@@ -251,14 +251,24 @@ class ApplicationReconciler:
         await self.writer.show(item, status.out_of_reach(reason, f"{error}; trying again"))
         return Result(self.retries.when(item.metadata.key))
 
+    async def _show(self, item: CustomResource, verdict: Verdict, told: dict[str, object]) -> None:
+        item = self.applications.store.get(item.metadata.key) or item
+        before = own_status(item.status)
+        if not await self.writer.show(item, verdict, told):
+            return
+        if told.get("deployedVersion") not in (None, before.get("deployedVersion")):
+            note = f"Deployed version {told['deployedVersion']} to lattice {told['lattice']}"
+            self._event(item, "Normal", "Deployed", note)
+        if verdict.stalled and verdict.message != before.get("message"):
+            self._event(item, "Warning", verdict.reason, verdict.message)
+
     async def _show_stalled(
         self, item: CustomResource, verdict: Verdict, told: dict[str, object] | None = None
     ) -> None:
+        """Show what only a user can mend, with what was found out before."""
         item = self.applications.store.get(item.metadata.key) or item
         kept = {**own_status(item.status), **(told or {})}
-        fields = {name: kept[name] for name in status.FOUND_OUT if name in kept}
-        if await self.writer.show(item, verdict, fields):
-            self._event(item, "Warning", verdict.reason, verdict.message)
+        await self._show(item, verdict, {name: kept[name] for name in status.FOUND_OUT if name in kept})
 
     def _tell_takeover(self, item: CustomResource, run: Run, lattice: Lattice) -> None:
         if run.adopts:

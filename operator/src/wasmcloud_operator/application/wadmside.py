@@ -55,18 +55,38 @@ class WadmSide:
         if stored is not None:
             pruned = await self._prune(content, stored, limit, size_of(manifest))
         try:
-            await self._wadm.put(manifest)
+            total = (await self._wadm.put(manifest)).total_versions
+            if run.first:
+                return await self._read_back(content, run.version, total)
         except WadmVersionExists as error:
             # A lost answer, or somebody else was faster: what is stored decides, next time.
+            self.doubt(content.name)
             raise WadmTransient(f"version {run.version} was stored meanwhile; looking again") from error
-        if run.first:
-            read_back = await self.look(content.name, content.declared_version)
-            if read_back is None:
-                raise WadmTransient(f"{content.name} was deleted as soon as it was put; trying again")
-            return read_back
+        except BaseException:
+            self.doubt(content.name)
+            raise
         before = stored or Stored((), "", None, None)
         left = tuple(version for version in before.versions if version not in pruned)
         return Stored((*left, run.version), before.deployed, self.me, content.digest)
+
+    def doubt(self, name: str) -> None:
+        """Have wadm asked before anything that is known of the application is believed again."""
+        self.view.records.setdefault(name, Record("", "")).suspect = True
+
+    async def _read_back(self, content: Content, version: str, total: int) -> Stored:
+        """What wadm has after a first put, and whose it is."""
+        name = content.name
+        if total > 1:  # it was put by others since the list, and now has our version on top
+            infos = await self._wadm.versions(name)
+            others = [info.version for info in infos if info.version != version]
+            if others and owner_of(await self._wadm.get(name, others[-1])) not in (None, self.me):
+                await self._wadm.delete(name, version)
+                raise WadmTransient(f"{name} was put by somebody else meanwhile; looking again")
+        stored = await self.look(name) if total > 1 else None
+        if stored is not None:
+            return stored
+        manifest = await self._wadm.get(name)
+        return Stored((version,), "", owner_of(manifest), digest_of(manifest))
 
     async def deploy(self, content: Content, version: str, stored: Stored) -> Record:
         """Run the version. The record says so before wadm does, since its pushes can come before its answer."""
