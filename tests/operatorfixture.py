@@ -11,6 +11,7 @@ import aiohttp
 
 from testbed import ControlPlane, eventually
 from testbed.ports import free_ports
+from testbed.waiting import NeverHappened
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.settings import Settings
 
@@ -40,7 +41,7 @@ class RunningOperator:
         }
         running = cls(Settings(**given))
         try:
-            await eventually(running.ready, timeout=30, message=f"operator ready: {await running.problems()}")
+            await running.wait_ready()
             yield running
         finally:
             await running.stop()
@@ -60,6 +61,13 @@ class RunningOperator:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         self._task = asyncio.create_task(asyncio.sleep(0))
+
+    async def wait_ready(self, timeout: float = 30) -> None:
+        """Until /readyz says so; raises AssertionError with what it says instead."""
+        try:
+            await eventually(self.ready, timeout=timeout)
+        except NeverHappened as error:
+            raise AssertionError(f"the operator is not ready: {await self.problems()}") from error
 
     async def ready(self) -> bool:
         """Whether /readyz says so; raises when the operator has ended."""
