@@ -26,6 +26,7 @@ from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.pools import Pools
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, parse
 
+_PAUSED = Condition("Paused", "True", "Paused", "no writes while paused")
 _SECRETS_VALID = Condition("SecretsValid", "True", "Valid")
 _RIVAL = Problem(
     "OtherOperatorRuns",
@@ -55,7 +56,8 @@ class HostConfigReconciler:
         if item is None or item.metadata.deleting:
             return await self._end(key, item)
         if item.metadata.annotations.get(names.PAUSED) == "true":
-            await self.status.show(item, [Condition("Paused", "True", "Paused", "no writes while paused")], keep=True)
+            if not self.status.says(item, _PAUSED):
+                await self.status.show(item, [_PAUSED], keep=True)
             return DONE
         if self.former.still_runs(item):
             await self.status.refuse(item, [_RIVAL])
@@ -78,7 +80,7 @@ class HostConfigReconciler:
             return Result(RETRY_SECONDS)
         if await self.former.clean_up(item):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
-        await self._show_workload(self.configs.store.get(key) or item, config, children)
+        await self._show_workload(item, config, children)
         self._keep_told(key, examined.facts)
         return DONE
 

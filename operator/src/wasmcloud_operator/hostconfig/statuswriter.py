@@ -70,8 +70,14 @@ class StatusWriter:
         reason, message = problems[0].reason, "; ".join(str(problem) for problem in problems)
         conditions = stalled(reason, message)
         await self.show(item, [*conditions, *others], keep=True)
-        if not _said(item, conditions[0]):
+        if not _has(item, conditions[0]):
             self.event(item, "Warning", reason, message)
+
+    @staticmethod
+    def says(item: CustomResource, condition: Condition) -> bool:
+        """Whether the status has the condition, and of the spec as it is now."""
+        status = item.status if isinstance(item.status, dict) else {}
+        return status.get("observedGeneration") == item.metadata.generation and _has(item, condition)
 
     def event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         """An Event about the config."""
@@ -94,7 +100,7 @@ class StatusWriter:
         return [condition], fields
 
 
-def _said(item: CustomResource, condition: Condition) -> bool:
+def _has(item: CustomResource, condition: Condition) -> bool:
     conditions = item.status.get("conditions") or () if isinstance(item.status, dict) else ()
     wanted = (condition.type, condition.status, condition.reason, condition.message)
     return any(

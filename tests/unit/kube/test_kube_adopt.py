@@ -1,0 +1,47 @@
+"""Taking over from a field manager that is gone."""
+
+from __future__ import annotations
+
+from wasmcloud_operator.kube.adopt import taken_over
+
+
+def entry(manager, fields, operation="Apply", api_version="v1", **more):
+    return {"manager": manager, "operation": operation, "apiVersion": api_version, "fieldsV1": fields, **more}
+
+
+def test_the_formers_fields_become_ours():
+    assert taken_over([entry("old", {"f:a": {}})], {"old"}, "ours") == [entry("ours", {"f:a": {}})]
+
+
+def test_an_update_becomes_an_apply_or_it_would_never_be_taken_away():
+    assert taken_over([entry("old", {"f:a": {}}, "Update")], {"old"}, "ours") == [entry("ours", {"f:a": {}})]
+
+
+def test_what_we_own_already_is_joined_in_depth():
+    held = [entry("ours", {"f:spec": {"f:a": {}}}), entry("old", {"f:spec": {"f:b": {}}, "f:data": {}})]
+    wanted = [entry("ours", {"f:spec": {"f:a": {}, "f:b": {}}, "f:data": {}})]
+    assert taken_over(held, {"old"}, "ours") == wanted
+    assert taken_over(held[::-1], {"old"}, "ours")[0]["fieldsV1"] == wanted[0]["fieldsV1"]
+
+
+def test_others_subresources_and_versions_stay_apart():
+    held = [
+        entry("kubectl", {"f:a": {}}),
+        entry("old", {"f:b": {}}),
+        entry("old", {"f:c": {}}, subresource="status"),
+        entry("old", {"f:d": {}}, api_version="v2"),
+        entry("ours", {"f:e": {}}, "Update"),
+    ]
+    found = taken_over(held, {"old"}, "ours")
+    assert found[0] == held[0]
+    assert found[4] == held[4]
+    assert [one["fieldsV1"] for one in found] == [one["fieldsV1"] for one in held]
+    assert [one["manager"] for one in found] == ["kubectl", "ours", "ours", "ours", "ours"]
+
+
+def test_nothing_changes_without_them_and_the_input_never_does():
+    held = [entry("ours", {"f:a": {}}), entry("kubectl", {"f:b": {}})]
+    assert taken_over(held, {"old"}, "ours") == held
+    before = [entry("old", {"f:a": {}}), entry("ours", {"f:b": {}})]
+    taken_over(before, {"old"}, "ours")
+    assert before == [entry("old", {"f:a": {}}), entry("ours", {"f:b": {}})]
