@@ -399,7 +399,10 @@ class WasmCloudHostConfigSpec(Model):
     """Secret with nats.creds for the hub, and WASMCLOUD_CLUSTER_SEED when issuers are set."""
 
     registry_credentials_secret: ObjectName | None = None
-    """Secret of type kubernetes.io/dockerconfigjson: registries the hosts and the pods pull from."""
+    """Secret of type kubernetes.io/dockerconfigjson: registries the hosts and the pods pull from.
+
+    One registry reaches the hosts by their environment. Several are sent over NATS: whoever may subscribe to the
+    lattice's control subjects can read them."""
 
     config_service_enabled: bool | None = None
     """Have hosts ask the lattice's config service at their start; false when left out."""
