@@ -148,6 +148,10 @@ class LatticeHost:
         await self._client.publish(f"wasmbus.evt.{self.lattice.name}.{event}", json.dumps(envelope).encode())
         await self._client.flush()
 
+    def age(self, seconds: float) -> None:
+        """Be so much older from now on."""
+        self._started -= seconds
+
     async def beat(self) -> None:
         """One heartbeat now."""
         await self.publish("host_heartbeat", self.inventory())

@@ -13,6 +13,7 @@ import nats
 
 from latticehost import HTTP_SERVER, Lattice, LatticeHost
 from testbed import Admin, NatsServer, eventually
+from testbed.admin import condition, is_true
 
 APP = "core.oam.dev/v1beta1/Application"
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
@@ -167,6 +168,101 @@ class ServiceSite:
         made = manifest(name, components, annotations=annotations)
         made["metadata"]["namespace"] = self.namespace
         await self.admin.create(made)
+
+    async def app(self, name: str, predicate: Callable[[Any], object], **options: Any) -> Any:
+        return await self.admin.wait_for(
+            APP, name, self.namespace, lambda obj: obj is not None and predicate(obj), **options
+        )
+
+    async def patch(self, name: str, patch: dict[str, Any]) -> None:
+        await self.admin.patch(APP, name, self.namespace, patch)
+
+    async def publish_unpublished(self, name: str) -> None:
+        """Say what wadm says when an application is undeployed, though it is not."""
+        event = {
+            "specversion": "1.0",
+            "id": secrets.token_hex(8),
+            "source": "tests",
+            "type": "com.wadm.manifest_unpublished",
+            "datacontenttype": "application/json",
+            "data": {"name": name},
+        }
+        await self.client.publish(f"wadm.evt.{self.lattice.name}.manifest_unpublished", json.dumps(event).encode())
+        await self.client.flush()
+
+    async def put_config(self, name: str, config: dict[str, str]) -> None:
+        """What `wash config put` does."""
+        await self.client.request(f"wasmbus.ctl.v1.{self.lattice.name}.config.put.{name}", json.dumps(config).encode())
+
+    async def scale(self, replicas: int, config: str = "pool") -> None:
+        await self.admin.scale(CONFIG, config, self.namespace, replicas)
+        await eventually(lambda: self._has_pods(config, replicas), timeout=20, message=f"{replicas} ready pods")
+
+    async def condition_of_pool(self, type_: str, status: str, config: str = "pool") -> None:
+        def holds(obj: Any) -> bool:
+            return (condition(obj, type_) or {}).get("status") == status
+
+        await self.admin.wait_for(CONFIG, config, self.namespace, holds, timeout=30)
+
+    async def pod(self, name: str, config: str = "pool") -> None:
+        """A pod of a pool's, with a name of the test's choice, that is Ready when this returns."""
+        labels = {
+            "app.kubernetes.io/name": "wasmcloud",
+            "app.kubernetes.io/instance": config,
+            "app.kubernetes.io/managed-by": "wasmcloud-operator",
+            "app.kubernetes.io/component": "host",
+        }
+        await self.admin.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": name, "namespace": self.namespace, "labels": labels},
+                "spec": {"nodeName": "node-0", "containers": [{"name": "wasmcloud-host", "image": "x/host:1"}]},
+            }
+        )
+        await self.admin.wait_for("v1/Pod", name, self.namespace, lambda found: is_true(found, "Ready"))
+
+    async def left_by_the_rust_operator(self, name: str) -> Any:
+        """A Service as it makes them for a daemonscaler without label requirements, with its EndpointSlice."""
+        labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/managed-by": "wadm-operator"}
+        made = await self.admin.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {
+                    "name": name,
+                    "namespace": self.namespace,
+                    "labels": labels,
+                    "finalizers": ["operator.k8s.wasmcloud.dev/service"],
+                },
+                "spec": {"selector": {}, "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}]},
+            },
+            manager="operator.k8s.wasmcloud.dev/service",
+        )
+        owner = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "name": name,
+            "uid": made["metadata"]["uid"],
+            "controller": True,
+        }
+        await self.admin.apply(
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "name": name,
+                    "namespace": self.namespace,
+                    "labels": {**labels, "kubernetes.io/service-name": name},
+                    "ownerReferences": [owner],
+                },
+                "addressType": "IPv4",
+                "endpoints": [{"addresses": ["10.9.9.9"]}],
+                "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+            },
+            manager="operator.k8s.wasmcloud.dev/wasmcloud-host-config",
+        )
+        return made
 
     async def service(self, name: str, predicate: Callable[[Any], object], **options: Any) -> Any:
         return await self.admin.wait_for(SERVICE, name, self.namespace, predicate, **options)

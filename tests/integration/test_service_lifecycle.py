@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from operatorfixture import RunningOperator
-from servicesite import ServiceSite, http_components
+from servicesite import ServiceSite, http_components, http_link, web
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server
+from testbed.admin import condition, is_true
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OWN = "k8s.wasmcloud.dev"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
@@ -20,15 +24,174 @@ async def running(crds: ControlPlane, kwok: Kwok, wadm: Server) -> AsyncIterator
         yield started
 
 
-async def test_a_service_leads_to_exactly_the_pods_that_serve(admin: Admin, nats_server: NatsServer) -> None:
-    async with ServiceSite.open(admin, nats_server, replicas=2) as site:
-        pods = await site.pods()
-        async with site.host_on(pods[0]), site.host_on(pods[1]):
-            await site.wash_run("hello", http_components(8080))
-            service = await site.service("hello", lambda found: found is not None)
-            assert service["spec"]["ports"][0]["port"] == 8080
-            assert service["spec"]["selector"] == {"serves.k8s.wasmcloud.dev/hello": "true"}
-            serving = await site.serving("hello", lambda found: len(found) == 1)
-            assert serving <= set(pods)
-            await site.endpoints("hello", lambda found: found == serving)
-            await site.hosts[serving.copy().pop()].stop_provider(next(iter(site.hosts[serving.copy().pop()].providers)))
+@pytest_asyncio.fixture(loop_scope="module")
+async def site(admin: Admin, nats_server: NatsServer) -> AsyncIterator[ServiceSite]:
+    async with ServiceSite.open(admin, nats_server, replicas=2) as opened:
+        yield opened
+
+
+async def test_a_service_leads_to_exactly_the_pods_that_serve(site: ServiceSite) -> None:
+    one, two = await site.pods()
+    async with site.host_on(one) as first, site.host_on(two) as second:
+        await site.wash_run("hello", http_components(8080))
+        service = await site.service("hello", lambda found: found is not None)
+        assert service["spec"]["ports"][0]["port"] == 8080
+        assert service["spec"]["selector"] == {"serves.k8s.wasmcloud.dev/hello": "true"}
+        assert [owner["kind"] for owner in service["metadata"]["ownerReferences"]] == ["WasmCloudHostConfig"]
+        [serving] = await site.serving("hello", lambda found: len(found) == 1)
+        await site.endpoints("hello", lambda found: found == {serving})
+
+        running, idle = (first, second) if serving == one else (second, first)
+        await running.publish("provider_stopped", {"host_id": running.id, "provider_id": "another", "annotations": {}})
+        await idle.start_provider("hello-httpserver", application="hello")
+        await site.endpoints("hello", lambda found: found == {one, two})
+        await running.crash()
+        await idle.publish("host_stopped", {"labels": running.labels})
+        await site.endpoints("hello", lambda found: idle.labels["kubernetes_pod_name"] not in found)
+
+
+async def test_label_requirements_of_a_daemonscaler_are_honoured_by_where_it_runs(site: ServiceSite) -> None:
+    one, two = await site.pods()
+    async with site.host_on(one, {"zone": "a"}), site.host_on(two, {"zone": "b"}):
+        await site.wash_run(
+            "zoned", http_components(8081, scaler="daemonscaler", requirements={"zone": "b"}, links=None)
+        )
+        await site.endpoints("zoned", lambda found: found == {two})
+        await site.wash_run("everywhere", http_components(8082, scaler="daemonscaler"))
+        await site.endpoints("everywhere", lambda found: found == {one, two})
+        await site.endpoints("zoned", lambda found: found == {two})
+
+
+async def test_an_application_owns_its_service_and_tells_of_it(site: ServiceSite) -> None:
+    one, _ = await site.pods()
+    async with site.host_on(one):
+        annotations = {
+            f"{OWN}/service-name": "web",
+            f"{OWN}/service-type": "NodePort",
+            f"{OWN}/service-annotations": '{"example.com/a": "b"}',
+        }
+        await site.create("shop", http_components(8080), annotations)
+        service = await site.service("web", lambda found: found is not None)
+        [owner] = service["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["controller"]) == ("Application", "shop", True)
+        assert service["spec"]["type"] == "NodePort"
+        assert service["metadata"]["annotations"]["example.com/a"] == "b"
+        app = await site.app("shop", lambda app: is_true(app, "Exposed") and is_true(app, "Ready"))
+        assert app["status"]["services"] == [
+            {
+                "name": "web",
+                "namespace": site.namespace,
+                "urls": [f"http://web.{site.namespace}.svc:8080"],
+                "readyEndpoints": 1,
+            }
+        ]
+        managers = {entry["manager"] for entry in app["metadata"]["managedFields"]}
+        assert "wasmcloud-operator-services" in managers
+
+        # In place: the address stays.
+        await site.patch("shop", {"spec": {"components": http_components(9090)}})
+        changed = await site.service("web", lambda found: found["spec"]["ports"][0]["port"] == 9090)
+        assert changed["spec"]["clusterIP"] == service["spec"]["clusterIP"]
+        assert changed["metadata"]["uid"] == service["metadata"]["uid"]
+
+        # Not wanted, wanted under its own name, and without the provider.
+        await site.patch("shop", {"metadata": {"annotations": {f"{OWN}/service": "false"}}})
+        await site.service("web", lambda found: found is None)
+        app = await site.app("shop", lambda app: condition(app, "Exposed")["reason"] == "Disabled")
+        assert not app["status"].get("services")
+        plain = dict.fromkeys((*annotations, f"{OWN}/service"))
+        await site.patch("shop", {"metadata": {"annotations": plain}})
+        await site.service("shop", lambda found: found is not None and found["spec"]["type"] == "ClusterIP")
+        await site.patch("shop", {"spec": {"components": [web()]}})
+        await site.service("shop", lambda found: found is None)
+        await site.app("shop", lambda app: condition(app, "Exposed") is None and not app["status"].get("services"))
+
+
+async def test_undeploying_takes_the_service_away_and_an_event_alone_does_not(site: ServiceSite) -> None:
+    one, _ = await site.pods()
+    async with site.host_on(one):
+        await site.wash_run("hello", http_components(8080))
+        service = await site.service("hello", lambda found: found is not None)
+        await site.endpoints("hello", lambda found: found == {one})
+        await site.publish_unpublished("hello")
+        await site.wash_run("marker", http_components(8090))
+        await site.service("marker", lambda found: found is not None)
+        kept = await site.service("hello", lambda found: found is not None)
+        assert kept["metadata"]["resourceVersion"] == service["metadata"]["resourceVersion"]
+        await site.wadm("undeploy.hello", {})
+        await site.service("hello", lambda found: found is None)
+        await site.serving("hello", lambda found: not found)
+        await site.wadm("del.marker", {})
+        await site.service("marker", lambda found: found is None)
+
+
+async def test_a_strangers_service_is_left_alone_and_said_to_be_in_the_way(site: ServiceSite) -> None:
+    theirs = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "shop", "namespace": site.namespace},
+        "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 80}]},
+    }
+    before = await site.admin.create(theirs)
+    await site.create("shop", http_components(8080))
+    await site.create("pool", http_components(8081))
+    app = await site.app("shop", lambda app: (condition(app, "Exposed") or {}).get("reason") == "Conflict")
+    assert "shop" in condition(app, "Exposed")["message"]
+    app = await site.app("pool", lambda app: (condition(app, "Exposed") or {}).get("reason") == "Conflict")
+    assert "WasmCloudHostConfig pool" in condition(app, "Exposed")["message"]
+    assert await site.service("shop", lambda found: found is not None) == before
+    leaf = await site.service("pool", lambda found: found is not None)
+    assert leaf["metadata"]["labels"]["app.kubernetes.io/component"] == "leaf"
+    await site.patch("shop", {"metadata": {"annotations": {f"{OWN}/service-name": "shop-http"}}})
+    await site.service("shop-http", lambda found: found is not None)
+
+
+async def test_every_namespace_with_hosts_of_the_lattice_and_only_their_pods(
+    admin: Admin, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    async with (
+        ServiceSite.open(admin, nats_server) as here,
+        ServiceSite.open(admin, nats_server, lattice=here.lattice.name) as there,
+        NatsServer.start(tmp_path) as other_nats,
+        ServiceSite.open(admin, other_nats, lattice=here.lattice.name) as elsewhere,
+    ):
+        [mine], [theirs], [strange] = await here.pods(), await there.pods(), await elsewhere.pods()
+        async with here.host_on(mine), there.host_on(theirs), elsewhere.host_on(strange) as stranger:
+            await here.create("hello", http_components(8080, scaler="daemonscaler"))
+            await here.endpoints("hello", lambda found: found == {mine})
+            await there.endpoints("hello", lambda found: found == {theirs})
+            service = await there.service("hello", lambda found: found is not None)
+            assert [owner["kind"] for owner in service["metadata"]["ownerReferences"]] == ["WasmCloudHostConfig"]
+            await stranger.start_provider("hello-httpserver", application="hello")
+            app = await here.app("hello", lambda app: len(app["status"].get("services") or ()) == 2)
+            assert {service["namespace"] for service in app["status"]["services"]} == {here.namespace, there.namespace}
+            assert await elsewhere.admin.find("v1/Service", "hello", elsewhere.namespace) is None
+            assert await elsewhere.serving("hello", lambda found: True) == set()
+
+
+async def test_an_external_configuration_gives_the_port_and_a_port_of_two_is_said(site: ServiceSite) -> None:
+    one, _ = await site.pods()
+    external = {
+        "type": "link",
+        "properties": {**http_link({})["properties"], "source": {"config": [{"name": "listen"}]}},
+    }
+    async with site.host_on(one):
+        site.lattice.configs["listen"] = {"address": "[::]:8088"}
+        await site.create("hello", http_components(links=[external]))
+        service = await site.service("hello", lambda found: found is not None)
+        assert service["spec"]["ports"][0]["port"] == 8088
+        assert service["spec"]["ipFamilyPolicy"] == "PreferDualStack"
+        await site.put_config("listen", {"address": "0.0.0.0:8089"})
+        await site.service("hello", lambda found: found["spec"]["ports"][0]["port"] == 8089)
+        await site.create("rival", http_components(8089))
+        for name in ("hello", "rival"):
+            app = await site.app(name, lambda app: (condition(app, "Exposed") or {}).get("reason") == "PortConflict")
+            assert "8089" in condition(app, "Exposed")["message"]
+
+
+async def test_mistakes_are_told_and_make_no_service(site: ServiceSite) -> None:
+    for name, address, reason in (("none", "0.0.0.0", "InvalidSettings"), ("loop", "127.0.0.1:80", "Loopback")):
+        await site.create(name, http_components(links=[http_link({"address": address})]))
+        app = await site.app(name, lambda app, reason=reason: (condition(app, "Exposed") or {}).get("reason") == reason)
+        assert "spec.components[1]" in condition(app, "Exposed")["message"]
+        assert await site.admin.find("v1/Service", name, site.namespace) is None
