@@ -88,7 +88,7 @@ async def measure(cluster: ControlPlane, admin: Admin, folder: Path, configs: in
         before = cluster.audit.end if cluster.audit is not None else 0
         started = time.monotonic()
         await admin.apply(secret("scale-0", "shared", {"nats.creds": account.credentials("second")}))
-        await eventually(lambda: _all_differ(admin, keys[:sharing], stamps), timeout=60, interval=0.2)
+        await eventually(lambda: _all_differ(admin, keys[:sharing], stamps), timeout=120, interval=0.5)
         yield Row(f"one Secret rotated: {sharing} Deployments changed", f"{time.monotonic() - started:.2f} s")
         await at_rest(cluster, timeout=SETTLE_SECONDS)
         applied = [event for event in _writes(cluster, before) if event.resource == "deployments.apps"]
