@@ -73,7 +73,7 @@ class RunningOperator:
         """Whether /readyz says so; raises when the operator has ended."""
         if self._task.done():
             raise RuntimeError(f"the operator has ended with {self.exit_code}") from self._task.exception()
-        return await self._get("readyz") == (200, "ok\n")
+        return (await self._get("readyz"))[0] == 200
 
     async def problems(self) -> str:
         """What /readyz says."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from wasmcloud_operator.application.wiring import application_controllers
+from wasmcloud_operator.application.coexistence import CrdWatch
+from wasmcloud_operator.application.wiring import application_controllers, applications
 from wasmcloud_operator.context import Context
 from wasmcloud_operator.hostconfig.formeroperator import FIELD_MANAGERS
 from wasmcloud_operator.hostconfig.wiring import host_pool_controllers
@@ -57,6 +58,7 @@ class _Parts:
     controllers: tuple[Controller[Any], ...]  # of several key types
     recorder: EventRecorder
     elector: Elector | None
+    applications_crd: CrdWatch | None
 
 
 class Operator:
@@ -101,7 +103,8 @@ class Operator:
                 self._settings.http_address,
                 metrics=self._metrics,
                 alive=tuple,
-                ready=lambda: _problems(parts.informers),
+                ready=lambda: _problems(parts),
+                notes=lambda: parts.applications_crd.notes if parts.applications_crd else (),
             ),
             _background(self._tasks(parts)),
         ):
@@ -121,6 +124,8 @@ class Operator:
         for informer in parts.informers:
             yield f"informer {informer.name}", self._supervised(f"informer {informer.name}", informer.run)
         yield "events", self._supervised("events", parts.recorder.run)
+        if parts.applications_crd is not None:
+            yield "applications CRD", self._supervised("applications CRD", parts.applications_crd.run)
         yield "loop watchdog", self._supervised("loop watchdog", lambda: health.watch_loop(self._clock))
 
     def _supervised(self, name: str, run: Run) -> Run:
@@ -175,11 +180,14 @@ class Operator:
             span=self._span,
         )
         controllers: tuple[Controller[Any], ...] = host_pool_controllers(context)
+        crd = None
         if settings.applications:
             controllers = (*controllers, *application_controllers(context))
+            followed = applications(context)
+            crd = CrdWatch(client, followed, context.namespaces, findings.applications, clock, metrics)
         if settings.services:
             controllers = (*controllers, *service_controllers(context, applications=settings.applications))
-        return _Parts((*context.informers.values(), *lease), controllers, recorder, elector)
+        return _Parts((*context.informers.values(), *lease), controllers, recorder, elector, crd)
 
     def _elector(self, client: Client) -> tuple[Elector, tuple[Informer[LeaseObject], ...]]:
         settings = self._settings
@@ -211,5 +219,6 @@ async def _background(tasks: Iterable[tuple[str, Run]]) -> AsyncIterator[None]:
         raise errors.exceptions[0] from None
 
 
-def _problems(informers: Iterable[Informer[Any]]) -> list[str]:
-    return [informer.problem for informer in informers if informer.problem]
+def _problems(parts: _Parts) -> list[str]:
+    crd = parts.applications_crd.problems if parts.applications_crd else []
+    return [*crd, *(informer.problem for informer in parts.informers if informer.problem)]

@@ -51,7 +51,7 @@ RULES = (
     Rule(resources.ROLE, ("get", "delete"), "take away what an earlier operator gave its hosts", optional=True),
     Rule(resources.ROLE_BINDING, ("get", "delete"), "take away what an earlier operator gave its hosts", optional=True),
     Rule(resources.EVENT, ("create", "patch"), "tell users what happens"),
-    Rule(resources.NAMESPACE, ("get",), "the uid of kube-system tells clusters apart; one that is going away waits for no wadm", optional=True),
+    Rule(resources.NAMESPACE, ("get",), "tell clusters apart by kube-system; see one go away", optional=True),
     Rule(resources.API_SERVICE, ("get",), "find what an earlier operator has left behind", optional=True),
     Rule(resources.LEASE, (*_READ, "create", "update"), "leader election", own_namespace=True),
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from wasmcloud_operator.application.coexistence import CrdState, crd_state
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import Permission, ServerVersion, missing_permissions, server_version, serves
 from wasmcloud_operator.kube.client import Client
@@ -31,7 +32,7 @@ class Findings:
     version: ServerVersion
     cluster_id: str
     host_configs_served: bool
-    applications_served: bool
+    applications: CrdState
     missing: tuple[Permission, ...]
 
 
@@ -44,22 +45,21 @@ async def inspect(client: Client, settings: Settings) -> Findings:
             " or newer (native sidecar containers)"
         )
     host_configs = await serves(client, HOST_CONFIG)
-    applications = await serves(client, APPLICATION)
+    applications = await crd_state(client)
     missing = await missing_permissions(client, needed(RULES, settings.watch_namespaces, settings.namespace))
     log.info(
         "cluster found",
         server=client.host,
         version=version.text,
         namespaces=list(settings.watch_namespaces) or "all",
-        crds={str(HOST_CONFIG): host_configs, str(APPLICATION): applications},
+        crds={str(HOST_CONFIG): host_configs, str(APPLICATION): applications.served_by},
     )
-    for resource, served in ((HOST_CONFIG, host_configs), (APPLICATION, applications)):
-        if not served:
-            log.error(
-                "CRD missing; its objects are taken up as soon as it is there",
-                crd=str(resource),
-                install="wasmcloud-operator crds | kubectl apply --server-side -f -",
-            )
+    if not host_configs:
+        log.error(
+            "CRD missing; its objects are taken up as soon as it is there",
+            crd=str(HOST_CONFIG),
+            install="wasmcloud-operator crds | kubectl apply --server-side -f -",
+        )
     for permission in missing:
         log.error("permission missing; grant it to the operator's service account", permission=str(permission))
     cluster_id = settings.cluster_id or await _cluster_id(client)

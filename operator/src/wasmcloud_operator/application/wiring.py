@@ -41,15 +41,13 @@ _LOST_SECONDS = 2.0
 
 def application_controllers(context: Context) -> tuple[Controller[Key], Controller[Lattice]]:
     """The controller of Applications and that of the lists it lives on, wired to their caches."""
-    applications: Informer[CustomResource] = context.informer(
-        APPLICATION, CUSTOM_RESOURCE, indexers={NAMESPACE_INDEX: _namespace, NAME_INDEX: _name}
-    )
+    informer = applications(context)
     configs: Informer[CustomResource] = context.informer(HOST_CONFIG, CUSTOM_RESOURCE)
     places = Places(context.pools, configs)
-    writer = ApplicationWriter(context.writer, applications, context.clock)
+    writer = ApplicationWriter(context.writer, informer, context.clock)
     deletion = Deletion(places, writer, context.client, context.recorder, context.clock, context.cluster_id)
     reconciler = ApplicationReconciler(
-        applications, places, writer, deletion, context.recorder, context.clock, context.cluster_id
+        informer, places, writer, deletion, context.recorder, context.clock, context.cluster_id
     )
     controller = Controller(
         "application",
@@ -61,7 +59,7 @@ def application_controllers(context: Context) -> tuple[Controller[Key], Controll
         report=reconciler.report,
         span=context.span,
     )
-    routes = _Routes(controller.queue, applications, places)
+    routes = _Routes(controller.queue, informer, places)
     lister = Controller(
         "application-list",
         Listing(places, routes.listed).reconcile,
@@ -71,8 +69,14 @@ def application_controllers(context: Context) -> tuple[Controller[Key], Controll
         timeout=context.reconcile_timeout,
         span=context.span,
     )
-    _wire(context, routes, lister.queue, applications, configs)
+    _wire(context, routes, lister.queue, informer, configs)
     return controller, lister
+
+
+def applications(context: Context) -> Informer[CustomResource]:
+    """The cache of Applications. It follows none until it is told that their CRD is ours (`CrdWatch`)."""
+    indexers = {NAMESPACE_INDEX: _namespace, NAME_INDEX: _name}
+    return context.informer(APPLICATION, CUSTOM_RESOURCE, indexers=indexers, namespaces=())
 
 
 @dataclass(frozen=True, slots=True)

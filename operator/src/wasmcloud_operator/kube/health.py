@@ -25,8 +25,12 @@ _STUCK_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def serve(address: str, *, metrics: Metrics, alive: Check, ready: Check) -> AsyncIterator[str]:
+async def serve(
+    address: str, *, metrics: Metrics, alive: Check, ready: Check, notes: Check = tuple
+) -> AsyncIterator[str]:
     """Serve on `host:port` (port 0: a free one); gives the address that was taken.
+
+    `notes` are shown by `/readyz` besides: what whoever looks should know though all is well enough.
 
     The endpoint runs on the operator's own event loop, so a stuck loop fails the liveness probe by not answering.
     """
@@ -40,7 +44,7 @@ async def serve(address: str, *, metrics: Metrics, alive: Check, ready: Check) -
         return _answer(alive)
 
     async def readyz(_: web.Request) -> web.Response:
-        return _answer(ready)
+        return _answer(ready, notes)
 
     app = web.Application()
     app.add_routes([web.get("/metrics", show_metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
@@ -56,9 +60,9 @@ async def serve(address: str, *, metrics: Metrics, alive: Check, ready: Check) -
         await runner.cleanup()
 
 
-def _answer(check: Check) -> web.Response:
+def _answer(check: Check, notes: Check = tuple) -> web.Response:
     problems = list(check())
-    return web.Response(status=503 if problems else 200, text="\n".join(problems or ["ok"]) + "\n")
+    return web.Response(status=503 if problems else 200, text="\n".join([*(problems or ["ok"]), *notes()]) + "\n")
 
 
 async def watch_loop(clock: Clock) -> None:

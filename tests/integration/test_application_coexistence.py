@@ -1,0 +1,138 @@
+"""An API server whose Applications are not ours: KubeVela's CRD, or what an earlier operator left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from applications import APP, CONFIG, EVENT, Site, application, host_config
+from operatorfixture import USER_AGENT, RunningOperator
+from testbed import Admin, ControlPlane, NatsServer, Server, eventually
+from wasmcloud_operator.application import coexistence
+from wasmcloud_operator_types import custom_resource_definitions
+
+CRD = "apiextensions.k8s.io/v1/CustomResourceDefinition"
+CRD_NAME = "applications.core.oam.dev"
+CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+API_SERVICE = "apiregistration.k8s.io/v1/APIService"
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ControlPlane]:
+    async with ControlPlane.start(tmp_path_factory.mktemp("coexistence"), audit=True) as started:
+        await started.admin().apply_files(CRDS / "k8s.wasmcloud.dev_wasmcloudhostconfigs.yaml")
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def admin(cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Admin]:
+    """Of a cluster that has no Applications, of whomever, when the test begins."""
+    monkeypatch.setattr(coexistence, "_CHECK_SECONDS_OTHERWISE", 0.5)
+    client = cluster.admin()
+    yield client
+    await client.delete(CRD, CRD_NAME)
+    await client.wait_for(CRD, CRD_NAME, None, lambda obj: obj is None)
+
+
+def ours() -> dict[str, Any]:
+    return next(crd for crd in custom_resource_definitions() if crd["metadata"]["name"] == CRD_NAME)
+
+
+def kubevelas() -> dict[str, Any]:
+    """As KubeVela 1.x has it, as far as it matters: same names and short name, another schema, no category of ours."""
+    crd = ours()
+    names = {key: value for key, value in crd["spec"]["names"].items() if key != "categories"}
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1beta1", "served": True, "storage": True, "schema": schema, "subresources": {"status": {}}}
+    names["categories"] = ["oam"]
+    return {**crd, "spec": {**crd["spec"], "names": names, "versions": [version]}}
+
+
+async def test_kubevelas_crd_is_left_alone_and_host_pools_go_on(
+    cluster: ControlPlane, admin: Admin, nats_server: NatsServer, wadm: Server
+) -> None:
+    await admin.create(kubevelas())
+    async with Site.open(admin, nats_server) as site:
+        await eventually(lambda: admin.create(application(site.namespace)))
+        before = await admin.get(CRD, CRD_NAME)
+        assert cluster.audit is not None
+        with cluster.audit.counting(user_agent=USER_AGENT) as counter:
+            async with RunningOperator.start(cluster) as operator:
+                await admin.wait_for("apps/v1/Deployment", "pool", site.namespace, lambda obj: obj is not None)
+                answer = await operator.problems()
+                assert answer.startswith("ok\n")
+                assert "KubeVela" in answer
+                assert 'wasmcloud_operator_applications_crd{state="foreign"} 1.0' in await operator.metrics()
+                assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+        assert not [event for event in counter.writes if "oam.dev" in event.resource or "customres" in event.resource]
+        assert (await admin.get(CRD, CRD_NAME))["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+        assert not [event for event in await admin.list(EVENT, site.namespace) if event["regarding"]["name"] == "hello"]
+
+
+async def test_a_stale_api_service_is_told_and_applications_run_when_it_is_gone(
+    cluster: ControlPlane, admin: Admin, nats_server: NatsServer, wadm: Server
+) -> None:
+    stale = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta1.core.oam.dev"},
+        "spec": {
+            "group": "core.oam.dev",
+            "version": "v1beta1",
+            "groupPriorityMinimum": 2000,
+            "versionPriority": 10,
+            "insecureSkipTLSVerify": True,
+            "service": {"name": "wasmcloud-operator", "namespace": "wasmcloud-system", "port": 443},
+        },
+    }
+    await admin.create(stale)
+    await admin.create(ours())
+    namespace = "team"
+    await admin.create_namespace(namespace)
+    await admin.create(host_config(namespace, "stale", nats_server.url))
+    async with RunningOperator.start(cluster) as operator:
+        await admin.wait_for(CONFIG, "pool", namespace, lambda obj: obj is not None and "conditions" in obj["status"])
+        assert "kubectl delete apiservice v1beta1.core.oam.dev" in await operator.problems()
+        await admin.delete(API_SERVICE, "v1beta1.core.oam.dev")
+        await eventually(lambda: _says_ok(operator), timeout=30)
+        await eventually(lambda: admin.create(application(namespace)), timeout=20)
+        await admin.wait_for(APP, "hello", namespace, _runs, timeout=20)
+        await _remove(admin, namespace)
+
+
+async def test_a_crd_that_comes_later_is_taken_up(
+    cluster: ControlPlane, admin: Admin, nats_server: NatsServer, wadm: Server
+) -> None:
+    await admin.create_namespace("later")
+    await admin.create(host_config("later", "later", nats_server.url))
+    async with contextlib.AsyncExitStack() as stack:
+        starting = asyncio.create_task(stack.enter_async_context(RunningOperator.start(cluster)))
+        await admin.wait_for("apps/v1/Deployment", "pool", "later", lambda obj: obj is not None)
+        assert not starting.done(), "not ready while the CRD is missing, though host pools are served"
+        await admin.create(ours())
+        await starting
+        await eventually(lambda: admin.create(application("later")), timeout=20)
+        await admin.wait_for(APP, "hello", "later", _runs, timeout=20)
+        await _remove(admin, "later")
+
+
+async def _remove(admin: Admin, namespace: str) -> None:
+    await admin.delete(APP, "hello", namespace)
+    await admin.wait_for(APP, "hello", namespace, lambda obj: obj is None)
+
+
+def _runs(obj: dict[str, Any] | None) -> bool:
+    return obj is not None and "deployedVersion" in obj["status"]
+
+
+async def _says_ok(operator: RunningOperator) -> bool:
+    return await operator.problems() == "ok\n"

@@ -1,0 +1,199 @@
+"""Applications while wadm or NATS is killed, silent or wiped, and while answers are lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+
+from applications import APP, CONFIG, Site, conditions, host_config
+from operatorfixture import RunningOperator
+from testbed import Admin, ControlPlane, NatsServer, Server, Wadm, eventually
+from wasmcloud_operator.application import deletion
+
+OWN = "k8s.wasmcloud.dev"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    async with NatsServer.start(tmp_path / "nats") as started:
+        yield started
+
+
+@pytest.fixture
+async def own_wadm(server: NatsServer, tmp_path: Path) -> AsyncIterator[Server]:
+    async with Wadm.start(tmp_path / "wadm", server.url) as started:
+        yield started
+
+
+@pytest.fixture
+async def site(
+    admin: Admin, crds: ControlPlane, server: NatsServer, own_wadm: Server, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Site]:
+    monkeypatch.setattr(deletion, "GIVE_UP_SECONDS", 2.0)
+    async with (
+        RunningOperator.start(crds, services=False),
+        Site.open(admin, server) as opened,
+    ):
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def operations(site: Site) -> AsyncIterator[Counter[str]]:
+    """Counts what wadm is asked for, by operation."""
+    seen: Counter[str] = Counter()
+
+    async def on_request(message: Any) -> None:
+        seen[message.subject.split(".")[4]] += 1
+
+    subscription = await site.client.subscribe(f"wadm.api.{site.lattice}.model.>", cb=on_request)
+    await site.client.flush()
+    yield seen
+    await subscription.unsubscribe()
+
+
+async def test_nats_restarted_with_its_data_changes_nothing(site: Site, server: NatsServer) -> None:
+    await site.create()
+    version = (await site.deployed())["status"]["deployedVersion"]
+    await site.phase("Reconciling", reason="Waiting")
+    await server.stop()
+    app = await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "False")
+    assert conditions(app)["Ready"] == "Unknown"
+    assert app["status"]["deployedVersion"] == version
+    await server.restart()
+    async with operations(site) as seen:
+        await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "True", timeout=30)
+        assert not {"put", "deploy", "del", "undeploy"} & seen.keys()
+    assert await eventually(site.versions, timeout=20) == {version: True}
+
+
+async def test_what_nats_lost_is_restored(site: Site, server: NatsServer, own_wadm: Server) -> None:
+    for name in ("hello", "other"):
+        await site.create(name)
+        await site.deployed(name)
+    await server.wipe()
+    await own_wadm.restart()  # it makes its streams and buckets only when it starts
+    for name in ("hello", "other"):
+        await eventually(lambda name=name: _all_deployed(site, name), timeout=30)
+
+
+async def test_wadm_killed_between_changes_loses_none_and_deploys_none_twice(site: Site, own_wadm: Server) -> None:
+    async with operations(site) as seen:
+        names = [f"app-{number}" for number in range(20)]
+        creating = [asyncio.create_task(site.create(name)) for name in names]
+        await eventually(lambda: seen["deploy"] >= 3, interval=0.005)
+        await own_wadm.kill()
+        await asyncio.gather(*creating)
+        await own_wadm.start()
+        for name in names:
+            await site.deployed(name)
+            assert list((await site.versions(name)).values()) == [True]
+
+
+async def test_wadm_that_is_gone_is_told_and_taken_up_again(site: Site, own_wadm: Server) -> None:
+    await own_wadm.stop()
+    await site.create()
+    app = await site.phase("Reconciling", reason="WadmUnavailable")
+    assert conditions(app)["LatticeConnected"] == "False"
+    await own_wadm.start()
+    await site.deployed()
+    await own_wadm.stop()
+    await site.admin.delete(APP, "hello", site.namespace)
+    app = await site.reaches(lambda obj: "cannot be deleted" in obj["status"]["message"])
+    assert "deletion-policy=Orphan" in app["status"]["message"]
+    await site.annotate(**{f"{OWN}/deletion-policy": "Orphan"})
+    await site.gone()
+
+
+async def test_a_host_config_that_goes_with_an_unreachable_lattice_ends_in_time(site: Site, server: NatsServer) -> None:
+    await site.create()
+    await site.deployed()
+    await site.phase("Reconciling", reason="Waiting")
+    await server.stop()
+    await site.admin.delete(CONFIG, "pool", site.namespace)
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone(timeout=20)
+    await eventually(lambda: _has_event(site, "LeftInWadm"))
+
+
+async def test_what_is_in_wadm_goes_after_its_host_config(site: Site) -> None:
+    await site.create()
+    await site.deployed()
+    await site.admin.delete(CONFIG, "pool", site.namespace)
+    await site.reaches(lambda obj: obj["status"]["message"].startswith("no host config"))
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
+async def test_lost_and_doubled_answers_put_nothing_twice(admin: Admin, crds: ControlPlane, server: NatsServer) -> None:
+    """A go-between passes every request on to wadm in the place of another lattice, and loses or doubles answers."""
+    async with Wadm.start(server.folder / "wadm", server.url), Site.open(admin, server, lattice="front") as site:
+        lost: Counter[str] = Counter()
+        done: Counter[str] = Counter()
+        between = await nats.connect(server.url)
+
+        async def pass_on(message: Any) -> None:
+            operation = message.subject.split(".", 4)[4]
+            answer = await between.request(
+                f"wadm.api.behind.model.{operation}", message.data, timeout=5, headers=message.headers
+            )
+            done[f"{operation} {json.loads(answer.data).get('result')}"] += 1
+            lost[operation] += 1
+            if lost[operation] == 1 and operation.split(".")[0] in ("put", "deploy"):
+                return
+            await message.respond(answer.data)
+            await message.respond(answer.data)
+
+        async def on_request(message: Any) -> None:
+            tasks.append(asyncio.create_task(pass_on(message)))
+
+        tasks: list[asyncio.Task[None]] = []
+        await between.subscribe("wadm.api.front.model.>", cb=on_request)
+        async with RunningOperator.start(crds, watch_namespaces=site.namespace, services=False):
+            await site.create()
+            app = await site.reaches(lambda obj: "deployedVersion" in obj["status"], timeout=40)
+            version = app["status"]["deployedVersion"]
+            assert lost["put"] == 1
+            assert lost["deploy.hello"] == 1
+            assert done["put created"] == 1
+            assert list(await site.versions()) == [version]
+            await site.admin.delete(APP, "hello", site.namespace)
+            await site.gone(timeout=30)
+        await between.close()
+
+
+async def test_a_dead_lattice_does_not_hold_up_another(site: Site, admin: Admin) -> None:
+    silent = "silent"
+
+    async def never(_: Any) -> None:
+        return
+
+    await site.client.subscribe(f"wadm.api.{silent}.model.>", cb=never)
+    await admin.create(host_config(site.namespace, silent, site.nats.url, "dead"))
+    for number in range(40):
+        await site.create(f"dead-{number}", {f"{OWN}/lattice": silent})
+    await asyncio.sleep(0)
+    await site.create(annotations={f"{OWN}/lattice": site.lattice})
+    started = asyncio.get_running_loop().time()
+    await site.deployed()
+    assert asyncio.get_running_loop().time() - started < 4
+    await site.reaches(lambda obj: obj["status"].get("phase") == "Reconciling", "dead-0", timeout=30)
+    for number in range(40):
+        await site.annotate(f"dead-{number}", **{f"{OWN}/deletion-policy": "Orphan"})
+
+
+async def _all_deployed(site: Site, name: str) -> bool:
+    versions = await site.versions(name)
+    return bool(versions) and list(versions.values()) == [True]
+
+
+async def _has_event(site: Site, reason: str) -> bool:
+    return reason in await site.events()
