@@ -15,7 +15,7 @@ from testbed.node.runtime import PAUSE
 COREDNS = f"registry.k8s.io/coredns/coredns:v{COMPONENTS['coredns'].version}"
 NATS = "docker.io/library/nats:2.10-alpine"
 WADM = f"ghcr.io/wasmcloud/wadm:v{COMPONENTS['wadm'].version}"
-BUSYBOX = "docker.io/library/busybox:1.36"
+CURL = "docker.io/curlimages/curl:8.11.1"
 
 
 def host_image_name(version: str) -> str:
@@ -28,12 +28,13 @@ def pause_image(target: Path) -> Path:
     return Image((PAUSE,), ("/bin/busybox", "sleep", "2147483647"), {"/bin/busybox": busybox}).write(target)
 
 
-def busybox_image(target: Path) -> Path:
-    """A shell, wget and the like."""
+def curl_image(target: Path) -> Path:
+    """curl, and a shell with the usual commands."""
     busybox = _busybox()
     applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
     links = {f"/bin/{applet}": "busybox" for applet in applets if applet != "busybox"}
-    return Image((BUSYBOX,), (), {"/bin/busybox": busybox}, links, command=("sh",)).write(target)
+    files = {"/bin/busybox": busybox, **with_libraries(_installed("curl"), "/usr/bin/curl")}
+    return Image((CURL,), (), files, links, command=("sh",)).write(target)
 
 
 async def coredns_image(target: Path) -> Path:
@@ -61,7 +62,11 @@ async def host_image(target: Path, *versions: str) -> Path:
 
 
 def _busybox() -> Path:
-    found = shutil.which("busybox")
+    return _installed("busybox")
+
+
+def _installed(program: str) -> Path:
+    found = shutil.which(program)
     if found is None:
-        raise FileNotFoundError("busybox is missing (Debian: apt-get install busybox-static)")
+        raise FileNotFoundError(f"{program} is missing on this machine")
     return Path(found)

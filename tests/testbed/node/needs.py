@@ -21,6 +21,7 @@ _PROGRAMS = {
     "conntrack": "conntrack",
     "busybox": "busybox-static",
     "mount": "mount",
+    "curl": "curl",
 }
 IMAGE_PROGRAMS = {"buildah": "buildah", "debootstrap": "debootstrap"}
 
