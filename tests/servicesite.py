@@ -141,11 +141,11 @@ class ServiceSite:
             self.hosts[pod] = host
             yield host
 
-    async def wadm(self, operation: str, body: Any = None) -> dict[str, Any]:
+    async def wadm(self, operation: str, body: Any = None, *, timeout: float = 5) -> dict[str, Any]:
         payload = b"" if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if operation == "put" else None
         subject = f"wadm.api.{self.lattice.name}.model.{operation}"
-        answer = await self.client.request(subject, payload, timeout=5, headers=headers)
+        answer = await self.client.request(subject, payload, timeout=timeout, headers=headers)
         return json.loads(answer.data)
 
     async def wash_run(

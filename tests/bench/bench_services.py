@@ -181,19 +181,19 @@ async def all_hosts(site: ServiceSite, pods: Iterable[str], **options: Any) -> A
 
 async def put(site: ServiceSite, number: int) -> None:
     components = http_components(10_000 + number, requirements=NOWHERE)
-    answer = await site.wadm("put", manifest(f"app-{number}", components))
+    answer = await site.wadm("put", manifest(f"app-{number}", components), timeout=60)
     assert answer["result"] == "created", answer
 
 
 async def deploy(site: ServiceSite, number: int) -> None:
-    answer = await site.wadm(f"deploy.app-{number}", {"version": "v1"})
+    answer = await site.wadm(f"deploy.app-{number}", {"version": "v1"}, timeout=60)
     assert answer["result"] == "acknowledged", answer
 
 
 async def run_all(site: ServiceSite, numbers: Iterable[int]) -> None:
     numbers = list(numbers)
-    await in_parallel(put(site, number) for number in numbers)
-    await in_parallel(deploy(site, number) for number in numbers)
+    await in_parallel((put(site, number) for number in numbers), 4)
+    await in_parallel((deploy(site, number) for number in numbers), 4)
     async with Seen(site.admin, SERVICE, site.namespace) as seen:
         await seen.until(lambda objects: {f"app-{number}" for number in numbers} <= objects.keys())
 

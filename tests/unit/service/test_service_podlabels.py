@@ -142,7 +142,7 @@ def app_manifest(name: str, servers: list[str]) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"components": made}}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     deployed=st.lists(
         st.dictionaries(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.service import names, render
-from wasmcloud_operator.service.endpoints import Endpoint, Exposure, HttpProvider, Route
+from wasmcloud_operator.service.endpoints import Endpoint, Exposure, HttpProvider, Route, exposure
 from wasmcloud_operator.service.options import Gateway, read_options
 from wasmcloud_operator.service.plan import Planned, Record, lattice_id, plan
 
@@ -179,3 +181,16 @@ def test_a_lattice_is_told_from_one_of_the_same_name() -> None:
     assert key("nats://a:4222") != key("nats://b:4222")
     assert key("nats://a:4222") != key("nats://a:4222", "other")
     assert key("nats://user:secret@a:4222") == key("nats://a:4222"), "credentials may be rotated"
+
+
+@pytest.mark.parametrize(
+    ("example", "name", "kind"), [("basic", "hello", "ClusterIP"), ("options", "web", "LoadBalancer")]
+)
+def test_the_examples_say_what_they_promise(example: str, name: str, kind: str) -> None:
+    path = Path(__file__).parents[3] / "manifests" / "examples" / f"service-{example}.yaml"
+    made = yaml.safe_load(path.read_text())
+    found = exposure(made)
+    assert found.problems == ()
+    [planned] = plan(Record(made["metadata"]["name"], "v1", found), made["metadata"]["annotations"]).services
+    assert (planned.name, planned.options.type, planned.options.problems) == (name, kind, ())
+    assert [endpoint.port for endpoint in planned.provider.endpoints] == [8080]

@@ -8,19 +8,27 @@ from typing import TypeVar
 
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.service.placement import ProviderId
-from wasmcloud_operator.service.plan import Record
+from wasmcloud_operator.service.plan import Plan, Record
 from wasmcloud_operator.service.sightings import Sightings
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
+@dataclass(frozen=True, slots=True)
+class MadePlan:
+    """A plan with the annotations of the Application that it was made with (None: there is none)."""
+
+    annotations: Mapping[str, str] | None
+    plan: Plan
+
+
 @dataclass(slots=True)
 class LatticeBook:
     """One lattice: its applications that were read, those of them that are not deployed, and the hosts by pod.
 
-    `by_provider` finds the applications that a provider serves, `by_port` the providers that want a port; invariant:
-    both are made of `records`.
+    `by_provider` finds the applications that a provider serves, `by_port` the providers that want a port, `plans` what
+    was made of a record; invariant: all three are of what `records` holds.
     """
 
     lattice: Lattice
@@ -29,10 +37,12 @@ class LatticeBook:
     absent: set[str] = field(default_factory=set)
     by_provider: dict[ProviderId, set[str]] = field(default_factory=dict)
     by_port: dict[int, set[ProviderId]] = field(default_factory=dict)
+    plans: dict[str, MadePlan] = field(default_factory=dict)
 
     def put(self, application: str, record: Record | None) -> None:
         """Take in what was read (None: it is not deployed)."""
         before = self.records.pop(application, None)
+        self.plans.pop(application, None)
         for provider in before.exposure.providers if before is not None else ():
             provider_id = (provider.application, provider.id)
             _discard(self.by_provider, provider_id, application)
@@ -67,6 +77,11 @@ class LatticeBook:
             return True
         listed = self.deployed
         return listed is not None and application not in listed
+
+    def sure_of(self, application: str) -> bool:
+        """Whether that is known, and all that its manifest refers to as well."""
+        record = self.records.get(application)
+        return self.knows(application) if record is None else record.certain
 
     def outdated(self) -> set[str]:
         """The applications for which wadm's list says something else than what was read."""

@@ -59,8 +59,8 @@ class PodLabeler:
             return label_patch(meta.labels, ())
         if not host.inventoried:
             return {}
-        keep = () if book.complete else self._not_known(pod, book)
-        return label_patch(meta.labels, serving(host, self._services(meta.namespace, host, book)), keep)
+        wanted = serving(host, self._services(meta.namespace, host, book))
+        return label_patch(meta.labels, wanted, self._not_known(pod, book))
 
     def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[str]]:
         """The names of the Services by provider, as far as they are there and lead to that application."""
@@ -77,12 +77,12 @@ class PodLabeler:
         return found
 
     def _not_known(self, pod: Pod, book: LatticeBook) -> list[str]:
-        """The Services on the pod whose application is not read yet."""
+        """The Services on the pod whose application could not be read, or not all of it."""
         held = [key.removeprefix(names.SERVES_PREFIX) for key in pod.metadata.labels if _is_ours(key)]
         kept = []
         for service in held:
             claim = self.view.held(pod.metadata.namespace, service)
-            if claim is not None and not book.knows(claim.application):
+            if claim is not None and not book.sure_of(claim.application):
                 kept.append(service)
         return kept
 

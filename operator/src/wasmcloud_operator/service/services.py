@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -11,7 +11,7 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import ApiError, BadRequest, Forbidden, Invalid
-from wasmcloud_operator.kube.events import EventRecorder, EventType
+from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import SERVICE, Key
@@ -91,10 +91,12 @@ class ServiceReconciler:
         wanted = self._wanted(key)
         if any(self._paused(record) for _, record, _ in wanted.services):
             return DONE
+        before = self.outcomes.get(key) or Outcome()
         made: list[Planned] = []
         problems: list[Problem] = []
         for lattice, record, planned in wanted.services:
             found = await self._bring(key, lattice, record, planned)
+            self._tell(key.namespace, record, [problem for problem in found if problem not in before.problems])
             problems += found
             if not any(problem.reason in _NOT_MADE for problem in found):
                 made.append(planned)
@@ -133,7 +135,6 @@ class ServiceReconciler:
 
     async def _bring(self, key: Key, lattice: Lattice, record: Record, planned: Planned) -> list[Problem]:
         """Apply one Service with its routes; gives what stood against it."""
-        item = self.view.application(record)
         owners = self._owners(key.namespace, lattice, record)
         body = render.service(planned, key.namespace, lattice.key, owners)
         claim = Claim(record.application, lattice_id(lattice.key))
@@ -148,9 +149,6 @@ class ServiceReconciler:
             problems = [Problem("Conflict", "", f"{error}, or choose another name with {names.SERVICE_NAME}")]
         except (BadRequest, Invalid, Forbidden) as error:
             problems = [Problem("ServiceRefused", "", f"refused by the API server: {_causes(error)}")]
-        if item is not None:
-            for problem in problems:
-                self._event(item.metadata, "Warning", problem.reason, f"{key.namespace}: {problem}")
         return problems
 
     async def _clean(self, key: Key, applied: Applied) -> None:
@@ -201,8 +199,14 @@ class ServiceReconciler:
 
         return ours
 
-    def _event(self, regarding: ObjectMeta, type_: EventType, reason: str, note: str) -> None:
-        self.recorder.event(APPLICATION, regarding, type_, reason, note, action="Expose")
+    def _tell(self, namespace: str, record: Record, problems: Iterable[Problem]) -> None:
+        """Report what stands in the way to those who look at the Application."""
+        item = self.view.application(record)
+        if item is None:
+            return
+        for problem in problems:
+            note = f"in namespace {namespace}: {problem}"
+            self.recorder.event(APPLICATION, item.metadata, "Warning", problem.reason, note, action="Expose")
 
 
 # Problems that mean that there is no Service; others are about what goes with it.

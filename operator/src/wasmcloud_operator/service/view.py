@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.pools import Pools
-from wasmcloud_operator.service.directory import Directory, LatticeBook
+from wasmcloud_operator.service.directory import Directory, LatticeBook, MadePlan
 from wasmcloud_operator.service.plan import Claim, Plan, Record, claim_of, lattice_id, plan
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class View:
     """Answers about now. `applications` is None where the operator does not follow Applications."""
 
@@ -23,7 +23,6 @@ class View:
     configs: Informer[CustomResource]
     services: Informer[Unstructured]
     applications: Informer[CustomResource] | None
-    _plans: dict[tuple[Lattice, str], tuple[Record, Mapping[str, str] | None, Plan]] = field(default_factory=dict)
 
     def lattices(self, namespace: str) -> list[Lattice]:
         """The lattices of a namespace's pools, each once."""
@@ -50,7 +49,7 @@ class View:
 
     def application(self, record: Record) -> CustomResource | None:
         """The Application that a record comes from, if it is one of this cluster and still there."""
-        if self.applications is None or record.owner is None:
+        if self.applications is None or record.owner is None or record.owner.name != record.application:
             return None
         return self.applications.store.get(record.owner)
 
@@ -58,12 +57,11 @@ class View:
         """The Services of an application; made anew only when the record or the annotations are others."""
         item = self.application(record)
         annotations = None if item is None else item.metadata.annotations
-        held = self._plans.get((lattice, record.application))
-        if held is not None and held[0] is record and held[1] == annotations:
-            return held[2]
-        made = plan(record, annotations)
-        self._plans[(lattice, record.application)] = (record, annotations, made)
-        return made
+        plans = self.book(lattice).plans
+        held = plans.get(record.application)
+        if held is None or held.annotations != annotations:
+            held = plans[record.application] = MadePlan(annotations, plan(record, annotations))
+        return held.plan
 
     def records_of(self, owner: Key) -> Iterator[tuple[Lattice, Record]]:
         """What is deployed that was made from an Application."""
@@ -75,13 +73,6 @@ class View:
     def lattices_in_use(self) -> list[Lattice]:
         """The lattices of all pools, each once."""
         return list(dict.fromkeys(pool.lattice for pool in self.pools.all()))
-
-    def forget(self, lattices: Iterable[Lattice]) -> None:
-        """Keep what is known of these lattices alone."""
-        kept = set(lattices)
-        self.directory.keep(kept)
-        for key in [key for key in self._plans if key[0] not in kept]:
-            del self._plans[key]
 
     def wants(self, namespace: str, claim: Claim, service: str) -> bool:
         """Whether that claim on a Service's name still stands in a namespace; also while nobody can tell."""

@@ -156,7 +156,7 @@ class _Wiring:
     # --- from the pools -----------------------------------------------------------------------------------------------
 
     def _on_pool(self, pool: Pool) -> None:
-        self.view.forget(self.view.lattices_in_use())
+        self.view.directory.keep(self.view.lattices_in_use())
         if self.pools.get(pool.key) is not None:
             self._read(pool.lattice, self.view.book(pool.lattice).outdated())
         self._look_at(pool.key.namespace)
@@ -199,6 +199,9 @@ class _Wiring:
 
     def _on_pod(self, change: Change[Pod], listed: bool) -> None:
         before, now = _served(change.old), _served(change.new)
+        if change.new is None:
+            for lattice in self.view.lattices(change.key.namespace):
+                self.view.book(lattice).sightings.forget(change.key.name)
         if change.new is not None and (change.old is None or before != now):
             self.labels.queue.add(change.key, _priority(listed))
         ready_before, ready_now = _ready(change.old), _ready(change.new)
