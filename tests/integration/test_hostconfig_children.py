@@ -209,14 +209,14 @@ async def test_a_settled_cluster_is_left_alone_at_rest_and_by_a_restart(crds, ad
             status = await shown(admin, namespace, f"pool-{number}", timeout=40, **HEALTHY)
             pods = 3 if number == 4 else 2
             assert (status["replicas"], status["readyReplicas"]) == (pods, pods)
-        since = await at_rest(crds, namespace, quiet=4)
+        since = await at_rest(crds, namespace, quiet=3)
         assert writes(crds, since, namespace) == []
         assert 'workqueue_depth{name="wasmcloudhostconfig"} 0' in await first.metrics()
     assert first.exit_code == 0
     since = crds.audit.end
     async with RunningOperator.start(crds, **follows) as second:
         await eventually(lambda: _reconciled(second, 5))
-        await asyncio.sleep(2)  # the measured stretch itself
+        await asyncio.sleep(1.5)  # the measured stretch itself
     assert writes(crds, since, namespace) == []
 
 
