@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,7 +13,7 @@ import pytest_asyncio
 from applications import APP, CONFIG, Site, application, components, conditions, host_config
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server, eventually
-from testbed.admin import condition
+from testbed.admin import ApiError, condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -266,6 +269,64 @@ async def test_an_invalid_manifest_never_reaches_wadm_and_what_runs_stays(site: 
     assert (await site.wadm("get.hello", {}))["result"] == "notfound"
 
 
+BAD = {
+    "latest": ({"version": "latest"}, components(), "metadata.annotations.version"),
+    "duplicate ids": (
+        {},
+        [*components(id="a"), {**components(id="a")[0], "name": "web2"}],
+        "spec.components[1].properties.id",
+    ),
+    "no policy": (
+        {},
+        components(secrets=[{"name": "s", "properties": {"policy": "vault", "key": "k"}}]),
+        "spec.policies",
+    ),
+    "dangling link": (
+        {},
+        [{**components()[0], "traits": [{"type": "link", "properties": {
+            "namespace": "wasi", "package": "http", "interfaces": ["incoming-handler"], "target": {"name": "gone"}}}]}],
+        "spec.components[0].traits[0].properties.target",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_bad_input_is_told_by_its_path(site: Site, case: str) -> None:
+    annotations, bad, path = BAD[case]
+    body = application(site.namespace, annotations=annotations)
+    body["spec"]["components"] = bad
+    await site.admin.create(body)
+    app = await site.phase("Failed", reason="InvalidManifest")
+    assert path in app["status"]["message"]
+    assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
+async def test_odd_but_good_input_passes_as_it_is(site: Site) -> None:
+    body = application(site.namespace, annotations={"version": "1.0", "description": "grüße 🚀"})
+    body["spec"]["components"][0]["traits"].append({"type": "later", "properties": {"deep": [{"x": 1}]}})
+    await site.admin.create(body)
+    assert (await site.deployed())["status"]["deployedVersion"] == "1.0"
+    manifest = (await site.wadm("get.hello", {}))["manifest"]
+    assert manifest["metadata"]["annotations"]["description"] == "grüße 🚀"
+    assert manifest["spec"]["components"][0]["traits"][1]["properties"] == {"deep": [{"x": 1}]}
+
+
+async def test_a_manifest_near_a_megabyte_and_five_hundred_components(site: Site) -> None:
+    many = application(site.namespace, "many")
+    many["spec"]["components"] = [{**components()[0], "name": f"web-{number}"} for number in range(500)]
+    await site.admin.create(many)
+    await site.deployed("many")
+    large = application(site.namespace, "large", config=[{"name": "c", "properties": {"text": "x" * 1_030_000}}])
+    await site.admin.create(large)
+    app = await site.phase("Failed", "large", reason="PutRejected")
+    assert "large" in app["status"]["message"]
+
+
+async def test_names_with_dots_are_refused_at_once(site: Site) -> None:
+    with pytest.raises(ApiError, match="no dots"):
+        await site.create("a.b")
+
+
 async def test_what_wadm_refuses_to_deploy_is_deployed_when_it_can_be(site: Site) -> None:
     await site.create("first", id="shared-id")
     await site.deployed("first")
@@ -300,6 +361,30 @@ async def test_others_part_of_the_status_is_left_alone(site: Site) -> None:
         await site.create("other")
         await site.phase("Deployed", "other")
         assert (await site.get())["metadata"]["resourceVersion"] == version, "nothing to say, nothing written"
+
+
+async def test_the_apps_command_lists_owner_and_phase(site: Site) -> None:
+    await site.create()
+    version = (await site.deployed())["status"]["deployedVersion"]
+    await site.wash_put("washed")
+    code, out, _ = await _command("apps", site.lattice, "--nats", site.nats.url)
+    assert code == 0
+    header, first, second = (line.split() for line in out.splitlines())
+    assert header == ["NAME", "PHASE", "DEPLOYED", "NEWEST", "OWNER", "MESSAGE"]
+    assert first[:5] == ["hello", "Reconciling", version, version, f"{site.namespace}/hello"]
+    assert second == ["washed", "Undeployed", "-", "w1", "-"]
+    code, _, error = await _command("apps", site.lattice, "--nats", "nats://127.0.0.1:1")
+    assert code == 2
+    assert "127.0.0.1:1" in error
+    assert "Traceback" not in error
+
+
+async def _command(*arguments: str) -> tuple[int | None, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "wasmcloud_operator", *arguments, stdout=PIPE, stderr=PIPE
+    )
+    out, error = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode, out.decode(), error.decode()
 
 
 async def _has_event(site: Site, reason: str) -> bool:

@@ -13,10 +13,14 @@ import click
 from pydantic import ValidationError
 
 from wasmcloud_operator import logs
+from wasmcloud_operator.application.apps import list_apps, table
 from wasmcloud_operator.application.check import check_files
 from wasmcloud_operator.crds import crd_yaml
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.tracing import Span, tracing
+from wasmcloud_operator.lattice.errors import LatticeError
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
 from wasmcloud_operator.migrate import run_migration
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.settings import Settings
@@ -61,6 +65,27 @@ def check(files: Sequence[Path]) -> None:
     for line in report.lines:
         click.echo(line)
     sys.exit(report.exit_code)
+
+
+@main.command()
+@click.argument("lattice", default="default")
+@click.option("--nats", default="nats://127.0.0.1:4222", envvar="NATS_URL", show_default=True, help="NATS address.")
+@click.option("--creds", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A NATS creds file.")
+@click.option("--wadm-prefix", default=DEFAULT_WADM_PREFIX, show_default=True, help="How wadm's subjects begin.")
+def apps(lattice: str, nats: str, creds: Path | None, wadm_prefix: str) -> None:
+    """List the applications that wadm has in LATTICE, with the Application resource that each belongs to.
+
+    Those of `wash` have no owner. Exit status: 0 listed, 2 NATS or wadm does not answer.
+    """
+    logs.configure("error", "auto")
+    try:
+        spec = ConnectionSpec((nats,), credentials=creds.read_text(encoding="utf-8") if creds else "")
+        found = asyncio.run(list_apps(spec, lattice, prefix=wadm_prefix))
+    except (LatticeError, OSError, UnicodeDecodeError) as error:
+        click.echo(f"cannot list the applications of lattice {lattice}: {error}", err=True)
+        sys.exit(2)
+    for line in table(found):
+        click.echo(line)
 
 
 @main.command()

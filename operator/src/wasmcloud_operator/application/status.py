@@ -104,8 +104,7 @@ def running(record: Record) -> Verdict:
         case StatusType.FAILED | StatusType.UNHEALTHY:
             told = message or f"wadm says that version {record.deployed} is {kind}; see .status.scalers"
             return Verdict("Failed", (*stalled(kind.capitalize(), told), _SYNCED, CONNECTED), told)
-        case StatusType.UNDEPLOYED:
-            # What wadm says as long as no host has a part of it (0.12 to 0.21).
+        case StatusType.WAITING | StatusType.UNDEPLOYED:
             told = message or f"version {record.deployed} waits for hosts"
             return _pending("Reconciling", "Waiting", told, CONNECTED, _SYNCED)
         case _:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from wasmcloud_operator.application.manifest import Owner, digest_of, owner_of
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed, WadmEvent
-from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status
+from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusInfo, StatusType
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class View:
             del self.records[name]
             news.add(name)
         for name, summary in listed.items():
-            status = Status(info=summary.status, scalers=summary.scalers)
+            status = as_told(Status(info=summary.status, scalers=summary.scalers), summary.deployed_version)
             record = self.records.get(name)
             if record is None:
                 self.records[name] = Record(summary.deployed_version, summary.version, status=status)
@@ -93,8 +93,9 @@ class View:
             case StatusPushed():
                 if record is None:
                     return False
-                changed = record.status != event.status or record.deployed_at is not None
-                record.status, record.deployed_at = event.status, None
+                told = as_told(event.status, record.deployed)
+                changed = record.status != told or record.deployed_at is not None
+                record.status, record.deployed_at = told, None
                 return changed
             case ManifestPublished():
                 if record is None:
@@ -111,3 +112,12 @@ class View:
                     return False
                 record.suspect = True
         return True
+
+
+def as_told(status: Status, deployed: str) -> Status:
+    """The status of a deployed version in one wording: without hosts wadm's list says waiting, its status undeployed.
+
+    Else an application that waits would seem to change between a list and a poll.
+    """
+    waits = status.info.type in (StatusType.UNDEPLOYED, StatusType.WAITING) and not status.scalers
+    return Status(info=StatusInfo(type=StatusType.WAITING)) if deployed and waits else status

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from wasmcloud_operator.application.manifest import Content, Owner, digest_of, owner_of, to_manifest
 from wasmcloud_operator.application.plan import Run, Stored, made_by_operator, room_for, size_of, to_prune
-from wasmcloud_operator.application.view import Record, View
+from wasmcloud_operator.application.view import Record, View, as_told
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.lattice.errors import WadmNotFound, WadmTransient, WadmVersionExists
+from wasmcloud_operator.lattice.errors import PayloadTooLarge, WadmNotFound, WadmTransient, WadmVersionExists
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.wadm import WadmClient
+
+# Of a NATS message; wadm wraps manifests in its answers and events.
+_NEARLY_FULL = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,9 @@ class WadmSide:
         pruned: set[str] = set()
         if stored is not None:
             pruned = await self._prune(content, stored, limit, size_of(manifest))
+        limit_bytes = self.lattice.connection.max_payload
+        if size_of(manifest) > limit_bytes * _NEARLY_FULL:
+            raise PayloadTooLarge(size_of(manifest), limit_bytes)  # wadm could store, but not hand it out again
         try:
             total = (await self._wadm.put(manifest)).total_versions
             if run.first:
@@ -62,6 +68,10 @@ class WadmSide:
             # A lost answer, or somebody else was faster: what is stored decides, next time.
             self.doubt(content.name)
             raise WadmTransient(f"version {run.version} was stored meanwhile; looking again") from error
+        except WadmTransient as error:
+            self.doubt(content.name)
+            self._check_total(stored, pruned, size_of(manifest), error)
+            raise
         except BaseException:
             self.doubt(content.name)
             raise
@@ -72,6 +82,13 @@ class WadmSide:
     def doubt(self, name: str) -> None:
         """Have wadm asked before anything that is known of the application is believed again."""
         self.view.records.setdefault(name, Record("", "")).suspect = True
+
+    def _check_total(self, stored: Stored | None, pruned: set[str], new_bytes: int, error: WadmTransient) -> None:
+        """Of all versions together more than one message wadm says only that it could not store them."""
+        limit = self.lattice.connection.max_payload
+        others = (len(stored.versions) - len(pruned)) * stored.newest_bytes if stored else 0
+        if new_bytes + others > limit * _NEARLY_FULL:
+            raise PayloadTooLarge(new_bytes + others, limit) from error
 
     async def _read_back(self, content: Content, version: str, total: int) -> Stored:
         """What wadm has after a first put, and whose it is."""
@@ -128,7 +145,7 @@ class WadmSide:
 
     async def poll(self, record: Record, name: str) -> None:
         """Ask for the status, where no push told it."""
-        record.status = await self._wadm.status(name)
+        record.status = as_told(await self._wadm.status(name), record.deployed)
         record.deployed_at = None
 
     def _record(self, content: Content, version: str, stored: Stored) -> Record:

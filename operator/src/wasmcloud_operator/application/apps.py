@@ -1,0 +1,83 @@
+"""``wasmcloud-operator apps``: what wadm has in a lattice, with the owner and phase of each application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wasmcloud_operator.application.manifest import Owner, owner_of
+from wasmcloud_operator.application.status import running
+from wasmcloud_operator.application.view import Record
+from wasmcloud_operator.kube.together import together
+from wasmcloud_operator.lattice.connections import Connections
+from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
+from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status
+
+_AT_ONCE = 16
+_HEADER = ("NAME", "PHASE", "DEPLOYED", "NEWEST", "OWNER", "MESSAGE")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedApp:
+    """One application of a lattice. `owner` is None for what was deployed by other means than an operator's."""
+
+    name: str
+    phase: str
+    deployed: str
+    newest: str
+    owner: Owner | None
+    message: str
+
+
+async def list_apps(
+    spec: ConnectionSpec, lattice: str, *, prefix: str = DEFAULT_WADM_PREFIX, timeout: float = 10.0
+) -> list[ListedApp]:
+    """The applications of a lattice by name. Raises the errors of `lattice.errors` within about `timeout` seconds."""
+    failure: LatticeError
+    async with Connections() as connections:
+        wadm = WadmClient(connections.acquire(spec).connection, lattice, prefix=prefix, timeout=timeout)
+        try:
+            return await _listed(wadm)
+        except LatticeError as error:
+            failure = error  # raised in there it would come out as an ExceptionGroup
+    raise failure
+
+
+async def _listed(wadm: WadmClient) -> list[ListedApp]:
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def with_owner(summary: ModelSummary) -> ListedApp:
+        async with limit:
+            try:
+                owner = owner_of(await wadm.get(summary.name))
+            except WadmNotFound:
+                owner = None
+        return _app(summary, owner)
+
+    summaries = await wadm.list()
+    return sorted(await together(with_owner(summary) for summary in summaries), key=lambda app: app.name)
+
+
+def table(apps: Iterable[ListedApp]) -> list[str]:
+    """The applications as aligned lines under a header."""
+    rows = [_HEADER, *(_row(app) for app in apps)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    return ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _app(summary: ModelSummary, owner: Owner | None) -> ListedApp:
+    phase, message = "Undeployed", ""
+    if summary.deployed_version:
+        status = Status(info=summary.status, scalers=summary.scalers)
+        verdict = running(Record(summary.deployed_version, summary.version, status=status))
+        phase, message = verdict.phase or "Reconciling", verdict.message
+    return ListedApp(summary.name, phase, summary.deployed_version, summary.version, owner, message)
+
+
+def _row(app: ListedApp) -> tuple[str, ...]:
+    owner = f"{app.owner.namespace}/{app.owner.name} ({app.owner.cluster})" if app.owner else "-"
+    return app.name, app.phase, app.deployed or "-", app.newest or "-", owner, app.message

@@ -1,0 +1,225 @@
+"""Applications beside their own control plane, NATS and wadm: 100 at once, pushes, 1,000 at rest, restart.
+
+100 in each of ten namespaces, each with a lattice of its own: wadm reads every application of a lattice at each deploy.
+
+The right-hand column is the Rust operator, where it has the same; its aggregated API takes posts and has no watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import nats
+
+from applications import APP, application, host_config
+from operatorprocess import USER_AGENT, OperatorProcess
+from testbed import Admin, ControlPlane, NatsServer, Wadm
+
+CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+PLACES = [f"bench-{number}" for number in range(10)]  # namespaces and lattices
+NAMESPACE = LATTICE = PLACES[0]
+MANY = 1000
+WRITERS = 16
+REST_SECONDS = 30
+PUSHES = 200
+FLAGS = ("--no-leader-election",)
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            ControlPlane.start(Path(folder), audit=True) as cluster,
+            NatsServer.start(Path(folder)) as server,
+            Wadm.start(Path(folder), server.url),
+            cluster.admin() as admin,
+        ):
+            await admin.apply_files(*sorted(CRDS.glob("*.yaml")))
+            for place in PLACES:
+                await admin.create_namespace(place)
+                await admin.create(host_config(place, place, server.url))
+            print_table(await measure(cluster, server, admin, Path(folder)))
+
+
+async def measure(cluster: ControlPlane, server: NatsServer, admin: Admin, folder: Path) -> Iterable[tuple[str, ...]]:
+    audit = cluster.audit
+    assert audit is not None
+    rows = []
+    client = await nats.connect(server.url)
+    async with watching(client) as seen:
+        async with OperatorProcess.start(cluster.kubeconfig, folder, *FLAGS) as operator:
+            await ready_for_work(admin)
+            names = [f"app-{number}" for number in range(100)]
+            posted, seconds = await create(client, admin, names)
+            rows.append(("100 at once: all posted", f"{posted:.2f} s", "", "1.6 s"))
+            rows.append(("100 at once: all deployed in wadm", f"{seconds:.2f} s", "<= 1.5 s", ""))
+            await at_rest(cluster)
+            cpu = operator.cpu_seconds
+            latencies = await push_and_see(admin, client)
+            latencies.sort()
+            rows.append(("status push to CR: median", f"{1000 * latencies[len(latencies) // 2]:.0f} ms", "", ""))
+            p99 = latencies[int(len(latencies) * 0.99)]
+            rows.append(("status push to CR: p99", f"{1000 * p99:.0f} ms", "< 100 ms", ""))
+            seconds = 0.0
+            for place in PLACES[1:]:
+                names = [f"{place}-{number}" for number in range(100)]
+                seconds += (await create(client, admin, names, place))[1]
+            rows.append(("900 more: all deployed in wadm", f"{seconds:.2f} s", "", ""))
+            await at_rest(cluster)
+            seen.clear()
+            cpu = operator.cpu_seconds
+            with audit.counting(user_agent=USER_AGENT) as counter:
+                await asyncio.sleep(REST_SECONDS)  # the measured stretch itself
+            rows.append(("1,000 at rest: requests to wadm a minute", per_minute(seen.total()), "0", ""))
+            rows.append(("1,000 at rest: writes a minute", per_minute(len(counter.writes)), "0", ""))
+            busy = 100 * (operator.cpu_seconds - cpu) / REST_SECONDS
+            rows.append(("1,000 at rest: processor, of one core", f"{busy:.2f} %", "", ""))
+            rows.append(("1,000 at rest: resident memory", f"{operator.resident_mebibytes:.0f} MiB", "", ""))
+        seen.clear()
+        with audit.counting(user_agent=USER_AGENT) as counter:
+            started = time.monotonic()
+            async with OperatorProcess.start(cluster.kubeconfig, folder, *FLAGS, name="restarted") as operator:
+                await synced(operator)
+                seconds = time.monotonic() - started
+                await at_rest(cluster)
+                puts = seen["put"]
+                rows.append(("restart with 1,000: synced", f"{seconds:.2f} s", "< 5 s", ""))
+                rows.append(("restart with 1,000: puts", str(puts), "0", ""))
+                rows.append(("restart with 1,000: requests to wadm", str(seen.total()), "", ""))
+        rows.append(("restart with 1,000: writes", str(len(counter.writes)), "0", ""))
+        if counter.writes:
+            print("writes after the restart:", Counter((event.verb, event.resource) for event in counter.writes))
+        print("requests to wadm after the restart:", dict(seen))
+    await client.close()
+    return rows
+
+
+@contextlib.asynccontextmanager
+async def watching(client: Any) -> AsyncIterator[Counter[str]]:
+    """Counts the requests to wadm by operation."""
+    seen: Counter[str] = Counter()
+
+    async def on_request(message: Any) -> None:
+        seen[message.subject.split(".")[4]] += 1
+
+    subscription = await client.subscribe("wadm.api.*.model.>", cb=on_request)
+    try:
+        yield seen
+    finally:
+        await subscription.unsubscribe()
+
+
+async def ready_for_work(admin: Admin) -> None:
+    """Until the first Application is through, so that nothing of the start is measured; it is deleted again."""
+    await admin.create(application(NAMESPACE, "first"))
+    await admin.wait_for(APP, "first", NAMESPACE, lambda obj: "deployedVersion" in (obj or {}).get("status", {}))
+    await admin.delete(APP, "first", NAMESPACE)
+    await admin.wait_for(APP, "first", NAMESPACE, lambda obj: obj is None)
+
+
+async def create(client: Any, admin: Admin, names: list[str], place: str = NAMESPACE) -> tuple[float, float]:
+    """Seconds until all are posted, and until wadm has told that all of them are deployed."""
+    missing, done = set(names), asyncio.Event()
+
+    async def on_published(message: Any) -> None:
+        missing.discard(json.loads(message.data)["data"]["metadata"]["name"])
+        if not missing:
+            done.set()
+
+    subscription = await client.subscribe(f"wadm.evt.{place}.manifest_published", cb=on_published)
+    started = time.monotonic()
+    await in_parallel(names, lambda name: admin.create(application(place, name)))
+    posted = time.monotonic() - started
+    async with asyncio.timeout(180):
+        await done.wait()
+    await subscription.unsubscribe()
+    return posted, time.monotonic() - started
+
+
+async def in_parallel(names: Iterable[str], work: Callable[[str], Awaitable[object]]) -> None:
+    waiting = iter(names)
+
+    async def worker() -> None:
+        for name in waiting:
+            await work(name)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WRITERS):
+            group.create_task(worker())
+
+
+async def push_and_see(admin: Admin, client: Any) -> list[float]:
+    """Seconds from a push, as wadm makes it, until a watch of the Application shows it; one after the other."""
+    shown: asyncio.Queue[str] = asyncio.Queue()
+    listed = await admin.request("GET", await admin.path(APP, NAMESPACE))
+    version = listed["metadata"]["resourceVersion"]
+
+    async def see() -> None:
+        async for _, obj in admin.watch(APP, NAMESPACE, version=version):
+            await shown.put(obj["status"].get("wadm", {}).get("message", ""))
+
+    seeing = asyncio.create_task(see())
+    latencies = []
+    for number in range(PUSHES):
+        text = f"push {number}"
+        body = {"status": {"type": "reconciling", "message": text}, "scalers": []}
+        started = time.monotonic()
+        await client.publish(f"wadm.status.{LATTICE}.app-{number % 100}", json.dumps(body).encode())
+        async with asyncio.timeout(10):
+            while await shown.get() != text:
+                pass
+        latencies.append(time.monotonic() - started)
+    seeing.cancel()
+    return latencies
+
+
+async def synced(operator: OperatorProcess) -> None:
+    """Until every Application was looked at with its lattice's list at hand, and no key waits."""
+    async with asyncio.timeout(60):
+        while True:
+            text = await operator.metrics()
+            lists = _sample(
+                text, 'controller_runtime_reconcile_total{controller="application-list",result="requeue_after"}'
+            )
+            done = _sample(text, 'controller_runtime_reconcile_total{controller="application",result="success"}')
+            waiting = _sample(text, 'workqueue_depth{name="application"}')
+            if lists >= len(PLACES) and done >= 2 * MANY and not waiting:
+                return
+            await asyncio.sleep(0.05)
+
+
+def _sample(text: str, name: str) -> float:
+    return next((float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name + " ")), 0.0)
+
+
+async def at_rest(cluster: ControlPlane) -> None:
+    """Until the operator has written nothing for longer than it waits for a push after a deploy."""
+    audit = cluster.audit
+    assert audit is not None
+    async with asyncio.timeout(180):
+        while True:
+            with audit.counting(user_agent=USER_AGENT) as counter:
+                await asyncio.sleep(6)
+            if not counter.writes:
+                return
+
+
+def per_minute(count: int) -> str:
+    return f"{count * 60 / REST_SECONDS:.0f}"
+
+
+def print_table(rows: Iterable[tuple[str, ...]]) -> None:
+    print(f"\n{'Applications':44}{'measured':>12}{'target':>12}{'Rust operator':>15}")
+    for what, measured, target, rust in rows:
+        print(f"{what:44}{measured:>12}{target:>12}{rust:>15}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
