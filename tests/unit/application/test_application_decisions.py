@@ -1,0 +1,218 @@
+"""What is decided without asking anybody: the lattice, the next steps in wadm, what is pruned, what a push means."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wasmcloud_operator.application import plan
+from wasmcloud_operator.application.choice import Chosen, ConfiguredPool, NotChosen, choose
+from wasmcloud_operator.application.manifest import Content, Owner, content_of, to_manifest
+from wasmcloud_operator.application.plan import Conflict, Run, Stored
+from wasmcloud_operator.application.view import Record, View
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
+from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusType
+from wasmcloud_operator.pools import Pool
+
+ME = Owner("c1", "ns", "app")
+OTHER = Owner("c2", "ns", "app")
+
+
+def content(version: str | None = None, image: str = "x:1") -> Content:
+    annotations = {} if version is None else {"version": version}
+    return content_of({"name": "app", "annotations": annotations}, {"components": [{"image": image}]})
+
+
+def config(name: str, lattice: str, servers: str | None = "nats://a:4222") -> ConfiguredPool:
+    if servers is None:
+        return ConfiguredPool(name, lattice, None)
+    reached = SimpleNamespace(name=lattice, key=SimpleNamespace(name=lattice, spec=SimpleNamespace(servers=(servers,))))
+    return ConfiguredPool(name, lattice, cast("Pool", SimpleNamespace(key=Key("ns", name), lattice=reached)))
+
+
+LATTICE, HOST_CONFIG = "k8s.wasmcloud.dev/lattice", "k8s.wasmcloud.dev/host-config"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "configs", "expected"),
+    [
+        ({}, [], "NoHostConfig"),
+        ({}, [config("a", "l")], "a"),
+        ({}, [config("a", "l"), config("b", "l")], "a"),
+        ({}, [config("a", "l"), config("b", "m")], "AmbiguousLattice"),
+        ({}, [config("a", "l"), config("b", "m", None)], "AmbiguousLattice"),
+        ({}, [config("a", "l"), config("b", "l", "nats://b:4222")], "AmbiguousLattice"),
+        ({}, [config("a", "l", None)], "HostConfigNotReady"),
+        ({}, [config("a", "l", None), config("b", "l")], "b"),
+        ({LATTICE: "m"}, [config("a", "l"), config("b", "m")], "b"),
+        ({LATTICE: "n"}, [config("a", "l"), config("b", "m")], "NoHostConfig"),
+        ({HOST_CONFIG: "b"}, [config("a", "l"), config("b", "m")], "b"),
+        ({HOST_CONFIG: "b", LATTICE: "l"}, [config("a", "l"), config("b", "m")], "NoHostConfig"),
+        ({HOST_CONFIG: "b"}, [config("a", "l"), config("b", "l", "nats://b:4222")], "b"),
+    ],
+)
+def test_the_lattice_is_that_of_the_namespaces_host_configs(
+    annotations: dict[str, str], configs: list[ConfiguredPool], expected: str
+) -> None:
+    choice = choose(annotations, configs)
+    if isinstance(choice, Chosen):
+        assert choice.host_config == expected
+        return
+    assert choice.reason == expected
+    assert choice.stalled == (expected == "AmbiguousLattice")
+    assert all(candidate.name in choice.message for candidate in configs)
+
+
+def stored(*versions: str, deployed: str = "", owner: Owner | None = ME, digest: str | None = None) -> Stored:
+    return Stored(versions, deployed, owner, digest, 100)
+
+
+def nobody(_: Owner) -> bool:
+    return False
+
+
+def everybody(_: Owner) -> bool:
+    return True
+
+
+def test_what_is_not_there_is_put_and_deployed() -> None:
+    run = plan.decide(content(), None, ME, everybody)
+    assert isinstance(run, Run)
+    assert (run.put, run.deploy, run.first, run.adopts, run.renamed) == (True, True, True, False, False)
+
+
+def test_what_is_stored_is_never_put_and_what_is_deployed_never_deployed_again() -> None:
+    version = plan.decide(content(), None, ME, everybody).version  # type: ignore[union-attr]
+    run = plan.decide(content(), stored(version), ME, everybody)
+    assert isinstance(run, Run)
+    assert (run.put, run.deploy) == (False, True)
+    run = plan.decide(content(), stored("old", version, deployed=version), ME, everybody)
+    assert isinstance(run, Run)
+    assert (run.put, run.deploy) == (False, False)
+
+
+def test_owners() -> None:
+    assert plan.decide(content(), stored("v", owner=OTHER), ME, everybody) == Conflict(OTHER)
+    inherited = plan.decide(content(), stored("v", owner=OTHER), ME, nobody)
+    assert isinstance(inherited, Run)
+    assert inherited.inherits == OTHER
+    adopted = plan.decide(content(), stored("v", owner=None), ME, everybody)
+    assert isinstance(adopted, Run)
+    assert adopted.adopts
+
+
+def test_a_declared_version_with_other_content_gets_another_name() -> None:
+    run = plan.decide(content("1.0"), stored("1.0", deployed="1.0", digest="other"), ME, everybody)
+    assert isinstance(run, Run)
+    assert run.renamed
+    assert run.put
+    assert run.version == f"1.0+{content('1.0').short_digest}"
+
+
+def test_settled_only_when_everything_is_known_to_fit() -> None:
+    wanted = content("1.0")
+    fits: dict[str, Any] = {"deployed": "1.0", "newest": "1.0", "owner": ME, "digest": wanted.digest}
+    assert plan.settled(Record(**fits), wanted, ME)
+    assert plan.settled(Record(**{**fits, "deployed": f"1.0+{wanted.short_digest}"}), wanted, ME)
+    assert not plan.settled(None, wanted, ME)
+    for change in ({"deployed": ""}, {"deployed": "2.0"}, {"owner": OTHER}, {"digest": "x"}, {"suspect": True}):
+        assert not plan.settled(Record(**{**fits, **change}), wanted, ME)
+
+
+def test_what_an_earlier_life_wrote_counts_only_for_the_same_version_and_content() -> None:
+    wanted = content()
+    for version, digest, taken in (("v", wanted.digest, True), ("w", wanted.digest, False), ("v", "x", False)):
+        record = Record("v", "v")
+        plan.remembered(record, wanted, ME, version=version, digest=digest)
+        assert (record.owner == ME) is taken
+
+
+@given(st.lists(st.integers(0, 99), unique=True, max_size=40), st.integers(0, 20), st.integers(-5, 50), st.data())
+def test_pruning_takes_the_oldest_keeps_what_is_kept_and_leaves_no_more_than_the_limit(
+    numbers: list[int], limit: int, room: int, data: st.DataObject
+) -> None:
+    versions = [str(number) for number in numbers]
+    keep = data.draw(st.lists(st.sampled_from(versions), unique=True, max_size=2)) if versions else []
+    candidates, excess = plan.to_prune(versions, keep, limit=limit, room=room)
+    gone = candidates[:excess]
+    left = [version for version in versions if version not in gone]
+    assert set(keep) <= set(left)
+    assert candidates == [version for version in versions if version not in keep]
+    assert len(left) <= max(min(limit, max(room, 0)), len(set(keep)))
+    assert not gone or len(left) == max(min(limit, max(room, 0)), len(set(keep)))
+
+
+def test_room_shrinks_with_the_size_of_the_manifests() -> None:
+    assert plan.room_for(Stored(("a",), "a", ME, None, 100_000), 100_000, 1_048_576) == 7
+    assert plan.room_for(Stored(("a",), "a", ME, None, 500_000), 500_000, 1_048_576) == 0
+    assert plan.made_by_operator("content-0123456789ab")
+    assert plan.made_by_operator("1.0+0123456789ab")
+    assert not plan.made_by_operator("1.0")
+    assert not plan.made_by_operator("content-tool")
+
+
+def summary(name: str = "app", version: str = "v", deployed: str = "v", word: str = "deployed") -> ModelSummary:
+    return ModelSummary.model_validate(
+        {"name": name, "version": version, "deployed_version": deployed, "status": {"type": word}}
+    )
+
+
+def pushed(word: str) -> StatusPushed:
+    return StatusPushed("app", Status.model_validate({"status": {"type": word}}))
+
+
+def test_a_list_tells_only_what_is_new() -> None:
+    view = View()
+    assert view.take_list([summary("a"), summary("b")]) == {"a", "b"}
+    assert view.listed
+    assert view.take_list([summary("a"), summary("b")]) == set()
+    assert view.take_list([summary("a", word="failed")]) == {"a", "b"}
+    assert "b" not in view.records
+    assert view.take_list([summary("a", version="w", word="failed")]) == {"a"}
+    assert view.records["a"].suspect
+
+
+def test_a_push_confirms_a_deploy_and_the_same_again_is_nothing() -> None:
+    view = View(records={"app": Record("v", "v", deployed_at=1.0)})
+    assert view.take_event(pushed("deployed"))
+    assert view.records["app"].deployed_at is None
+    assert not view.take_event(pushed("deployed"))
+    assert view.take_event(pushed("failed"))
+    assert not View().take_event(pushed("failed")), "of an application that nobody knows it tells nothing"
+
+
+def test_what_waits_has_one_wording() -> None:
+    view = View()
+    view.take_list([summary(word="undeployed")])
+    told = view.records["app"].status
+    assert told is not None
+    assert told.info.type is StatusType.WAITING
+    assert view.take_list([summary(word="waiting")]) == set()
+
+
+def test_only_what_is_not_ours_makes_a_published_manifest_suspect() -> None:
+    wanted = content("1.0")
+    record = Record("1.0", "1.0", owner=ME, digest=wanted.digest)
+    view = View(records={"app": record})
+    assert not view.take_event(ManifestPublished("app", to_manifest(wanted, "1.0", ME)))
+    assert not record.suspect
+    assert view.take_event(ManifestPublished("app", to_manifest(wanted, "1.0", OTHER)))
+    assert record.suspect
+
+
+def test_unpublished_is_a_reason_to_look_where_something_was_deployed() -> None:
+    view = View(records={"app": Record("v", "v"), "idle": Record("", "v")})
+    assert view.take_event(ManifestUnpublished("app"))
+    assert view.records["app"].suspect
+    assert not view.take_event(ManifestUnpublished("idle"))
+    assert not view.take_event(ManifestUnpublished("unknown"))
+
+
+def test_nothing_chosen_says_why() -> None:
+    choice = choose({}, [])
+    assert choice == NotChosen("NoHostConfig", "no host config in this namespace: the application waits for one")
