@@ -14,7 +14,7 @@ import nats
 import pytest
 
 from applications import APP, CONFIG, Site, conditions, host_config
-from operatorfixture import RunningOperator
+from operatorfixture import USER_AGENT, RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server, Wadm, eventually
 from wasmcloud_operator.application import deletion
 
@@ -131,6 +131,40 @@ async def test_what_is_in_wadm_goes_after_its_host_config(site: Site) -> None:
     await site.admin.delete(APP, "hello", site.namespace)
     await site.gone()
     assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
+async def test_a_restart_puts_nothing_and_writes_nothing(
+    admin: Admin, crds: ControlPlane, server: NatsServer, own_wadm: Server
+) -> None:
+    assert crds.audit is not None
+    async with Site.open(admin, server) as site:
+        settings = {"watch_namespaces": site.namespace, "services": False}
+        names = [f"app-{number}" for number in range(5)]
+        async with RunningOperator.start(crds, **settings):
+            for name in names:
+                await site.create(name, {"version": "1.0"} if name == "app-1" else None)
+            for name in names:
+                await site.phase("Reconciling", name, reason="Waiting")
+        async with operations(site) as seen:
+            with crds.audit.counting(user_agent=USER_AGENT) as counter:
+                async with RunningOperator.start(crds, **settings) as operator:
+                    await eventually(lambda: _looked_at(operator, len(names)))
+            assert not [event for event in counter.writes if "selfsubject" not in event.resource]
+            # The list of this part and that of the host pools' part; nothing for each application.
+            assert set(seen) == {"get"}
+            assert seen["get"] <= 4
+        async with RunningOperator.start(crds, **settings):
+            for name in names:
+                await site.admin.delete(APP, name, site.namespace)
+                await site.gone(name)
+
+
+async def _looked_at(operator: RunningOperator, number: int) -> bool:
+    """Whether that many applications were reconciled after their lattice's list came in."""
+    samples = dict(line.rsplit(" ", 1) for line in (await operator.metrics()).splitlines() if line[0] != "#")
+    listed = samples['controller_runtime_reconcile_total{controller="application-list",result="requeue_after"}']
+    done = samples['controller_runtime_reconcile_total{controller="application",result="success"}']
+    return float(listed) >= 1 and float(done) >= 2 * number
 
 
 async def test_lost_and_doubled_answers_put_nothing_twice(admin: Admin, crds: ControlPlane, server: NatsServer) -> None:
