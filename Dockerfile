@@ -7,11 +7,12 @@ FROM ${BASE} AS build
 WORKDIR /src
 COPY requirements.lock ./
 COPY wheel[s] /wheels/
-COPY types ./types
-COPY operator ./operator
 RUN python3 -m venv /opt/operator \
     && if [ -d /wheels ]; then set -- --no-index --find-links /wheels; fi \
-    && /opt/operator/bin/python -m pip install --no-cache-dir --no-compile "$@" --require-hashes -r requirements.lock \
+    && /opt/operator/bin/python -m pip install --no-cache-dir --no-compile "$@" --require-hashes -r requirements.lock
+COPY types ./types
+COPY operator ./operator
+RUN if [ -d /wheels ]; then set -- --no-index --find-links /wheels; fi \
     && /opt/operator/bin/python -m pip install --no-cache-dir --no-compile "$@" --no-deps ./types ./operator \
     && /opt/operator/bin/python -m pip uninstall --yes --quiet pip \
     && /opt/operator/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/operator/lib

@@ -56,14 +56,19 @@ build-testbed: setup ## build the testbed's real components into the cache (once
 	@$(TESTBED) build
 
 .PHONY: demo
-demo: setup ## the quickstart on a control plane of its own with simulated nodes; Ctrl-C takes it down
+demo: setup ## the quickstart on a cluster of its own, real where one can run, else simulated; Ctrl-C takes it down
 	@$(TESTBED) build core
-	@PYTHONPATH=tests $(BIN)/python tests/demo.py
+	@PYTHONPATH=tests $(BIN)/python tests/e2e/e2edemo.py
 
 .PHONY: test
 test: setup ## unit and integration tests, against a real control plane, NATS and wadm
 	@$(TESTBED) build core wadm
 	@$(BIN)/pytest
+
+.PHONY: e2e
+e2e: setup ## the README's journeys with real pods, hosts and HTTP; E2E_CLUSTER=auto|kind|node|existing
+	@$(TESTBED) build core wadm host node
+	@$(BIN)/pytest -s -q tests/e2e
 
 .PHONY: bench
 bench: setup ## measure, and print a table each

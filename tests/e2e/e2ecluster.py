@@ -3,7 +3,8 @@
 - `kind`: a kind cluster of its own with the official images; needs Docker.
 - `node`: a real node on this machine, with images assembled here; needs root on Linux, no Docker.
 - `existing`: the current context of your kubeconfig. `E2E_LOAD` is the command that makes an image archive known to its
-  nodes (`minikube image load`, `k3s ctr images import`); the archive's path is added to it.
+  nodes (`minikube image load`, `k3s ctr images import`); the archive's path is added to it. With
+  `E2E_IMAGES=assembled` NATS, wadm and the host are loaded that way too, as built here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -45,17 +46,15 @@ class Cluster:
     kubeconfig: Path
     admin: Admin
     load: Callable[[Path], Awaitable[None]]  # makes the images of an archive known to the nodes
+    pulls: bool = True  # whether its nodes get public images from their registries; else they are assembled here
 
-    @property
-    def pulls(self) -> bool:
-        """Whether its nodes get public images from their registries."""
-        return self.provider is not Provider.NODE
-
-    async def kubectl(self, *args: str, stdin: str | None = None, timeout: float = 60) -> str:
-        """What kubectl says. Raises `CommandFailed`."""
+    async def kubectl(
+        self, *args: str, stdin: str | None = None, timeout: float = 60, accepts: Collection[int] = (0,)
+    ) -> str:
+        """What kubectl says. Raises `CommandFailed` for any other exit code."""
         program = await ensure("kubectl")
         given = None if stdin is None else stdin.encode()
-        return await run(program, "--kubeconfig", self.kubeconfig, *args, stdin=given, timeout=timeout)
+        return await run(program, "--kubeconfig", self.kubeconfig, *args, stdin=given, timeout=timeout, accepts=accepts)
 
 
 async def choose() -> tuple[Provider, str]:
@@ -96,7 +95,7 @@ async def cluster(progress: Progress) -> AsyncIterator[Cluster]:
 @contextlib.asynccontextmanager
 async def _node(progress: Progress) -> AsyncIterator[Cluster]:
     async with Node.start(progress) as node:
-        yield Cluster(Provider.NODE, node.control_plane.kubeconfig, node.control_plane.admin(), node.load)
+        yield Cluster(Provider.NODE, node.control_plane.kubeconfig, node.control_plane.admin(), node.load, pulls=False)
 
 
 @contextlib.asynccontextmanager
@@ -127,6 +126,8 @@ async def _existing(progress: Progress) -> AsyncIterator[Cluster]:
             "E2E_CLUSTER=existing needs E2E_LOAD, the command that loads an image archive into its nodes"
         )
 
+    pulls = os.environ.get("E2E_IMAGES") != "assembled"
+
     async def load(archive: Path) -> None:
         await run(*load_command, archive, timeout=300)
 
@@ -135,7 +136,7 @@ async def _existing(progress: Progress) -> AsyncIterator[Cluster]:
         view = ("config", "view", "--raw", "--minify", "--flatten")
         _write_private(kubeconfig, await run(await ensure("kubectl", progress), *view))
         try:
-            yield Cluster(Provider.EXISTING, kubeconfig, await _admin_of(kubeconfig), load)
+            yield Cluster(Provider.EXISTING, kubeconfig, await _admin_of(kubeconfig), load, pulls)
         finally:
             await _kubectl(kubeconfig, "delete", "clusterrolebinding", "wasmcloud-e2e", "--ignore-not-found")
             await _kubectl(kubeconfig, "delete", "serviceaccount", "wasmcloud-e2e", "-n", "kube-system")

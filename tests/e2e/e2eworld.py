@@ -160,9 +160,9 @@ class World:
         await self.admin.apply(login)
         await self.admin.apply(config)
 
-    async def hosts_ready(self, namespace: str, *, timeout: float = 120) -> Object:
+    async def hosts_ready(self, namespace: str, name: str = "my-wasmcloud-cluster", *, timeout: float = 120) -> Object:
         found = await self.admin.wait_for(
-            CONFIG, "my-wasmcloud-cluster", namespace, _ready_and_seen, timeout=timeout, message="the pool to be Ready"
+            CONFIG, name, namespace, _ready_and_seen, timeout=timeout, message="the pool to be Ready"
         )
         assert found is not None
         return found

@@ -19,7 +19,9 @@ async def test_quickstart(world: World, notes: Notes) -> None:
     # NATS, wadm and the operator are there; the pool of hosts comes first
     started = time.monotonic()
     await world.cluster.kubectl("apply", "-f", str(MANIFESTS / "hosts.yaml"))
-    await world.cluster.kubectl("wait", "--for=condition=Ready", "whc/my-wasmcloud-cluster", "--timeout=120s")
+    await world.cluster.kubectl(
+        "wait", "--for=condition=Ready", "whc/my-wasmcloud-cluster", "--timeout=120s", timeout=130
+    )
     notes.add(f"two hosts ready in {time.monotonic() - started:.1f} s")
     pool = await world.admin.get(CONFIG, "my-wasmcloud-cluster", "default")
     assert condition(pool, "Ready")["status"] == "True"  # type: ignore[index]
@@ -28,7 +30,7 @@ async def test_quickstart(world: World, notes: Notes) -> None:
     # the application, as `kubectl` applies it
     started = time.monotonic()
     await world.cluster.kubectl("apply", "-f", str(MANIFESTS / "hello.yaml"))
-    await world.cluster.kubectl("wait", "--for=condition=Ready", f"app/{APP}", "--timeout=180s")
+    await world.cluster.kubectl("wait", "--for=condition=Ready", f"app/{APP}", "--timeout=180s", timeout=190)
     notes.add(f"application ready in {time.monotonic() - started:.1f} s")
     application = await world.application_ready("default")
     assert application["status"]["phase"] == "Deployed"

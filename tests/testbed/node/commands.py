@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 
@@ -13,9 +13,13 @@ class CommandFailed(RuntimeError):
 
 
 async def run(
-    *command: str | Path, timeout: float = 60, env: Mapping[str, str] | None = None, stdin: bytes | None = None
+    *command: str | Path,
+    timeout: float = 60,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    accepts: Collection[int] = (0,),
 ) -> str:
-    """What the command wrote to stdout. `timeout` is seconds. Raises `CommandFailed`."""
+    """What the command wrote to stdout. `timeout` is seconds. Raises `CommandFailed` for any other exit code."""
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
@@ -33,7 +37,7 @@ async def run(
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode:
+    if process.returncode not in accepts:
         said = (errors or out).decode(errors="replace").strip()[-3000:]
         raise CommandFailed(f"{shown} ended with {process.returncode}: {said}")
     return out.decode(errors="replace").strip()

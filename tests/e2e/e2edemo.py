@@ -1,0 +1,64 @@
+"""`make demo` where containers can run: the quickstart on a real cluster, with an answer to curl; else simulated nodes.
+
+Ctrl-C takes all of it down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+from e2ecluster import choose, cluster
+from e2eworld import MANIFESTS, World
+
+import demo
+from testbed.build import Progress
+
+_URL = "http://hello-python.default.svc.cluster.local:8000/demo"
+
+
+async def main() -> None:
+    progress = Progress()
+    try:
+        await choose()
+    except RuntimeError as error:
+        progress.say(f"{error}\nso the nodes of this demo are simulated: no container runs, nothing answers HTTP")
+        await demo.main()
+        return
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with cluster(progress) as made, asyncio.TaskGroup() as group:
+        shown = group.create_task(show(World(made, progress), stop))
+        group.create_task(cancel_on(stop, shown))
+    progress.say("everything is stopped")
+
+
+async def cancel_on(stop: asyncio.Event, shown: asyncio.Task[None]) -> None:
+    await stop.wait()
+    shown.cancel()
+
+
+async def show(world: World, stop: asyncio.Event) -> None:
+    """The quickstart, step by step, each as the command that a user would type."""
+    try:
+        world.progress.say("installing NATS, wadm and the operator:  kubectl apply --server-side -k manifests")
+        await world.load_images()
+        await world.install_lattice()
+        await world.install_operator()
+        for file, what in (("hosts.yaml", "whc/my-wasmcloud-cluster"), ("hello.yaml", "app/hello-python")):
+            world.progress.say(f"kubectl apply -f tests/e2e/manifests/{file}")
+            await world.cluster.kubectl("apply", "-f", str(MANIFESTS / file))
+            await world.cluster.kubectl("wait", "--for=condition=Ready", what, "--timeout=180s", timeout=190)
+        print(await world.cluster.kubectl("get", "whc,app,deploy,pods,svc", "-n", "default"))
+        print(f"\n$ kubectl exec client -- curl {_URL}\n{await world.answers(_URL)}", flush=True)
+        if os.isatty(0):
+            print(f"\nexport KUBECONFIG={world.cluster.kubeconfig}\nCtrl-C takes all of it down.", flush=True)
+            await stop.wait()
+    finally:
+        stop.set()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

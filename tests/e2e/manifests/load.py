@@ -1,0 +1,44 @@
+"""Constant load: `load.py URL RATE` sends RATE requests a second and says each second what came of them, as JSON."""
+
+import asyncio
+import json
+import sys
+import time
+
+import aiohttp
+
+
+async def main(url: str, rate: float) -> None:
+    seen = {"sent": 0, "failed": 0, "slowest": 0.0, "failures": []}
+    # a new connection for each request, so that each is a decision of the Service's
+    connector = aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=60)
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, asyncio.TaskGroup() as group:
+        due = time.monotonic()
+        told = due
+        while True:
+            group.create_task(ask(session, url, seen))
+            due += 1 / rate
+            if time.monotonic() - told >= 1:
+                told = time.monotonic()
+                print(json.dumps(seen), flush=True)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+async def ask(session: aiohttp.ClientSession, url: str, seen: dict) -> None:
+    started = time.monotonic()
+    try:
+        async with session.get(url) as answer:
+            body = await answer.text()
+            problem = None if answer.status == 200 and body.startswith("Hello") else f"{answer.status} {body[:80]}"
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    took = time.monotonic() - started
+    seen["sent"] += 1
+    seen["slowest"] = max(seen["slowest"], took)
+    if problem:
+        seen["failed"] += 1
+        seen["failures"] = [*seen["failures"][-9:], f"at {time.strftime('%H:%M:%S')} after {took:.2f} s: {problem}"]
+
+
+asyncio.run(main(sys.argv[1], float(sys.argv[2])))

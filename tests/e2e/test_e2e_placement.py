@@ -1,0 +1,54 @@
+"""Where an application runs is where its Service leads: host labels, one host of several, and after that host's end."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from e2ereport import Notes
+from e2eworld import GREETING, World, documents, hello, names, scaled
+
+from testbed import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.mark.journey("3 daemonscaler with host labels: only that pool's pods serve")
+async def test_only_the_chosen_pool_serves(world: World, place: str, notes: Notes) -> None:
+    await world.apply_hosts(place, hostReplicas=1, hostLabels={"pool": "front"})
+    config, _ = documents("hosts.yaml")
+    config["metadata"] |= {"name": "back", "namespace": place}
+    config["spec"] |= {"lattice": place, "hostReplicas": 1, "hostLabels": {"pool": "back"}}
+    await world.admin.apply(config)
+    await world.hosts_ready(place)
+    await world.hosts_ready(place, "back")
+    front = {name for name in names(await world.host_pods(place)) if name.startswith("my-wasmcloud-cluster")}
+    assert len(front) == 1
+
+    await world.apply_application(scaled(hello(place), "daemonscaler", (5, 1), {"pool": "front"}))
+    await world.application_ready(place)
+    assert await world.answers(f"http://hello-python.{place}.svc:8000/") == f"{GREETING}/"
+    assert await world.serving(place, "hello-python") == front
+    notes.add("1 of 2 pods serves")
+
+
+@pytest.mark.journey("3 spreadscaler on 1 of 3 hosts: traffic moves when it is killed")
+async def test_traffic_moves(world: World, place: str, notes: Notes) -> None:
+    await world.apply_hosts(place, hostReplicas=3)
+    await world.hosts_ready(place)
+    await world.apply_application(scaled(hello(place), "spreadscaler", (1, 1), {"kubernetes": "true"}))
+    await world.application_ready(place)
+    url = f"http://hello-python.{place}.svc:8000/"
+    await world.answers(url)
+    (serving,) = await world.serving(place, "hello-python")
+
+    started = time.monotonic()
+    await world.admin.delete("v1/Pod", serving, place, grace=0)
+    await eventually(lambda: elsewhere(world, place, serving), timeout=180, interval=0.5)
+    assert await world.answers(url) == f"{GREETING}/"
+    notes.add(f"traffic had moved after {time.monotonic() - started:.1f} s")
+
+
+async def elsewhere(world: World, namespace: str, before: str) -> bool:
+    serving = await world.serving(namespace, "hello-python")
+    return len(serving) == 1 and before not in serving
