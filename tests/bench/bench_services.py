@@ -75,7 +75,7 @@ async def at_once(site: ServiceSite) -> Row:
 async def latencies(site: ServiceSite, hosts: list[LatticeHost]) -> list[Row]:
     """From the event on a host to the pod in, or out of, the EndpointSlice as a watcher sees it."""
     started, stopped, gone = [], [], []
-    provider = "app-0-httpserver"
+    provider = "app_0-httpserver"  # wadm makes ids of names so
     async with Seen(site.admin, SLICE, site.namespace, "kubernetes.io/service-name=app-0") as seen:
         for number in range(SAMPLES):
             host = hosts[number % len(hosts)]
@@ -106,7 +106,7 @@ async def settled(
     for host in hosts:
         host.providers.update(
             {
-                f"app-{number}-httpserver": {**about, "annotations": {"wasmcloud.dev/appspec": f"app-{number}"}}
+                f"app_{number}-httpserver": {**about, "annotations": {"wasmcloud.dev/appspec": f"app-{number}"}}
                 for number in range(SERVICES)
             }
         )

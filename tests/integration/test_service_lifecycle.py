@@ -12,6 +12,7 @@ from operatorfixture import RunningOperator
 from servicesite import ServiceSite, http_components, http_link, web
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server
 from testbed.admin import condition, is_true
+from wasmcloud_operator.service.names import service_name
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,12 +55,12 @@ async def test_label_requirements_of_a_daemonscaler_are_honoured_by_where_it_run
     one, two = await site.pods()
     async with site.host_on(one, {"zone": "a"}), site.host_on(two, {"zone": "b"}):
         await site.wash_run(
-            "zoned", http_components(8081, scaler="daemonscaler", requirements={"zone": "b"}, links=None)
+            "My_zoned-app", http_components(8081, scaler="daemonscaler", requirements={"zone": "b"}, links=None)
         )
-        await site.endpoints("zoned", lambda found: found == {two})
+        await site.endpoints(service_name("My_zoned-app"), lambda found: found == {two})
         await site.wash_run("everywhere", http_components(8082, scaler="daemonscaler"))
         await site.endpoints("everywhere", lambda found: found == {one, two})
-        await site.endpoints("zoned", lambda found: found == {two})
+        await site.endpoints(service_name("My_zoned-app"), lambda found: found == {two})
 
 
 async def test_an_application_owns_its_service_and_tells_of_it(site: ServiceSite) -> None:
