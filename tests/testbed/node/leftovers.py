@@ -25,7 +25,7 @@ async def found(folder: Path) -> list[str]:
     lines += [f"mount {path}" for path in _mounts(folder)]
     lines += [f"cgroup {path}" for path in cgroups.existing()]
     lines += [f"interface {name}" for name in await network.interfaces()]
-    if shutil.which("nft"):
+    if shutil.which("nft") and os.geteuid() == 0:
         lines += [f"nft {table}" for table in await network.tables() if table.endswith(" kube-proxy")]
     lines += [f"log link {path}" for path in _log_links(folder)]
     return lines
@@ -45,7 +45,7 @@ async def remove(folder: Path) -> None:
     for path in reversed(_mounts(folder)):
         with contextlib.suppress(CommandFailed):
             await run("umount", "--lazy", path)
-    if shutil.which("nft"):
+    if shutil.which("nft") and os.geteuid() == 0:
         await network.remove()
     await cgroups.remove()
     for file in [*sockets, *_log_links(folder)]:
