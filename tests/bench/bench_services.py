@@ -49,7 +49,7 @@ async def main() -> None:
                 ServiceSite.open(admin, nats, replicas=HOSTS) as site,
             ):
                 async with Wadm.start(folder, nats.url):
-                    rows = [await at_once(site)]
+                    rows = await at_once(site)
                     await run_all(site, range(AT_ONCE, SERVICES))
                 # wadm has said what is deployed. From here on it would stop and start what the bench starts and stops.
                 await at_rest(cluster)
@@ -59,17 +59,26 @@ async def main() -> None:
             print_table(rows)
 
 
-async def at_once(site: ServiceSite) -> Row:
+async def at_once(site: ServiceSite) -> list[Row]:
     """Seconds from the first deploy until all Services are seen."""
     await in_parallel(put(site, number) for number in range(AT_ONCE))
     names = {f"app-{number}" for number in range(AT_ONCE)}
     async with Seen(site.admin, SERVICE, site.namespace) as seen:
         started = time.monotonic()
-        deploying = asyncio.create_task(in_parallel(deploy(site, number) for number in range(AT_ONCE)))
+
+        async def deploy_all() -> float:
+            await in_parallel(deploy(site, number) for number in range(AT_ONCE))
+            return time.monotonic()
+
+        deploying = asyncio.create_task(deploy_all())
         await seen.until(lambda objects: names <= objects.keys())
         seconds = time.monotonic() - started
-        await deploying
-    return (f"{AT_ONCE} HTTP applications at once: all Services", f"{seconds:.2f} s", "<= 2.5 s", "10.0 s")
+        accepted = await deploying
+    what = f"{AT_ONCE} HTTP applications at once: all Services"
+    return [
+        (what, f"{seconds:.2f} s", "<= 2.5 s", "10.0 s"),
+        ("of which wadm took until it had accepted all", f"{accepted - started:.2f} s", "", ""),
+    ]
 
 
 async def latencies(site: ServiceSite, hosts: list[LatticeHost]) -> list[Row]:

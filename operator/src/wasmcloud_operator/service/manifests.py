@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
+from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.lattice.errors import LatticeBusy, LatticeError
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.service.reader import ManifestReader
+from wasmcloud_operator.service.endpoints import Object
+from wasmcloud_operator.service.plan import Record
+from wasmcloud_operator.service.reader import ManifestReader, version_of
 from wasmcloud_operator.service.view import View
 
 log = structlog.get_logger()
 
 _BUSY_SECONDS = 0.5
 _RETRY_SECONDS = 10.0
+
+# A manifest that wadm has just told of is used at once and asked for when wadm is less busy: it answers slowly while
+# many applications are deployed. Later than this it is no news any more.
+_NEWS_SECONDS = 5.0
+_VERIFY_SECONDS = 3.0
+_MOST_NEWS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +44,73 @@ Tell = Callable[[AppKey, bool], None]
 
 
 @dataclass(frozen=True, slots=True)
+class _News:
+    """A manifest that wadm published, and when that was heard (monotonic seconds)."""
+
+    version: str
+    manifest: Object
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestReconciler:
-    """Reads an application's deployed manifest. While wadm or a configuration cannot be read, what is known stays."""
+    """Reads an application's deployed manifest. While wadm or a configuration cannot be read, what is known stays.
+
+    What wadm publishes of an application that is not known yet counts until wadm was asked, a moment later; about one
+    that is known wadm is asked first, so that nothing is ever taken away because of an event.
+    """
 
     view: View
     reader: ManifestReader
+    clock: Clock
     tell: Tell
+    _news: dict[AppKey, _News] = field(default_factory=dict)
+
+    def published(self, key: AppKey, manifest: Object) -> None:
+        """Take note of a manifest that wadm told of; the key is to be reconciled next."""
+        version = version_of(manifest)
+        if version and len(self._news) < _MOST_NEWS:
+            self._news[key] = _News(version, manifest, self.clock.monotonic())
+
+    def unpublished(self, key: AppKey) -> None:
+        """Forget it again."""
+        self._news.pop(key, None)
 
     async def reconcile(self, key: AppKey) -> Result:
         """Bring what is known of an application to what wadm says."""
+        news = self._news.pop(key, None)
         if not self.view.pools.of(key.lattice):
             return DONE
-        book = self.view.book(key.lattice)
         try:
-            record = await self.reader.read(key.lattice, key.application)
+            if news is not None and self._counts(key, news):
+                record = await self.reader.record(key.lattice, key.application, news.version, news.manifest)
+                self._take(key, record)
+                return Result(_VERIFY_SECONDS)
+            certain = self._take(key, await self.reader.read(key.lattice, key.application))
         except LatticeBusy:
             return Result(_BUSY_SECONDS)
         except LatticeError as error:
             log.debug("application not read", lattice=key.lattice.name, application=key.application, error=str(error))
             return Result(_RETRY_SECONDS)
+        return DONE if certain else Result(_RETRY_SECONDS)
+
+    def _counts(self, key: AppKey, news: _News) -> bool:
+        unknown = key.application not in self.view.book(key.lattice).records
+        return unknown and self.clock.monotonic() - news.at < _NEWS_SECONDS
+
+    def _take(self, key: AppKey, record: Record | None) -> bool:
+        """Put it into the book and tell of what is new; whether it is certain."""
+        book = self.view.book(key.lattice)
         before = book.records.get(key.application)
-        uncertain = record is not None and not record.certain
-        if uncertain and before is not None and before.certain and record is not None:
+        certain = record is None or record.certain
+        if record is not None and not certain and before is not None and before.certain:
             record = before if before.version == record.version else record
         knew, was_complete = book.knows(key.application), book.complete
         book.put(key.application, before if record == before else record)
         completed = book.complete and not was_complete
         if record != before or not knew or completed:
             self.tell(key, completed)
-        return Result(_RETRY_SECONDS) if uncertain else DONE
+        return certain
 
     async def report(self, key: AppKey, error: Exception) -> None:
         """A failure shows in the log: the manifest has no status of its own."""

@@ -23,8 +23,10 @@ class ManifestReader:
     async def read(self, lattice: Lattice, application: str) -> Record | None:
         """What wadm has deployed now; None when nothing is. Raises the errors of `WadmClient`."""
         version, manifest = await self._deployed(lattice, application)
-        if manifest is None:
-            return None
+        return None if manifest is None else await self.record(lattice, application, version, manifest)
+
+    async def record(self, lattice: Lattice, application: str, version: str, manifest: Object) -> Record:
+        """The record of a manifest, with what it refers to. Raises the errors of `WadmClient`."""
         shared = shared_applications(manifest) - {application}
         manifests = {name: (await self._deployed(lattice, name))[1] for name in sorted(shared)}
         configs = external_configs(manifest, manifests)
@@ -59,6 +61,11 @@ class ManifestReader:
         if annotations.get(names.OWNER_CLUSTER) != self.cluster_id or not namespace or not name:
             return None
         return Key(namespace, name)
+
+
+def version_of(manifest: Object) -> str:
+    """The version that a stored manifest names; "" when it names none."""
+    return _annotations(manifest).get("version", "")
 
 
 def _annotations(manifest: Object) -> dict[str, str]:

@@ -78,16 +78,18 @@ class _Wiring:
         reconciler = ServiceReconciler(
             self.view, services, self.owned, routes, former, context.applier, context.recorder, outcomes
         )
-        manifests = ManifestReconciler(self.view, ManifestReader(context.cluster_id), self._on_manifest)
+        self.reader = ManifestReconciler(
+            self.view, ManifestReader(context.cluster_id), context.clock, self._on_manifest
+        )
         labeler = PodLabeler(self.view, context.writer, self.pods)
         self.manifests: Controller[AppKey] = Controller(
             "manifest",
-            manifests.reconcile,
+            self.reader.reconcile,
             clock=context.clock,
             metrics=context.metrics,
             workers=context.workers,
             timeout=context.reconcile_timeout,
-            report=manifests.report,
+            report=self.reader.report,
             span=context.span,
         )
         self.services = context.controller("service", reconciler.reconcile, reconciler.report)
@@ -109,7 +111,11 @@ class _Wiring:
         if not self.pools.of(lattice):
             return
         match news:
-            case ManifestPublished(name=name) | ManifestUnpublished(name=name):
+            case ManifestPublished(name=name, manifest=manifest):
+                self.reader.published(AppKey(lattice, name), manifest)
+                self._read(lattice, (name,))
+            case ManifestUnpublished(name=name):
+                self.reader.unpublished(AppKey(lattice, name))
                 self._read(lattice, (name,))
             case AppsListed():
                 self._read(lattice, self.view.book(lattice).outdated())
