@@ -216,3 +216,23 @@ def test_unpublished_is_a_reason_to_look_where_something_was_deployed() -> None:
 def test_nothing_chosen_says_why() -> None:
     choice = choose({}, [])
     assert choice == NotChosen("NoHostConfig", "no host config in this namespace: the application waits for one")
+
+
+def test_whoever_waits_is_woken_and_one_name_is_in_one_hand() -> None:
+    view = View()
+    first, rival = Key("a", "app"), Key("b", "app")
+    assert view.enter(first)
+    assert not view.enter(rival)
+    others = [Key("a", f"app-{number}") for number in range(20)]
+    entered = [key for key in others if view.enter(key)]
+    assert len(entered) == 15
+    woken = view.leave(first)
+    assert woken == [rival], "one place is free"
+    assert not view.waiting.get(rival)
+    # The rival is gone and never enters: the last to leave wakes all that wait.
+    for key in entered[:-1]:
+        woken += view.leave(key)
+    woken += view.leave(entered[-1])
+    assert set(woken) == {rival, *(key for key in others if key not in entered)}
+    assert not view.waiting
+    assert not view.busy

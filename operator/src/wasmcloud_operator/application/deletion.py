@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.application import names, status
@@ -24,7 +25,6 @@ from wasmcloud_operator.lattice.lattices import Lattice
 
 # A namespace or host config that is going away waits no longer than this for a wadm that does not answer.
 GIVE_UP_SECONDS = 60.0
-_BUSY_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Deletion:
     recorder: EventRecorder
     clock: Clock
     cluster_id: str
+    wake: Callable[[Key], None]
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=15.0))
     _since: dict[Key, float] = field(default_factory=dict)
 
@@ -57,13 +58,13 @@ class Deletion:
             if not state.connected:
                 raise LatticeUnavailable(state.message)
             view = self.places.view(lattice)
-            if item.metadata.name in view.busy:
-                return Result(_BUSY_SECONDS)
-            view.busy.add(item.metadata.name)
+            if not view.enter(key):
+                return DONE  # whoever is at work there wakes it
             try:
                 removed = await self._side(item, lattice).remove(item.metadata.name)
             finally:
-                view.busy.discard(item.metadata.name)
+                for following in view.leave(key):
+                    self.wake(following)
         except LatticeError as error:
             return await self._stuck(item, str(error))
         if removed:

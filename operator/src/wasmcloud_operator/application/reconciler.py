@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.application import names, plan, status
@@ -29,14 +30,11 @@ from wasmcloud_operator.lattice.lattices import Lattice
 # After a deploy wadm says nothing when the status stays what it was: then it is asked.
 SETTLE_SECONDS = 5.0
 # Nearly always a push comes within this after a deploy: one status is written instead of two.
-_PUSH_SECONDS = 0.5
+_PUSH_SECONDS = 1.0
 # What wadm refuses is tried again now and then: only the lattice knows why.
 _REFUSED_SECONDS = 60.0
 # After a start host configs are still being read: what an earlier life wrote stands until then.
 _START_SECONDS = 5.0
-# One lattice never gets all workers: its other applications come back after this.
-_AT_ONCE = 16
-_BUSY_SECONDS = 0.05
 
 
 class _Ended(Exception):
@@ -58,6 +56,7 @@ class ApplicationReconciler:
     recorder: EventRecorder
     clock: Clock
     cluster_id: str
+    wake: Callable[[Key], None]
     examiner: Examiner = field(default_factory=Examiner)
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=30.0))
     _started: float | None = None
@@ -104,15 +103,15 @@ class ApplicationReconciler:
         view = self.places.view(lattice)
         if not (view.listed or view.list_failed):
             return DONE  # so does the list
-        if item.metadata.name in view.busy or lattice.wadm.gate.inside >= _AT_ONCE:
-            return Result(_BUSY_SECONDS)
-        view.busy.add(item.metadata.name)
+        if not view.enter(item.metadata.key):
+            return DONE  # and so does whoever is at work there
         try:
             result = await self._in_lattice(item, content, choice, view)
         except LatticeError as error:
             return await self._unavailable(item, error)
         finally:
-            view.busy.discard(item.metadata.name)
+            for following in view.leave(item.metadata.key):
+                self.wake(following)
         self.retries.forget(item.metadata.key)
         return result
 

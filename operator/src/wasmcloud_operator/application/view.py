@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from wasmcloud_operator.application.manifest import Owner, digest_of, owner_of
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed, WadmEvent
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusInfo, StatusType
+
+# One lattice never has all workers: while it is slow, others go on.
+_AT_ONCE = 16
 
 
 @dataclass(slots=True)
@@ -54,10 +58,34 @@ class View:
 
     records: dict[str, Record] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
-    """Names that a worker is changing now: resources of one name in two namespaces must not do so at once."""
+    """Names that a worker has in hand: resources of one name in two namespaces must not be changed at once."""
+
+    waiting: dict[Key, None] = field(default_factory=dict)
+    """Applications that found their name in hand or the lattice with enough to do, first come first served."""
 
     refused: set[Key] = field(default_factory=set)
     """Applications that wadm would not deploy as things were: any other's deploy or undeploy may change that."""
+
+    def enter(self, key: Key) -> bool:
+        """Take the application of that name in hand, `leave` must follow; else it waits, to be woken by a `leave`."""
+        if key.name in self.busy or len(self.busy) >= _AT_ONCE:
+            self.waiting[key] = None
+            return False
+        self.busy.add(key.name)
+        self.waiting.pop(key, None)
+        return True
+
+    def leave(self, key: Key) -> list[Key]:
+        """Done with it; gives those to be taken up now: as many as there is room for, all when none is in hand.
+
+        One that is woken need not enter (it may be gone by then), so that the last to leave must leave none behind.
+        """
+        self.busy.discard(key.name)
+        room = _AT_ONCE - len(self.busy) if self.busy else len(self.waiting)
+        woken = list(islice((waiting for waiting in self.waiting if waiting.name not in self.busy), room))
+        for waiting in woken:
+            del self.waiting[waiting]
+        return woken
 
     def lost(self) -> None:
         """The connection broke: nothing is certain until the next list."""

@@ -45,9 +45,13 @@ def application_controllers(context: Context) -> tuple[Controller[Key], Controll
     configs: Informer[CustomResource] = context.informer(HOST_CONFIG, CUSTOM_RESOURCE)
     places = Places(context.pools, configs)
     writer = ApplicationWriter(context.writer, informer, context.clock)
-    deletion = Deletion(places, writer, context.client, context.recorder, context.clock, context.cluster_id)
+
+    def wake(key: Key) -> None:
+        controller.queue.add(key)
+
+    deletion = Deletion(places, writer, context.client, context.recorder, context.clock, context.cluster_id, wake)
     reconciler = ApplicationReconciler(
-        informer, places, writer, deletion, context.recorder, context.clock, context.cluster_id
+        informer, places, writer, deletion, context.recorder, context.clock, context.cluster_id, wake
     )
     controller = Controller(
         "application",
