@@ -7,7 +7,7 @@ import time
 
 import pytest
 from e2ereport import Notes
-from e2eworld import CONFIG, MANIFESTS, World, hello, names
+from e2eworld import CONFIG, MANIFESTS, World, documents, hello, names
 
 from testbed import eventually
 from testbed.admin import Object
@@ -19,7 +19,10 @@ POOL = "my-wasmcloud-cluster"
 
 @pytest.mark.journey("2 rolling change of two hosts under constant load")
 async def test_no_request_is_lost(world: World, place: str, notes: Notes) -> None:
-    await world.apply_hosts(place, hostReplicas=2)
+    # a pod of this pool counts as ready once the application answers on it, so that none is replaced before that
+    options = documents("hosts.yaml")[0]["spec"]["schedulingOptions"]
+    options["containerTemplateAdditions"]["wasmcloud"]["readinessProbe"] = {"httpGet": {"path": "/", "port": 8000}}
+    await world.apply_hosts(place, hostReplicas=2, schedulingOptions=options)
     await world.apply_application(hello(place))
     await world.hosts_ready(place)
     await world.application_ready(place)
