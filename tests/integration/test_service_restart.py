@@ -87,7 +87,10 @@ async def test_while_the_lattice_is_away_what_is_stays_and_dead_pods_leave(
         await site.scale(2)
         one, two = await site.pods()
         async with site.host_on(one) as first, site.host_on(two) as second:
-            await site.wash_run("hello", http_components(8080, scaler="daemonscaler"))
+            # wadm itself runs nothing: just started, it may have missed that the hosts came up.
+            await site.wash_run("hello", http_components(8080, requirements={"zone": "nowhere"}))
+            for host in (first, second):
+                await host.start_provider("hello-httpserver", application="hello")
             await site.endpoints("hello", lambda found: found == {one, two})
             before = await site.service("hello", lambda found: found is not None)
             await nats.server.stop()
