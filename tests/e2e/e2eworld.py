@@ -14,7 +14,7 @@ from typing import Any
 
 import nats
 import yaml
-from e2ecluster import Cluster
+from e2ecluster import Cluster, Provider
 from nats.aio.client import Client as NatsClient
 
 from testbed import Admin, eventually, is_true
@@ -22,7 +22,7 @@ from testbed.admin import Object, Objects
 from testbed.build import Progress
 from testbed.cache import ensure
 from testbed.node import helloregistry, images
-from testbed.node.operatorimage import operator_image
+from testbed.node.operatorimage import operator_image, operator_image_by_docker
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -55,9 +55,11 @@ class World:
     async def load_images(self) -> None:
         """The images that no registry has; on a real node also those that a registry would have."""
         started = time.monotonic()
-        await self.cluster.load(await operator_image(self.progress))
         with tempfile.TemporaryDirectory(prefix="e2e-images-") as folder:
-            archives = [await helloregistry.registry_image(Path(folder, "registry.tar"))]
+            archives = [
+                await self._operator_image(Path(folder, "operator.tar")),
+                await helloregistry.registry_image(Path(folder, "registry.tar")),
+            ]
             if not self.cluster.pulls:
                 archives += [
                     await images.nats_image(Path(folder, "nats.tar")),
@@ -68,6 +70,11 @@ class World:
             for archive in archives:
                 await self.cluster.load(archive)
         self.took["images"] = time.monotonic() - started
+
+    async def _operator_image(self, target: Path) -> Path:
+        if self.cluster.provider is Provider.KIND:
+            return await operator_image_by_docker(target, self.progress)
+        return await operator_image(self.progress)
 
     async def install_lattice(self) -> None:
         """NATS with leaf nodes, wadm, the registry, and the pod that asks."""

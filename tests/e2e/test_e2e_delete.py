@@ -8,7 +8,7 @@ import pytest
 from e2ereport import Notes
 from e2eworld import APPLICATION, CONFIG, World, hello
 
-from testbed import eventually
+from testbed import eventually, is_true
 from testbed.admin import Object
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -39,7 +39,7 @@ async def test_nothing_is_stuck(world: World, order: tuple[str, ...], notes: Not
     await world.apply_hosts(place, hostReplicas=1)
     await world.apply_application(hello(place))
     await world.hosts_ready(place)
-    await world.application_ready(place)
+    await world.admin.wait_for(APPLICATION, "hello-python", place, lambda seen: is_true(seen, "Synced"), timeout=60)
     assert [model["name"] for model in await models(world, place)] == ["hello-python"]
 
     started = time.monotonic()

@@ -6,9 +6,10 @@ import time
 
 import pytest
 from e2ereport import Notes
-from e2eworld import CONFIG, GREETING, MANIFESTS, World
+from e2eworld import APPLICATION, CONFIG, GREETING, MANIFESTS, World
 
-from testbed import condition
+from kstatus import argocd_health, kstatus
+from testbed.admin import Object
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 APP = "hello-python"
@@ -24,7 +25,7 @@ async def test_quickstart(world: World, notes: Notes) -> None:
     )
     notes.add(f"two hosts ready in {time.monotonic() - started:.1f} s")
     pool = await world.admin.get(CONFIG, "my-wasmcloud-cluster", "default")
-    assert condition(pool, "Ready")["status"] == "True"  # type: ignore[index]
+    assert kstatus(pool) == "Current"
     assert len(await world.host_pods("default")) == 2
 
     # the application, as `kubectl` applies it
@@ -34,6 +35,8 @@ async def test_quickstart(world: World, notes: Notes) -> None:
     notes.add(f"application ready in {time.monotonic() - started:.1f} s")
     application = await world.application_ready("default")
     assert application["status"]["phase"] == "Deployed"
+    assert kstatus(application) == "Current"
+    assert argocd_health(application)[0] == "Healthy"
 
     # another pod asks it by the Service's name
     text = await world.answers(f"http://{APP}.default.svc.cluster.local:8000/there")
@@ -41,3 +44,15 @@ async def test_quickstart(world: World, notes: Notes) -> None:
     notes.add(f"answered after {time.monotonic() - started:.1f} s")
     pods = {pod["metadata"]["name"] for pod in await world.host_pods("default")}
     assert await world.serving("default", APP) == pods
+
+    # undeployed by its annotation: still there, suspended for Argo CD
+    undeploy = ("annotate", f"app/{APP}", "k8s.wasmcloud.dev/undeploy=true")
+    await world.cluster.kubectl(*undeploy)
+    suspended = await world.admin.wait_for(APPLICATION, APP, "default", is_undeployed, timeout=60)
+    assert suspended is not None
+    assert argocd_health(suspended)[0] == "Suspended"
+    await world.cluster.kubectl("delete", f"app/{APP}", "whc/my-wasmcloud-cluster", "--timeout=60s", timeout=70)
+
+
+def is_undeployed(application: Object | None) -> bool:
+    return ((application or {}).get("status") or {}).get("phase") == "Undeployed"

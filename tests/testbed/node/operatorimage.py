@@ -56,6 +56,15 @@ async def operator_image(progress: Progress | None = None) -> Path:
     return await make_once(key, "operator-image", make, progress) / "operator.tar"
 
 
+async def operator_image_by_docker(target: Path, progress: Progress) -> Path:
+    """The same with a Docker engine, on the Dockerfile's own base image."""
+    progress.say("building the operator's image with Docker (about a minute)")
+    name = operator_image_name()
+    await run("docker", "build", "--quiet", "--tag", name, ROOT, timeout=900)
+    await run("docker", "save", "--output", target, name, timeout=300)
+    return target
+
+
 def _sources() -> list[Path]:
     found = [ROOT / part for part in _PARTS if (ROOT / part).exists()]
     files = [file for part in found for file in ([part] if part.is_file() else sorted(part.rglob("*")))]
