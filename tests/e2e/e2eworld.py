@@ -198,12 +198,12 @@ def hello(namespace: str, *, name: str = "hello-python", port: int = 8000) -> Ob
     return yaml.safe_load(text)  # type: ignore[no-any-return]
 
 
-def scaled(manifest: Object, kind: str, instances: Sequence[int], requirements: dict[str, str]) -> Object:
-    """The application with another scaler for its component and its server, on hosts with these labels only."""
-    for component, number in zip(manifest["spec"]["components"], instances, strict=True):
-        scaler, *others = component["traits"]
+def scaled(manifest: Object, kinds: Sequence[str], instances: Sequence[int], requirements: dict[str, str]) -> Object:
+    """The application with other scalers for its component and its server, on hosts with these labels only."""
+    for component, kind, number in zip(manifest["spec"]["components"], kinds, instances, strict=True):
+        _, *others = component["traits"]
         properties = {"instances": number, "spread": [{"name": "chosen", "requirements": requirements}]}
-        component["traits"] = [{**scaler, "type": kind, "properties": properties}, *others]
+        component["traits"] = [{"type": kind, "properties": properties}, *others]
     return manifest
 
 

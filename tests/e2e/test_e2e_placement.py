@@ -25,7 +25,7 @@ async def test_only_the_chosen_pool_serves(world: World, place: str, notes: Note
     front = {name for name in names(await world.host_pods(place)) if name.startswith("my-wasmcloud-cluster")}
     assert len(front) == 1
 
-    await world.apply_application(scaled(hello(place), "daemonscaler", (5, 1), {"pool": "front"}))
+    await world.apply_application(scaled(hello(place), ("daemonscaler", "daemonscaler"), (5, 1), {"pool": "front"}))
     await world.application_ready(place)
     assert await world.answers(f"http://hello-python.{place}.svc:8000/") == f"{GREETING}/"
     assert await world.serving(place, "hello-python") == front
@@ -36,7 +36,9 @@ async def test_only_the_chosen_pool_serves(world: World, place: str, notes: Note
 async def test_traffic_moves(world: World, place: str, notes: Notes) -> None:
     await world.apply_hosts(place, hostReplicas=3)
     await world.hosts_ready(place)
-    await world.apply_application(scaled(hello(place), "spreadscaler", (1, 1), {"kubernetes": "true"}))
+    # the server on one host; the component on each, since the host's own HTTP server asks no other host's components
+    kinds = ("daemonscaler", "spreadscaler")
+    await world.apply_application(scaled(hello(place), kinds, (5, 1), {"kubernetes": "true"}))
     await world.application_ready(place)
     url = f"http://hello-python.{place}.svc:8000/"
     await world.answers(url)
