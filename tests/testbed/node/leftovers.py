@@ -17,6 +17,7 @@ from testbed.node.commands import CommandFailed, run
 from testbed.process import ProcessId
 
 _CONTAINER_LOGS = Path("/var/log/containers")
+_CNI_RESULTS = Path("/var/lib/cni/results")  # where libcni remembers what it has set up; containerd cannot move it
 
 
 async def found(folder: Path) -> list[str]:
@@ -27,7 +28,7 @@ async def found(folder: Path) -> list[str]:
     lines += [f"interface {name}" for name in await network.interfaces()]
     if shutil.which("nft") and os.geteuid() == 0:
         lines += [f"nft {table}" for table in await network.tables() if table.endswith(" kube-proxy")]
-    lines += [f"log link {path}" for path in _log_links(folder)]
+    lines += [f"file {path}" for path in [*_log_links(folder), *_cni_results(folder)]]
     return lines
 
 
@@ -48,7 +49,7 @@ async def remove(folder: Path) -> None:
     if shutil.which("nft") and os.geteuid() == 0:
         await network.remove()
     await cgroups.remove()
-    for file in [*sockets, *_log_links(folder)]:
+    for file in [*sockets, *_log_links(folder), *_cni_results(folder)]:
         file.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -81,6 +82,11 @@ def _log_links(folder: Path) -> list[Path]:
         return []
     links = (path for path in _CONTAINER_LOGS.iterdir() if path.is_symlink())
     return [path for path in links if str(path.readlink()).startswith(f"{folder}/")]
+
+
+def _cni_results(folder: Path) -> list[Path]:
+    """The results of those pods whose network namespace was below the folder."""
+    return [path for path in sorted(_CNI_RESULTS.glob("*")) if f"{folder}/" in path.read_text(errors="replace")]
 
 
 def _shim_sockets(folder: Path) -> list[Path]:
