@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.resources import Key
@@ -20,6 +21,7 @@ class Pool:
 
 
 PoolListener = Callable[[Pool], None]
+T = TypeVar("T")
 
 
 class Pools:
@@ -28,6 +30,9 @@ class Pools:
     def __init__(self, lattices: Lattices) -> None:
         self.lattices = lattices
         self._pools: dict[Key, Pool] = {}
+        # The same pools once more by where they are asked for: every piece of a lattice's news asks.
+        self._by_lattice: dict[Lattice, dict[Key, Pool]] = {}
+        self._by_namespace: dict[str, dict[Key, Pool]] = {}
         self._listeners: list[PoolListener] = []
 
     def __repr__(self) -> str:
@@ -41,13 +46,16 @@ class Pools:
         """Say in which lattice a config's hosts are; the same again changes nothing."""
         pool = Pool(key, uid, self.lattices.hold(_holder(key), lattice_key))
         if self._pools.get(key) != pool:
+            self._take_out(key)
             self._pools[key] = pool
+            self._by_lattice.setdefault(pool.lattice, {})[key] = pool
+            self._by_namespace.setdefault(key.namespace, {})[key] = pool
             self._tell(pool)
         return pool
 
     def withdraw(self, key: Key) -> None:
         """The config is gone."""
-        pool = self._pools.pop(key, None)
+        pool = self._take_out(key)
         if pool is not None:
             self.lattices.release(_holder(key))
             self._tell(pool)
@@ -58,15 +66,22 @@ class Pools:
 
     def all(self) -> tuple[Pool, ...]:
         """Every pool, by key."""
-        return tuple(self._pools[key] for key in sorted(self._pools))
+        return _sorted(self._pools)
 
     def in_namespace(self, namespace: str) -> tuple[Pool, ...]:
         """The pools of a namespace, by name."""
-        return tuple(pool for pool in self.all() if pool.key.namespace == namespace)
+        return _sorted(self._by_namespace.get(namespace, {}))
 
     def of(self, lattice: Lattice) -> tuple[Pool, ...]:
-        """The pools in a lattice, in all namespaces."""
-        return tuple(pool for pool in self.all() if pool.lattice is lattice)
+        """The pools in a lattice, in all namespaces, by key."""
+        return _sorted(self._by_lattice.get(lattice, {}))
+
+    def _take_out(self, key: Key) -> Pool | None:
+        pool = self._pools.pop(key, None)
+        if pool is not None:
+            _drop(self._by_lattice, pool.lattice, key)
+            _drop(self._by_namespace, key.namespace, key)
+        return pool
 
     def _tell(self, pool: Pool) -> None:
         for listener in self._listeners:
@@ -75,3 +90,13 @@ class Pools:
 
 def _holder(key: Key) -> str:
     return f"{HOST_CONFIG.kind} {key}"
+
+
+def _sorted(pools: dict[Key, Pool]) -> tuple[Pool, ...]:
+    return tuple(pools[key] for key in sorted(pools))
+
+
+def _drop(index: dict[T, dict[Key, Pool]], value: T, key: Key) -> None:
+    del index[value][key]
+    if not index[value]:
+        del index[value]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from wasmcloud_operator.context import MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
+from wasmcloud_operator.context import INSTANCE_INDEX, MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
 from wasmcloud_operator.kube.controller import Controller
@@ -166,7 +166,7 @@ class _Wiring:
         if self.pools.get(pool.key) is not None:
             self._read(pool.lattice, self.view.book(pool.lattice).outdated())
         self._look_at(pool.key.namespace)
-        for pod in self.pods.store:
+        for pod in self.pods.store.by_index(INSTANCE_INDEX, pool.key.name):
             if pod.metadata.namespace == pool.key.namespace:
                 self.labels.queue.add(pod.metadata.key)
 
