@@ -13,6 +13,7 @@ import pytest
 
 from natsjwt import Account, Operator
 from testbed import NatsServer, eventually
+from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.clock import SystemClock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Message, Timing
@@ -37,7 +38,7 @@ async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
 
 @pytest.fixture
 async def pool() -> AsyncIterator[Connections]:
-    async with Connections(timing=QUICK) as connections:
+    async with in_one_task(Connections(timing=QUICK)) as connections:
         yield connections
 
 

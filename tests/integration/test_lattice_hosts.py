@@ -14,6 +14,7 @@ import pytest
 
 from latticehost import HTTP_SERVER, Lattice, LatticeHost
 from testbed import NatsServer, Wadm, eventually
+from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.clock import SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService
 from wasmcloud_operator.lattice.connection import Connection
@@ -38,7 +39,7 @@ async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
 
 @pytest.fixture
 async def connection(server: NatsServer) -> AsyncIterator[Connection]:
-    async with Connections(timing=Timing(backoff_first=0.05, backoff_limit=0.2)) as pool:
+    async with in_one_task(Connections(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
         connection = pool.acquire(ConnectionSpec((server.url,))).connection
         await eventually(lambda: connection.state.connected)
         yield connection

@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from testbed import NatsServer, eventually
 from testbed.pki import Pki
 from testbed.ports import free_ports
+from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.connection_types import Timing
 from wasmcloud_operator.lattice.connections import Connections
 from wasmcloud_operator.lattice.errors import NoResponders
@@ -26,7 +27,7 @@ QUICK = Timing(connect_timeout=2.0, backoff_first=0.05, backoff_limit=0.2)
 
 @pytest.fixture
 async def pool() -> AsyncIterator[Connections]:
-    async with Connections(timing=QUICK) as connections:
+    async with in_one_task(Connections(timing=QUICK)) as connections:
         yield connections
 
 

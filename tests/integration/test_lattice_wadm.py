@@ -14,6 +14,7 @@ import nats
 import pytest
 
 from testbed import NatsServer, Wadm, eventually
+from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import Timing
 from wasmcloud_operator.lattice.connections import Connections
@@ -52,7 +53,7 @@ async def wadm(server: NatsServer, tmp_path: Path) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def connection(server: NatsServer) -> AsyncIterator[Connection]:
-    async with Connections(timing=Timing(backoff_first=0.05, backoff_limit=0.2)) as pool:
+    async with in_one_task(Connections(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
         connection = pool.acquire(ConnectionSpec((server.url,))).connection
         await eventually(lambda: connection.state.connected)
         yield connection

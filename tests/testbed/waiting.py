@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar, overload
 
 T = TypeVar("T")
@@ -64,3 +66,29 @@ async def _value_of(predicate: Callable[[], T | Awaitable[T]]) -> T:
 def _short(value: object) -> str:
     text = str(value) if isinstance(value, Exception) else repr(value)
     return text if len(text) <= 2000 else f"{text[:2000]}… ({len(text)} characters)"
+
+
+@contextlib.asynccontextmanager
+async def in_one_task(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """The context, entered and left in a task of its own.
+
+    For fixtures of anything with a TaskGroup inside: pytest-asyncio sets a fixture up and tears it down in two tasks,
+    and a TaskGroup that is left by another task than the one that entered it can wait for ever.
+    """
+    entered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    leave = asyncio.Event()
+
+    async def hold() -> None:
+        async with context as value:
+            entered.set_result(value)
+            await leave.wait()
+
+    task = asyncio.create_task(hold())
+    await asyncio.wait({task, entered}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    try:
+        yield entered.result()
+    finally:
+        leave.set()
+        await task
