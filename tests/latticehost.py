@@ -145,8 +145,8 @@ class LatticeHost:
             "time": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             "data": data,
         }
+        # Not flushed: a flush that is cancelled, as a heartbeat's may be, ends nats-py's reader at the next PONG.
         await self._client.publish(f"wasmbus.evt.{self.lattice.name}.{event}", json.dumps(envelope).encode())
-        await self._client.flush()
 
     def age(self, seconds: float) -> None:
         """Be so much older from now on."""

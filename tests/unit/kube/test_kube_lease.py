@@ -219,16 +219,20 @@ async def test_a_lease_taken_by_force_ends_leading_at_the_next_renewal(pair: Pai
     assert await pair.clock.until(lambda: not leader.leading) <= 2
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["one", "two", "both", "none"]), st.floats(0.1, 40)), max_size=6)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["one", "two", "both", "none"]), st.booleans(), st.floats(0.1, 40)), max_size=8
+)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(STEPS)
-def test_no_overlap_under_any_partitions(steps):
+def test_no_overlap_under_any_partitions_and_deletions(steps):
     async def scenario() -> None:
         pair = Pair()
         try:
-            for cut_off, seconds in steps:
+            for cut_off, delete, seconds in steps:
+                if delete and pair.api.get(LEASE, LOCK) is not None:
+                    pair.api.remove(LEASE, LOCK)
                 pair.one.transport.partitioned = cut_off in ("one", "both")
                 pair.two.transport.partitioned = cut_off in ("two", "both")
                 await pair.clock.advance(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,11 @@ class LeaseSpec(msgspec.Struct, frozen=True, rename="camel"):
     renew_time: str | None = None
     lease_transitions: int | None = None
 
+    @property
+    def never_held(self) -> bool:
+        """Whether nobody has led on it yet; one that was given back has a renew time."""
+        return not self.holder_identity and not self.renew_time
+
 
 class LeaseObject(msgspec.Struct, frozen=True):
     """A Lease."""
@@ -64,8 +70,11 @@ class Elector:
 
     Whether another's lease has run out is judged by our own monotonic clock, from the moment we last saw it change;
     the times written in it are for people. `remaining` is the gate for writes: it closes `renew_deadline` seconds
-    after the start of the last renewal that succeeded, well before another may take over. A lease that somebody
-    deletes is still its holder's until it would have run out.
+    after the start of the last renewal that succeeded, well before another may take over.
+
+    A missing lease does not mean that nobody leads: somebody may have deleted it while its holder was cut off. So who
+    finds none makes one without a holder, and takes it only when that has been there for `renew_deadline` seconds: by
+    then the gate of any earlier holder has closed. Only that holder may take it at once.
     """
 
     client: Client
@@ -78,7 +87,7 @@ class Elector:
     rng: random.Random = field(default_factory=random.Random)
     _held: LeaseObject | None = None
     _valid_until: float = float("-inf")
-    _seen: LeaseSpec | None = None
+    _seen: tuple[str, LeaseSpec] | None = None
     _seen_at: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -134,10 +143,10 @@ class Elector:
             await self._wait_for_a_chance()
 
     async def _wait_for_a_chance(self) -> None:
-        """Until the lease changes, or has run out by our clock; at most one look a retry interval."""
+        """Until the lease changes, or may be taken by our clock; at most one look a retry interval."""
         wait = self.times.retry * (1 + self.rng.random() * 0.2)
-        if self._seen is not None and self._seen.holder_identity:
-            wait = max(wait / 2, self._runs_out() - self.clock.monotonic())
+        if self._seen is not None:
+            wait = max(wait / 2, self._free_at() - self.clock.monotonic())
         try:
             async with self.clock.timeout(wait):
                 await self._changed.wait()
@@ -146,32 +155,39 @@ class Elector:
 
     async def _try_to_take(self) -> bool:
         lease = await self._read()
-        if lease is not None and lease.spec != self._seen:
-            self._seen, self._seen_at = lease.spec, self.clock.monotonic()
-        holder = self._seen.holder_identity if self._seen is not None else None
-        if holder and holder != self.identity and self.clock.monotonic() < self._runs_out():
+        if lease is not None:
+            self._note(lease)
+        if self.clock.monotonic() < self._free_at():
             return False
         if lease is None:
-            return await self._create()
+            await self._make()
+            return False
         try:
             self._held = await self._put(self._body(lease.spec, lease.metadata, self.clock.now()))
         except Conflict:
             return False
         return True
 
-    def _runs_out(self) -> float:
-        """When the lease as last seen runs out, by our monotonic clock."""
-        seen = self._seen.lease_duration_seconds if self._seen is not None else None
-        return self._seen_at + float(seen or self.times.duration)
+    def _note(self, lease: LeaseObject) -> None:
+        seen = (lease.metadata.uid, lease.spec)
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, self.clock.monotonic()
 
-    async def _create(self) -> bool:
+    def _free_at(self) -> float:
+        """When the lease as last seen may be taken, by our monotonic clock."""
+        spec = self._seen[1] if self._seen is not None else None
+        if spec is None or spec.holder_identity == self.identity:
+            return float("-inf")
+        if spec.holder_identity:
+            return self._seen_at + float(spec.lease_duration_seconds or self.times.duration)
+        return self._seen_at + self.times.renew_deadline if spec.never_held else float("-inf")
+
+    async def _make(self) -> None:
+        """A lease that nobody holds yet."""
         body = self._body(LeaseSpec(), ObjectMeta(), self.clock.now())
-        try:
+        body["spec"] = {"leaseDurationSeconds": body["spec"]["leaseDurationSeconds"]}
+        with contextlib.suppress(AlreadyExists):
             await self.client.create(LEASE, body, namespace=self.key.namespace)
-        except AlreadyExists:
-            return False
-        self._held = await self._read()
-        return self._held is not None and self._held.spec.holder_identity == self.identity
 
     async def _renew(self) -> None:
         """Renew every retry interval; raises LeaseLost once it has not worked for the renew deadline."""
@@ -198,16 +214,25 @@ class Elector:
             raise LeaseLost(f"lease {self.key} is not held")
         try:
             self._held = await self._put(self._body(held.spec, held.metadata, self.clock.now()))
-        except NotFound:
-            if not await self._create():
-                self._lost()
-        except Conflict:
-            # Somebody wrote to it: a stranger's annotation, or an earlier renewal whose answer was lost.
+        except (Conflict, NotFound):
+            self._held = await self._put_back()
+
+    async def _put_back(self) -> LeaseObject:
+        """Renew a lease that a stranger wrote to or deleted, or whose last renewal got through without an answer.
+
+        While our gate is open nobody else has taken a lease that was made anew, so it is still ours to take.
+        """
+        current = await self._read()
+        if current is None:
+            await self.client.create(
+                LEASE, self._body(LeaseSpec(), ObjectMeta(), self.clock.now()), namespace=self.key.namespace
+            )
             current = await self._read()
-            if current is None or current.spec.holder_identity != self.identity:
-                self._lost()
-            else:
-                self._held = await self._put(self._body(current.spec, current.metadata, self.clock.now()))
+        elif current.spec.never_held or current.spec.holder_identity == self.identity:
+            current = await self._put(self._body(current.spec, current.metadata, self.clock.now()))
+        if current is None or current.spec.holder_identity != self.identity:
+            self._lost()
+        return current
 
     def _lost(self) -> NoReturn:
         self._valid_until = float("-inf")
