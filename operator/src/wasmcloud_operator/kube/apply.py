@@ -50,14 +50,20 @@ class Kind:
     informer: Informer[Unstructured]
 
 
+# A version that no object has: etcd's first write has 2. With it the API server creates what is missing and refuses (409)
+# to touch what is there, in one step.
+_MISSING = {"resourceVersion": "1"}
+
+
 class Applier:
     """Applies rendered objects.
 
     An apply is skipped when the cached object carries the fingerprint of what was rendered and still has all of it.
-    An object that is not in the cache is read live first, so that a foreign one is never merged into; a known one is
-    applied with its uid, so that the API server refuses (409) rather than creates a second one if it has vanished.
-    After a write whose answer was lost the object is read live before anything is decided. What the field managers in
-    `formerly` (earlier programs for the same objects) own of an object that is found for the first time becomes ours.
+    An object that is not in the cache is applied so that the API server only creates it, and a foreign one is never
+    merged into; a known one is applied with its uid, so that the API server refuses (409) rather than creates a second
+    one if it has vanished. After a refusal, or a write whose answer was lost, the object is read live before anything
+    is decided. What the field managers in `formerly` (earlier programs for the same objects) own of an object that is
+    found for the first time becomes ours.
     """
 
     def __init__(self, client: Client, fingerprint_annotation: str, formerly: Collection[str] = ()) -> None:
@@ -71,27 +77,39 @@ class Applier:
         desired = self._stamped(rendered)
         key = Key(desired["metadata"].get("namespace", ""), desired["metadata"]["name"])
         held = kind.informer.store.get(key)
-        cached = held is not None
-        if held is None or (kind.resource, key) in self._uncertain:
-            held = await self._read(kind, key)
-        if held is not None:
-            if not ours(held.metadata):
-                raise ForeignObject(kind.resource, key, _owner(held.metadata))
-            if self._formerly and not cached:
-                await take_over(self._client, kind.resource, key, self._formerly)
-            where = difference(desired, held.body)
-            if where is None:
-                return Applied(held, "unchanged")
-            log.debug("applying", kind=kind.resource.kind, object=str(key), differs=where)
+        if (kind.resource, key) in self._uncertain:
+            held = await self._look(kind, key, ours)
         try:
-            item = await self._write(kind, key, desired, held)
+            return await self._bring(kind, key, desired, held, ours)
         except Conflict:
-            # The object of that uid is gone, or was replaced: look again, once.
-            held = await self._read(kind, key)
-            if held is not None and not ours(held.metadata):
-                raise ForeignObject(kind.resource, key, _owner(held.metadata)) from None
-            item = await self._write(kind, key, desired, held)
-        return Applied(item, "created" if held is None else "changed")
+            # It is there after all, or it is gone or was replaced: look again, once.
+            return await self._bring(kind, key, desired, await self._look(kind, key, ours), ours)
+
+    async def _look(self, kind: Kind, key: Key, ours: Callable[[ObjectMeta], bool]) -> Unstructured | None:
+        cached = key in kind.informer.store
+        held = await self._read(kind, key)
+        if held is not None and not cached and self._formerly and ours(held.metadata):
+            await take_over(self._client, kind.resource, key, self._formerly)
+        return held
+
+    async def _bring(
+        self,
+        kind: Kind,
+        key: Key,
+        desired: JsonObject,
+        held: Unstructured | None,
+        ours: Callable[[ObjectMeta], bool],
+    ) -> Applied:
+        if held is None:
+            return Applied(await self._write(kind, key, desired, _MISSING), "created")
+        if not ours(held.metadata):
+            self._uncertain.add((kind.resource, key))
+            raise ForeignObject(kind.resource, key, _owner(held.metadata))
+        where = difference(desired, held.body)
+        if where is None:
+            return Applied(held, "unchanged")
+        log.debug("applying", kind=kind.resource.kind, object=str(key), differs=where)
+        return Applied(await self._write(kind, key, desired, {"uid": held.metadata.uid}), "changed")
 
     async def delete(self, kind: Kind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
         """Delete this very object if it is ours; whether there was something to delete."""
@@ -147,10 +165,8 @@ class Applier:
         self._uncertain.discard((kind.resource, key))
         return live
 
-    async def _write(self, kind: Kind, key: Key, desired: JsonObject, held: Unstructured | None) -> Unstructured:
-        body = desired
-        if held is not None:
-            body = {**desired, "metadata": {**desired["metadata"], "uid": held.metadata.uid}}
+    async def _write(self, kind: Kind, key: Key, desired: JsonObject, only: JsonObject) -> Unstructured:
+        body = {**desired, "metadata": {**desired["metadata"], **only}}
         try:
             item = await self._client.apply(kind.resource, body, UNSTRUCTURED)
         except (Unreachable, TimeoutError, asyncio.CancelledError):
