@@ -106,7 +106,7 @@ async def test_its_objects_are_adopted_and_the_hosts_restart_once(crds, admin, k
 
 async def migration(crds, namespace, *, dry_run=True):
     lines = []
-    code = await run_migration(Credentials(crds.kubeconfig), namespace, dry_run=dry_run, say=lines.append)
+    code = await run_migration(Credentials(crds.kubeconfig), namespace, "auto", dry_run=dry_run, say=lines.append)
     return code, lines
 
 

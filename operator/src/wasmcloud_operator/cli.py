@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 import click
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from wasmcloud_operator import logs
 from wasmcloud_operator.application.apps import list_apps, table
 from wasmcloud_operator.application.check import check_files
 from wasmcloud_operator.crds import crd_yaml
+from wasmcloud_operator.hostconfig.platform import IpFamily
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.tracing import Span, tracing
 from wasmcloud_operator.lattice.errors import LatticeError
@@ -93,13 +95,14 @@ def apps(lattice: str, nats: str, creds: Path | None, wadm_prefix: str) -> None:
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file, as for run.")
 @click.option("--context", help="The kubeconfig's context; the current one when left out.")
 @click.option("-n", "--namespace", default="", help="Only the host configs of this namespace.")
-def migrate(dry_run: bool, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
+@click.option("--ip-family", type=click.Choice(get_args(IpFamily)), default="auto", help="As for run.")
+def migrate(dry_run: bool, kubeconfig: Path | None, context: str | None, namespace: str, ip_family: IpFamily) -> None:
     """Come from the operator written in Rust: say what will change, and remove what is in the way.
 
     Exit status: 0 ready, 1 something has to be mended first, 2 the cluster cannot be read.
     """
     credentials = Credentials(kubeconfig, context)
-    sys.exit(asyncio.run(run_migration(credentials, namespace, dry_run=dry_run, say=click.echo)))
+    sys.exit(asyncio.run(run_migration(credentials, namespace, ip_family, dry_run=dry_run, say=click.echo)))
 
 
 def _run(settings: Settings) -> int:

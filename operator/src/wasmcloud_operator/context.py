@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from wasmcloud_operator.kube.access import ServerVersion
 from wasmcloud_operator.kube.apply import Applier, Kind
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock
@@ -58,7 +57,6 @@ class Context:
     clock: Clock
     metrics: Metrics
     pools: Pools
-    server: ServerVersion
     cluster_id: str
     namespaces: tuple[str, ...]
     workers: int

@@ -6,6 +6,7 @@ APIService through which the other one served applications.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,11 +14,12 @@ from typing import TypeVar
 from wasmcloud_operator.context import MANAGED_BY
 from wasmcloud_operator.hostconfig.children import Children, render
 from wasmcloud_operator.hostconfig.formeroperator import FIELD_MANAGERS, FINALIZER, LEFTOVERS
+from wasmcloud_operator.hostconfig.platform import IpFamily, Platform, platform_of
 from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.hostconfig.reading import read_references
 from wasmcloud_operator.hostconfig.reconciler import parsed
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.access import ServerVersion, server_version
+from wasmcloud_operator.kube.access import server_version
 from wasmcloud_operator.kube.adopt import taken_over
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import Client
@@ -34,7 +36,6 @@ T = TypeVar("T", bound=HasMetadata)
 
 FORMER_API_SERVICE = "v1beta1.core.oam.dev"
 _IMAGE = "wasmcloud-operator"
-_SLEEP_ACTION = (1, 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ class Plan:
     obstacles: tuple[str, ...]
 
 
-async def plan(client: Client, namespace: str = "") -> Plan:
+async def plan(client: Client, namespace: str = "", family: IpFamily = "auto") -> Plan:
     """Look at every host config (of one namespace, or all). Writes nothing; raises the errors of `kube.errors`."""
-    version = await server_version(client)
+    platform = platform_of(await server_version(client), family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
     lines: list[str] = []
     obstacles: list[str] = [f"{where}: still runs; scale it to 0 first" async for where in _running(client, namespace)]
     if await _api_service(client) is not None:
@@ -55,7 +56,7 @@ async def plan(client: Client, namespace: str = "") -> Plan:
     async for item in _all(client, HOST_CONFIG, CUSTOM_RESOURCE, namespace):
         name = f"{HOST_CONFIG.kind} {item.metadata.key}"
         try:
-            found = await _pool(client, item, version)
+            found = await _pool(client, item, platform)
         except SpecError as error:
             obstacles += [f"{name}: {problem}" for problem in error.problems]
         else:
@@ -73,14 +74,14 @@ async def clear_the_way(client: Client) -> list[str]:
 
 
 async def run_migration(
-    credentials: Credentials, namespace: str, *, dry_run: bool, say: Callable[[str], object]
+    credentials: Credentials, namespace: str, family: IpFamily, *, dry_run: bool, say: Callable[[str], object]
 ) -> int:
     """The command: what it found and did goes to `say`, a line each; gives the exit status."""
     options = ConnectionOptions(credentials=credentials, user_agent=f"{MANAGED_BY}-migrate")
     try:
         async with Transport.open(options) as transport:
             client = Client(transport, field_manager=MANAGED_BY)
-            found = await plan(client, namespace)
+            found = await plan(client, namespace, family)
             for line in (*found.lines, *(f"TO MEND FIRST: {obstacle}" for obstacle in found.obstacles)):
                 say(line)
             if found.obstacles:
@@ -93,10 +94,9 @@ async def run_migration(
     return 0
 
 
-async def _pool(client: Client, item: CustomResource, version: ServerVersion) -> list[str]:
+async def _pool(client: Client, item: CustomResource, platform: Platform) -> list[str]:
     config = parsed(item)
-    sleeps = (version.major, version.minor) >= _SLEEP_ACTION
-    examined = await read_references(client, item.metadata.namespace, config.spec, sleep_action=sleeps)
+    examined = await read_references(client, item.metadata.namespace, config.spec, platform)
     if examined.problems:
         raise SpecError(*examined.problems)
     lines = await _children(client, item, render(config, examined.facts))

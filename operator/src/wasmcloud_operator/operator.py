@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from wasmcloud_operator.application.coexistence import CrdWatch
 from wasmcloud_operator.application.wiring import application_controllers, applications
 from wasmcloud_operator.context import Context
 from wasmcloud_operator.hostconfig.formeroperator import FIELD_MANAGERS
+from wasmcloud_operator.hostconfig.platform import platform_of
 from wasmcloud_operator.hostconfig.wiring import host_pool_controllers
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier
@@ -172,14 +174,14 @@ class Operator:
             clock=clock,
             metrics=metrics,
             pools=pools,
-            server=findings.version,
             cluster_id=findings.cluster_id,
             namespaces=settings.watch_namespaces or (ALL_NAMESPACES,),
             workers=settings.workers,
             reconcile_timeout=settings.reconcile_timeout,
             span=self._span,
         )
-        controllers: tuple[Controller[Any], ...] = host_pool_controllers(context)
+        platform = platform_of(findings.version, settings.ip_family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
+        controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform)
         crd = None
         if settings.applications:
             controllers = (*controllers, *application_controllers(context))

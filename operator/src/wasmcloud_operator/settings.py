@@ -60,8 +60,11 @@ class Settings(BaseSettings):
     cluster_id: str = ""
     """Tells clusters that share a lattice apart; empty: the uid of the namespace kube-system."""
 
-    http_address: str = "0.0.0.0:8080"
-    """Where /metrics, /healthz and /readyz are served; port 0 takes a free one."""
+    http_address: str = ":8080"
+    """Where /metrics, /healthz and /readyz are served; no host: on all addresses; port 0 takes a free one."""
+
+    ip_family: Literal["auto", "ipv4", "ipv6"] = "auto"
+    """The family of a pod's first address; auto: that of the API's Service, IPv4 outside of a cluster."""
 
     workers: int = Field(default=8, ge=1, le=128)
     """How many objects of one kind are reconciled at the same time."""

@@ -14,7 +14,9 @@ from hostpools import SAMPLE, Rendered, config, rendered
 from wasmcloud_operator.hostconfig.addresses import client_urls
 from wasmcloud_operator.hostconfig.children import render
 from wasmcloud_operator.hostconfig.facts import Authority, Facts, HubTls, references
+from wasmcloud_operator.hostconfig.platform import Platform, platform_of
 from wasmcloud_operator.hostconfig.problems import SpecError
+from wasmcloud_operator.kube.access import ServerVersion
 from wasmcloud_operator_types import WasmCloudHostConfigSpec, dump
 
 NOTHING = Facts()
@@ -375,9 +377,30 @@ def test_the_pod_ip_is_defined_before_it_is_used():
     assert names.index("POD_IP") < names.index("WASMCLOUD_HTTP_ADMIN")
 
 
+@pytest.mark.parametrize(("ipv6", "expected"), [(False, "$(POD_IP):9090"), (True, "[$(POD_IP)]:9090")])
+def test_the_admin_endpoint_is_on_the_pods_own_address_in_either_family(ipv6, expected):
+    assert rendered({}, Facts(platform=Platform(ipv6=ipv6))).env["WASMCLOUD_HTTP_ADMIN"] == expected
+
+
+@pytest.mark.parametrize(
+    ("family", "api_service", "ipv6"),
+    [
+        ("auto", "10.96.0.1", False), ("auto", "fd00:10:96::1", True), ("auto", "", False),
+        ("auto", "api.example", False), ("ipv6", "10.96.0.1", True), ("ipv4", "fd00:10:96::1", False),
+    ],
+)  # fmt: skip
+def test_the_pods_family_is_that_of_the_apis_service_unless_set(family, api_service, ipv6):
+    assert platform_of(ServerVersion(1, 33, ""), family, api_service).ipv6 is ipv6
+
+
+@pytest.mark.parametrize(("minor", "known"), [(29, False), (30, True)])
+def test_the_sleep_action_is_known_from_1_30_on(minor, known):
+    assert platform_of(ServerVersion(1, minor, ""), "auto", "").sleep_action is known
+
+
 @pytest.mark.parametrize(("known", "expected"), [(True, {"preStop": {"sleep": {"seconds": 5}}}), (False, None)])
 def test_before_1_30_there_is_no_sleep_action(known, expected):
-    assert rendered({}, Facts(sleep_action=known)).host.get("lifecycle") == expected
+    assert rendered({}, Facts(platform=Platform(sleep_action=known))).host.get("lifecycle") == expected
 
 
 def test_the_sleep_fits_into_the_users_grace_period():

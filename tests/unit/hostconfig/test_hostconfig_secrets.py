@@ -9,6 +9,7 @@ import pytest
 
 from hostpools import config
 from wasmcloud_operator.hostconfig.facts import Authority, HubTls
+from wasmcloud_operator.hostconfig.platform import Platform
 from wasmcloud_operator.hostconfig.registry import RegistryCredentials, RegistryError, parse_docker_config
 from wasmcloud_operator.hostconfig.secrets import Content, Contents, examine
 
@@ -29,7 +30,7 @@ def judge(spec, secrets=None, config_maps=None, *, secret_type="Opaque"):
         {name: data and Content(secret_type, data) for name, data in (secrets or {}).items()},
         {name: data and Content("", data) for name, data in (config_maps or {}).items()},
     )
-    return examine(config(spec).spec, contents, sleep_action=True)
+    return examine(config(spec).spec, contents, Platform())
 
 
 def auths(**entries):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from wasmcloud_operator.hostconfig.platform import Platform
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 
@@ -35,7 +36,7 @@ class Facts:
     registries: tuple[str, ...] = ()
     registry_digest: str = ""
     authorities: tuple[Authority, ...] = ()
-    sleep_action: bool = True  # whether the API server knows preStop.sleep (Kubernetes 1.30)
+    platform: Platform = field(default_factory=Platform)
 
 
 @dataclass(frozen=True, slots=True)

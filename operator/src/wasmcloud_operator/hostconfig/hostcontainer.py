@@ -41,7 +41,7 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
             "readinessProbe": _probe("/readyz", port, period=5, failures=3),
             "livenessProbe": _probe("/livez", port, period=10, failures=6),
         }
-    if facts.sleep_action and grace_seconds(spec) > _PRE_STOP_SECONDS:  # the API server refuses a longer sleep
+    if facts.platform.sleep_action and grace_seconds(spec) > _PRE_STOP_SECONDS:  # the API server refuses a longer sleep
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
     resources = spec.scheduling_options and spec.scheduling_options.resources
     if resources and resources.wasmcloud:
@@ -101,7 +101,8 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
     first = [_from_field(f"WASMCLOUD_LABEL_{names.POD_NAME_LABEL}", "metadata.name")]
     if probed(spec):
         first.append(_from_field("POD_IP", "status.podIP"))
-        values["WASMCLOUD_HTTP_ADMIN"] = f"$(POD_IP):{admin_port(spec)}"
+        pod = "[$(POD_IP)]" if facts.platform.ipv6 else "$(POD_IP)"
+        values["WASMCLOUD_HTTP_ADMIN"] = f"{pod}:{admin_port(spec)}"
     secret = _registry(config, facts, values)
     if spec.secret_name and uses_cluster_seed(spec):
         values["WASMCLOUD_CLUSTER_ISSUERS"] = _literal(",".join(spec.issuers or ()))

@@ -11,7 +11,8 @@ CREDENTIALS_FILE = "/nats/creds/nats.creds"
 TLS_FOLDER = "/nats/tls"
 STORE_FOLDER = "/data"
 
-_EVERYWHERE = "0.0.0.0"  # noqa: S104 - the Service and the kubelet's probes come from outside the pod
+# The Service and the kubelet's probes come from outside the pod; nats-server takes this for IPv6 addresses too.
+_EVERYWHERE = "0.0.0.0"  # noqa: S104
 _LOOPBACK = "127.0.0.1"
 
 

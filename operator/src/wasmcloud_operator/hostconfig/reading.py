@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from wasmcloud_operator.hostconfig.facts import references
+from wasmcloud_operator.hostconfig.platform import Platform
 from wasmcloud_operator.hostconfig.secrets import Content, Contents, Examined, examine
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.errors import NotFound
@@ -28,7 +29,7 @@ class ReferenceReader:
     client: Client
     secrets: Informer[Metadata]
     config_maps: Informer[Metadata]
-    sleep_action: bool
+    platform: Platform
     _found: dict[Key, tuple[WasmCloudHostConfigSpec, _Versions, Examined]] = field(default_factory=dict)
 
     async def read(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
@@ -40,13 +41,13 @@ class ReferenceReader:
         held = self._found.get(key)
         if held is not None and known is not None and held[0] == spec and held[1] == known:
             return held[2]
-        examined, versions = await _read(self.client, key.namespace, spec, sleep_action=self.sleep_action)
+        examined, versions = await _read(self.client, key.namespace, spec, self.platform)
         self._found[key] = (spec, versions, replace(examined, values=None))
         return examined
 
     async def read_values(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
         """The same, read live in any case, with the values."""
-        return await read_references(self.client, key.namespace, spec, sleep_action=self.sleep_action)
+        return await read_references(self.client, key.namespace, spec, self.platform)
 
     def forget(self, key: Key) -> None:
         """The config is gone."""
@@ -72,14 +73,14 @@ class ReferenceReader:
 
 
 async def read_references(
-    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, *, sleep_action: bool
+    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, platform: Platform
 ) -> Examined:
     """What a spec's references in that namespace hold now. Raises the errors of `kube.errors`."""
-    return (await _read(client, namespace, spec, sleep_action=sleep_action))[0]
+    return (await _read(client, namespace, spec, platform))[0]
 
 
 async def _read(
-    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, *, sleep_action: bool
+    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, platform: Platform
 ) -> tuple[Examined, _Versions]:
     wanted = references(spec)
     asked = [(SECRET, name) for name in sorted(wanted.secrets)]
@@ -91,7 +92,7 @@ async def _read(
         {name: _decoded(item) for (resource, name), item in found if resource is CONFIG_MAP},
     )
     versions = tuple((resource.kind, name, _version(item)) for (resource, name), item in found)
-    return examine(spec, contents, sleep_action=sleep_action), versions
+    return examine(spec, contents, platform), versions
 
 
 async def _get(client: Client, resource: Resource, key: Key) -> Unstructured | None:

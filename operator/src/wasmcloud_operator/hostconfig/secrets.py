@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from wasmcloud_operator.hostconfig.facts import Authority, Facts, HubTls
 from wasmcloud_operator.hostconfig.hostcontainer import uses_cluster_seed
+from wasmcloud_operator.hostconfig.platform import Platform
 from wasmcloud_operator.hostconfig.problems import Problem
 from wasmcloud_operator.hostconfig.registry import (
     SECRET_KEY,
@@ -72,7 +73,7 @@ class Examined:
     values: Values | None = field(default=None, repr=False)
 
 
-def examine(spec: WasmCloudHostConfigSpec, contents: Contents, *, sleep_action: bool) -> Examined:
+def examine(spec: WasmCloudHostConfigSpec, contents: Contents, platform: Platform) -> Examined:
     """Judge everything that the spec refers to, all problems at once."""
     problems: list[Problem] = []
     credentials_digest, seed_digest = _credentials(spec, contents, problems)
@@ -94,7 +95,7 @@ def examine(spec: WasmCloudHostConfigSpec, contents: Contents, *, sleep_action: 
         if registries
         else "",
         authorities=authorities,
-        sleep_action=sleep_action,
+        platform=platform,
     )
     return Examined(facts, tuple(problems), _values(spec, contents, registries))
 

@@ -10,6 +10,7 @@ from wasmcloud_operator.hostconfig.applying import PoolApplier
 from wasmcloud_operator.hostconfig.children import KINDS
 from wasmcloud_operator.hostconfig.facts import references
 from wasmcloud_operator.hostconfig.formeroperator import FormerOperator
+from wasmcloud_operator.hostconfig.platform import Platform
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
 from wasmcloud_operator.hostconfig.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostconfig.registrysecret import RegistrySecrets
@@ -38,25 +39,20 @@ _NAMESPACE_INDEX = "namespace"
 _REFERENCE_INDEX = "reference"
 _METADATA = Codec.of(Metadata)
 
-# Kubernetes from this version on takes preStop.sleep.
-_SLEEP_ACTION = (1, 30)
-
 _TELLING_WORKERS = 2
 _TELLING_SECONDS = 30.0
 # A host that starts tells a dozen things within a second.
 _BURST_SECONDS = 1.0
 
 
-def host_pool_controllers(context: Context) -> tuple[Controller[Key], ...]:
+def host_pool_controllers(context: Context, platform: Platform) -> tuple[Controller[Key], ...]:
     """The controller of host pools, and the one that tells running hosts their registries, wired to their caches."""
     configs: Informer[CustomResource] = context.informer(
         HOST_CONFIG, CUSTOM_RESOURCE, indexers={_NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
     )
     kinds = {resource: context.managed(resource) for resource in KINDS}
     secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
-    reader = ReferenceReader(
-        context.client, secrets, config_maps, (context.server.major, context.server.minor) >= _SLEEP_ACTION
-    )
+    reader = ReferenceReader(context.client, secrets, config_maps, platform)
     pods = context.host_pods()
     roster = Roster(pods)
     registries = RegistryService(configs, reader, context.pools, roster)

@@ -1,0 +1,31 @@
+"""What the cluster is like for every host pool alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wasmcloud_operator.kube.access import ServerVersion
+
+IpFamily = Literal["auto", "ipv4", "ipv6"]
+
+# Kubernetes from this version on takes preStop.sleep.
+_SLEEP_ACTION = (1, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Whether containers may have preStop.sleep, and whether a pod's first address is an IPv6 one."""
+
+    sleep_action: bool = True
+    ipv6: bool = False
+
+
+def platform_of(server: ServerVersion, family: IpFamily, api_service: str) -> Platform:
+    """The platform of a cluster with that API server.
+
+    Pods get their first address in the family of the Services, so with `auto` it is told by the API's Service, whose
+    address is in every pod's KUBERNETES_SERVICE_HOST; that is empty outside of a cluster, and may be a host name.
+    """
+    ipv6 = ":" in api_service if family == "auto" else family == "ipv6"
+    return Platform((server.major, server.minor) >= _SLEEP_ACTION, ipv6)
