@@ -86,7 +86,7 @@ async def measure(cluster: ControlPlane, server: NatsServer, admin: Admin, folde
         with audit.counting(user_agent=USER_AGENT) as counter:
             started = time.monotonic()
             async with OperatorProcess.start(cluster.kubeconfig, folder, *FLAGS, name="restarted") as operator:
-                await synced(operator)
+                await synced(operator, seen)
                 seconds = time.monotonic() - started
                 await at_rest(cluster)
                 puts = seen["put"]
@@ -180,17 +180,14 @@ async def push_and_see(admin: Admin, client: Any) -> list[float]:
     return latencies
 
 
-async def synced(operator: OperatorProcess) -> None:
-    """Until every Application was looked at with its lattice's list at hand, and no key waits."""
+async def synced(operator: OperatorProcess, seen: Counter[str]) -> None:
+    """Until wadm was asked for its lists, every Application was looked at again after that, and no key waits."""
     async with asyncio.timeout(60):
         while True:
             text = await operator.metrics()
-            lists = _sample(
-                text, 'controller_runtime_reconcile_total{controller="application-list",result="requeue_after"}'
-            )
             done = _sample(text, 'controller_runtime_reconcile_total{controller="application",result="success"}')
             waiting = _sample(text, 'workqueue_depth{name="application"}')
-            if lists >= len(PLACES) and done >= 2 * MANY and not waiting:
+            if seen["get"] >= len(PLACES) and done >= 2 * MANY and not waiting:
                 return
             await asyncio.sleep(0.05)
 

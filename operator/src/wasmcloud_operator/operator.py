@@ -8,13 +8,15 @@ import gc
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import structlog
 
 from wasmcloud_operator.application.coexistence import CrdWatch
-from wasmcloud_operator.application.wiring import application_controllers, applications
+from wasmcloud_operator.application.plan import deployed_manifest
+from wasmcloud_operator.application.wiring import application_controller, applications
 from wasmcloud_operator.context import Context
 from wasmcloud_operator.hostconfig.formeroperator import FIELD_MANAGERS
 from wasmcloud_operator.hostconfig.platform import platform_of
@@ -184,11 +186,12 @@ class Operator:
         controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform)
         crd = None
         if settings.applications:
-            controllers = (*controllers, *application_controllers(context))
+            controllers = (*controllers, application_controller(context))
             followed = applications(context)
             crd = CrdWatch(client, followed, context.namespaces, findings.applications, clock, metrics)
         if settings.services:
-            controllers = (*controllers, *service_controllers(context, applications=settings.applications))
+            deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
+            controllers = (*controllers, *service_controllers(context, deployed=deployed))
         return _Parts((*context.informers.values(), *lease), controllers, recorder, elector, crd)
 
     def _elector(self, client: Client) -> tuple[Elector, tuple[Informer[LeaseObject], ...]]:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest_asyncio
 
 from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.lattice.apps import LiveApps
+from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed, LiveApps
 from wasmcloud_operator.lattice.errors import WadmUnavailable
 from wasmcloud_operator.lattice.wadm_types import model_summary
 
@@ -21,23 +21,40 @@ class Wadm:
     def __init__(self, clock):
         self.clock = clock
         self.subjects = SimpleNamespace(lattice="default")
-        self.answers = []
+        self.answers = [("b", "deployed"), ("a", "waiting")]
         self.asked = []
         self.silent = False
+        self.held = None
 
     async def list(self):
         self.asked.append(self.clock.monotonic())
+        answers = self.answers
+        if self.held is not None:
+            await self.held.wait()
         if self.silent:
             raise WadmUnavailable("wadm does not listen")
-        return tuple(model_summary({"name": name, "status": status}) for name, status in self.answers)
+        return tuple(model_summary({"name": name, "status": status}) for name, status in answers)
 
 
 class Bench:
     def __init__(self):
         self.clock = VirtualClock()
         self.wadm = Wadm(self.clock)
+        self.connection = SimpleNamespace(state=SimpleNamespace(connected=True))
         self.told = []
-        self.apps = LiveApps(self.wadm, clock=self.clock, tell=lambda _: self.told.append(self.clock.monotonic()))
+        self.apps = LiveApps(self.connection, self.wadm, clock=self.clock, tell=self.told.append)
+
+    def connect(self, connected=True):
+        self.connection.state = SimpleNamespace(connected=connected)
+        self.apps.connection_changed()
+
+    @property
+    def changes(self):
+        return [news for news in self.told if isinstance(news, AppsListed) and news.changed]
+
+    @property
+    def occasions(self):
+        return [news.occasion for news in self.told if isinstance(news, AppsListed)]
 
     @property
     def names(self):
@@ -54,13 +71,12 @@ async def bench():
 
 
 async def test_it_lists_at_once_in_order_and_then_every_five_minutes(bench):
-    bench.wadm.answers = [("b", "deployed"), ("a", "waiting")]
-    assert bench.names is None
-    await bench.clock.advance(1)
+    await bench.clock.advance(0)
     assert bench.names == ["a", "b"]
     await bench.clock.advance(HOUR)
     assert 11 <= len(bench.wadm.asked) <= 13
-    assert len(bench.told) == 1  # nothing changed
+    assert len(bench.changes) == 1
+    assert bench.occasions == ["connection", *["resync"] * (len(bench.wadm.asked) - 1)]
 
 
 async def test_news_bring_a_list_within_seconds_and_a_burst_only_one(bench):
@@ -93,18 +109,54 @@ async def test_what_comes_while_it_asks_is_not_lost(bench):
     assert bench.names == ["late"]
 
 
-async def test_a_silent_wadm_is_asked_ever_less_and_the_last_answer_stands(bench):
-    bench.wadm.answers = [("a", "deployed")]
+async def test_a_silent_wadm_is_asked_ever_less_is_told_once_and_the_last_answer_stands(bench):
     await bench.clock.advance(60)
     bench.wadm.silent = True
     bench.apps.stir()
     await bench.clock.advance(HOUR)
+    assert bench.names == ["a", "b"]
+    assert bench.told.count(AppsNotListed()) == 1
     before = len(bench.wadm.asked)
-    assert bench.names == ["a"]
-    await bench.clock.advance(HOUR)
-    assert len(bench.wadm.asked) - before <= 12
+    await bench.clock.advance(60)
+    assert len(bench.wadm.asked) - before == 4
     bench.wadm.silent = False
     bench.wadm.answers = []
-    bench.apps.stir()
-    await bench.clock.advance(10)
+    await bench.clock.advance(15)
     assert bench.names == []
+
+
+async def test_a_new_connection_brings_a_list_at_once(bench):
+    await bench.clock.advance(60)
+    bench.apps.stir()
+    await bench.clock.advance(1.5)  # asked; the next push would have to wait
+    asked = len(bench.wadm.asked)
+    bench.connect(False)
+    assert not bench.apps.current
+    await bench.clock.advance(HOUR)
+    assert len(bench.wadm.asked) == asked
+    bench.connect()
+    await bench.clock.advance(0)
+    assert len(bench.wadm.asked) == asked + 1
+    assert bench.apps.current
+    assert bench.occasions == ["connection", "pushes", "connection"]
+
+
+async def test_an_answer_from_before_a_new_connection_does_not_count(bench):
+    await bench.clock.advance(60)
+    bench.wadm.answers = [("before", "deployed")]
+    bench.wadm.held = asyncio.Event()
+    bench.apps.stir()
+    await bench.clock.advance(1.5)
+    bench.connect()
+    held, bench.wadm.held = bench.wadm.held, None
+    bench.wadm.answers = [("after", "deployed")]
+    held.set()
+    await bench.clock.advance(1)
+    assert [news.apps[0].name for news in bench.changes if news.apps] == ["a", "after"]
+
+
+async def test_pushes_without_end_do_not_keep_the_resync_away(bench):
+    for _ in range(100):
+        bench.apps.stir()
+        await bench.clock.advance(7)
+    assert bench.occasions.count("resync") == 2

@@ -44,6 +44,10 @@ class Hosts:
 class Apps:
     apps: tuple[ModelSummary, ...] | None = ()
 
+    @property
+    def deployed(self) -> dict[str, str]:
+        return {app.name: app.deployed_version for app in self.apps or ()}
+
 
 @dataclass(eq=False)
 class FakeLattice:
@@ -186,7 +190,8 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
         for namespace, at in zip(NAMESPACES, pools, strict=True)
     }
     services, pods = informer(UNSTRUCTURED), informer(Codec.of(Pod))
-    view = View(FakePools(held), Directory(), informer(Codec.of(CustomResource)), services, None)  # type: ignore[arg-type]
+    configs = informer(Codec.of(CustomResource))
+    view = View(FakePools(held), Directory(), configs, services, None, lambda *_: None)  # type: ignore[arg-type]
     for lattice, apps in zip(lattices, deployed, strict=True):
         lattice.apps.apps = tuple(ModelSummary(name=name, deployed_version="v1") for name in apps)
         for name, servers in apps.items():

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
 from wasmcloud_operator.application import names, status
 from wasmcloud_operator.application.choice import Chosen
 from wasmcloud_operator.application.manifest import Owner
 from wasmcloud_operator.application.places import Places, same_place
 from wasmcloud_operator.application.wadmside import WadmSide
-from wasmcloud_operator.application.writer import ApplicationWriter
+from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.client import Client
@@ -26,6 +29,18 @@ from wasmcloud_operator.lattice.lattices import Lattice
 # A namespace or host config that is going away waits no longer than this for a wadm that does not answer.
 GIVE_UP_SECONDS = 60.0
 
+log = structlog.get_logger()
+
+
+def left_in_wadm(registry: CollectorRegistry) -> Counter:
+    """Counts what somebody has to take out of wadm by hand; the log has the names."""
+    return Counter(
+        "wasmcloud_operator_applications_left_in_wadm",
+        "Applications that are gone from the cluster and still in wadm, which could not be asked, by lattice",
+        ("lattice",),
+        registry=registry,
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
@@ -38,6 +53,7 @@ class Deletion:
     clock: Clock
     cluster_id: str
     wake: Callable[[Key], None]
+    left: Counter  # as `left_in_wadm` makes it
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=15.0))
     _since: dict[Key, float] = field(default_factory=dict)
 
@@ -101,8 +117,9 @@ class Deletion:
         what = await self._ending(item)
         if what and waited >= GIVE_UP_SECONDS:
             note = f"wadm cannot be asked ({why}) and {what} is going away: the application is left in wadm"
-            self._event(item, "Warning", "LeftInWadm", note)
-            return await self._let_go(item)
+            result = await self._let_go(item)
+            self._tell_left(item, note)
+            return result
         message = f"cannot be deleted from wadm yet: {why}; trying again"
         if not what:
             message += f" (to give up: kubectl annotate {names.DELETION_POLICY}={names.ORPHAN})"
@@ -136,6 +153,13 @@ class Deletion:
     def _side(self, item: CustomResource, lattice: Lattice) -> WadmSide:
         me = Owner(self.cluster_id, item.metadata.namespace, item.metadata.name)
         return WadmSide(lattice, self.places.view(lattice), me, self.clock)
+
+    def _tell_left(self, item: CustomResource, note: str) -> None:
+        """By log and metric too: a namespace that is going away takes no Events."""
+        lattice = str(own_status(item.status).get("lattice", ""))
+        self._event(item, "Warning", "LeftInWadm", note)
+        log.error("application left in wadm", application=str(item.metadata.key), lattice=lattice, why=note)
+        self.left.labels(lattice).inc()
 
     def _event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         self.recorder.event(APPLICATION, item.metadata, type_, reason, note, action="Delete")

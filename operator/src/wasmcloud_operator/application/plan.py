@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from wasmcloud_operator.application.manifest import Content, Owner, choose_version
+from wasmcloud_operator.application.manifest import Content, Owner, choose_version, content_of, to_manifest
 from wasmcloud_operator.application.view import Record
+from wasmcloud_operator.kube.objects import CustomResource
 
 _MADE = re.compile(r"(?:content-|.*\+)[0-9a-f]{12}")
 
@@ -75,6 +76,21 @@ def remembered(record: Record, content: Content, me: Owner, *, version: object, 
     """
     if record.owner is None and record.deployed and record.deployed == version and digest == content.digest:
         record.owner, record.digest = me, content.digest
+
+
+def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[str, object] | None:
+    """The manifest that wadm has deployed under a version, if the Application's status says that it is of its content.
+
+    None when wadm has to be asked.
+    """
+    told = item.status if isinstance(item.status, dict) else {}
+    if told.get("deployedVersion") != version or not isinstance(item.spec, dict):
+        return None
+    meta = item.metadata
+    content = content_of({"name": meta.name, "annotations": meta.annotations, "labels": meta.labels}, item.spec)
+    if told.get("contentDigest") != content.digest:
+        return None
+    return to_manifest(content, version, Owner(cluster, meta.namespace, meta.name))
 
 
 def decide(content: Content, stored: Stored | None, me: Owner, alive: Callable[[Owner], bool]) -> Conflict | Run:

@@ -54,7 +54,7 @@ class View:
     """Whether a list came in since the connection stands, so that what has no record is not there."""
 
     list_failed: bool = False
-    """Whether the last list could not be had: then each application has to be asked for."""
+    """Whether there is no list because wadm could not give one: then each application has to be asked for."""
 
     records: dict[str, Record] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
@@ -92,10 +92,15 @@ class View:
         self.listed = False
 
     def take_list(self, summaries: Iterable[ModelSummary]) -> set[str]:
-        """Take in wadm's list; gives the names of which it says something new."""
+        """Take in wadm's list; gives the names of which it says something new.
+
+        Of what is being changed it may tell what was before: unless nothing is certain anyway, that is left out.
+        """
         news = set()
-        listed = {summary.name: summary for summary in summaries}
-        for name in self.records.keys() - listed.keys():
+        fresh = self.busy | {name for name, record in self.records.items() if record.deployed_at is not None}
+        left_out = fresh if self.listed else frozenset[str]()
+        listed = {summary.name: summary for summary in summaries if summary.name not in left_out}
+        for name in self.records.keys() - listed.keys() - left_out:
             del self.records[name]
             news.add(name)
         for name, summary in listed.items():

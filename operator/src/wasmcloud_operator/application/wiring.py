@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wasmcloud_operator.application.deletion import Deletion
-from wasmcloud_operator.application.listing import Listing
+from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.application.writer import ApplicationWriter
@@ -19,6 +18,7 @@ from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
 from wasmcloud_operator.lattice.wadm_events import (
@@ -34,13 +34,12 @@ NAME_INDEX = "name"
 
 # Workers wait for wadm most of the time; enough of them that lattices which do not answer leave some to the others.
 _WORKERS = 64
-_LISTERS = 8
 # A connection that is back within this was never worth a word in a status.
 _LOST_SECONDS = 2.0
 
 
-def application_controllers(context: Context) -> tuple[Controller[Key], Controller[Lattice]]:
-    """The controller of Applications and that of the lists it lives on, wired to their caches."""
+def application_controller(context: Context) -> Controller[Key]:
+    """The controller of Applications, wired to its caches."""
     informer = applications(context)
     configs: Informer[CustomResource] = context.informer(HOST_CONFIG, CUSTOM_RESOURCE)
     places = Places(context.pools, configs)
@@ -49,7 +48,8 @@ def application_controllers(context: Context) -> tuple[Controller[Key], Controll
     def wake(key: Key) -> None:
         controller.queue.add(key)
 
-    deletion = Deletion(places, writer, context.client, context.recorder, context.clock, context.cluster_id, wake)
+    left = left_in_wadm(context.metrics.registry)
+    deletion = Deletion(places, writer, context.client, context.recorder, context.clock, context.cluster_id, wake, left)
     reconciler = ApplicationReconciler(
         informer, places, writer, deletion, context.recorder, context.clock, context.cluster_id, wake
     )
@@ -63,18 +63,8 @@ def application_controllers(context: Context) -> tuple[Controller[Key], Controll
         report=reconciler.report,
         span=context.span,
     )
-    routes = _Routes(controller.queue, informer, places)
-    lister = Controller(
-        "application-list",
-        Listing(places, routes.listed).reconcile,
-        clock=context.clock,
-        metrics=context.metrics,
-        workers=_LISTERS,
-        timeout=context.reconcile_timeout,
-        span=context.span,
-    )
-    _wire(context, routes, lister.queue, informer, configs)
-    return controller, lister
+    _wire(context, _Routes(controller.queue, informer, places), informer, configs)
+    return controller
 
 
 def applications(context: Context) -> Informer[CustomResource]:
@@ -112,12 +102,23 @@ class _Routes:
         for key in sorted(keys | set(self.places.holders(lattice))):
             self.queue.add_after(key, after, Priority.BACKGROUND)
 
-    def listed(self, lattice: Lattice, names: Iterable[str] | None) -> None:
-        """wadm's list brought news of these applications; None: of all."""
-        if names is None:
+    def listed(self, lattice: Lattice, news: AppsListed) -> None:
+        """wadm has listed its applications. What it lists because of pushes is known from those already."""
+        view = self.places.view(lattice)
+        anew = not view.listed
+        if anew or news.occasion != "pushes":
+            names = view.take_list(news.apps)
+            if anew:
+                self.lattice(lattice)
+            else:
+                self.named(names, Priority.BACKGROUND)
+
+    def not_listed(self, lattice: Lattice) -> None:
+        """wadm cannot list its applications: without a list each one is asked for."""
+        view = self.places.view(lattice)
+        if not view.listed:
+            view.list_failed = True
             self.lattice(lattice)
-        else:
-            self.named(names, Priority.BACKGROUND)
 
     def pushed(self, lattice: Lattice, event: WadmEvent) -> None:
         """wadm told of one application."""
@@ -133,7 +134,6 @@ class _Routes:
 def _wire(
     context: Context,
     routes: _Routes,
-    lists: WorkQueue[Lattice],
     applications: Informer[CustomResource],
     configs: Informer[CustomResource],
 ) -> None:
@@ -147,20 +147,21 @@ def _wire(
             routes.namespace(change.key.namespace, _priority(listed))
 
     def on_pool(pool: Pool) -> None:
-        lists.add(pool.lattice)
         routes.namespace(pool.key.namespace, Priority.BACKGROUND)
 
     def on_news(lattice: Lattice, news: LatticeNews) -> None:
-        if isinstance(news, ConnectionState):
-            if news.connected:
-                # Told again when messages were dropped: either way only a list tells what was missed.
+        match news:
+            case ConnectionState():
+                # Connected is told again when messages were dropped: either way only a list tells what was missed.
                 routes.places.view(lattice).lost()
-                lists.add(lattice)
-            else:
-                routes.places.view(lattice).lost()
-                routes.lattice(lattice, after=_LOST_SECONDS)
-        elif isinstance(news, StatusPushed | ManifestPublished | ManifestUnpublished):
-            routes.pushed(lattice, news)
+                if not news.connected:
+                    routes.lattice(lattice, after=_LOST_SECONDS)
+            case AppsListed():
+                routes.listed(lattice, news)
+            case AppsNotListed():
+                routes.not_listed(lattice)
+            case StatusPushed() | ManifestPublished() | ManifestUnpublished():
+                routes.pushed(lattice, news)
 
     applications.on_change(on_application)
     configs.on_change(on_config)

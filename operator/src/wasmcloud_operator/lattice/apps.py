@@ -1,14 +1,16 @@
-"""The applications of a lattice as wadm lists them, fetched in the background, so that nobody waits for wadm."""
+"""The applications of a lattice as wadm lists them: one list for whoever wants to know."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 
 from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.wadm import WadmClient
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
@@ -17,30 +19,62 @@ _log = structlog.get_logger(__name__)
 
 _SETTLE = 1.0  # pushes come in bursts; one list is enough for all of them
 _NO_OFTENER_THAN = 5.0
-_FIRST_RETRY = 5.0
+_FIRST_RETRY = 0.5
+_LAST_RETRY = 15.0
+
+# Why wadm was asked: the connection came up or lost messages, the time had come, or something was pushed.
+Occasion = Literal["connection", "resync", "pushes"]
 
 
 @dataclass(frozen=True, slots=True)
 class AppsListed:
-    """wadm lists other applications, or the same in another state, than before."""
+    """wadm has listed its applications."""
+
+    apps: tuple[ModelSummary, ...]
+    """By name."""
+
+    changed: bool
+    """Whether they are others, or in another state, than in the list before."""
+
+    occasion: Occasion
+    """A list because of pushes may find wadm in the midst of things."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppsNotListed:
+    """wadm is reached and did not list its applications; told once until it does again."""
 
 
 class LiveApps:
     """What wadm lists.
 
-    It is asked after `stir` (a push of wadm's, a new connection) and every `resync` seconds, at most once in five
-    seconds; while it does not answer the last answer stands.
+    It is asked at each (re)connect at once, every `resync` seconds, and after `stir` (a push of wadm's) in a second,
+    at most once in five; while it does not answer the last answer stands.
     """
 
     def __init__(
-        self, wadm: WadmClient, *, clock: Clock, tell: Callable[[AppsListed], None], resync: float = 300.0
+        self,
+        connection: Connection,
+        wadm: WadmClient,
+        *,
+        clock: Clock,
+        tell: Callable[[AppsListed | AppsNotListed], None],
+        resync: float = 300.0,
     ) -> None:
+        self._connection = connection
         self._wadm = wadm
         self._clock = clock
         self._tell = tell
         self._resync = resync
         self._apps: tuple[ModelSummary, ...] | None = None
-        self._stirred = asyncio.Event()
+        self._deployed: dict[str, str] = {}
+        self._current = False
+        self._next = clock.monotonic()  # when to ask
+        self._next_resync = self._next
+        self._not_before = self._next
+        self._retry = 0.0  # above 0: the last attempt failed, and the next one waits so long
+        self._connections = 0  # a list that was asked for before the last change of the connection tells nothing
+        self._rescheduled = asyncio.Event()
 
     def __repr__(self) -> str:
         known = "not listed" if self._apps is None else f"{len(self._apps)} applications"
@@ -51,38 +85,78 @@ class LiveApps:
         """The applications by name; None before wadm has answered once."""
         return self._apps
 
+    @property
+    def deployed(self) -> Mapping[str, str]:
+        """The deployed ones with their versions; empty before wadm has answered once."""
+        return self._deployed
+
+    @property
+    def current(self) -> bool:
+        """Whether wadm was asked since the connection stands: what it has pushed since was heard."""
+        return self._current
+
     def stir(self) -> None:
         """Something may have changed: ask soon."""
-        self._stirred.set()
+        self._next = min(self._next, max(self._clock.monotonic() + _SETTLE, self._not_before))
+        self._rescheduled.set()
+
+    def connection_changed(self) -> None:
+        """The connection came or went, or messages were lost: what was heard so far is not enough."""
+        self._current = False
+        self._retry = 0.0
+        self._connections += 1
+        self._next = self._clock.monotonic()
+        self._rescheduled.set()
 
     async def run(self) -> None:
         """Keep the list until cancelled."""
-        retry, wait = _FIRST_RETRY, 0.0
+        self.connection_changed()
         while True:
-            await self._due(wait)
-            self._stirred.clear()
-            try:
-                self._take(await self._wadm.list())
-                retry, wait = _FIRST_RETRY, self._resync
-            except LatticeError as error:
-                _log.debug("lattice.apps_not_listed", lattice=self._wadm.subjects.lattice, error=str(error))
-                retry, wait = min(2 * retry, self._resync), retry
-            await self._clock.sleep(_NO_OFTENER_THAN)
+            self._rescheduled.clear()
+            wait = self._next - self._clock.monotonic() if self._connection.state.connected else self._resync
+            if wait > 0:
+                await self._sleep(wait)
+            else:
+                await self._ask()
 
-    async def _due(self, wait: float) -> None:
-        """Return when stirred and settled, or after `wait` seconds."""
-        stirred = asyncio.ensure_future(self._stirred.wait())
-        slept = asyncio.ensure_future(self._clock.sleep(wait))
+    async def _sleep(self, seconds: float) -> None:
+        """Return after so many seconds, or when there is another time to ask."""
+        slept = asyncio.ensure_future(self._clock.sleep(seconds))
+        rescheduled = asyncio.ensure_future(self._rescheduled.wait())
         try:
-            await asyncio.wait({stirred, slept}, return_when=asyncio.FIRST_COMPLETED)
-            if stirred.done():
-                await self._clock.sleep(_SETTLE)
+            await asyncio.wait({slept, rescheduled}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stirred.cancel()
             slept.cancel()
+            rescheduled.cancel()
 
-    def _take(self, listed: tuple[ModelSummary, ...]) -> None:
+    async def _ask(self) -> None:
+        asked, connection = self._clock.monotonic(), self._connections
+        occasion: Occasion = "connection" if not self._current else "resync" if asked >= self._next_resync else "pushes"
+        self._next, self._not_before = asked + self._resync, asked + _NO_OFTENER_THAN
+        try:
+            listed = await self._wadm.list()
+        except LatticeError as error:
+            if connection == self._connections:
+                self._failed(error)
+        else:
+            if connection == self._connections:
+                self._take(listed, occasion)
+
+    def _failed(self, error: LatticeError) -> None:
+        first = not self._retry
+        self._retry = min(2 * self._retry, _LAST_RETRY) if self._retry else _FIRST_RETRY
+        self._next = self._clock.monotonic() + self._retry
+        if first:
+            _log.warning("lattice.apps_not_listed", lattice=self._wadm.subjects.lattice, error=str(error))
+            self._tell(AppsNotListed())
+
+    def _take(self, listed: tuple[ModelSummary, ...], occasion: Occasion) -> None:
         apps = tuple(sorted(listed, key=lambda app: app.name))
-        if apps != self._apps:
+        changed = apps != self._apps
+        self._retry, self._current = 0.0, True
+        if occasion != "pushes":
+            self._next_resync = self._clock.monotonic() + self._resync
+        if changed:
             self._apps = apps
-            self._tell(AppsListed())
+            self._deployed = {app.name: app.deployed_version for app in apps if app.deployed_version}
+        self._tell(AppsListed(apps, changed, occasion))

@@ -10,7 +10,7 @@ from typing import Self
 
 import structlog
 
-from wasmcloud_operator.lattice.apps import AppsListed, LiveApps
+from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed, LiveApps
 from wasmcloud_operator.lattice.clock import Clock, SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService, Labels
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Timing
@@ -57,7 +57,7 @@ class LatticeKey:
         WadmSubjects(self.name, self.wadm_prefix)
 
 
-LatticeNews = ConnectionState | WadmEvent | Change | AppsListed
+LatticeNews = ConnectionState | WadmEvent | Change | AppsListed | AppsNotListed
 CredentialsFor = Callable[["Lattice", Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
 NewsListener = Callable[["Lattice", LatticeNews], None]
 
@@ -72,7 +72,7 @@ class Lattice:
         self.wadm = WadmClient(self.connection, key.name, prefix=key.wadm_prefix)
         self.control = ControlClient(self.connection, key.name, prefix=key.control_prefix)
         self.hosts = LiveHosts(self.connection, self.control, clock=clock)
-        self.apps = LiveApps(self.wadm, clock=clock, tell=self._news)
+        self.apps = LiveApps(self.connection, self.wadm, clock=clock, tell=self._news)
         self._clock = clock
         self._tell = tell
 
@@ -121,7 +121,9 @@ class Lattice:
         await ConfigService(self.connection, self.name, for_host).run()
 
     def _news(self, news: LatticeNews) -> None:
-        if isinstance(news, StatusPushed | ManifestPublished | ManifestUnpublished | ConnectionState):
+        if isinstance(news, ConnectionState):
+            self.apps.connection_changed()
+        elif isinstance(news, StatusPushed | ManifestPublished | ManifestUnpublished):
             self.apps.stir()
         self._tell(self, news)
 

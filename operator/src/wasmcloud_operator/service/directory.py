@@ -60,23 +60,17 @@ class LatticeBook:
                 self.by_port.setdefault(endpoint.port, set()).add(provider_id)
 
     @property
-    def deployed(self) -> Mapping[str, str] | None:
-        """What wadm lists as deployed, with versions; None before it has answered once."""
-        listed = self.lattice.apps.apps
-        return None if listed is None else {app.name: app.deployed_version for app in listed if app.deployed_version}
-
-    @property
     def complete(self) -> bool:
         """Whether every application that wadm lists as deployed was read."""
-        listed = self.deployed
-        return listed is not None and all(name in self.records or name in self.absent for name in listed)
+        apps = self.lattice.apps
+        return apps.apps is not None and all(name in self.records or name in self.absent for name in apps.deployed)
 
     def knows(self, application: str) -> bool:
         """Whether it is known if the application is deployed, and as what."""
         if application in self.records or application in self.absent:
             return True
-        listed = self.deployed
-        return listed is not None and application not in listed
+        apps = self.lattice.apps
+        return apps.apps is not None and application not in apps.deployed
 
     def sure_of(self, application: str) -> bool:
         """Whether that is known, and all that its manifest refers to as well."""
@@ -85,7 +79,7 @@ class LatticeBook:
 
     def outdated(self) -> set[str]:
         """The applications for which wadm's list says something else than what was read."""
-        listed = self.deployed or {}
+        listed = self.lattice.apps.deployed
         known = {name: record.version for name, record in self.records.items()}
         return {name for name in listed.keys() | known.keys() if listed.get(name) != known.get(name)}
 

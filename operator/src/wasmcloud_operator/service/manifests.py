@@ -21,10 +21,9 @@ log = structlog.get_logger()
 _BUSY_SECONDS = 0.5
 _RETRY_SECONDS = 10.0
 
-# A manifest that wadm has just told of is used at once and asked for when wadm is less busy: it answers slowly while
-# many applications are deployed. Later than this it is no news any more.
+# A manifest that wadm has just told of is used as it is: wadm answers slowly while many applications are deployed.
+# Later than this it is no news any more.
 _NEWS_SECONDS = 5.0
-_VERIFY_SECONDS = 3.0
 _MOST_NEWS = 1024
 
 
@@ -56,8 +55,9 @@ class _News:
 class ManifestReconciler:
     """Reads an application's deployed manifest. While wadm or a configuration cannot be read, what is known stays.
 
-    What wadm publishes of an application that is not known yet counts until wadm was asked, a moment later; about one
-    that is known wadm is asked first, so that nothing is ever taken away because of an event.
+    wadm is asked only where nothing else tells: what it publishes of an application that is not known yet counts, and
+    so does what an Application says that has nothing to change. wadm's next list shows where that was wrong. About what
+    is known an event alone tells nothing: nothing is ever taken away because of one.
     """
 
     view: View
@@ -82,17 +82,24 @@ class ManifestReconciler:
         if not self.view.pools.of(key.lattice):
             return DONE
         try:
-            if news is not None and self._counts(key, news):
-                record = await self.reader.record(key.lattice, key.application, news.version, news.manifest)
-                self._take(key, record)
-                return Result(_VERIFY_SECONDS)
-            certain = self._take(key, await self.reader.read(key.lattice, key.application))
+            certain = self._take(key, await self._record(key, news))
         except LatticeBusy:
             return Result(_BUSY_SECONDS)
         except LatticeError as error:
             log.debug("application not read", lattice=key.lattice.name, application=key.application, error=str(error))
             return Result(_RETRY_SECONDS)
         return DONE if certain else Result(_RETRY_SECONDS)
+
+    async def _record(self, key: AppKey, news: _News | None) -> Record | None:
+        lattice, application = key.lattice, key.application
+        if news is None:
+            version = lattice.apps.deployed.get(application) if lattice.apps.current else None
+            manifest = self.view.deployed_by_application(lattice, application, version) if version else None
+            if version is not None and manifest is not None:
+                return await self.reader.record(lattice, application, version, manifest)
+        elif self._counts(key, news):
+            return await self.reader.record(lattice, application, news.version, news.manifest)
+        return await self.reader.read(lattice, application)
 
     def _counts(self, key: AppKey, news: _News) -> bool:
         unknown = key.application not in self.view.book(key.lattice).records

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from wasmcloud_operator.kube.informer import Informer
@@ -11,7 +11,11 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.pools import Pools
 from wasmcloud_operator.service.directory import Directory, LatticeBook, MadePlan
+from wasmcloud_operator.service.endpoints import Object
 from wasmcloud_operator.service.plan import Claim, Plan, Record, claim_of, lattice_id, plan
+
+# The manifest that an Application has in wadm under a version, if by its status that is what it still says.
+Deployed = Callable[[CustomResource, str], Object | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class View:
     configs: Informer[CustomResource]
     services: Informer[Unstructured]
     applications: Informer[CustomResource] | None
+    deployed: Deployed
 
     def lattices(self, namespace: str) -> list[Lattice]:
         """The lattices of a namespace's pools, each once."""
@@ -52,6 +57,20 @@ class View:
         if self.applications is None or record.owner is None or record.owner.name != record.application:
             return None
         return self.applications.store.get(record.owner)
+
+    def deployed_by_application(self, lattice: Lattice, application: str, version: str) -> Object | None:
+        """The manifest that wadm runs as this version, from the Application that it was made from; None: ask wadm."""
+        if self.applications is None:
+            return None
+        for namespace in self.namespaces(lattice):
+            item = self.applications.store.get(Key(namespace, application))
+            status = item.status if item is not None and isinstance(item.status, dict) else {}
+            pool = self.pools.get(Key(namespace, str(status.get("hostConfig", ""))))
+            if item is not None and pool is not None and pool.lattice is lattice:
+                manifest = self.deployed(item, version)
+                if manifest is not None:
+                    return manifest
+        return None
 
     def plan(self, lattice: Lattice, record: Record) -> Plan:
         """The Services of an application; made anew only when the record or the annotations are others."""

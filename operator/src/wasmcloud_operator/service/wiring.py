@@ -16,7 +16,6 @@ from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRES
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 from wasmcloud_operator.lattice.apps import AppsListed
-from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
@@ -32,7 +31,7 @@ from wasmcloud_operator.service.podlabels import PodLabeler
 from wasmcloud_operator.service.reader import ManifestReader
 from wasmcloud_operator.service.routes import Routes
 from wasmcloud_operator.service.services import Outcomes, ServiceReconciler
-from wasmcloud_operator.service.view import View
+from wasmcloud_operator.service.view import Deployed, View
 
 _METADATA = Codec.of(Metadata)
 _FORMERLY_MANAGED = f"{names.MANAGED_BY_LABEL}={names.FORMERLY_MANAGED_BY}"
@@ -41,15 +40,15 @@ _FORMERLY_MANAGED = f"{names.MANAGED_BY_LABEL}={names.FORMERLY_MANAGED_BY}"
 _STATUS_SECONDS = 0.5
 
 
-def service_controllers(context: Context, *, applications: bool) -> tuple[Controller[Any], ...]:
-    """The controllers of Services, wired to their caches; `applications`: whether Applications are to be followed."""
-    return _Wiring(context, applications).controllers
+def service_controllers(context: Context, *, deployed: Deployed | None) -> tuple[Controller[Any], ...]:
+    """The controllers of Services, wired to their caches; without `deployed` no Applications are followed."""
+    return _Wiring(context, deployed).controllers
 
 
 class _Wiring:
     """Makes the parts and has every change put the keys that it concerns into the queues."""
 
-    def __init__(self, context: Context, applications: bool) -> None:
+    def __init__(self, context: Context, deployed: Deployed | None) -> None:
         self.context = context
         self.pools = context.pools
         self.pods = context.host_pods()
@@ -57,10 +56,12 @@ class _Wiring:
         ingresses = context.managed(INGRESS)
         http_routes = Kind(HTTP_ROUTE, _not_followed_yet(context))
         self.applications: Informer[CustomResource] | None = (
-            context.informer(APPLICATION, CUSTOM_RESOURCE) if applications else None
+            context.informer(APPLICATION, CUSTOM_RESOURCE) if deployed is not None else None
         )
         configs: Informer[CustomResource] = context.informer(HOST_CONFIG, CUSTOM_RESOURCE)
-        self.view = View(context.pools, Directory(), configs, services.informer, self.applications)
+        self.view = View(
+            context.pools, Directory(), configs, services.informer, self.applications, deployed or (lambda *_: None)
+        )
         self.owned = Owned(services.informer, self._on_service)
         former = Former(context.writer, _formerly(context, SERVICE), _formerly(context, ENDPOINT_SLICE))
         former.listen(self._on_former)
@@ -119,10 +120,11 @@ class _Wiring:
                 self._read(lattice, (name,))
             case AppsListed():
                 self._read(lattice, self.view.book(lattice).outdated())
-                self._on_listed(lattice)
-            case ConnectionState(connected=True):
-                # What happened meanwhile was not told: a version may have been replaced by another of that name.
-                self._read(lattice, self.view.book(lattice).records, Priority.BACKGROUND)
+                if news.occasion == "connection":
+                    # What was not told meanwhile: a version may have been replaced by another of that name.
+                    self._read(lattice, self.view.book(lattice).records, Priority.BACKGROUND)
+                if news.changed:
+                    self._on_listed(lattice)
             case HostChange():
                 self._on_hosts(lattice, news)
 
