@@ -45,11 +45,12 @@ class PoolApplier:
 
     async def apply(
         self, item: CustomResource, config: WasmCloudHostConfig, children: Children, facts: Facts, tell: Tell
-    ) -> None:
+    ) -> bool:
         """Apply what the pods need, then the workload, then the rest; remove what is no longer wanted.
 
-        `tell` takes (reason, note) of what users want to know. Raises SpecError for what is refused, or the errors of
-        `kube.errors`.
+        Gives whether all of that is done. It ends with a workload that it creates, so that of many new pools each gets
+        its workload before any gets the rest. `tell` takes (reason, note) of what users want to know. Raises SpecError
+        for what is refused, or the errors of `kube.errors`.
         """
         try:
             await self.registry_secrets.ensure(config, facts)
@@ -59,8 +60,10 @@ class PoolApplier:
         applied = await self._apply(item, config, children.workload)
         if applied.outcome == "created":
             tell("Created", f"Created {children.workload.resource.kind} {item.metadata.name}")
+            return False
         await together(self._apply(item, config, child) for child in children.after)
         await self._remove_unwanted(item, children, tell)
+        return True
 
     def forget(self, key: Key) -> None:
         """The config is gone."""

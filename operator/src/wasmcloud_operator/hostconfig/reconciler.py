@@ -63,25 +63,30 @@ class HostConfigReconciler:
             await self.status.refuse(item, [_RIVAL])
             return Result(RIVAL_SECONDS)
         try:
-            config = parsed(item)
-            examined = await self.reader.read(key, config.spec)
-            if examined.problems:
-                problem = examined.problems[0]
-                invalid = Condition("SecretsValid", "False", problem.reason, _joined(examined))
-                await self.status.refuse(item, examined.problems, [invalid])
-                return DONE
-            self._declare(item, config, examined)
-            children = render(config, examined.facts)
-            await self.children.apply(
-                item, config, children, examined.facts, lambda reason, note: self._tell(item, reason, note)
-            )
+            return await self._follow(item)
         except SpecError as error:
             await self.status.refuse(item, error.problems)
             return Result(RETRY_SECONDS)
+
+    async def _follow(self, item: CustomResource) -> Result:
+        config = parsed(item)
+        examined = await self.reader.read(item.metadata.key, config.spec)
+        if examined.problems:
+            problem = examined.problems[0]
+            invalid = Condition("SecretsValid", "False", problem.reason, _joined(examined))
+            await self.status.refuse(item, examined.problems, [invalid])
+            return DONE
+        self._declare(item, config, examined)
+        children = render(config, examined.facts)
+        complete = await self.children.apply(
+            item, config, children, examined.facts, lambda reason, note: self._tell(item, reason, note)
+        )
+        if not complete:
+            return Result(0.0)
         if await self.former.clean_up(item):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
         await self._show_workload(item, config, children)
-        self._keep_told(key, examined.facts)
+        self._keep_told(item.metadata.key, examined.facts)
         return DONE
 
     async def report(self, key: Key, error: Exception) -> None:

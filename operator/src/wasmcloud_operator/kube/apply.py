@@ -50,8 +50,8 @@ class Kind:
     informer: Informer[Unstructured]
 
 
-# A version that no object has: etcd's first write has 2. With it the API server creates what is missing and refuses (409)
-# to touch what is there, in one step.
+# A version that no object has: etcd's first write has 2. With it the API server creates what is missing and refuses
+# (409) to touch what is there, in one step.
 _MISSING = {"resourceVersion": "1"}
 
 
