@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from wasmcloud_operator_types.application import Application, ApplicationStatus, CustomTrait, LinkTrait, ScalerTrait
+from wasmcloud_operator_types import Application, ApplicationStatus, CustomTrait, LinkTrait, ScalerTrait
 from wasmcloud_operator_types.meta import Condition, ObjectMeta
 from wasmcloud_operator_types.parsing import InvalidObjectError, dump, parse
 

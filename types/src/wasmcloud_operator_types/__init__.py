@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from wasmcloud_operator_types.application import (
     Application,
-    ApplicationSpec,
     ApplicationStatus,
+    Phase,
+    ScalerStatus,
+    ServiceStatus,
+    WadmStatus,
+)
+from wasmcloud_operator_types.certificates import (
+    CertificateAuthority,
+    Certificates,
+    ConfigMapVolume,
+    KeyToPath,
+    SecretVolume,
+)
+from wasmcloud_operator_types.crd import custom_resource_definitions
+from wasmcloud_operator_types.hostconfig import WasmCloudHostConfig, WasmCloudHostConfigSpec
+from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes, Telemetry
+from wasmcloud_operator_types.hoststatus import AppStatus, HostStatus, WasmCloudHostConfigStatus
+from wasmcloud_operator_types.manifest import (
+    ApplicationSpec,
     Component,
     ComponentProperties,
     ConfigProperty,
@@ -14,47 +31,26 @@ from wasmcloud_operator_types.application import (
     LinkProperties,
     LinkTarget,
     LinkTrait,
-    Phase,
     Policy,
     ScalerProperties,
-    ScalerStatus,
     ScalerTrait,
     SecretProperty,
     SecretSource,
-    ServiceStatus,
     SharedComponent,
     Spread,
     Trait,
-    WadmStatus,
 )
-from wasmcloud_operator_types.crd import custom_resource_definitions
-from wasmcloud_operator_types.hostconfig import (
-    AppStatus,
-    CertificateAuthority,
-    Certificates,
-    ConfigMapVolume,
+from wasmcloud_operator_types.meta import Condition, ConditionStatus, ObjectMeta, OwnerReference
+from wasmcloud_operator_types.parsing import FieldError, InvalidObjectError, dump, parse
+from wasmcloud_operator_types.scheduling import (
     ContainerTemplateAdditions,
     DisruptionBudget,
-    HostStatus,
-    KeyToPath,
     KubernetesResources,
-    LeafService,
-    NatsTls,
-    Observability,
-    PolicyService,
-    Probes,
     ResourceClaim,
     ResourceRequirements,
     RollingUpdate,
     SchedulingOptions,
-    SecretVolume,
-    Telemetry,
-    WasmCloudHostConfig,
-    WasmCloudHostConfigSpec,
-    WasmCloudHostConfigStatus,
 )
-from wasmcloud_operator_types.meta import Condition, ConditionStatus, ObjectMeta, OwnerReference
-from wasmcloud_operator_types.parsing import FieldError, InvalidObjectError, dump, parse
 
 __all__ = [
     "AppStatus",

@@ -1,0 +1,40 @@
+"""Types of fields that several models have, and CEL rules: what the API server checks beside the schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
+
+NO_CONTROL = r"^[^\x00-\x20\x7f]+$"
+# A NATS subject or its first part: tokens between dots, no wildcards, no white space.
+SUBJECT = r"^[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*$"
+_DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+
+Port = Annotated[int, Field(ge=1, le=65535, json_schema_extra={"format": "int32"})]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=_DNS_NAME)]
+Image = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_CONTROL)]
+Subject = Annotated[str, Field(min_length=1, max_length=256, pattern=SUBJECT)]
+Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=NO_CONTROL)]
+
+
+class Rule(NamedTuple):
+    """A CEL expression that must be true, what is said when it is not, and of which field if not the model's own."""
+
+    rule: str
+    message: str
+    field_path: str = ""
+
+
+def cel(*rules: Rule) -> dict[str, Any]:
+    """The rules as a part of a model's schema."""
+    return {
+        "x-kubernetes-validations": [
+            {
+                "rule": rule.rule,
+                "message": rule.message,
+                **({"fieldPath": rule.field_path} if rule.field_path else {}),
+            }
+            for rule in rules
+        ]
+    }

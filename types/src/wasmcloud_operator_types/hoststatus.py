@@ -1,0 +1,82 @@
+"""What the operator says of a host pool."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from wasmcloud_operator_types._base import StatusModel
+from wasmcloud_operator_types.meta import Condition
+
+
+class HostStatus(StatusModel):
+    """A host of the pool that is live in the lattice."""
+
+    id: str
+    """Public key that names the host."""
+
+    friendly_name: str | None = None
+    """The host's name for people."""
+
+    pod: str | None = None
+    """The pod it runs in."""
+
+    version: str | None = None
+    """The host's version."""
+
+    started_at: AwareDatetime | None = None
+    """When it started."""
+
+    components: int | None = None
+    """Components that it runs."""
+
+    providers: int | None = None
+    """Providers that it runs."""
+
+
+class AppStatus(StatusModel):
+    """An application in the pool's lattice."""
+
+    name: str
+    """Its name in the lattice."""
+
+    version: str | None = None
+    """The version that is deployed."""
+
+    phase: str | None = None
+    """Where it stands, in wadm's words."""
+
+
+class WasmCloudHostConfigStatus(StatusModel):
+    """What was last seen of the pool. Written by the operator."""
+
+    observed_generation: int | None = None
+    """The metadata.generation that the rest is about; -1 before the first look."""
+
+    conditions: Annotated[
+        tuple[Condition, ...] | None,
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] = None
+    """Observations: Ready, Reconciling, Stalled, WorkloadAvailable, SecretsValid, LatticeConnected, Paused."""
+
+    replicas: Annotated[int | None, Field(json_schema_extra={"format": "int32"})] = None
+    """Host pods that exist."""
+
+    ready_replicas: Annotated[int | None, Field(json_schema_extra={"format": "int32"})] = None
+    """Host pods that are ready."""
+
+    selector: str | None = None
+    """Selector of the host pods, for kubectl scale and autoscalers."""
+
+    host_count: Annotated[int | None, Field(json_schema_extra={"format": "int32"})] = None
+    """Hosts of this pool that are live in the lattice."""
+
+    hosts: tuple[HostStatus, ...] | None = None
+    """The first of them, by pod name."""
+
+    app_count: Annotated[int | None, Field(json_schema_extra={"format": "int32"})] = None
+    """Applications in the lattice."""
+
+    apps: tuple[AppStatus, ...] | None = None
+    """The first of them, by name."""
