@@ -240,24 +240,6 @@ async def test_other_namespaces_are_not_touched(operator, admin, namespace):
         await admin.delete("v1/Namespace", other)
 
 
-async def test_of_two_replicas_one_works_and_the_other_takes_over(crds, admin, namespace):
-    follows = {"leader_election": True, "namespace": namespace, "lease_name": "ours", "watch_namespaces": namespace}
-    async with RunningOperator.start(crds, identity="one", **follows) as one:
-        lease = await eventually(lambda: admin.get("coordination.k8s.io/v1/Lease", "ours", namespace))
-        assert lease["spec"]["holderIdentity"] == "one"
-        async with RunningOperator.start(crds, identity="two", **follows) as two:
-            await admin.create(host_config(namespace, "first"))
-            await exists(admin, DEPLOYMENT, namespace, "first")
-            assert "leader_election_master_status" in await two.metrics()
-            await one.stop()
-            started = time.monotonic()
-            await admin.create(host_config(namespace, "second"))
-            await exists(admin, DEPLOYMENT, namespace, "second")
-            assert time.monotonic() - started < 5.0
-            lease = await admin.get("coordination.k8s.io/v1/Lease", "ours", namespace)
-            assert lease["spec"]["holderIdentity"] == "two"
-
-
 # The last here: the garbage collector takes up to 30 s to notice a new kind of owner.
 async def test_deleting_the_config_removes_its_children_and_nothing_else(operator, admin, namespace):
     await admin.create(secret(namespace, "keys", {"WASMCLOUD_CLUSTER_SEED": "s"}))
