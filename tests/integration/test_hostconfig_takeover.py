@@ -56,7 +56,9 @@ async def test_who_stops_hands_over_at_once(crds, admin, namespace, lease):
             await lease("two")
 
 
-async def test_who_is_killed_is_replaced_and_only_what_was_missed_is_done(crds, admin, kwok, namespace, lease, tmp_path):
+async def test_who_is_killed_is_replaced_and_only_what_was_missed_is_done(
+    crds, admin, kwok, namespace, lease, tmp_path
+):
     def start(identity):
         flags = ("--namespace", namespace, "--watch-namespaces", namespace, "--lease-name", "ours")
         return OperatorProcess.start(crds.kubeconfig, tmp_path, "--identity", identity, *flags, name=identity)
