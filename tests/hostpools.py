@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from wasmcloud_operator.context import INSTANCE_INDEX
 from wasmcloud_operator.hostconfig.children import Children, render
 from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator.kube.objects import ObjectMeta, Pod
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.store import Change, Store
 from wasmcloud_operator_types import WasmCloudHostConfig, parse
 
 SAMPLE = {
@@ -91,3 +96,33 @@ class Rendered:
 def rendered(spec: dict[str, Any], facts: Facts | None = None, **identity: str) -> Rendered:
     """What a config of that spec is rendered to."""
     return Rendered(render(config(spec, **identity), facts or Facts()))
+
+
+class PodsByHand:
+    """An informer of host pods, its store and handlers fed by the test."""
+
+    INSTANCE = "app.kubernetes.io/instance"
+
+    def __init__(self) -> None:
+        self.store: Store[Pod] = Store({INSTANCE_INDEX: lambda pod: (pod.metadata.labels[self.INSTANCE],)})
+        self._version = 0
+        self._handler: Callable[[Change[Pod], bool], None] = lambda change, listed: None
+
+    def on_change(self, handler: Callable[[Change[Pod], bool], None]) -> None:
+        self._handler = handler
+
+    def add(self, namespace: str, name: str, instance: str) -> None:
+        """A pod of that pool is there."""
+        self._version += 1
+        labels = {self.INSTANCE: instance}
+        self._tell(
+            self.store.put(Pod(ObjectMeta(name, namespace, f"{namespace}/{name}", str(self._version), labels=labels)))
+        )
+
+    def remove(self, namespace: str, name: str) -> None:
+        """The pod is gone."""
+        self._tell(self.store.delete(Key(namespace, name), f"{namespace}/{name}"))
+
+    def _tell(self, changes: Iterable[Change[Pod]]) -> None:
+        for change in changes:
+            self._handler(change, False)

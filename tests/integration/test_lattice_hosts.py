@@ -254,7 +254,7 @@ async def test_registries_are_put_on_every_host_and_served_to_starting_ones(
             "localhost:5000": {"token": "t0ken", "registryType": "oci"},
         }
         assert one.registries == two.registries == three.registries == wanted
-        service = asyncio.create_task(ConfigService(connection, "default", for_host).run())
+        service = asyncio.create_task(ConfigService(connection, "default", for_host, clock=SystemClock()).run())
         try:
             body = await eventually(one.ask_config_service)
             assert body == {"registryCredentials": wanted}

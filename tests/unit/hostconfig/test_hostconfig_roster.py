@@ -6,38 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from wasmcloud_operator.context import INSTANCE_INDEX
+from hostpools import PodsByHand
 from wasmcloud_operator.hostconfig.roster import Roster
-from wasmcloud_operator.kube.objects import ObjectMeta, Pod
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.kube.store import Store
 from wasmcloud_operator.lattice.host_types import Change, Host
-
-INSTANCE = "app.kubernetes.io/instance"
-
-
-class Pods:
-    """An informer's store and handlers, fed by hand."""
-
-    def __init__(self):
-        self.store = Store({INSTANCE_INDEX: lambda pod: (pod.metadata.labels[INSTANCE],)})
-        self.version = 0
-
-    def on_change(self, handler):
-        self.handler = handler
-
-    def add(self, namespace, name, instance):
-        self.version += 1
-        uid = f"{namespace}/{name}"
-        meta = ObjectMeta(name, namespace, uid, str(self.version), labels={INSTANCE: instance})
-        self.tell(self.store.put(Pod(meta)))
-
-    def remove(self, namespace, name):
-        self.tell(self.store.delete(Key(namespace, name), f"{namespace}/{name}"))
-
-    def tell(self, changes):
-        for change in changes:
-            self.handler(change, False)
 
 
 class Hosts:
@@ -54,7 +26,7 @@ class Lattice:
 
 @pytest.fixture
 def pods():
-    return Pods()
+    return PodsByHand()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import structlog
 
+from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import Message
 from wasmcloud_operator.lattice.errors import LatticeError
@@ -36,11 +37,18 @@ class ConfigService:
     """
 
     def __init__(
-        self, connection: Connection, lattice: str, credentials_for: CredentialsFor, *, timeout: float = 5.0
+        self,
+        connection: Connection,
+        lattice: str,
+        credentials_for: CredentialsFor,
+        *,
+        clock: Clock,
+        timeout: float = 5.0,
     ) -> None:
         self._connection = connection
         self._subject = ControlSubjects(lattice).config_service
         self._credentials_for = credentials_for
+        self._clock = clock
         self._timeout = timeout
         self._requests: asyncio.Queue[tuple[float, Message]] = asyncio.Queue(_QUEUE_LIMIT)
 
@@ -61,14 +69,14 @@ class ConfigService:
         if not message.reply:
             return
         try:
-            self._requests.put_nowait((asyncio.get_running_loop().time(), message))
+            self._requests.put_nowait((self._clock.monotonic(), message))
         except asyncio.QueueFull:
             _log.warning("lattice.config_request_dropped", subject=self._subject, waiting=_QUEUE_LIMIT)
 
     async def _answer_all(self) -> None:
         while True:
             arrived, message = await self._requests.get()
-            if asyncio.get_running_loop().time() - arrived > self._timeout:
+            if self._clock.monotonic() - arrived > self._timeout:
                 continue
             try:
                 async with asyncio.timeout(self._timeout):

@@ -118,7 +118,7 @@ class Lattice:
         async def for_host(labels: Labels) -> Mapping[str, RegistryCredential] | None:
             return await credentials_for(self, labels)
 
-        await ConfigService(self.connection, self.name, for_host).run()
+        await ConfigService(self.connection, self.name, for_host, clock=self._clock).run()
 
     def _news(self, news: LatticeNews) -> None:
         if isinstance(news, ConnectionState):
