@@ -332,10 +332,21 @@ class Replica:
 
 
 @pytest.mark.parametrize(("clean", "within"), [(True, 3.0), (False, 5.0)], ids=["clean stop", "kill"])
-async def test_a_standby_takes_over(control_plane: ControlPlane, namespace: str, clean: bool, within: float):
+async def test_a_standby_takes_over(
+    control_plane: ControlPlane, admin: Admin, namespace: str, clean: bool, within: float
+):
     """A clean stop with the real times (15/10/2 s); a kill with times a fifth as long (20 s become 4 s)."""
     key = Key(namespace, "leader")
     times = LeaseTimes() if clean else SHORT
+    # As somebody gave it back: one that was never held would be waited for.
+    await admin.create(
+        {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.kind,
+            "metadata": {"name": key.name, "namespace": namespace},
+            "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": "2020-01-01T00:00:00.000000Z"},
+        }
+    )
     async with KubeLive.open(control_plane.kubeconfig) as first, KubeLive.open(control_plane.kubeconfig) as second:
         one = Replica(first, key, "one", times)
         await eventually(lambda: one.leading)
