@@ -7,6 +7,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Most tests wait for others; each process has a control plane of its own (about 1 GiB).
+TEST_PROCESSES ?= 3
 TESTBED := PYTHONPATH=tests $(BIN)/python -m testbed
 
 .PHONY: help
@@ -63,7 +65,7 @@ demo: setup ## the quickstart on a cluster of its own, real where one can run, e
 .PHONY: test
 test: setup ## unit and integration tests, against a real control plane, NATS and wadm
 	@$(TESTBED) build core wadm
-	@$(BIN)/pytest
+	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
 .PHONY: e2e
 e2e: setup ## the README's journeys with real pods, hosts and HTTP; E2E_CLUSTER=auto|kind|node|existing
