@@ -170,6 +170,24 @@ def _checksums(deployment):
     return {key: value for key, value in annotations.items() if key.startswith("checksum.")}
 
 
+async def test_a_password_in_the_address_reaches_the_pods_by_an_owned_secret(operator, admin, namespace):
+    await admin.create(host_config(namespace, natsAddress="nats://127.0.0.1:9"))
+    await exists(admin, DEPLOYMENT, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"natsAddress": "nats://user:first-password@127.0.0.1:9"}})
+    secret = await exists(admin, "v1/Secret", namespace, "pool-nats-conf")
+    assert "nats-leaf://user:first-password@127.0.0.1:7422" in _decoded(secret)["nats.conf"]
+    deployment = await eventually(lambda: _generation(admin, namespace, 2))
+    volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["nats-config"]["secret"]["secretName"] == "pool-nats-conf"
+    assert "configMap" not in volumes["nats-config"]
+    assert "data" not in await admin.get("v1/ConfigMap", "pool", namespace)
+    await admin.delete("v1/Secret", "pool-nats-conf", namespace)
+    await exists(admin, "v1/Secret", namespace, "pool-nats-conf")
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"natsAddress": "nats://127.0.0.1:9"}})
+    await admin.wait_for("v1/Secret", "pool-nats-conf", namespace, lambda found: found is None)
+    assert "nats.conf" in (await admin.get("v1/ConfigMap", "pool", namespace))["data"]
+
+
 async def test_several_registries_are_answered_at_start_and_told_on_rotation(operator, admin, nats_server, namespace):
     lattice = Lattice(namespace)
     await admin.create(docker_config(namespace, "pull", a=("ua", "pa"), b=("ub", "pb")))

@@ -17,7 +17,7 @@ from wasmcloud_operator.hostconfig.facts import Authority, Facts, HubTls, refere
 from wasmcloud_operator.hostconfig.platform import Platform, platform_of
 from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.kube.access import ServerVersion
-from wasmcloud_operator_types import WasmCloudHostConfigSpec, dump
+from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, dump
 
 NOTHING = Facts()
 ONE_REGISTRY = Facts(registries=("ghcr.io",), registry_digest="r1")
@@ -158,6 +158,11 @@ ROWS = [
         lambda found: [one for one in found.host["env"] if one["name"] == "WASMCLOUD_LABEL_empty"],
         [{"name": "WASMCLOUD_LABEL_empty"}]),
     Row("natsAddress", {"natsAddress": "nats://h:4222"}, conf_says('urls: ["nats-leaf://h:7422"]'), True),
+    Row("natsAddress", {"natsAddress": "h"},
+        lambda found: found.volumes["nats-config"], {"name": "nats-config", "configMap": {"name": "pool"}}),
+    Row("natsAddress", {"natsAddress": "nats://u:p@h"},
+        lambda found: (found.volumes["nats-config"]["secret"], "u:p@h" in found.children.secret_conf),
+        ({"secretName": "pool-nats-conf"}, True)),
     Row("natsLeafnodePort", {"natsLeafnodePort": 7000}, conf_says("svc.cluster.local:7000"), True),
     Row("natsTls.secretName", {"natsTls": {"secretName": "hub"}},
         lambda found: found.volumes["nats-tls"]["secret"]["secretName"], "hub", Facts(hub_tls=HubTls(True, True, "t"))),
@@ -366,6 +371,23 @@ def test_several_registries_go_by_the_config_service_and_roll_nothing():
     assert found.env["WASMCLOUD_CONFIG_SERVICE"] == "true"
     assert not [name for name in found.env if name.startswith("WASMCLOUD_OCI_REGISTRY")]
     assert "registry" not in found.checksums
+
+
+@pytest.mark.parametrize("address", ["nats://u:c4nary@h", "nats://c4nary@h", "a,tls://u:c4nary@h:1"])
+def test_a_password_in_the_address_is_in_no_child_and_in_no_repr(address):
+    found = rendered({"natsAddress": address})
+    assert "c4nary" not in json.dumps([child.body for child in found.children.all])
+    assert "c4nary" not in repr(found.children)
+    assert "c4nary" in found.children.secret_conf
+    assert found.checksums != rendered({"natsAddress": address.replace("c4", "C4")}).checksums
+
+
+def test_the_names_of_the_operators_own_volumes_are_taken():
+    spec = {"secretName": "keys", "natsTls": {"secretName": "hub"}}
+    found = rendered(spec, Facts(credentials_digest="c", hub_tls=HubTls(True, True, "t")))
+    for name in found.volumes:
+        with pytest.raises(InvalidObjectError, match="volumes of the operator's own"):
+            config(authority({**SECRET_CA, "name": name}))
 
 
 def test_the_pod_name_is_a_host_label():

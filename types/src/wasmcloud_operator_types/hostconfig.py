@@ -88,7 +88,9 @@ class WasmCloudHostConfigSpec(Model):
     """Labels of the hosts in the lattice; the pods carry them as host-label.k8s.wasmcloud.dev/<key>."""
 
     nats_address: Annotated[str | None, Field(min_length=1, max_length=2048, pattern=r"^[^\x00-\x1f\x7f]+$")] = None
-    """NATS hub: nats, tls, ws or wss URLs, comma separated; nats://nats.default.svc.cluster.local when left out."""
+    """NATS hub: nats, tls, ws or wss URLs, comma separated; nats://nats.default.svc.cluster.local when left out.
+
+    A user and password in it reach the pods by a Secret, but whoever may read this object reads them too."""
 
     nats_client_port: Port | None = None
     """Client port of the hub, for an address without a port; 4222 when left out."""

@@ -56,6 +56,11 @@ def hub_addresses(spec: WasmCloudHostConfigSpec) -> tuple[HubAddress, ...]:
     return addresses
 
 
+def has_userinfo(spec: WasmCloudHostConfigSpec) -> bool:
+    """Whether an address has a user, a password or a token in it."""
+    return any(address.userinfo for address in hub_addresses(spec))
+
+
 def client_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
     """Where clients (the operator) connect: an address's own port, else `natsClientPort`, else the scheme's."""
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from wasmcloud_operator.context import OWNER_INDEX
 from wasmcloud_operator.hostconfig.children import KINDS, Child, Children
 from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator.hostconfig.ownedsecrets import OwnedSecrets
 from wasmcloud_operator.hostconfig.problems import Problem, SpecError
 from wasmcloud_operator.hostconfig.refusal import refusal
-from wasmcloud_operator.hostconfig.registrysecret import RegistrySecrets
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.difference import fingerprint
@@ -38,7 +38,7 @@ class PoolApplier:
     """Applies children. One that was refused is not sent again unchanged within `RETRY_SECONDS`."""
 
     kinds: Mapping[Resource, Kind]
-    registry_secrets: RegistrySecrets
+    secrets: OwnedSecrets
     applier: Applier
     clock: Clock
     _refused: dict[tuple[Key, Resource], _Refused] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class PoolApplier:
         for what is refused, or the errors of `kube.errors`.
         """
         try:
-            await self.registry_secrets.ensure(config, facts)
+            await self.secrets.ensure(config, facts, children.secret_conf)
         except ForeignObject as error:
             raise SpecError(Problem("Conflict", "", str(error))) from error
         await together(self._apply(item, config, child) for child in children.before)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wasmcloud_operator.hostconfig import names
+from wasmcloud_operator.hostconfig.addresses import has_userinfo
 from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator.hostconfig.leafcontainer import CONF_KEY
 from wasmcloud_operator.hostconfig.natsconf import CLIENT_PORT, nats_conf
 from wasmcloud_operator.hostconfig.pod import pod_template
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
@@ -42,6 +44,8 @@ class Children:
     before: tuple[Child, ...]
     workload: Child
     after: tuple[Child, ...]
+    # The text of nats.conf if it has a password in it, for an owned Secret; empty if the ConfigMap has it.
+    secret_conf: str = field(default="", repr=False)
 
     @property
     def all(self) -> tuple[Child, ...]:
@@ -58,13 +62,14 @@ def render(config: WasmCloudHostConfig, facts: Facts) -> Children:
         tls_client=bool(facts.hub_tls and facts.hub_tls.client),
     )
     service_account = _child(config, SERVICE_ACCOUNT, "host", automountServiceAccountToken=False)
-    config_map = _child(config, CONFIG_MAP, "leaf", data={"nats.conf": conf})
+    secret = has_userinfo(config.spec)
+    config_map = _child(config, CONFIG_MAP, "leaf", **({} if secret else {"data": {CONF_KEY: conf}}))
     after: list[Child] = []
     if config.spec.leaf_service is None or config.spec.leaf_service.enabled is not False:
         after.append(_service(config))
     if config.spec.pod_disruption_budget is not None:
         after.append(_disruption_budget(config))
-    return Children((service_account, config_map), _workload(config, conf, facts), tuple(after))
+    return Children((service_account, config_map), _workload(config, conf, facts), tuple(after), conf if secret else "")
 
 
 def _workload(config: WasmCloudHostConfig, conf: str, facts: Facts) -> Child:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wasmcloud_operator.hostconfig import names
+from wasmcloud_operator.hostconfig.addresses import has_userinfo
 from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.natsconf import (
     CLIENT_PORT,
@@ -12,10 +13,11 @@ from wasmcloud_operator.hostconfig.natsconf import (
     TLS_FOLDER,
 )
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator_types import WasmCloudHostConfigSpec, dump
+from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec, dump
 
 DEFAULT_IMAGE = "nats:2.10-alpine"
-_CONF_FILE = "/nats/nats.conf"
+CONF_KEY = "nats.conf"
+_CONF_FILE = f"/nats/{CONF_KEY}"
 
 
 def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
@@ -46,10 +48,15 @@ def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
     return container
 
 
-def leaf_volumes(config_map: str, spec: WasmCloudHostConfigSpec, facts: Facts) -> list[JsonObject]:
-    """The volumes that the container mounts."""
+def leaf_volumes(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
+    """The volumes that the container mounts. Raises SpecError for an address that cannot be used."""
+    spec = config.spec
+    if has_userinfo(spec):
+        conf: JsonObject = {"secret": {"secretName": names.conf_secret_name(config)}}
+    else:
+        conf = {"configMap": {"name": config.metadata.name}}
     volumes: list[JsonObject] = [
-        {"name": "nats-config", "configMap": {"name": config_map}},
+        {"name": "nats-config", **conf},
         {"name": "nats-data", "emptyDir": {}},
     ]
     if facts.credentials_digest:
@@ -62,7 +69,7 @@ def leaf_volumes(config_map: str, spec: WasmCloudHostConfigSpec, facts: Facts) -
 
 def _mounts(facts: Facts) -> list[JsonObject]:
     mounts: list[JsonObject] = [
-        {"name": "nats-config", "mountPath": _CONF_FILE, "subPath": "nats.conf", "readOnly": True},
+        {"name": "nats-config", "mountPath": _CONF_FILE, "subPath": CONF_KEY, "readOnly": True},
         {"name": "nats-data", "mountPath": STORE_FOLDER},
     ]
     if facts.credentials_digest:

@@ -52,6 +52,11 @@ def registry_secret_name(config: WasmCloudHostConfig) -> str:
     return f"{_name(config)}-registry"
 
 
+def conf_secret_name(config: WasmCloudHostConfig) -> str:
+    """The owned Secret with nats.conf, where that has a password in it."""
+    return f"{_name(config)}-nats-conf"
+
+
 def selector_text(config: WasmCloudHostConfig) -> str:
     """The pod selector as `status.selector` has it."""
     return ",".join(f"{key}={value}" for key, value in sorted(selector_labels(config).items()))

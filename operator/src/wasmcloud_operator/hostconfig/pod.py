@@ -49,7 +49,7 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         },
         "initContainers": [leaf],
         "containers": [host],
-        "volumes": [*leaf_volumes(name, spec, facts), {"name": "tmp", "emptyDir": {}}, *_authority_volumes(config)],
+        "volumes": [*leaf_volumes(config, facts), {"name": "tmp", "emptyDir": {}}, *_authority_volumes(config)],
     }
     if spec.registry_credentials_secret:
         pod["imagePullSecrets"] = [{"name": spec.registry_credentials_secret}]

@@ -10,10 +10,10 @@ from wasmcloud_operator.hostconfig.applying import PoolApplier
 from wasmcloud_operator.hostconfig.children import KINDS
 from wasmcloud_operator.hostconfig.facts import references
 from wasmcloud_operator.hostconfig.formeroperator import FormerOperator
+from wasmcloud_operator.hostconfig.ownedsecrets import OwnedSecrets
 from wasmcloud_operator.hostconfig.platform import Platform
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
 from wasmcloud_operator.hostconfig.reconciler import HostConfigReconciler
-from wasmcloud_operator.hostconfig.registrysecret import RegistrySecrets
 from wasmcloud_operator.hostconfig.registryservice import RegistryService
 from wasmcloud_operator.hostconfig.roster import Roster
 from wasmcloud_operator.hostconfig.statuswriter import StatusWriter
@@ -69,7 +69,7 @@ def host_pool_controllers(context: Context, platform: Platform) -> tuple[Control
         configs,
         kinds,
         reader,
-        PoolApplier(kinds, RegistrySecrets(context.writer, secrets, reader), context.applier, context.clock),
+        PoolApplier(kinds, OwnedSecrets(context.writer, secrets, reader), context.applier, context.clock),
         registries,
         FormerOperator(context.writer, configs, context.clock),
         context.pools,

@@ -1,0 +1,121 @@
+"""The Secrets of a host pool's own: what its pods read that must be in no ConfigMap and no pod's spec."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.hostconfig import names
+from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator.hostconfig.hostcontainer import PASSWORD_KEY, USERNAME_KEY
+from wasmcloud_operator.hostconfig.leafcontainer import CONF_KEY
+from wasmcloud_operator.hostconfig.reading import ReferenceReader
+from wasmcloud_operator.kube.apply import ForeignObject
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.difference import difference, fingerprint
+from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import Metadata, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.resources import SECRET, Key
+from wasmcloud_operator.kube.wire import UNSTRUCTURED
+from wasmcloud_operator_types import WasmCloudHostConfig
+
+_DIGEST = "k8s.wasmcloud.dev/digest"
+
+# Gives what the Secret holds, or None if that has changed since it was decided on.
+Content = Callable[[], Awaitable[Mapping[str, str] | None]]
+
+
+@dataclass(slots=True)
+class OwnedSecrets:
+    """Keeps those Secrets. Their values are in no cache, so a change by hand is told by the resourceVersion alone."""
+
+    client: Client
+    secrets: Informer[Metadata]
+    reader: ReferenceReader
+    _checked: dict[Key, tuple[str, str]] = field(default_factory=dict)
+
+    async def ensure(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
+        """Have the Secrets hold what they have to now, and be gone if they are not needed.
+
+        They are: the one registry's user and password, and nats.conf (`secret_conf`, empty if it is none). Raises
+        ForeignObject or the errors of `kube.errors`.
+        """
+
+        async def registry() -> Mapping[str, str] | None:
+            examined = await self.reader.read_values(Key(namespace, config.metadata.name or ""), config.spec)
+            registries = examined.values.registries if examined.values is not None else ()
+            if len(registries) != 1:
+                return None
+            return {USERNAME_KEY: registries[0].username, PASSWORD_KEY: registries[0].password}
+
+        async def conf() -> Mapping[str, str]:
+            return {CONF_KEY: secret_conf}
+
+        namespace = config.metadata.namespace or ""
+        registry_digest = facts.registry_digest if len(facts.registries) == 1 else ""
+        await self._keep(config, names.registry_secret_name(config), "host", registry_digest, registry)
+        conf_digest = fingerprint({CONF_KEY: secret_conf}) if secret_conf else ""
+        await self._keep(config, names.conf_secret_name(config), "leaf", conf_digest, conf)
+
+    async def _keep(
+        self, config: WasmCloudHostConfig, name: str, component: str, digest: str, content: Content
+    ) -> None:
+        """Have the Secret hold the content behind the digest; without a digest, be gone."""
+        key = Key(config.metadata.namespace or "", name)
+        held = self.secrets.store.get(key)
+        if not digest:
+            if held is not None and _owned_by(held.metadata, config):
+                await self._delete(held)
+            return
+        if held is not None and not _owned_by(held.metadata, config):
+            raise ForeignObject(SECRET, key, "somebody else")
+        if held is not None and self._checked.get(key) == (held.metadata.resource_version, digest):
+            return
+        values = await content()
+        if values is None:
+            return  # the watch brings the config back
+        item = await self._applied(key, _body(config, key, component, digest, values), config)
+        self.secrets.offer(Metadata(item.metadata))
+        self._checked[key] = (item.metadata.resource_version, digest)
+
+    async def _applied(self, key: Key, body: JsonObject, config: WasmCloudHostConfig) -> Unstructured:
+        try:
+            live = await self.client.get(SECRET, key)
+        except NotFound:
+            return await self.client.apply(SECRET, body, UNSTRUCTURED)
+        if not _owned_by(live.metadata, config):
+            raise ForeignObject(SECRET, key, "somebody else")
+        if difference(body, live.body) is None:
+            return live
+        body["metadata"]["uid"] = live.metadata.uid
+        return await self.client.apply(SECRET, body, UNSTRUCTURED)
+
+    async def _delete(self, held: Metadata) -> None:
+        with contextlib.suppress(NotFound):
+            await self.client.delete(SECRET, held.metadata.key, uid=held.metadata.uid)
+        self._checked.pop(held.metadata.key, None)
+        self.secrets.forget(held)
+
+
+def _owned_by(metadata: ObjectMeta, config: WasmCloudHostConfig) -> bool:
+    return any(owner.uid == config.metadata.uid for owner in metadata.owner_references)
+
+
+def _body(config: WasmCloudHostConfig, key: Key, component: str, digest: str, values: Mapping[str, str]) -> JsonObject:
+    return {
+        "apiVersion": SECRET.api_version,
+        "kind": SECRET.kind,
+        "metadata": {
+            "name": key.name,
+            "namespace": key.namespace,
+            "labels": names.child_labels(config, component),
+            "annotations": {_DIGEST: digest},
+            "ownerReferences": [names.owner_reference(config)],
+        },
+        "type": "Opaque",
+        "data": {name: base64.b64encode(value.encode()).decode() for name, value in values.items()},
+    }
