@@ -18,6 +18,7 @@ from wasmcloud_operator.kube.resources import POD, Key, Resource
 from wasmcloud_operator.kube.store import Indexer
 from wasmcloud_operator.kube.tracing import Span
 from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
+from wasmcloud_operator.names import INSTANCE_LABEL
 from wasmcloud_operator.pools import Pools
 
 T = TypeVar("T", bound=HasMetadata)
@@ -30,7 +31,6 @@ OWNER_INDEX = "owner"
 
 # The index of the informer of host pods: the name of the host config.
 INSTANCE_INDEX = "instance"
-_INSTANCE = "app.kubernetes.io/instance"
 _HOST_PODS = f"app.kubernetes.io/name=wasmcloud,{MANAGED_SELECTOR}"
 _POD_CODEC = Codec.of(Pod)
 
@@ -42,7 +42,7 @@ def owner_uids(item: HasMetadata) -> Iterable[str]:
 
 
 def _instance(pod: Pod) -> Iterable[str]:
-    name = pod.metadata.labels.get(_INSTANCE)
+    name = pod.metadata.labels.get(INSTANCE_LABEL)
     return (name,) if name else ()
 
 

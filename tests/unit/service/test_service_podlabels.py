@@ -20,6 +20,7 @@ from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Prov
 from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator.names import INSTANCE_LABEL
 from wasmcloud_operator.pools import Pool
 from wasmcloud_operator.service import names, render
 from wasmcloud_operator.service.directory import Directory
@@ -27,6 +28,7 @@ from wasmcloud_operator.service.endpoints import exposure
 from wasmcloud_operator.service.plan import Record, plan
 from wasmcloud_operator.service.podlabels import PodLabeler
 from wasmcloud_operator.service.view import View
+from wasmcloud_operator_types import POD_NAME_LABEL
 
 NOW = datetime.now(UTC)
 NAMESPACES = ("ns-a", "ns-b")
@@ -175,7 +177,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
         lattices[about["lattice"]].hosts.hosts[f"N{number}"] = Host(
             f"N{number}",
             0.0,
-            labels=MappingProxyType({names.POD_NAME_LABEL: about["pod"]}),
+            labels=MappingProxyType({POD_NAME_LABEL: about["pod"]}),
             started_at=NOW - timedelta(seconds=about["age"], milliseconds=number),
             providers=MappingProxyType(
                 {
@@ -205,7 +207,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
     for namespace in NAMESPACES:
         for name in PODS:
             labels = {names.serves_label(service): "true" for service in before.get((namespace, name), ())}
-            pods.offer(a_pod(Key(namespace, name), {names.INSTANCE_LABEL: "pool", **labels}))
+            pods.offer(a_pod(Key(namespace, name), {INSTANCE_LABEL: "pool", **labels}))
 
     client = Patches(pods)
     labeler = PodLabeler(view, client, pods)  # type: ignore[arg-type]

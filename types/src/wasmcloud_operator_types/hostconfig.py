@@ -16,20 +16,20 @@ from wasmcloud_operator_types.meta import ObjectMeta
 from wasmcloud_operator_types.scheduling import DisruptionBudget, SchedulingOptions
 
 _LABEL = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-# The host label by which the operator finds a host's pod.
-_OWN_HOST_LABEL = "kubernetes_pod_name"
+# The host label by which a host in the lattice is found as a pod in the cluster; each host gets it from the operator.
+POD_NAME_LABEL = "kubernetes_pod_name"
 
 _ONE_DAEMONSET = "daemonset and schedulingOptions.daemonset contradict each other: set one of them"
 _ISSUERS_NEED_SECRET = "issuers need secretName: the Secret holds WASMCLOUD_CLUSTER_SEED"  # noqa: S105 - prose
 _POD_LABELS = (
     "hostLabels must be usable as pod labels: letters, digits, '-', '_' and '.', at most 63,"
-    f" a letter or digit at both ends, and no prefix in the key; {_OWN_HOST_LABEL} is the operator's own"
+    f" a letter or digit at both ends, and no prefix in the key; {POD_NAME_LABEL} is the operator's own"
 )
 
 
 def _pod_labels(labels: dict[str, str] | None) -> dict[str, str] | None:
     for key, value in (labels or {}).items():
-        if key == _OWN_HOST_LABEL or not re.fullmatch(_LABEL, key) or (value and not re.fullmatch(_LABEL, value)):
+        if key == POD_NAME_LABEL or not re.fullmatch(_LABEL, key) or (value and not re.fullmatch(_LABEL, value)):
             raise ValueError(_POD_LABELS)
     return labels
 
@@ -77,7 +77,7 @@ class WasmCloudHostConfigSpec(Model):
             max_length=64,
             json_schema_extra=cel(
                 Rule(
-                    f"self.all(k, k != '{_OWN_HOST_LABEL}' && k.matches('{_LABEL}')"
+                    f"self.all(k, k != '{POD_NAME_LABEL}' && k.matches('{_LABEL}')"
                     f" && (size(self[k]) == 0 || self[k].matches('{_LABEL}')))",
                     _POD_LABELS,
                 )

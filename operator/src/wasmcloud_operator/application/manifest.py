@@ -10,13 +10,12 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from wasmcloud_operator.names import OWNER_CLUSTER, OWNER_NAME, OWNER_NAMESPACE
+
 API_VERSION = "core.oam.dev/v1beta1"
 KIND = "Application"
 VERSION = "version"
 DESCRIPTION = "description"
-OWNER_CLUSTER = "k8s.wasmcloud.dev/owner-cluster"
-OWNER_NAMESPACE = "k8s.wasmcloud.dev/owner-namespace"
-OWNER_NAME = "k8s.wasmcloud.dev/owner-name"
 CONTENT_DIGEST = "k8s.wasmcloud.dev/content-digest"
 
 _PASSED_DOMAIN = "wasmcloud.dev"

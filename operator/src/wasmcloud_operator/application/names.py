@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 UNDEPLOY = "k8s.wasmcloud.dev/undeploy"
-PAUSED = "k8s.wasmcloud.dev/paused"
 DELETION_POLICY = "k8s.wasmcloud.dev/deletion-policy"
 ORPHAN = "Orphan"
 LATTICE = "k8s.wasmcloud.dev/lattice"

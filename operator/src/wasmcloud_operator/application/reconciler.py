@@ -26,6 +26,7 @@ from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.errors import LatticeError, PayloadTooLarge, WadmRejected
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.names import is_paused
 
 # After a deploy wadm says nothing when the status stays what it was: then it is asked.
 SETTLE_SECONDS = 5.0
@@ -71,7 +72,7 @@ class ApplicationReconciler:
             return DONE
         if item.metadata.deleting:
             return await self.deletion.finalize(item)
-        if item.metadata.annotations.get(names.PAUSED) == "true":
+        if is_paused(item.metadata.annotations):
             await self.writer.show_paused(item)
             return DONE
         return await self._run(item)

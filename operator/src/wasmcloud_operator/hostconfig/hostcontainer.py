@@ -7,7 +7,14 @@ from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.natsconf import CLIENT_PORT
 from wasmcloud_operator.hostconfig.versions import at_least
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator_types import Observability, Telemetry, WasmCloudHostConfig, WasmCloudHostConfigSpec, dump
+from wasmcloud_operator_types import (
+    POD_NAME_LABEL,
+    Observability,
+    Telemetry,
+    WasmCloudHostConfig,
+    WasmCloudHostConfigSpec,
+    dump,
+)
 
 DEFAULT_IMAGE = "ghcr.io/wasmcloud/wasmcloud"
 DEFAULT_ADMIN_PORT = 9090
@@ -98,7 +105,7 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
     }
     values |= {name: str(value) for name, value in optional.items() if value}
     values = {name: _literal(value) for name, value in values.items()}
-    first = [_from_field(f"WASMCLOUD_LABEL_{names.POD_NAME_LABEL}", "metadata.name")]
+    first = [_from_field(f"WASMCLOUD_LABEL_{POD_NAME_LABEL}", "metadata.name")]
     if probed(spec):
         first.append(_from_field("POD_IP", "status.podIP"))
         pod = "[$(POD_IP)]" if facts.platform.ipv6 else "$(POD_IP)"

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wasmcloud_operator.context import MANAGED_BY
+from wasmcloud_operator.names import INSTANCE_LABEL
 from wasmcloud_operator_types import WasmCloudHostConfig
 
 LEAF_CONTAINER = "nats-leaf"
 HOST_CONTAINER = "wasmcloud-host"
 
 HOST_LABEL_PREFIX = "host-label.k8s.wasmcloud.dev"
-INSTANCE_LABEL = "app.kubernetes.io/instance"
-PAUSED = "k8s.wasmcloud.dev/paused"
 CHECKSUM_PREFIX = "checksum.k8s.wasmcloud.dev"
-
-
-# The host label by which a host in the lattice is found as a pod in the cluster.
-POD_NAME_LABEL = "kubernetes_pod_name"
 
 
 def selector_labels(config: WasmCloudHostConfig) -> dict[str, str]:

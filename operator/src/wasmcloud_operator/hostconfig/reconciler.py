@@ -23,6 +23,7 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.pools import Pools
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, parse
 
@@ -55,7 +56,7 @@ class HostConfigReconciler:
         item = self.configs.store.get(key)
         if item is None or item.metadata.deleting:
             return await self._end(key, item)
-        if item.metadata.annotations.get(names.PAUSED) == "true":
+        if is_paused(item.metadata.annotations):
             if not self.status.says(item, _PAUSED):
                 await self.status.show(item, [_PAUSED], keep=True)
             return DONE

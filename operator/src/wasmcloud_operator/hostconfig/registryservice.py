@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from wasmcloud_operator.hostconfig.names import POD_NAME_LABEL
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
 from wasmcloud_operator.hostconfig.registry import RegistryCredentials
 from wasmcloud_operator.hostconfig.roster import Roster
@@ -20,7 +19,7 @@ from wasmcloud_operator.lattice.errors import ControlRejected, LatticeError
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.pools import Pools
-from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, parse
+from wasmcloud_operator_types import POD_NAME_LABEL, InvalidObjectError, WasmCloudHostConfigSpec, parse
 
 log = structlog.get_logger()
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 from wasmcloud_operator.context import INSTANCE_INDEX
-from wasmcloud_operator.hostconfig.names import INSTANCE_LABEL, POD_NAME_LABEL
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change as PodChange
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.names import INSTANCE_LABEL
+from wasmcloud_operator_types import POD_NAME_LABEL
 
 
 class Roster:

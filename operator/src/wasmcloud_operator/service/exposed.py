@@ -18,6 +18,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.service import names, render
 from wasmcloud_operator.service.directory import LatticeBook
 from wasmcloud_operator.service.endpoints import Problem
@@ -46,7 +47,7 @@ class ExposedWriter:
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
         item = self.applications.store.get(key)
-        if item is None or item.metadata.deleting or item.metadata.annotations.get(names.PAUSED) == "true":
+        if item is None or item.metadata.deleting or is_paused(item.metadata.annotations):
             return DONE
         found = list(self.view.records_of(key))
         if found:

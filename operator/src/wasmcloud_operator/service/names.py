@@ -23,20 +23,10 @@ SERVICE_TYPE = "k8s.wasmcloud.dev/service-type"
 SERVICE_ANNOTATIONS = "k8s.wasmcloud.dev/service-annotations"
 GATEWAY = "k8s.wasmcloud.dev/gateway"
 INGRESS_CLASS = "k8s.wasmcloud.dev/ingress-class"
-PAUSED = "k8s.wasmcloud.dev/paused"
-
-# In the manifests that the operator puts: the Application they were made from, and its cluster.
-OWNER_CLUSTER = "k8s.wasmcloud.dev/owner-cluster"
-OWNER_NAMESPACE = "k8s.wasmcloud.dev/owner-namespace"
-OWNER_NAME = "k8s.wasmcloud.dev/owner-name"
 
 # What the Rust operator left.
 FORMERLY_MANAGED_BY = "wadm-operator"
 FORMER_FINALIZER = "operator.k8s.wasmcloud.dev/service"
-
-# The host label by which a host in the lattice is found as a pod in the cluster, and the pod label with its config.
-POD_NAME_LABEL = "kubernetes_pod_name"
-INSTANCE_LABEL = "app.kubernetes.io/instance"
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 COMPONENT_LABEL = "app.kubernetes.io/component"

@@ -14,6 +14,7 @@ from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.kube.wire import Codec
 from wasmcloud_operator.lattice.host_types import Host
+from wasmcloud_operator.names import INSTANCE_LABEL
 from wasmcloud_operator.service import names
 from wasmcloud_operator.service.directory import LatticeBook
 from wasmcloud_operator.service.placement import ProviderId, host_of, label_patch, serving
@@ -48,7 +49,7 @@ class PodLabeler:
 
     def _patch(self, pod: Pod) -> dict[str, str | None]:
         meta = pod.metadata
-        pool = self.view.pools.get(Key(meta.namespace, meta.labels.get(names.INSTANCE_LABEL, "")))
+        pool = self.view.pools.get(Key(meta.namespace, meta.labels.get(INSTANCE_LABEL, "")))
         if pool is None or not pool.lattice.hosts.synced:
             return {}
         book = self.view.book(pool.lattice)

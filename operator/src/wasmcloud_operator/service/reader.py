@@ -9,7 +9,7 @@ from typing import Any
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.errors import InvalidName, LatticeError, WadmNotFound
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.service import names
+from wasmcloud_operator.names import OWNER_CLUSTER, OWNER_NAME, OWNER_NAMESPACE
 from wasmcloud_operator.service.endpoints import Externals, Object, exposure, external_configs, shared_applications
 from wasmcloud_operator.service.plan import Record
 
@@ -57,8 +57,8 @@ class ManifestReader:
         return found
 
     def _owner(self, annotations: Mapping[str, str]) -> Key | None:
-        namespace, name = annotations.get(names.OWNER_NAMESPACE), annotations.get(names.OWNER_NAME)
-        if annotations.get(names.OWNER_CLUSTER) != self.cluster_id or not namespace or not name:
+        namespace, name = annotations.get(OWNER_NAMESPACE), annotations.get(OWNER_NAME)
+        if annotations.get(OWNER_CLUSTER) != self.cluster_id or not namespace or not name:
             return None
         return Key(namespace, name)
 

@@ -16,6 +16,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import SERVICE, Key
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.service import names, render
 from wasmcloud_operator.service.endpoints import Problem
 from wasmcloud_operator.service.former import Former, formerly_managed
@@ -131,7 +132,7 @@ class ServiceReconciler:
 
     def _paused(self, record: Record) -> bool:
         item = self.view.application(record)
-        return item is not None and item.metadata.annotations.get(names.PAUSED) == "true"
+        return item is not None and is_paused(item.metadata.annotations)
 
     async def _bring(self, key: Key, lattice: Lattice, record: Record, planned: Planned) -> list[Problem]:
         """Apply one Service with its routes; gives what stood against it."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.service.names import POD_NAME_LABEL
+from wasmcloud_operator_types import POD_NAME_LABEL
 
 
 class Sightings:

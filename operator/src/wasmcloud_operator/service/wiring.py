@@ -19,6 +19,7 @@ from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.host_types import Change as HostChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
+from wasmcloud_operator.names import INSTANCE_LABEL
 from wasmcloud_operator.pools import Pool
 from wasmcloud_operator.service import names
 from wasmcloud_operator.service.directory import Directory
@@ -242,7 +243,7 @@ class _Wiring:
         """Look at all pods of a lattice."""
         keys = {pool.key for pool in self.pools.of(lattice)}
         for pod in self.pods.store:
-            if Key(pod.metadata.namespace, pod.metadata.labels.get(names.INSTANCE_LABEL, "")) in keys:
+            if Key(pod.metadata.namespace, pod.metadata.labels.get(INSTANCE_LABEL, "")) in keys:
                 self.labels.queue.add(pod.metadata.key, Priority.BACKGROUND)
 
     def _show(self, lattice: Lattice, application: str) -> None:

@@ -1,0 +1,20 @@
+"""Labels and annotations that several reconcilers read or write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# On the children of a host config and on its pods: its name.
+INSTANCE_LABEL = "app.kubernetes.io/instance"
+
+# In the manifests that the operator puts: the Application they were made from, and its cluster.
+OWNER_CLUSTER = "k8s.wasmcloud.dev/owner-cluster"
+OWNER_NAMESPACE = "k8s.wasmcloud.dev/owner-namespace"
+OWNER_NAME = "k8s.wasmcloud.dev/owner-name"
+
+PAUSED = "k8s.wasmcloud.dev/paused"
+
+
+def is_paused(annotations: Mapping[str, str]) -> bool:
+    """Whether nothing is to be written for a resource with those annotations."""
+    return annotations.get(PAUSED) == "true"
