@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import nats
 import pytest
 
 from applications import APP, CONFIG, Site, conditions, host_config
 from operatorfixture import USER_AGENT, RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server, Wadm, eventually
+from wadmbetween import Between, Request
 from wasmcloud_operator.application import deletion
 
 OWN = "k8s.wasmcloud.dev"
@@ -170,41 +169,30 @@ async def _looked_at(operator: RunningOperator, number: int) -> bool:
     return float(samples['controller_runtime_reconcile_total{controller="application",result="success"}']) >= 2 * number
 
 
-async def test_lost_and_doubled_answers_put_nothing_twice(admin: Admin, crds: ControlPlane, server: NatsServer) -> None:
-    """A go-between passes every request on to wadm in the place of another lattice, and loses or doubles answers."""
-    async with Wadm.start(server.folder / "wadm", server.url), Site.open(admin, server, lattice="front") as site:
-        lost: Counter[str] = Counter()
-        done: Counter[str] = Counter()
-        between = await nats.connect(server.url)
+async def test_lost_and_doubled_answers_put_nothing_twice(
+    admin: Admin, crds: ControlPlane, server: NatsServer, tmp_path: Path
+) -> None:
+    asked: Counter[str] = Counter()
 
-        async def pass_on(message: Any) -> None:
-            operation = message.subject.split(".", 4)[4]
-            answer = await between.request(
-                f"wadm.api.behind.model.{operation}", message.data, timeout=5, headers=message.headers
-            )
-            done[f"{operation} {json.loads(answer.data).get('result')}"] += 1
-            lost[operation] += 1
-            if lost[operation] == 1 and operation.split(".")[0] in ("put", "deploy"):
-                return
-            await message.respond(answer.data)
-            await message.respond(answer.data)
+    async def lose_or_double(request: Request) -> None:
+        answer = await request.pass_on()
+        asked[request.operation] += 1
+        if asked[request.operation] == 1 and request.operation in ("put", "deploy.hello"):
+            return
+        await request.answer(answer)
+        await request.answer(answer)
 
-        async def on_request(message: Any) -> None:
-            tasks.append(asyncio.create_task(pass_on(message)))
-
-        tasks: list[asyncio.Task[None]] = []
-        await between.subscribe("wadm.api.front.model.>", cb=on_request)
+    async with Between.start(tmp_path / "wadm", server) as between, Site.open(admin, server) as site:
+        between.handle = lose_or_double
         async with RunningOperator.start(crds, watch_namespaces=site.namespace, services=False):
             await site.create()
             app = await site.reaches(lambda obj: "deployedVersion" in obj["status"], timeout=40)
             version = app["status"]["deployedVersion"]
-            assert lost["put"] == 1
-            assert lost["deploy.hello"] == 1
-            assert done["put created"] == 1
+            assert asked["put"] == 1
+            assert between.done["put created"] == 1
             assert list(await site.versions()) == [version]
             await site.admin.delete(APP, "hello", site.namespace)
             await site.gone(timeout=30)
-        await between.close()
 
 
 async def test_a_dead_lattice_does_not_hold_up_another(site: Site, admin: Admin) -> None:

@@ -39,8 +39,8 @@ class WadmSide:
             deployed = next((info.version for info in infos if info.deployed), "")
             newest = await self._wadm.get(name)
             owner = owner_of(newest)
-            if owner is None and deployed not in ("", versions[-1]):
-                owner = owner_of(await self._wadm.get(name, deployed))
+            if deployed not in ("", versions[-1]):  # what somebody has put on top is not what runs
+                owner = owner_of(await self._wadm.get(name, deployed)) or owner
             digest = None
             if declared in versions:
                 digest = digest_of(newest if declared == versions[-1] else await self._wadm.get(name, declared))
@@ -91,7 +91,7 @@ class WadmSide:
             raise PayloadTooLarge(new_bytes + others, limit) from error
 
     async def _read_back(self, content: Content, version: str, total: int) -> Stored:
-        """What wadm has after a first put, and whose it is."""
+        """What wadm has after a first put, and whose it is: the first version decides, whatever was put on top."""
         name = content.name
         if total > 1:  # it was put by others since the list, and now has our version on top
             infos = await self._wadm.versions(name)
@@ -99,10 +99,13 @@ class WadmSide:
             if others and owner_of(await self._wadm.get(name, others[-1])) not in (None, self.me):
                 await self._wadm.delete(name, version)
                 raise WadmTransient(f"{name} was put by somebody else meanwhile; looking again")
-        stored = await self.look(name) if total > 1 else None
-        if stored is not None:
-            return stored
-        manifest = await self._wadm.get(name)
+            stored = await self.look(name)
+            if stored is not None:
+                return stored
+        try:
+            manifest = await self._wadm.get(name, version)
+        except WadmNotFound:
+            raise WadmTransient(f"{name} was overwritten by somebody else meanwhile; looking again") from None
         return Stored((version,), "", owner_of(manifest), digest_of(manifest))
 
     async def deploy(self, content: Content, version: str, stored: Stored) -> Record:
