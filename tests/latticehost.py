@@ -160,7 +160,9 @@ class LatticeHost:
         """What `host.get` answers and a heartbeat carries."""
         uptime = int(time.monotonic() - self._started)
         return {
-            "components": [{"id": key, "revision": 0, **about} for key, about in self.components.items()],
+            "components": [
+                {"id": key, "revision": 0, "limits": None, **about} for key, about in self.components.items()
+            ],
             "providers": [{"id": key, "revision": 0, **about} for key, about in self.providers.items()],
             "host_id": self.id,
             "friendly_name": self.friendly_name,
@@ -210,8 +212,8 @@ class LatticeHost:
         handler: Callable[[bytes, str], Json | None] | None = getattr(self, f"_{topic}_{operation}", None)
         try:
             answer = handler(message.data, ".".join(rest)) if handler else _refused("unsupported subject")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            answer = _refused(str(error))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            answer = _refused(f"failed to deserialize {topic} {operation} command")
         if answer is not None and message.reply:
             await message.respond(json.dumps(answer).encode())
 
@@ -219,7 +221,8 @@ class LatticeHost:
         told = self.inventory()
         about = {key: told[key] for key in ("friendly_name", "labels", "uptime_human", "uptime_seconds", "version")}
         urls = {"rpc_host": "nats://127.0.0.1:4222", "ctl_host": "nats://127.0.0.1:4222"}
-        return _ok(response={**urls, "id": self.id, "lattice": self.lattice.name, **about})
+        place = {"lattice": self.lattice.name, "js_domain": "default"}
+        return _ok(response={**urls, **place, "id": self.id, **about})
 
     def _host_get(self, _: bytes, __: str) -> Json | None:
         return _ok(response=self.inventory()) if self.answers_inventory else None
@@ -307,8 +310,10 @@ class LatticeHost:
 
     def _link_del(self, data: bytes, _: str) -> Json:
         request = json.loads(data)
-        self.lattice.links[:] = [link for link in self.lattice.links if not _same_link(link, request)]
-        self._spawn(self.publish("linkdef_deleted", request))
+        for link in [link for link in self.lattice.links if _same_link(link, request)]:
+            self.lattice.links.remove(link)
+            told = {key: value for key, value in link.items() if not key.endswith("_config")}
+            self._spawn(self.publish("linkdef_deleted", told))
         return _ok("successfully deleted link")
 
     def _spawn(self, work: Any) -> None:
