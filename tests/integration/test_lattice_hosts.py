@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 
 from latticehost import HTTP_SERVER, Lattice, LatticeHost
@@ -177,6 +178,27 @@ async def test_one_silent_host_keeps_nobody_from_asking_the_others(
         hosts = await stack.enter_async_context(live_hosts(connection, control))
         assert len(hosts.hosts) == 20
         assert sum(host.providers.keys() == {"p"} for host in hosts.hosts.values()) == 19
+
+
+async def test_three_hundred_hosts(server: NatsServer, connection: Connection, control: ControlClient) -> None:
+    lattice = Lattice()
+    client = await nats.connect(server.url)
+    there = [LatticeHost(client, lattice) for _ in range(300)]
+    for host in there:
+        host.providers["p"] = {"image_ref": HTTP_SERVER, "annotations": {"wasmcloud.dev/appspec": "shop"}}
+        await host.start()
+    async with live_hosts(connection, control) as hosts:
+        assert hosts.hosts.keys() == {host.id for host in there}
+        assert all(host.inventoried and host.providers["p"].application == "shop" for host in hosts.hosts.values())
+        changes: list[Change] = []
+        hosts.listen(changes.append)
+        for host in there:
+            await host.beat()
+        await there[0].publish("host_stopped", {"labels": {}})
+        await eventually(lambda: len(hosts.hosts) == 299)
+        assert changes == [Change(hosts=frozenset({there[0].id}), applications=frozenset({"shop"}))]
+    for host in there[1:]:
+        await host.crash()  # the first one that does closes the connection of all
 
 
 async def test_reconnect_lists_again_what_happened_meanwhile(

@@ -198,8 +198,16 @@ async def test_an_external_configuration_gives_the_port_and_a_port_of_two_is_sai
 
 
 async def test_mistakes_are_told_and_make_no_service(site: ServiceSite) -> None:
-    for name, address, reason in (("none", "0.0.0.0", "InvalidSettings"), ("loop", "127.0.0.1:80", "Loopback")):
+    mistakes = (
+        ("none", "0.0.0.0", "InvalidSettings"),
+        ("zero", "0.0.0.0:0", "InvalidSettings"),
+        ("beyond", "0.0.0.0:70000", "InvalidSettings"),
+        ("loop", "127.0.0.1:80", "Loopback"),
+        ("six", "[fd00::1]:80", "ServiceRefused"),  # this cluster has IPv4 only
+    )
+    for name, address, reason in mistakes:
         await site.create(name, http_components(links=[http_link({"address": address})]))
         app = await site.app(name, lambda app, reason=reason: (condition(app, "Exposed") or {}).get("reason") == reason)
-        assert "spec.components[1]" in condition(app, "Exposed")["message"]
+        word = "ipFamilies" if reason == "ServiceRefused" else "spec.components[1]"
+        assert word in condition(app, "Exposed")["message"]
         assert await site.admin.find("v1/Service", name, site.namespace) is None

@@ -1,0 +1,55 @@
+"""Address families of Services, on a cluster that has both."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operatorfixture import RunningOperator
+from servicesite import ServiceSite, http_components, http_link
+from testbed import ControlPlane, NatsServer, Server
+
+BOTH = ("--service-cluster-ip-range", "10.96.0.0/16,fd00:10:96::/112")
+CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+
+
+@pytest.fixture
+async def site(nats_server: NatsServer, wadm: Server, tmp_path: Path) -> AsyncIterator[ServiceSite]:
+    async with ControlPlane.start(tmp_path, apiserver_args=BOTH) as cluster, cluster.admin() as admin:
+        await admin.apply_files(*sorted(CRDS.glob("*.yaml")))
+        async with RunningOperator.start(cluster), ServiceSite.open(admin, nats_server, replicas=0) as opened:
+            yield opened
+
+
+async def test_a_service_has_the_families_that_its_ports_take(site: ServiceSite) -> None:
+    await run(site, "changing", "[::]:8088", "v1")
+    made = await site.service("changing", lambda found: families(found) == ["IPv4", "IPv6"])
+
+    await run(site, "changing", "0.0.0.0:8088", "v2")
+    narrowed = await site.service("changing", lambda found: families(found) == ["IPv4"])
+    assert narrowed["metadata"]["uid"] == made["metadata"]["uid"]
+    assert narrowed["spec"]["clusterIP"] == made["spec"]["clusterIP"]
+
+    await run(site, "changing", "[::]:8088", "v3")
+    widened = await site.service("changing", lambda found: families(found) == ["IPv4", "IPv6"])
+    assert widened["spec"]["clusterIP"] == made["spec"]["clusterIP"]
+
+    await run(site, "six", "[fd00::1]:8088", "v1")
+    await site.service("six", lambda found: families(found) == ["IPv6"])
+
+
+async def run(site: ServiceSite, name: str, address: str, version: str) -> None:
+    await site.wash_run(name, http_components(links=[http_link({"address": address})]), version)
+
+
+def families(service: Any) -> list[str] | None:
+    """Of the addresses that it was given, which are those that it asks for."""
+    if service is None:
+        return None
+    given = [f"IPv{ipaddress.ip_address(address).version}" for address in service["spec"]["clusterIPs"]]
+    assert given == service["spec"]["ipFamilies"]
+    return given
