@@ -5,18 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import nats
+import pytest
 
 from latticehost import Lattice, LatticeHost
 from testbed import Admin, NatsServer, eventually
+from wasmcloud_operator.application import reconciler
 
 APP = "core.oam.dev/v1beta1/Application"
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
 EVENT = "events.k8s.io/v1/Event"
+
+
+@contextlib.contextmanager
+def impatient() -> Iterator[None]:
+    """The operator waits a fifth of its time for wadm's word after a deploy: tests mostly waited for that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reconciler, "SETTLE_SECONDS", reconciler.SETTLE_SECONDS / 5)
+        patch.setattr(reconciler, "_PUSH_SECONDS", reconciler._PUSH_SECONDS / 5)
+        yield
 
 
 def host_config(namespace: str, lattice: str, nats_url: str, name: str = "pool") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from applications import APP, Site, why
+from applications import APP, Site, impatient, why
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, eventually
 from wadmbetween import Between, Handle, Request, straight_on
@@ -40,13 +40,14 @@ async def sites(
 ) -> AsyncIterator[dict[str, Site]]:
     """A namespace for each cluster, with an operator that follows nothing else and has that cluster's id."""
     lattice = f"shared-{secrets.token_hex(3)}"
-    async with (
-        Site.open(admin, server, lattice=lattice) as one,
-        Site.open(admin, server, lattice=lattice) as two,
-        RunningOperator.start(crds, watch_namespaces=one.namespace, cluster_id="one", services=False),
-        RunningOperator.start(crds, watch_namespaces=two.namespace, cluster_id="two", services=False),
-    ):
-        yield {"one": one, "two": two}
+    with impatient():
+        async with (
+            Site.open(admin, server, lattice=lattice) as one,
+            Site.open(admin, server, lattice=lattice) as two,
+            RunningOperator.start(crds, watch_namespaces=one.namespace, cluster_id="one", services=False),
+            RunningOperator.start(crds, watch_namespaces=two.namespace, cluster_id="two", services=False),
+        ):
+            yield {"one": one, "two": two}
 
 
 class Puts:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from applications import APP, CONFIG, Site, application, components, conditions, host_config
+from applications import APP, CONFIG, Site, application, components, conditions, host_config, impatient
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server, eventually
 from testbed.admin import ApiError, condition
@@ -22,8 +22,9 @@ OWN = "k8s.wasmcloud.dev"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
 async def running(crds: ControlPlane, wadm: Server) -> AsyncIterator[RunningOperator]:
-    async with RunningOperator.start(crds) as started:
-        yield started
+    with impatient():
+        async with RunningOperator.start(crds, services=False) as started:
+            yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")

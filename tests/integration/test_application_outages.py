@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from applications import APP, CONFIG, Site, conditions, host_config
+from applications import APP, CONFIG, Site, conditions, host_config, impatient
 from operatorfixture import USER_AGENT, RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server, Wadm, eventually
 from wadmbetween import Between, Request
 from wasmcloud_operator.application import deletion
 
 OWN = "k8s.wasmcloud.dev"
+
+
+@pytest.fixture(autouse=True)
+def _impatient() -> Iterator[None]:
+    with impatient():
+        yield
 
 
 @pytest.fixture
