@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 
+_NOTHING = object()
 _SUBJECT = re.compile(r"^[A-Z][a-z]+ should ")
 
 
@@ -89,18 +90,20 @@ def _path(loc: Sequence[str | int], value: object, *, absent: bool) -> str:
     parts: list[str | int] = []
     current = value
     for index, step in enumerate(loc):
-        if _leads_into(current, step):
-            current = current[step]  # type: ignore[index]  # checked by _leads_into
+        inside = _inside(current, step)
+        if inside is not _NOTHING:
+            current = inside
         elif not (absent and index == len(loc) - 1):
             continue
         parts.append(step)
     return format_path(parts)
 
 
-def _leads_into(value: object, step: str | int) -> bool:
+def _inside(value: object, step: str | int) -> object:
+    """What the step leads to; _NOTHING if it leads nowhere."""
     if isinstance(step, int):
-        return isinstance(value, Sequence) and not isinstance(value, str)
-    return isinstance(value, Mapping) and step in value
+        return value[step] if isinstance(value, Sequence) and not isinstance(value, str) else _NOTHING
+    return value.get(step, _NOTHING) if isinstance(value, Mapping) else _NOTHING
 
 
 def _message(kind: str, message: str) -> str:

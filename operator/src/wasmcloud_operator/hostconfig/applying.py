@@ -97,4 +97,4 @@ class PoolApplier:
 
 def owned_by(item: CustomResource) -> Callable[[ObjectMeta], bool]:
     """Whether an object belongs to that very config."""
-    return lambda metadata: any(owner.uid == item.metadata.uid for owner in metadata.owner_references)
+    return lambda metadata: metadata.belongs_to(item.metadata.uid)

@@ -71,7 +71,7 @@ class FormerOperator:
     async def _remove(self, resource: Resource, item: CustomResource) -> None:
         try:
             live = await self.client.get(resource, item.metadata.key)
-            if any(owner.uid == item.metadata.uid for owner in live.metadata.owner_references):
+            if live.metadata.belongs_to(item.metadata.uid):
                 await self.client.delete(resource, item.metadata.key, uid=live.metadata.uid)
         except Forbidden as error:
             log.warning("an earlier operator's object stays", kind=resource.kind, error=str(error))

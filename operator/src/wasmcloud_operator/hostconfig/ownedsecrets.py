@@ -102,7 +102,7 @@ class OwnedSecrets:
 
 
 def _owned_by(metadata: ObjectMeta, config: WasmCloudHostConfig) -> bool:
-    return any(owner.uid == config.metadata.uid for owner in metadata.owner_references)
+    return metadata.belongs_to(config.metadata.uid or "")
 
 
 def _body(config: WasmCloudHostConfig, key: Key, component: str, digest: str, values: Mapping[str, str]) -> JsonObject:

@@ -57,6 +57,10 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", gc=False):
         """The owner reference marked as the controller, if there is one."""
         return next((owner for owner in self.owner_references if owner.controller), None)
 
+    def belongs_to(self, uid: str) -> bool:
+        """Whether the object of that uid is one of the owners."""
+        return any(owner.uid == uid for owner in self.owner_references)
+
 
 class HasMetadata(Protocol):
     """Anything that a store can hold."""
