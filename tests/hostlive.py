@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from operatorfixture import USER_AGENT
@@ -67,6 +68,14 @@ async def gone(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *
 async def events(admin: Admin, namespace: str, reason: str) -> list[Object]:
     """The Events of that reason."""
     return [event for event in await admin.list(EVENT, namespace) if event["reason"] == reason]
+
+
+async def have_been_ready(admin: Admin, namespace: str) -> None:
+    """Have the namespace's pods be ready for an hour, so that no minReadySeconds has to be waited for."""
+    since = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ready = {"status": {"conditions": [{"type": "Ready", "lastTransitionTime": since}]}}
+    for pod in await admin.list("v1/Pod", namespace):
+        await admin.patch("v1/Pod", pod["metadata"]["name"], namespace, ready, how="strategic", subresource="status")
 
 
 def writes(cluster: ControlPlane, since: int, namespace: str) -> list[AuditEvent]:

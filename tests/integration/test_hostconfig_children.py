@@ -16,6 +16,7 @@ from hostlive import (
     events,
     exists,
     gone,
+    have_been_ready,
     host_config,
     secret,
     shown,
@@ -24,7 +25,7 @@ from hostlive import (
 from hostpools import SAMPLE
 from operatorfixture import RunningOperator
 from testbed import eventually
-from testbed.admin import condition
+from testbed.admin import condition, is_true
 
 KINDS = ("v1/ServiceAccount", "v1/ConfigMap", "v1/Service", DEPLOYMENT)
 
@@ -205,9 +206,11 @@ async def test_a_settled_cluster_is_left_alone_at_rest_and_by_a_restart(crds, ad
     async with RunningOperator.start(crds, **follows) as first:
         for number in range(5):
             await admin.create(host_config(namespace, f"pool-{number}", daemonset=number == 4, hostReplicas=2))
-        for number in range(5):  # ten of the seconds are minReadySeconds
-            status = await shown(admin, namespace, f"pool-{number}", timeout=40, **HEALTHY)
-            pods = 3 if number == 4 else 2
+        wanted = [3 if number == 4 else 2 for number in range(5)]
+        await eventually(lambda: _ready_pods(admin, namespace, sum(wanted)))
+        await have_been_ready(admin, namespace)
+        for number, pods in enumerate(wanted):
+            status = await shown(admin, namespace, f"pool-{number}", **HEALTHY)
             assert (status["replicas"], status["readyReplicas"]) == (pods, pods)
         since = await at_rest(crds, namespace, quiet=3)
         assert writes(crds, since, namespace) == []
@@ -218,6 +221,11 @@ async def test_a_settled_cluster_is_left_alone_at_rest_and_by_a_restart(crds, ad
         await eventually(lambda: _reconciled(second, 5))
         await asyncio.sleep(1.5)  # the measured stretch itself
     assert writes(crds, since, namespace) == []
+
+
+async def _ready_pods(admin, namespace, number):
+    pods = await admin.list("v1/Pod", namespace)
+    return len(pods) == number and all(is_true(pod, "Ready") for pod in pods)
 
 
 async def _reconciled(operator, number):
