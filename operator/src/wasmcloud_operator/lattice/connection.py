@@ -5,26 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TypeVar
-from urllib.parse import urlsplit
 
 import structlog
 from nats import errors as nats_errors
-from nats.aio.client import Client, RawCredentials
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as ClientSubscription
 
+from wasmcloud_operator.lattice import natsclient
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Message, Statistics, Timing
 from wasmcloud_operator.lattice.diagnosis import Diagnosis, diagnose
 from wasmcloud_operator.lattice.errors import (
     AnswerLost,
     LatticeUnavailable,
-    NoResponders,
     NotPermitted,
-    PayloadTooLarge,
 )
 from wasmcloud_operator.lattice.quiet import Quiet
 from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
@@ -32,8 +29,6 @@ from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
 _log = structlog.get_logger(__name__)
 
 _NO_RESPONDERS = "503"
-_CLOSE_TIMEOUT = 2.0
-_T = TypeVar("_T")
 _SETTLED_AFTER = 10.0  # a connection that lived this long starts its backoff anew
 
 
@@ -146,7 +141,9 @@ class Connection:
     async def publish(self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None) -> None:
         """Send without an answer. Raises `LatticeUnavailable` or `PayloadTooLarge`."""
         client = self._connected_client()
-        await _sent(client, client.publish(subject, payload, headers=dict(headers) if headers else None), payload)
+        await natsclient.sent(
+            client, client.publish(subject, payload, headers=dict(headers) if headers else None), payload
+        )
 
     async def request(
         self, subject: str, payload: bytes = b"", *, timeout: float, headers: Mapping[str, str] | None = None
@@ -164,7 +161,7 @@ class Connection:
                 asked = client.request(
                     subject, payload, timeout=timeout + 1, headers=dict(headers) if headers else None
                 )
-                answer: Msg = await _sent(client, asked, payload)
+                answer: Msg = await natsclient.sent(client, asked, payload)
                 return answer.data
         except TimeoutError:
             raise self._unanswered(subject, timeout) from None
@@ -191,9 +188,9 @@ class Connection:
             arrived.set()
 
         inbox = client.new_inbox()
-        subscription = await _sent(client, client.subscribe(inbox, cb=collect), b"")
+        subscription = await natsclient.sent(client, client.subscribe(inbox, cb=collect), b"")
         try:
-            await _sent(client, client.publish(subject, payload, reply=inbox), payload)
+            await natsclient.sent(client, client.publish(subject, payload, reply=inbox), payload)
             with contextlib.suppress(TimeoutError):
                 async with self._deadline(timeout):
                     while not nobody and len(answers) < limit and client is self._client:
@@ -247,42 +244,20 @@ class Connection:
             for scope in tuple(self._in_flight):
                 if not scope.expired():
                     scope.reschedule(asyncio.get_running_loop().time())
-            await _close(client)
+            await natsclient.close(client)
 
     async def _connect(self, client: Client, server: str, ended: asyncio.Future[Exception]) -> None:
-        failures: list[Exception] = []
+        """Connect and have `ended` filled with what the client ends of."""
 
-        async def on_error(error: Exception) -> None:
-            failures[:] = [error]
+        def on_error(error: Exception) -> None:
             if client is self._client:
                 self._asynchronous_error(error)
 
-        async def on_closed() -> None:
+        def on_closed() -> None:
             if not ended.done():
                 ended.set_result(client.last_error or nats_errors.ConnectionClosedError())
 
-        spec = self.spec
-        try:
-            async with asyncio.timeout(self._timing.connect_timeout):
-                await client.connect(
-                    servers=[server],
-                    name="wasmcloud-operator",
-                    error_cb=on_error,
-                    closed_cb=on_closed,
-                    allow_reconnect=False,
-                    max_reconnect_attempts=1,  # 0 and less would try the address for ever
-                    reconnect_time_wait=0,
-                    connect_timeout=self._timing.connect_timeout,  # type: ignore[arg-type] # seconds; floats work
-                    pending_size=0,  # a command that cannot be sent now is refused, not sent after its deadline
-                    user_credentials=RawCredentials(spec.credentials) if spec.credentials else None,
-                    tls=spec.tls_context() if spec.uses_tls else None,
-                )
-        except nats_errors.NoServersError:
-            raise (failures or [nats_errors.NoServersError()])[-1] from None
-        except TimeoutError:
-            raise (failures or [TimeoutError("no NATS server answers there")])[-1] from None
-        if urlsplit(server).scheme == "tls" and not client._server_info.get("tls_required"):  # noqa: SLF001 - no public way
-            raise ConnectionError("the address says tls but the server does not offer TLS")
+        await natsclient.connect(client, self.spec, server, self._timing.connect_timeout, on_error, on_closed)
 
     async def _flushed(self, client: Client) -> None:
         """Return when the server has taken all that was sent before.
@@ -291,7 +266,7 @@ class Connection:
         """
         async with asyncio.timeout(self._timing.ping_timeout):
             for _ in range(2):
-                await client.rtt(self._timing.ping_timeout + 1)  # type: ignore[arg-type] # seconds; floats work
+                await natsclient.ping(client, self._timing.ping_timeout)
 
     async def _ping_or_end(self, client: Client, ended: asyncio.Future[Exception]) -> None:
         """One round of watching; raises what the client ended of, or TimeoutError from a peer that stopped answering.
@@ -301,8 +276,7 @@ class Connection:
         done, _ = await asyncio.wait({ended}, timeout=self._timing.ping_interval)
         if done:
             raise ended.result()
-        async with asyncio.timeout(self._timing.ping_timeout):
-            await client.rtt(self._timing.ping_timeout + 1)  # type: ignore[arg-type] # seconds; floats work
+        await natsclient.ping(client, self._timing.ping_timeout)
 
     async def _attach(self, client: Client, subscription: Subscription) -> None:
         attached = await client.subscribe(subscription.subject, queue=subscription.queue, cb=subscription.deliver)
@@ -381,22 +355,3 @@ class _Deadline:
     ) -> None:
         self._in_flight.discard(self._scope)
         await self._scope.__aexit__(kind, error, trace)
-
-
-async def _sent(client: Client, call: Awaitable[_T], payload: bytes) -> _T:
-    """What nats-py gives, its errors by our names."""
-    try:
-        return await call
-    except nats_errors.NoRespondersError:
-        raise NoResponders("nobody listens there") from None
-    except nats_errors.MaxPayloadError:
-        raise PayloadTooLarge(len(payload), client.max_payload) from None
-    except nats_errors.Error as error:
-        raise LatticeUnavailable(diagnose(error, "").message) from None
-
-
-async def _close(client: Client) -> None:
-    """Close without ever waiting long: a peer that stopped reading would hold us."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(_CLOSE_TIMEOUT):
-            await client.close()

@@ -1,0 +1,88 @@
+"""What is asked of a single nats-py client, with its quirks and its errors kept here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from nats import errors as nats_errors
+from nats.aio.client import Client, RawCredentials
+
+from wasmcloud_operator.lattice.diagnosis import diagnose
+from wasmcloud_operator.lattice.errors import LatticeUnavailable, NoResponders, PayloadTooLarge
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+
+_CLOSE_TIMEOUT = 2.0
+_T = TypeVar("_T")
+
+
+async def connect(
+    client: Client,
+    spec: ConnectionSpec,
+    server: str,
+    timeout: float,
+    on_error: Callable[[Exception], None],
+    on_closed: Callable[[], None],
+) -> None:
+    """Connect to one of the spec's servers within `timeout` seconds; raises whatever stood in the way.
+
+    `on_error` hears of errors that no call raises, `on_closed` that the client has ended.
+    """
+    failures: list[Exception] = []
+
+    async def told_error(error: Exception) -> None:
+        failures[:] = [error]
+        on_error(error)
+
+    async def told_closed() -> None:
+        on_closed()
+
+    try:
+        async with asyncio.timeout(timeout):
+            await client.connect(
+                servers=[server],
+                name="wasmcloud-operator",
+                error_cb=told_error,
+                closed_cb=told_closed,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # 0 and less would try the address for ever
+                reconnect_time_wait=0,
+                connect_timeout=timeout,  # type: ignore[arg-type] # seconds; floats work
+                pending_size=0,  # a command that cannot be sent now is refused, not sent after its deadline
+                user_credentials=RawCredentials(spec.credentials) if spec.credentials else None,
+                tls=spec.tls_context() if spec.uses_tls else None,
+            )
+    except nats_errors.NoServersError:
+        raise (failures or [nats_errors.NoServersError()])[-1] from None
+    except TimeoutError:
+        raise (failures or [TimeoutError("no NATS server answers there")])[-1] from None
+    if urlsplit(server).scheme == "tls" and not client._server_info.get("tls_required"):  # noqa: SLF001 - no public way
+        raise ConnectionError("the address says tls but the server does not offer TLS")
+
+
+async def ping(client: Client, timeout: float) -> None:
+    """Have the server answer. Raises TimeoutError after `timeout` seconds."""
+    async with asyncio.timeout(timeout):
+        await client.rtt(timeout + 1)  # type: ignore[arg-type] # seconds; floats work
+
+
+async def sent(client: Client, call: Awaitable[_T], payload: bytes) -> _T:
+    """What nats-py gives, its errors by our names."""
+    try:
+        return await call
+    except nats_errors.NoRespondersError:
+        raise NoResponders("nobody listens there") from None
+    except nats_errors.MaxPayloadError:
+        raise PayloadTooLarge(len(payload), client.max_payload) from None
+    except nats_errors.Error as error:
+        raise LatticeUnavailable(diagnose(error, "").message) from None
+
+
+async def close(client: Client) -> None:
+    """Close without ever waiting long: a peer that stopped reading would hold us."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await client.close()
