@@ -8,7 +8,7 @@ from typing import Any
 
 from wasmcloud_operator.context import INSTANCE_INDEX
 from wasmcloud_operator.hostconfig.children import Children, render
-from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator.hostconfig.facts import Authority, Facts
 from wasmcloud_operator.kube.objects import ObjectMeta, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change, Store
@@ -23,6 +23,21 @@ SAMPLE = {
     "version": "1.0.2",
     "secretName": "my-wasmcloud-cluster",
 }
+
+
+ONE_REGISTRY = Facts(registries=("ghcr.io",), registry_digest="r1")
+AUTHORITY = Facts(authorities=(Authority("roots", ("a.crt", "b.crt"), "c1"),))
+SECRET_CA = {"name": "roots", "secret": {"secretName": "ca"}}
+
+
+def authority(source: dict[str, Any]) -> dict[str, Any]:
+    """A spec with that volume of CA certificates."""
+    return {"certificates": {"authorities": [source]}}
+
+
+def scheduling(**fields: Any) -> dict[str, Any]:
+    """A spec with these scheduling options."""
+    return {"schedulingOptions": fields}
 
 
 def config(spec: dict[str, Any], *, name: str = "pool", namespace: str = "team") -> WasmCloudHostConfig:
