@@ -70,7 +70,7 @@ test: setup ## unit and integration tests, against a real control plane, NATS an
 .PHONY: e2e
 e2e: setup ## the README's journeys with real pods, hosts and HTTP; E2E_CLUSTER=auto|kind|node|existing
 	@$(TESTBED) build core wadm host node
-	@$(BIN)/pytest -s -q tests/e2e
+	@$(BIN)/pytest -s -q -o faulthandler_timeout=600 tests/e2e
 
 .PHONY: bench
 bench: setup ## measure, and print a table each

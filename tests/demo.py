@@ -104,7 +104,7 @@ async def table(admin: Admin, kind: str, *flags: str, wide: bool = False) -> Non
         (at, column["name"]) for at, column in enumerate(answer["columnDefinitions"]) if wide or not column["priority"]
     ]
     rows = [[name.upper() for _, name in columns]]
-    rows += [[str(row["cells"][at]) for at, _ in columns] for row in answer["rows"]]
+    rows += [["" if row["cells"][at] is None else str(row["cells"][at]) for at, _ in columns] for row in answer["rows"]]
     widths = [max(len(row[at]) for row in rows) for at in range(len(columns))]
     print(f"\n  $ kubectl get {path.rsplit('/', 1)[1]} {' '.join(flags)}")
     for row in rows:

@@ -37,12 +37,23 @@ def _sign(issuer: nkeys.KeyPair, subject: str, name: str, claims: dict[str, obje
     return f"{signed}.{_encode(issuer.sign(signed.encode()))}"
 
 
+def public_key_of(credentials: str) -> str:
+    """Whose creds file it is."""
+    claims = credentials.splitlines()[1].split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(claims + "=="))["sub"])
+
+
 @dataclass
 class Account:
-    """An account of the operator; with `jetstream` without limits."""
+    """An account of the operator, without limits."""
 
     name: str
     key: nkeys.KeyPair = field(default_factory=lambda: _new_key(nkeys.PREFIX_BYTE_ACCOUNT))
+    revoked: dict[str, int] = field(default_factory=dict)
+
+    def revoke(self, user: str) -> None:
+        """Let no user with this public key in who was made until now; counts in the account's next JWT."""
+        self.revoked[user] = int(time.time())
 
     @property
     def public(self) -> str:
@@ -72,8 +83,11 @@ class Operator:
         self.system = Account("SYS")
         self.accounts = (self.system, *accounts)
 
-    def server_config(self) -> str:
-        """Lines for nats.conf: operator, system account, resolver with every account."""
+    def server_config(self, folder: str = "") -> str:
+        """Lines for nats.conf: operator, system account, resolver with every account.
+
+        With a `folder` of the server's the accounts are kept there and can be changed over NATS.
+        """
         operator = _sign(
             self._key,
             self._key.public_key.decode(),
@@ -81,10 +95,15 @@ class Operator:
             {"type": "operator", "system_account": self.system.public},
             None,
         )
-        preload = "\n".join(f"  {account.public}: {self._account_jwt(account)}" for account in self.accounts)
-        return f"operator: {operator}\nresolver: MEMORY\nresolver_preload: {{\n{preload}\n}}\n"
+        preload = "\n".join(f"  {account.public}: {self.jwt_of(account)}" for account in self.accounts)
+        resolver = f'{{ type: full, dir: "{folder}" }}' if folder else "MEMORY"
+        return (
+            f"operator: {operator}\nsystem_account: {self.system.public}\n"
+            f"resolver: {resolver}\nresolver_preload: {{\n{preload}\n}}\n"
+        )
 
-    def _account_jwt(self, account: Account) -> str:
+    def jwt_of(self, account: Account) -> str:
+        """What the server believes of an account."""
         unlimited = dict.fromkeys(
             (
                 "subs",
@@ -105,4 +124,6 @@ class Operator:
         if account is self.system:
             unlimited = {key: value for key, value in unlimited.items() if key not in storage}
         claims = {"type": "account", "limits": {**unlimited, "wildcards": True}}
+        if account.revoked:
+            claims["revocations"] = account.revoked
         return _sign(self._key, account.public, account.name, claims, None)

@@ -5,33 +5,33 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 import pytest_asyncio
 from e2ecluster import cluster
-from e2ereport import Notes
+from e2ereport import Notes, Report
+from e2etogether import Journey, SideBySide, journeys_of
+from e2ewatched import watching
 from e2eworld import World, namespace_of
 
 from testbed.build import Progress
 
-
-@dataclass
-class Report:
-    """The lines of the final table."""
-
-    installed: str = ""
-    provider: str = ""
-    rows: list[tuple[str, str, float, str]] = field(default_factory=list)
-
-
 _report = pytest.StashKey[Report]()
 _notes = pytest.StashKey[list[str]]()
+
+# First what needs no cluster, then the quickstart with the cluster to itself, then what runs side by side; at last the
+# journeys that do something to the operator that all others would feel.
+_ORDER = {"test_e2e_component": 0, "test_e2e_quickstart": 1, "test_e2e_absence": 3, "test_e2e_rights": 4}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "journey(title): a journey of a user; its title stands in the table")
     config.stash[_report] = Report()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _ORDER.get(item.path.stem, 2))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -44,24 +44,51 @@ async def world(pytestconfig: pytest.Config) -> AsyncIterator[World]:
         report.provider = made.provider.value
         here = World(made, progress)
         here.took["cluster"] = time.monotonic() - started
-        await here.load_images()
-        await here.install_lattice()
-        await here.install_operator()
-        progress.say(f"installed: {here.timing}")
+        await here.install()
         report.installed = here.timing
+        progress.say(f"installed: {here.timing}")
         yield here
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def place(world: World) -> AsyncIterator[str]:
     """A namespace, and the name of a lattice, for one journey."""
-    async with namespace_of(world, f"journey-{secrets.token_hex(3)}") as name:
+    async with namespace_of(world, _new_place()) as name:
         yield name
 
 
 @pytest.fixture
 def notes(request: pytest.FixtureRequest) -> Notes:
-    return Notes(request.node.stash.setdefault(_notes, []))
+    return _notes_of(request.node)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def side_by_side(world: World, request: pytest.FixtureRequest) -> AsyncIterator[SideBySide]:
+    """The journeys that each have a namespace and a lattice of their own, all started."""
+    running = SideBySide()
+    for name, (item, journey) in journeys_of("side_by_side", request.session.items).items():
+        running.start(name, partial(_journey, world, _new_place(), item, journey))
+    yield running
+    await running.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def watched(world: World, request: pytest.FixtureRequest) -> AsyncIterator[SideBySide]:
+    """The journeys of an operator that follows their namespaces alone, all started."""
+    journeys = journeys_of("watched", request.session.items)
+    places = {name: _new_place() for name in journeys}
+    running = SideBySide()
+    async with watching(world, places.values()):
+        for name, (item, journey) in journeys.items():
+            running.start(name, partial(_journey, world, places[name], item, journey))
+        yield running
+        await running.stop()
+
+
+async def _journey(world: World, place: str, item: pytest.Item, journey: Journey) -> None:
+    async with namespace_of(world, place):
+        await journey(world=world, place=place, notes=_notes_of(item))
+        assert world.verdicts[place].wrong() == []
 
 
 @pytest.hookimpl(wrapper=True)
@@ -70,18 +97,28 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     journey = item.get_closest_marker("journey")
     finished = call.when == "call" or (call.when == "setup" and not outcome.passed)
     if journey is not None and finished:
-        row = (journey.args[0], outcome.outcome, call.duration, "; ".join(item.stash.get(_notes, [])))
+        row = (journey.args[0], outcome.outcome, _seconds_of(item, call), "; ".join(_notes_of(item).lines))
         item.config.stash[_report].rows.append(row)
     return outcome
 
 
+def _seconds_of(item: pytest.Item, call: pytest.CallInfo[None]) -> float:
+    """How long a journey took; of one that ran beside others not how long its test still had to wait."""
+    given = getattr(item, "funcargs", {}).values()
+    beside = next((value for value in given if isinstance(value, SideBySide)), None)
+    return beside.seconds.get(item.nodeid, call.duration) if beside else call.duration
+
+
+def _notes_of(item: pytest.Item) -> Notes:
+    return Notes(item.stash.setdefault(_notes, []))
+
+
+def _new_place() -> str:
+    return f"journey-{secrets.token_hex(3)}"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    report = config.stash[_report]
-    if not report.rows:
-        return
-    terminalreporter.section("journeys")
-    if report.provider:
-        terminalreporter.write_line(f"on {report.provider}; made in: {report.installed}")
-    width = max(len(row[0]) for row in report.rows)
-    for title, result, seconds, noted in report.rows:
-        terminalreporter.write_line(f"{title:<{width}}  {result:<7} {seconds:6.1f} s  {noted}")
+    if lines := config.stash[_report].lines():
+        terminalreporter.section("journeys")
+        for line in lines:
+            terminalreporter.write_line(line)

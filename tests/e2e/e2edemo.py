@@ -44,9 +44,7 @@ async def show(world: World, stop: asyncio.Event) -> None:
     """The quickstart, step by step, each as the command that a user would type."""
     try:
         world.progress.say("installing NATS, wadm and the operator:  kubectl apply --server-side -k manifests")
-        await world.load_images()
-        await world.install_lattice()
-        await world.install_operator()
+        await world.install()
         for file, what in (("hosts.yaml", "whc/my-wasmcloud-cluster"), ("hello.yaml", "app/hello-python")):
             world.progress.say(f"kubectl apply -f tests/e2e/manifests/{file}")
             await world.cluster.kubectl("apply", "-f", str(MANIFESTS / file))

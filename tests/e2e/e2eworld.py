@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import nats
 import yaml
 from e2ecluster import Cluster, Provider
+from e2everdicts import APPLICATION, CONFIG, Verdicts, judging
 from nats.aio.client import Client as NatsClient
 
 from testbed import Admin, eventually, is_true
@@ -26,8 +28,6 @@ from testbed.node.operatorimage import operator_image, operator_image_by_docker
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).parent / "manifests"
-CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
-APPLICATION = "core.oam.dev/v1beta1/Application"
 DEPLOYMENT = "apps/v1/Deployment"
 OPERATOR = "wasmcloud-operator"
 GREETING = "Hello from Python, you asked for "
@@ -40,6 +40,7 @@ class World:
     cluster: Cluster
     progress: Progress
     took: dict[str, float] = field(default_factory=dict)  # seconds that each part of the installation took
+    verdicts: dict[str, Verdicts] = field(default_factory=dict)  # on what is in each journey's namespace
 
     @property
     def admin(self) -> Admin:
@@ -52,50 +53,67 @@ class World:
 
     # --- installing ---------------------------------------------------------------------------------------------------
 
-    async def load_images(self) -> None:
-        """The images that no registry has; on a real node also those that a registry would have."""
-        started = time.monotonic()
+    async def install(self) -> None:
+        """NATS, wadm, the operator, a registry, and the pod that asks; each image while the others are at work."""
         with tempfile.TemporaryDirectory(prefix="e2e-images-") as folder:
-            archives = [
-                await self._operator_image(Path(folder, "operator.tar")),
-                await helloregistry.registry_image(Path(folder, "registry.tar")),
-            ]
-            if not self.cluster.pulls:
-                archives += [
-                    await images.nats_image(Path(folder, "nats.tar")),
-                    await images.wadm_image(Path(folder, "wadm.tar")),
-                    await images.host_image(Path(folder, "host.tar"), *_host_versions()),
-                    images.curl_image(Path(folder, "curl.tar")),
-                ]
-            for archive in archives:
-                await self.cluster.load(archive)
-        self.took["images"] = time.monotonic() - started
+            async with asyncio.TaskGroup() as group:
+                lattice = group.create_task(self._install_lattice(Path(folder)))
+                group.create_task(self._install_operator(Path(folder), lattice))
 
-    async def _operator_image(self, target: Path) -> Path:
-        if self.cluster.provider is Provider.KIND:
-            return await operator_image_by_docker(target, self.progress)
-        return await operator_image(self.progress)
-
-    async def install_lattice(self) -> None:
-        """NATS with leaf nodes, wadm, the registry, and the pod that asks."""
+    async def _install_lattice(self, folder: Path) -> None:
+        """NATS with leaf nodes, then wadm; the registry, and the pod that asks."""
         started = time.monotonic()
-        files = [MANIFESTS / f"{name}.yaml" for name in ("nats", "wadm", "registry", "client")]
-        await self.admin.apply_files(*files)
-        await self.admin.wait_for("apps/v1/StatefulSet", "nats-cluster", "default", _all_ready, timeout=120)
+        await self._load(helloregistry.registry_image, folder / "registry.tar")
+        if not self.cluster.pulls:
+            await self._load(images.nats_image, folder / "nats.tar")
+            await self._load(images.wadm_image, folder / "wadm.tar")
+            await self._load(images.curl_image, folder / "curl.tar")
+        self.took["images"] = time.monotonic() - started
+        started = time.monotonic()
+        await self.admin.apply_files(*(MANIFESTS / f"{name}.yaml" for name in ("nats", "registry", "client")))
+        await self.hub_ready("default")
+        await self.admin.apply_files(MANIFESTS / "wadm.yaml")
         for name in ("wadm", "registry"):
-            await self.available(name, "default", timeout=120)
+            await self.available(name, "default")
         await self.admin.wait_for("v1/Pod", "client", "default", lambda pod: is_true(pod, "Ready"), timeout=120)
         self.took["NATS, wadm"] = time.monotonic() - started
 
-    async def install_operator(self) -> None:
-        """`kubectl apply --server-side -k manifests`, as the README has it."""
+    async def _install_operator(self, folder: Path, lattice: asyncio.Task[None]) -> None:
+        """`kubectl apply --server-side -k manifests`, as the README has it, once NATS and wadm are there."""
+        started = time.monotonic()
+        if self.cluster.provider is Provider.KIND:
+            await self.cluster.load(await operator_image_by_docker(folder / "operator.tar", self.progress))
+        else:
+            await self.cluster.load(await operator_image(self.progress))
+        if not self.cluster.pulls:
+            await self._load(functools.partial(images.host_image, versions=_host_versions()), folder / "host.tar")
+        self.took["operator's and host's image"] = time.monotonic() - started
+        await asyncio.wait([lattice])
         started = time.monotonic()
         await self.cluster.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests"))
-        await self.available(OPERATOR, OPERATOR, timeout=120)
+        await self.available(OPERATOR, OPERATOR)
         self.took["operator"] = time.monotonic() - started
 
-    async def available(self, deployment: str, namespace: str, *, timeout: float) -> None:
-        await self.admin.wait_for(DEPLOYMENT, deployment, namespace, _all_ready, timeout=timeout)
+    async def _load(self, assemble: Callable[[Path], Awaitable[Path]], archive: Path) -> None:
+        await self.cluster.load(await assemble(archive))
+
+    async def hub_ready(self, namespace: str) -> None:
+        await self.admin.wait_for("apps/v1/StatefulSet", "nats-cluster", namespace, _all_ready, timeout=120)
+
+    async def available(self, deployment: str, namespace: str) -> None:
+        await self.admin.wait_for(DEPLOYMENT, deployment, namespace, _all_ready, timeout=120)
+
+    async def install_own(self, namespace: str, server: str, changed: Callable[[Objects], None] | None = None) -> None:
+        """`nats`, `wadm` or `registry` in a journey's own namespace, changed as that journey wants it."""
+        wanted = documents(f"{server}.yaml", namespace, own=("nats-cluster",))
+        if changed:
+            changed(wanted)
+        for obj in wanted:
+            await self.admin.apply(obj)
+        if server == "nats":
+            await self.hub_ready(namespace)
+        else:
+            await self.available(server, namespace)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -104,7 +122,7 @@ class World:
         curl = ("curl", "--silent", "--show-error", "--fail", "--max-time", "3", url)
         return await self.cluster.kubectl("exec", "-n", "default", "client", "--", *curl)
 
-    async def answers(self, url: str, *, timeout: float = 90) -> str:
+    async def answers(self, url: str, *, timeout: float = 120) -> str:
         """The first answer from `url`."""
         return await eventually(lambda: self.get(url), timeout=timeout, interval=0.5, message=f"an answer from {url}")
 
@@ -121,12 +139,23 @@ class World:
         found = [endpoint for one in slices for endpoint in one.get("endpoints") or []]
         return {endpoint["targetRef"]["name"] for endpoint in found if endpoint["conditions"].get("ready")}
 
+    async def all_serve(self, namespace: str, service: str = "hello-python") -> bool:
+        """Whether the Service leads to every host pod of its namespace, and to nothing else."""
+        pods = names(await self.host_pods(namespace))
+        return bool(pods) and await self.serving(namespace, service) == pods
+
+    async def live_hosts(self, namespace: str, number: int, name: str = "my-wasmcloud-cluster") -> bool:
+        """Whether a pool is that many pods, and the lattice knows as many hosts of it."""
+        pool = await self.admin.get(CONFIG, name, namespace)
+        pods = await self.host_pods(namespace)
+        return len(pods) == number and (pool.get("status") or {}).get("hostCount") == number
+
     @asynccontextmanager
-    async def nats(self) -> AsyncIterator[NatsClient]:
-        """A connection to the hub, through the API server: what `wash` has with `kubectl port-forward`."""
+    async def nats(self, hub: str = "default", **options: Any) -> AsyncIterator[NatsClient]:
+        """A connection to the hub of a namespace, as `wash` has it with `kubectl port-forward`."""
         program = await ensure("kubectl")
         forward = await asyncio.create_subprocess_exec(
-            *(str(program), "--kubeconfig", str(self.cluster.kubeconfig), "-n", "default"),
+            *(str(program), "--kubeconfig", str(self.cluster.kubeconfig), "-n", hub),
             *("port-forward", "--address", "127.0.0.1", "svc/nats-cluster", ":4222"),
             stdout=asyncio.subprocess.PIPE,
         )
@@ -135,7 +164,7 @@ class World:
             async with asyncio.timeout(20):
                 line = (await forward.stdout.readline()).decode()
             port = line.partition("127.0.0.1:")[2].split()[0]  # Forwarding from 127.0.0.1:40001 -> 4222
-            client = await nats.connect(f"nats://127.0.0.1:{port}", connect_timeout=10)
+            client = await nats.connect(f"nats://127.0.0.1:{port}", connect_timeout=10, **options)
             try:
                 yield client
             finally:
@@ -144,25 +173,36 @@ class World:
             forward.terminate()
             await forward.wait()
 
-    async def ask_wadm(self, lattice: str, operation: str, body: object = None) -> Any:
+    async def ask_wadm(self, lattice: str, operation: str, body: object = None, *, hub: str = "default") -> Any:
         """wadm's answer, as `wash app …` gets it: `get`, `put`, `deploy.NAME`, `del.NAME` …"""
-        async with self.nats() as client:
+        async with self.nats(hub) as client:
             payload = b"" if body is None else json.dumps(body).encode()
             answer = await client.request(f"wadm.api.{lattice}.model.{operation}", payload, timeout=10)
             return json.loads(answer.data)
 
+    async def models(self, lattice: str, *, hub: str = "default") -> set[str]:
+        """The applications that wadm has in a lattice."""
+        answer = await self.ask_wadm(lattice, "get", hub=hub)
+        return {model["name"] for model in answer.get("models") or []}
+
     async def metrics(self) -> str:
         """The metrics of the operator's pods, one after the other."""
-        pods = await self.admin.list("v1/Pod", OPERATOR, labels="app.kubernetes.io/component=operator")
         path = f"/api/v1/namespaces/{OPERATOR}/pods/{{}}:8080/proxy/metrics"
-        return "\n".join([await self.admin.request("GET", path.format(pod["metadata"]["name"])) for pod in pods])
+        return "\n".join([await self.admin.request("GET", path.format(name)) for name in await self._operator_pods()])
+
+    async def operator_log(self) -> str:
+        """What the operator's pods have logged, one after the other."""
+        pods = await self._operator_pods()
+        return "\n".join([await self.cluster.kubectl("logs", "-n", OPERATOR, name) for name in pods])
+
+    async def _operator_pods(self) -> set[str]:
+        return names(await self.admin.list("v1/Pod", OPERATOR, labels="app.kubernetes.io/component=operator"))
 
     # --- doing --------------------------------------------------------------------------------------------------------
 
-    async def apply_hosts(self, namespace: str, **spec: object) -> None:
+    async def apply_hosts(self, namespace: str, *, own: Collection[str] = (), **spec: object) -> None:
         """The pool of manifests/hosts.yaml in a namespace, in a lattice of its name, with further fields."""
-        config, login = documents("hosts.yaml")
-        config["metadata"]["namespace"] = login["metadata"]["namespace"] = namespace
+        login, config = documents("hosts.yaml", namespace, own=own)
         config["spec"] |= {"lattice": namespace, **spec}
         await self.admin.apply(login)
         await self.admin.apply(config)
@@ -174,9 +214,6 @@ class World:
         assert found is not None
         return found
 
-    async def apply_application(self, manifest: Object) -> None:
-        await self.admin.apply(manifest)
-
     async def application_ready(self, namespace: str, name: str = "hello-python", *, timeout: float = 120) -> Object:
         found = await self.admin.wait_for(
             APPLICATION, name, namespace, _ready_and_seen, timeout=timeout, message="the application to be Ready"
@@ -185,17 +222,24 @@ class World:
         return found
 
 
-def documents(name: str) -> Objects:
-    """The documents of one of the manifests."""
-    return [doc for doc in yaml.safe_load_all((MANIFESTS / name).read_text()) if doc]
+def documents(name: str, namespace: str = "default", *, own: Collection[str] = ()) -> Objects:
+    """The documents of one of the manifests, for a namespace; the servers `own` are looked for in it too."""
+    text = (MANIFESTS / name).read_text().replace("namespace: default", f"namespace: {namespace}")
+    for server in own:
+        text = text.replace(f"{server}.default.svc", f"{server}.{namespace}.svc")
+    return [doc for doc in yaml.safe_load_all(text) if doc]
 
 
-def hello(namespace: str, *, name: str = "hello-python", port: int = 8000) -> Object:
+def hello(namespace: str, *, name: str = "hello-python", own: Collection[str] = ()) -> Object:
     """The application of manifests/hello.yaml."""
-    (manifest,) = documents("hello.yaml")
-    manifest["metadata"] |= {"name": name, "namespace": namespace}
-    text = yaml.safe_dump(manifest).replace("0.0.0.0:8000", f"0.0.0.0:{port}")
-    return yaml.safe_load(text)  # type: ignore[no-any-return]
+    (manifest,) = documents("hello.yaml", namespace, own=own)
+    manifest["metadata"]["name"] = name
+    return manifest
+
+
+def url(namespace: str, path: str = "/", *, service: str = "hello-python") -> str:
+    """Where an application is asked, by its Service's name."""
+    return f"http://{service}.{namespace}.svc.cluster.local:8000{path}"
 
 
 def scaled(manifest: Object, kinds: Sequence[str], instances: Sequence[int], requirements: dict[str, str]) -> Object:
@@ -223,7 +267,7 @@ def restarts(pods: Objects) -> int:
 
 
 def _host_versions() -> list[str]:
-    return [documents("hosts.yaml")[0]["spec"]["version"]]
+    return [documents("hosts.yaml")[1]["spec"]["version"]]
 
 
 def _all_ready(workload: Object | None) -> bool:
@@ -244,14 +288,16 @@ def _ready_and_seen(obj: Object | None) -> bool:
 @asynccontextmanager
 async def namespace_of(world: World, name: str) -> AsyncIterator[str]:
     """A namespace for one journey; what is in it goes in the documented order, then the namespace."""
-    await world.admin.create_namespace(name)
-    try:
-        yield name
-    finally:
-        for kind in (APPLICATION, CONFIG):
-            await world.admin.delete_all(kind, name)
-            await eventually(lambda kind=kind: _none_left(world, kind, name), timeout=60, interval=0.5)
-        await world.admin.delete("v1/Namespace", name)
+    if await world.admin.find("v1/Namespace", name) is None:
+        await world.admin.create_namespace(name)
+    async with judging(world.admin, name) as world.verdicts[name]:
+        try:
+            yield name
+        finally:
+            for kind in (APPLICATION, CONFIG):
+                await world.admin.delete_all(kind, name)
+                await eventually(lambda kind=kind: _none_left(world, kind, name), timeout=60, interval=0.5)
+            await world.admin.delete("v1/Namespace", name)
 
 
 async def _none_left(world: World, kind: str, namespace: str) -> bool:

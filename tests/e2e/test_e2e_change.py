@@ -7,7 +7,9 @@ import time
 
 import pytest
 from e2ereport import Notes
-from e2eworld import CONFIG, MANIFESTS, World, documents, hello, names
+from e2etogether import together
+from e2everdicts import CONFIG
+from e2eworld import MANIFESTS, World, documents, hello, names, url
 
 from testbed import eventually
 from testbed.admin import Object
@@ -18,28 +20,25 @@ POOL = "my-wasmcloud-cluster"
 
 
 @pytest.mark.journey("2 rolling change of two hosts under constant load")
+@together("side_by_side")
 async def test_no_request_is_lost(world: World, place: str, notes: Notes) -> None:
+    await change_under_load(world, place, notes)
+
+
+async def change_under_load(world: World, place: str, notes: Notes) -> None:
     # a pod of this pool counts as ready once the application answers on it, so that none is replaced before that
-    options = documents("hosts.yaml")[0]["spec"]["schedulingOptions"]
+    options = documents("hosts.yaml")[1]["spec"]["schedulingOptions"]
     options["containerTemplateAdditions"]["wasmcloud"]["readinessProbe"] = {"httpGet": {"path": "/", "port": 8000}}
     await world.apply_hosts(place, hostReplicas=2, schedulingOptions=options)
-    await world.apply_application(hello(place))
+    await eventually(lambda: world.live_hosts(place, 2), timeout=120, interval=0.5)
+    await world.admin.apply(hello(place))
     await world.hosts_ready(place)
     await world.application_ready(place)
-    await world.answers(f"http://hello-python.{place}.svc:8000/")
-    await eventually(lambda: both_serve(world, place), timeout=90, interval=0.5)
+    await eventually(lambda: world.all_serve(place), timeout=120, interval=0.5)
     before = names(await world.host_pods(place))
 
     # ten requests a second from another pod, each on a connection of its own
-    load = (MANIFESTS / "load.py").read_text()
-    await world.admin.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "load", "namespace": place},
-            "data": {"load.py": load},
-        }
-    )
+    await world.admin.apply(load_script(place))
     await world.admin.apply(load_pod(place, operator_image_name()))
     await world.admin.wait_for("v1/Pod", "load", place, running, timeout=60)
     await eventually(lambda: requests(world, place, more_than=30), timeout=60, interval=0.5)
@@ -49,8 +48,11 @@ async def test_no_request_is_lost(world: World, place: str, notes: Notes) -> Non
     await eventually(lambda: none_of(world, place, before), timeout=240, interval=0.5)
     await world.hosts_ready(place)
     notes.add(f"both hosts replaced in {time.monotonic() - started:.1f} s")
+    assert world.verdicts[place].of(POOL) == ["InProgress", "Current", "InProgress", "Current"]
     at_the_end = await requests(world, place)
+    assert at_the_end is not None
     seen = await eventually(lambda: requests(world, place, more_than=at_the_end["sent"] + 30), timeout=60, interval=0.5)
+    assert seen is not None
     notes.add(f"{seen['sent']} requests, {seen['failed']} failed, slowest {seen['slowest']:.2f} s")
     assert seen["failed"] == 0, seen["failures"]
 
@@ -62,7 +64,7 @@ def running(pod: Object | None) -> bool:
 async def requests(world: World, namespace: str, *, more_than: int = 0) -> Object | None:
     """What the load has counted by now; None before it has sent that many."""
     log = await world.cluster.kubectl("logs", "-n", namespace, "load", "--tail=1")
-    seen = json.loads(log) if log else {"sent": 0}
+    seen: Object = json.loads(log) if log else {"sent": 0}
     return seen if seen["sent"] > more_than else None
 
 
@@ -71,19 +73,19 @@ async def none_of(world: World, namespace: str, before: set[str]) -> bool:
     return len(pods) == 2 and not names(pods) & before
 
 
-async def both_serve(world: World, namespace: str) -> bool:
-    pods = names(await world.host_pods(namespace))
-    return len(pods) == 2 and await world.serving(namespace, "hello-python") == pods
+def load_script(namespace: str) -> Object:
+    metadata = {"name": "load", "namespace": namespace}
+    data = {"load.py": (MANIFESTS / "load.py").read_text()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def load_pod(namespace: str, image: str) -> Object:
     """The operator's image has Python and aiohttp."""
-    url = f"http://hello-python.{namespace}.svc.cluster.local:8000/load"
     container = {
         "name": "load",
         "image": image,
         "imagePullPolicy": "Never",
-        "command": ["/opt/operator/bin/python", "/load/load.py", url, "10"],
+        "command": ["/opt/operator/bin/python", "/load/load.py", url(namespace, "/load"), "10"],
         "volumeMounts": [{"name": "load", "mountPath": "/load"}],
     }
     spec = {

@@ -1,4 +1,7 @@
-"""Deleting the application, the pool and the namespace, in every order: nothing hangs, and wadm is empty after it."""
+"""Deleting the application, the pool and the namespace, in every order: nothing hangs, and wadm is empty after it.
+
+Where wadm cannot be asked any more, what is left there is told.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,23 @@ import time
 
 import pytest
 from e2ereport import Notes
-from e2eworld import APPLICATION, CONFIG, World, hello
+from e2etogether import together
+from e2everdicts import APPLICATION, CONFIG
+from e2eworld import World, hello, names
 
 from testbed import eventually, is_true
-from testbed.admin import Object
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-LONGEST = 120.0  # seconds: a minute to give up a wadm that is out of reach, and what pods take to stop
+LONGEST = 150.0  # seconds: a minute to give up a wadm that is out of reach, and what pods take to stop
 
+Order = tuple[str, ...]
+ORDERS: tuple[Order, ...] = (
+    ("application", "pool", "namespace"),
+    ("pool", "application", "namespace"),
+    ("namespace",),
+    ("application", "namespace"),
+    ("pool", "namespace"),
+)
 _STEPS = {
     "application": (APPLICATION, "hello-python"),
     "pool": (CONFIG, "my-wasmcloud-cluster"),
@@ -21,40 +33,85 @@ _STEPS = {
 }
 
 
-@pytest.mark.parametrize(
-    "order",
-    [
-        ("application", "pool", "namespace"),
-        ("pool", "application", "namespace"),
-        ("namespace",),
-        ("application", "namespace"),
-        ("pool", "namespace"),
-    ],
-    ids=" then ".join,
-)
+@pytest.mark.parametrize("order", ORDERS, ids=" then ".join)
 @pytest.mark.journey("6 delete")
-async def test_nothing_is_stuck(world: World, order: tuple[str, ...], notes: Notes) -> None:
-    place = f"delete-{'-'.join(word[0] for word in order)}"
-    await world.admin.create_namespace(place)
+@together("side_by_side")
+async def test_nothing_is_stuck(world: World, place: str, order: Order, notes: Notes) -> None:
+    await delete_in_order(world, place, order, notes)
+
+
+async def delete_in_order(world: World, place: str, order: Order, notes: Notes) -> None:
     await world.apply_hosts(place, hostReplicas=1)
-    await world.apply_application(hello(place))
+    await world.admin.apply(hello(place))
     await world.hosts_ready(place)
     await world.admin.wait_for(APPLICATION, "hello-python", place, lambda seen: is_true(seen, "Synced"), timeout=60)
-    assert [model["name"] for model in await models(world, place)] == ["hello-python"]
+    assert await world.models(place) == {"hello-python"}
 
+    await deleted(world, place, order, notes)
+    await eventually(lambda: empty(world, place), timeout=20, interval=1, message="wadm to be empty")
+
+
+async def deleted(world: World, place: str, order: Order, notes: Notes) -> None:
     started = time.monotonic()
     for step in order:
         kind, name = _STEPS[step]
         # not waiting for one to be gone before the next is deleted: whoever deletes a file of manifests does not
         await world.admin.delete(kind, name or place, None if step == "namespace" else place)
-    await world.admin.wait_for("v1/Namespace", place, None, lambda seen: seen is None, timeout=LONGEST)
+    for step in order:
+        kind, name = _STEPS[step]
+        await world.admin.wait_for(kind, name or place, place, lambda seen: seen is None, timeout=LONGEST)
     notes.add(f"{' → '.join(order)}: gone in {time.monotonic() - started:.1f} s")
-    await eventually(lambda: empty(world, place), timeout=20, interval=1, message="wadm to be empty")
-
-
-async def models(world: World, lattice: str) -> list[Object]:
-    return (await world.ask_wadm(lattice, "get")).get("models") or []
 
 
 async def empty(world: World, lattice: str) -> bool:
-    return not await models(world, lattice)
+    return not await world.models(lattice)
+
+
+@pytest.mark.journey("6 delete the namespace that the lattice's own NATS is in")
+@together("side_by_side")
+async def test_the_lattice_goes_too(world: World, place: str, notes: Notes) -> None:
+    await with_own_lattice(world, place)
+    await deleted(world, place, ("namespace",), notes)
+    assert await left_in_wadm(world, place) == 1  # no Event: a namespace that is going away takes none
+
+
+@pytest.mark.journey("6 delete pool and application while wadm is away")
+@together("side_by_side")
+async def test_wadm_is_away(world: World, place: str, notes: Notes) -> None:
+    await with_own_lattice(world, place)
+    await world.cluster.kubectl("scale", "-n", place, "deployment/wadm", "--replicas=0")
+    await eventually(lambda: no_wadm(world, place), timeout=60, interval=0.5)
+    await deleted(world, place, ("pool", "application"), notes)
+    assert await left_in_wadm(world, place) == 1
+    events = await world.admin.list("events.k8s.io/v1/Event", place)
+    assert "LeftInWadm" in {event["reason"] for event in events}
+
+    # it is told rightly: wadm comes back with it
+    await world.cluster.kubectl("scale", "-n", place, "deployment/wadm", "--replicas=1")
+    await world.available("wadm", place)
+    assert await world.models(place, hub=place) == {"hello-python"}
+
+
+async def with_own_lattice(world: World, place: str) -> None:
+    """A NATS hub and wadm for this journey alone, and the application deployed there."""
+    await world.install_own(place, "nats")
+    await world.install_own(place, "wadm")
+    await world.apply_hosts(place, own=("nats-cluster",), hostReplicas=1)
+    await world.hosts_ready(place)
+    await world.admin.apply(hello(place))
+    await world.admin.wait_for(APPLICATION, "hello-python", place, lambda seen: is_true(seen, "Synced"), timeout=60)
+    assert await world.models(place, hub=place) == {"hello-python"}
+
+
+async def no_wadm(world: World, place: str) -> bool:
+    return "wadm" not in {name.partition("-")[0] for name in names(await world.admin.list("v1/Pod", place))}
+
+
+async def left_in_wadm(world: World, place: str) -> float:
+    """How many applications of a lattice the operator has left in wadm by its metric; its log has to name them."""
+    log = await world.operator_log()
+    lines = [line for line in log.splitlines() if "application left in wadm" in line]
+    assert any(f"{place}/hello-python" in line for line in lines), log[-3000:]
+    wanted = f'wasmcloud_operator_applications_left_in_wadm_total{{lattice="{place}"}} '
+    samples = (await world.metrics()).splitlines()
+    return sum(float(sample.removeprefix(wanted)) for sample in samples if sample.startswith(wanted))

@@ -6,7 +6,8 @@ import time
 
 import pytest
 from e2ereport import Notes
-from e2eworld import GREETING, World, documents, hello, names, scaled
+from e2etogether import together
+from e2eworld import GREETING, World, documents, hello, names, scaled, url
 
 from testbed import eventually
 
@@ -14,10 +15,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.journey("3 daemonscaler with host labels: only that pool's pods serve")
+@together("side_by_side")
 async def test_only_the_chosen_pool_serves(world: World, place: str, notes: Notes) -> None:
     await world.apply_hosts(place, hostReplicas=1, hostLabels={"pool": "front"})
-    config, _ = documents("hosts.yaml")
-    config["metadata"] |= {"name": "back", "namespace": place}
+    _, config = documents("hosts.yaml", place)
+    config["metadata"]["name"] = "back"
     config["spec"] |= {"lattice": place, "hostReplicas": 1, "hostLabels": {"pool": "back"}}
     await world.admin.apply(config)
     await world.hosts_ready(place)
@@ -25,29 +27,29 @@ async def test_only_the_chosen_pool_serves(world: World, place: str, notes: Note
     front = {name for name in names(await world.host_pods(place)) if name.startswith("my-wasmcloud-cluster")}
     assert len(front) == 1
 
-    await world.apply_application(scaled(hello(place), ("daemonscaler", "daemonscaler"), (5, 1), {"pool": "front"}))
+    await world.admin.apply(scaled(hello(place), ("daemonscaler", "daemonscaler"), (5, 1), {"pool": "front"}))
     await world.application_ready(place)
-    assert await world.answers(f"http://hello-python.{place}.svc:8000/") == f"{GREETING}/"
+    assert await world.answers(url(place)) == f"{GREETING}/"
     assert await world.serving(place, "hello-python") == front
     notes.add("1 of 2 pods serves")
 
 
 @pytest.mark.journey("3 spreadscaler on 1 of 3 hosts: traffic moves when it is killed")
+@together("side_by_side")
 async def test_traffic_moves(world: World, place: str, notes: Notes) -> None:
     await world.apply_hosts(place, hostReplicas=3)
     await world.hosts_ready(place)
     # the server on one host; the component on each, since the host's own HTTP server asks no other host's components
     kinds = ("daemonscaler", "spreadscaler")
-    await world.apply_application(scaled(hello(place), kinds, (5, 1), {"kubernetes": "true"}))
+    await world.admin.apply(scaled(hello(place), kinds, (5, 1), {"kubernetes": "true"}))
     await world.application_ready(place)
-    url = f"http://hello-python.{place}.svc:8000/"
-    await world.answers(url)
+    await world.answers(url(place))
     (serving,) = await world.serving(place, "hello-python")
 
     started = time.monotonic()
     await world.admin.delete("v1/Pod", serving, place, grace=0)
     await eventually(lambda: elsewhere(world, place, serving), timeout=180, interval=0.5)
-    assert await world.answers(url) == f"{GREETING}/"
+    assert await world.answers(url(place)) == f"{GREETING}/"
     notes.add(f"traffic had moved after {time.monotonic() - started:.1f} s")
 
 

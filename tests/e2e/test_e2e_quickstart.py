@@ -6,52 +6,58 @@ import time
 
 import pytest
 from e2ereport import Notes
-from e2eworld import APPLICATION, CONFIG, GREETING, MANIFESTS, World
+from e2everdicts import APPLICATION, judging
+from e2eworld import GREETING, MANIFESTS, World, names, url
 
-from kstatus import argocd_health, kstatus
 from testbed.admin import Object
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-APP = "hello-python"
+POOL, APP = "my-wasmcloud-cluster", "hello-python"
 
 
 @pytest.mark.journey("1 quickstart: hosts, application, curl through the Service")
 async def test_quickstart(world: World, notes: Notes) -> None:
+    async with judging(world.admin, "default") as world.verdicts["default"]:
+        await quickstart(world, "default", notes)
+
+
+async def quickstart(world: World, place: str, notes: Notes) -> None:
+    async def kubectl(*args: str, stdin: str | None = None) -> None:
+        await world.cluster.kubectl(*args, "-n", place, stdin=stdin, timeout=190)
+
+    async def apply(file: str) -> None:
+        text = (MANIFESTS / file).read_text().replace("namespace: default", f"namespace: {place}")
+        await kubectl("apply", "-f", "-", stdin=text)
+
     # NATS, wadm and the operator are there; the pool of hosts comes first
+    verdicts = world.verdicts[place]
     started = time.monotonic()
-    await world.cluster.kubectl("apply", "-f", str(MANIFESTS / "hosts.yaml"))
-    await world.cluster.kubectl(
-        "wait", "--for=condition=Ready", "whc/my-wasmcloud-cluster", "--timeout=120s", timeout=130
-    )
+    await apply("hosts.yaml")
+    await kubectl("wait", "--for=condition=Ready", f"whc/{POOL}", "--timeout=120s")
     notes.add(f"two hosts ready in {time.monotonic() - started:.1f} s")
-    pool = await world.admin.get(CONFIG, "my-wasmcloud-cluster", "default")
-    assert kstatus(pool) == "Current"
-    assert len(await world.host_pods("default")) == 2
+    assert len(await world.host_pods(place)) == 2
+    assert verdicts.of(POOL) == ["InProgress", "Current"]
 
     # the application, as `kubectl` applies it
     started = time.monotonic()
-    await world.cluster.kubectl("apply", "-f", str(MANIFESTS / "hello.yaml"))
-    await world.cluster.kubectl("wait", "--for=condition=Ready", f"app/{APP}", "--timeout=180s", timeout=190)
+    await apply("hello.yaml")
+    await kubectl("wait", "--for=condition=Ready", f"app/{APP}", "--timeout=180s")
     notes.add(f"application ready in {time.monotonic() - started:.1f} s")
-    application = await world.application_ready("default")
+    application = await world.application_ready(place)
     assert application["status"]["phase"] == "Deployed"
-    assert kstatus(application) == "Current"
-    assert argocd_health(application)[0] == "Healthy"
+    assert verdicts.of(APP) == ["InProgress, Progressing", "Current, Healthy"]
 
     # another pod asks it by the Service's name
-    text = await world.answers(f"http://{APP}.default.svc.cluster.local:8000/there")
-    assert text == f"{GREETING}/there"
+    assert await world.answers(url(place, "/there")) == f"{GREETING}/there"
     notes.add(f"answered after {time.monotonic() - started:.1f} s")
-    pods = {pod["metadata"]["name"] for pod in await world.host_pods("default")}
-    assert await world.serving("default", APP) == pods
+    assert await world.serving(place, APP) == names(await world.host_pods(place))
 
     # undeployed by its annotation: still there, suspended for Argo CD
-    undeploy = ("annotate", f"app/{APP}", "k8s.wasmcloud.dev/undeploy=true")
-    await world.cluster.kubectl(*undeploy)
-    suspended = await world.admin.wait_for(APPLICATION, APP, "default", is_undeployed, timeout=60)
-    assert suspended is not None
-    assert argocd_health(suspended)[0] == "Suspended"
-    await world.cluster.kubectl("delete", f"app/{APP}", "whc/my-wasmcloud-cluster", "--timeout=60s", timeout=70)
+    await kubectl("annotate", f"app/{APP}", "k8s.wasmcloud.dev/undeploy=true")
+    await world.admin.wait_for(APPLICATION, APP, place, is_undeployed, timeout=60)
+    assert verdicts.of(APP)[-1] == "Current, Suspended"
+    await kubectl("delete", f"app/{APP}", f"whc/{POOL}", "--timeout=60s")
+    assert verdicts.of(APP)[-1].startswith("Terminating")
 
 
 def is_undeployed(application: Object | None) -> bool:

@@ -6,7 +6,9 @@ import time
 
 import pytest
 from e2ereport import Notes
-from e2eworld import APPLICATION, GREETING, World, hello
+from e2etogether import together
+from e2everdicts import APPLICATION
+from e2eworld import GREETING, World, hello, url
 
 from testbed import eventually
 
@@ -14,6 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.journey("8 wash over NATS: a Service without an Application")
+@together("side_by_side")
 async def test_a_service_appears(world: World, place: str, notes: Notes) -> None:
     await world.apply_hosts(place, hostReplicas=1)
     await world.hosts_ready(place)
@@ -23,7 +26,7 @@ async def test_a_service_appears(world: World, place: str, notes: Notes) -> None
     started = time.monotonic()
     assert (await world.ask_wadm(place, "put", manifest))["result"] == "created"
     assert (await world.ask_wadm(place, "deploy.from-wash", {}))["result"] == "acknowledged"
-    assert await world.answers(f"http://from-wash.{place}.svc:8000/") == f"{GREETING}/"
+    assert await world.answers(url(place, service="from-wash")) == f"{GREETING}/"
     notes.add(f"answered {time.monotonic() - started:.1f} s after the deploy")
     assert await world.admin.list(APPLICATION, place) == []
 

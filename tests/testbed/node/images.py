@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.cache import ensure
@@ -28,8 +29,12 @@ def pause_image(target: Path) -> Path:
     return Image((PAUSE,), ("/bin/busybox", "sleep", "2147483647"), {"/bin/busybox": busybox}).write(target)
 
 
-def curl_image(target: Path) -> Path:
+async def curl_image(target: Path) -> Path:
     """curl, and a shell with the usual commands."""
+    return await asyncio.to_thread(_write_curl_image, target)
+
+
+def _write_curl_image(target: Path) -> Path:
     busybox = _busybox()
     applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
     links = {f"/bin/{applet}": "busybox" for applet in applets if applet != "busybox"}
@@ -44,7 +49,8 @@ async def coredns_image(target: Path) -> Path:
 async def nats_image(target: Path) -> Path:
     """nats-server where the official image has it, taking the same arguments."""
     program = "/usr/local/bin/nats-server"
-    return Image((NATS,), (program,), {program: await ensure("nats-server")}).write(target)
+    files = {program: await ensure("nats-server")}
+    return await asyncio.to_thread(Image((NATS,), (program,), files).write, target)
 
 
 async def wadm_image(target: Path) -> Path:
@@ -53,7 +59,7 @@ async def wadm_image(target: Path) -> Path:
     return await asyncio.to_thread(Image((WADM,), (program,), files).write, target)
 
 
-async def host_image(target: Path, *versions: str) -> Path:
+async def host_image(target: Path, versions: Sequence[str]) -> Path:
     """The wasmCloud host, under the names of all these versions."""
     program = "/usr/local/bin/wasmcloud"
     files = with_libraries(await ensure("wasmcloud-host"), program)

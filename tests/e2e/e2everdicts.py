@@ -1,0 +1,80 @@
+"""What kstatus (Flux, Helm, `kubectl wait`) and Argo CD make of every status that the operator writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from kstatus import argocd_health, kstatus
+from testbed import Admin
+from testbed.admin import ApiError, Object
+
+CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
+APPLICATION = "core.oam.dev/v1beta1/Application"
+
+# What the two may say of one status. An application that cannot be asked for is still what it last was to Argo CD.
+_AGREE = {
+    "Current": {"Healthy", "Suspended"},
+    "InProgress": {"Progressing", "Healthy", "Degraded", "Suspended"},
+    "Failed": {"Degraded"},
+    "Terminating": {"Healthy", "Suspended", "Progressing", "Degraded"},
+}
+
+
+@dataclass
+class Verdicts:
+    """The verdicts on the pools and applications of a namespace, by name, in their order; the same twice is one."""
+
+    seen: dict[str, list[str]] = field(default_factory=dict)
+
+    def of(self, name: str) -> list[str]:
+        return self.seen.get(name, [])
+
+    def wrong(self) -> list[str]:
+        """What no journey may see: a pool that has failed, or kstatus and Argo CD of two minds about an application."""
+        found = []
+        for name, verdicts in self.seen.items():
+            for verdict in verdicts:
+                stands, _, health = verdict.partition(", ")
+                if health not in _AGREE[stands] if health else stands == "Failed":
+                    found.append(f"{name}: {verdict}")
+        return found
+
+    def take(self, obj: Object) -> None:
+        if not obj.get("status"):
+            return  # nobody has looked at it yet
+        verdict: str = kstatus(obj)
+        if obj["kind"] == "Application":
+            verdict += f", {argocd_health(obj)[0]}"
+        told = self.seen.setdefault(obj["metadata"]["name"], [])
+        if told[-1:] != [verdict]:
+            told.append(verdict)
+
+
+@contextlib.asynccontextmanager
+async def judging(admin: Admin, namespace: str) -> AsyncIterator[Verdicts]:
+    """The verdicts from now on."""
+    verdicts = Verdicts()
+    tasks = [asyncio.create_task(_follow(admin, kind, namespace, verdicts)) for kind in (CONFIG, APPLICATION)]
+    try:
+        yield verdicts
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _follow(admin: Admin, kind: str, namespace: str, verdicts: Verdicts) -> None:
+    """List and watch, again and again: a server may end a watch whenever it likes."""
+    while True:
+        with contextlib.suppress(ApiError):
+            listed = await admin.request("GET", await admin.path(kind, namespace))
+            for obj in listed["items"]:
+                verdicts.take({"kind": kind.rpartition("/")[2], **obj})
+            events = admin.watch(kind, namespace, version=listed["metadata"]["resourceVersion"])
+            async with contextlib.aclosing(events):
+                async for _, obj in events:
+                    verdicts.take(obj)
+        await asyncio.sleep(0.1)

@@ -1,0 +1,48 @@
+"""The operator is away while pods come and go: what serves goes on serving, and after its return all is right."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from e2ereport import Notes
+from e2everdicts import CONFIG
+from e2eworld import GREETING, OPERATOR, World, hello, restarts, url
+
+from testbed import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+AWAY = 60.0  # seconds
+
+
+@pytest.mark.journey("5 operator away for a minute while pods come and go")
+async def test_operator_is_killed(world: World, place: str, notes: Notes) -> None:
+    await world.apply_hosts(place, hostReplicas=2)
+    await world.hosts_ready(place)
+    await world.admin.apply(hello(place))
+    await world.application_ready(place)
+    await world.answers(url(place))
+    kept, victim = await world.host_pods(place)
+
+    # all replicas die at once, and none comes back for a minute
+    await world.cluster.kubectl("scale", "-n", OPERATOR, f"deployment/{OPERATOR}", "--replicas=0")
+    operators = ("-l", "app.kubernetes.io/component=operator")
+    await world.cluster.kubectl("delete", "pods", "-n", OPERATOR, *operators, "--grace-period=0", "--force")
+    away = time.monotonic()
+    await world.admin.delete("v1/Pod", victim["metadata"]["name"], place)
+    await world.admin.patch(CONFIG, "my-wasmcloud-cluster", place, {"spec": {"hostReplicas": 3}})
+    while time.monotonic() - away < AWAY:
+        assert (await world.get(url(place))).startswith(GREETING)  # what serves goes on serving
+        await asyncio.sleep(2)
+
+    started = time.monotonic()
+    await world.cluster.kubectl("scale", "-n", OPERATOR, f"deployment/{OPERATOR}", "--replicas=2")
+    await world.available(OPERATOR, OPERATOR)
+    await eventually(lambda: world.live_hosts(place, 3), timeout=120, interval=0.5)
+    await world.application_ready(place)
+    await eventually(lambda: world.all_serve(place), timeout=120, interval=0.5)
+    notes.add(f"all right {time.monotonic() - started:.1f} s after its return")
+    pods = await world.host_pods(place)
+    assert kept["metadata"]["uid"] in {pod["metadata"]["uid"] for pod in pods}, "a pod that served was replaced"
+    assert restarts(pods) == 0
