@@ -14,6 +14,7 @@ from wasmcloud_operator.application.choice import Chosen, ConfiguredPool, NotCho
 from wasmcloud_operator.application.manifest import Content, Owner, content_of, to_manifest
 from wasmcloud_operator.application.plan import Conflict, Run, Stored
 from wasmcloud_operator.application.view import Record, View
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusType
@@ -175,6 +176,34 @@ def test_a_list_tells_only_what_is_new() -> None:
     assert "b" not in view.records
     assert view.take_list([summary("a", version="w", word="failed")]) == {"a"}
     assert view.records["a"].suspect
+
+
+def test_a_list_tells_nothing_of_what_is_being_changed_unless_nothing_is_certain() -> None:
+    view = View()
+    view.take_list([summary("a"), summary("b"), summary("c")])
+    assert view.enter(Key("ns", "a"))
+    view.records["b"].deployed_at = 1.0
+    assert view.take_list([]) == {"c"}
+    assert view.take_list([summary("a", version="old"), summary("b", version="old")]) == set()
+    view.lost()
+    assert view.take_list([]) == {"a", "b"}
+
+
+def test_an_application_tells_what_wadm_runs_while_its_status_fits_what_it_says() -> None:
+    spec = {"components": [{"image": "x:1"}]}
+    meta = ObjectMeta(name="app", namespace="ns", annotations={"example.com/tool": "x"})
+    digest = content_of({"name": "app"}, spec).digest
+    told = {"deployedVersion": "v1", "contentDigest": digest}
+    manifest = plan.deployed_manifest(CustomResource(meta, spec, told), "v1", ME.cluster)
+    assert manifest == to_manifest(content_of({"name": "app"}, spec), "v1", ME)
+    for item, version in (
+        (CustomResource(meta, spec, told), "v2"),
+        (CustomResource(meta, {"components": []}, told), "v1"),
+        (CustomResource(meta, spec, told | {"contentDigest": "0"}), "v1"),
+        (CustomResource(meta, spec, None), "v1"),
+        (CustomResource(meta, None, told), "v1"),
+    ):
+        assert plan.deployed_manifest(item, version, ME.cluster) is None
 
 
 def test_a_push_confirms_a_deploy_and_the_same_again_is_nothing() -> None:
