@@ -90,6 +90,17 @@ async def test_news_bring_a_list_within_seconds_and_a_burst_only_one(bench):
     assert (len(bench.wadm.asked) - asked, bench.names) == (1, ["a"])
 
 
+async def test_while_a_burst_lasts_wadm_is_left_alone(bench):
+    await bench.clock.advance(60)
+    asked = len(bench.wadm.asked)
+    for _ in range(30):
+        bench.apps.stir()
+        await bench.clock.advance(0.1)
+    assert len(bench.wadm.asked) == asked
+    await bench.clock.advance(1)
+    assert len(bench.wadm.asked) == asked + 1
+
+
 async def test_news_without_end_do_not_make_it_ask_without_end(bench):
     await bench.clock.advance(60)
     asked = len(bench.wadm.asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -17,8 +18,9 @@ from wasmcloud_operator.lattice.wadm_types import ModelSummary
 
 _log = structlog.get_logger(__name__)
 
-_SETTLE = 1.0  # pushes come in bursts; one list is enough for all of them
+_SETTLE = 1.0  # pushes come in bursts; one list after them is enough, and wadm is busy meanwhile
 _NO_OFTENER_THAN = 5.0
+_AT_LATEST = 5.0  # after the first push of a burst
 _FIRST_RETRY = 0.5
 _LAST_RETRY = 15.0
 
@@ -48,8 +50,8 @@ class AppsNotListed:
 class LiveApps:
     """What wadm lists.
 
-    It is asked at each (re)connect at once, every `resync` seconds, and after `stir` (a push of wadm's) in a second,
-    at most once in five; while it does not answer the last answer stands.
+    It is asked at each (re)connect at once, every `resync` seconds, and a second after the last `stir` (a push of
+    wadm's), no oftener than once in five and no later than that; while it does not answer the last answer stands.
     """
 
     def __init__(
@@ -69,9 +71,9 @@ class LiveApps:
         self._apps: tuple[ModelSummary, ...] | None = None
         self._deployed: dict[str, str] = {}
         self._current = False
-        self._next = clock.monotonic()  # when to ask
-        self._next_resync = self._next
-        self._not_before = self._next
+        self._next = self._next_resync = self._not_before = clock.monotonic()
+        self._stirred: float | None = None  # since when there are pushes of which no list tells
+        self._next_for_pushes = math.inf
         self._retry = 0.0  # above 0: the last attempt failed, and the next one waits so long
         self._connections = 0  # a list that was asked for before the last change of the connection tells nothing
         self._rescheduled = asyncio.Event()
@@ -97,8 +99,11 @@ class LiveApps:
 
     def stir(self) -> None:
         """Something may have changed: ask soon."""
-        self._next = min(self._next, max(self._clock.monotonic() + _SETTLE, self._not_before))
-        self._rescheduled.set()
+        now = self._clock.monotonic()
+        if self._stirred is None:
+            self._stirred = now
+            self._rescheduled.set()  # further ones only put it off
+        self._next_for_pushes = max(min(now + _SETTLE, self._stirred + _AT_LATEST), self._not_before)
 
     def connection_changed(self) -> None:
         """The connection came or went, or messages were lost: what was heard so far is not enough."""
@@ -113,7 +118,8 @@ class LiveApps:
         self.connection_changed()
         while True:
             self._rescheduled.clear()
-            wait = self._next - self._clock.monotonic() if self._connection.state.connected else self._resync
+            due = min(self._next, self._next_for_pushes)
+            wait = due - self._clock.monotonic() if self._connection.state.connected else self._resync
             if wait > 0:
                 await self._sleep(wait)
             else:
@@ -133,6 +139,7 @@ class LiveApps:
         asked, connection = self._clock.monotonic(), self._connections
         occasion: Occasion = "connection" if not self._current else "resync" if asked >= self._next_resync else "pushes"
         self._next, self._not_before = asked + self._resync, asked + _NO_OFTENER_THAN
+        self._next_for_pushes, self._stirred = math.inf, None
         try:
             listed = await self._wadm.list()
         except LatticeError as error:
