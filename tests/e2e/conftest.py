@@ -20,9 +20,17 @@ from testbed.build import Progress
 _report = pytest.StashKey[Report]()
 _notes = pytest.StashKey[list[str]]()
 
-# First what needs no cluster, then the quickstart with the cluster to itself, then what runs side by side; at last the
-# journeys that do something to the operator that all others would feel.
-_ORDER = {"test_e2e_component": 0, "test_e2e_quickstart": 1, "test_e2e_absence": 3, "test_e2e_rights": 4}
+# First what needs no cluster, then the quickstart with the cluster to itself, then what runs side by side, the longest
+# first; at last the journeys that do something to the operator that all others would feel.
+_ORDER = {
+    "test_e2e_component": 0,
+    "test_e2e_quickstart": 1,
+    "test_e2e_change": 2,
+    "test_e2e_placement": 3,
+    "test_e2e_absence": 5,
+    "test_e2e_rights": 6,
+}
+_SIDE_BY_SIDE = 4
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _ORDER.get(item.path.stem, 2))
+    items.sort(key=lambda item: _ORDER.get(item.path.stem, _SIDE_BY_SIDE))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -88,7 +96,7 @@ async def watched(world: World, request: pytest.FixtureRequest) -> AsyncIterator
 async def _journey(world: World, place: str, item: pytest.Item, journey: Journey) -> None:
     async with namespace_of(world, place):
         await journey(world=world, place=place, notes=_notes_of(item))
-        assert world.verdicts[place].wrong() == []
+        assert world.verdicts[place].contradictions() == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,7 +16,7 @@ import pytest
 Journey = Callable[..., Awaitable[None]]
 
 # A host takes half a gigabyte, and both cores for some seconds when it compiles a component.
-AT_ONCE = 6
+AT_ONCE = 4
 
 _BROUGHT = {"world", "place", "notes"}
 

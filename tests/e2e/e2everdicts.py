@@ -32,15 +32,10 @@ class Verdicts:
     def of(self, name: str) -> list[str]:
         return self.seen.get(name, [])
 
-    def wrong(self) -> list[str]:
-        """What no journey may see: a pool that has failed, or kstatus and Argo CD of two minds about an application."""
-        found = []
-        for name, verdicts in self.seen.items():
-            for verdict in verdicts:
-                stands, _, health = verdict.partition(", ")
-                if health not in _AGREE[stands] if health else stands == "Failed":
-                    found.append(f"{name}: {verdict}")
-        return found
+    def contradictions(self) -> list[str]:
+        """Where kstatus and Argo CD were of two minds about an application."""
+        pairs = {tuple(verdict.split(", ")) for verdicts in self.seen.values() for verdict in verdicts}
+        return [", ".join(pair) for pair in pairs if len(pair) == 2 and pair[1] not in _AGREE[pair[0]]]
 
     def take(self, obj: Object) -> None:
         if not obj.get("status"):

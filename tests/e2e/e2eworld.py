@@ -207,14 +207,14 @@ class World:
         await self.admin.apply(login)
         await self.admin.apply(config)
 
-    async def hosts_ready(self, namespace: str, name: str = "my-wasmcloud-cluster", *, timeout: float = 120) -> Object:
+    async def hosts_ready(self, namespace: str, name: str = "my-wasmcloud-cluster", *, timeout: float = 240) -> Object:
         found = await self.admin.wait_for(
             CONFIG, name, namespace, _ready_and_seen, timeout=timeout, message="the pool to be Ready"
         )
         assert found is not None
         return found
 
-    async def application_ready(self, namespace: str, name: str = "hello-python", *, timeout: float = 120) -> Object:
+    async def application_ready(self, namespace: str, name: str = "hello-python", *, timeout: float = 240) -> Object:
         found = await self.admin.wait_for(
             APPLICATION, name, namespace, _ready_and_seen, timeout=timeout, message="the application to be Ready"
         )
@@ -296,7 +296,7 @@ async def namespace_of(world: World, name: str) -> AsyncIterator[str]:
         finally:
             for kind in (APPLICATION, CONFIG):
                 await world.admin.delete_all(kind, name)
-                await eventually(lambda kind=kind: _none_left(world, kind, name), timeout=60, interval=0.5)
+                await eventually(lambda kind=kind: _none_left(world, kind, name), timeout=90, interval=0.5)
             await world.admin.delete("v1/Namespace", name)
 
 

@@ -74,7 +74,7 @@ async def test_nats_creds_are_rotated(world: World, place: str, notes: Notes) ->
     # the hub throws the former user out, and everything goes on: hosts, wadm, and the operator's own connection
     await revoke(world, place, root, account, public_key_of(first))
     assert await world.answers(url(place, "/new")) == f"{GREETING}/new"
-    assert await world.live_hosts(place, 1)
+    await eventually(lambda: world.live_hosts(place, 1), timeout=60, interval=0.5)
     await world.cluster.kubectl("delete", "-n", place, "app/hello-python", "--timeout=30s")
     pool = await world.hosts_ready(place)
     assert is_true(pool, "LatticeConnected")
