@@ -42,18 +42,20 @@ async def connect(
 
     try:
         async with asyncio.timeout(timeout):
-            await client.connect(
-                servers=[server],
-                name="wasmcloud-operator",
-                error_cb=told_error,
-                closed_cb=told_closed,
-                allow_reconnect=False,
-                max_reconnect_attempts=1,  # 0 and less would try the address for ever
-                reconnect_time_wait=0,
-                connect_timeout=timeout,  # type: ignore[arg-type] # seconds; floats work
-                pending_size=0,  # a command that cannot be sent now is refused, not sent after its deadline
-                user_credentials=RawCredentials(spec.credentials) if spec.credentials else None,
-                tls=spec.tls_context() if spec.uses_tls else None,
+            await _heeding_cancellation(
+                client.connect(
+                    servers=[server],
+                    name="wasmcloud-operator",
+                    error_cb=told_error,
+                    closed_cb=told_closed,
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,  # 0 and less would try the address for ever
+                    reconnect_time_wait=0,
+                    connect_timeout=timeout,  # type: ignore[arg-type] # seconds; floats work
+                    pending_size=0,  # a command that cannot be sent now is refused, not sent after its deadline
+                    user_credentials=RawCredentials(spec.credentials) if spec.credentials else None,
+                    tls=spec.tls_context() if spec.uses_tls else None,
+                )
             )
     except nats_errors.NoServersError:
         raise (failures or [nats_errors.NoServersError()])[-1] from None
@@ -66,13 +68,13 @@ async def connect(
 async def ping(client: Client, timeout: float) -> None:
     """Have the server answer. Raises TimeoutError after `timeout` seconds."""
     async with asyncio.timeout(timeout):
-        await client.rtt(timeout + 1)  # type: ignore[arg-type] # seconds; floats work
+        await _heeding_cancellation(client.rtt(timeout + 1))  # type: ignore[arg-type] # seconds; floats work
 
 
 async def sent(client: Client, call: Awaitable[_T], payload: bytes) -> _T:
     """What nats-py gives, its errors by our names."""
     try:
-        return await call
+        return await _heeding_cancellation(call)
     except nats_errors.NoRespondersError:
         raise NoResponders("nobody listens there") from None
     except nats_errors.MaxPayloadError:
@@ -86,3 +88,18 @@ async def close(client: Client) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_CLOSE_TIMEOUT):
             await client.close()
+
+
+async def _heeding_cancellation(call: Awaitable[_T]) -> _T:
+    """What the call gives; CancelledError if this task was cancelled meanwhile, whatever the call made of it.
+
+    nats-py waits with `asyncio.wait_for`, which before Python 3.12 drops a cancellation that comes together with the
+    answer. Whoever went on after that would not end when told to, and the operator would not stop.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        return await call
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
