@@ -56,7 +56,7 @@ async def test_live_hosts_are_in_the_status_and_nothing_flaps(operator, crds, ad
         await admin.create(host_config(namespace, name, lattice=namespace, natsAddress=nats_server.url, hostReplicas=2))
     pods, others = await pods_of(admin, namespace, 2), await pods_of(admin, namespace, 2, "other")
     await shown(admin, namespace, LatticeConnected="True")
-    async with hosts_in([*pods, others[0], "somewhere-else"], nats_server, lattice, heartbeat=0.5) as hosts:
+    async with hosts_in([*pods, others[0], "somewhere-else"], nats_server, lattice, heartbeat=0.25) as hosts:
 
         async def all_there():
             status = await status_of(admin, namespace)
@@ -73,7 +73,7 @@ async def test_live_hosts_are_in_the_status_and_nothing_flaps(operator, crds, ad
         await hosts[0].start_provider("http")
         await eventually(lambda: _providers(admin, namespace, 1))
         assert (await status_of(admin, namespace, "other"))["hostCount"] == 1
-        since = await at_rest(crds, namespace, quiet=3)  # six heartbeats of each host
+        since = await at_rest(crds, namespace, quiet=1.5)  # six heartbeats of each host
         assert writes(crds, since, namespace) == []
         assert (await status_of(admin, namespace))["hosts"][0]["startedAt"] == entry["startedAt"]
         await hosts[0].stop()
@@ -121,7 +121,7 @@ async def test_a_hub_that_goes_is_said_and_the_pods_stay_managed(operator, crds,
         assert str(hub.port) in condition({"status": status}, "LatticeConnected")["message"]
         await admin.patch(CONFIG, "pool", namespace, {"spec": {"logLevel": "DEBUG"}})
         await eventually(lambda: _has_env(admin, namespace, "WASMCLOUD_LOG_LEVEL", "DEBUG"))
-        since = await at_rest(crds, namespace, quiet=2)
+        since = await at_rest(crds, namespace, quiet=1)
         assert writes(crds, since, namespace) == []
         await hub.server.start()
         await shown(admin, namespace, LatticeConnected="True", timeout=20)
@@ -306,12 +306,16 @@ async def test_a_secret_that_becomes_unusable_leaves_running_pods_alone(
 
 async def test_what_the_api_server_refuses_is_said_by_the_configs_own_field_once(operator, crds, admin, namespace):
     mount = {"name": "nowhere", "mountPath": "/x"}
-    wrong = {"containerTemplateAdditions": {"wasmcloud": {"volumeMounts": [mount]}}}
+    wrong = {
+        "containerTemplateAdditions": {"wasmcloud": {"volumeMounts": [mount]}},
+        "podTemplateAdditions": {"restartPolicy": "Never"},
+    }
     await admin.create(host_config(namespace, schedulingOptions=wrong))
     await admin.create(host_config(namespace, "fine"))
     status = await shown(admin, namespace, Stalled="DeploymentRefused")
     message = condition({"status": status}, "Stalled")["message"]
-    assert ".spec.schedulingOptions.containerTemplateAdditions.wasmcloud.volumeMounts[nowhere].name" in message
+    assert ".spec.schedulingOptions.containerTemplateAdditions.wasmcloud.volumeMounts[nowhere].name: " in message
+    assert ".spec.schedulingOptions.podTemplateAdditions.restartPolicy: " in message
     await exists(admin, DEPLOYMENT, namespace, "fine")
     since = await at_rest(crds, namespace)
     await admin.patch(CONFIG, "pool", namespace, {"metadata": {"labels": {"look": "again"}}})

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
+import pytest_asyncio
 import yaml
 
 from hostlive import CONFIG, DEPLOYMENT, at_rest, exists, host_config, shown, writes
 from operatorfixture import RunningOperator
-from testbed import ControlPlane
-from testbed.admin import condition
+from testbed import eventually
+from testbed.admin import ApiError, condition
 
-CRDS = Path(__file__).parents[2] / "manifests" / "crds"
-APPLICATIONS = CRDS / "core.oam.dev_applications.yaml"
-HOST_CONFIGS = CRDS / "k8s.wasmcloud.dev_wasmcloudhostconfigs.yaml"
+HOST_CONFIGS = Path(__file__).parents[2] / "manifests" / "crds" / "k8s.wasmcloud.dev_wasmcloudhostconfigs.yaml"
+CRD = "apiextensions.k8s.io/v1/CustomResourceDefinition"
+UNREADABLE = {
+    "broken": {"hostReplicas": "many", "lattice": ""},
+    "newer": {"brandNew": {"x": 1}},
+    "no-version": {"version": None},
+}
 
 
 def without_a_schema():
@@ -25,26 +31,52 @@ def without_a_schema():
     return crd
 
 
-async def test_what_cannot_be_read_is_stalled_and_others_go_on(tmp_path):
-    async with ControlPlane.start(tmp_path, audit=True) as cluster, cluster.admin() as admin:
-        crd_file = tmp_path / "crd.yaml"
-        crd_file.write_text(yaml.safe_dump(without_a_schema()))
-        await admin.apply_files(APPLICATIONS, crd_file)
-        async with RunningOperator.start(cluster):
-            await admin.create(host_config("default", "newer", brandNew={"x": 1}))
-            await admin.create(host_config("default", "broken", hostReplicas="many", lattice=""))
-            await admin.create(host_config("default", "no-version", version=None))
-            await admin.create(host_config("default", "fine"))
-            for name in ("newer", "broken", "no-version"):
-                await shown(admin, "default", name, Stalled="InvalidSpec", Ready="False")
-            status = (await admin.get(CONFIG, "newer", "default"))["status"]
-            assert ".spec.brandNew" in condition({"status": status}, "Stalled")["message"]
-            status = (await admin.get(CONFIG, "broken", "default"))["status"]
-            message = condition({"status": status}, "Stalled")["message"]
-            assert ".spec.hostReplicas" in message
-            assert ".spec.lattice" in message
-            await exists(admin, DEPLOYMENT, "default", "fine")
-            for name in ("newer", "broken", "no-version"):
-                assert await admin.find(DEPLOYMENT, name, "default") is None
-            since = await at_rest(cluster, "default")
-            assert writes(cluster, since, "default") == []
+async def taken(admin, config):
+    """Whether the schema that is served takes the config; it is made then."""
+    try:
+        await admin.create(config)
+    except ApiError as error:
+        if error.status != 422:
+            raise
+        return False
+    return True
+
+
+@pytest_asyncio.fixture
+async def unreadable(crds, admin, namespace):
+    """The configs that cannot be read, and a CRD that takes them; the right CRD is served again afterwards."""
+    crd = without_a_schema()
+    name = crd["metadata"]["name"]
+    served = await admin.get(CRD, name)
+    await admin.replace({**served, "spec": crd["spec"]})
+    try:
+        # The first is refused for as long as the schema is in force; the second would be taken, and pruned.
+        for config, spec in UNREADABLE.items():
+            await eventually(lambda config=config, spec=spec: taken(admin, host_config(namespace, config, **spec)))
+        yield
+    finally:
+        changed = await admin.get(CRD, name)
+        await admin.replace({**changed, "spec": served["spec"]})
+
+        async def refused():
+            return not await taken(admin, host_config(namespace, f"x{secrets.token_hex(4)}", lattice=""))
+
+        await eventually(refused)
+
+
+async def test_what_cannot_be_read_is_stalled_and_others_go_on(crds, admin, namespace, unreadable):
+    async with RunningOperator.start(crds, watch_namespaces=namespace):
+        await admin.create(host_config(namespace, "fine"))
+        for name in UNREADABLE:
+            await shown(admin, namespace, name, Stalled="InvalidSpec", Ready="False")
+        status = (await admin.get(CONFIG, "newer", namespace))["status"]
+        assert ".spec.brandNew" in condition({"status": status}, "Stalled")["message"]
+        status = (await admin.get(CONFIG, "broken", namespace))["status"]
+        message = condition({"status": status}, "Stalled")["message"]
+        assert ".spec.hostReplicas" in message
+        assert ".spec.lattice" in message
+        await exists(admin, DEPLOYMENT, namespace, "fine")
+        for name in UNREADABLE:
+            assert await admin.find(DEPLOYMENT, name, namespace) is None
+        since = await at_rest(crds, namespace)
+        assert writes(crds, since, namespace) == []
