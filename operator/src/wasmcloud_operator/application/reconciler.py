@@ -31,7 +31,7 @@ from wasmcloud_operator.names import is_paused
 # After a deploy wadm says nothing when the status stays what it was: then it is asked.
 SETTLE_SECONDS = 5.0
 # Nearly always a push comes within this after a deploy: one status is written instead of two.
-_PUSH_SECONDS = 1.0
+_PUSH_SECONDS = 2.0
 # What wadm refuses is tried again now and then: only the lattice knows why.
 _REFUSED_SECONDS = 60.0
 # After a start host configs are still being read: what an earlier life wrote stands until then.
