@@ -179,15 +179,22 @@ class ServiceSite:
 
     async def publish_unpublished(self, name: str) -> None:
         """Say what wadm says when an application is undeployed, though it is not."""
-        event = {
+        await self._publish("manifest_unpublished", {"name": name})
+
+    async def publish_published(self, name: str, components: list[dict[str, Any]]) -> None:
+        """Say what wadm says when an application is deployed, though it is not."""
+        await self._publish("manifest_published", manifest(name, components))
+
+    async def _publish(self, event: str, data: dict[str, Any]) -> None:
+        envelope = {
             "specversion": "1.0",
             "id": secrets.token_hex(8),
             "source": "tests",
-            "type": "com.wadm.manifest_unpublished",
+            "type": f"com.wadm.{event}",
             "datacontenttype": "application/json",
-            "data": {"name": name},
+            "data": data,
         }
-        await self.client.publish(f"wadm.evt.{self.lattice.name}.manifest_unpublished", json.dumps(event).encode())
+        await self.client.publish(f"wadm.evt.{self.lattice.name}.{event}", json.dumps(envelope).encode())
         await self.client.flush()
 
     async def put_config(self, name: str, config: dict[str, str]) -> None:

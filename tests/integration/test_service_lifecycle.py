@@ -133,6 +133,12 @@ async def test_undeploying_takes_the_service_away_and_an_event_alone_does_not(si
         await site.service("marker", lambda found: found is None)
 
 
+async def test_what_an_event_made_up_goes_when_wadm_lists(site: ServiceSite) -> None:
+    await site.publish_published("ghost", http_components(8080))
+    await site.service("ghost", lambda found: found is not None)
+    await site.service("ghost", lambda found: found is None)
+
+
 async def test_a_strangers_service_is_left_alone_and_said_to_be_in_the_way(site: ServiceSite) -> None:
     theirs = {
         "apiVersion": "v1",
