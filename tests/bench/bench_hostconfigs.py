@@ -61,7 +61,7 @@ async def measure_by_hand(cluster: ControlPlane, nats: NatsServer, admin: Admin)
         await change(admin, key)
         container = {"name": "wasmcloud-host", "env": [{"name": "WASMCLOUD_LOG_LEVEL", "value": "DEBUG"}]}
         patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
-        await admin.patch("apps/v1/Deployment", key[1], key[0], patch)
+        await admin.patch("apps/v1/Deployment", key[1], key[0], patch, how="strategic")
 
     created, _ = await timed(cluster, create_all, lambda _: True)
     await at_rest(cluster, "kube-controller-manager")
