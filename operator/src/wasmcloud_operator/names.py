@@ -12,6 +12,9 @@ OWNER_CLUSTER = "k8s.wasmcloud.dev/owner-cluster"
 OWNER_NAMESPACE = "k8s.wasmcloud.dev/owner-namespace"
 OWNER_NAME = "k8s.wasmcloud.dev/owner-name"
 
+# On every object that the operator applies: what was rendered.
+FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
+
 PAUSED = "k8s.wasmcloud.dev/paused"
 
 

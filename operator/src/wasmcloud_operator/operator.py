@@ -37,6 +37,7 @@ from wasmcloud_operator.kube.supervise import supervise
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.lattice.lattices import Lattices
+from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.pools import Pools
 from wasmcloud_operator.preflight import Findings, ServerTooOld, inspect
 from wasmcloud_operator.service.wiring import service_controllers
@@ -45,7 +46,6 @@ from wasmcloud_operator.settings import Settings
 log = structlog.get_logger()
 
 FIELD_MANAGER = "wasmcloud-operator"
-FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
 
 # SIGTERM to end in under five seconds: the work in progress gets most of it, the Lease and the Events the rest.
 _DRAIN_SECONDS = 3.0

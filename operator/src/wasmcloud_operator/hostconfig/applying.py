@@ -24,6 +24,8 @@ Tell = Callable[[str, str], None]
 
 # A quota may be raised, an admission policy changed, a foreign object deleted: none of it is seen by a watch.
 RETRY_SECONDS = 60.0
+# After a workload was changed its status changes several times a second; and other pools' workloads may wait.
+REST_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,16 @@ class PoolApplier:
     applier: Applier
     clock: Clock
     _refused: dict[tuple[Key, Resource], _Refused] = field(default_factory=dict)
+    _brought: dict[Key, int] = field(default_factory=dict)  # the generation whose workload was applied last
 
     async def apply(
         self, item: CustomResource, config: WasmCloudHostConfig, children: Children, facts: Facts, tell: Tell
     ) -> bool:
         """Apply what the pods need, then the workload, then the rest; remove what is no longer wanted.
 
-        Gives whether all of that is done. It ends with a workload that it creates, so that of many new pools each gets
-        its workload before any gets the rest. `tell` takes (reason, note) of what users want to know. Raises SpecError
-        for what is refused, or the errors of `kube.errors`.
+        Gives whether all of that is done. It ends with a workload that a new generation of the config changes, so that
+        of many such pools each gets its workload before any gets the rest. `tell` takes (reason, note) of what users
+        want to know. Raises SpecError for what is refused, or the errors of `kube.errors`.
         """
         try:
             await self.secrets.ensure(config, facts, children.secret_conf)
@@ -60,6 +63,9 @@ class PoolApplier:
         applied = await self._apply(item, config, children.workload)
         if applied.outcome == "created":
             tell("Created", f"Created {children.workload.resource.kind} {item.metadata.name}")
+        generation = self._brought.get(item.metadata.key)
+        self._brought[item.metadata.key] = item.metadata.generation
+        if applied.outcome != "unchanged" and generation != item.metadata.generation:
             return False
         await together(self._apply(item, config, child) for child in children.after)
         await self._remove_unwanted(item, children, tell)
@@ -67,6 +73,7 @@ class PoolApplier:
 
     def forget(self, key: Key) -> None:
         """The config is gone."""
+        self._brought.pop(key, None)
         for resource in KINDS:
             self._refused.pop((key, resource), None)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from wasmcloud_operator.context import Context
-from wasmcloud_operator.hostconfig.applying import PoolApplier
+from wasmcloud_operator.hostconfig.applying import REST_SECONDS, PoolApplier
 from wasmcloud_operator.hostconfig.children import KINDS
 from wasmcloud_operator.hostconfig.facts import references
 from wasmcloud_operator.hostconfig.formeroperator import FormerOperator
@@ -30,6 +30,7 @@ from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostsChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
+from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.pools import Pools
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, parse
 
@@ -105,7 +106,13 @@ def _wire(
     def on_child(change: Change[T], listed: bool) -> None:
         controller = change.item.metadata.controller
         if controller is not None and controller.kind == HOST_CONFIG.kind:
-            queue.add(Key(change.key.namespace, controller.name), _priority(listed))
+            key = Key(change.key.namespace, controller.name)
+            if listed:
+                queue.add(key, Priority.BACKGROUND)
+            elif _told_or_written(change):
+                queue.add_after(key, REST_SECONDS, Priority.BACKGROUND)
+            else:
+                queue.add(key)
 
     def on_reference(kind: str) -> Callable[[Change[Metadata], bool], None]:
         def handler(change: Change[Metadata], listed: bool) -> None:
@@ -158,6 +165,18 @@ def _references(item: CustomResource) -> Iterable[str]:
         *(f"{SECRET.kind}/{Key(namespace, name)}" for name in wanted.secrets),
         *(f"{CONFIG_MAP.kind}/{Key(namespace, name)}" for name in wanted.config_maps),
     )
+
+
+def _told_or_written(change: Change[T]) -> bool:
+    """Whether nothing is new but what another controller tells in the status, or what we wrote ourselves."""
+    old, new = change.old, change.new
+    if new is None:
+        return False
+    if old is not None and old.metadata.generation == new.metadata.generation > 0:
+        return True
+    # Nobody else changes the fingerprint.
+    before = old.metadata.annotations.get(FINGERPRINT) if old is not None else None
+    return new.metadata.annotations.get(FINGERPRINT) != before
 
 
 def _priority(listed: bool) -> Priority:
