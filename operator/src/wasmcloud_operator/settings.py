@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     ip_family: Literal["auto", "ipv4", "ipv6"] = "auto"
     """The family of a pod's first address; auto: that of the API's Service, IPv4 outside of a cluster."""
 
-    workers: int = Field(default=64, ge=1, le=256)
-    """How many objects of one kind are reconciled at the same time; more wait for a connection to the API server."""
+    workers: int = Field(default=32, ge=1, le=256)
+    """How many objects of one kind are reconciled at the same time; each may hold a connection to the API server."""
 
     reconcile_timeout: float = Field(default=60.0, gt=0)
     """Seconds after which a reconcile is cancelled and counts as failed."""
