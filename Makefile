@@ -67,6 +67,11 @@ test: setup ## unit and integration tests, against a real control plane, NATS an
 	@$(TESTBED) build core wadm
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
+.PHONY: selftest
+selftest: setup ## the testbed's own tests: what starts, stops and builds the real components
+	@$(TESTBED) build core wadm
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/selftest
+
 .PHONY: e2e
 e2e: setup ## the README's journeys with real pods, hosts and HTTP; E2E_CLUSTER=auto|kind|node|existing
 	@$(TESTBED) build core wadm host node

@@ -113,7 +113,7 @@ COMPONENTS["tiny-program"] = Component(
     "tiny-program", "core", Toolchain.GO, {str(tiny.recipe)!r}, "example.com/tiny", "tiny", cold_seconds=1)
 print(asyncio.run(ensure("tiny-program")))
 """
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 
     async def other() -> tuple[str, str]:
         pipe = asyncio.subprocess.PIPE

@@ -14,7 +14,7 @@ from testbed.ports import free_ports
 from testbed.process import ComponentFailed, PortTaken, ProcessId, Server, start_on_free_ports
 from testbed.waiting import eventually
 
-TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[1]
 # listens on a port until it is told to stop, and says so in its log when it cannot
 LISTENER = """
 import socket, sys

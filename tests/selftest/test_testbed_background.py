@@ -12,7 +12,7 @@ from pathlib import Path
 from testbed.background import State
 from testbed.waiting import eventually
 
-ENV = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+ENV = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 def cli(*args: str | Path) -> subprocess.CompletedProcess[str]:
