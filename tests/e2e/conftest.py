@@ -20,8 +20,8 @@ from testbed.build import Progress
 _report = pytest.StashKey[Report]()
 _notes = pytest.StashKey[list[str]]()
 
-# First what needs no cluster, then what runs side by side: the quickstart, and the longest first; at last the journeys
-# that do something to the operator that all others would feel.
+# First what needs no cluster, then the quickstart with the cluster to itself, then what runs side by side, the longest
+# first; at last the journeys that do something to the operator that all others would feel.
 _ORDER = {
     "test_e2e_component": 0,
     "test_e2e_quickstart": 1,

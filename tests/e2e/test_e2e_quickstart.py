@@ -6,8 +6,7 @@ import time
 
 import pytest
 from e2ereport import Notes
-from e2etogether import together
-from e2everdicts import APPLICATION
+from e2everdicts import APPLICATION, judging
 from e2eworld import GREETING, MANIFESTS, World, names, url
 
 from testbed.admin import Object
@@ -17,9 +16,9 @@ POOL, APP = "my-wasmcloud-cluster", "hello-python"
 
 
 @pytest.mark.journey("1 quickstart: hosts, application, curl through the Service")
-@together("side_by_side")
-async def test_quickstart(world: World, place: str, notes: Notes) -> None:
-    await quickstart(world, place, notes)
+async def test_quickstart(world: World, notes: Notes) -> None:
+    async with judging(world.admin, "default") as world.verdicts["default"]:
+        await quickstart(world, "default", notes)
 
 
 async def quickstart(world: World, place: str, notes: Notes) -> None:
