@@ -90,7 +90,8 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def host(self) -> AsyncIterator[LatticeHost]:
-        async with LatticeHost.running(self.nats.url, Lattice(self.lattice)) as running:
+        # Not a real host's 30 s: what wadm could not place when the host started it tries again at a heartbeat.
+        async with LatticeHost.running(self.nats.url, Lattice(self.lattice), heartbeat=3.0) as running:
             yield running
 
     async def wadm(self, operation: str, body: Any = None, lattice: str = "") -> dict[str, Any]:
@@ -141,7 +142,7 @@ class Site:
             current = told["observedGeneration"] == obj["metadata"]["generation"]
             return current and told.get("phase") == phase and reason in ("", why(obj))
 
-        return await self.reaches(there, name, message=f"phase {phase} {reason}", **options)
+        return await self.reaches(there, name, message=f"phase {phase} {reason}", **{"timeout": 30, **options})
 
     async def deployed(self, name: str = "hello") -> dict[str, Any]:
         """The application as soon as wadm has a version of this generation deployed, and it is known."""

@@ -340,21 +340,21 @@ async def test_what_wadm_refuses_to_deploy_is_deployed_when_it_can_be(site: Site
 
 
 async def test_others_part_of_the_status_is_left_alone(site: Site) -> None:
-    await site.create()
-    app = await site.deployed()
-    exposed = {
-        "type": "Exposed",
-        "status": "True",
-        "reason": "Served",
-        "message": "",
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }
-    services = [{"name": "s", "namespace": site.namespace, "urls": ["http://s"], "readyEndpoints": 1}]
-    body = {key: app[key] for key in ("apiVersion", "kind")}
-    body |= {"metadata": {"name": "hello", "namespace": site.namespace}}
-    body |= {"status": {"services": services, "conditions": [exposed]}}
-    await site.admin.apply(body, manager="wasmcloud-operator-services", subresource="status")
     async with site.host():
+        await site.create()
+        app = await site.deployed()
+        exposed = {
+            "type": "Exposed",
+            "status": "True",
+            "reason": "Served",
+            "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+        services = [{"name": "s", "namespace": site.namespace, "urls": ["http://s"], "readyEndpoints": 1}]
+        body = {key: app[key] for key in ("apiVersion", "kind")}
+        body |= {"metadata": {"name": "hello", "namespace": site.namespace}}
+        body |= {"status": {"services": services, "conditions": [exposed]}}
+        await site.admin.apply(body, manager="wasmcloud-operator-services", subresource="status")
         app = await site.phase("Deployed")
         assert app["status"]["services"] == services
         assert condition(app, "Exposed") is not None
