@@ -135,14 +135,17 @@ class Site:
         return found
 
     async def phase(self, phase: str, name: str = "hello", reason: str = "", **options: Any) -> dict[str, Any]:
-        """The application as soon as its status, seen for this generation, has that phase (and Ready that reason)."""
+        """The application as soon as its status, seen for this generation, has that phase (and Ready that reason).
+
+        Of a lattice that is new to it wadm sometimes takes no notice for half a minute.
+        """
 
         def there(obj: dict[str, Any]) -> bool:
             told = obj["status"]
             current = told["observedGeneration"] == obj["metadata"]["generation"]
             return current and told.get("phase") == phase and reason in ("", why(obj))
 
-        return await self.reaches(there, name, message=f"phase {phase} {reason}", **{"timeout": 30, **options})
+        return await self.reaches(there, name, message=f"phase {phase} {reason}", **options)
 
     async def deployed(self, name: str = "hello") -> dict[str, Any]:
         """The application as soon as wadm has a version of this generation deployed, and it is known."""

@@ -36,7 +36,7 @@ def secret(namespace: str, name: str, data: Mapping[str, str], type_: str = "Opa
 
 
 async def shown(
-    admin: Admin, namespace: str, name: str = "pool", /, *, timeout: float = 10, **wanted: str
+    admin: Admin, namespace: str, name: str = "pool", /, *, timeout: float = 30, **wanted: str
 ) -> dict[str, Any]:
     """The config's status when its conditions (by type) have these statuses or reasons."""
 
@@ -53,14 +53,14 @@ async def shown(
     return item["status"]
 
 
-async def exists(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 10) -> Object:
+async def exists(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 30) -> Object:
     """The object when it is there."""
     item = await admin.wait_for(kind, name, namespace, lambda found: found is not None, timeout=timeout)
     assert item is not None
     return item
 
 
-async def gone(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 10) -> None:
+async def gone(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 30) -> None:
     """Until the object is not there."""
     await admin.wait_for(kind, name, namespace, lambda found: found is None, timeout=timeout)
 

@@ -120,7 +120,7 @@ class ServiceSite:
                 "spec": {"hostReplicas": replicas, **given},
             }
         )
-        await eventually(lambda: self._has_pods(name, replicas), timeout=20, message=f"{replicas} ready pods")
+        await eventually(lambda: self._has_pods(name, replicas), timeout=60, message=f"{replicas} ready pods")
 
     async def _has_pods(self, config: str, count: int) -> bool:
         return len(await self.pods(config)) == count
@@ -203,7 +203,7 @@ class ServiceSite:
 
     async def scale(self, replicas: int, config: str = "pool") -> None:
         await self.admin.scale(CONFIG, config, self.namespace, replicas)
-        await eventually(lambda: self._has_pods(config, replicas), timeout=20, message=f"{replicas} ready pods")
+        await eventually(lambda: self._has_pods(config, replicas), timeout=60, message=f"{replicas} ready pods")
 
     async def condition_of_pool(self, type_: str, status: str, config: str = "pool") -> None:
         def holds(obj: Any) -> bool:
@@ -275,7 +275,7 @@ class ServiceSite:
         return await self.admin.wait_for(SERVICE, name, self.namespace, predicate, **options)
 
     async def serving(
-        self, service: str, predicate: Callable[[set[str]], object], *, namespace: str = "", timeout: float = 10
+        self, service: str, predicate: Callable[[set[str]], object], *, namespace: str = "", timeout: float = 60
     ) -> set[str]:
         """The pods that carry the label of a Service, once they are as wanted."""
 
@@ -289,7 +289,7 @@ class ServiceSite:
         return await eventually(labelled, timeout=timeout, message=f"pods that serve {service}") - {""}
 
     async def endpoints(
-        self, service: str, predicate: Callable[[set[str]], object], *, namespace: str = "", timeout: float = 10
+        self, service: str, predicate: Callable[[set[str]], object], *, namespace: str = "", timeout: float = 60
     ) -> None:
         """Wait until the ready endpoints of a Service, as names of pods, are as wanted."""
 

@@ -297,7 +297,7 @@ class Admin:
         namespace: str | None,
         predicate: Callable[[Object | None], object],
         *,
-        timeout: float = 15.0,
+        timeout: float = 60.0,
         message: str = "",
     ) -> Object | None:
         """The object (None: it is gone) as soon as `predicate` of it is true; by watching, so it is seen at once.
