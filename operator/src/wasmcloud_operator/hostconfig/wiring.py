@@ -109,7 +109,7 @@ def _wire(
             key = Key(change.key.namespace, controller.name)
             if listed:
                 queue.add(key, Priority.BACKGROUND)
-            elif _told_or_written(change):
+            elif told_or_written(change):
                 queue.add_after(key, REST_SECONDS, Priority.BACKGROUND)
             else:
                 queue.add(key)
@@ -167,7 +167,7 @@ def _references(item: CustomResource) -> Iterable[str]:
     )
 
 
-def _told_or_written(change: Change[T]) -> bool:
+def told_or_written(change: Change[T]) -> bool:
     """Whether nothing is new but what another controller tells in the status, or what we wrote ourselves."""
     old, new = change.old, change.new
     if new is None:
