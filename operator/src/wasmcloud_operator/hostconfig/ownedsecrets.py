@@ -12,7 +12,7 @@ from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.hostcontainer import PASSWORD_KEY, USERNAME_KEY
 from wasmcloud_operator.hostconfig.leafcontainer import CONF_KEY
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
-from wasmcloud_operator.kube.apply import ForeignObject
+from wasmcloud_operator.kube.apply import ONLY_IF_MISSING, ForeignObject
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.difference import difference, fingerprint
 from wasmcloud_operator.kube.errors import NotFound
@@ -86,6 +86,7 @@ class OwnedSecrets:
         try:
             live = await self.client.get(SECRET, key)
         except NotFound:
+            body["metadata"] |= ONLY_IF_MISSING
             return await self.client.apply(SECRET, body, UNSTRUCTURED)
         if not _owned_by(live.metadata, config):
             raise ForeignObject(SECRET, key, "somebody else")

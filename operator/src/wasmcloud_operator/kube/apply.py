@@ -52,7 +52,7 @@ class Kind:
 
 # A version that no object has: etcd's first write has 2. With it the API server creates what is missing and refuses
 # (409) to touch what is there, in one step.
-_MISSING = {"resourceVersion": "1"}
+ONLY_IF_MISSING = {"resourceVersion": "1"}
 
 
 class Applier:
@@ -101,7 +101,7 @@ class Applier:
         ours: Callable[[ObjectMeta], bool],
     ) -> Applied:
         if held is None:
-            return Applied(await self._write(kind, key, desired, _MISSING), "created")
+            return Applied(await self._write(kind, key, desired, ONLY_IF_MISSING), "created")
         if not ours(held.metadata):
             self._uncertain.add((kind.resource, key))
             raise ForeignObject(kind.resource, key, _owner(held.metadata))
