@@ -67,7 +67,9 @@ class Settings(BaseSettings):
     """The family of a pod's first address; auto: that of the API's Service, IPv4 outside of a cluster."""
 
     workers: int = Field(default=32, ge=1, le=256)
-    """How many objects of one kind are reconciled at the same time; each may hold a connection to the API server."""
+    """How many objects of one kind are reconciled at the same time; each may hold a connection to the API server.
+
+    Of applications, which mostly wait for wadm, twice as many."""
 
     reconcile_timeout: float = Field(default=60.0, gt=0)
     """Seconds after which a reconcile is cancelled and counts as failed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from wasmcloud_operator.application import names, plan, status
 from wasmcloud_operator.application.choice import Chosen, NotChosen
 from wasmcloud_operator.application.deletion import Deletion
@@ -149,7 +151,7 @@ class ApplicationReconciler:
         if record is not None and before.get("lattice") == side.lattice.name:
             version, digest = before.get("deployedVersion"), before.get("contentDigest")
             plan.remembered(record, content, side.me, version=version, digest=digest)
-        if record is not None and plan.settled(record, content, side.me):
+        if record is not None and side.view.listed and plan.settled(record, content, side.me):
             return record
         if record is not None and not record.suspect and record.owner not in (None, side.me):
             self._check_owner(record.owner, side)
@@ -193,7 +195,7 @@ class ApplicationReconciler:
 
     async def _undeployed(self, side: WadmSide, record: Record | None, name: str) -> Record | None:
         """The record of an application of which nothing is deployed. Raises _Ended when that is not ours to say."""
-        if record is None or not (record.deployed or record.suspect):
+        if side.view.listed and (record is None or not (record.deployed or record.suspect)):
             return record
         stored = await side.look(name)
         if stored is None:
@@ -246,13 +248,13 @@ class ApplicationReconciler:
         return DONE
 
     async def _unavailable(self, item: CustomResource, error: LatticeError) -> Result:
-        item = self.applications.store.get(item.metadata.key) or item
+        item = self._latest(item)
         reason = type(error).__name__
         await self.writer.show(item, status.out_of_reach(reason, f"{error}; trying again"))
         return Result(self.retries.when(item.metadata.key))
 
     async def _show(self, item: CustomResource, verdict: Verdict, told: dict[str, object]) -> None:
-        item = self.applications.store.get(item.metadata.key) or item
+        item = self._latest(item)
         before = own_status(item.status)
         if not await self.writer.show(item, verdict, told):
             return
@@ -266,9 +268,19 @@ class ApplicationReconciler:
         self, item: CustomResource, verdict: Verdict, told: dict[str, object] | None = None
     ) -> None:
         """Show what only a user can mend, with what was found out before."""
-        item = self.applications.store.get(item.metadata.key) or item
+        item = self._latest(item)
         kept = {**own_status(item.status), **(told or {})}
         await self._show(item, verdict, {name: kept[name] for name in status.FOUND_OUT if name in kept})
+
+    def _latest(self, item: CustomResource) -> CustomResource:
+        """The item as the cache has it now, under the generation that was looked at.
+
+        It may have changed while wadm was at work: the old content's outcome must not pass for that of the new one.
+        """
+        now = self.applications.store.get(item.metadata.key)
+        if now is None or now.metadata.uid != item.metadata.uid:
+            return item
+        return replace(now, metadata=replace(now.metadata, generation=item.metadata.generation))
 
     def _tell_takeover(self, item: CustomResource, run: Run, lattice: Lattice) -> None:
         if run.adopts:

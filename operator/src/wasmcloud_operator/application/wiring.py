@@ -33,7 +33,7 @@ NAMESPACE_INDEX = "namespace"
 NAME_INDEX = "name"
 
 # Workers wait for wadm most of the time; enough of them that lattices which do not answer leave some to the others.
-_WORKERS = 64
+_WORKERS_TIMES = 2
 # A connection that is back within this was never worth a word in a status.
 _LOST_SECONDS = 2.0
 
@@ -58,7 +58,7 @@ def application_controller(context: Context) -> Controller[Key]:
         reconciler.reconcile,
         clock=context.clock,
         metrics=context.metrics,
-        workers=max(context.workers, _WORKERS),
+        workers=_WORKERS_TIMES * context.workers,
         timeout=context.reconcile_timeout,
         report=reconciler.report,
         span=context.span,

@@ -1,0 +1,153 @@
+"""Applications that are changed while wadm is at work on them, and wadm's silence about what is asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from applications import APP, Site, conditions, impatient, why
+from operatorfixture import RunningOperator
+from testbed import Admin, ControlPlane, NatsServer, Wadm, eventually
+from wadmbetween import Between, Request, straight_on
+
+OWN = "k8s.wasmcloud.dev"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    async with NatsServer.start(tmp_path / "nats") as started:
+        yield started
+
+
+@pytest.fixture
+async def between(server: NatsServer, tmp_path: Path) -> AsyncIterator[Between]:
+    async with Between.start(tmp_path / "wadm", server) as started:
+        yield started
+
+
+@pytest.fixture
+async def site(admin: Admin, crds: ControlPlane, server: NatsServer, between: Between) -> AsyncIterator[Site]:
+    with impatient():
+        async with (
+            Site.open(admin, server) as opened,
+            RunningOperator.start(crds, watch_namespaces=opened.namespace, services=False),
+        ):
+            yield opened
+            await remove(opened)
+
+
+async def remove(site: Site) -> None:
+    """While the operator still runs."""
+    await site.admin.delete_all(APP, site.namespace)
+    await site.gone(timeout=20)
+
+
+class Held:
+    """The first request of an operation waits for `go`; `come` says that it is there. The next put waits for `next`."""
+
+    def __init__(self, operation: str, answer: dict[str, str] | None = None) -> None:
+        self.come, self.go, self.next_come, self.next_go = (asyncio.Event() for _ in range(4))
+        self._operation, self._answer = operation, answer
+
+    async def __call__(self, request: Request) -> None:
+        if request.operation == self._operation and not self.come.is_set():
+            self.come.set()
+            await self.go.wait()
+            if self._answer is not None:
+                await request.answer(self._answer)
+                return
+        elif request.operation == "put" and self.come.is_set():
+            self.next_come.set()
+            await self.next_go.wait()
+        await straight_on(request)
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [("deploy.hello", {"result": "error", "message": "not today"}), ("status.hello", None)],
+    ids=["refused", "settled"],
+)
+async def test_what_became_of_the_old_content_is_not_told_of_the_new_one(
+    site: Site, between: Between, operation: str, answer: dict[str, str] | None
+) -> None:
+    between.handle = held = Held(operation, answer)
+    await site.create()
+    await asyncio.wait_for(held.come.wait(), 20)
+    await site.change("x/web:2")
+    held.go.set()
+    await asyncio.wait_for(held.next_come.wait(), 20)
+    app = await site.get()
+    assert app["metadata"]["generation"] == 2
+    assert app["status"]["observedGeneration"] == 1
+    assert why(app) == ("DeployRejected" if answer else "Waiting")
+    held.next_go.set()
+    app = await site.phase("Reconciling", reason="Waiting")
+    assert await site.versions() == {app["status"]["versions"][0]: False, app["status"]["deployedVersion"]: True}
+
+
+async def test_undeployed_is_said_only_when_wadm_says_so(
+    admin: Admin, crds: ControlPlane, server: NatsServer, tmp_path: Path
+) -> None:
+    async with Wadm.start(tmp_path / "wadm", server.url) as wadm, Site.open(admin, server) as site:
+        settings = {"watch_namespaces": site.namespace, "services": False}
+        async with RunningOperator.start(crds, **settings):
+            await site.create()
+            version = (await site.deployed())["status"]["deployedVersion"]
+        await wadm.stop()
+        await site.annotate(**{f"{OWN}/undeploy": "true"})
+        async with RunningOperator.start(crds, **settings):
+            app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable", timeout=20)
+            assert app["status"]["phase"] != "Undeployed"
+            assert app["status"]["deployedVersion"] == version
+            assert conditions(app)["LatticeConnected"] == "False"
+            await wadm.start()
+            await site.phase("Undeployed", timeout=40)
+            assert await site.versions() == {version: False}
+            await remove(site)
+
+
+async def test_what_was_known_is_not_told_when_wadm_is_gone_after_a_break(
+    admin: Admin, crds: ControlPlane, server: NatsServer, tmp_path: Path
+) -> None:
+    async with (
+        Wadm.start(tmp_path / "wadm", server.url) as wadm,
+        Site.open(admin, server) as site,
+        RunningOperator.start(crds, watch_namespaces=site.namespace, services=False),
+    ):
+        await site.create()
+        await site.phase("Reconciling", reason="Waiting")
+        await server.stop()
+        await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "False", timeout=20)
+        await wadm.kill()
+        await server.restart()
+        app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable", timeout=30)
+        assert conditions(app)["LatticeConnected"] == "False"
+        await wadm.start()
+        await site.phase("Reconciling", reason="Waiting", timeout=40)
+        await remove(site)
+
+
+async def test_few_workers_do_all_the_work(
+    admin: Admin, crds: ControlPlane, server: NatsServer, between: Between
+) -> None:
+    async with Site.open(admin, server) as site:
+        settings = {"watch_namespaces": site.namespace, "services": False, "workers": 1}
+        async with RunningOperator.start(crds, **settings) as operator:
+            limit = 'controller_runtime_max_concurrent_reconciles{controller="application"} 2.0'
+            assert limit in (await operator.metrics()).splitlines()
+            names = [f"app-{number}" for number in range(10)]
+            for name in names:
+                await site.create(name)
+            for name in names:
+                await site.deployed(name)
+            assert between.done["put created"] == len(names)
+            for name in names:
+                await site.admin.delete(APP, name, site.namespace)
+            await eventually(lambda: _none(site))
+
+
+async def _none(site: Site) -> bool:
+    return (await site.wadm("get"))["models"] == []
