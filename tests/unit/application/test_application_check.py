@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wasmcloud_operator.application.check import ExitCode, check_files
 
@@ -93,6 +97,14 @@ def test_errors_end_with_1(check, old, new, line):
         (b"\xff\xfe\x00x", "error: is not"),
         ("[" * 5000, "error: is nested too deeply"),
         ("!!python/object/apply:os.system [x]", "error: is not YAML"),
+        ("name: {{ .Values.name }}", "a key is no text: a template"),
+        ("? [a]\n: b", "a key is no text"),
+        ("a: !!int x", "this is no int"),
+        ("a: !!bool x", "this is no bool"),
+        ("a: !!timestamp x", "this is no timestamp"),
+        (f"a: {'1' * 5000}", "this is no int"),
+        ("a: &a {b: *a}", "recursive"),
+        ("a: &a [*a]", "recursive"),
     ],
 )
 def test_what_is_not_yaml_ends_with_2(check, text, line):
@@ -128,6 +140,28 @@ def test_text_is_no_manifest(check):
 def test_annotations_that_never_reach_wadm_are_not_judged_by_its_rules(check):
     code, _, lines = check(GOOD.replace('version: "1"', '3scale.net/team: "x"'))
     assert (code, lines) == (ExitCode.OK, [])
+
+
+@given(
+    st.recursive(
+        st.sampled_from(
+            ["x", "1", "0x_", "!!int x", "!!bool 1", "~", "2024-01-01", "*a", "&a b", '"', "{{ .x }}", "<<"]
+        ),
+        lambda inner: (
+            st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+            | st.lists(st.tuples(inner, inner), max_size=3).map(
+                lambda items: "{" + ", ".join(f"{key}: {value}" for key, value in items) + "}"
+            )
+            | inner.map(lambda item: f"&a {item}")
+        ),
+    )
+)
+def test_no_text_breaks_it(text):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "app.yaml"
+        path.write_text(GOOD.replace('{image: "x:1"}', text))
+        result = check_files([path])
+    assert result.exit_code is ExitCode.UNREADABLE or result.checked == 1
 
 
 def test_dates_and_numbers_are_what_wadm_sees(check):

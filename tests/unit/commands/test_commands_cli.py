@@ -56,6 +56,15 @@ def test_check_has_exit_codes(tmp_path: Path) -> None:
     assert runner.invoke(main, ["check", str(tmp_path / "missing.yaml")]).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "arguments", [("a.b",), ("default", "--wadm-prefix", "a..b"), ("default", "--nats", "http://127.0.0.1")]
+)
+def test_apps_says_what_is_wrong_with_its_arguments(arguments: tuple[str, ...]) -> None:
+    failed = CliRunner().invoke(main, ["apps", *arguments])
+    assert failed.exit_code == 2
+    assert "cannot" in failed.output
+
+
 def test_a_setting_out_of_bounds_is_said_by_flag_and_variable() -> None:
     done = _run("run", "--workers", "0")
     assert done.returncode == 2

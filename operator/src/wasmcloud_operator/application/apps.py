@@ -39,9 +39,10 @@ async def list_apps(
     """The applications of a lattice by name. Raises the errors of `lattice.errors` within about `timeout` seconds."""
     failure: LatticeError
     async with Connections() as connections:
-        wadm = WadmClient(connections.acquire(spec).connection, lattice, prefix=prefix, timeout=timeout)
         try:
-            return await _listed(wadm)
+            return await _listed(
+                WadmClient(connections.acquire(spec).connection, lattice, prefix=prefix, timeout=timeout)
+            )
         except LatticeError as error:
             failure = error  # raised in there it would come out as an ExceptionGroup
     raise failure

@@ -82,12 +82,23 @@ class _Loader(yaml.SafeLoader):
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise _fault(node, "a key is no text: a template that is not rendered yet?", key_node)
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    "while reading an object", node.start_mark, f"the key {key!r} is there twice", key_node.start_mark
-                )
+                raise _fault(node, f"the key {key!r} is there twice", key_node)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        # Deep: an object that holds itself is refused. What does not fit its tag (`!!int x`) ends in many errors.
+        try:
+            return super().construct_object(node, deep=True)
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise _fault(node, f"this is no {node.tag.rpartition(':')[2]}", node) from None
+
+
+def _fault(node: yaml.Node, message: str, at: yaml.Node) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError("while reading an object", node.start_mark, message, at.start_mark)
 
 
 def check_files(paths: Iterable[Path | str]) -> Report:
