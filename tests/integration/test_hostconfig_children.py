@@ -178,7 +178,9 @@ async def test_paused_means_no_writes_and_going_on_after_it(operator, crds, admi
     since = await at_rest(crds, namespace)
     await admin.patch(CONFIG, "pool", namespace, {"spec": {"logLevel": "DEBUG"}})
     await admin.delete("v1/Service", "pool", namespace)
-    await shown(admin, namespace, Paused="True")  # of the new generation
+    await eventually(lambda: _paused_at(admin, namespace, 2))
+    status = (await admin.get(CONFIG, "pool", namespace))["status"]
+    assert status["observedGeneration"] == 1  # the new spec is not followed, and does not look as if it were
     await at_rest(crds, namespace)
     assert {event.resource for event in writes(crds, since, namespace)} == {
         "wasmcloudhostconfigs.k8s.wasmcloud.dev/status"
@@ -189,6 +191,11 @@ async def test_paused_means_no_writes_and_going_on_after_it(operator, crds, admi
     status = await shown(admin, namespace, Stalled="False")
     await eventually(lambda: _has_no_condition(admin, namespace, "Paused"))
     assert status["observedGeneration"] == 2
+
+
+async def _paused_at(admin, namespace, generation):
+    paused = condition(await admin.get(CONFIG, "pool", namespace), "Paused")
+    return paused is not None and (paused["status"], paused["observedGeneration"]) == ("True", generation)
 
 
 async def _has_no_condition(admin, namespace, type_):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from hostlive import CONFIG, DEPLOYMENT, at_rest, events, exists, gone, host_config, shown, writes
+from hostlive import CONFIG, DAEMON_SET, DEPLOYMENT, at_rest, events, exists, gone, host_config, shown, writes
 from operatorfixture import RunningOperator
 from testbed import eventually
 from testbed.admin import condition
@@ -55,6 +55,9 @@ async def left_behind(admin, namespace):
         },
     }  # fmt: skip
     deployment = {"replicas": 1, "selector": {"matchLabels": LABELS}, "template": template}
+    nowhere = {**template, "spec": {**template["spec"], "nodeSelector": {"no": "node"}}}
+    # From when the config asked for one: it did not remove what was there before.
+    daemon_set = {"selector": {"matchLabels": LABELS}, "template": nowhere}
     ports = [{"name": "nats-client", "port": 4222, "targetPort": 4222, "protocol": "TCP"}]
     role_ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "pool"}
     rules = [{"apiGroups": [""], "resources": ["services"], "verbs": ["get", "create"]}]
@@ -63,7 +66,8 @@ async def left_behind(admin, namespace):
         of_old("v1/ServiceAccount", config),
         of_old("v1/ConfigMap", config, data={"nats.conf": "jetstream {}", "old.key": "x"}),
         of_old("v1/Service", config, spec={"selector": LABELS, "ports": ports}),
-        of_old("apps/v1/Deployment", config, spec=deployment),
+        of_old(DEPLOYMENT, config, spec=deployment),
+        of_old(DAEMON_SET, config, spec=daemon_set),
         of_old(ROLE, config, rules=rules),
         of_old(ROLE_BINDING, config, roleRef=role_ref, subjects=subjects),
     ):
@@ -81,7 +85,7 @@ async def test_its_objects_are_adopted_and_the_hosts_restart_once(crds, admin, k
     before = await admin.wait_for(DEPLOYMENT, "pool", namespace, lambda found: rollouts(found) == 1)
     async with RunningOperator.start(crds, watch_namespaces=namespace):
         await shown(admin, namespace, Stalled="False", Reconciling="True")
-        for kind in (ROLE, ROLE_BINDING):
+        for kind in (ROLE, ROLE_BINDING, DAEMON_SET):
             await gone(admin, kind, namespace)
         await admin.wait_for(CONFIG, "pool", namespace, lambda found: "finalizers" not in found["metadata"])
         (event,) = await eventually(lambda: events(admin, namespace, "Adopted"))
@@ -126,6 +130,7 @@ async def test_migrate_says_beforehand_what_will_change(crds, admin, namespace):
             f"{about}Service pool is adopted",
             f"{about}RoleBinding pool is removed",
             f"{about}Role pool is removed",
+            f"{about}DaemonSet pool is removed",
             f"{about}finalizer {FINALIZER} is taken off",
         ],
     )

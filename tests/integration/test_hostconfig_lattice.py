@@ -293,9 +293,9 @@ async def test_a_secret_that_becomes_unusable_leaves_running_pods_alone(
     await admin.apply(secret(namespace, "keys", {key: bad}))
     await shown(admin, namespace, Stalled="True")
     await admin.patch(CONFIG, "pool", namespace, {"spec": {"hostReplicas": 4}})  # looks again, and must not forget
-    status = await shown(admin, namespace, Stalled="True")
+    status = await shown(admin, namespace, Stalled="True", SecretsValid="False")
     stalled = condition({"status": status}, "Stalled")
-    assert stalled["message"].startswith(f"{field}: ")
+    assert stalled["message"].startswith(f"{field}: Secret keys: {key}")
     assert (await admin.get(DEPLOYMENT, "pool", namespace))["spec"] == before["spec"]
     since = await at_rest(crds, namespace)
     assert writes(crds, since, namespace) == []

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from wasmcloud_operator.context import MANAGED_BY
 from wasmcloud_operator.hostconfig.children import Children, render
-from wasmcloud_operator.hostconfig.formeroperator import FIELD_MANAGERS, FINALIZER, LEFTOVERS
+from wasmcloud_operator.hostconfig.formeroperator import FIELD_MANAGERS, FINALIZER, leftovers
+from wasmcloud_operator.hostconfig.hub import lattice_key
 from wasmcloud_operator.hostconfig.platform import IpFamily, Platform, platform_of
 from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.hostconfig.reading import read_references
@@ -99,9 +100,12 @@ async def _pool(client: Client, item: CustomResource, platform: Platform) -> lis
     examined = await read_references(client, item.metadata.namespace, config.spec, platform)
     if examined.problems:
         raise SpecError(*examined.problems)
-    lines = await _children(client, item, render(config, examined.facts))
+    if examined.values is not None:
+        lattice_key(config.spec, examined.values)
+    children = render(config, examined.facts)
+    lines = await _children(client, item, children)
     if FINALIZER in item.metadata.finalizers:
-        for resource in LEFTOVERS:
+        for resource in leftovers(children.workload.resource):
             live = await _find(client, resource, item.metadata.key)
             if live is not None and _owned(live.get("metadata") or {}, item):
                 lines.append(f"{resource.kind} {item.metadata.name} is removed")

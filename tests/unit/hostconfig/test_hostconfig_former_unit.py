@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from wasmcloud_operator.hostconfig.formeroperator import FINALIZER, LEFTOVERS, RIVAL_SECONDS, FormerOperator
+from wasmcloud_operator.hostconfig.formeroperator import FINALIZER, RIVAL_SECONDS, FormerOperator, leftovers
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, OwnerReference, Unstructured
+from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, ROLE, ROLE_BINDING
 from wasmcloud_operator.kube.testing import VirtualClock
+
+UNWANTED = leftovers(DEPLOYMENT)
 
 
 def config(*finalizers):
@@ -44,15 +47,15 @@ def former(api, clock=None):
 
 async def test_the_finalizer_goes_by_its_position_after_all_else():
     api = Api()
-    assert await former(api).clean_up(config("other/finalizer", FINALIZER))
+    assert await former(api).clean_up(config("other/finalizer", FINALIZER), UNWANTED)
     path = "/metadata/finalizers/1"
     assert api.patches == [[{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]]
-    assert api.deleted == [(resource, "role-uid") for resource in LEFTOVERS]
+    assert api.deleted == [(resource, "role-uid") for resource in (ROLE_BINDING, ROLE, DAEMON_SET)]
 
 
 async def test_without_the_finalizer_nothing_is_asked():
     api = Api()
-    assert not await former(api).clean_up(config("other/finalizer"))
+    assert not await former(api).clean_up(config("other/finalizer"), UNWANTED)
     assert (api.patches, api.deleted) == ([], [])
 
 
@@ -60,7 +63,7 @@ async def test_without_the_finalizer_nothing_is_asked():
     "api", [Api(owner="somebody"), Api(error=NotFound(404, "NotFound", "")), Api(error=Forbidden(403, "Forbidden", ""))]
 )
 async def test_what_is_not_its_own_or_may_not_be_touched_stays_and_holds_nothing_up(api):
-    assert await former(api).clean_up(config(FINALIZER))
+    assert await former(api).clean_up(config(FINALIZER), UNWANTED)
     assert api.deleted == []
     assert len(api.patches) == 1
 
@@ -74,3 +77,11 @@ async def test_a_finalizer_that_comes_back_tells_of_one_that_runs_for_a_while():
     assert rival.still_runs(config(FINALIZER))
     await clock.advance(RIVAL_SECONDS + 1)
     assert not rival.still_runs(config(FINALIZER))  # it is tried again
+    await rival.clean_up(config(FINALIZER))
+    rival.forget(config().metadata.key)
+    assert not rival.still_runs(config(FINALIZER))  # of another config of that name
+
+
+def test_it_may_have_left_the_workload_of_the_other_kind():
+    assert leftovers(DEPLOYMENT)[-1] is DAEMON_SET
+    assert leftovers(DAEMON_SET)[-1] is DEPLOYMENT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,18 +16,25 @@ from wasmcloud_operator.kube.errors import Conflict, Forbidden, Invalid, NotFoun
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import ROLE, ROLE_BINDING, Resource
+from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, ROLE, ROLE_BINDING, Key, Resource
 
 log = structlog.get_logger()
 
 FINALIZER = "operator.k8s.wasmcloud.dev/wasmcloud-host-config"
 # What it applies children and applications' Services under.
 FIELD_MANAGERS = ("operator.k8s.wasmcloud.dev/wasmcloud-host-config", "operator.k8s.wasmcloud.dev/service")
-# It gave the hosts' service account the right to write Services.
-LEFTOVERS = (ROLE_BINDING, ROLE)
 
 # One that runs puts its finalizer back within seconds.
 RIVAL_SECONDS = 60.0
+
+
+def leftovers(workload: Resource) -> tuple[Resource, ...]:
+    """The kinds of which it may have left an object that a pool with that kind of workload has no use for.
+
+    It gave the hosts' service account the right to write Services, and it kept the Deployment of a config that was made
+    a DaemonSet, and the other way round.
+    """
+    return (ROLE_BINDING, ROLE, DAEMON_SET if workload is DEPLOYMENT else DEPLOYMENT)
 
 
 @dataclass(slots=True)
@@ -36,23 +44,23 @@ class FormerOperator:
     client: Client
     configs: Informer[CustomResource]
     clock: Clock
-    _taken_off: dict[str, float] = field(default_factory=dict)  # by the config's uid: when its finalizer went
+    _taken_off: dict[Key, float] = field(default_factory=dict)  # when its finalizer went
 
     def still_runs(self, item: CustomResource) -> bool:
         """Whether its finalizer came back soon after it was taken off."""
-        since = self._taken_off.get(item.metadata.uid)
+        since = self._taken_off.get(item.metadata.key)
         if FINALIZER not in item.metadata.finalizers or since is None:
             return False
         return self.clock.monotonic() - since < RIVAL_SECONDS
 
-    async def clean_up(self, item: CustomResource) -> bool:
-        """Remove what it left of this config, its finalizer last; whether it had been here.
+    async def clean_up(self, item: CustomResource, unwanted: Iterable[Resource] = ()) -> bool:
+        """Remove what it left of this config and of these kinds, its finalizer last; whether it had been here.
 
         Raises the errors of `kube.errors`, but for rights that were not given: then its Role stays, which the log says.
         """
         if FINALIZER not in item.metadata.finalizers:
             return False
-        for resource in LEFTOVERS:
+        for resource in unwanted:
             await self._remove(resource, item)
         position = item.metadata.finalizers.index(FINALIZER)
         path = f"/metadata/finalizers/{position}"
@@ -61,12 +69,12 @@ class FormerOperator:
             self.configs.offer(
                 await self.client.patch(HOST_CONFIG, item.metadata.key, patch, JSON_PATCH, CUSTOM_RESOURCE)
             )
-            self._taken_off[item.metadata.uid] = self.clock.monotonic()
+            self._taken_off[item.metadata.key] = self.clock.monotonic()
         return True
 
-    def forget(self, item: CustomResource) -> None:
-        """The config is going."""
-        self._taken_off.pop(item.metadata.uid, None)
+    def forget(self, key: Key) -> None:
+        """The config is gone or going."""
+        self._taken_off.pop(key, None)
 
     async def _remove(self, resource: Resource, item: CustomResource) -> None:
         try:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from wasmcloud_operator.hostconfig.addresses import client_urls
-from wasmcloud_operator.hostconfig.problems import Problem, SpecError
-from wasmcloud_operator.hostconfig.secrets import Values
+from wasmcloud_operator.hostconfig.problems import Problem, SecretsError, SpecError
+from wasmcloud_operator.hostconfig.secrets import CREDENTIALS_KEY, Values
 from wasmcloud_operator.lattice.errors import InvalidConnection, InvalidName
 from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
-# Where the parts of a connection come from.
-_PATHS = {
-    "servers": ".spec.natsAddress",
-    "credentials": ".spec.secretName",
-    "CA": ".spec.natsTls.secretName",
-    "client certificate": ".spec.natsTls.secretName",
-}
-
 
 def lattice_key(spec: WasmCloudHostConfigSpec, values: Values) -> LatticeKey:
-    """The lattice of a host config. Raises SpecError for an address or credentials that NATS would not take."""
+    """The lattice of a host config.
+
+    Raises SpecError for an address that NATS would not take, SecretsError for such credentials or certificates.
+    """
     try:
         connection = ConnectionSpec(
             client_urls(spec),
@@ -32,7 +27,18 @@ def lattice_key(spec: WasmCloudHostConfigSpec, values: Values) -> LatticeKey:
         )
         return LatticeKey(connection, spec.lattice, spec.control_topic_prefix or DEFAULT_CONTROL_PREFIX)
     except InvalidConnection as error:
-        path = _PATHS.get(error.part, "")
-        raise SpecError(Problem("InvalidConnection", path, str(error))) from error
+        raise _invalid(spec, error) from error
     except InvalidName as error:
         raise SpecError(Problem("InvalidName", "", str(error))) from error
+
+
+def _invalid(spec: WasmCloudHostConfigSpec, error: InvalidConnection) -> SpecError:
+    tls = spec.nats_tls.secret_name if spec.nats_tls is not None else ""
+    sources = {
+        "credentials": (".spec.secretName", f"Secret {spec.secret_name}: {CREDENTIALS_KEY}: {error.message}"),
+        "CA": (".spec.natsTls.secretName", f"Secret {tls}: ca.crt: {error.message}"),
+        "client certificate": (".spec.natsTls.secretName", f"Secret {tls}: tls.crt and tls.key: {error.message}"),
+    }
+    if error.part in sources:
+        return SecretsError(Problem("SecretContentInvalid", *sources[error.part]))
+    return SpecError(Problem("InvalidNatsAddress", ".spec.natsAddress", error.message))

@@ -23,3 +23,7 @@ class SpecError(Exception):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class SecretsError(SpecError):
+    """What the spec refers to is missing or cannot be used: a change of it is seen, and may mend it."""

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostconfig import names
 from wasmcloud_operator.hostconfig.applying import REST_SECONDS, RETRY_SECONDS, PoolApplier
 from wasmcloud_operator.hostconfig.children import Children, render
 from wasmcloud_operator.hostconfig.facts import Facts
-from wasmcloud_operator.hostconfig.formeroperator import RIVAL_SECONDS, FormerOperator
+from wasmcloud_operator.hostconfig.formeroperator import RIVAL_SECONDS, FormerOperator, leftovers
 from wasmcloud_operator.hostconfig.hub import lattice_key
-from wasmcloud_operator.hostconfig.problems import Problem, SpecError
+from wasmcloud_operator.hostconfig.problems import Problem, SecretsError, SpecError
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
 from wasmcloud_operator.hostconfig.registryservice import RegistryService
 from wasmcloud_operator.hostconfig.secrets import Examined
-from wasmcloud_operator.hostconfig.status import workload_state
+from wasmcloud_operator.hostconfig.status import WorkloadState, workload_state
 from wasmcloud_operator.hostconfig.statuswriter import StatusWriter
 from wasmcloud_operator.kube.apply import Kind
 from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, Key, Resource
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.pools import Pools
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, parse
 
-_PAUSED = Condition("Paused", "True", "Paused", "no writes while paused")
+_WORKLOADS = (DEPLOYMENT, DAEMON_SET)
 _SECRETS_VALID = Condition("SecretsValid", "True", "Valid")
 _RIVAL = Problem(
     "OtherOperatorRuns",
@@ -57,37 +58,47 @@ class HostConfigReconciler:
         if item is None or item.metadata.deleting:
             return await self._end(key, item)
         if is_paused(item.metadata.annotations):
-            if not self.status.says(item, _PAUSED):
-                await self.status.show(item, [_PAUSED], keep=True)
+            await self.status.show_paused(item)
             return DONE
+        pool = self.pools.get(key)
+        if pool is not None and pool.uid != item.metadata.uid:
+            self._forget(key)  # another config took the name before anybody saw that the one before it was gone
         if self.former.still_runs(item):
-            await self.status.refuse(item, [_RIVAL])
+            await self._refuse(item, [_RIVAL])
             return Result(RIVAL_SECONDS)
         try:
             return await self._follow(item)
+        except SecretsError as error:
+            invalid = Condition("SecretsValid", "False", error.problems[0].reason, str(error))
+            await self._refuse(item, error.problems, [invalid])
+            return DONE
         except SpecError as error:
-            await self.status.refuse(item, error.problems)
+            await self._refuse(item, error.problems)
             return Result(RETRY_SECONDS)
 
     async def _follow(self, item: CustomResource) -> Result:
         config = parsed(item)
         examined = await self.reader.read(item.metadata.key, config.spec)
         if examined.problems:
-            problem = examined.problems[0]
-            invalid = Condition("SecretsValid", "False", problem.reason, _joined(examined))
-            await self.status.refuse(item, examined.problems, [invalid])
-            return DONE
+            raise SecretsError(*examined.problems)
         self._declare(item, config, examined)
-        children = render(config, examined.facts)
+        try:
+            return await self._bring(item, config, examined.facts)
+        except SpecError as error:
+            await self._refuse(item, error.problems, [_SECRETS_VALID])
+            return Result(RETRY_SECONDS)
+
+    async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, facts: Facts) -> Result:
+        children = render(config, facts)
         complete = await self.children.apply(
-            item, config, children, examined.facts, lambda reason, note: self._tell(item, reason, note)
+            item, config, children, facts, lambda reason, note: self._tell(item, reason, note)
         )
         if not complete:
             return Result(REST_SECONDS)
-        if await self.former.clean_up(item):
+        if await self.former.clean_up(item, leftovers(children.workload.resource)):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
         await self._show_workload(item, config, children)
-        self._keep_told(item.metadata.key, examined.facts)
+        self._keep_told(item.metadata.key, facts)
         return DONE
 
     async def report(self, key: Key, error: Exception) -> None:
@@ -105,14 +116,17 @@ class HostConfigReconciler:
 
     async def _end(self, key: Key, item: CustomResource | None) -> Result:
         """The config is gone or going: the garbage collector takes the children."""
-        self.children.forget(key)
-        self.reader.forget(key)
-        self.registries.forget(key)
+        self._forget(key)
         self.pools.withdraw(key)
         if item is not None:
             await self.former.clean_up(item)
-            self.former.forget(item)
+        self.former.forget(key)
         return DONE
+
+    def _forget(self, key: Key) -> None:
+        self.children.forget(key)
+        self.reader.forget(key)
+        self.registries.forget(key)
 
     def _declare(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> None:
         if examined.values is None:
@@ -135,12 +149,20 @@ class HostConfigReconciler:
         resource = children.workload.resource
         held = self.kinds[resource].informer.store.get(item.metadata.key)
         state = workload_state(resource.kind, held.body if held else None)
-        counts = {
-            "replicas": state.replicas,
-            "readyReplicas": state.ready_replicas,
-            "selector": names.selector_text(config),
-        }
-        await self.status.show(item, [*state.conditions, _SECRETS_VALID], counts)
+        fields = {**_counts(state), "selector": names.selector_text(config)}
+        await self.status.show(item, [*state.progress, *state.available, _SECRETS_VALID], fields)
+
+    async def _refuse(
+        self, item: CustomResource, problems: Iterable[Problem], others: Iterable[Condition] = ()
+    ) -> None:
+        """Say what only a user can mend, and how what runs is doing meanwhile."""
+        for resource in _WORKLOADS:
+            held = self.kinds[resource].informer.store.get(item.metadata.key)
+            if held is not None and held.metadata.belongs_to(item.metadata.uid):
+                state = workload_state(resource.kind, held.body)
+                await self.status.refuse(item, problems, [*others, *state.available], _counts(state))
+                return
+        await self.status.refuse(item, problems, others)
 
     def _tell(self, item: CustomResource, reason: str, note: str) -> None:
         self.status.event(item, "Normal", reason, note)
@@ -155,5 +177,5 @@ def parsed(item: CustomResource) -> WasmCloudHostConfig:
         raise SpecError(*(Problem("InvalidSpec", f".{fault.path}", fault.message) for fault in error.errors)) from error
 
 
-def _joined(examined: Examined) -> str:
-    return "; ".join(str(problem) for problem in examined.problems)
+def _counts(state: WorkloadState) -> JsonObject:
+    return {"replicas": state.replicas, "readyReplicas": state.ready_replicas}

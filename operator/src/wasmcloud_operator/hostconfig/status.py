@@ -10,17 +10,18 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
 @dataclass(frozen=True, slots=True)
 class WorkloadState:
-    """How far a Deployment or DaemonSet is: pods there are, pods ready, and the conditions that follow."""
+    """How far a Deployment or DaemonSet is: pods there are, pods ready, whether it works, and where it stands."""
 
     replicas: int
     ready_replicas: int
-    conditions: tuple[Condition, ...]
+    available: tuple[Condition, ...]
+    progress: tuple[Condition, ...]
 
 
 def workload_state(kind: str, body: JsonObject | None) -> WorkloadState:
     """Judge a workload as kstatus does: rolled out, on the way, or stuck."""
     if body is None:
-        return WorkloadState(0, 0, tuple(progressing("WorkloadCreated", f"the {kind} is being created")))
+        return WorkloadState(0, 0, (), tuple(progressing("WorkloadCreated", f"the {kind} is being created")))
     status = body.get("status") or {}
     if kind == "DaemonSet":
         wanted, total = _count(status, "desiredNumberScheduled"), _count(status, "currentNumberScheduled")
@@ -44,15 +45,13 @@ def workload_state(kind: str, body: JsonObject | None) -> WorkloadState:
         conditions = ready("HostsAvailable", f"{available} of {wanted} hosts available")
     # Without counts in the message: it would change with every pod and say what replicas and readyReplicas say.
     works = available >= wanted and observed
-    conditions.append(
-        Condition(
-            "WorkloadAvailable",
-            "True" if works else "False",
-            "Available" if works else "NotAvailable",
-            f"{kind} {body['metadata']['name']}",
-        )
+    availability = Condition(
+        "WorkloadAvailable",
+        "True" if works else "False",
+        "Available" if works else "NotAvailable",
+        f"{kind} {body['metadata']['name']}",
     )
-    return WorkloadState(total, ready_pods, tuple(conditions))
+    return WorkloadState(total, ready_pods, (availability,), tuple(conditions))
 
 
 def _failure(status: JsonObject) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ from wasmcloud_operator.pools import Pools
 
 _WORKLOAD_FIELDS = ("replicas", "readyReplicas", "selector")
 # Said while it holds, and gone with the next status that does not say it.
-_PASSING = frozenset({"Paused"})
+_PAUSED = Condition("Paused", "True", "Paused", "no writes while paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class StatusWriter:
         said = to_status(
             [*conditions, *about_lattice], before.get("conditions"), item.metadata.generation, self.clock.now()
         )
-        stays = {condition["type"] for condition in said} | _PASSING
+        stays = {condition["type"] for condition in said} | {_PAUSED.type}
         kept = _WORKLOAD_FIELDS if keep else ()
         said += [
             old
@@ -64,20 +64,28 @@ class StatusWriter:
         }
         await self.applier.apply_status(HOST_CONFIG, self.configs, item, status)
 
-    async def refuse(self, item: CustomResource, problems: Iterable[Problem], others: Iterable[Condition] = ()) -> None:
+    async def show_paused(self, item: CustomResource) -> None:
+        """Say that it is paused. All else stays, so that a spec which is not followed does not look as if it were."""
+        before: JsonObject = item.status if isinstance(item.status, dict) else {}
+        old = before.get("conditions") or ()
+        said = to_status([_PAUSED], old, item.metadata.generation, self.clock.now())
+        conditions = [condition for condition in old if condition["type"] != _PAUSED.type] + said
+        await self.applier.apply_status(HOST_CONFIG, self.configs, item, {**before, "conditions": conditions})
+
+    async def refuse(
+        self,
+        item: CustomResource,
+        problems: Iterable[Problem],
+        others: Iterable[Condition] = (),
+        fields: JsonObject | None = None,
+    ) -> None:
         """Say what only a user can mend, with an Event when it was not said before; what runs is left alone."""
         problems = list(problems)
         reason, message = problems[0].reason, "; ".join(str(problem) for problem in problems)
         conditions = stalled(reason, message)
-        await self.show(item, [*conditions, *others], keep=True)
+        await self.show(item, [*conditions, *others], fields, keep=True)
         if not _has(item, conditions[0]):
             self.event(item, "Warning", reason, message)
-
-    @staticmethod
-    def says(item: CustomResource, condition: Condition) -> bool:
-        """Whether the status has the condition, and of the spec as it is now."""
-        status = item.status if isinstance(item.status, dict) else {}
-        return status.get("observedGeneration") == item.metadata.generation and _has(item, condition)
 
     def event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         """An Event about the config."""
