@@ -5,7 +5,9 @@ the faults to come. `ScriptedTransport` plays it in memory, on the virtual clock
 on loopback. None of it replaces a real API server: it has no schemas, no admission and no field ownership.
 """
 
-from wasmcloud_operator.kube.testing.api import (
+from wasmcloud_operator.kube.testing.api import Recorded, ScriptedApi
+from wasmcloud_operator.kube.testing.clock import VirtualClock
+from wasmcloud_operator.kube.testing.faults import (
     Answer,
     Cut,
     End,
@@ -13,11 +15,8 @@ from wasmcloud_operator.kube.testing.api import (
     Fault,
     Garbage,
     NoAnswer,
-    Recorded,
-    ScriptedApi,
     Silent,
 )
-from wasmcloud_operator.kube.testing.clock import VirtualClock
 from wasmcloud_operator.kube.testing.server import ScriptedApiServer
 from wasmcloud_operator.kube.testing.transport import ScriptedTransport
 

@@ -16,78 +16,22 @@ import msgspec
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock, rfc3339
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.testing.faults import (
+    Answer,
+    ConnectionCut,
+    Cut,
+    ErrorEvent,
+    Fault,
+    Garbage,
+    InStream,
+    NoAnswer,
+    On,
+    Silent,
+)
 from wasmcloud_operator.kube.testing.objects import Change, Refusal, merged, namespaced_path, selected, status
 from wasmcloud_operator.kube.wire import INITIAL_EVENTS_END
 
-On = Literal["any", "read", "list", "page", "watch", "write"]
 WatchList = Literal["streamed", "refused", "ignored"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that goes wrong with the next request of a kind.
-
-    `on` is that kind: `page` is a list request with a continue token, `read` any GET that is no watch.
-    """
-
-    on: On = "any"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(Fault):
-    """An HTTP answer instead of the real one: an error's Status, a proxy's HTML page."""
-
-    code: int = 500
-    body: JsonObject | str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer(Fault):
-    """The request is taken, and nothing ever comes back. With `late` it has its effect all the same."""
-
-    late: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _InStream(Fault):
-    on: On = "watch"
-    after: int = 0  # events that still come through
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorEvent(_InStream):
-    """An ERROR event, which comes with HTTP 200, and the end of the stream."""
-
-    code: int = 410
-    reason: str = "Expired"
-    message: str = "too old resource version"
-
-
-@dataclass(frozen=True, slots=True)
-class End(_InStream):
-    """The stream ends as it does when its time is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cut(_InStream):
-    """The connection breaks; with `half_line` in the middle of the next event."""
-
-    half_line: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Silent(_InStream):
-    """Nothing comes any more, not even bookmarks, and the connection stays."""
-
-
-@dataclass(frozen=True, slots=True)
-class Garbage(_InStream):
-    """A line that is not JSON, and the end of the stream."""
-
-
-class ConnectionCut(Exception):
-    """What a stream raises for its carrier to break the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +184,7 @@ class ScriptedApi:
 
     async def stream(self, request: Recorded, fault: Fault | None) -> AsyncGenerator[bytes, None]:
         """The chunks of a watch. Raises ConnectionCut where the connection is to break."""
-        plan = fault if isinstance(fault, _InStream) else None
+        plan = fault if isinstance(fault, InStream) else None
         half = isinstance(plan, Cut) and plan.half_line
         left = float("inf") if plan is None else plan.after
         async with aclosing(self._lines(request, silent=isinstance(plan, Silent))) as lines:

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from wasmcloud_operator.kube.testing.api import ConnectionCut, Fault, Recorded, Reply, ScriptedApi
+from wasmcloud_operator.kube.testing.api import Recorded, Reply, ScriptedApi
+from wasmcloud_operator.kube.testing.faults import ConnectionCut, Fault
 
 
 @dataclass(frozen=True, slots=True)
