@@ -210,6 +210,25 @@ async def test_several_registries_are_answered_at_start_and_told_on_rotation(ope
     assert _checksums(await admin.get(DEPLOYMENT, "pool", namespace)) == _checksums(deployment)
 
 
+async def test_pools_that_reach_a_lattice_in_different_ways_are_answered_each(operator, admin, nats_server, namespace):
+    lattice = Lattice(namespace)
+    addresses = {"pool": nats_server.url, "other": nats_server.url.replace("127.0.0.1", "localhost")}
+    pods = []
+    for name, address in addresses.items():
+        await admin.create(docker_config(namespace, name, a=("u", f"of-{name}"), b=("u", "p")))
+        spec = {"lattice": namespace, "natsAddress": address, "registryCredentialsSecret": name}
+        await admin.create(host_config(namespace, name, **spec))
+        pods += await pods_of(admin, namespace, 1, name)
+        await shown(admin, namespace, name, LatticeConnected="True")
+    async with hosts_in(pods, nats_server, lattice) as hosts:
+        for name, host in zip(addresses, hosts, strict=True):
+            await eventually(host.ask_config_service)
+            # Once is all that a real host asks; and it is not by luck that this one is answered.
+            for _ in range(8):
+                answer = await host.ask_config_service()
+                assert answer["registryCredentials"]["a"]["password"] == f"of-{name}"
+
+
 async def test_a_host_that_started_while_nobody_answered_is_told(operator, admin, nats_server, namespace):
     lattice = Lattice(namespace)
     await admin.create(docker_config(namespace, "pull", a=("ua", "pa"), b=("ub", "pb")))

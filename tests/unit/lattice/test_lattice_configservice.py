@@ -37,9 +37,9 @@ class Wire:
         self.sent = []
         self.broken = False
 
-    async def subscribe(self, subject, handler, *, queue):
-        self.interest[subject, queue] = handler
-        return Interest(self, (subject, queue))
+    async def subscribe(self, subject, handler):
+        self.interest[subject] = handler
+        return Interest(self, subject)
 
     async def publish(self, subject, data):
         if self.broken:
@@ -94,7 +94,7 @@ async def bench():
 
 
 async def test_a_host_gets_the_credentials_for_its_labels_in_the_hosts_own_words(bench):
-    assert list(bench.wire.interest) == [(SUBJECT, "wasmcloud-operator")]  # replicas share the requests
+    assert list(bench.wire.interest) == [SUBJECT]
     bench.ask(kubernetes_pod_name="pool-a")
     await bench.clock.settle()
     assert bench.seen == [{"kubernetes_pod_name": "pool-a"}]

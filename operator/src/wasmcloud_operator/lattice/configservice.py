@@ -33,7 +33,8 @@ class ConfigService:
 
     `credentials_for` gives credentials by registry host, or None to leave the answer to somebody else (the host is not
     ours). It gets `timeout` seconds; a request that is older than that when its turn comes is dropped, as the host has
-    given up by then. Replicas that run at the same time share the requests (`queue` group).
+    given up by then. Every such service in the lattice hears every request, as only one knows the host: another's may
+    be of another cluster, or connected with the credentials of another pool.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class ConfigService:
 
     async def run(self) -> None:
         """Answer until cancelled."""
-        subscription = await self._connection.subscribe(self._subject, self._enqueue, queue="wasmcloud-operator")
+        subscription = await self._connection.subscribe(self._subject, self._enqueue)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(_WORKERS):

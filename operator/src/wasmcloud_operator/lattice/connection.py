@@ -39,9 +39,8 @@ Listener = Callable[[ConnectionState], None]
 class Subscription:
     """Interest in a subject that outlives every client: each new one subscribes again."""
 
-    def __init__(self, connection: Connection, subject: str, handler: Handler, queue: str) -> None:
+    def __init__(self, connection: Connection, subject: str, handler: Handler) -> None:
         self.subject = subject
-        self.queue = queue
         self._connection = connection
         self._handler = handler
 
@@ -120,9 +119,9 @@ class Connection:
 
         return end
 
-    async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
+    async def subscribe(self, subject: str, handler: Handler) -> Subscription:
         """Call `handler` for each message, in order, now and on every later client. It must not block."""
-        subscription = Subscription(self, subject, handler, queue)
+        subscription = Subscription(self, subject, handler)
         self._subscriptions[subscription] = None
         if (client := self._client) is not None:
             with contextlib.suppress(
@@ -279,7 +278,7 @@ class Connection:
         await natsclient.ping(client, self._timing.ping_timeout)
 
     async def _attach(self, client: Client, subscription: Subscription) -> None:
-        attached = await client.subscribe(subscription.subject, queue=subscription.queue, cb=subscription.deliver)
+        attached = await client.subscribe(subscription.subject, cb=subscription.deliver)
         if subscription in self._subscriptions:
             self._subscriptions[subscription] = attached
         else:
