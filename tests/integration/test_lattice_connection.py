@@ -188,6 +188,23 @@ async def test_the_next_server_of_the_list_is_tried(server: NatsServer, pool: Co
     await connected(connection)
 
 
+async def test_what_is_wrong_with_several_servers_is_said_once(pool: Connections, tmp_path: Path) -> None:
+    root = Operator(Account("APP")).server_config()
+    async with NatsServer.start(tmp_path, jetstream=False, config_extra=root) as guarded:
+        connection = pool.acquire(ConnectionSpec((guarded.url, "nats://127.0.0.1:1"))).connection
+        states: list[ConnectionState] = []
+        connection.listen(states.append)
+
+        async def tried_often() -> bool:
+            return (await guarded.monitor("varz"))["total_connections"] >= 6
+
+        await eventually(tried_often)
+        assert {state.reason for state in states} == {"CredentialsRejected"}
+        assert len(states) == 2
+        assert f":{guarded.port}: the server refuses the credentials" in states[-1].message
+        assert states[-1].message.endswith("; nats://127.0.0.1:1: connection refused")
+
+
 async def test_scatter_gather(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await connected(connection)

@@ -80,6 +80,7 @@ class Connection:
         self._in_flight: set[asyncio.Timeout] = set()
         self._clients = self._requests = self._lost_messages = 0
         self._last_error = ""
+        self._failures: dict[str, Diagnosis] = {}  # by server, since the last connection
 
     def __repr__(self) -> str:
         return f"<Connection {', '.join(self.spec.addresses)} {self._state.reason}>"
@@ -213,7 +214,8 @@ class Connection:
                 try:
                     await self._serve(server)
                 except Exception as error:  # noqa: BLE001 - whatever a client dies of, the next one is due
-                    self._lost(diagnose(error, without_userinfo(server)))
+                    self._failures[server] = diagnose(error, without_userinfo(server))
+                    self._lost(self._why())
                 attempt = 0 if self._clock.monotonic() - started > _SETTLED_AFTER else attempt + 1
                 await self._clock.sleep(self._backoff(attempt))
         finally:
@@ -230,6 +232,7 @@ class Connection:
             for subscription in tuple(self._subscriptions):
                 await self._attach(client, subscription)
             await self._flushed(client)
+            self._failures.clear()
             self._tell(
                 ConnectionState(True, "Connected", f"connected to {without_userinfo(server)}", self._clock.now())
             )
@@ -312,6 +315,11 @@ class Connection:
         left_out = self._quiet.admit(self._last_error)
         if left_out is not None:
             _log.warning("lattice.nats_error", nats=self.spec.addresses, error=self._last_error, left_out=left_out)
+
+    def _why(self) -> Diagnosis:
+        """What is wrong with every server that was tried: what only the last one said would differ at each attempt."""
+        found = [self._failures[server] for server in self.spec.servers if server in self._failures]
+        return Diagnosis(found[0].reason, "; ".join(why.message for why in found))
 
     def _lost(self, why: Diagnosis) -> None:
         self._last_error = why.message
