@@ -73,6 +73,7 @@ class PoolApplier:
 
     def forget(self, key: Key) -> None:
         """The config is gone."""
+        self.secrets.forget(key)
         self._brought.pop(key, None)
         for resource in KINDS:
             self._refused.pop((key, resource), None)

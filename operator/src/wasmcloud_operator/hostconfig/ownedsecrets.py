@@ -36,7 +36,8 @@ class OwnedSecrets:
     client: Client
     secrets: Informer[Metadata]
     reader: ReferenceReader
-    _checked: dict[Key, tuple[str, str]] = field(default_factory=dict)
+    # By config, by name: the resourceVersion and the digest of the Secret as it was found right.
+    _checked: dict[Key, dict[str, tuple[str, str]]] = field(default_factory=dict)
 
     async def ensure(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
         """Have the Secrets hold what they have to now, and be gone if they are not needed.
@@ -61,6 +62,10 @@ class OwnedSecrets:
         conf_digest = fingerprint({CONF_KEY: secret_conf}) if secret_conf else ""
         await self._keep(config, names.conf_secret_name(config), "leaf", conf_digest, conf)
 
+    def forget(self, key: Key) -> None:
+        """The config is gone; the garbage collector takes the Secrets."""
+        self._checked.pop(key, None)
+
     async def _keep(
         self, config: WasmCloudHostConfig, name: str, component: str, digest: str, content: Content
     ) -> None:
@@ -73,14 +78,15 @@ class OwnedSecrets:
             return
         if held is not None and not _owned_by(held.metadata, config):
             raise ForeignObject(SECRET, key, "somebody else")
-        if held is not None and self._checked.get(key) == (held.metadata.resource_version, digest):
+        checked = self._checked.setdefault(Key(key.namespace, config.metadata.name or ""), {})
+        if held is not None and checked.get(name) == (held.metadata.resource_version, digest):
             return
         values = await content()
         if values is None:
             return  # the watch brings the config back
         item = await self._applied(key, _body(config, key, component, digest, values), config)
         self.secrets.offer(Metadata(item.metadata))
-        self._checked[key] = (item.metadata.resource_version, digest)
+        checked[name] = (item.metadata.resource_version, digest)
 
     async def _applied(self, key: Key, body: JsonObject, config: WasmCloudHostConfig) -> Unstructured:
         try:
@@ -98,7 +104,6 @@ class OwnedSecrets:
     async def _delete(self, held: Metadata) -> None:
         with contextlib.suppress(NotFound):
             await self.client.delete(SECRET, held.metadata.key, uid=held.metadata.uid)
-        self._checked.pop(held.metadata.key, None)
         self.secrets.forget(held)
 
 
