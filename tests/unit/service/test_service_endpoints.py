@@ -189,6 +189,30 @@ def test_routing_modes_have_one_listener(mode: str, value: str, route: Route) ->
     assert found.providers[0].endpoints == (Endpoint(8000, "http", "IPv4", mode, ("x",), (route,)),)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("config", "port"),
+    [
+        ({"address": "0.0.0.0:8080", "default_address": "0.0.0.0:9000"}, 9000),
+        ({"address": "0.0.0.0:8080"}, 8000),
+        ({"config_json": '{"address": "0.0.0.0:8080"}'}, 8000),
+    ],
+)
+def test_the_builtin_one_knows_default_address_alone_for_its_one_listener(config: dict[str, str], port: int) -> None:
+    made = manifest(link(defined("r", path="/")), config=[defined(routing_mode="path", **config)], image=BUILTIN)
+    assert endpoints(exposure(made)) == [(port, "http", "IPv4", "path")]
+
+
+def test_the_builtin_one_speaks_plain_http() -> None:
+    tls = defined(address="0.0.0.0:8443", tls_cert_file="/c", tls_priv_key_file="/k")
+    assert endpoints(exposure(manifest(link(tls), image=BUILTIN))) == [(8443, "http", "IPv4", "address")]
+
+
+def test_hosts_that_another_header_tells_apart_are_no_host_names() -> None:
+    config = [defined(routing_mode="host", header="X-Tenant")]
+    [provider] = exposure(manifest(link(defined("r", host="blue")), config=config)).providers
+    assert provider.endpoints[0].routes == (Route(),)
+
+
 def test_a_routing_mode_without_a_route_is_a_problem_but_the_port_is_open() -> None:
     found = exposure(manifest(link(defined("r", host="a")), config=[defined(routing_mode="path")]))
     assert reasons(found) == ["InvalidSettings"]

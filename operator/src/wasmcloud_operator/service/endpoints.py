@@ -136,6 +136,11 @@ class _Source:
     id: str
     properties: Object
 
+    @property
+    def builtin(self) -> bool:
+        """Whether the host itself serves: it speaks plain HTTP, and reads less than the provider of its own."""
+        return self.properties.get("image") == _BUILTIN
+
 
 def _source(manifest: Object, component: Object, externals: Externals) -> _Source | None:
     """The http-server provider that a component stands for, if it does."""
@@ -194,7 +199,8 @@ class _Reading:
         self, links: Sequence[tuple[str, Object]], config: Mapping[str, str], mode: Literal["path", "host"]
     ) -> tuple[Endpoint, ...]:
         """One listener for all links."""
-        opened = self._opened(config, config.get("default_address"), f"{self.path}.properties.config")
+        read = {"address": config.get("default_address", "")} if self.source.builtin else config
+        opened = self._opened(read, config.get("default_address"), f"{self.path}.properties.config")
         if opened is None:
             return ()
         names: list[str] = []
@@ -208,7 +214,7 @@ class _Reading:
                 self._problem("InvalidSettings", "", f"needs {mode} in its configuration", at=f"{at}.source.config")
                 continue
             names.append(_link_name(link))
-            routes.append(Route(host=value) if mode == "host" else Route(path=value))
+            routes.append(_route(mode, value, config))
         return (_endpoint(opened, mode, tuple(names), tuple(routes)),)
 
     def _opened(self, config: Mapping[str, str], default: str | None, at: str) -> Listener | None:
@@ -221,7 +227,7 @@ class _Reading:
             message = f"{opened.address.host}:{opened.address.port} is reached from inside the pod only: use 0.0.0.0"
             self._problem("Loopback", "", message, at=at)
             return None
-        return opened
+        return replace(opened, scheme="http") if self.source.builtin else opened
 
     def _merged(self, configs: Iterable[Object], at: str) -> dict[str, str] | None:
         """The configurations as the host merges them, keys in lower case; None when one of them is not known."""
@@ -241,6 +247,13 @@ class _Reading:
 
     def _problem(self, reason: str, where: str, message: str, *, at: str = "") -> None:
         self.problems.append(Problem(reason, at or f"{self.path}.{where}", message))
+
+
+def _route(mode: Literal["path", "host"], value: str, config: Mapping[str, str]) -> Route:
+    """What a link takes; where another header than Host tells its hosts apart, nothing outside can know."""
+    if mode == "path":
+        return Route(path=value)
+    return Route(host=value) if config.get("header", "host").lower() == "host" else Route()
 
 
 def _endpoint(opened: Listener, mode: Mode, links: tuple[str, ...], routes: tuple[Route, ...]) -> Endpoint:
