@@ -84,15 +84,6 @@ async def test_what_gitops_tools_annotate_is_no_change(site: Site) -> None:
     assert not [key for key in manifest["metadata"]["annotations"] if "argocd" in key or "example" in key]
 
 
-async def test_a_version_that_is_used_again_is_deployed_under_another_name(site: Site) -> None:
-    await site.create(annotations={"version": "1.0.0"})
-    await site.reaches(lambda obj: obj["status"].get("deployedVersion") == "1.0.0")
-    await site.change("x/web:2")
-    app = await site.reaches(lambda obj: obj["status"]["deployedVersion"].startswith("1.0.0+"))
-    assert await site.versions() == {"1.0.0": False, app["status"]["deployedVersion"]: True}
-    await eventually(lambda: _has_event(site, "VersionReused"))
-
-
 async def test_undeploy_and_deploy_again(site: Site) -> None:
     async with site.host() as lattice_host:
         await site.create()
@@ -134,64 +125,6 @@ async def test_what_others_do_in_wadm_is_undone(site: Site) -> None:
     await eventually(lambda: _deployed(site, version))
 
 
-async def test_an_application_of_wash_is_adopted(site: Site) -> None:
-    await site.wash_put(image="x/other:1")
-    assert (await site.wadm("deploy.hello", {}))["result"] == "acknowledged"
-    await site.create()
-    app = await site.deployed()
-    assert await site.versions() == {"w1": False, app["status"]["deployedVersion"]: True}
-    await eventually(lambda: _has_event(site, "Adopted"))
-    await site.admin.delete(APP, "hello", site.namespace)
-    await site.gone()
-    assert (await site.wadm("get.hello", {}))["result"] == "notfound"
-
-
-async def test_the_first_owner_wins_and_the_next_one_inherits(
-    site: Site, admin: Admin, nats_server: NatsServer
-) -> None:
-    await site.create()
-    version = (await site.deployed())["status"]["deployedVersion"]
-    async with Site.open(admin, nats_server, lattice=site.lattice) as second:
-        await second.create(image="x/web:2")
-        app = await second.phase("Failed", reason="Conflict")
-        assert f"{site.namespace}/hello" in app["status"]["message"]
-        assert conditions(app)["Stalled"] == "True"
-        assert "finalizers" not in app["metadata"]
-        assert await site.versions() == {version: True}
-        await second.admin.delete(APP, "hello", second.namespace)
-        await second.gone()
-        assert await site.versions() == {version: True}, "who lost leaves it alone"
-        await second.create(image="x/web:2")
-        await second.phase("Failed", reason="Conflict")
-        await site.admin.delete(APP, "hello", site.namespace)
-        await second.deployed()
-
-
-async def test_an_owner_in_another_cluster_is_never_touched(site: Site) -> None:
-    manifest = application("", "hello", {"version": "theirs"})
-    del manifest["metadata"]["namespace"]
-    manifest["metadata"]["annotations"] |= {
-        f"{OWN}/owner-cluster": "elsewhere",
-        f"{OWN}/owner-namespace": "a",
-        f"{OWN}/owner-name": "hello",
-    }
-    await site.wadm("put", manifest)
-    await site.create()
-    await site.phase("Failed", reason="Conflict")
-    await site.admin.delete(APP, "hello", site.namespace)
-    await site.gone()
-    assert await site.versions() == {"theirs": False}
-
-
-async def test_an_orphan_stays_in_wadm(site: Site) -> None:
-    await site.create()
-    version = (await site.deployed())["status"]["deployedVersion"]
-    await site.annotate(**{f"{OWN}/deletion-policy": "Orphan"})
-    await site.admin.delete(APP, "hello", site.namespace)
-    await site.gone()
-    assert await site.versions() == {version: True}
-
-
 async def test_deleting_the_namespace_takes_its_applications_out_of_wadm(site: Site) -> None:
     for number in range(3):
         await site.create(f"app-{number}")
@@ -200,22 +133,6 @@ async def test_deleting_the_namespace_takes_its_applications_out_of_wadm(site: S
     for number in range(3):
         await site.gone(f"app-{number}")
     assert (await site.wadm("get"))["models"] == []
-
-
-async def test_old_versions_are_pruned(site: Site) -> None:
-    await site.create(annotations={f"{OWN}/revision-history-limit": "2"})
-    seen = []
-    for number in range(1, 6):
-        await site.change(f"x/web:{number}")
-        app = await site.reaches(
-            lambda obj: (
-                obj["status"].get("observedGeneration") == obj["metadata"]["generation"]
-                and obj["status"].get("deployedVersion") not in (None, *seen)
-            )
-        )
-        seen.append(app["status"]["deployedVersion"])
-    assert list(await site.versions()) == seen[-3:]
-    assert app["status"]["versions"] == seen[-3:]
 
 
 async def test_without_hosts_it_waits(site: Site) -> None:

@@ -84,7 +84,7 @@ def everybody(_: Owner) -> bool:
 def test_what_is_not_there_is_put_and_deployed() -> None:
     run = plan.decide(content(), None, ME, everybody)
     assert isinstance(run, Run)
-    assert (run.put, run.deploy, run.first, run.adopts, run.renamed) == (True, True, True, False, False)
+    assert (run.put, run.deploy, run.adopts, run.renamed) == (True, True, False, False)
 
 
 def test_what_is_stored_is_never_put_and_what_is_deployed_never_deployed_again() -> None:
@@ -133,24 +133,31 @@ def test_what_an_earlier_life_wrote_counts_only_for_the_same_version_and_content
         assert (record.owner == ME) is taken
 
 
-@given(st.lists(st.integers(0, 99), unique=True, max_size=40), st.integers(0, 20), st.integers(-5, 50), st.data())
-def test_pruning_takes_the_oldest_keeps_what_is_kept_and_leaves_no_more_than_the_limit(
-    numbers: list[int], limit: int, room: int, data: st.DataObject
-) -> None:
-    versions = [str(number) for number in numbers]
-    keep = data.draw(st.lists(st.sampled_from(versions), unique=True, max_size=2)) if versions else []
-    candidates, excess = plan.to_prune(versions, keep, limit=limit, room=room)
-    gone = candidates[:excess]
-    left = [version for version in versions if version not in gone]
-    assert set(keep) <= set(left)
-    assert candidates == [version for version in versions if version not in keep]
-    assert len(left) <= max(min(limit, max(room, 0)), len(set(keep)))
-    assert not gone or len(left) == max(min(limit, max(room, 0)), len(set(keep)))
+def test_old_versions_stay_as_long_as_there_are_few_and_they_have_room() -> None:
+    sizes = {"a": 300_000, "b": 300_000}
+    assert plan.fits(["a", "b"], sizes, 200_000, limit=2, whole=1_000_000)
+    assert not plan.fits(["a", "b"], sizes, 200_001, limit=2, whole=1_000_000)
+    assert not plan.fits(["a", "b"], sizes, 1, limit=1, whole=1_000_000)
+    assert plan.fits([], {}, 1, limit=0, whole=1_000_000)
 
 
-def test_room_shrinks_with_the_size_of_the_manifests() -> None:
-    assert plan.room_for(Stored(("a",), "a", ME, None, 100_000), 100_000, 1_048_576) == 7
-    assert plan.room_for(Stored(("a",), "a", ME, None, 500_000), 500_000, 1_048_576) == 0
+@given(st.lists(st.integers(1, 300_000), max_size=60), st.integers(0, 12))
+def test_the_total_never_comes_near_a_message(puts: list[int], limit: int) -> None:
+    """The oldest goes first, the newest runs and stays, and small ones are not measured."""
+    whole, stored = 1_000_000, list[int]()
+    for new in puts:
+        measured = plan.worth_measuring(max([new, *stored[-1:]]), limit, whole)
+        while len(stored) > 1:
+            names = [str(number) for number in range(len(stored))]
+            sizes = dict(zip(names, stored, strict=True)) if measured else {}
+            if plan.fits(names, sizes, new, limit=limit, whole=whole):
+                break
+            stored.pop(0)
+        stored.append(new)
+        assert sum(stored) <= 0.9 * whole
+
+
+def test_names_that_only_the_operator_gives() -> None:
     assert plan.made_by_operator("content-0123456789ab")
     assert plan.made_by_operator("1.0+0123456789ab")
     assert not plan.made_by_operator("1.0")

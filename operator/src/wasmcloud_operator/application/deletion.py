@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from wasmcloud_operator.application import names, status
 from wasmcloud_operator.application.choice import Chosen
-from wasmcloud_operator.application.manifest import Owner
+from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.places import Places, same_place
 from wasmcloud_operator.application.wadmside import WadmSide
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
@@ -51,7 +51,7 @@ class Deletion:
     client: Client
     recorder: EventRecorder
     clock: Clock
-    cluster_id: str
+    owners: Owners
     wake: Callable[[Key], None]
     left: Counter  # as `left_in_wadm` makes it
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=15.0))
@@ -77,7 +77,7 @@ class Deletion:
             if not view.enter(key):
                 return DONE  # whoever is at work there wakes it
             try:
-                removed = await self._side(item, lattice).remove(item.metadata.name)
+                removed = await self._side(item, lattice).remove(item.metadata.name, self.owners.alive)
             finally:
                 for following in view.leave(key):
                     self.wake(following)
@@ -94,7 +94,7 @@ class Deletion:
         if before is None or same_place(before, chosen) or names.FINALIZER not in item.metadata.finalizers:
             return
         if before.connection.state.connected:
-            await self._side(item, before).remove(key.name)
+            await self._side(item, before).remove(key.name, self.owners.alive)
             self._event(item, "Normal", "Moved", f"Deleted from lattice {before.name}; it moves to {chosen.name}")
         else:
             note = f"Lattice {before.name} is out of reach: what runs there has to be deleted with `wash app delete`"
@@ -151,8 +151,7 @@ class Deletion:
         return choice.lattice if isinstance(choice, Chosen) else None
 
     def _side(self, item: CustomResource, lattice: Lattice) -> WadmSide:
-        me = Owner(self.cluster_id, item.metadata.namespace, item.metadata.name)
-        return WadmSide(lattice, self.places.view(lattice), me, self.clock)
+        return WadmSide(lattice, self.places.view(lattice), self.owners.of(item), self.clock)
 
     def _tell_left(self, item: CustomResource, note: str) -> None:
         """By log and metric too: a namespace that is going away takes no Events."""

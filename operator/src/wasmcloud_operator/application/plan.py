@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from wasmcloud_operator.application.manifest import Content, Owner, choose_version, content_of, to_manifest
@@ -13,8 +13,10 @@ from wasmcloud_operator.kube.objects import CustomResource
 
 _MADE = re.compile(r"(?:content-|.*\+)[0-9a-f]{12}")
 
-# wadm keeps all versions in one NATS message; the rest is for its own fields.
+# wadm keeps all versions in one NATS message: this much of it is for those that were measured, and this much for small
+# ones that were not; the rest is for its own fields.
 _FILL = 0.8
+_SMALL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,6 @@ class Run:
     version: str
     put: bool
     deploy: bool
-    first: bool
-    """wadm does not know the application yet, and does not guard the first put: read back who won."""
-
     renamed: bool
     """The declared version has another content."""
 
@@ -104,31 +103,23 @@ def decide(content: Content, stored: Stored | None, me: Owner, alive: Callable[[
         choice.version,
         put=not choice.stored,
         deploy=stored is None or stored.deployed != choice.version,
-        first=stored is None,
         renamed=choice.renamed,
         adopts=stored is not None and owner is None,
         inherits=foreign,
     )
 
 
-def to_prune(versions: Iterable[str], keep: Iterable[str], *, limit: int, room: int) -> tuple[list[str], int]:
-    """The versions that may go, oldest first, and how many of them have to.
+def worth_measuring(size: int, limit: int, whole: int) -> bool:
+    """Whether the stored versions have to be measured before one of `size` bytes is put: not while all are small."""
+    return size * (limit + 1) > whole * _SMALL
 
-    `limit` old ones may stay beside the new one, fewer when there is `room` for no more. Neither those in `keep` nor
-    more than is needed ever go.
+
+def fits(versions: Collection[str], sizes: Mapping[str, int], new_bytes: int, *, limit: int, whole: int) -> bool:
+    """Whether these old versions may stay beside a new one: `limit` at most, and with it no more than wadm can store.
+
+    `sizes` in bytes, of those that were measured; `whole` is a NATS message.
     """
-    kept = set(keep)
-    stored = list(versions)
-    candidates = [version for version in stored if version not in kept]
-    excess = len(stored) - min(limit, max(room, 0))
-    return candidates, max(0, min(excess, len(candidates)))
-
-
-def room_for(stored: Stored, new_bytes: int, max_payload: int) -> int:
-    """How many old versions have room in wadm's one message beside the new one, going by the newest one's size."""
-    if not stored.newest_bytes:
-        return len(stored.versions)
-    return int((max_payload * _FILL - new_bytes) // stored.newest_bytes)
+    return len(versions) <= limit and new_bytes + sum(sizes.get(version, 0) for version in versions) <= whole * _FILL
 
 
 def made_by_operator(version: str) -> bool:

@@ -12,6 +12,7 @@ from wasmcloud_operator.application.choice import Chosen, NotChosen
 from wasmcloud_operator.application.deletion import Deletion
 from wasmcloud_operator.application.examine import Examiner
 from wasmcloud_operator.application.manifest import Content, Owner
+from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.plan import Run, Stored
 from wasmcloud_operator.application.status import Verdict
@@ -58,7 +59,7 @@ class ApplicationReconciler:
     deletion: Deletion
     recorder: EventRecorder
     clock: Clock
-    cluster_id: str
+    owners: Owners
     wake: Callable[[Key], None]
     examiner: Examiner = field(default_factory=Examiner)
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=30.0))
@@ -119,8 +120,7 @@ class ApplicationReconciler:
         return result
 
     async def _in_lattice(self, item: CustomResource, content: Content, choice: Chosen, view: View) -> Result:
-        me = Owner(self.cluster_id, item.metadata.namespace, item.metadata.name)
-        side = WadmSide(choice.lattice, view, me, self.clock)
+        side = WadmSide(choice.lattice, view, self.owners.of(item), self.clock)
         await self.deletion.leave(item, choice.lattice)
         if names.FINALIZER in item.metadata.finalizers:
             self.places.hold(item.metadata.key, choice.lattice)
@@ -157,7 +157,7 @@ class ApplicationReconciler:
             self._check_owner(record.owner, side)
         absent = record is None and side.view.listed  # by the list and the pushes since; a first put is read back
         stored = None if absent else await side.look(content.name, content.declared_version)
-        decided = plan.decide(content, stored, side.me, self._alive)
+        decided = plan.decide(content, stored, side.me, self.owners.alive)
         if isinstance(decided, plan.Conflict):
             raise self._conflict(decided.owner, side, stored)
         item = await self.writer.add_finalizer(item)
@@ -201,7 +201,7 @@ class ApplicationReconciler:
         if stored is None:
             side.view.records.pop(name, None)
             return None
-        if stored.owner not in (None, side.me) and self._alive(stored.owner):
+        if stored.owner not in (None, side.me) and self.owners.alive(stored.owner):
             raise self._conflict(stored.owner, side, stored)
         await side.undeploy(name, stored)
         return side.view.records[name]
@@ -218,7 +218,7 @@ class ApplicationReconciler:
         return None
 
     def _check_owner(self, owner: Owner, side: WadmSide) -> None:
-        if self._alive(owner):
+        if self.owners.alive(owner):
             raise self._conflict(owner, side, None)
 
     def _conflict(self, owner: Owner, side: WadmSide, stored: Stored | None) -> _Ended:
@@ -229,12 +229,6 @@ class ApplicationReconciler:
                 record = side.view.records[side.me.name] = Record(stored.deployed, stored.versions[-1])
             record.versions, record.owner, record.suspect = stored.versions, owner, False
         return _Ended(status.conflict(owner, side.lattice.name))
-
-    def _alive(self, owner: Owner) -> bool:
-        """Whether an owner is there still, as far as can be told from here."""
-        if owner.cluster != self.cluster_id or not self.applications.synced_in(owner.namespace):
-            return True
-        return Key(owner.namespace, owner.name) in self.applications.store
 
     async def _wait_for_lattice(self, item: CustomResource, why: NotChosen) -> Result:
         started = self.clock.monotonic() if self._started is None else self._started

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wasmcloud_operator.application.manifest import Content, Owner, digest_of, owner_of, to_manifest
-from wasmcloud_operator.application.plan import Run, Stored, made_by_operator, room_for, size_of, to_prune
+from wasmcloud_operator.application.plan import Run, Stored, fits, made_by_operator, size_of, worth_measuring
 from wasmcloud_operator.application.view import Record, View, as_told
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.lattice.errors import PayloadTooLarge, WadmNotFound, WadmTransient, WadmVersionExists
@@ -51,44 +52,28 @@ class WadmSide:
     async def put(self, content: Content, run: Run, stored: Stored | None, limit: int) -> Stored:
         """Store the content under the version of the plan, old versions pruned before; gives what wadm then has.
 
-        Of a first put the owner is read back, as wadm lets two writers overwrite each other there.
+        Of a first put the owner is read back, as wadm lets two writers overwrite each other there. Raises
+        PayloadTooLarge for what wadm could not store beside what must stay, or not hand out again.
         """
         manifest = to_manifest(content, run.version, self.me)
-        pruned: set[str] = set()
-        if stored is not None:
-            pruned = await self._prune(content, stored, limit, size_of(manifest))
-        limit_bytes = self.lattice.connection.max_payload
-        if size_of(manifest) > limit_bytes * _NEARLY_FULL:
-            raise PayloadTooLarge(size_of(manifest), limit_bytes)  # wadm could store, but not hand it out again
+        self._check_size(size_of(manifest))
+        left = await self._prune(content, run, stored, limit, size_of(manifest)) if stored is not None else ()
         try:
             total = (await self._wadm.put(manifest)).total_versions
-            if run.first:
+            if not left:
                 return await self._read_back(content, run.version, total)
         except WadmVersionExists as error:
             # A lost answer, or somebody else was faster: what is stored decides, next time.
             self.doubt(content.name)
             raise WadmTransient(f"version {run.version} was stored meanwhile; looking again") from error
-        except WadmTransient as error:
-            self.doubt(content.name)
-            self._check_total(stored, pruned, size_of(manifest), error)
-            raise
         except BaseException:
             self.doubt(content.name)
             raise
-        before = stored or Stored((), "", None, None)
-        left = tuple(version for version in before.versions if version not in pruned)
-        return Stored((*left, run.version), before.deployed, self.me, content.digest)
+        return Stored((*left, run.version), stored.deployed if stored else "", self.me, content.digest)
 
     def doubt(self, name: str) -> None:
         """Have wadm asked before anything that is known of the application is believed again."""
         self.view.records.setdefault(name, Record("", "")).suspect = True
-
-    def _check_total(self, stored: Stored | None, pruned: set[str], new_bytes: int, error: WadmTransient) -> None:
-        """Of all versions together more than one message wadm says only that it could not store them."""
-        limit = self.lattice.connection.max_payload
-        others = (len(stored.versions) - len(pruned)) * stored.newest_bytes if stored else 0
-        if new_bytes + others > limit * _NEARLY_FULL:
-            raise PayloadTooLarge(new_bytes + others, limit) from error
 
     async def _read_back(self, content: Content, version: str, total: int) -> Stored:
         """What wadm has after a first put, and whose it is: the first version decides, whatever was put on top."""
@@ -135,10 +120,10 @@ class WadmSide:
             await self._wadm.undeploy(name)
         self.view.records[name] = Record("", stored.versions[-1], stored.versions, owner=stored.owner)
 
-    async def remove(self, name: str) -> bool:
-        """Undeploy and forget it, if it is ours; whether it was."""
+    async def remove(self, name: str, alive: Callable[[Owner], bool]) -> bool:
+        """Undeploy and forget it, if it is ours; whether it was. What was taken over may still name its first owner."""
         stored = await self.look(name)
-        ours = stored is not None and stored.owner == self.me
+        ours = stored is not None and stored.owner is not None and (stored.owner == self.me or not alive(stored.owner))
         if stored is not None and ours:
             if stored.deployed:
                 await self._wadm.undeploy(name)
@@ -154,19 +139,31 @@ class WadmSide:
     def _record(self, content: Content, version: str, stored: Stored) -> Record:
         return Record(version, stored.versions[-1], stored.versions, owner=self.me, digest=content.digest)
 
-    async def _prune(self, content: Content, stored: Stored, limit: int, new_bytes: int) -> set[str]:
-        """Delete the oldest of our own versions that are too many; gives those that are gone."""
-        room = room_for(stored, new_bytes, self.lattice.connection.max_payload)
-        keep = (stored.deployed, *((content.declared_version,) if content.declared_version else ()))
-        candidates, excess = to_prune(stored.versions, keep, limit=limit, room=room)
-        gone: set[str] = set()
-        for version in candidates:
-            if len(gone) == excess:
+    async def _prune(self, content: Content, run: Run, stored: Stored, limit: int, new_bytes: int) -> tuple[str, ...]:
+        """Delete the oldest of our own versions until the new one has room; gives those that stay.
+
+        wadm is never asked to store more than one message holds: it would lose its connection over that.
+        """
+        whole = self.lattice.connection.max_payload
+        sizes: dict[str, int] = {}
+        if run.adopts or worth_measuring(max(new_bytes, stored.newest_bytes), limit, whole):
+            for version in stored.versions:
+                sizes[version] = size_of(await self._wadm.get(content.name, version))
+        kept = {stored.deployed, content.declared_version}  # the user's own must not be put again
+        left = list(stored.versions)
+        for version in stored.versions:
+            if fits(left, sizes, new_bytes, limit=limit, whole=whole):
                 break
-            if await self._is_ours(content.name, version):
+            if version not in kept and await self._is_ours(content.name, version):
                 await self._wadm.delete(content.name, version)
-                gone.add(version)
-        return gone
+                left.remove(version)
+        self._check_size(new_bytes + sum(sizes.get(version, 0) for version in left))
+        return tuple(left)
+
+    def _check_size(self, size: int) -> None:
+        limit = self.lattice.connection.max_payload
+        if size > limit * _NEARLY_FULL:
+            raise PayloadTooLarge(size, limit)
 
     async def _is_ours(self, name: str, version: str) -> bool:
         if made_by_operator(version):

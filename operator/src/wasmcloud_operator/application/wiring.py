@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
+from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.application.writer import ApplicationWriter
@@ -49,9 +50,10 @@ def application_controller(context: Context) -> Controller[Key]:
         controller.queue.add(key)
 
     left = left_in_wadm(context.metrics.registry)
-    deletion = Deletion(places, writer, context.client, context.recorder, context.clock, context.cluster_id, wake, left)
+    owners = Owners(context.cluster_id, informer)
+    deletion = Deletion(places, writer, context.client, context.recorder, context.clock, owners, wake, left)
     reconciler = ApplicationReconciler(
-        informer, places, writer, deletion, context.recorder, context.clock, context.cluster_id, wake
+        informer, places, writer, deletion, context.recorder, context.clock, owners, wake
     )
     controller = Controller(
         "application",

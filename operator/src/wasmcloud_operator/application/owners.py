@@ -1,0 +1,28 @@
+"""Whose an application in a lattice is: that of a resource here, which may be gone, or of one in another cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wasmcloud_operator.application.manifest import Owner
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.resources import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """The Applications of this cluster as owners in lattices."""
+
+    cluster_id: str
+    applications: Informer[CustomResource]
+
+    def of(self, item: CustomResource) -> Owner:
+        """The owner that an Application is."""
+        return Owner(self.cluster_id, item.metadata.namespace, item.metadata.name)
+
+    def alive(self, owner: Owner) -> bool:
+        """Whether an owner is there still, as far as can be told from here."""
+        if owner.cluster != self.cluster_id or not self.applications.synced_in(owner.namespace):
+            return True
+        return Key(owner.namespace, owner.name) in self.applications.store

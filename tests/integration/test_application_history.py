@@ -1,0 +1,72 @@
+"""The versions that wadm keeps of an application: their names, and how many of them stay."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from applications import Site, components, impatient
+from operatorfixture import RunningOperator
+from testbed import Admin, ControlPlane, NatsServer, Server, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OWN = "k8s.wasmcloud.dev"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def running(crds: ControlPlane, wadm: Server) -> AsyncIterator[RunningOperator]:
+    with impatient():
+        async with RunningOperator.start(crds, services=False) as started:
+            yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def site(admin: Admin, nats_server: NatsServer) -> AsyncIterator[Site]:
+    async with Site.open(admin, nats_server) as opened:
+        yield opened
+
+
+async def test_a_version_that_is_used_again_is_deployed_under_another_name(site: Site) -> None:
+    await site.create(annotations={"version": "1.0.0"})
+    await site.reaches(lambda obj: obj["status"].get("deployedVersion") == "1.0.0")
+    await site.change("x/web:2")
+    app = await site.reaches(lambda obj: obj["status"]["deployedVersion"].startswith("1.0.0+"))
+    assert await site.versions() == {"1.0.0": False, app["status"]["deployedVersion"]: True}
+    await eventually(lambda: _has_event(site, "VersionReused"))
+
+
+async def test_old_versions_are_pruned(site: Site) -> None:
+    await site.create(annotations={f"{OWN}/revision-history-limit": "2"})
+    seen = []
+    for number in range(1, 6):
+        await site.change(f"x/web:{number}")
+        app = await site.reaches(
+            lambda obj: (
+                obj["status"].get("observedGeneration") == obj["metadata"]["generation"]
+                and obj["status"].get("deployedVersion") not in (None, *seen)
+            )
+        )
+        seen.append(app["status"]["deployedVersion"])
+    assert list(await site.versions()) == seen[-3:]
+    assert app["status"]["versions"] == seen[-3:]
+
+
+async def test_large_old_versions_give_way_when_only_wadm_knows_that_there_is_no_room(site: Site) -> None:
+    """wadm keeps all versions in one message, and tells the size of none: the newest one is small here."""
+    await site.create()
+    for number, size in enumerate([*[150_000] * 5, 10, 350_000]):
+        before = (await site.deployed())["status"]["deployedVersion"]
+        text = [{"name": "c", "properties": {"text": "x" * size}}]
+        await site.patch({"spec": {"components": components(f"x/web:{number}", config=text)}})
+        app = await site.reaches(lambda obj, before=before: obj["status"]["deployedVersion"] != before)
+    versions = await site.versions()
+    assert versions[app["status"]["deployedVersion"]]
+    assert before in versions
+    assert 3 <= len(versions) <= 5
+
+
+async def _has_event(site: Site, reason: str) -> bool:
+    return reason in await site.events()

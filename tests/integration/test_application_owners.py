@@ -1,0 +1,112 @@
+"""Whose an application in a lattice is: the first owner's, nobody's, or that of one who is gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from applications import APP, Site, application, conditions, impatient
+from operatorfixture import RunningOperator
+from testbed import Admin, ControlPlane, NatsServer, Server, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OWN = "k8s.wasmcloud.dev"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def running(crds: ControlPlane, wadm: Server) -> AsyncIterator[RunningOperator]:
+    with impatient():
+        async with RunningOperator.start(crds, services=False) as started:
+            yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def site(admin: Admin, nats_server: NatsServer) -> AsyncIterator[Site]:
+    async with Site.open(admin, nats_server) as opened:
+        yield opened
+
+
+async def test_an_application_of_wash_is_adopted(site: Site) -> None:
+    await site.wash_put(image="x/other:1")
+    assert (await site.wadm("deploy.hello", {}))["result"] == "acknowledged"
+    await site.create()
+    app = await site.deployed()
+    assert await site.versions() == {"w1": False, app["status"]["deployedVersion"]: True}
+    await eventually(lambda: _has_event(site, "Adopted"))
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
+async def test_the_first_owner_wins_and_the_next_one_inherits(
+    site: Site, admin: Admin, nats_server: NatsServer
+) -> None:
+    await site.create()
+    version = (await site.deployed())["status"]["deployedVersion"]
+    async with Site.open(admin, nats_server, lattice=site.lattice) as second:
+        await second.create(image="x/web:2")
+        app = await second.phase("Failed", reason="Conflict")
+        assert f"{site.namespace}/hello" in app["status"]["message"]
+        assert conditions(app)["Stalled"] == "True"
+        assert "finalizers" not in app["metadata"]
+        assert await site.versions() == {version: True}
+        await second.admin.delete(APP, "hello", second.namespace)
+        await second.gone()
+        assert await site.versions() == {version: True}, "who lost leaves it alone"
+        await second.create(image="x/web:2")
+        await second.phase("Failed", reason="Conflict")
+        await site.admin.delete(APP, "hello", site.namespace)
+        await second.deployed()
+
+
+async def test_an_owner_in_another_cluster_is_never_touched(site: Site) -> None:
+    manifest = application("", "hello", {"version": "theirs"})
+    del manifest["metadata"]["namespace"]
+    manifest["metadata"]["annotations"] |= {
+        f"{OWN}/owner-cluster": "elsewhere",
+        f"{OWN}/owner-namespace": "a",
+        f"{OWN}/owner-name": "hello",
+    }
+    await site.wadm("put", manifest)
+    await site.create()
+    await site.phase("Failed", reason="Conflict")
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert await site.versions() == {"theirs": False}
+
+
+async def test_an_orphan_stays_in_wadm(site: Site) -> None:
+    await site.create()
+    version = (await site.deployed())["status"]["deployedVersion"]
+    await site.annotate(**{f"{OWN}/deletion-policy": "Orphan"})
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert await site.versions() == {version: True}
+
+
+@pytest.mark.parametrize("image", ["x/web:1", "x/web:2"], ids=["the same content", "other content"])
+async def test_what_was_orphaned_is_taken_over_and_goes_with_its_new_owner(
+    site: Site, admin: Admin, nats_server: NatsServer, image: str
+) -> None:
+    await site.create()
+    version = (await site.deployed())["status"]["deployedVersion"]
+    await site.annotate(**{f"{OWN}/deletion-policy": "Orphan"})
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    async with Site.open(admin, nats_server, lattice=site.lattice) as second:
+        await second.create(image=image)
+        app = await second.deployed()
+        await eventually(lambda: _has_event(second, "Adopted"))
+        same = image == "x/web:1"
+        assert (app["status"]["deployedVersion"] == version) is same
+        assert len(await site.versions()) == (1 if same else 2), "the same content is not put again"
+        await second.admin.delete(APP, "hello", second.namespace)
+        await second.gone()
+        assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
+async def _has_event(site: Site, reason: str) -> bool:
+    return reason in await site.events()
