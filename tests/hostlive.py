@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import base64
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from operatorfixture import USER_AGENT
-from testbed import Admin, ControlPlane
+from testbed import Admin, ControlPlane, NatsServer
 from testbed.admin import Object, condition
 from testbed.audit import AuditEvent
+from testbed.cache import ensure
 
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
 DEPLOYMENT, DAEMON_SET = "apps/v1/Deployment", "apps/v1/DaemonSet"
@@ -58,6 +62,60 @@ async def exists(admin: Admin, kind: str, namespace: str, name: str = "pool", /,
     item = await admin.wait_for(kind, name, namespace, lambda found: found is not None, timeout=timeout)
     assert item is not None
     return item
+
+
+async def at_generation(admin: Admin, namespace: str, number: int) -> Object | None:
+    """The pool's Deployment, if its generation is that."""
+    found = await admin.get(DEPLOYMENT, "pool", namespace)
+    return found if found["metadata"]["generation"] == number else None
+
+
+def checksums(workload: Object) -> dict[str, str]:
+    """What rolls the pods, by annotation."""
+    annotations = workload["spec"]["template"]["metadata"]["annotations"]
+    return {key: value for key, value in annotations.items() if key.startswith("checksum.")}
+
+
+def decoded(item: Object) -> dict[str, str]:
+    """The values of a Secret."""
+    return {key: base64.b64decode(value).decode() for key, value in item["data"].items()}
+
+
+async def leafs(hub: NatsServer, number: int) -> bool:
+    """Whether so many leaf nodes are connected to the hub."""
+    found: int = (await hub.monitor("leafz"))["leafnodes"]
+    return found == number
+
+
+@contextlib.asynccontextmanager
+async def leaf_of(admin: Admin, namespace: str, folder: Path, mounts: Mapping[str, str]) -> AsyncIterator[None]:
+    """nats-server on the pool's nats.conf; only its folders and ports are those of the test.
+
+    `mounts` are Secrets by the path at which the pod has them.
+    """
+    program = await ensure("nats-server")
+    text = (await admin.get("v1/ConfigMap", "pool", namespace))["data"]["nats.conf"]
+    for path, name in mounts.items():
+        place = folder / name
+        place.mkdir(parents=True)
+        for key, value in decoded(await admin.get("v1/Secret", name, namespace)).items():
+            (place / key).write_text(value)
+        text = text.replace(f"{path}/", f"{place}/")
+    conf = folder / "nats.conf"
+    conf.write_text(
+        text.replace('"/data"', f'"{folder / "data"}"')
+        .replace("0.0.0.0:4222", "127.0.0.1:-1")
+        .replace("0.0.0.0:8222", "127.0.0.1:-1")
+    )
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(program, "-js", "--config", conf, stderr=quiet)
+    try:
+        yield
+        assert process.returncode is None
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
 
 
 async def gone(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 30) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
@@ -10,12 +9,26 @@ import json
 import nats
 import pytest
 
-from hostlive import CONFIG, DEPLOYMENT, at_rest, events, exists, host_config, secret, shown, writes
+from hostlive import (
+    CONFIG,
+    DEPLOYMENT,
+    at_generation,
+    at_rest,
+    checksums,
+    decoded,
+    events,
+    exists,
+    host_config,
+    leaf_of,
+    leafs,
+    secret,
+    shown,
+    writes,
+)
 from latticehost import Lattice, LatticeHost
 from natsjwt import Account, Operator
 from testbed import NatsServer, eventually
 from testbed.admin import condition
-from testbed.cache import ensure
 
 DOCKER = "kubernetes.io/dockerconfigjson"
 
@@ -139,11 +152,11 @@ async def test_one_registry_reaches_the_pods_by_an_owned_secret(operator, admin,
     assert "first-password" not in json.dumps(deployment)
     assert deployment["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
     owned = await admin.get("v1/Secret", "pool-registry", namespace)
-    assert _decoded(owned) == {"username": "user", "password": "first-password"}
+    assert decoded(owned) == {"username": "user", "password": "first-password"}
     await admin.apply(docker_config(namespace, "pull", **{"ghcr.io": ("user", "second-password")}))
     await eventually(lambda: _holds_password(admin, namespace, "second-password"))
-    again = await eventually(lambda: _generation(admin, namespace, deployment["metadata"]["generation"] + 1))
-    assert _checksums(again) != _checksums(deployment)
+    again = await eventually(lambda: at_generation(admin, namespace, deployment["metadata"]["generation"] + 1))
+    assert checksums(again) != checksums(deployment)
     # Edited by hand, without a value that a cache could tell: it is put right all the same.
     spoilt = {"data": {"password": base64.b64encode(b"spoilt").decode()}}
     await admin.patch("v1/Secret", "pool-registry", namespace, spoilt)
@@ -152,22 +165,8 @@ async def test_one_registry_reaches_the_pods_by_an_owned_secret(operator, admin,
     await admin.wait_for("v1/Secret", "pool-registry", namespace, lambda found: found is None)
 
 
-def _decoded(item):
-    return {key: base64.b64decode(value).decode() for key, value in item["data"].items()}
-
-
 async def _holds_password(admin, namespace, password):
-    return _decoded(await admin.get("v1/Secret", "pool-registry", namespace))["password"] == password
-
-
-async def _generation(admin, namespace, number):
-    found = await admin.get(DEPLOYMENT, "pool", namespace)
-    return found if found["metadata"]["generation"] == number else None
-
-
-def _checksums(deployment):
-    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
-    return {key: value for key, value in annotations.items() if key.startswith("checksum.")}
+    return decoded(await admin.get("v1/Secret", "pool-registry", namespace))["password"] == password
 
 
 async def test_a_password_in_the_address_reaches_the_pods_by_an_owned_secret(operator, admin, namespace):
@@ -175,8 +174,8 @@ async def test_a_password_in_the_address_reaches_the_pods_by_an_owned_secret(ope
     await exists(admin, DEPLOYMENT, namespace)
     await admin.patch(CONFIG, "pool", namespace, {"spec": {"natsAddress": "nats://user:first-password@127.0.0.1:9"}})
     secret = await exists(admin, "v1/Secret", namespace, "pool-nats-conf")
-    assert "nats-leaf://user:first-password@127.0.0.1:7422" in _decoded(secret)["nats.conf"]
-    deployment = await eventually(lambda: _generation(admin, namespace, 2))
+    assert "nats-leaf://user:first-password@127.0.0.1:7422" in decoded(secret)["nats.conf"]
+    deployment = await eventually(lambda: at_generation(admin, namespace, 2))
     volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
     assert volumes["nats-config"]["secret"]["secretName"] == "pool-nats-conf"
     assert "configMap" not in volumes["nats-config"]
@@ -207,7 +206,7 @@ async def test_several_registries_are_answered_at_start_and_told_on_rotation(ope
             await stranger.ask_config_service(timeout=0.5)
         await admin.apply(docker_config(namespace, "pull", a=("ua", "rotated"), b=("ub", "pb")))
         await eventually(lambda: host.registries.get("a", {}).get("password") == "rotated", timeout=15)
-    assert _checksums(await admin.get(DEPLOYMENT, "pool", namespace)) == _checksums(deployment)
+    assert checksums(await admin.get(DEPLOYMENT, "pool", namespace)) == checksums(deployment)
 
 
 async def test_pools_that_reach_a_lattice_in_different_ways_are_answered_each(operator, admin, nats_server, namespace):
@@ -249,46 +248,18 @@ async def test_credentials_by_jwt_and_their_rotation(operator, crds, admin, name
         await admin.create(host_config(namespace, **spec))
         await shown(admin, namespace, LatticeConnected="True", SecretsValid="True")
         deployment = await exists(admin, DEPLOYMENT, namespace)
-        async with leaf_of(admin, namespace, "keys", tmp_path) as leaf:
-            await eventually(lambda: _leafs(hub, 1))
-            assert leaf.returncode is None
+        async with leaf_of(admin, namespace, tmp_path / "first", {"/nats/creds": "keys"}):
+            await eventually(lambda: leafs(hub, 1))
         since = crds.audit.end
         await admin.apply(secret(namespace, "keys", {"nats.creds": account.credentials("second")}))
-        rolled = await eventually(lambda: _generation(admin, namespace, deployment["metadata"]["generation"] + 1))
-        assert _checksums(rolled).keys() == _checksums(deployment).keys()
+        rolled = await eventually(lambda: at_generation(admin, namespace, deployment["metadata"]["generation"] + 1))
+        assert checksums(rolled).keys() == checksums(deployment).keys()
         await shown(admin, namespace, LatticeConnected="True")
         await at_rest(crds, namespace)
         applied = [event for event in writes(crds, since, namespace) if event.resource == "deployments.apps"]
         assert len(applied) == 1  # once
-        async with leaf_of(admin, namespace, "keys", tmp_path):
-            await eventually(lambda: _leafs(hub, 1))
-
-
-async def _leafs(hub, number):
-    return (await hub.monitor("leafz"))["leafnodes"] == number
-
-
-@contextlib.asynccontextmanager
-async def leaf_of(admin, namespace, secret_name, folder):
-    """nats-server on the pool's nats.conf; only its folders and ports are those of the test."""
-    program = await ensure("nats-server")
-    text = (await admin.get("v1/ConfigMap", "pool", namespace))["data"]["nats.conf"]
-    creds = folder / "nats.creds"
-    creds.write_text(_decoded(await admin.get("v1/Secret", secret_name, namespace))["nats.creds"])
-    path = folder / "leaf.conf"
-    path.write_text(
-        text.replace("/nats/creds/nats.creds", str(creds))
-        .replace('"/data"', f'"{folder / "leaf"}"')
-        .replace("0.0.0.0:4222", "127.0.0.1:-1")
-        .replace("0.0.0.0:8222", "127.0.0.1:-1")
-    )
-    quiet = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(program, "-js", "--config", path, stderr=quiet)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        await process.wait()
+        async with leaf_of(admin, namespace, tmp_path / "second", {"/nats/creds": "keys"}):
+            await eventually(lambda: leafs(hub, 1))
 
 
 NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"

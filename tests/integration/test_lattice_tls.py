@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from testbed import NatsServer, eventually
 from testbed.pki import Pki
@@ -62,34 +57,11 @@ async def test_tls_with_the_servers_ca_and_not_without(pool: Connections, tmp_pa
         await refused(pool, stranger, "TLSFailed", "check the CA")
 
 
-def client_certificate(pki: Pki) -> tuple[str, str]:
-    """A certificate for clients, signed by the CA, and its key."""
-    ca_key = serialization.load_pem_private_key(pki.ca_key.read_bytes(), None)
-    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
-    issuer = x509.load_pem_x509_certificate(pki.ca_cert.read_bytes()).subject
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "operator")]))
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), pem.decode()
-
-
 async def test_mutual_tls_with_the_client_certificate_and_not_without(pool: Connections, tmp_path: Path) -> None:
     pki = Pki.create(tmp_path / "pki", ["127.0.0.1"])
     config = tls_config(pki, verify=True)
     async with NatsServer.start(tmp_path / "nats", jetstream=False, config_extra=config) as server:
-        certificate, key = client_certificate(pki)
+        certificate, key = pki.client_certificate()
         anonymous = ConnectionSpec((server.url,), ca=pki.ca_cert.read_text())
         await works(pool, replace(anonymous, client_certificate=certificate, client_key=key))
         connection = pool.acquire(anonymous).connection

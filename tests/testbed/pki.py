@@ -74,6 +74,22 @@ class Pki:
         _write_key(pki.service_account_key, rsa.generate_private_key(public_exponent=65537, key_size=2048))
         return pki
 
+    def client_certificate(self) -> tuple[str, str]:
+        """A new certificate for a client, signed by the CA, and its key, both PEM."""
+        ca_key = serialization.load_pem_private_key(self.ca_key.read_bytes(), None)
+        assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+        issuer = x509.load_pem_x509_certificate(self.ca_cert.read_bytes()).subject
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
+        certificate = (
+            _certificate(name, issuer, key.public_key())
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .sign(ca_key, hashes.SHA256())
+        )
+        plain = serialization.NoEncryption()
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        return certificate.public_bytes(serialization.Encoding.PEM).decode(), pem.decode()
+
 
 def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
