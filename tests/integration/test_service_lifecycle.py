@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from operatorfixture import RunningOperator
-from servicesite import ServiceSite, http_components, http_link, web
+from servicesite import CONFIG, ServiceSite, http_components, http_link, web
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server
 from testbed.admin import condition, is_true
 from wasmcloud_operator.service.names import service_name
@@ -160,6 +161,57 @@ async def test_a_strangers_service_is_left_alone_and_said_to_be_in_the_way(site:
     await site.service("shop-http", lambda found: found is not None)
 
 
+async def test_a_strangers_route_is_left_alone_and_the_service_leads_on(site: ServiceSite) -> None:
+    one, _ = await site.pods()
+    backend = {"service": {"name": "theirs", "port": {"number": 80}}}
+    theirs = await site.admin.create(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": {"name": "shop", "namespace": site.namespace},
+            "spec": {"defaultBackend": backend},
+        }
+    )
+    async with site.host_on(one):
+        await site.create("shop", http_components(8080), {f"{OWN}/ingress-class": "nginx"})
+        app = await site.app("shop", lambda app: (condition(app, "Exposed") or {}).get("reason") == "RouteConflict")
+        assert "Ingress" in condition(app, "Exposed")["message"]
+        assert is_true(app, "Exposed")
+        assert [service["name"] for service in app["status"]["services"]] == ["shop"]
+        assert await site.admin.get("networking.k8s.io/v1/Ingress", "shop", site.namespace) == theirs
+
+
+async def test_pools_that_reach_a_lattice_by_different_credentials_have_one_service(site: ServiceSite) -> None:
+    [mine, *_] = await site.pods()
+    with_user = site.server.url.replace("://", "://user:password@")
+    await site.add_pool("second", 1, natsAddress=with_user)
+    [second] = await site.pods("second")
+    async with site.host_on(mine), site.host_on(second):
+        await site.wash_run("hello", http_components(8080, scaler="daemonscaler"))
+        await site.create("shop", http_components(8081, scaler="daemonscaler"), {f"{OWN}/host-config": "second"})
+        for name in ("hello", "shop"):
+            await site.endpoints(name, lambda found: found == {mine, second})
+        service = await site.service("hello", lambda found: len(found["metadata"]["ownerReferences"]) == 2)
+        assert {owner["name"] for owner in service["metadata"]["ownerReferences"]} == {"pool", "second"}
+        app = await site.app("shop", lambda app: is_true(app, "Exposed"))
+        assert [service["readyEndpoints"] for service in app["status"]["services"]] == [2]
+        # Written once, and not in turns.
+        await site.wash_run("marker", http_components(8090))
+        await site.service("marker", lambda found: found is not None)
+        kept = await site.service("hello", lambda found: found is not None)
+        assert kept["metadata"]["resourceVersion"] == service["metadata"]["resourceVersion"]
+
+
+async def test_without_hosts_of_the_lattice_the_service_goes(site: ServiceSite) -> None:
+    one, _ = await site.pods()
+    async with site.host_on(one):
+        await site.create("shop", http_components(8080))
+        await site.app("shop", lambda app: is_true(app, "Exposed"))
+        await site.admin.delete_all(CONFIG, site.namespace)
+        await site.service("shop", lambda found: found is None)
+        await site.app("shop", lambda app: condition(app, "Exposed") is None and not app["status"].get("services"))
+
+
 async def test_every_namespace_with_hosts_of_the_lattice_and_only_their_pods(
     admin: Admin, nats_server: NatsServer, tmp_path: Path
 ) -> None:
@@ -201,6 +253,30 @@ async def test_an_external_configuration_gives_the_port_and_a_port_of_two_is_sai
         for name in ("hello", "rival"):
             app = await site.app(name, lambda app: (condition(app, "Exposed") or {}).get("reason") == "PortConflict")
             assert "8089" in condition(app, "Exposed")["message"]
+
+
+async def test_a_port_of_two_is_said_of_both_as_long_as_it_lasts(site: ServiceSite) -> None:
+    def reason(wanted: str) -> Callable[[Any], bool]:
+        return lambda app: bool((condition(app, "Exposed") or {}).get("reason") == wanted)
+
+    one, _ = await site.pods()
+    async with site.host_on(one) as host:
+        # wadm itself runs nothing, so that nothing but the rival's coming and going tells of either.
+        nowhere = {"zone": "nowhere"}
+        for name in ("hello", "rival"):
+            await site.create(name, http_components(8080, requirements=nowhere))
+        await host.start_provider("hello-httpserver", application="hello")
+        await site.app("hello", reason("Exposed"))
+        await host.start_provider("rival-httpserver", application="rival")
+        for name in ("hello", "rival"):
+            await site.app(name, reason("PortConflict"))
+        await host.stop_provider("rival-httpserver")
+        await site.app("hello", reason("Exposed"))
+        await host.start_provider("rival-httpserver", application="rival")
+        await site.app("hello", reason("PortConflict"))
+        await site.patch("rival", {"spec": {"components": http_components(8090, requirements=nowhere)}})
+        for name in ("hello", "rival"):
+            await site.app(name, reason("Exposed"))
 
 
 async def test_mistakes_are_told_and_make_no_service(site: ServiceSite) -> None:

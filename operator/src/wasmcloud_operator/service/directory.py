@@ -6,8 +6,9 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.service.placement import ProviderId
+from wasmcloud_operator.service.placement import ProviderId, runs
 from wasmcloud_operator.service.plan import Plan, Record
 from wasmcloud_operator.service.sightings import Sightings
 
@@ -87,6 +88,39 @@ class LatticeBook:
         """The applications whose manifests refer to one of these configurations."""
         wanted = frozenset(configs)
         return {name for name, record in self.records.items() if record.configs & wanted}
+
+    def rivals(self, provider: ProviderId, port: int) -> dict[ProviderId, int]:
+        """The other providers that want a port, and on how many hosts each runs beside this one."""
+        others = self.by_port.get(port, set()) - {provider}
+        beside: dict[ProviderId, int] = {}
+        for host in self.lattice.hosts.hosts.values() if others else ():
+            if runs(host, provider):
+                for other in others:
+                    if runs(host, other):
+                        beside[other] = beside.get(other, 0) + 1
+        return beside
+
+    def contending(self, application: str, hosts: Iterable[Host]) -> set[str]:
+        """The applications with providers on these hosts that want one of its ports: each of them has to say so."""
+        record = self.records.get(application)
+        wanted: set[ProviderId] = set()
+        for provider in record.exposure.providers if record is not None else ():
+            for endpoint in provider.endpoints:
+                wanted |= self.by_port.get(endpoint.port, set()) - {(provider.application, provider.id)}
+        found: set[str] = set()
+        for host in hosts if wanted else ():
+            for rival in wanted:
+                if runs(host, rival):
+                    found |= self.by_provider.get(rival, set())
+        return found
+
+    def where(self, application: str) -> list[Host]:
+        """The hosts that run a provider of its."""
+        record = self.records.get(application)
+        providers = [(one.application, one.id) for one in record.exposure.providers] if record is not None else []
+        return [
+            host for host in self.lattice.hosts.hosts.values() if any(runs(host, provider) for provider in providers)
+        ]
 
     def sharing(self, application: str) -> set[str]:
         """The applications whose manifests refer to a shared one."""

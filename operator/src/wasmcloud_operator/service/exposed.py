@@ -16,14 +16,12 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.service import names, render
 from wasmcloud_operator.service.directory import LatticeBook
 from wasmcloud_operator.service.endpoints import Problem
-from wasmcloud_operator.service.placement import ProviderId
-from wasmcloud_operator.service.plan import Plan, Record
+from wasmcloud_operator.service.plan import Plan, Planned, Record
 from wasmcloud_operator.service.services import Outcomes
 from wasmcloud_operator.service.view import View
 
@@ -70,8 +68,8 @@ class ExposedWriter:
         self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]
     ) -> tuple[list[JsonObject], Condition | None] | None:
         """Services and condition; None while a namespace was not looked at yet."""
-        services: list[JsonObject] = []
         problems: list[Problem] = []
+        namespaces: dict[str, None] = {}
         enabled, offers = True, False
         for lattice, record in found:
             plan = self.view.plan(lattice, record)
@@ -79,26 +77,28 @@ class ExposedWriter:
             offers = offers or bool(plan.services or plan.problems)
             problems += plan.problems
             problems += _port_conflicts(self.view.book(lattice), plan)
-            for namespace in self.view.namespaces(lattice) if plan.services else ():
-                outcome = self.outcomes.get(Key(namespace, record.application))
-                if outcome is None:
-                    return None
-                problems += outcome.problems
-                services += (
-                    {
-                        "name": planned.name,
-                        "namespace": namespace,
-                        "urls": list(render.urls(planned, namespace)),
-                        "readyEndpoints": self._ready(namespace, planned.name),
-                    }
-                    for planned in outcome.services
-                )
+            namespaces |= dict.fromkeys(self.view.namespaces(lattice) if plan.services else ())
+        services: list[JsonObject] = []
+        for namespace in namespaces:
+            outcome = self.outcomes.get(Key(namespace, item.metadata.name))
+            if outcome is None:
+                return None
+            problems += outcome.problems
+            services += (self._service(namespace, planned) for planned in outcome.services)
         if not enabled:
             told = f"the annotation {names.SERVICE} says that no Service is wanted"
             return [], Condition(EXPOSED, "False", "Disabled", told)
         if not offers:
             return [], None
         return services, _condition(services, list(dict.fromkeys(problems)))
+
+    def _service(self, namespace: str, planned: Planned) -> JsonObject:
+        return {
+            "name": planned.name,
+            "namespace": namespace,
+            "urls": list(render.urls(planned, namespace)),
+            "readyEndpoints": self._ready(namespace, planned.name),
+        }
 
     def _ready(self, namespace: str, service: str) -> int:
         label = names.serves_label(service)
@@ -160,15 +160,8 @@ def _port_conflicts(book: LatticeBook, plan: Plan) -> list[Problem]:
     for planned in plan.services:
         mine = (planned.provider.application, planned.provider.id)
         for endpoint in planned.provider.endpoints:
-            for other in sorted(book.by_port.get(endpoint.port, set()) - {mine}):
-                shared = sum(_runs(host, mine, other) for host in book.lattice.hosts.hosts.values())
-                if shared:
-                    told = f"port {endpoint.port} is also wanted by {other[1]} of application {other[0]} on {shared}"
-                    mend = "only the first gets it there: give them different ports or hosts"
-                    found.append(Problem("PortConflict", "", f"{told} of the same hosts; {mend}"))
+            for other, shared in sorted(book.rivals(mine, endpoint.port).items()):
+                told = f"port {endpoint.port} is also wanted by {other[1]} of application {other[0]} on {shared}"
+                mend = "only the first gets it there: give them different ports or hosts"
+                found.append(Problem("PortConflict", "", f"{told} of the same hosts; {mend}"))
     return found
-
-
-def _runs(host: Host, mine: ProviderId, other: ProviderId) -> bool:
-    running = {(provider.application, provider.id) for provider in host.providers.values()}
-    return {mine, other} <= running

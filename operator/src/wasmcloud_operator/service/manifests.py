@@ -38,8 +38,9 @@ class AppKey:
         return f"{self.lattice.name}/{self.application}"
 
 
-# Told of an application that is known otherwise than before, and whether that completed the lattice's book.
-Tell = Callable[[AppKey, bool], None]
+# Told of an application that is known otherwise than before, whether that completed the lattice's book, and of the
+# applications that contend with it for a port, before or now.
+Tell = Callable[[AppKey, bool, frozenset[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,12 @@ class ManifestReconciler:
         if record is not None and not certain and before is not None and before.certain:
             record = before if before.version == record.version else record
         knew, was_complete = book.knows(key.application), book.complete
+        contenders = book.contending(key.application, book.where(key.application))
         book.put(key.application, before if record == before else record)
         completed = book.complete and not was_complete
         if record != before or not knew or completed:
-            self.tell(key, completed)
+            contenders |= book.contending(key.application, book.where(key.application))
+            self.tell(key, completed, frozenset(contenders))
         return certain
 
     async def report(self, key: AppKey, error: Exception) -> None:

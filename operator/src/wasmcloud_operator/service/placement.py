@@ -25,6 +25,13 @@ def host_of(created: datetime | None, candidates: Iterable[Host]) -> Host | None
     return max(fitting, key=_start, default=None)
 
 
+def runs(host: Host, provider: ProviderId) -> bool:
+    """Whether a provider runs on a host, for that application."""
+    application, provider_id = provider
+    running = host.providers.get(provider_id)
+    return running is not None and running.application == application
+
+
 def serving(host: Host, services: Mapping[ProviderId, Iterable[str]]) -> frozenset[str]:
     """The Services whose provider runs on the host; `services` has their names by provider."""
     return frozenset(

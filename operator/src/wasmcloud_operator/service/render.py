@@ -30,9 +30,9 @@ def service(planned: Planned, namespace: str, lattice: LatticeKey, owners: Seque
 def http_route(
     planned: Planned, namespace: str, lattice: LatticeKey, owners: Sequence[JsonObject]
 ) -> JsonObject | None:
-    """The HTTPRoute (Gateway API v1) of the first endpoint; None unless it is asked for."""
+    """The HTTPRoute (Gateway API v1) of the first endpoint; None unless it is asked for and possible."""
     gateway = planned.options.gateway
-    if gateway is None:
+    if gateway is None or not routable(planned):
         return None
     parent: JsonObject = {"name": gateway.name}
     if gateway.namespace:
@@ -52,8 +52,8 @@ def http_route(
 
 
 def ingress(planned: Planned, namespace: str, lattice: LatticeKey, owners: Sequence[JsonObject]) -> JsonObject | None:
-    """The Ingress of the first endpoint; None unless it is asked for."""
-    if not planned.options.ingress_class:
+    """The Ingress of the first endpoint; None unless it is asked for and possible."""
+    if not planned.options.ingress_class or not routable(planned):
         return None
     endpoint = planned.provider.endpoints[0]
     backend = {"service": {"name": planned.name, "port": {"number": endpoint.port}}}
@@ -61,6 +61,18 @@ def ingress(planned: Planned, namespace: str, lattice: LatticeKey, owners: Seque
     rules = [{"host": host, "http": http} for host in _hosts(endpoint)] or [{"http": http}]
     spec = {"ingressClassName": planned.options.ingress_class, "rules": rules}
     return {**_head(INGRESS, planned, namespace, lattice, owners), "spec": spec}
+
+
+def routable(planned: Planned) -> bool:
+    """Whether there can be a route: without a host that it may name, it would take everybody's requests."""
+    endpoint = planned.provider.endpoints[0]
+    return bool(_hosts(endpoint)) or not any(route.host for route in endpoint.routes)
+
+
+def unfit_hosts(planned: Planned) -> list[str]:
+    """The hosts of the first endpoint that no route can name."""
+    hosts = (route.host for route in planned.provider.endpoints[0].routes)
+    return [host for host in hosts if host and not _HOST.fullmatch(_host_name(host))]
 
 
 def urls(planned: Planned, namespace: str) -> tuple[str, ...]:
@@ -127,8 +139,13 @@ def _families(endpoints: Iterable[Endpoint]) -> JsonObject:
 
 
 def _hosts(endpoint: Endpoint) -> list[str]:
-    hosts = (route.host.partition(":")[0].lower() for route in endpoint.routes)
+    hosts = (_host_name(route.host) for route in endpoint.routes)
     return list(dict.fromkeys(host for host in hosts if _HOST.fullmatch(host)))
+
+
+def _host_name(host: str) -> str:
+    """Without a port, in lower case."""
+    return host.partition(":")[0].lower()
 
 
 def _paths(endpoint: Endpoint) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.kube.access import serves
-from wasmcloud_operator.kube.apply import Applier, Kind
+from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -17,6 +18,7 @@ from wasmcloud_operator.service import names, render
 from wasmcloud_operator.service.endpoints import Problem
 from wasmcloud_operator.service.owned import Owned, application_of
 from wasmcloud_operator.service.plan import Planned
+from wasmcloud_operator.service.refusal import REFUSALS, reasons
 
 _LOOK_AGAIN_SECONDS = 60.0
 _NO_GATEWAY_API = Problem(
@@ -42,31 +44,43 @@ class Routes:
     owned_ingresses: Owned
     namespaces: tuple[str, ...]
     _looked_at: float | None = field(default=None)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def apply(
         self, planned: Planned, namespace: str, lattice: LatticeKey, owners: Sequence[JsonObject]
     ) -> list[Problem]:
         """Bring the routes to one Service to what is asked for; gives what is wrong with that."""
-        problems = []
+        problems: list[Problem] = []
         route = render.http_route(planned, namespace, lattice, owners)
-        if route is not None:
-            if await self._gateway_api():
-                await self.applier.apply(self.http_routes, route, _ours(planned.application))
-            else:
-                problems.append(_NO_GATEWAY_API)
+        if route is not None and await self._gateway_api():
+            problems += await self._bring(self.http_routes, route, planned)
+        elif route is not None:
+            problems.append(_NO_GATEWAY_API)
         ingress = render.ingress(planned, namespace, lattice, owners)
         if ingress is not None:
-            await self.applier.apply(self.ingresses, ingress, _ours(planned.application))
+            problems += await self._bring(self.ingresses, ingress, planned)
         if (route or ingress) and len(planned.provider.endpoints) > 1:
             problems.append(_SEVERAL_PORTS)
-        return problems
+        unfit = render.unfit_hosts(planned) if planned.options.gateway or planned.options.ingress_class else []
+        return [*problems, *(Problem("InvalidHost", "", f"{host!r} can be no host of a route") for host in unfit)]
+
+    async def _bring(self, kind: Kind, body: JsonObject, planned: Planned) -> list[Problem]:
+        """Apply one route. What stands against it stands against the route alone: the Service leads on."""
+        try:
+            await self.applier.apply(kind, body, _ours(planned.application))
+        except ForeignObject as error:
+            return [Problem("RouteConflict", "", f"{error}, or choose another name with {names.SERVICE_NAME}")]
+        except REFUSALS as error:
+            return [Problem("RouteRefused", "", f"{kind.resource.kind} refused by the API server: {reasons(error)}")]
+        return []
 
     async def remove(self, key: Key, services: Sequence[Planned]) -> None:
         """Remove the routes of an application in a namespace that nobody asks for (any more)."""
         await self._gateway_api()
+        routable = [one for one in services if render.routable(one)]
         for kind, owned, wanted in (
-            (self.http_routes, self.owned_http_routes, {one.name for one in services if one.options.gateway}),
-            (self.ingresses, self.owned_ingresses, {one.name for one in services if one.options.ingress_class}),
+            (self.http_routes, self.owned_http_routes, {one.name for one in routable if one.options.gateway}),
+            (self.ingresses, self.owned_ingresses, {one.name for one in routable if one.options.ingress_class}),
         ):
             for item in owned.of(key):
                 if item.metadata.name not in wanted:
@@ -75,9 +89,11 @@ class Routes:
     async def _gateway_api(self) -> bool:
         """Whether HTTPRoute is served; looked up at most once a minute until it is."""
         informer = self.http_routes.informer
-        if not informer.namespaces:
+        async with self._looking:
+            # Whoever asks meanwhile waits for the answer: it must not say that there is none.
             now = self.clock.monotonic()
-            if self._looked_at is None or now - self._looked_at >= _LOOK_AGAIN_SECONDS:
+            due = self._looked_at is None or now - self._looked_at >= _LOOK_AGAIN_SECONDS
+            if due and not informer.namespaces:
                 self._looked_at = now
                 if await serves(self.client, HTTP_ROUTE):
                     informer.follow(self.namespaces)

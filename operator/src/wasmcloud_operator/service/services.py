@@ -10,7 +10,6 @@ import structlog
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.controller import DONE, Result
-from wasmcloud_operator.kube.errors import ApiError, BadRequest, Forbidden, Invalid
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
@@ -22,6 +21,7 @@ from wasmcloud_operator.service.endpoints import Problem
 from wasmcloud_operator.service.former import Former, formerly_managed
 from wasmcloud_operator.service.owned import Owned, leads_to_application
 from wasmcloud_operator.service.plan import Claim, Planned, Record, claim_of, lattice_id
+from wasmcloud_operator.service.refusal import REFUSALS, reasons
 from wasmcloud_operator.service.routes import Routes
 from wasmcloud_operator.service.view import View
 
@@ -107,7 +107,7 @@ class ServiceReconciler:
             self.outcomes.put(key, Outcome(tuple(made), tuple(dict.fromkeys(problems))))
         elif wanted.sure:
             self.outcomes.drop(key)
-        if any(problem.reason == "Conflict" for problem in problems):
+        if any(problem.reason in _CONFLICTS for problem in problems):
             return Result(_CONFLICT_SECONDS)
         return Result(_REFUSED_SECONDS) if problems else DONE
 
@@ -119,7 +119,8 @@ class ServiceReconciler:
 
     def _wanted(self, key: Key) -> _Wanted:
         sure = not self.view.undecided(key.namespace)
-        services: list[tuple[Lattice, Record, Planned]] = []
+        # Pools may reach one lattice by different credentials: its Services are wanted once.
+        services: dict[tuple[str, str], tuple[Lattice, Record, Planned]] = {}
         for lattice in self.view.lattices(key.namespace):
             book = self.view.book(lattice)
             record = book.records.get(key.name)
@@ -127,8 +128,9 @@ class ServiceReconciler:
                 sure = sure and book.knows(key.name)
             else:
                 sure = sure and record.certain
-                services += ((lattice, record, one) for one in self.view.plan(lattice, record).services)
-        return _Wanted(tuple(services), sure)
+                for planned in self.view.plan(lattice, record).services:
+                    services.setdefault((lattice_id(lattice.key), planned.name), (lattice, record, planned))
+        return _Wanted(tuple(services.values()), sure)
 
     def _paused(self, record: Record) -> bool:
         item = self.view.application(record)
@@ -139,7 +141,7 @@ class ServiceReconciler:
         owners = self._owners(key.namespace, lattice, record)
         body = render.service(planned, key.namespace, lattice.key, owners)
         claim = Claim(record.application, lattice_id(lattice.key))
-        problems = []
+        problems: list[Problem] = []
         try:
             if self._is_host_configs(Key(key.namespace, planned.name)):
                 raise ForeignObject(SERVICE, Key(key.namespace, planned.name), f"{HOST_CONFIG.kind} {planned.name}")
@@ -148,8 +150,8 @@ class ServiceReconciler:
             problems = await self.routes.apply(planned, key.namespace, lattice.key, owners)
         except ForeignObject as error:
             problems = [Problem("Conflict", "", f"{error}, or choose another name with {names.SERVICE_NAME}")]
-        except (BadRequest, Invalid, Forbidden) as error:
-            problems = [Problem("ServiceRefused", "", f"refused by the API server: {_causes(error)}")]
+        except REFUSALS as error:
+            problems = [Problem("ServiceRefused", "", f"refused by the API server: {reasons(error)}")]
         return problems
 
     async def _clean(self, key: Key, applied: Applied) -> None:
@@ -175,8 +177,8 @@ class ServiceReconciler:
             return [render.owner(APPLICATION.api_version, APPLICATION.kind, meta.name, meta.uid, controller=True)]
         return [
             render.owner(HOST_CONFIG.api_version, HOST_CONFIG.kind, pool.key.name, pool.uid, controller=False)
-            for pool in self.view.pools.of(lattice)
-            if pool.key.namespace == namespace
+            for pool in self.view.pools.in_namespace(namespace)
+            if lattice_id(pool.lattice.key) == lattice_id(lattice.key)
         ]
 
     def _is_host_configs(self, key: Key) -> bool:
@@ -212,7 +214,4 @@ class ServiceReconciler:
 
 # Problems that mean that there is no Service; others are about what goes with it.
 _NOT_MADE = frozenset({"Conflict", "ServiceRefused"})
-
-
-def _causes(error: ApiError) -> str:
-    return "; ".join(f"{path}: {message}" for path, message in error.causes) or error.message
+_CONFLICTS = frozenset({"Conflict", "RouteConflict"})

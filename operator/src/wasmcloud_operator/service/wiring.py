@@ -139,16 +139,19 @@ class _Wiring:
         if change.synced:
             self._label(lattice)
         self._read(lattice, book.using(change.configs))
+        hosts = [lattice.hosts.hosts[host_id] for host_id in change.hosts if host_id in lattice.hosts.hosts]
         for application in change.applications:
-            self._show(lattice, application)
+            for each in {application} | book.contending(application, hosts):
+                self._show(lattice, each)
 
-    def _on_manifest(self, key: AppKey, completed: bool) -> None:
+    def _on_manifest(self, key: AppKey, completed: bool, contenders: frozenset[str]) -> None:
         """An application is known otherwise than before."""
         book = self.view.book(key.lattice)
         for namespace in self.view.namespaces(key.lattice):
             self.services.queue.add(Key(namespace, key.application))
         self._read(key.lattice, book.sharing(key.application))
-        self._show(key.lattice, key.application)
+        for application in {key.application} | contenders:
+            self._show(key.lattice, application)
         if completed:
             self._on_listed(key.lattice)
             self._label(key.lattice)
