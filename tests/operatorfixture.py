@@ -12,6 +12,7 @@ import aiohttp
 from testbed import ControlPlane, eventually
 from testbed.ports import free_ports
 from testbed.waiting import NeverHappened
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.settings import Settings
 
@@ -22,8 +23,9 @@ USER_AGENT = "wasmcloud-operator/"
 class RunningOperator:
     """One replica. `address` is where it serves metrics and probes, `exit_code` what it ended with, once it has."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock = SYSTEM_CLOCK) -> None:
         self.settings = settings
+        self._clock = clock
         self.address = settings.http_address
         self.exit_code: int | None = None
         self._stop = asyncio.Event()
@@ -31,7 +33,9 @@ class RunningOperator:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def start(cls, control_plane: ControlPlane, **settings: Any) -> AsyncIterator[RunningOperator]:
+    async def start(
+        cls, control_plane: ControlPlane, *, clock: Clock = SYSTEM_CLOCK, **settings: Any
+    ) -> AsyncIterator[RunningOperator]:
         """Without leader election unless told otherwise; every other setting as the operator's own default."""
         given = {
             "kubeconfig": control_plane.kubeconfig,
@@ -39,7 +43,7 @@ class RunningOperator:
             "leader_election": False,
             **settings,
         }
-        running = cls(Settings(**given))
+        running = cls(Settings(**given), clock)
         try:
             await running.wait_ready()
             yield running
@@ -47,7 +51,7 @@ class RunningOperator:
             await running.stop()
 
     async def _run(self) -> None:
-        self.exit_code = await Operator(self.settings).run(self._stop)
+        self.exit_code = await Operator(self.settings, clock=self._clock).run(self._stop)
 
     async def stop(self) -> None:
         """SIGTERM's way out; harmless the second time. Raises what ended the operator, if anything did."""

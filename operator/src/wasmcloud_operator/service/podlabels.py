@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
 from wasmcloud_operator.kube.controller import DONE, Result
@@ -53,7 +52,7 @@ class PodLabeler:
         if pool is None or not pool.lattice.hosts.synced:
             return {}
         book = self.view.book(pool.lattice)
-        host = host_of(_created(pod), book.sightings.hosts(meta.name))
+        host = host_of(book.sightings.hosts(meta.name))
         if host is None:
             if not (book.sightings.seen(meta.name) or pool.lattice.hosts.settled):
                 return {}
@@ -90,8 +89,3 @@ class PodLabeler:
 
 def _is_ours(key: str) -> bool:
     return key.startswith(names.SERVES_PREFIX)
-
-
-def _created(pod: Pod) -> datetime | None:
-    text = pod.metadata.creation_timestamp
-    return datetime.fromisoformat(text) if text else None
