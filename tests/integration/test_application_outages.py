@@ -194,7 +194,7 @@ async def test_lost_and_doubled_answers_put_nothing_twice(
             await site.create()
             app = await site.reaches(lambda obj: "deployedVersion" in obj["status"], timeout=40)
             version = app["status"]["deployedVersion"]
-            assert asked["put"] == 1
+            assert (asked["put"], asked["deploy.hello"]) == (1, 1)
             assert between.done["put created"] == 1
             assert list(await site.versions()) == [version]
             await site.admin.delete(APP, "hello", site.namespace)

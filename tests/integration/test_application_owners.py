@@ -76,6 +76,10 @@ async def test_an_owner_in_another_cluster_is_never_touched(site: Site) -> None:
     await site.admin.delete(APP, "hello", site.namespace)
     await site.gone()
     assert await site.versions() == {"theirs": False}
+    await site.create()
+    await site.phase("Failed", reason="Conflict")
+    assert (await site.wadm("del.hello", {}))["result"] == "deleted", "what its owner does"
+    await site.deployed()
 
 
 async def test_an_orphan_stays_in_wadm(site: Site) -> None:

@@ -23,8 +23,8 @@ from wasmcloud_operator.kube.resources import API_SERVICE, Key
 
 log = structlog.get_logger()
 
-ServedBy = Literal["ours", "missing", "foreign", "shadowed"]
-_STATES: tuple[ServedBy, ...] = ("ours", "missing", "foreign", "shadowed")
+ServedBy = Literal["ours", "missing", "foreign", "shadowed", "unclear"]
+_STATES: tuple[ServedBy, ...] = ("ours", "missing", "foreign", "shadowed", "unclear")
 
 # In discovery our CRD has this category; no other project's has.
 _CATEGORY = "wasmcloud"
@@ -60,7 +60,7 @@ async def crd_state(client: Client) -> CrdState:
     except NotFound:
         return _missing()
     except ApiError as error:
-        return CrdState("missing", f"{APPLICATION}: {error}")
+        return CrdState("unclear", f"{APPLICATION}: {error}")
     entries = [entry for entry in answer.get("resources", ()) if entry.get("name") == APPLICATION.plural]
     if not entries:
         return _missing()
@@ -101,7 +101,7 @@ class CrdWatch:
     @property
     def problems(self) -> list[str]:
         """What keeps the operator from being ready: a CRD that is not there."""
-        return [self._state.note] if self._state.served_by == "missing" else []
+        return [self._state.note] if self._state.served_by in ("missing", "unclear") else []
 
     @property
     def notes(self) -> list[str]:
@@ -118,6 +118,8 @@ class CrdWatch:
             except KubeError as error:
                 log.debug("CRD not looked at", crd=str(APPLICATION), error=str(error))
                 continue
+            if state.served_by == "unclear" and self._state.served_by == "ours":
+                continue  # an API server that is not well takes nobody's Applications away
             if state != self._state:
                 self._take(state)
 

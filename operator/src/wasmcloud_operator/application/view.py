@@ -141,7 +141,8 @@ class View:
                 else:
                     return False
             case ManifestUnpublished():
-                if record is None or not record.deployed:
+                awaited = any(key.name == event.name for key in self.refused)
+                if record is None or not (record.deployed or awaited):
                     return False
                 record.suspect = True
         return True
