@@ -158,6 +158,25 @@ async def test_deployment_and_daemon_set_take_each_others_place(operator, admin,
     await gone(admin, DAEMON_SET, namespace)
 
 
+async def test_what_is_switched_off_goes_and_comes_back(operator, admin, namespace):
+    await admin.create(host_config(namespace, podDisruptionBudget={"minAvailable": 1}))
+    budget = await exists(admin, BUDGET, namespace)
+    assert budget["spec"]["minAvailable"] == 1
+    await admin.patch(
+        CONFIG, "pool", namespace, {"spec": {"podDisruptionBudget": {"minAvailable": None, "maxUnavailable": 2}}}
+    )
+    found = await admin.wait_for(BUDGET, "pool", namespace, lambda found: found["spec"].get("maxUnavailable") == 2)
+    assert "minAvailable" not in found["spec"]  # the API server takes only one of them
+    off = {"podDisruptionBudget": None, "leafService": {"enabled": False}}
+    await admin.patch(CONFIG, "pool", namespace, {"spec": off})
+    await gone(admin, BUDGET, namespace)
+    await gone(admin, "v1/Service", namespace)
+    conf = (await admin.get("v1/ConfigMap", "pool", namespace))["data"]["nats.conf"]
+    assert 'listen: "127.0.0.1:4222"' in conf
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"leafService": None}})
+    await exists(admin, "v1/Service", namespace)
+
+
 async def test_scaling_by_the_subresource(operator, admin, namespace):
     await admin.create(host_config(namespace))
     status = await shown(admin, namespace, Stalled="False")

@@ -46,6 +46,16 @@ POD_ADDITIONS = st.fixed_dictionaries(
         "tolerations": st.lists(st.just({"operator": "Exists"}), max_size=1),
         "terminationGracePeriodSeconds": st.sampled_from([0, 60]),
         "priorityClassName": st.just(""),
+        "topologySpreadConstraints": st.just(
+            [
+                {
+                    "topologyKey": "topology.kubernetes.io/zone",
+                    "whenUnsatisfiable": "ScheduleAnyway",
+                    "maxSkew": 1,
+                    "labelSelector": {"matchLabels": {"app.kubernetes.io/instance": "pool"}},
+                }
+            ]
+        ),
         "containers": st.just([{"name": "mine", "image": "i", "stdin": False}]),
         "initContainers": st.just([{"name": "first", "image": "i"}]),
         "volumes": st.sampled_from([[], [{"name": "tmp", "emptyDir": {"medium": "Memory"}}], [{"name": "x"}]]),
@@ -68,6 +78,10 @@ SCHEDULING = st.fixed_dictionaries(
     {},
     optional={
         "daemonset": st.booleans(),
+        "rollingUpdate": st.one_of(
+            st.fixed_dictionaries({"maxSurge": st.sampled_from([0, 1, "0%", "25%"])}),
+            st.fixed_dictionaries({"maxUnavailable": st.sampled_from([1, "50%"])}),
+        ),
         "resources": st.fixed_dictionaries({}, optional={"nats": RESOURCES, "wasmcloud": RESOURCES}),
         "podTemplateAdditions": POD_ADDITIONS,
         "containerTemplateAdditions": st.fixed_dictionaries(
