@@ -8,6 +8,7 @@ import contextlib
 import inspect
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -207,6 +208,16 @@ async def test_retry_after_is_read(served: Served, headers, body, seconds):
     with pytest.raises(errors.Throttled) as caught:
         await served.client.get(WIDGET, key("a"))
     assert caught.value.retry_after == seconds
+
+
+async def test_the_servers_time_is_that_of_its_last_answer(served: Served):
+    client = served.client
+    assert client.server_now is None
+    served.api.fail(Answer("any", 200, {"major": "1"}, {"Date": "Thu, 01 Jan 2026 05:00:00 GMT"}))
+    await client.get_path("/version")
+    for same in (client, client.ungated(), client.gated(served.gate)):
+        assert same.server_now is not None
+        assert timedelta(0) <= same.server_now - datetime(2026, 1, 1, 5, tzinfo=UTC) < timedelta(seconds=60)
 
 
 async def test_nobody_listens(tmp_path: Path):

@@ -30,18 +30,22 @@ def host(name: str, age: float | None, *providers: tuple[str, str], inventoried:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "expected"),
+    ("pod_age", "hosts", "expected"),
     [
-        pytest.param([], None, id="no host"),
-        pytest.param([host("a", 50)], "a", id="one"),
-        pytest.param([host("old", 55), host("new", 5)], "new", id="restarted in the pod"),
-        pytest.param([host("old", 55), host("new", None, inventoried=False)], "new", id="restarted just now"),
-        pytest.param([host("a", None)], "a", id="a host that does not tell its age"),
+        pytest.param(60, [], None, id="no host"),
+        pytest.param(60, [host("a", 50)], "a", id="started after the pod"),
+        pytest.param(60, [host("a", 70)], "a", id="clocks differ a little"),
+        pytest.param(60, [host("a", 600)], None, id="older than the pod: an earlier pod of that name"),
+        pytest.param(60, [host("old", 55), host("new", 5)], "new", id="restarted in the pod"),
+        pytest.param(60, [host("old", 55), host("new", None, inventoried=False)], "new", id="restarted just now"),
+        pytest.param(60, [host("a", None)], "a", id="a host that does not tell its age"),
+        pytest.param(None, [host("a", 600)], "a", id="a pod without a time of creation"),
     ],
 )
-def test_the_host_of_a_pod(hosts: list[Host], expected: str | None) -> None:
+def test_the_host_of_a_pod(pod_age: float | None, hosts: list[Host], expected: str | None) -> None:
+    created = None if pod_age is None else NOW - timedelta(seconds=pod_age)
     for order in (hosts, list(reversed(hosts))):
-        found = host_of(order)
+        found = host_of(created, order)
         assert (found.id if found else None) == expected
 
 

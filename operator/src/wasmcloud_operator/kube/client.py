@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -79,6 +82,14 @@ class AlwaysOpen:
         return float("inf")
 
 
+@dataclass(slots=True)
+class ServerTime:
+    """The last answer's header `Date`, and when that was asked for: the server's time is not earlier than by these."""
+
+    date: str = ""
+    asked: float = 0.0
+
+
 class Client:
     """Calls the API server: reads freely, writes only while its gate is open and with a deadline before it closes.
 
@@ -86,25 +97,41 @@ class Client:
     """
 
     def __init__(
-        self, transport: Sends, *, field_manager: str, gate: WriteGate | None = None, metrics: Metrics | None = None
+        self,
+        transport: Sends,
+        *,
+        field_manager: str,
+        gate: WriteGate | None = None,
+        metrics: Metrics | None = None,
+        heard: ServerTime | None = None,
     ) -> None:
         self._transport = transport
+        self._heard = heard or ServerTime()
         self._gate = gate or AlwaysOpen()
         self._metrics = metrics or Metrics()
         self.field_manager = field_manager
 
     def ungated(self) -> Client:
         """The same client without the gate: for the Lease itself and for access reviews."""
-        return Client(self._transport, field_manager=self.field_manager, metrics=self._metrics)
+        return Client(self._transport, field_manager=self.field_manager, metrics=self._metrics, heard=self._heard)
 
     def gated(self, gate: WriteGate) -> Client:
         """The same client behind a gate."""
-        return Client(self._transport, field_manager=self.field_manager, gate=gate, metrics=self._metrics)
+        return Client(
+            self._transport, field_manager=self.field_manager, gate=gate, metrics=self._metrics, heard=self._heard
+        )
 
     @property
     def host(self) -> str:
         """The API server's URL."""
         return self._transport.host
+
+    @property
+    def server_now(self) -> datetime | None:
+        """The API server's wall clock, to a second or what its last answer took; None before it has given one."""
+        if not self._heard.date:
+            return None
+        return parsedate_to_datetime(self._heard.date) + timedelta(seconds=time.perf_counter() - self._heard.asked)
 
     async def get_path(self, path: str, *, accept: str = "application/json") -> Json:
         """The decoded answer of any GET: `/version`, discovery."""
@@ -165,7 +192,7 @@ class Client:
         async with AsyncExitStack() as stack:
             with self._measured("WATCH") as answered:
                 lines = await stack.enter_async_context(stream)
-                answered(200)
+                answered(200, "")
             yield lines
 
     async def apply(
@@ -230,7 +257,7 @@ class Client:
     async def _read(self, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str] | None) -> Response:
         with self._measured("GET") as answered:
             response = await self._transport.request("GET", path, timeouts=_READ, query=tuple(query), headers=headers)
-            answered(response.status)
+            answered(response.status, response.headers.get("Date", ""))
         return response
 
     async def _write(
@@ -245,17 +272,19 @@ class Client:
             response = await self._transport.request(
                 method, path, timeouts=timeouts, query=tuple(query), headers=headers, body=body
             )
-            answered(response.status)
+            answered(response.status, response.headers.get("Date", ""))
         return response
 
     @contextmanager
-    def _measured(self, method: str) -> Iterator[Callable[[int], None]]:
+    def _measured(self, method: str) -> Iterator[Callable[[int, str], None]]:
         start = time.perf_counter()
         code = "<error>"
 
-        def answered(status: int) -> None:
+        def answered(status: int, date: str) -> None:
             nonlocal code
             code = str(status)
+            if date:
+                self._heard.date, self._heard.asked = date, start
 
         try:
             yield answered

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
@@ -30,6 +32,7 @@ class PodLabeler:
     view: View
     client: Client
     pods: Informer[Pod]
+    clock: Clock
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
@@ -52,7 +55,7 @@ class PodLabeler:
         if pool is None or not pool.lattice.hosts.synced:
             return {}
         book = self.view.book(pool.lattice)
-        host = host_of(book.sightings.hosts(meta.name))
+        host = host_of(self._created(pod), book.sightings.hosts(meta.name))
         if host is None:
             if not (book.sightings.seen(meta.name) or pool.lattice.hosts.settled):
                 return {}
@@ -61,6 +64,13 @@ class PodLabeler:
             return {}
         wanted = serving(host, self._services(meta.namespace, host, book))
         return label_patch(meta.labels, wanted, self._not_known(pod, book))
+
+    def _created(self, pod: Pod) -> datetime | None:
+        """When it was made, on our clock as the starts of hosts are; None as long as the API server's is not known."""
+        made, there = pod.metadata.creation_timestamp, self.client.server_now
+        if not made or there is None:
+            return None
+        return self.clock.now() - (there - datetime.fromisoformat(made))
 
     def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[str]]:
         """The names of the Services by provider, as far as they are there and lead to that application."""

@@ -83,7 +83,7 @@ class _Wiring:
         self.reader = ManifestReconciler(
             self.view, ManifestReader(context.cluster_id), context.clock, self._on_manifest
         )
-        labeler = PodLabeler(self.view, context.writer, self.pods)
+        labeler = PodLabeler(self.view, context.writer, self.pods, context.clock)
         self.manifests: Controller[AppKey] = Controller(
             "manifest",
             self.reader.reconcile,
