@@ -11,7 +11,7 @@ import pytest
 
 from operatorfixture import RunningOperator
 from servicesite import ServiceSite, http_components, http_link
-from testbed import ControlPlane, NatsServer, Server
+from testbed import ControlPlane, NatsServer, Server, eventually
 
 BOTH = ("--service-cluster-ip-range", "10.96.0.0/16,fd00:10:96::/112")
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
@@ -40,6 +40,28 @@ async def test_a_service_has_the_families_that_its_ports_take(site: ServiceSite)
 
     await run(site, "six", "[fd00::1]:8088", "v1")
     await site.service("six", lambda found: families(found) == ["IPv6"])
+
+
+async def test_a_service_that_has_to_begin_with_another_family_is_made_anew(site: ServiceSite) -> None:
+    await run(site, "changing", "0.0.0.0:8088", "v1")
+    made = await site.service("changing", lambda found: families(found) == ["IPv4"])
+    await run(site, "changing", "[fd00::1]:8088", "v2")
+    anew = await site.service("changing", lambda found: families(found) == ["IPv6"])
+    assert anew["metadata"]["uid"] != made["metadata"]["uid"]
+    events = await eventually(lambda: replaced(site), message="an Event tells of it")
+    assert ["changing" in event["note"] for event in events] == [True]
+
+    # Something else holds the former one: the new one comes after it.
+    await site.admin.patch("v1/Service", "changing", site.namespace, {"metadata": {"finalizers": ["example.com/hold"]}})
+    await run(site, "changing", "0.0.0.0:8088", "v3")
+    await site.service("changing", lambda found: found["metadata"].get("deletionTimestamp"))
+    await site.admin.patch("v1/Service", "changing", site.namespace, {"metadata": {"finalizers": None}})
+    await site.service("changing", lambda found: families(found) == ["IPv4"])
+
+
+async def replaced(site: ServiceSite) -> list[Any]:
+    events = await site.admin.list("events.k8s.io/v1/Event", site.namespace)
+    return [event for event in events if event["reason"] == "ServiceReplaced"]
 
 
 async def run(site: ServiceSite, name: str, address: str, version: str) -> None:

@@ -255,6 +255,15 @@ async def test_an_external_configuration_gives_the_port_and_a_port_of_two_is_sai
             assert "8089" in condition(app, "Exposed")["message"]
 
 
+async def test_a_service_is_not_given_up_for_one_that_the_cluster_refuses(site: ServiceSite) -> None:
+    await site.create("shop", http_components(8080))
+    made = await site.service("shop", lambda found: found is not None)
+    await site.patch("shop", {"spec": {"components": http_components(links=[http_link({"address": "[fd00::1]:80"})])}})
+    app = await site.app("shop", lambda app: (condition(app, "Exposed") or {}).get("reason") == "ServiceRefused")
+    assert "not configured on this cluster" in condition(app, "Exposed")["message"]
+    assert await site.service("shop", lambda found: found is not None) == made
+
+
 async def test_a_port_of_two_is_said_of_both_as_long_as_it_lasts(site: ServiceSite) -> None:
     def reason(wanted: str) -> Callable[[Any], bool]:
         return lambda app: bool((condition(app, "Exposed") or {}).get("reason") == wanted)

@@ -9,11 +9,14 @@ import structlog
 
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.errors import Invalid
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.kube.wire import UNSTRUCTURED
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.service import names, render
@@ -21,7 +24,7 @@ from wasmcloud_operator.service.endpoints import Problem
 from wasmcloud_operator.service.former import Former, formerly_managed
 from wasmcloud_operator.service.owned import Owned, leads_to_application
 from wasmcloud_operator.service.plan import Claim, Planned, Record, claim_of, lattice_id
-from wasmcloud_operator.service.refusal import REFUSALS, reasons
+from wasmcloud_operator.service.refusal import REFUSALS, is_of_family, reasons
 from wasmcloud_operator.service.routes import Routes
 from wasmcloud_operator.service.view import View
 
@@ -84,6 +87,7 @@ class ServiceReconciler:
     routes: Routes
     former: Former
     applier: Applier
+    client: Client
     recorder: EventRecorder
     outcomes: Outcomes
 
@@ -145,14 +149,42 @@ class ServiceReconciler:
         try:
             if self._is_host_configs(Key(key.namespace, planned.name)):
                 raise ForeignObject(SERVICE, Key(key.namespace, planned.name), f"{HOST_CONFIG.kind} {planned.name}")
-            applied = await self.applier.apply(self.services, body, self._ours(key.namespace, planned.name, claim))
+            applied = await self._apply(record, body, self._ours(key.namespace, planned.name, claim))
             await self._clean(Key(key.namespace, planned.name), applied)
             problems = await self.routes.apply(planned, key.namespace, lattice.key, owners)
         except ForeignObject as error:
             problems = [Problem("Conflict", "", f"{error}, or choose another name with {names.SERVICE_NAME}")]
+        except _StillThere:
+            problems = [
+                Problem(
+                    "ServiceBeingReplaced",
+                    "",
+                    f"waits until the former Service {planned.name}, of another address family, is gone",
+                )
+            ]
         except REFUSALS as error:
             problems = [Problem("ServiceRefused", "", f"refused by the API server: {reasons(error)}")]
         return problems
+
+    async def _apply(self, record: Record, body: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
+        """Apply a Service. Where it would have to begin with another address family, it is made anew.
+
+        Kubernetes keeps a Service's first family as long as the Service lives, and what listens on another one cannot
+        be reached by it: there is nothing to keep. It is deleted only if the API server would take the new one.
+        """
+        try:
+            return await self.applier.apply(self.services, body, ours)
+        except Invalid as error:
+            held = self.services.informer.store.get(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+            if held is None or not is_of_family(error):
+                raise
+        if not held.metadata.deleting:
+            await self.client.apply(SERVICE, _trial(body), UNSTRUCTURED, dry_run=True)
+            await self.applier.delete(self.services, held, ours)
+            self._tell_replaced(record, held.metadata)
+        if held.metadata.key in self.services.informer.store:
+            raise _StillThere
+        return await self.applier.apply(self.services, body, ours)
 
     async def _clean(self, key: Key, applied: Applied) -> None:
         """Rid a Service of what the Rust operator left on it, and beside it."""
@@ -211,7 +243,25 @@ class ServiceReconciler:
             note = f"in namespace {namespace}: {problem}"
             self.recorder.event(APPLICATION, item.metadata, "Warning", problem.reason, note, action="Expose")
 
+    def _tell_replaced(self, record: Record, former: ObjectMeta) -> None:
+        why = "its first address family is to be another, which no Service can change"
+        note = f"Service {former.key} is deleted and made anew, with another cluster IP: {why}"
+        log.info("Service replaced", service=str(former.key), application=record.application)
+        item = self.view.application(record)
+        resource, regarding = (SERVICE, former) if item is None else (APPLICATION, item.metadata)
+        self.recorder.event(resource, regarding, "Normal", "ServiceReplaced", note, action="Replace")
+
+
+class _StillThere(Exception):
+    """Finalizers hold a Service that is to be replaced; the watch tells when it is gone."""
+
+
+def _trial(body: JsonObject) -> JsonObject:
+    """The same under a name that nobody has, to ask whether it would be taken."""
+    metadata = body["metadata"]
+    return {**body, "metadata": {**metadata, "name": names.service_name(f"{metadata['name']} anew")}}
+
 
 # Problems that mean that there is no Service; others are about what goes with it.
-_NOT_MADE = frozenset({"Conflict", "ServiceRefused"})
+_NOT_MADE = frozenset({"Conflict", "ServiceRefused", "ServiceBeingReplaced"})
 _CONFLICTS = frozenset({"Conflict", "RouteConflict"})

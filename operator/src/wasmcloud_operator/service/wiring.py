@@ -78,7 +78,7 @@ class _Wiring:
             context.namespaces,
         )
         reconciler = ServiceReconciler(
-            self.view, services, self.owned, routes, former, context.applier, context.recorder, outcomes
+            self.view, services, self.owned, routes, former, context.applier, context.writer, context.recorder, outcomes
         )
         self.reader = ManifestReconciler(
             self.view, ManifestReader(context.cluster_id), context.clock, self._on_manifest
