@@ -178,11 +178,12 @@ async def test_before_the_hosts_are_known_nothing_is_due(bench):
 
 @pytest.mark.parametrize(
     ("outcome", "again"),
-    [(LatticeUnavailable("gone"), 30.0), (ControlRejected("no"), 300.0), (0, 30.0)],
-    ids=["unavailable", "refused", "nobody took them"],
+    [(LatticeUnavailable("gone"), 30.0), (ControlRejected("no"), 300.0), (0, 30.0), (1, 30.0)],
+    ids=["unavailable", "refused", "nobody took them", "one of two took them"],
 )
 async def test_what_did_not_reach_the_hosts_is_tried_again_later(bench, outcome, again):
     bench.host(1)
+    bench.host(2, "pool-b")
     bench.lattice.outcome = outcome
     assert (await bench.service.tell(POOL)).requeue_after == again
     assert bench.due

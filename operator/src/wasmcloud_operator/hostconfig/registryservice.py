@@ -102,8 +102,8 @@ class RegistryService:
             log.info("registry credentials not told yet", object=str(key), error=str(error))
             return Result(_AGAIN_AFTER)
         log.info("told running hosts their registries", object=str(key), registries=len(registries), hosts=taken)
-        if taken == 0:
-            return Result(_AGAIN_AFTER)
+        if taken < len(hosts):
+            return Result(_AGAIN_AFTER)  # some did not hear, nobody knows which
         known = self._of(key, examined.facts.registry_digest)
         known.told |= hosts
         return DONE
