@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,3 +103,16 @@ def test_repr_hides_passwords_and_credentials() -> None:
     spec = ConnectionSpec(("nats://user:hunter2@a",), credentials=CREDENTIALS)
     assert repr(spec) == f"<ConnectionSpec nats://a:4222 digest={spec.digest}>"
     assert spec.addresses == ("nats://a:4222",)
+
+
+def test_the_account_is_the_issuers_or_that_for_which_a_signing_key_signed() -> None:
+    def spec(claims: object) -> ConnectionSpec:
+        body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        return ConnectionSpec(("nats",), CREDENTIALS.replace(JWT, f"e30.{body}.sig"))
+
+    account = Account("A")
+    assert ConnectionSpec(("nats",), account.credentials("u")).account == account.public
+    assert spec({"iss": "ASIGNER", "nats": {"issuer_account": "AOWNER"}}).account == "AOWNER"
+    assert [spec(claims).account for claims in ({}, [], {"nats": 1}, {"iss": None})] == ["", "", "", ""]
+    assert ConnectionSpec(("nats",), CREDENTIALS.replace(JWT, "a.!.b")).account == ""
+    assert ConnectionSpec(("nats",)).account == ""

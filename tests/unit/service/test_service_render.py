@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from natsjwt import Account
 from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.service import names, render
@@ -181,6 +182,10 @@ def test_a_lattice_is_told_from_one_of_the_same_name() -> None:
     assert key("nats://a:4222") != key("nats://b:4222")
     assert key("nats://a:4222") != key("nats://a:4222", "other")
     assert key("nats://user:secret@a:4222") == key("nats://a:4222"), "credentials may be rotated"
+    one, other = Account("one"), Account("other")
+    of_one = key("nats://a:4222", credentials=one.credentials("u"))
+    assert of_one == key("nats://a:4222", credentials=one.credentials("v")), "users of one account see the same"
+    assert of_one != key("nats://a:4222", credentials=other.credentials("u")), "and those of another do not"
 
 
 @pytest.mark.parametrize(

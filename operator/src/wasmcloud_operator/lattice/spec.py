@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import os
 import re
 import ssl
@@ -68,6 +70,15 @@ class ConnectionSpec:
     def addresses(self) -> tuple[str, ...]:
         """The servers without user names and passwords, fit for a log or a status."""
         return tuple(without_userinfo(server) for server in self.servers)
+
+    @cached_property
+    def account(self) -> str:
+        """The public key of the NATS account that the credentials are of, "" where they do not tell.
+
+        The same for all its users: other credentials of an account lead to the same lattices, those of another do not.
+        """
+        jwt = _JWT.search(self.credentials)
+        return _account(jwt[1]) if jwt is not None else ""
 
     @property
     def uses_tls(self) -> bool:
@@ -139,6 +150,20 @@ def _canonical_credentials(text: str) -> str:
         f"-----BEGIN NATS USER JWT-----\n{jwt[1]}\n------END NATS USER JWT------\n\n"
         f"-----BEGIN USER NKEY SEED-----\n{seed[1]}\n------END USER NKEY SEED------\n"
     )
+
+
+def _account(jwt: str) -> str:
+    """Whose user it is: a signing key of the account may have signed in the account's place."""
+    try:
+        body = jwt.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(claims, dict):
+        return ""
+    nats = claims.get("nats")
+    signed_for = nats.get("issuer_account") if isinstance(nats, dict) else None
+    return str(signed_for or claims.get("iss") or "")
 
 
 @contextmanager

@@ -52,8 +52,10 @@ def claim_of(metadata: ObjectMeta) -> Claim:
 
 
 def lattice_id(key: LatticeKey) -> str:
-    """The same for a lattice of the same name at the same addresses, whatever the credentials."""
-    parts = (key.name, key.control_prefix, key.wadm_prefix, *sorted(key.spec.addresses))
+    """The same for a lattice of the same name at the same addresses, in the same account where the credentials tell."""
+    parts = [key.name, key.control_prefix, key.wadm_prefix, *sorted(key.spec.addresses)]
+    if key.spec.account:
+        parts.append(key.spec.account)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
