@@ -1,7 +1,7 @@
 """100 host configs in 10 namespaces, beside their own control plane and NATS: create, change, rest, restart.
 
 "By hand" is what the machine gives without an operator, in the same run on a cluster of its own: the clients that write
-the configs also write the ServiceAccount, ConfigMap and Deployment of each. The last column is the Rust operator,
+the configs also apply the same ServiceAccount, ConfigMap and Deployment of each. The last column is the Rust operator,
 measured in the same way on another machine of the same size.
 """
 
@@ -14,10 +14,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from operatorprocess import USER_AGENT, OperatorProcess
 from testbed import Admin, ControlPlane, NatsServer
+from testbed.admin import Object
+from wasmcloud_operator.hostconfig.children import render
+from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator_types import WasmCloudHostConfig, parse
 
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
@@ -53,31 +56,18 @@ async def measure_by_hand(cluster: ControlPlane, nats: NatsServer, admin: Admin)
     """Seconds for the creation and for the change."""
 
     async def create_all(key: tuple[str, str]) -> None:
-        await create(admin, nats, key)
-        for body in children(*key):
-            await admin.create(body)
+        children = render(parse(WasmCloudHostConfig, await create(admin, nats, key)), Facts())
+        for child in (*children.before, children.workload):
+            await admin.apply(child.body)
 
     async def change_both(key: tuple[str, str]) -> None:
-        await change(admin, key)
-        container = {"name": "wasmcloud-host", "env": [{"name": "WASMCLOUD_LOG_LEVEL", "value": "DEBUG"}]}
-        patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
-        await admin.patch("apps/v1/Deployment", key[1], key[0], patch, how="strategic")
+        children = render(parse(WasmCloudHostConfig, await change(admin, key)), Facts())
+        await admin.apply(children.workload.body)
 
     created, _ = await timed(cluster, create_all, lambda _: True)
     await at_rest(cluster, "kube-controller-manager")
     changed, _ = await timed(cluster, change_both, carries_change)
     return created, changed
-
-
-def children(namespace: str, name: str) -> Iterable[dict[str, Any]]:
-    """The least that makes pods of a config: no probe, no sidecar, no label but the selector's."""
-    metadata = {"name": name, "namespace": namespace}
-    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-    yield {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"nats.conf": "port: 4222\n"}}
-    pod = {"serviceAccountName": name, "containers": [{"name": "wasmcloud-host", "image": "wasmcloud:1.0.2"}]}
-    template = {"metadata": {"labels": {"pool": name}}, "spec": pod}
-    spec = {"replicas": 1, "selector": {"matchLabels": {"pool": name}}, "template": template}
-    yield {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
 
 async def measure(
@@ -170,10 +160,10 @@ async def at_rest(cluster: ControlPlane, user_agent: str = USER_AGENT) -> None:
                 return
 
 
-async def create(admin: Admin, nats: NatsServer, key: tuple[str, str]) -> None:
+async def create(admin: Admin, nats: NatsServer, key: tuple[str, str]) -> Object:
     namespace, name = key
     spec = {"lattice": "bench", "version": "1.0.2", "natsAddress": nats.url, "hostLabels": {"pool": name}}
-    await admin.create(
+    return await admin.create(
         {
             "apiVersion": "k8s.wasmcloud.dev/v1alpha1",
             "kind": "WasmCloudHostConfig",
@@ -183,9 +173,9 @@ async def create(admin: Admin, nats: NatsServer, key: tuple[str, str]) -> None:
     )
 
 
-async def change(admin: Admin, key: tuple[str, str]) -> None:
+async def change(admin: Admin, key: tuple[str, str]) -> Object:
     namespace, name = key
-    await admin.patch(CONFIG, name, namespace, {"spec": {"logLevel": "DEBUG"}})
+    return await admin.patch(CONFIG, name, namespace, {"spec": {"logLevel": "DEBUG"}})
 
 
 def carries_change(deployment: dict) -> bool:

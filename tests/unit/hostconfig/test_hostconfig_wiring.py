@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wasmcloud_operator.hostconfig.wiring import told_or_written
+from wasmcloud_operator.hostconfig.wiring import rest_seconds, told_or_written
 from wasmcloud_operator.kube.objects import Metadata, ObjectMeta
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.names import FINGERPRINT
@@ -30,3 +30,10 @@ def child(generation: int, fingerprint: str = "a", **labels: str) -> Metadata:
 )
 def test_what_can_wait(old: Metadata | None, new: Metadata | None, waits: bool) -> None:
     assert told_or_written(Change(old, new)) is waits
+
+
+def test_news_of_a_child_waits_longer_the_more_pools_are_in_work():
+    waits = [rest_seconds(working) for working in (0, 1, 16, 32)]
+    assert waits == sorted(waits)
+    assert waits[0] == 0.3
+    assert waits[1] < 0.5 < 1.0 < waits[2] < waits[3] < 3.0

@@ -24,8 +24,6 @@ Tell = Callable[[str, str], None]
 
 # A quota may be raised, an admission policy changed, a foreign object deleted: none of it is seen by a watch.
 RETRY_SECONDS = 60.0
-# After a workload was changed its status changes several times a second; and other pools' workloads may wait.
-REST_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)

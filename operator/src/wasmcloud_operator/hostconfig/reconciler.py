@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostconfig import names
-from wasmcloud_operator.hostconfig.applying import REST_SECONDS, RETRY_SECONDS, PoolApplier
+from wasmcloud_operator.hostconfig.applying import RETRY_SECONDS, PoolApplier
 from wasmcloud_operator.hostconfig.children import Children, render
 from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.formeroperator import RIVAL_SECONDS, FormerOperator, leftovers
@@ -94,7 +94,7 @@ class HostConfigReconciler:
             item, config, children, facts, lambda reason, note: self._tell(item, reason, note)
         )
         if not complete:
-            return Result(REST_SECONDS)
+            return DONE  # the changed workload comes back through its cache
         if await self.former.clean_up(item, leftovers(children.workload.resource)):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
         await self._show_workload(item, config, children)

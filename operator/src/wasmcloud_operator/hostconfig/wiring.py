@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from wasmcloud_operator.context import Context
-from wasmcloud_operator.hostconfig.applying import REST_SECONDS, PoolApplier
+from wasmcloud_operator.hostconfig.applying import PoolApplier
 from wasmcloud_operator.hostconfig.children import KINDS
 from wasmcloud_operator.hostconfig.facts import references
 from wasmcloud_operator.hostconfig.formeroperator import FormerOperator
@@ -44,6 +44,9 @@ _TELLING_WORKERS = 2
 _TELLING_SECONDS = 30.0
 # A host that starts tells a dozen things within a second.
 _BURST_SECONDS = 1.0
+# A workload that was changed changes its status several times a second.
+_REST_SECONDS = 0.3
+_PATIENCE = 4
 
 
 def host_pool_controllers(context: Context, platform: Platform) -> tuple[Controller[Key], ...]:
@@ -110,7 +113,7 @@ def _wire(
             if listed:
                 queue.add(key, Priority.BACKGROUND)
             elif told_or_written(change):
-                queue.add_after(key, REST_SECONDS, Priority.BACKGROUND)
+                queue.add_after(key, rest_seconds(queue.working), Priority.BACKGROUND)
             else:
                 queue.add(key)
 
@@ -177,6 +180,11 @@ def told_or_written(change: Change[T]) -> bool:
     # Nobody else changes the fingerprint.
     before = old.metadata.annotations.get(FINGERPRINT) if old is not None else None
     return new.metadata.annotations.get(FINGERPRINT) != before
+
+
+def rest_seconds(working: int) -> float:
+    """How long news of a child may wait: longer while many pools are in work, since workloads come before statuses."""
+    return _REST_SECONDS * (1 + working / _PATIENCE)
 
 
 def _priority(listed: bool) -> Priority:

@@ -151,6 +151,11 @@ class WorkQueue(Generic[K]):
         now = self._clock.monotonic()
         return sum(entry.ready_at <= now for entry in self._entries.values())
 
+    @property
+    def working(self) -> int:
+        """Keys in work."""
+        return len(self._processing)
+
     def running_seconds(self) -> list[float]:
         """For each key in work: seconds since it was handed out."""
         now = self._clock.monotonic()
