@@ -166,6 +166,24 @@ async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
         assert changes[-1] == Change(hosts=frozenset({dead.id}))
 
 
+async def test_a_host_that_beats_seldom_is_asked_and_stays(
+    server: NatsServer, connection: Connection, control: ControlClient
+) -> None:
+    lattice, clock = Lattice(), HandClock()
+    async with (
+        LatticeHost.running(server.url, lattice) as often,
+        LatticeHost.running(server.url, lattice, heartbeat=3600) as seldom,
+        live_hosts(connection, control, clock=clock) as hosts,
+    ):
+        for _ in range(40):  # 200 s
+            await clock.move(5)
+            await often.beat()
+            await eventually(lambda: hosts.hosts[often.id].last_seen == clock.time)
+            if clock.time - hosts.hosts[seldom.id].last_seen > 60:
+                await eventually(lambda: hosts.hosts[seldom.id].last_seen == clock.time, message="it was asked")
+        assert hosts.hosts.keys() == {often.id, seldom.id}
+
+
 async def test_one_silent_host_keeps_nobody_from_asking_the_others(
     server: NatsServer, connection: Connection, control: ControlClient
 ) -> None:

@@ -135,6 +135,18 @@ def test_silence_counts_only_while_somebody_listens() -> None:
     assert expire(hosts, at(1000), silent_for=75, listening_since=at(900).monotonic).hosts.alive == {}
 
 
+def test_a_host_that_is_silent_for_long_is_asked_before_it_is_given_up() -> None:
+    hosts = after((0, inventory("h")), (0, inventory("i")), (40, inventory("i")))
+    began = at(0).monotonic
+    assert not expire(hosts, at(45), silent_for=75, listening_since=began).ask
+    late = expire(hosts, at(50), silent_for=75, listening_since=began)
+    assert (late.ask, late.hosts) == ({"h"}, hosts)
+    answered = apply(hosts, inventory("h"), at(50.1), as_of=at(50).monotonic).hosts
+    later = expire(answered, at(100), silent_for=75, listening_since=began)
+    assert later.hosts.alive.keys() == {"h", "i"}
+    assert later.ask == {"h", "i"}
+
+
 def test_hosts_that_are_only_heard_of_are_asked() -> None:
     for event in (HostSeen("h"), ProviderStarted("h", provider("p")), ComponentScaled("h", "c", 1)):
         assert apply(Hosts(), event, at(0)).ask == {"h"}

@@ -30,8 +30,8 @@ class LiveHosts:
     """Which hosts live and what they run.
 
     Subscribes to the lattice's events, then lists: a ping to all, then each host's inventory; again at each
-    (re)connect and every `resync` seconds. A host that was not heard of for `silent_for` seconds is gone. While NATS is
-    away the last knowledge stands and `synced` is False.
+    (re)connect and every `resync` seconds. A host that was not heard of for `silent_for` seconds, though it was asked,
+    is gone. While NATS is away the last knowledge stands and `synced` is False.
     """
 
     def __init__(

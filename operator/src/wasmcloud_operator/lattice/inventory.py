@@ -25,6 +25,7 @@ HEARTBEAT_LAG = 2.0  # seconds that a heartbeat's content may be older than its 
 _NEWS_KEPT = 10.0
 _STARTED_AT_TOLERANCE = timedelta(seconds=5)
 _HOST_LIMIT = 10_000
+_QUIET = 0.6  # of the silence after which a host is gone; after so much it is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +89,22 @@ def _told(host: Host, event: HostEvent, now: Instant) -> Host:
 
 
 def expire(hosts: Hosts, now: Instant, *, silent_for: float, listening_since: float) -> Step:
-    """The state without the hosts that were silent for more than `silent_for` seconds while somebody listened."""
-    known = {
-        host_id: host
-        for host_id, host in hosts.alive.items()
-        if now.monotonic - max(host.last_seen, listening_since) <= silent_for
-    }
+    """The state without the hosts that were silent for more than `silent_for` seconds while somebody listened.
+
+    Those that are on their way there are to be asked: a host may beat seldom, or late, and live.
+    """
+    silence = {host_id: now.monotonic - max(host.last_seen, listening_since) for host_id, host in hosts.alive.items()}
+    known = {host_id: host for host_id, host in hosts.alive.items() if silence[host_id] <= silent_for}
+    quiet = frozenset(host_id for host_id in known if silence[host_id] > _QUIET * silent_for)
     stopped = {host_id: at for host_id, at in hosts.stopped.items() if now.monotonic - at <= silent_for}
     if len(known) == len(hosts.alive) and len(stopped) == len(hosts.stopped):
-        return Step(hosts)
+        return Step(hosts, ask=quiet)
     gone = hosts.alive.keys() - known.keys()
     applications = frozenset[str]().union(*(hosts.alive[host_id].applications for host_id in gone))
     return Step(
         Hosts(MappingProxyType(known), MappingProxyType(stopped)),
         Change(hosts=frozenset(gone), applications=applications),
+        quiet,
     )
 
 

@@ -56,6 +56,5 @@ class Sightings:
         return pod in self._seen
 
     def forget(self, pod: str) -> None:
-        """The pod is gone for good."""
-        if pod not in self._hosts:
-            self._seen.discard(pod)
+        """The pod is gone for good; a host that still names it is soon gone as well."""
+        self._seen.discard(pod)
