@@ -91,6 +91,23 @@ def test_families_are_those_that_every_port_takes(families: tuple[Any, ...], exp
     assert {key: spec[key] for key in spec if key.startswith("ipFamil")} == expected
 
 
+@pytest.mark.parametrize(
+    ("families", "reasons"),
+    [
+        (("IPv4", "IPv6"), ["MixedFamilies"]),
+        (("IPv4", "IPv6", "Dual"), ["MixedFamilies"]),
+        (("IPv4", "Dual"), []),
+        (("IPv6", "Dual"), []),
+        (("IPv6", "IPv6"), []),
+    ],
+)
+def test_ports_that_no_one_service_reaches_are_said(families: tuple[Any, ...], reasons: list[str]) -> None:
+    ports = [Endpoint(8080 + at, "http", family, "address", ()) for at, family in enumerate(families)]
+    made = plan(record(provider(*ports)), None)
+    assert [problem.reason for problem in made.problems] == reasons
+    assert all("8081" in str(problem) for problem in made.problems)
+
+
 def test_ports_have_names_of_their_own_and_the_first_is_plain() -> None:
     ports = (ONE, Endpoint(8443, "https", "IPv4", "address", ()), Endpoint(65535, "https", "IPv4", "address", ()))
     made = render.service(planned(*ports), "team", LATTICE, [])["spec"]["ports"]

@@ -89,8 +89,19 @@ def plan(record: Record, annotations: Mapping[str, str] | None) -> Plan:
     if not options.enabled:
         return Plan(enabled=False)
     services = []
+    problems = [*record.exposure.problems, *options.problems]
     base = options.name or record.application
     for number, provider in enumerate(record.exposure.providers):
         name = names.service_name(base if number == 0 else f"{base}-{provider.component}")
         services.append(Planned(name, record.application, provider, options))
-    return Plan(tuple(services), (*record.exposure.problems, *options.problems))
+        problems += _of_families(provider)
+    return Plan(tuple(services), tuple(problems))
+
+
+def _of_families(provider: HttpProvider) -> list[Problem]:
+    """A Service has families as a whole: beside a port on IPv4 alone, one on IPv6 alone is not reached by it."""
+    missed = [str(endpoint.port) for endpoint in provider.endpoints if endpoint.family == "IPv6"]
+    if not missed or all(endpoint.family != "IPv4" for endpoint in provider.endpoints):
+        return []
+    told = f"component {provider.component} listens on IPv4 alone and, at port {', '.join(missed)}, on IPv6 alone"
+    return [Problem("MixedFamilies", "", f"{told}: the Service is one of IPv4; use [::] for both")]
