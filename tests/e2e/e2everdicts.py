@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from kstatus import argocd_health, kstatus
-from testbed import Admin
+from testbed import Admin, eventually
 from testbed.admin import ApiError, Object
 
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
@@ -31,6 +31,15 @@ class Verdicts:
 
     def of(self, name: str) -> list[str]:
         return self.seen.get(name, [])
+
+    async def end(self, name: str, verdict: str) -> None:
+        """Waits until the last verdict is that one: what another watch has shown may be on its way here still."""
+
+        def ended() -> bool:
+            assert self.of(name)[-1:] == [verdict], f"verdicts on {name} so far: {self.of(name)}"
+            return True
+
+        await eventually(ended, timeout=30, message=f"the verdict {verdict}")
 
     def contradictions(self) -> list[str]:
         """Where kstatus and Argo CD were of two minds about an application."""

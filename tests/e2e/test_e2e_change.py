@@ -48,6 +48,7 @@ async def change_under_load(world: World, place: str, notes: Notes) -> None:
     await eventually(lambda: none_of(world, place, before), timeout=240, interval=0.5)
     await world.hosts_ready(place)
     notes.add(f"both hosts replaced in {time.monotonic() - started:.1f} s")
+    await world.verdicts[place].end(POOL, "Current")
     assert world.verdicts[place].of(POOL) == ["InProgress", "Current", "InProgress", "Current"]
     at_the_end = await requests(world, place)
     assert at_the_end is not None

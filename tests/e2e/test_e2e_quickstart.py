@@ -13,6 +13,8 @@ from testbed.admin import Object
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 POOL, APP = "my-wasmcloud-cluster", "hello-python"
+# On a busy machine wadm has a provider started twice, is refused, and says for a moment that the application failed.
+WADM_RETRIES = "Failed, Degraded"
 
 
 @pytest.mark.journey("1 quickstart: hosts, application, curl through the Service")
@@ -36,6 +38,7 @@ async def quickstart(world: World, place: str, notes: Notes) -> None:
     await kubectl("wait", "--for=condition=Ready", f"whc/{POOL}", "--timeout=120s")
     notes.add(f"two hosts ready in {time.monotonic() - started:.1f} s")
     assert len(await world.host_pods(place)) == 2
+    await verdicts.end(POOL, "Current")
     assert verdicts.of(POOL) == ["InProgress", "Current"]
 
     # the application, as `kubectl` applies it
@@ -45,7 +48,9 @@ async def quickstart(world: World, place: str, notes: Notes) -> None:
     notes.add(f"application ready in {time.monotonic() - started:.1f} s")
     application = await world.application_ready(place)
     assert application["status"]["phase"] == "Deployed"
-    assert verdicts.of(APP) == ["InProgress, Progressing", "Current, Healthy"]
+    await verdicts.end(APP, "Current, Healthy")
+    assert verdicts.of(APP)[0] == "InProgress, Progressing"
+    assert set(verdicts.of(APP)) <= {"InProgress, Progressing", WADM_RETRIES, "Current, Healthy"}
 
     # another pod asks it by the Service's name
     assert await world.answers(url(place, "/there")) == f"{GREETING}/there"
@@ -55,9 +60,9 @@ async def quickstart(world: World, place: str, notes: Notes) -> None:
     # undeployed by its annotation: still there, suspended for Argo CD
     await kubectl("annotate", f"app/{APP}", "k8s.wasmcloud.dev/undeploy=true")
     await world.admin.wait_for(APPLICATION, APP, place, is_undeployed, timeout=60)
-    assert verdicts.of(APP)[-1] == "Current, Suspended"
+    await verdicts.end(APP, "Current, Suspended")
     await kubectl("delete", f"app/{APP}", f"whc/{POOL}", "--timeout=60s")
-    assert verdicts.of(APP)[-1].startswith("Terminating")
+    await verdicts.end(APP, "Terminating, Suspended")
 
 
 def is_undeployed(application: Object | None) -> bool:
