@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from hostpools import config, rendered
-from wasmcloud_operator.hostconfig.applying import PoolApplier
+from wasmcloud_operator.hostconfig.applying import RETRY_SECONDS, PoolApplier
 from wasmcloud_operator.hostconfig.children import KINDS
 from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.kube.apply import Applied
+from wasmcloud_operator.kube.errors import Invalid
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.testing import VirtualClock
 
@@ -25,17 +27,20 @@ class Cluster:
     def __init__(self):
         self.done = []
         self.outcome = "changed"
+        self.clock = VirtualClock()
         store = SimpleNamespace(by_index=self.by_index)
         kinds = {
             resource: SimpleNamespace(resource=resource, informer=SimpleNamespace(store=store)) for resource in KINDS
         }
-        self.applier = PoolApplier(kinds, self, self, VirtualClock())
+        self.applier = PoolApplier(kinds, self, self, self.clock)
 
     async def ensure(self, config, facts, secret_conf):
         self.done.append("Secrets")
 
     async def apply(self, kind, body, ours):
         self.done.append(body["kind"])
+        if self.outcome == "refused" and body["kind"] == "Deployment":
+            raise Invalid(422, "Invalid", "no")
         return Applied(None, self.outcome if body["kind"] == "Deployment" else "changed")
 
     def by_index(self, index, uid):
@@ -46,11 +51,13 @@ class Cluster:
     def forget(self, key):
         pass
 
-    async def bring(self, generation):
+    async def bring(self, generation, **spec):
         """Whether a look at the pool of that generation did everything, and what it did."""
         self.done.clear()
         item = CustomResource(ObjectMeta("pool", "team", "u", "1", generation))
-        complete = await self.applier.apply(item, config(SPEC), rendered(SPEC).children, Facts(), lambda *_: None)
+        complete = await self.applier.apply(
+            item, config({**SPEC, **spec}), rendered({**SPEC, **spec}).children, Facts(), lambda *_: None
+        )
         return complete, list(self.done)
 
 
@@ -78,3 +85,14 @@ async def test_another_config_of_that_name_begins_anew(cluster):
     await cluster.bring(1)
     cluster.applier.forget(ObjectMeta("pool", "team").key)
     assert not (await cluster.bring(1))[0]
+
+
+async def test_what_was_refused_is_sent_again_when_it_has_changed_or_after_a_while(cluster):
+    cluster.outcome = "refused"
+    for spec, sent in (({}, True), ({}, False), ({"logLevel": "DEBUG"}, True), ({"logLevel": "DEBUG"}, False)):
+        with pytest.raises(SpecError, match="no"):
+            await cluster.bring(1, **spec)
+        assert ("Deployment" in cluster.done) is sent
+    await cluster.clock.advance(RETRY_SECONDS)
+    cluster.outcome = "unchanged"
+    assert (await cluster.bring(1, logLevel="DEBUG"))[0]

@@ -81,6 +81,28 @@ def test_bad_addresses_are_refused_by_field(address):
     assert "secret" not in str(raised.value)
 
 
+def test_the_configuration_of_a_leaf():
+    text = nats_conf(spec(natsAddress="h"), credentials=False, tls_ca=False, tls_client=False)
+    assert (
+        text
+        == """\
+listen: "0.0.0.0:4222"
+http: "0.0.0.0:8222"
+jetstream {
+  domain: "leaf"
+  store_dir: "/data"
+}
+leafnodes {
+  remotes: [
+    {
+      urls: ["nats-leaf://h:7422"]
+    }
+  ]
+}
+"""
+    )
+
+
 @pytest.fixture(scope="module")
 def nats_server():
     return asyncio.run(ensure("nats-server"))

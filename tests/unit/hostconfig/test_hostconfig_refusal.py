@@ -51,7 +51,7 @@ def test_the_problem_is_named_by_its_first_field():
     problem = refusal(DEPLOYMENT, rendered(PODS).workload, config(PODS), error)
     assert problem.reason == "DeploymentRefused"
     assert problem.path == f"{S}.podTemplateAdditions.tolerations[0].operator"
-    assert "Invalid value" in problem.message
+    assert problem.message == f"Deployment refused by the API server: {problem.path}: Invalid value"
 
 
 def test_without_fields_the_api_servers_own_words_count():

@@ -60,6 +60,29 @@ class TestSample:
             assert container["securityContext"]["allowPrivilegeEscalation"] is False
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
+    def test_whoever_they_run_as_can_write_where_they_must_and_listen_below_1024(self):
+        security = self.found.pod["securityContext"]
+        assert security["runAsUser"] == security["runAsGroup"] == security["fsGroup"] > 0
+        assert security["sysctls"] == [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+        assert self.found.leaf["securityContext"]["readOnlyRootFilesystem"] is True
+        assert {"name": "nats-data", "mountPath": "/data"} in self.found.leaf["volumeMounts"]
+        assert {"name": "tmp", "mountPath": "/tmp"} in self.found.host["volumeMounts"]
+        for name in ("nats-data", "tmp"):
+            assert self.found.volumes[name] == {"name": name, "emptyDir": {}}
+
+    def test_the_pods_have_an_account_of_their_own_without_a_token(self):
+        assert self.found.pod["serviceAccountName"] == "my-wasmcloud-cluster"
+        assert self.found.child("ServiceAccount")["automountServiceAccountToken"] is False
+
+    def test_the_host_talks_to_its_own_leaf(self):
+        env = self.found.env
+        assert (env["WASMCLOUD_NATS_HOST"], env["WASMCLOUD_NATS_PORT"]) == ("127.0.0.1", "4222")
+        assert env["WASMCLOUD_RPC_TIMEOUT_MS"] == "4000"
+        assert self.found.leaf["args"] == ["-js", "--config", "/nats/nats.conf"]
+
+    def test_the_service_is_labelled_as_it_has_always_been(self):
+        assert self.found.child("Service")["metadata"]["labels"]["wasmcloud.dev/route-to"] == "true"
+
     def test_the_leaf_is_a_native_sidecar_with_probes(self):
         assert self.found.leaf["restartPolicy"] == "Always"
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -116,6 +139,16 @@ def test_the_names_of_the_operators_own_volumes_are_taken():
     for name in found.volumes:
         with pytest.raises(InvalidObjectError, match="volumes of the operator's own"):
             config(authority({**SECRET_CA, "name": name}))
+
+
+@pytest.mark.parametrize("daemonset", [False, True])
+def test_a_new_host_has_time_to_start_its_providers_before_an_old_one_goes(daemonset):
+    assert rendered({"daemonset": daemonset}).workload["spec"]["minReadySeconds"] == 10
+
+
+def test_a_host_that_never_becomes_ready_does_not_hold_up_a_drain():
+    budget = rendered({"podDisruptionBudget": {}}).child("PodDisruptionBudget")
+    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
 def test_the_pod_name_is_a_host_label():
