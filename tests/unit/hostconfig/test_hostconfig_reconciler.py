@@ -13,7 +13,7 @@ from wasmcloud_operator.hostconfig.applying import RETRY_SECONDS
 from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.formeroperator import FormerOperator
 from wasmcloud_operator.hostconfig.platform import Platform
-from wasmcloud_operator.hostconfig.problems import Problem, SpecError
+from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
 from wasmcloud_operator.hostconfig.reconciler import HostConfigReconciler
 from wasmcloud_operator.kube.controller import DONE
@@ -23,6 +23,7 @@ from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.pools import Pools
+from wasmcloud_operator.problem import Problem
 
 KEY = Key("ns", "pool")
 SPEC = {"lattice": "blue", "version": "1.6.0", "natsAddress": "nats://127.0.0.1:9"}

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-from wasmcloud_operator.hostconfig.problems import Problem, SpecError
+from wasmcloud_operator.hostconfig.problems import SpecError
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 DEFAULT_ADDRESS = "nats://nats.default.svc.cluster.local"

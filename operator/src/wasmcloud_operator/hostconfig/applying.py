@@ -9,7 +9,7 @@ from wasmcloud_operator.context import OWNER_INDEX
 from wasmcloud_operator.hostconfig.children import KINDS, Child, Children
 from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.ownedsecrets import OwnedSecrets
-from wasmcloud_operator.hostconfig.problems import Problem, SpecError
+from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.hostconfig.refusal import refusal
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.clock import Clock
@@ -18,6 +18,7 @@ from wasmcloud_operator.kube.errors import BadRequest, Forbidden, Invalid
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.together import together
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig
 
 Tell = Callable[[str, str], None]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from wasmcloud_operator.hostconfig.addresses import client_urls
-from wasmcloud_operator.hostconfig.problems import Problem, SecretsError, SpecError
+from wasmcloud_operator.hostconfig.problems import SecretsError, SpecError
 from wasmcloud_operator.hostconfig.secrets import CREDENTIALS_KEY, Values
 from wasmcloud_operator.lattice.errors import InvalidConnection, InvalidName
 from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 

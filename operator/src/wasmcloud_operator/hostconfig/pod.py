@@ -7,9 +7,10 @@ from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.hostcontainer import grace_seconds, host_container
 from wasmcloud_operator.hostconfig.leafcontainer import leaf_container, leaf_volumes
 from wasmcloud_operator.hostconfig.merge import merged, normal
-from wasmcloud_operator.hostconfig.problems import Problem, SpecError
+from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig
 
 # Any user will do who is not root; the same for both containers, so that one fsGroup serves.

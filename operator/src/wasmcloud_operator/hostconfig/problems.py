@@ -1,20 +1,8 @@
-"""What keeps a host pool from being what its spec asks for, in words that a user can act on."""
+"""What keeps a host pool from being what its spec asks for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing to mend: a CamelCase reason, the JSON path in the config (empty: somewhere else), and a sentence."""
-
-    reason: str
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+from wasmcloud_operator.problem import Problem
 
 
 class SpecError(Exception):

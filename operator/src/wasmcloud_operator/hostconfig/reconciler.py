@@ -11,7 +11,7 @@ from wasmcloud_operator.hostconfig.children import Children, render
 from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.formeroperator import RIVAL_SECONDS, FormerOperator, leftovers
 from wasmcloud_operator.hostconfig.hub import lattice_key
-from wasmcloud_operator.hostconfig.problems import Problem, SecretsError, SpecError
+from wasmcloud_operator.hostconfig.problems import SecretsError, SpecError
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
 from wasmcloud_operator.hostconfig.registryservice import RegistryService
 from wasmcloud_operator.hostconfig.secrets import Examined
@@ -26,6 +26,7 @@ from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, Key, Resource
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.pools import Pools
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, parse
 
 _WORKLOADS = (DEPLOYMENT, DAEMON_SET)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from wasmcloud_operator.hostconfig.names import HOST_CONTAINER, LEAF_CONTAINER
-from wasmcloud_operator.hostconfig.problems import Problem
 from wasmcloud_operator.kube.errors import ApiError
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Resource
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig, dump
 
 _SCHEDULING = ".spec.schedulingOptions"

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from wasmcloud_operator.hostconfig.facts import Authority, Facts, HubTls
 from wasmcloud_operator.hostconfig.hostcontainer import uses_cluster_seed
 from wasmcloud_operator.hostconfig.platform import Platform
-from wasmcloud_operator.hostconfig.problems import Problem
 from wasmcloud_operator.hostconfig.registry import (
     SECRET_KEY,
     SECRET_TYPE,
@@ -20,6 +19,7 @@ from wasmcloud_operator.hostconfig.registry import (
     RegistryError,
     parse_docker_config,
 )
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator_types import (
     CertificateAuthority,
     ConfigMapVolume,

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostconfig.latticestatus import CONNECTED, FIELDS, Seen, lattice_status
-from wasmcloud_operator.hostconfig.problems import Problem
 from wasmcloud_operator.hostconfig.roster import Roster
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applier
@@ -17,6 +16,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.pools import Pools
+from wasmcloud_operator.problem import Problem
 
 _WORKLOAD_FIELDS = ("replicas", "readyReplicas", "selector")
 # Said while it holds, and gone with the next status that does not say it.

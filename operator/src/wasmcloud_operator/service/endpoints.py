@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator.service.settings import Listener, Scheme, UnusableSettings, listener, lowered
 
 # Any with a reason: JSON documents; what is taken out of them is checked where it is taken.
@@ -16,18 +17,6 @@ Family = Literal["IPv4", "IPv6", "Dual"]
 
 _IMAGE_NAME = "http-server"
 _BUILTIN = "wasmcloud+builtin://http-server"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why an endpoint of the manifest leads nowhere: a CamelCase reason, where in the manifest, and what to do."""
-
-    reason: str
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator.service import names, render
 from wasmcloud_operator.service.directory import LatticeBook
-from wasmcloud_operator.service.endpoints import Problem
 from wasmcloud_operator.service.plan import Plan, Planned, Record
 from wasmcloud_operator.service.services import Outcomes
 from wasmcloud_operator.service.view import View

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator.service import names
-from wasmcloud_operator.service.endpoints import Problem
 
 SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator.service import names
-from wasmcloud_operator.service.endpoints import Exposure, HttpProvider, Problem
+from wasmcloud_operator.service.endpoints import Exposure, HttpProvider
 from wasmcloud_operator.service.options import Options, read_options
 
 

@@ -14,8 +14,8 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, Key
 from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator.service import names, render
-from wasmcloud_operator.service.endpoints import Problem
 from wasmcloud_operator.service.owned import Owned, application_of
 from wasmcloud_operator.service.plan import Planned
 from wasmcloud_operator.service.refusal import REFUSALS, reasons

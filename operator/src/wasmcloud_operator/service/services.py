@@ -19,8 +19,8 @@ from wasmcloud_operator.kube.resources import SERVICE, Key
 from wasmcloud_operator.kube.wire import UNSTRUCTURED
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.problem import Problem
 from wasmcloud_operator.service import names, render
-from wasmcloud_operator.service.endpoints import Problem
 from wasmcloud_operator.service.former import Former, formerly_managed
 from wasmcloud_operator.service.owned import Owned, leads_to_application
 from wasmcloud_operator.service.plan import Claim, Planned, Record, claim_of, lattice_id

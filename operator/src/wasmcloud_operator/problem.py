@@ -1,0 +1,17 @@
+"""What is wrong with something that a user wrote, in words that the user can act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend: a CamelCase reason, where in the resource it is (empty: somewhere else), and a sentence."""
+
+    reason: str
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
