@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.permissions import RULES, Rule
 
@@ -41,11 +42,22 @@ def in_one_namespace() -> list[JsonObject]:
     return [_role("Role", name, rules), _binding("RoleBinding", name, "Role")]
 
 
+def for_namespaces_that_go() -> list[JsonObject]:
+    """A ClusterRole that outlives a watched namespace: to end its applications when its Role is gone already.
+
+    Finalizers could not hold Role and binding instead: whoever lets go of one of them has lost the right to the other.
+    """
+    name = f"{NAME}-applications"
+    rules = (rule for rule in RULES if rule.resource == APPLICATION and rule.subresource != "finalizers")
+    return [_role("ClusterRole", name, rules), _binding("ClusterRoleBinding", name, "ClusterRole")]
+
+
 def files() -> dict[str, str]:
     """Path below the manifests' folder to text."""
     return {
         "base/rbac.yaml": _text(cluster_wide()),
         "overlays/watched-namespace/rbac.yaml": _text(in_one_namespace()),
+        "overlays/namespace-deletion/rbac.yaml": _text(for_namespaces_that_go()),
     }
 
 

@@ -1,0 +1,65 @@
+"""An operator with Roles alone in the namespaces that it watches, and what it needs when such a namespace goes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from applications import APP, Site, impatient
+from operatorfixture import RunningOperator
+from testbed import Admin, ControlPlane, NatsServer, Server
+from wasmcloud_operator import rbac
+
+USER = "carol"
+CLUSTER_KINDS = ("ClusterRole", "ClusterRoleBinding")
+
+
+def granted(objects: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
+    """Manifests of rights, for the user instead of the operator's service account."""
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}
+    return [
+        obj
+        | {"metadata": obj["metadata"] | ({} if obj["kind"] in CLUSTER_KINDS else {"namespace": namespace})}
+        | ({"subjects": [subject]} if "subjects" in obj else {})
+        for obj in objects
+    ]
+
+
+@pytest.fixture
+async def site(admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server) -> AsyncIterator[Site]:
+    """A namespace whose Role and binding are those of the overlay, with an operator that may nothing else."""
+    with impatient():
+        async with Site.open(admin, nats_server) as opened:
+            for obj in granted(rbac.in_one_namespace(), opened.namespace):
+                await admin.create(obj)
+            kubeconfig = crds.kubeconfig_for(crds.user(USER))
+            settings = {"watch_namespaces": opened.namespace, "cluster_id": secrets.token_hex(4)}
+            async with RunningOperator.start(crds, kubeconfig=kubeconfig, **settings):
+                yield opened
+
+
+async def test_an_application_runs_and_ends_with_the_rights_of_a_role(site: Site) -> None:
+    await site.create()
+    await site.deployed()
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
+async def test_a_namespace_goes_with_its_applications_where_their_end_is_allowed(site: Site, admin: Admin) -> None:
+    extra = granted(rbac.for_namespaces_that_go(), "")
+    for obj in extra:
+        await admin.create(obj)
+    try:
+        for number in range(5):
+            await site.create(f"app-{number}")
+            await site.deployed(f"app-{number}")
+        await admin.delete("v1/Namespace", site.namespace)
+        await admin.wait_for("v1/Namespace", site.namespace, None, lambda obj: obj is None, timeout=60)
+        assert (await site.wadm("get"))["models"] == []
+    finally:
+        for obj in extra:
+            await admin.delete(f"{obj['apiVersion']}/{obj['kind']}", obj["metadata"]["name"])
