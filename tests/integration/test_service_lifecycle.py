@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from latticehost import Lattice
 from operatorfixture import RunningOperator
 from servicesite import CONFIG, ServiceSite, http_components, http_link, web
-from testbed import Admin, ControlPlane, Kwok, NatsServer, Server
+from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
 from testbed.admin import condition, is_true
 from wasmcloud_operator.service.names import service_name
 
@@ -114,6 +116,61 @@ async def test_an_application_owns_its_service_and_tells_of_it(site: ServiceSite
         await site.patch("shop", {"spec": {"components": [web()]}})
         await site.service("shop", lambda found: found is None)
         await site.app("shop", lambda app: condition(app, "Exposed") is None and not app["status"].get("services"))
+
+
+async def test_what_is_deleted_by_hand_comes_back_unless_its_application_is_paused(site: ServiceSite) -> None:
+    await site.create("shop", http_components(8080))
+    made = await site.service("shop", lambda found: found is not None)
+    await site.admin.delete("v1/Service", "shop", site.namespace)
+    uid = made["metadata"]["uid"]
+    await site.service("shop", lambda found: found is not None and found["metadata"]["uid"] != uid)
+    await site.patch("shop", {"metadata": {"annotations": {f"{OWN}/paused": "true"}}})
+    await site.app("shop", lambda app: is_true(app, "Paused"))
+    await site.admin.delete("v1/Service", "shop", site.namespace)
+    await site.create("marker", http_components(8090))
+    await site.service("marker", lambda found: found is not None)
+    assert await site.admin.find("v1/Service", "shop", site.namespace) is None
+    await site.patch("shop", {"metadata": {"annotations": {f"{OWN}/paused": None}}})
+    await site.service("shop", lambda found: found is not None)
+
+
+async def test_two_lattices_of_a_namespace_do_not_share_a_service(site: ServiceSite) -> None:
+    other = replace(site, lattice=Lattice(f"{site.lattice.name}-other"))
+    await site.add_pool("other", 1, lattice=other.lattice.name)
+    [mine, _], [theirs] = await site.pods(), await site.pods("other")
+    async with site.host_on(mine), other.host_on(theirs) as host:
+        await site.wash_run("hello", http_components(8080, scaler="daemonscaler"))
+        await site.endpoints("hello", lambda found: found == {mine})
+        service = await site.service("hello", lambda found: found is not None)
+        await other.wash_run("hello", http_components(9090, scaler="daemonscaler"))
+        await other.wash_run("marker", http_components(8090, scaler="daemonscaler"))
+        await site.endpoints("marker", lambda found: found == {theirs})
+        await eventually(lambda: "hello-httpserver" in host.providers, message="the other one runs as well")
+        assert await site.ready_endpoints("hello") == {mine}
+        assert await site.service("hello", lambda found: found is not None) == service
+        # When the first one is gone, its Service becomes the other's.
+        await site.wadm("undeploy.hello", {})
+        taken = await site.service("hello", lambda found: found and found["spec"]["ports"][0]["port"] == 9090)
+        assert taken["metadata"]["uid"] == service["metadata"]["uid"]
+        await site.endpoints("hello", lambda found: found == {theirs})
+
+
+async def test_a_shared_provider_serves_the_applications_that_link_from_it(site: ServiceSite) -> None:
+    one, _ = await site.pods()
+    async with site.host_on(one):
+        shared = http_components(8000, scaler="daemonscaler", links=[])
+        shared[1]["properties"]["config"] = [{"name": "gw", "properties": {"default_address": "0.0.0.0:9001"}}]
+        await site.wash_run("gateway", shared, annotations={"experimental.wasmcloud.dev/shared": "true"})
+        borrowed = {
+            "name": "httpserver",
+            "type": "capability",
+            "properties": {"application": {"name": "gateway", "component": "httpserver"}},
+            "traits": [http_link({"path": "/"})],
+        }
+        await site.create("guest", [web(), borrowed])
+        service = await site.service("guest", lambda found: found is not None)
+        assert [port["port"] for port in service["spec"]["ports"]] == [9001]
+        await site.endpoints("guest", lambda found: found == {one})
 
 
 async def test_undeploying_takes_the_service_away_and_an_event_alone_does_not(site: ServiceSite) -> None:
