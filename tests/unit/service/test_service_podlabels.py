@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -243,6 +244,37 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
     for pod in pods.store:
         await labeler.reconcile(pod.metadata.key)
     assert client.count == written, "while NATS is away nothing is taken for a fact"
+
+
+@pytest.mark.parametrize("still_wanted", [False, True])
+async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_wanted: bool) -> None:
+    former, now = (FakeLattice(LatticeKey(ConnectionSpec((url,)), "default")) for url in ("nats://a", "nats://b"))
+    now.hosts.hosts["N"] = Host(
+        "N",
+        0.0,
+        labels=MappingProxyType({POD_NAME_LABEL: "pod-0"}),
+        providers=MappingProxyType(
+            {"one-http": Provider("one-http", "x", MappingProxyType({APPSPEC_ANNOTATION: "one"}))}
+        ),
+        inventoried=True,
+    )
+    in_use = {"pool": now} | ({"other": former} if still_wanted else {})
+    held = {Key("ns-a", name): Pool(Key("ns-a", name), name, lattice) for name, lattice in in_use.items()}  # type: ignore[arg-type]
+    services, pods = informer(UNSTRUCTURED), informer(Codec.of(Pod))
+    view = View(FakePools(held), Directory(), informer(Codec.of(CustomResource)), services, None, lambda *_: None)  # type: ignore[arg-type]
+    record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
+    for lattice in in_use.values():
+        lattice.apps.apps = (ModelSummary(name="one", deployed_version="v1"),)
+        view.book(lattice).put("one", record)  # type: ignore[arg-type]
+    body = render.service(plan(record, None).services[0], "ns-a", former.key, [])
+    body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
+    services.offer(Unstructured.from_body(body))
+    pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool", names.serves_label("one"): "true"}))
+
+    await PodLabeler(view, Patches(pods), pods, VirtualClock(NOW)).reconcile(Key("ns-a", "pod-0"))  # type: ignore[arg-type]
+
+    [pod] = pods.store
+    assert (names.serves_label("one") in pod.metadata.labels) != still_wanted
 
 
 def oracle(

@@ -82,7 +82,7 @@ class PodLabeler:
                 claim = Claim(application, here)
                 for planned in self.view.plan(book.lattice, book.records[application]).services:
                     served = (planned.provider.application, planned.provider.id) == provider_id
-                    if served and self.view.held(namespace, planned.name) == claim:
+                    if served and self.view.leads_to(namespace, planned.name, claim):
                         found[provider_id].append(planned.name)
         return found
 

@@ -106,6 +106,13 @@ class View:
                 return True
         return False
 
+    def leads_to(self, namespace: str, service: str, claim: Claim) -> bool:
+        """Whether our Service of that name leads to what is claimed, or is about to: the lattice has moved."""
+        held = self.held(namespace, service)
+        if held is None or held == claim:
+            return held is not None
+        return held.application == claim.application and not self.wants(namespace, held, service)
+
     def held(self, namespace: str, service: str) -> Claim | None:
         """The claim on our Service of that name; None if there is no such Service."""
         item = self.services.store.get(Key(namespace, service))
