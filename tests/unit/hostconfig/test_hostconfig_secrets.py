@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from hostpools import config
 from wasmcloud_operator.hostconfig.facts import Authority, HubTls
@@ -20,9 +25,19 @@ CREDS = (
     b"-----BEGIN USER NKEY SEED-----\nSUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4\n"
     b"------END USER NKEY SEED------\n"
 )
-PEM = b"-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"
+NO_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"
 KEY = b"-----BEGIN PRIVATE KEY-----\nTUlJ\n-----END PRIVATE KEY-----\n"
 DOCKER = "kubernetes.io/dockerconfigjson"
+
+
+def certificate():
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), NOW, NOW + timedelta(1))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+NOW = datetime.now(UTC)
+PEM = certificate()
 
 
 def judge(spec, secrets=None, config_maps=None, *, secret_type="Opaque"):
@@ -55,6 +70,7 @@ SEED = {"WASMCLOUD_CLUSTER_SEED": CANARY.encode()}
         (TLS, {"hub": {"ca.crt": PEM}}),
         (TLS, {"hub": {"tls.crt": PEM, "tls.key": KEY}}),
         (ROOTS, {"ca": {"a.crt": PEM, "other": b"x"}}),
+        (ROOTS, {"ca": {"a.crt": "# Autorité\n".encode() + PEM + b"# more\n" + PEM.replace(b"\n", b"\r\n")}}),
     ],
 )
 def test_what_is_right_has_no_problems(spec, found):
@@ -81,6 +97,9 @@ WRONG = [
     (ROOTS, {"ca": None}, ".spec.certificates.authorities[0]", "ca", ".crt"),
     (ROOTS, {"ca": {"a.pem": PEM}}, ".spec.certificates.authorities[0]", "ca", ".crt"),
     (ROOTS, {"ca": {"a.crt": CANARY.encode()}}, ".spec.certificates.authorities[0]", "ca", "a.crt"),
+    (ROOTS, {"ca": {"a.crt": NO_CERTIFICATE}}, ".spec.certificates.authorities[0]", "ca", "a.crt"),
+    (ROOTS, {"ca": {"a.crt": PEM + NO_CERTIFICATE}}, ".spec.certificates.authorities[0]", "ca", "a.crt"),
+    (TLS, {"hub": {"tls.crt": NO_CERTIFICATE, "tls.key": KEY}}, ".spec.natsTls.secretName", "hub", "tls.crt"),
 ]
 
 

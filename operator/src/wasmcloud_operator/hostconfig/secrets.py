@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,7 +33,7 @@ CREDENTIALS_KEY = "nats.creds"
 _JWT = re.compile(rb"-----BEGIN NATS USER JWT-----\n\s*[\w-]+\.[\w-]+\.[\w-]+\s*\n-{3,}END NATS USER JWT-{3,}")
 _SEED = re.compile(rb"-----BEGIN USER NKEY SEED-----\n\s*SU[A-Z2-7]+\s*\n-{3,}END USER NKEY SEED-{3,}")
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\s")
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +231,13 @@ def _files(content: Content, items: tuple[KeyToPath, ...] | None) -> dict[str, b
 
 
 def _is_pem(data: bytes) -> bool:
+    """Whether there are certificates, and every one of them can be read. What stands between them is of no account."""
     blocks = _CERTIFICATE.findall(data)
     try:
-        return bool(blocks) and all(base64.b64decode(b"".join(block.split()), validate=True) for block in blocks)
-    except binascii.Error:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"\n".join(blocks).decode("ascii"))
+    except (ssl.SSLError, ValueError):
         return False
+    return True
 
 
 def _digest(parts: Mapping[str, bytes]) -> str:
