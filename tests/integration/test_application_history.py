@@ -54,6 +54,26 @@ async def test_old_versions_are_pruned(site: Site) -> None:
     assert app["status"]["versions"] == seen[-3:]
 
 
+@pytest.mark.parametrize("limit", ["-1", "many", "9" * 5000])
+async def test_a_limit_that_is_no_number_is_none(site: Site, limit: str) -> None:
+    await site.create(annotations={f"{OWN}/revision-history-limit": limit})
+    first = (await site.deployed())["status"]["deployedVersion"]
+    await site.change("x/web:2")
+    await site.reaches(lambda obj: obj["status"]["deployedVersion"] != first)
+    assert first in await site.versions()
+
+
+async def test_the_only_version_is_replaced_while_nothing_is_deployed(site: Site) -> None:
+    await site.create(annotations={f"{OWN}/revision-history-limit": "0"})
+    await site.deployed()
+    await site.annotate(**{f"{OWN}/undeploy": "true"})
+    await site.phase("Undeployed")
+    await site.change("x/web:2")
+    await site.annotate(**{f"{OWN}/undeploy": None})
+    app = await site.deployed()
+    assert await site.versions() == {app["status"]["deployedVersion"]: True}
+
+
 async def test_large_old_versions_give_way_when_only_wadm_knows_that_there_is_no_room(site: Site) -> None:
     """wadm keeps all versions in one message, and tells the size of none: the newest one is small here."""
     await site.create()

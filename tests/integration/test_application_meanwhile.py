@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from applications import APP, Site, conditions, impatient, why
+from applications import APP, Site, conditions, host_config, impatient, why
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Wadm, eventually
 from wadmbetween import Between, Request, straight_on
@@ -86,6 +86,44 @@ async def test_what_became_of_the_old_content_is_not_told_of_the_new_one(
     held.next_go.set()
     app = await site.phase("Reconciling", reason="Waiting")
     assert await site.versions() == {app["status"]["versions"][0]: False, app["status"]["deployedVersion"]: True}
+
+
+async def test_the_finalizer_is_there_before_wadm_has_anything(site: Site, between: Between) -> None:
+    before: list[list[str]] = []
+
+    async def look(request: Request) -> None:
+        if request.operation == "put":
+            before.append((await site.get())["metadata"].get("finalizers", []))
+        await straight_on(request)
+
+    between.handle = look
+    await site.create()
+    await site.deployed()
+    assert before == [[f"{OWN}/application"]]
+
+
+async def test_a_lattice_whose_wadm_is_gone_is_left_when_that_is_asked_for(
+    site: Site, between: Between, admin: Admin
+) -> None:
+    other = f"{site.lattice}-b"
+    await admin.create(host_config(site.namespace, other, site.nats.url, "second"))
+    await site.create(annotations={f"{OWN}/lattice": site.lattice})
+    version = (await site.deployed())["status"]["deployedVersion"]
+
+    async def half_gone(request: Request) -> None:
+        if request.message.subject.split(".")[2] == other:
+            await straight_on(request)
+
+    between.handle = half_gone
+    await site.annotate(**{f"{OWN}/lattice": other})
+    await site.reaches(lambda obj: why(obj) == "WadmUnavailable", timeout=30)
+    assert (await site.wadm("get.hello", {}, other))["result"] == "notfound", "it is moved, not doubled"
+    await site.annotate(**{f"{OWN}/deletion-policy": "Orphan"})
+    await site.reaches(lambda obj: obj["status"].get("lattice") == other, timeout=30)
+    between.handle = straight_on
+    assert await site.versions() == {version: True}
+    await site.annotate(**{f"{OWN}/deletion-policy": None})
+    await remove(site)
 
 
 async def test_undeployed_is_said_only_when_wadm_says_so(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -67,6 +68,20 @@ async def operations(site: Site) -> AsyncIterator[Counter[str]]:
     await subscription.unsubscribe()
 
 
+@contextlib.asynccontextmanager
+async def published(site: Site) -> AsyncIterator[Counter[str]]:
+    """Counts what wadm says that it has deployed, by name."""
+    seen: Counter[str] = Counter()
+
+    async def on_event(message: Any) -> None:
+        seen[json.loads(message.data)["data"]["metadata"]["name"]] += 1
+
+    subscription = await site.client.subscribe(f"wadm.evt.{site.lattice}.manifest_published", cb=on_event)
+    await site.client.flush()
+    yield seen
+    await subscription.unsubscribe()
+
+
 async def test_nats_restarted_with_its_data_changes_nothing(site: Site, server: NatsServer) -> None:
     await site.create()
     version = (await site.deployed())["status"]["deployedVersion"]
@@ -93,7 +108,7 @@ async def test_what_nats_lost_is_restored(site: Site, server: NatsServer, own_wa
 
 
 async def test_wadm_killed_between_changes_loses_none_and_deploys_none_twice(site: Site, own_wadm: Server) -> None:
-    async with operations(site) as seen:
+    async with operations(site) as seen, published(site) as deployed:
         names = [f"app-{number}" for number in range(20)]
         creating = [asyncio.create_task(site.create(name)) for name in names]
         await eventually(lambda: seen["deploy"] >= 3, interval=0.005)
@@ -103,6 +118,7 @@ async def test_wadm_killed_between_changes_loses_none_and_deploys_none_twice(sit
         for name in names:
             await site.deployed(name)
             assert list((await site.versions(name)).values()) == [True]
+        assert set(deployed.values()) == {1}, "none twice"
 
 
 async def test_wadm_that_is_gone_is_told_and_taken_up_again(site: Site, own_wadm: Server) -> None:

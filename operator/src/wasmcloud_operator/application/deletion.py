@@ -63,7 +63,7 @@ class Deletion:
         if names.FINALIZER not in item.metadata.finalizers:
             self.forget(key)
             return DONE
-        if item.metadata.annotations.get(names.DELETION_POLICY) == names.ORPHAN:
+        if _is_orphan(item):
             self._event(item, "Normal", "Orphaned", "Left in wadm, as the annotation deletion-policy asks")
             return await self._let_go(item)
         lattice = self._lattice(item)
@@ -93,7 +93,9 @@ class Deletion:
         before = self.places.last(item)
         if before is None or same_place(before, chosen) or names.FINALIZER not in item.metadata.finalizers:
             return
-        if before.connection.state.connected:
+        if _is_orphan(item):
+            self._event(item, "Normal", "Orphaned", f"Left in lattice {before.name}, as the annotation asks")
+        elif before.connection.state.connected:
             await self._side(item, before).remove(key.name, self.owners.alive)
             self._event(item, "Normal", "Moved", f"Deleted from lattice {before.name}; it moves to {chosen.name}")
         else:
@@ -162,3 +164,7 @@ class Deletion:
 
     def _event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         self.recorder.event(APPLICATION, item.metadata, type_, reason, note, action="Delete")
+
+
+def _is_orphan(item: CustomResource) -> bool:
+    return item.metadata.annotations.get(names.DELETION_POLICY) == names.ORPHAN

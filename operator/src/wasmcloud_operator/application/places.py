@@ -54,6 +54,8 @@ class Places:
 
     def release(self, key: Key) -> None:
         """Nothing of the Application of that key is in wadm any more."""
+        for view in self._views.values():
+            view.refused.discard(key)
         self.pools.lattices.release(_holder(key))
 
     def held(self, key: Key) -> Lattice | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -39,6 +40,8 @@ _PUSH_SECONDS = 2.0
 _REFUSED_SECONDS = 60.0
 # After a start host configs are still being read: what an earlier life wrote stands until then.
 _START_SECONDS = 5.0
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class _Ended(Exception):
@@ -307,4 +310,4 @@ def _remembered_versions(item: CustomResource, record: Record | None) -> dict[st
 def _history_limit(item: CustomResource) -> int:
     """How many old versions stay: the annotation, where it is a number, else ten."""
     text = item.metadata.annotations.get(names.REVISION_HISTORY_LIMIT, "")
-    return int(text) if text.isdecimal() else names.DEFAULT_REVISION_HISTORY_LIMIT
+    return int(text) if _NUMBER.fullmatch(text) else names.DEFAULT_REVISION_HISTORY_LIMIT
