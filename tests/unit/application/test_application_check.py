@@ -99,6 +99,8 @@ def test_errors_end_with_1(check, old, new, line):
         ("!!python/object/apply:os.system [x]", "error: is not YAML"),
         ("name: {{ .Values.name }}", "a key is no text: a template"),
         ("? [a]\n: b", "a key is no text"),
+        ("~: b", "a key is no text"),
+        ('1: a\n"1": b', "the key '1' is there twice"),
         ("a: !!int x", "this is no int"),
         ("a: !!bool x", "this is no bool"),
         ("a: !!timestamp x", "this is no timestamp"),
@@ -162,6 +164,13 @@ def test_no_text_breaks_it(text):
         path.write_text(GOOD.replace('{image: "x:1"}', text))
         result = check_files([path])
     assert result.exit_code is ExitCode.UNREADABLE or result.checked == 1
+
+
+@pytest.mark.parametrize("key", ["1", "1.5", "true", "2024-01-01"])
+def test_keys_are_text_as_kubernetes_reads_them(check, key):
+    code, _, lines = check(GOOD.replace('{image: "x:1"}', f'{{image: "x:1", {key}: x}}'))
+    assert code is ExitCode.ERRORS
+    assert key in lines[0]
 
 
 def test_dates_and_numbers_are_what_wadm_sees(check):

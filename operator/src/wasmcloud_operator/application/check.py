@@ -82,12 +82,12 @@ class _Loader(yaml.SafeLoader):
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
+            if not isinstance(key, str | int | float):
                 raise _fault(node, "a key is no text: a template that is not rendered yet?", key_node)
-            if key in seen:
-                raise _fault(node, f"the key {key!r} is there twice", key_node)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+            if _as_text(key) in seen:
+                raise _fault(node, f"the key {_as_text(key)!r} is there twice", key_node)
+            seen.add(_as_text(key))
+        return {_as_text(key): value for key, value in super().construct_mapping(node, deep).items()}
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         # Deep: an object that holds itself is refused. What does not fit its tag (`!!int x`) ends in many errors.
@@ -95,6 +95,11 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep=True)
         except (ValueError, KeyError, AttributeError, TypeError):
             raise _fault(node, f"this is no {node.tag.rpartition(':')[2]}", node) from None
+
+
+def _as_text(key: Hashable) -> str:
+    """A key as Kubernetes reads it: numbers and booleans are text."""
+    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def _fault(node: yaml.Node, message: str, at: yaml.Node) -> yaml.constructor.ConstructorError:
