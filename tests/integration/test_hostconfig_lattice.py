@@ -184,7 +184,10 @@ async def test_a_password_in_the_address_reaches_the_pods_by_an_owned_secret(ope
     await exists(admin, "v1/Secret", namespace, "pool-nats-conf")
     await admin.patch(CONFIG, "pool", namespace, {"spec": {"natsAddress": "nats://127.0.0.1:9"}})
     await admin.wait_for("v1/Secret", "pool-nats-conf", namespace, lambda found: found is None)
+    # Not before the pods do without it.
     assert "nats.conf" in (await admin.get("v1/ConfigMap", "pool", namespace))["data"]
+    deployment = await admin.get(DEPLOYMENT, "pool", namespace)
+    assert "pool-nats-conf" not in json.dumps(deployment["spec"])
 
 
 async def test_several_registries_are_answered_at_start_and_told_on_rotation(operator, admin, nats_server, namespace):

@@ -18,7 +18,7 @@ from wasmcloud_operator.kube.testing import VirtualClock
 
 SPEC = {"podDisruptionBudget": {}}
 NEEDED = ["Secrets", "ServiceAccount", "ConfigMap"]
-REST = ["Service", "PodDisruptionBudget", "what is unwanted"]
+REST = ["Service", "PodDisruptionBudget", "what is unwanted", "Secrets of before"]
 
 
 class Cluster:
@@ -36,6 +36,9 @@ class Cluster:
 
     async def ensure(self, config, facts, secret_conf):
         self.done.append("Secrets")
+
+    async def remove_unneeded(self, config, facts, secret_conf):
+        self.done.append("Secrets of before")
 
     async def apply(self, kind, body, ours):
         self.done.append(body["kind"])

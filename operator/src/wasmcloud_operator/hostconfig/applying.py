@@ -68,6 +68,7 @@ class PoolApplier:
             return False
         await together(self._apply(item, config, child) for child in children.after)
         await self._remove_unwanted(item, children, tell)
+        await self.secrets.remove_unneeded(config, facts, children.secret_conf)
         return True
 
     def forget(self, key: Key) -> None:

@@ -40,7 +40,7 @@ class OwnedSecrets:
     _checked: dict[Key, dict[str, tuple[str, str]]] = field(default_factory=dict)
 
     async def ensure(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
-        """Have the Secrets hold what they have to now, and be gone if they are not needed.
+        """Have those Secrets that are needed hold what they have to now.
 
         They are: the one registry's user and password, and nats.conf (`secret_conf`, empty if it is none). Raises
         ForeignObject or the errors of `kube.errors`.
@@ -57,10 +57,23 @@ class OwnedSecrets:
             return {CONF_KEY: secret_conf}
 
         namespace = config.metadata.namespace or ""
-        registry_digest = facts.registry_digest if len(facts.registries) == 1 else ""
-        await self._keep(config, names.registry_secret_name(config), "host", registry_digest, registry)
-        conf_digest = fingerprint({CONF_KEY: secret_conf}) if secret_conf else ""
-        await self._keep(config, names.conf_secret_name(config), "leaf", conf_digest, conf)
+        if len(facts.registries) == 1:
+            await self._keep(config, names.registry_secret_name(config), "host", facts.registry_digest, registry)
+        if secret_conf:
+            digest = fingerprint({CONF_KEY: secret_conf})
+            await self._keep(config, names.conf_secret_name(config), "leaf", digest, conf)
+
+    async def remove_unneeded(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
+        """Have the others be gone; not before the workload does without them. Raises the errors of `kube.errors`."""
+        unneeded = []
+        if len(facts.registries) != 1:
+            unneeded.append(names.registry_secret_name(config))
+        if not secret_conf:
+            unneeded.append(names.conf_secret_name(config))
+        for name in unneeded:
+            held = self.secrets.store.get(Key(config.metadata.namespace or "", name))
+            if held is not None and _owned_by(held.metadata, config):
+                await self._delete(held)
 
     def forget(self, key: Key) -> None:
         """The config is gone; the garbage collector takes the Secrets."""
@@ -69,13 +82,9 @@ class OwnedSecrets:
     async def _keep(
         self, config: WasmCloudHostConfig, name: str, component: str, digest: str, content: Content
     ) -> None:
-        """Have the Secret hold the content behind the digest; without a digest, be gone."""
+        """Have the Secret hold the content behind the digest."""
         key = Key(config.metadata.namespace or "", name)
         held = self.secrets.store.get(key)
-        if not digest:
-            if held is not None and _owned_by(held.metadata, config):
-                await self._delete(held)
-            return
         if held is not None and not _owned_by(held.metadata, config):
             raise ForeignObject(SECRET, key, "somebody else")
         checked = self._checked.setdefault(Key(key.namespace, config.metadata.name or ""), {})
