@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from hostlive import CONFIG, DAEMON_SET, DEPLOYMENT, at_rest, events, exists, gone, host_config, shown, writes
+from hostlive import CONFIG, DAEMON_SET, DEPLOYMENT, at_rest, events, exists, gone, host_config, secret, shown, writes
 from operatorfixture import RunningOperator
 from testbed import eventually
 from testbed.admin import condition
@@ -138,6 +138,16 @@ async def test_migrate_says_beforehand_what_will_change(crds, admin, namespace):
         await admin.wait_for(CONFIG, "pool", namespace, lambda found: "finalizers" not in found["metadata"])
         await at_rest(crds, namespace)
     assert await migration(crds, namespace) == (0, [f"{about}nothing changes"])
+
+
+async def test_migrate_tells_of_new_objects(crds, admin, namespace):
+    login = {"auths": {"r.example": {"username": "u", "password": "p"}}}
+    pull = secret(namespace, "pull", {".dockerconfigjson": json.dumps(login)}, "kubernetes.io/dockerconfigjson")
+    await admin.create(pull)
+    await admin.create(host_config(namespace, registryCredentialsSecret="pull"))
+    _, lines = await migration(crds, namespace)
+    made = ("Secret pool-registry", "ServiceAccount pool", "ConfigMap pool", "Deployment pool", "Service pool")
+    assert lines == [f"WasmCloudHostConfig {namespace}/pool: {what} is created" for what in made]
 
 
 async def test_migrate_names_what_has_to_be_mended_first(crds, admin, namespace):

@@ -15,6 +15,7 @@ from wasmcloud_operator.context import MANAGED_BY
 from wasmcloud_operator.hostconfig.children import Children, render
 from wasmcloud_operator.hostconfig.formeroperator import FIELD_MANAGERS, FINALIZER, leftovers
 from wasmcloud_operator.hostconfig.hub import lattice_key
+from wasmcloud_operator.hostconfig.ownedsecrets import needed_secrets
 from wasmcloud_operator.hostconfig.platform import IpFamily, Platform, platform_of
 from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.hostconfig.reading import read_references
@@ -29,7 +30,7 @@ from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.errors import KubeError, NotFound
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
-from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, Key, Resource
+from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key, Resource
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 
@@ -103,7 +104,12 @@ async def _pool(client: Client, item: CustomResource, platform: Platform) -> lis
     if examined.values is not None:
         lattice_key(config.spec, examined.values)
     children = render(config, examined.facts)
-    lines = await _children(client, item, children)
+    lines = [
+        f"Secret {name} is created"
+        for name in needed_secrets(config, examined.facts, children.secret_conf)
+        if await _find(client, SECRET, Key(item.metadata.namespace, name)) is None
+    ]
+    lines += await _children(client, item, children)
     if FINALIZER in item.metadata.finalizers:
         for resource in leftovers(children.workload.resource):
             live = await _find(client, resource, item.metadata.key)

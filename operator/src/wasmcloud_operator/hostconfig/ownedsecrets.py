@@ -29,6 +29,12 @@ _DIGEST = "k8s.wasmcloud.dev/digest"
 Content = Callable[[], Awaitable[Mapping[str, str] | None]]
 
 
+def needed_secrets(config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> list[str]:
+    """The names of those that the pods need."""
+    registry = [names.registry_secret_name(config)] if len(facts.registries) == 1 else []
+    return registry + ([names.conf_secret_name(config)] if secret_conf else [])
+
+
 @dataclass(slots=True)
 class OwnedSecrets:
     """Keeps those Secrets. Their values are in no cache, so a change by hand is told by the resourceVersion alone."""
@@ -65,12 +71,8 @@ class OwnedSecrets:
 
     async def remove_unneeded(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
         """Have the others be gone; not before the workload does without them. Raises the errors of `kube.errors`."""
-        unneeded = []
-        if len(facts.registries) != 1:
-            unneeded.append(names.registry_secret_name(config))
-        if not secret_conf:
-            unneeded.append(names.conf_secret_name(config))
-        for name in unneeded:
+        both = {names.registry_secret_name(config), names.conf_secret_name(config)}
+        for name in sorted(both - set(needed_secrets(config, facts, secret_conf))):
             held = self.secrets.store.get(Key(config.metadata.namespace or "", name))
             if held is not None and _owned_by(held.metadata, config):
                 await self._delete(held)
