@@ -196,6 +196,19 @@ def test_a_list_tells_nothing_of_what_is_being_changed_unless_nothing_is_certain
     assert view.take_list([]) == {"a", "b"}
 
 
+def test_what_was_known_before_a_break_counts_again_when_it_is_listed() -> None:
+    wanted = content("1.0")
+    view = View(listed=True)
+    for name in ("a", "b"):
+        view.records[name] = Record("1.0", "1.0", owner=ME, digest=wanted.digest)
+    view.lost()
+    view.not_listed()
+    assert not any(plan.settled(record, wanted, ME) for record in view.records.values())
+    view.take_list([summary("a", version="1.0", deployed="1.0"), summary("b", version="1.1", deployed="1.0")])
+    assert plan.settled(view.records["a"], wanted, ME)
+    assert not plan.settled(view.records["b"], wanted, ME)
+
+
 def test_an_application_tells_what_wadm_runs_while_its_status_fits_what_it_says() -> None:
     spec = {"components": [{"image": "x:1"}]}
     meta = ObjectMeta(name="app", namespace="ns", annotations={"example.com/tool": "x"})

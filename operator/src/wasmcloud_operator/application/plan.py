@@ -63,7 +63,13 @@ class Run:
 
 def settled(record: Record | None, content: Content, me: Owner) -> bool:
     """Whether what is known already says that the content runs, and that it is ours."""
-    if record is None or record.suspect or not record.deployed or record.owner != me or record.digest != content.digest:
+    if (
+        record is None
+        or not record.certain
+        or not record.deployed
+        or record.owner != me
+        or record.digest != content.digest
+    ):
         return False
     return record.deployed in _names_of(content)
 

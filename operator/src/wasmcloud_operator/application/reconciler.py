@@ -154,7 +154,7 @@ class ApplicationReconciler:
         if record is not None and before.get("lattice") == side.lattice.name:
             version, digest = before.get("deployedVersion"), before.get("contentDigest")
             plan.remembered(record, content, side.me, version=version, digest=digest)
-        if record is not None and side.view.listed and plan.settled(record, content, side.me):
+        if record is not None and plan.settled(record, content, side.me):
             return record
         if record is not None and not record.suspect and record.owner not in (None, side.me):
             self._check_owner(record.owner, side)
@@ -198,7 +198,8 @@ class ApplicationReconciler:
 
     async def _undeployed(self, side: WadmSide, record: Record | None, name: str) -> Record | None:
         """The record of an application of which nothing is deployed. Raises _Ended when that is not ours to say."""
-        if side.view.listed and (record is None or not (record.deployed or record.suspect)):
+        known = side.view.listed if record is None else record.certain and not record.deployed
+        if known:
             return record
         stored = await side.look(name)
         if stored is None:

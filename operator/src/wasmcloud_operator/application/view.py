@@ -44,6 +44,13 @@ class Record:
     """When we deployed, on the monotonic clock, as long as no push has told of the new version."""
 
     suspect: bool = False
+    outdated: bool = False
+    """Whether it is from before the connection broke, and wadm could not list it since."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether it may be believed without asking wadm."""
+        return not (self.suspect or self.outdated)
 
 
 @dataclass(slots=True)
@@ -88,8 +95,14 @@ class View:
         return woken
 
     def lost(self) -> None:
-        """The connection broke: nothing is certain until the next list."""
-        self.listed = False
+        """The connection broke: nothing is certain until wadm lists them again, or cannot."""
+        self.listed = self.list_failed = False
+
+    def not_listed(self) -> None:
+        """wadm cannot list them: what was known before the connection broke counts only once it was asked for."""
+        self.list_failed = True
+        for record in self.records.values():
+            record.outdated = True
 
     def take_list(self, summaries: Iterable[ModelSummary]) -> set[str]:
         """Take in wadm's list; gives the names of which it says something new.
@@ -110,6 +123,7 @@ class View:
                 self.records[name] = Record(summary.deployed_version, summary.version, status=status)
                 news.add(name)
                 continue
+            record.outdated = False
             if (record.deployed, record.newest) != (summary.deployed_version, summary.version):
                 record.suspect = True
                 news.add(name)

@@ -35,7 +35,7 @@ NAME_INDEX = "name"
 
 # Workers wait for wadm most of the time; enough of them that lattices which do not answer leave some to the others.
 _WORKERS_TIMES = 2
-# A connection that is back within this was never worth a word in a status.
+# A connection that is back within this was never worth a word in a status, nor a wadm that lists within it after all.
 _LOST_SECONDS = 2.0
 
 
@@ -119,8 +119,8 @@ class _Routes:
         """wadm cannot list its applications: without a list each one is asked for."""
         view = self.places.view(lattice)
         if not view.listed:
-            view.list_failed = True
-            self.lattice(lattice)
+            view.not_listed()
+            self.lattice(lattice, after=_LOST_SECONDS)
 
     def pushed(self, lattice: Lattice, event: WadmEvent) -> None:
         """wadm told of one application."""
