@@ -207,6 +207,24 @@ def test_what_was_known_before_a_break_counts_again_when_it_is_listed() -> None:
     view.take_list([summary("a", version="1.0", deployed="1.0"), summary("b", version="1.1", deployed="1.0")])
     assert plan.settled(view.records["a"], wanted, ME)
     assert not plan.settled(view.records["b"], wanted, ME)
+    view.not_listed()
+    view.lost()
+    assert (view.listed, view.list_failed) == (False, False), "the next list is waited for"
+
+
+def test_a_list_after_a_break_does_not_tell_how_a_new_version_does() -> None:
+    view = View(records={"app": Record("v", "v", deployed_at=1.0)})
+    view.take_list([summary(word="deployed")])
+    record = view.records["app"]
+    assert (record.status, record.deployed_at) == (None, 1.0)
+
+
+def test_the_end_of_what_is_not_deployed_matters_to_whom_it_stood_in_the_way_of() -> None:
+    view = View(records={"app": Record("", "v", owner=OTHER)})
+    assert not view.take_event(ManifestUnpublished("app"))
+    view.refused.add(Key("ns", "app"))
+    assert view.take_event(ManifestUnpublished("app"))
+    assert view.records["app"].suspect
 
 
 def test_an_application_tells_what_wadm_runs_while_its_status_fits_what_it_says() -> None:
