@@ -271,6 +271,14 @@ LABEL_RULE = "hostLabels must be usable as pod labels"
         ({"certificates": {"authorities": [{"name": "x"}]}}, "name either a secret or a configMap"),
         ({"issuers": ["C"]}, "issuers need secretName"),
         ({"daemonset": True, "schedulingOptions": {"daemonset": False}}, "contradict each other"),
+        (
+            {"daemonset": True, "podDisruptionBudget": {}},
+            "podDisruptionBudget of a daemonset can only have minAvailable",
+        ),
+        (
+            {"schedulingOptions": {"daemonset": True}, "podDisruptionBudget": {"minAvailable": "50%"}},
+            "podDisruptionBudget of a daemonset can only have minAvailable",
+        ),
         ({"secretName": "Not A Name"}, "spec.secretName: Invalid value"),
         ({"natsAddress": "nats://a\nb"}, "spec.natsAddress: Invalid value"),
         ({"maxLinearMemoryBytes": 1}, "spec.maxLinearMemoryBytes: Invalid value"),

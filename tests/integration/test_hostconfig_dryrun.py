@@ -121,7 +121,7 @@ SPECS = st.fixed_dictionaries(
         "natsTls": st.just({"secretName": "hub"}),
         "secretName": st.just("keys"),
     },
-)
+).filter(lambda spec: not (spec.get("schedulingOptions", {}).get("daemonset") and "podDisruptionBudget" in spec))
 
 
 def facts_for(spec):

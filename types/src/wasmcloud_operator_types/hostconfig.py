@@ -21,6 +21,10 @@ POD_NAME_LABEL = "kubernetes_pod_name"
 
 _ONE_DAEMONSET = "daemonset and schedulingOptions.daemonset contradict each other: set one of them"
 _ISSUERS_NEED_SECRET = "issuers need secretName: the Secret holds WASMCLOUD_CLUSTER_SEED"  # noqa: S105 - prose
+_DAEMONSET_BUDGET = (
+    "the podDisruptionBudget of a daemonset can only have minAvailable, and that as a number: Kubernetes knows no"
+    " wanted number of a DaemonSet's pods, and with anything else would let none of them go"
+)
 _POD_LABELS = (
     "hostLabels must be usable as pod labels: letters, digits, '-', '_' and '.', at most 63,"
     f" a letter or digit at both ends, and no prefix in the key; {POD_NAME_LABEL} is the operator's own"
@@ -45,6 +49,13 @@ class WasmCloudHostConfigSpec(Model):
                 _ONE_DAEMONSET,
             ),
             Rule("!has(self.issuers) || size(self.issuers) == 0 || has(self.secretName)", _ISSUERS_NEED_SECRET),
+            Rule(
+                "!has(self.podDisruptionBudget) || !(has(self.daemonset) && self.daemonset ||"
+                " has(self.schedulingOptions) && has(self.schedulingOptions.daemonset) &&"
+                " self.schedulingOptions.daemonset) ||"
+                " has(self.podDisruptionBudget.minAvailable) && type(self.podDisruptionBudget.minAvailable) == int",
+                _DAEMONSET_BUDGET,
+            ),
         )
     )
 
@@ -165,7 +176,7 @@ class WasmCloudHostConfigSpec(Model):
     """How and where the host pods run."""
 
     pod_disruption_budget: DisruptionBudget | None = None
-    """A PodDisruptionBudget for the host pods; none when left out."""
+    """A PodDisruptionBudget for the host pods; none when left out. For a DaemonSet only minAvailable as a number."""
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -174,6 +185,9 @@ class WasmCloudHostConfigSpec(Model):
             raise ValueError(_ONE_DAEMONSET)
         if self.issuers and self.secret_name is None:
             raise ValueError(_ISSUERS_NEED_SECRET)
+        budget = self.pod_disruption_budget
+        if budget is not None and self.as_daemonset and not isinstance(budget.min_available, int):
+            raise ValueError(_DAEMONSET_BUDGET)
         return self
 
     @property
