@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -165,6 +166,30 @@ async def test_what_was_known_is_not_told_when_wadm_is_gone_after_a_break(
         assert conditions(app)["LatticeConnected"] == "False"
         await wadm.start()
         await site.phase("Reconciling", reason="Waiting", timeout=40)
+        await remove(site)
+
+
+async def test_a_wadm_that_falls_silent_under_settled_applications_is_told(
+    admin: Admin, crds: ControlPlane, server: NatsServer, tmp_path: Path
+) -> None:
+    async with (
+        Wadm.start(tmp_path / "wadm", server.url) as wadm,
+        Site.open(admin, server) as site,
+        site.host(),
+        RunningOperator.start(crds, watch_namespaces=site.namespace, services=False),
+    ):
+        await site.create()
+        version = (await site.phase("Deployed"))["status"]["deployedVersion"]
+        await wadm.kill()
+        # Any push is a reason to list soon, instead of at the slow resync.
+        event = {"type": "com.wadm.manifest_unpublished", "data": {"name": "another"}}
+        await site.client.publish(f"wadm.evt.{site.lattice}.manifest_unpublished", json.dumps(event).encode())
+        app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable", timeout=60)
+        assert app["status"]["phase"] == "Deployed"
+        assert (conditions(app)["Ready"], conditions(app)["LatticeConnected"]) == ("Unknown", "False")
+        await wadm.start()
+        await site.phase("Deployed", reason="Deployed", timeout=60)
+        assert await site.versions() == {version: True}
         await remove(site)
 
 

@@ -136,6 +136,31 @@ async def test_a_silent_wadm_is_asked_ever_less_is_told_once_and_the_last_answer
     assert bench.names == []
 
 
+async def test_a_wadm_that_listed_before_is_told_as_silent_only_after_some_attempts(bench):
+    await bench.clock.advance(60)
+    bench.wadm.silent = True
+    bench.apps.stir()
+    await bench.clock.advance(10)
+    assert AppsNotListed() not in bench.told
+    assert bench.apps.current
+    await bench.clock.advance(10)
+    assert bench.told[-1] == AppsNotListed()
+    assert not bench.apps.current
+    bench.wadm.silent = False
+    await bench.clock.advance(15)
+    assert bench.occasions[-1] == "connection", "all of it is news"
+
+
+async def test_a_silent_wadm_is_told_at_once_of_a_new_connection(bench):
+    await bench.clock.advance(60)
+    bench.wadm.silent = True
+    bench.connect()
+    await bench.clock.advance(0)
+    assert bench.told[1:] == [AppsNotListed()]
+    await bench.clock.advance(60)
+    assert bench.told[1:] == [AppsNotListed()]
+
+
 async def test_a_new_connection_brings_a_list_at_once(bench):
     await bench.clock.advance(60)
     bench.apps.stir()

@@ -45,7 +45,7 @@ class Record:
 
     suspect: bool = False
     outdated: bool = False
-    """Whether it is from before the connection broke, and wadm could not list it since."""
+    """Whether it is from before the connection broke or wadm fell silent, and wadm has not listed it since."""
 
     @property
     def certain(self) -> bool:
@@ -58,7 +58,7 @@ class View:
     """The applications of one lattice by name. Lost with the process: the next list brings it back."""
 
     listed: bool = False
-    """Whether a list came in since the connection stands, so that what has no record is not there."""
+    """Whether a list came in since the connection stands, and the next ones did: what has no record is not there."""
 
     list_failed: bool = False
     """Whether there is no list because wadm could not give one: then each application has to be asked for."""
@@ -99,8 +99,8 @@ class View:
         self.listed = self.list_failed = False
 
     def not_listed(self) -> None:
-        """wadm cannot list them: what was known before the connection broke counts only once it was asked for."""
-        self.list_failed = True
+        """wadm cannot list them: what was known before counts only once it was asked for."""
+        self.listed, self.list_failed = False, True
         for record in self.records.values():
             record.outdated = True
 

@@ -117,10 +117,8 @@ class _Routes:
 
     def not_listed(self, lattice: Lattice) -> None:
         """wadm cannot list its applications: without a list each one is asked for."""
-        view = self.places.view(lattice)
-        if not view.listed:
-            view.not_listed()
-            self.lattice(lattice, after=_LOST_SECONDS)
+        self.places.view(lattice).not_listed()
+        self.lattice(lattice, after=_LOST_SECONDS)
 
     def pushed(self, lattice: Lattice, event: WadmEvent) -> None:
         """wadm told of one application."""

@@ -44,7 +44,7 @@ class AppsListed:
 
 @dataclass(frozen=True, slots=True)
 class AppsNotListed:
-    """wadm is reached and did not list its applications; told once until it does again."""
+    """wadm did not list its applications: at once of a new connection, else after some attempts; told once."""
 
 
 class LiveApps:
@@ -94,7 +94,7 @@ class LiveApps:
 
     @property
     def current(self) -> bool:
-        """Whether wadm was asked since the connection stands: what it has pushed since was heard."""
+        """Whether wadm has listed since the connection stands, and still does: what it has pushed since was heard."""
         return self._current
 
     def stir(self) -> None:
@@ -150,11 +150,14 @@ class LiveApps:
                 self._take(listed, occasion)
 
     def _failed(self, error: LatticeError) -> None:
-        first = not self._retry
-        self._retry = min(2 * self._retry, _LAST_RETRY) if self._retry else _FIRST_RETRY
+        before = self._retry
+        self._retry = min(2 * before, _LAST_RETRY) if before else _FIRST_RETRY
         self._next = self._clock.monotonic() + self._retry
-        if first:
+        if not before:
             _log.warning("lattice.apps_not_listed", lattice=self._wadm.subjects.lattice, error=str(error))
+        # A wadm that is only started anew is back before the last retry.
+        if self._retry >= _LAST_RETRY if self._current else not before:
+            self._current = False
             self._tell(AppsNotListed())
 
     def _take(self, listed: tuple[ModelSummary, ...], occasion: Occasion) -> None:
