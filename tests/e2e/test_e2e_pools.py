@@ -23,11 +23,15 @@ async def test_scale_and_toggle(world: World, place: str, notes: Notes) -> None:
     await world.hosts_ready(place)
     (first,) = await world.host_pods(place)
 
-    for replicas in (3, 1):
-        started = time.monotonic()
-        await world.cluster.kubectl("scale", "-n", place, f"whc/{POOL}", f"--replicas={replicas}")
-        await eventually(lambda n=replicas: world.live_hosts(place, n), timeout=120, interval=0.5)
-        notes.add(f"{replicas} live hosts after {time.monotonic() - started:.1f} s")
+    async with world.nats() as lattice:
+        stopped = await lattice.subscribe(f"wasmbus.evt.{place}.host_stopped")
+        for replicas in (3, 1):
+            started = time.monotonic()
+            await world.cluster.kubectl("scale", "-n", place, f"whc/{POOL}", f"--replicas={replicas}")
+            await eventually(lambda n=replicas: world.live_hosts(place, n), timeout=120, interval=0.5)
+            notes.add(f"{replicas} live hosts after {time.monotonic() - started:.1f} s")
+        for _ in range(2):
+            await stopped.next_msg(timeout=60)  # a host that goes takes its leave, by a leaf node that outlives it
     assert restarts(await world.host_pods(place)) == 0
 
     # the other kind of workload, and back: never both, never none for long
