@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).parent / "manifests"
 DEPLOYMENT = "apps/v1/Deployment"
 OPERATOR = "wasmcloud-operator"
-GREETING = "Hello from Python, you asked for "
+GREETING = "Hello from a small component"
 
 
 @dataclass
@@ -231,9 +231,11 @@ def documents(name: str, namespace: str = "default", *, own: Collection[str] = (
 
 
 def hello(namespace: str, *, name: str = "hello-python", own: Collection[str] = ()) -> Object:
-    """The application of manifests/hello.yaml."""
+    """The application of manifests/hello.yaml, with a component that a host compiles in no time."""
     (manifest,) = documents("hello.yaml", namespace, own=own)
     manifest["metadata"]["name"] = name
+    properties = manifest["spec"]["components"][0]["properties"]
+    properties["image"] = properties["image"].replace("/hello-python:", "/greeter:")
     return manifest
 
 

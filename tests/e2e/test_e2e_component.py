@@ -1,15 +1,19 @@
-"""A Python component on a real host, deployed by a real wadm, answers HTTP: no cluster yet, only the lattice."""
+"""The journeys' components on a real host, deployed by a real wadm, answer HTTP: no cluster yet, only the lattice."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
 import nats
+import pytest
+from e2eworld import GREETING
 
 from testbed import NatsServer, Server, WasmcloudHost, build_component, eventually
 from testbed.ports import free_ports
+from testbed.wasm import greeter
 
 
 def application(component: Path, address: str) -> dict[str, object]:
@@ -40,19 +44,36 @@ def application(component: Path, address: str) -> dict[str, object]:
     }
 
 
-async def test_a_python_component_answers_http(nats_server: NatsServer, wadm: Server, tmp_path: Path) -> None:
-    component = await build_component()
+async def python(folder: Path) -> Path:
+    return await build_component()
+
+
+async def small(folder: Path) -> Path:
+    component = folder / "greeter.wasm"
+    component.write_bytes(greeter())
+    return component
+
+
+@pytest.mark.parametrize(
+    ("build", "answer"),
+    [(python, "Hello from Python, you asked for /there"), (small, GREETING)],
+    ids=["python", "small"],
+)
+async def test_a_component_answers_http(
+    build: Callable[[Path], Awaitable[Path]], answer: str, nats_server: NatsServer, wadm: Server, tmp_path: Path
+) -> None:
+    component = await build(tmp_path)
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    lattice = "python-component"
+    lattice = f"{build.__name__}-component"
     async with WasmcloudHost.start(tmp_path, nats_server.url, lattice=lattice) as host:
         client = await nats.connect(nats_server.url)
         try:
             for operation, body in (("put", application(component, address)), ("deploy.hello", {})):
                 subject = f"wadm.api.{lattice}.model.{operation}"
-                answer = await client.request(subject, json.dumps(body).encode(), timeout=10)
-                assert json.loads(answer.data)["result"] in {"created", "acknowledged"}, answer.data
+                reply = await client.request(subject, json.dumps(body).encode(), timeout=10)
+                assert json.loads(reply.data)["result"] in {"created", "acknowledged"}, reply.data
             text = await eventually(lambda: _get(f"http://{address}/there"), timeout=60)
-            assert text == "Hello from Python, you asked for /there\n"
+            assert text == f"{answer}\n"
             inventory = await host.inventory()
             assert [part["image_ref"] for part in inventory["components"]] == [component.as_uri()]
             await client.request(f"wadm.api.{lattice}.model.del.hello", b"{}", timeout=10)

@@ -7,7 +7,7 @@ import time
 import pytest
 from e2ereport import Notes
 from e2everdicts import APPLICATION, judging
-from e2eworld import GREETING, MANIFESTS, World, names, url
+from e2eworld import MANIFESTS, World, names, url
 
 from testbed.admin import Object
 
@@ -53,7 +53,7 @@ async def quickstart(world: World, place: str, notes: Notes) -> None:
     assert set(verdicts.of(APP)) <= {"InProgress, Progressing", WADM_RETRIES, "Current, Healthy"}
 
     # another pod asks it by the Service's name
-    assert await world.answers(url(place, "/there")) == f"{GREETING}/there"
+    assert await world.answers(url(place, "/there")) == "Hello from Python, you asked for /there"
     notes.add(f"answered after {time.monotonic() - started:.1f} s")
     assert await world.serving(place, APP) == names(await world.host_pods(place))
 

@@ -26,7 +26,7 @@ async def test_a_service_appears(world: World, place: str, notes: Notes) -> None
     started = time.monotonic()
     assert (await world.ask_wadm(place, "put", manifest))["result"] == "created"
     assert (await world.ask_wadm(place, "deploy.from-wash", {}))["result"] == "acknowledged"
-    assert await world.answers(url(place, service="from-wash")) == f"{GREETING}/"
+    assert await world.answers(url(place, service="from-wash")) == GREETING
     notes.add(f"answered {time.monotonic() - started:.1f} s after the deploy")
     assert await world.admin.list(APPLICATION, place) == []
 

@@ -1,4 +1,4 @@
-"""wasmCloud components in Python, built with componentize-py into the cache."""
+"""wasmCloud components: in Python, built with componentize-py into the cache, and one of a few kilobytes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import wasmtime
+
 from testbed.build import Progress, ToolchainMissing, run_step
 from testbed.cache import cache_root, make_once
 from testbed.components import RECIPES, Toolchain
 
+_GREETER = Path(__file__).with_name("greeter.wat")
 EXAMPLE = Path(__file__).parents[2] / "manifests" / "examples" / "hello-python"
 _WIT = RECIPES / "wit"
 # not --stub-wasi: with it a component has 43 core instances, and a host allows 30
@@ -44,6 +47,14 @@ async def build_component(source: Path = EXAMPLE, progress: Progress | None = No
         await run_step(source.name, command, folder, log, progress, about=15)
 
     return await make_once(key, source.name, make, progress) / f"{source.name}.wasm"
+
+
+def greeter() -> bytes:
+    """A component that answers every HTTP request with `Hello from a small component`.
+
+    A host compiles it in no time; for one in Python it has both cores busy for some seconds.
+    """
+    return bytes(wasmtime.wat2wasm(_GREETER.read_text()))
 
 
 def _files(source: Path) -> list[Path]:

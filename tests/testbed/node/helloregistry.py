@@ -1,4 +1,4 @@
-"""A registry that holds the example component: the real one (distribution), filled over its API, as an image."""
+"""A registry that holds the components: the real one (distribution), filled over its API, as an image."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
@@ -14,10 +15,9 @@ from yarl import URL
 from testbed.cache import ensure
 from testbed.node.archive import Image
 from testbed.process import Server, http_ok, start_on_free_ports
-from testbed.wasm import build_component
+from testbed.wasm import build_component, greeter
 
 NAME = "localhost/hello-registry:1"
-COMPONENT = "hello-python"
 TAG = "0.1.0"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _WASM = "application/vnd.module.wasm.content.layer.v1+wasm"
@@ -35,10 +35,15 @@ _CONF_FILE = "/etc/distribution/config.yml"
 
 
 async def registry_image(target: Path) -> Path:
-    """The image: serves `hello-python:0.1.0` on port 5000, read-only; password files as distribution documents them."""
+    """The image: serves `hello-python:0.1.0` and `greeter:0.1.0` on port 5000, read-only.
+
+    Password files work as distribution documents them.
+    """
     program = await ensure("registry")
+    example = await build_component()
+    components = {"hello-python": await asyncio.to_thread(example.read_bytes), "greeter": greeter()}
     with tempfile.TemporaryDirectory(prefix="hello-registry-") as folder:
-        await _fill(program, Path(folder), await build_component())
+        await _fill(program, Path(folder), components)
         image = Image(
             (NAME,),
             ("/usr/local/bin/registry", "serve", _CONF_FILE),
@@ -49,8 +54,8 @@ async def registry_image(target: Path) -> Path:
         return await asyncio.to_thread(image.write, target)
 
 
-async def _fill(program: Path, folder: Path, component: Path) -> None:
-    """Push the component into a registry of this machine's own, which is stopped again."""
+async def _fill(program: Path, folder: Path, components: Mapping[str, bytes]) -> None:
+    """Push the components into a registry of this machine's own, which is stopped again."""
 
     def make(ports: list[int]) -> Server:
         config = folder / "config.yml"
@@ -62,20 +67,25 @@ async def _fill(program: Path, folder: Path, component: Path) -> None:
     registry = await start_on_free_ports(make, 1)
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{registry.ports[0]}") as session:
-            layer = await _push_blob(session, await asyncio.to_thread(component.read_bytes), _WASM)
-            config = await _push_blob(session, b"{}", "application/vnd.oci.image.config.v1+json")
-            manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": [layer]}
-            path, body = f"/v2/{COMPONENT}/manifests/{TAG}", json.dumps(manifest).encode()
-            async with session.put(path, data=body, headers={"Content-Type": _MANIFEST}) as answer:
-                answer.raise_for_status()
+            for name, component in components.items():
+                await _push(session, name, component)
     finally:
         await registry.stop()
 
 
-async def _push_blob(session: aiohttp.ClientSession, content: bytes, media_type: str) -> dict[str, object]:
+async def _push(session: aiohttp.ClientSession, name: str, component: bytes) -> None:
+    layer = await _push_blob(session, name, component, _WASM)
+    config = await _push_blob(session, name, b"{}", "application/vnd.oci.image.config.v1+json")
+    manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": [layer]}
+    path, body = f"/v2/{name}/manifests/{TAG}", json.dumps(manifest).encode()
+    async with session.put(path, data=body, headers={"Content-Type": _MANIFEST}) as answer:
+        answer.raise_for_status()
+
+
+async def _push_blob(session: aiohttp.ClientSession, name: str, content: bytes, media_type: str) -> dict[str, object]:
     """POST for a place, PUT of the content; gives its descriptor."""
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    async with session.post(f"/v2/{COMPONENT}/blobs/uploads/") as answer:
+    async with session.post(f"/v2/{name}/blobs/uploads/") as answer:
         answer.raise_for_status()
         place = answer.headers["Location"]
     query = {"digest": digest}
