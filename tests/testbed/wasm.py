@@ -8,8 +8,6 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import wasmtime
-
 from testbed.build import Progress, ToolchainMissing, run_step
 from testbed.cache import cache_root, make_once
 from testbed.components import RECIPES, Toolchain
@@ -54,6 +52,8 @@ def greeter() -> bytes:
 
     A host compiles it in no time; for one in Python it has both cores busy for some seconds.
     """
+    import wasmtime  # noqa: PLC0415 - the whole testbed need not load a wasm engine
+
     return bytes(wasmtime.wat2wasm(_GREETER.read_text()))
 
 
