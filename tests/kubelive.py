@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from testbed import eventually
+from testbed import Admin, eventually
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.credentials import Credentials
@@ -84,3 +84,20 @@ def names(informer: Informer, namespace: str) -> set[str]:
 def config_map(name: str, namespace: str, **data: str) -> dict:
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+async def allow(admin: Admin, user: str, namespace: str) -> None:
+    """A Role for config maps and its binding, both named after the user."""
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}]
+    api = "rbac.authorization.k8s.io"
+    metadata = {"name": user, "namespace": namespace}
+    await admin.apply({"apiVersion": f"{api}/v1", "kind": "Role", "metadata": metadata, "rules": rules})
+    await admin.apply(
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": api, "kind": "Role", "name": user},
+            "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
+        }
+    )

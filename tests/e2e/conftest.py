@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +12,7 @@ import pytest
 import pytest_asyncio
 from e2ecluster import cluster
 from e2ereport import Notes, Report
-from e2etogether import Journey, SideBySide, journeys_of
+from e2etogether import Planned, SideBySide, journeys_of
 from e2ewatched import watching
 from e2eworld import World, namespace_of
 
@@ -20,8 +21,7 @@ from testbed.build import Progress
 _report = pytest.StashKey[Report]()
 _notes = pytest.StashKey[list[str]]()
 
-# First what needs no cluster, then the quickstart with the cluster to itself, then what runs side by side, the longest
-# first; at last the journeys that do something to the operator that all others would feel.
+# First what needs no cluster, then what runs side by side, the longest first; at last what changes the installation.
 _ORDER = {
     "test_e2e_component": 0,
     "test_e2e_quickstart": 1,
@@ -30,7 +30,7 @@ _ORDER = {
     "test_e2e_absence": 5,
     "test_e2e_rights": 6,
 }
-_SIDE_BY_SIDE = 4
+_ANYWHERE = 4
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _ORDER.get(item.path.stem, _SIDE_BY_SIDE))
+    items.sort(key=lambda item: _ORDER.get(item.path.stem, _ANYWHERE))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -58,44 +58,37 @@ async def world(pytestconfig: pytest.Config) -> AsyncIterator[World]:
         yield here
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def place(world: World) -> AsyncIterator[str]:
-    """A namespace, and the name of a lattice, for one journey."""
-    async with namespace_of(world, _new_place()) as name:
-        yield name
-
-
-@pytest.fixture
-def notes(request: pytest.FixtureRequest) -> Notes:
-    return _notes_of(request.node)
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def side_by_side(world: World, request: pytest.FixtureRequest) -> AsyncIterator[SideBySide]:
     """The journeys that each have a namespace and a lattice of their own, all started."""
-    running = SideBySide()
-    for name, (item, journey) in journeys_of("side_by_side", request.session.items).items():
-        running.start(name, partial(_journey, world, _new_place(), item, journey))
-    yield running
-    await running.stop()
+    journeys = {_new_place(): one for one in journeys_of("side_by_side", request.session.items)}
+    async with _started(world, journeys) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def watched(world: World, request: pytest.FixtureRequest) -> AsyncIterator[SideBySide]:
     """The journeys of an operator that follows their namespaces alone, all started."""
-    journeys = journeys_of("watched", request.session.items)
-    places = {name: _new_place() for name in journeys}
-    running = SideBySide()
-    async with watching(world, places.values()):
-        for name, (item, journey) in journeys.items():
-            running.start(name, partial(_journey, world, places[name], item, journey))
+    journeys = {_new_place(): one for one in journeys_of("watched", request.session.items)}
+    async with watching(world, journeys), _started(world, journeys) as running:
         yield running
+
+
+@contextlib.asynccontextmanager
+async def _started(world: World, journeys: dict[str, Planned]) -> AsyncIterator[SideBySide]:
+    """Starts each in its place; stops what is still on its way at the end."""
+    running = SideBySide()
+    for place, planned in journeys.items():
+        running.start(planned.item.nodeid, partial(_journey, world, place, planned), alone=planned.alone)
+    try:
+        yield running
+    finally:
         await running.stop()
 
 
-async def _journey(world: World, place: str, item: pytest.Item, journey: Journey) -> None:
+async def _journey(world: World, place: str, planned: Planned) -> None:
     async with namespace_of(world, place):
-        await journey(world=world, place=place, notes=_notes_of(item))
+        await planned.journey(world=world, place=place, notes=_notes_of(planned.item))
         assert world.verdicts[place].contradictions() == []
 
 

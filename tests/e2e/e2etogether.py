@@ -8,21 +8,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
 Journey = Callable[..., Awaitable[None]]
 
-# A host takes half a gigabyte, and both cores for some seconds when it compiles a component.
-AT_ONCE = 4
+# A host takes half a gigabyte, and both cores for some seconds when it compiles the component in Python.
+AT_ONCE = 6
 
 _BROUGHT = {"world", "place", "notes"}
 
 
-def together(runner: str) -> Callable[[Journey], Journey]:
-    """Makes a test of `journey(world, place, notes, **parameters)`; `runner` is the fixture that has started it."""
+def together(runner: str, *, alone: bool = False) -> Callable[[Journey], Journey]:
+    """Makes a test of `journey(world, place, notes, **parameters)`; `runner` is the fixture that has started it.
+
+    One that is `alone` waits until those before it have ended, since they would feel what it does.
+    """
 
     def decorate(journey: Journey) -> Journey:
         async def test(request: pytest.FixtureRequest, **given: Any) -> None:
@@ -34,20 +39,29 @@ def together(runner: str) -> Callable[[Journey], Journey]:
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in ("request", runner, *parameters)
         )
         test.__name__, test.__doc__, test.__module__ = journey.__name__, journey.__doc__, journey.__module__
-        test.journey, test.runner = journey, runner  # type: ignore[attr-defined]
+        test.journey, test.runner, test.alone = journey, runner, alone  # type: ignore[attr-defined]
         return test
 
     return decorate
 
 
-def journeys_of(runner: str, items: list[pytest.Item]) -> dict[str, tuple[pytest.Item, Journey]]:
-    """The journeys that a runner has to start, by the id of their test; their parameters are filled in."""
-    found = {}
+@dataclass(frozen=True)
+class Planned:
+    """A journey that a runner has to start, for its test; the test's parameters are filled in."""
+
+    item: pytest.Item
+    journey: Journey
+    alone: bool
+
+
+def journeys_of(runner: str, items: list[pytest.Item]) -> list[Planned]:
+    """The journeys that a runner has to start, in the order of their tests."""
+    found = []
     for item in items:
         function = getattr(item, "function", None)
         if getattr(function, "runner", None) == runner:
             parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            found[item.nodeid] = item, lambda j=function.journey, p=parameters, **brought: j(**brought, **p)
+            found.append(Planned(item, partial(function.journey, **parameters), function.alone))
     return found
 
 
@@ -59,8 +73,9 @@ class SideBySide:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def start(self, name: str, journey: Callable[[], Awaitable[None]]) -> None:
-        self._tasks[name] = asyncio.create_task(self._run(name, journey), name=name)
+    def start(self, name: str, journey: Callable[[], Awaitable[None]], *, alone: bool) -> None:
+        before = tuple(self._tasks.values()) if alone else ()
+        self._tasks[name] = asyncio.create_task(self._run(name, journey, before), name=name)
 
     async def ended(self, name: str) -> None:
         """Waits for the end of a journey; raises what it raised."""
@@ -71,7 +86,11 @@ class SideBySide:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _run(self, name: str, journey: Callable[[], Awaitable[None]]) -> None:
+    async def _run(
+        self, name: str, journey: Callable[[], Awaitable[None]], before: Collection[asyncio.Task[None]]
+    ) -> None:
+        if before:
+            await asyncio.wait(before)
         async with self._room:
             started = time.monotonic()
             try:

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).parent / "manifests"
 DEPLOYMENT = "apps/v1/Deployment"
 OPERATOR = "wasmcloud-operator"
+POOL = "my-wasmcloud-cluster"
 GREETING = "Hello from a small component"
 
 
@@ -126,9 +127,10 @@ class World:
         """The first answer from `url`."""
         return await eventually(lambda: self.get(url), timeout=timeout, interval=0.5, message=f"an answer from {url}")
 
-    async def host_pods(self, namespace: str) -> Objects:
-        """The host pods of a namespace that are not on their way out."""
-        pods = await self.admin.list("v1/Pod", namespace, labels="app.kubernetes.io/name=wasmcloud")
+    async def host_pods(self, namespace: str, name: str = POOL) -> Objects:
+        """The pods of a pool that are not on their way out."""
+        labels = f"app.kubernetes.io/name=wasmcloud,app.kubernetes.io/instance={name}"
+        pods = await self.admin.list("v1/Pod", namespace, labels=labels)
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     async def serving(self, namespace: str, service: str) -> set[str]:
@@ -140,14 +142,14 @@ class World:
         return {endpoint["targetRef"]["name"] for endpoint in found if endpoint["conditions"].get("ready")}
 
     async def all_serve(self, namespace: str, service: str = "hello-python") -> bool:
-        """Whether the Service leads to every host pod of its namespace, and to nothing else."""
+        """Whether the Service leads to every pod of the pool, and to nothing else."""
         pods = names(await self.host_pods(namespace))
         return bool(pods) and await self.serving(namespace, service) == pods
 
-    async def live_hosts(self, namespace: str, number: int, name: str = "my-wasmcloud-cluster") -> bool:
+    async def live_hosts(self, namespace: str, number: int, name: str = POOL) -> bool:
         """Whether a pool is that many pods, and the lattice knows as many hosts of it."""
         pool = await self.admin.get(CONFIG, name, namespace)
-        pods = await self.host_pods(namespace)
+        pods = await self.host_pods(namespace, name)
         return len(pods) == number and (pool.get("status") or {}).get("hostCount") == number
 
     @asynccontextmanager
@@ -200,14 +202,15 @@ class World:
 
     # --- doing --------------------------------------------------------------------------------------------------------
 
-    async def apply_hosts(self, namespace: str, *, own: Collection[str] = (), **spec: object) -> None:
+    async def apply_hosts(self, namespace: str, name: str = POOL, *, own: Collection[str] = (), **spec: object) -> None:
         """The pool of manifests/hosts.yaml in a namespace, in a lattice of its name, with further fields."""
         login, config = documents("hosts.yaml", namespace, own=own)
+        config["metadata"]["name"] = name
         config["spec"] |= {"lattice": namespace, **spec}
         await self.admin.apply(login)
         await self.admin.apply(config)
 
-    async def hosts_ready(self, namespace: str, name: str = "my-wasmcloud-cluster", *, timeout: float = 240) -> Object:
+    async def hosts_ready(self, namespace: str, name: str = POOL, *, timeout: float = 240) -> Object:
         found = await self.admin.wait_for(
             CONFIG, name, namespace, _ready_and_seen, timeout=timeout, message="the pool to be Ready"
         )

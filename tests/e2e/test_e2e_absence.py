@@ -7,8 +7,9 @@ import time
 
 import pytest
 from e2ereport import Notes
+from e2etogether import together
 from e2everdicts import CONFIG
-from e2eworld import GREETING, OPERATOR, World, hello, restarts, url
+from e2eworld import GREETING, OPERATOR, POOL, World, hello, restarts, scaled, url
 
 from testbed import eventually
 
@@ -17,11 +18,16 @@ AWAY = 60.0  # seconds
 
 
 @pytest.mark.journey("5 operator away for a minute while pods come and go")
+@together("side_by_side", alone=True)
 async def test_operator_is_killed(world: World, place: str, notes: Notes) -> None:
-    await world.apply_hosts(place, hostReplicas=2)
+    # one pool serves, the other is there to be scaled
+    await world.apply_hosts(place, hostReplicas=2, hostLabels={"pool": "front"})
+    await world.apply_hosts(place, "back", hostReplicas=1, hostLabels={"pool": "back"})
     await world.hosts_ready(place)
-    await world.admin.apply(hello(place))
+    await world.hosts_ready(place, "back")
+    await world.admin.apply(scaled(hello(place), ("daemonscaler", "daemonscaler"), (5, 1), {"pool": "front"}))
     await world.application_ready(place)
+    await eventually(lambda: world.all_serve(place), timeout=120, interval=0.5)
     await world.answers(url(place))
     kept, victim = await world.host_pods(place)
 
@@ -31,7 +37,7 @@ async def test_operator_is_killed(world: World, place: str, notes: Notes) -> Non
     await world.cluster.kubectl("delete", "pods", "-n", OPERATOR, *operators, "--grace-period=0", "--force")
     away = time.monotonic()
     await world.admin.delete("v1/Pod", victim["metadata"]["name"], place)
-    await world.admin.patch(CONFIG, "my-wasmcloud-cluster", place, {"spec": {"hostReplicas": 3}})
+    await world.admin.patch(CONFIG, "back", place, {"spec": {"hostReplicas": 2}})
     while time.monotonic() - away < AWAY:
         assert (await world.get(url(place))).startswith(GREETING)  # what serves goes on serving
         await asyncio.sleep(2)
@@ -39,7 +45,8 @@ async def test_operator_is_killed(world: World, place: str, notes: Notes) -> Non
     started = time.monotonic()
     await world.cluster.kubectl("scale", "-n", OPERATOR, f"deployment/{OPERATOR}", "--replicas=2")
     await world.available(OPERATOR, OPERATOR)
-    await eventually(lambda: world.live_hosts(place, 3), timeout=120, interval=0.5)
+    for pool in (POOL, "back"):
+        await eventually(lambda pool=pool: world.live_hosts(place, 2, pool), timeout=120, interval=0.5)
     await world.application_ready(place)
     await eventually(lambda: world.all_serve(place), timeout=120, interval=0.5)
     notes.add(f"all right {time.monotonic() - started:.1f} s after its return")

@@ -9,14 +9,13 @@ import pytest
 from e2ereport import Notes
 from e2etogether import together
 from e2everdicts import CONFIG
-from e2eworld import MANIFESTS, World, documents, hello, names, url
+from e2eworld import MANIFESTS, POOL, World, documents, hello, names, url
 
 from testbed import eventually
 from testbed.admin import Object
 from testbed.node.operatorimage import operator_image_name
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-POOL = "my-wasmcloud-cluster"
 
 
 @pytest.mark.journey("2 rolling change of two hosts under constant load")

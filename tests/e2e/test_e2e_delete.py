@@ -11,7 +11,7 @@ import pytest
 from e2ereport import Notes
 from e2etogether import together
 from e2everdicts import APPLICATION, CONFIG
-from e2eworld import World, hello, names
+from e2eworld import POOL, World, hello, names
 
 from testbed import eventually, is_true
 
@@ -28,7 +28,7 @@ ORDERS: tuple[Order, ...] = (
 )
 _STEPS = {
     "application": (APPLICATION, "hello-python"),
-    "pool": (CONFIG, "my-wasmcloud-cluster"),
+    "pool": (CONFIG, POOL),
     "namespace": ("v1/Namespace", ""),
 }
 

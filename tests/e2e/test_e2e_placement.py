@@ -7,7 +7,7 @@ import time
 import pytest
 from e2ereport import Notes
 from e2etogether import together
-from e2eworld import GREETING, World, documents, hello, names, scaled, url
+from e2eworld import GREETING, World, hello, names, scaled, url
 
 from testbed import eventually
 
@@ -18,13 +18,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 @together("side_by_side")
 async def test_only_the_chosen_pool_serves(world: World, place: str, notes: Notes) -> None:
     await world.apply_hosts(place, hostReplicas=1, hostLabels={"pool": "front"})
-    _, config = documents("hosts.yaml", place)
-    config["metadata"]["name"] = "back"
-    config["spec"] |= {"lattice": place, "hostReplicas": 1, "hostLabels": {"pool": "back"}}
-    await world.admin.apply(config)
+    await world.apply_hosts(place, "back", hostReplicas=1, hostLabels={"pool": "back"})
     await world.hosts_ready(place)
     await world.hosts_ready(place, "back")
-    front = {name for name in names(await world.host_pods(place)) if name.startswith("my-wasmcloud-cluster")}
+    front = names(await world.host_pods(place))
     assert len(front) == 1
 
     await world.admin.apply(scaled(hello(place), ("daemonscaler", "daemonscaler"), (5, 1), {"pool": "front"}))

@@ -8,12 +8,11 @@ import pytest
 from e2ereport import Notes
 from e2etogether import together
 from e2everdicts import CONFIG
-from e2eworld import World, names, restarts
+from e2eworld import POOL, World, names, restarts
 
 from testbed import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-POOL = "my-wasmcloud-cluster"
 
 
 @pytest.mark.journey("4 scale 1 → 3 → 1, Deployment → DaemonSet → Deployment")

@@ -6,24 +6,21 @@ import time
 
 import pytest
 from e2ereport import Notes
-from e2everdicts import APPLICATION, judging
-from e2eworld import MANIFESTS, World, names, url
+from e2etogether import together
+from e2everdicts import APPLICATION
+from e2eworld import MANIFESTS, POOL, World, names, url
 
 from testbed.admin import Object
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-POOL, APP = "my-wasmcloud-cluster", "hello-python"
+APP = "hello-python"
 # On a busy machine wadm has a provider started twice, is refused, and says for a moment that the application failed.
 WADM_RETRIES = "Failed, Degraded"
 
 
 @pytest.mark.journey("1 quickstart: hosts, application, curl through the Service")
-async def test_quickstart(world: World, notes: Notes) -> None:
-    async with judging(world.admin, "default") as world.verdicts["default"]:
-        await quickstart(world, "default", notes)
-
-
-async def quickstart(world: World, place: str, notes: Notes) -> None:
+@together("side_by_side")
+async def test_quickstart(world: World, place: str, notes: Notes) -> None:
     async def kubectl(*args: str, stdin: str | None = None) -> None:
         await world.cluster.kubectl(*args, "-n", place, stdin=stdin, timeout=190)
 
@@ -62,7 +59,7 @@ async def quickstart(world: World, place: str, notes: Notes) -> None:
     await world.admin.wait_for(APPLICATION, APP, place, is_undeployed, timeout=60)
     await verdicts.end(APP, "Current, Suspended")
     await kubectl("delete", f"app/{APP}", f"whc/{POOL}", "--timeout=60s")
-    await verdicts.end(APP, "Terminating, Suspended")
+    await verdicts.end(APP, "Terminating, Progressing")
 
 
 def is_undeployed(application: Object | None) -> bool:

@@ -7,7 +7,7 @@ import time
 import pytest
 from e2ereport import Notes
 from e2etogether import together
-from e2eworld import DEPLOYMENT, GREETING, World, documents, hello, names, url
+from e2eworld import DEPLOYMENT, GREETING, POOL, World, documents, hello, names, url
 from nats.aio.client import RawCredentials
 
 from natsjwt import Account, Operator, public_key_of
@@ -15,7 +15,6 @@ from testbed import eventually, is_true
 from testbed.admin import Objects
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-POOL = "my-wasmcloud-cluster"
 SECOND_PASSWORD = "puller:$2b$05$abcdefghijklmnopqrstuuQQ3svipWaDLu5Kgwa3hvLrUP0FshBnK"
 
 

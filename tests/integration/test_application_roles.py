@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from applications import APP, Site, impatient
+from applications import APP, EVENT, Site, impatient
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server
 from wasmcloud_operator import rbac
+from wasmcloud_operator.kube import scope
 
 USER = "carol"
 CLUSTER_KINDS = ("ClusterRole", "ClusterRoleBinding")
@@ -39,6 +40,41 @@ async def site(admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: 
             settings = {"watch_namespaces": opened.namespace, "cluster_id": secrets.token_hex(4)}
             async with RunningOperator.start(crds, kubeconfig=kubeconfig, **settings):
                 yield opened
+
+
+def is_warning(event: dict[str, Any]) -> bool:
+    return event["type"] == "Warning" and event.get("reportingController", "").startswith("wasmcloud-operator")
+
+
+async def test_a_watched_namespace_without_a_role_keeps_no_other_waiting(
+    admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scope, "_LOOK_AGAIN_SECONDS", 0.2)
+    with impatient():
+        async with Site.open(admin, nats_server) as one, Site.open(admin, nats_server) as two:
+            for obj in granted(rbac.in_one_namespace(), one.namespace):
+                await admin.create(obj)
+            kubeconfig = crds.kubeconfig_for(crds.user(USER))
+            gone = f"gone-{secrets.token_hex(3)}"
+            settings = {"watch_namespaces": f"{one.namespace},{two.namespace},{gone}", "cluster_id": gone}
+            async with RunningOperator.start(crds, kubeconfig=kubeconfig, **settings) as operator:
+                await one.create()
+                await one.deployed()
+                await two.create()
+                told = await operator.problems()
+                assert f"namespace {two.namespace} is left out: the operator may not list " in told
+                assert f"namespace {gone} is left out" in told
+                assert (await two.get())["status"].get("observedGeneration", -1) == -1  # nobody has looked at it
+
+                for obj in granted(rbac.in_one_namespace(), two.namespace):
+                    await admin.create(obj)
+                await two.deployed()
+                told_by_us = [event for event in await admin.list(EVENT, two.namespace) if is_warning(event)]
+                assert told_by_us == []  # nothing was judged by half of what is there
+                assert two.namespace not in await operator.problems()
+                for site in (one, two):
+                    await admin.delete(APP, "hello", site.namespace)
+                    await site.gone()
 
 
 async def test_an_application_runs_and_ends_with_the_rights_of_a_role(site: Site) -> None:

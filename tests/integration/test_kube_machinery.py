@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from kubelive import KubeLive, config_map, live_now, names
+from kubelive import KubeLive, allow, config_map, live_now, names
 from testbed import Admin, ControlPlane, eventually
 from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
@@ -28,23 +28,6 @@ from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 async def live(control_plane: ControlPlane) -> AsyncIterator[KubeLive]:
     async with KubeLive.open(control_plane.kubeconfig) as made:
         yield made
-
-
-async def allow(admin: Admin, user: str, namespace: str) -> None:
-    """A Role for config maps and its binding, both named after the user."""
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}]
-    api = "rbac.authorization.k8s.io"
-    metadata = {"name": user, "namespace": namespace}
-    await admin.apply({"apiVersion": f"{api}/v1", "kind": "Role", "metadata": metadata, "rules": rules})
-    await admin.apply(
-        {
-            "apiVersion": f"{api}/v1",
-            "kind": "RoleBinding",
-            "metadata": metadata,
-            "roleRef": {"apiGroup": api, "kind": "Role", "name": user},
-            "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
-        }
-    )
 
 
 async def test_lists_are_streamed_and_edits_follow(live: KubeLive, admin: Admin, namespace: str):

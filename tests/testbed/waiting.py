@@ -52,7 +52,10 @@ async def eventually(
                 last, cause = f"last error: {type(error).__name__}: {_short(error)}", error
         if time.monotonic() - started + interval > timeout:
             what = message or getattr(predicate, "__qualname__", repr(predicate))
-            raise NeverHappened(f"not within {timeout:g} s: {what}; {last}") from cause
+            never = NeverHappened(f"not within {timeout:g} s: {what}; {last}")
+            if cause is None:
+                raise never  # not `from None`: what failed before a clean-up that fails too is to be seen
+            raise never from cause
         await asyncio.sleep(interval)
 
 

@@ -15,6 +15,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata, Pod
 from wasmcloud_operator.kube.resources import POD, Key, Resource
+from wasmcloud_operator.kube.scope import Scope
 from wasmcloud_operator.kube.store import Indexer
 from wasmcloud_operator.kube.tracing import Span
 from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
@@ -33,6 +34,8 @@ OWNER_INDEX = "owner"
 INSTANCE_INDEX = "instance"
 _HOST_PODS = f"app.kubernetes.io/name=wasmcloud,{MANAGED_SELECTOR}"
 _POD_CODEC = Codec.of(Pod)
+
+_HALF_LISTED_SECONDS = 0.5
 
 
 def owner_uids(item: HasMetadata) -> Iterable[str]:
@@ -58,12 +61,14 @@ class Context:
     metrics: Metrics
     pools: Pools
     cluster_id: str
-    namespaces: tuple[str, ...]
+    scope: Scope
     workers: int
     reconcile_timeout: float
     span: Span
     # By name: one for each kind and purpose, whoever asks for it.
     informers: dict[str, Informer[Any]] = field(default_factory=dict)
+    # Those of them that follow all namespaces of the scope.
+    everywhere: list[Informer[Any]] = field(default_factory=list)
 
     def informer(
         self,
@@ -79,6 +84,7 @@ class Context:
         """The informer of a kind for a purpose: made by the first who asks, and the same one for all others."""
         name = f"{resource} ({purpose})" if purpose else str(resource)
         if name not in self.informers:
+            self.scope.need(resource)
             self.informers[name] = Informer.on_api(
                 self.client,
                 resource,
@@ -86,11 +92,14 @@ class Context:
                 clock=self.clock,
                 metrics=self.metrics,
                 indexers=indexers,
-                namespaces=self.namespaces if namespaces is None else namespaces,
+                namespaces=self.scope.wanted if namespaces is None else namespaces,
+                scope=self.scope,
                 label_selector=label_selector,
                 metadata_only=metadata_only,
                 name=name,
             )
+            if namespaces is None:
+                self.everywhere.append(self.informers[name])
         return self.informers[name]
 
     def managed(self, resource: Resource) -> Kind:
@@ -109,15 +118,29 @@ class Context:
         name: str,
         reconcile: Callable[[Key], Awaitable[Result]],
         report: Callable[[Key, Exception], Awaitable[None]],
+        *,
+        workers_times: int = 1,
     ) -> Controller[Key]:
-        """A controller with the operator's number of workers and reconcile timeout."""
+        """A controller of keys with a namespace, with (so many times) the operator's workers and its reconcile timeout.
+
+        In a namespace that was just taken up it waits until everything there has been listed.
+        """
+
+        async def when_listed(key: Key) -> Result:
+            return Result(_HALF_LISTED_SECONDS) if self._half_listed(key.namespace) else await reconcile(key)
+
         return Controller(
             name,
-            reconcile,
+            when_listed,
             clock=self.clock,
             metrics=self.metrics,
-            workers=self.workers,
+            workers=workers_times * self.workers,
             timeout=self.reconcile_timeout,
             report=report,
             span=self.span,
         )
+
+    def _half_listed(self, namespace: str) -> bool:
+        if not self.scope.narrow((namespace,)):
+            return False  # left out: what is known of it is to be forgotten
+        return not all(informer.synced_in(namespace) for informer in self.everywhere)

@@ -29,10 +29,11 @@ from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.events import EventRecorder
-from wasmcloud_operator.kube.informer import ALL_NAMESPACES, Informer
+from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.resources import LEASE, Key
+from wasmcloud_operator.kube.scope import Scope
 from wasmcloud_operator.kube.supervise import supervise
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
@@ -58,6 +59,7 @@ Run = Callable[[], Coroutine[Any, Any, None]]
 class _Parts:
     """Everything that runs."""
 
+    scope: Scope
     informers: tuple[Informer[Any], ...]  # of several kinds
     controllers: tuple[Controller[Any], ...]  # of several key types
     recorder: EventRecorder
@@ -108,7 +110,7 @@ class Operator:
                 metrics=self._metrics,
                 alive=tuple,
                 ready=lambda: _problems(parts),
-                notes=lambda: parts.applications_crd.notes if parts.applications_crd else (),
+                notes=lambda: _notes(parts),
             ),
             _background(self._tasks(parts)),
         ):
@@ -127,6 +129,7 @@ class Operator:
     def _tasks(self, parts: _Parts) -> Iterable[tuple[str, Run]]:
         for informer in parts.informers:
             yield f"informer {informer.name}", self._supervised(f"informer {informer.name}", informer.run)
+        yield "namespaces", self._supervised("namespaces", parts.scope.run)
         yield "events", self._supervised("events", parts.recorder.run)
         if parts.applications_crd is not None:
             yield "applications CRD", self._supervised("applications CRD", parts.applications_crd.run)
@@ -168,6 +171,7 @@ class Operator:
             clock=clock,
             metrics=metrics,
         )
+        scope = Scope(client, settings.watch_namespaces, clock, metrics)
         context = Context(
             client=client,
             writer=writer,
@@ -177,7 +181,7 @@ class Operator:
             metrics=metrics,
             pools=pools,
             cluster_id=findings.cluster_id,
-            namespaces=settings.watch_namespaces or (ALL_NAMESPACES,),
+            scope=scope,
             workers=settings.workers,
             reconcile_timeout=settings.reconcile_timeout,
             span=self._span,
@@ -188,11 +192,12 @@ class Operator:
         if settings.applications:
             controllers = (*controllers, application_controller(context))
             followed = applications(context)
-            crd = CrdWatch(client, followed, context.namespaces, findings.applications, clock, metrics)
+            crd = CrdWatch(client, followed, scope.wanted, findings.applications, clock, metrics)
         if settings.services:
             deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
             controllers = (*controllers, *service_controllers(context, deployed=deployed))
-        return _Parts((*context.informers.values(), *lease), controllers, recorder, elector, crd)
+        scope.begin(findings.missing)
+        return _Parts(scope, (*context.informers.values(), *lease), controllers, recorder, elector, crd)
 
     def _elector(self, client: Client) -> tuple[Elector, tuple[Informer[LeaseObject], ...]]:
         settings = self._settings
@@ -226,4 +231,10 @@ async def _background(tasks: Iterable[tuple[str, Run]]) -> AsyncIterator[None]:
 
 def _problems(parts: _Parts) -> list[str]:
     crd = parts.applications_crd.problems if parts.applications_crd else []
-    return [*crd, *(informer.problem for informer in parts.informers if informer.problem)]
+    informers = (informer.problem for informer in parts.informers if informer.problem)
+    return [*crd, *parts.scope.problems, *informers]
+
+
+def _notes(parts: _Parts) -> list[str]:
+    crd = parts.applications_crd.notes if parts.applications_crd else []
+    return [*crd, *parts.scope.notes]

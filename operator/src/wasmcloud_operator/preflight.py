@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -46,7 +47,8 @@ async def inspect(client: Client, settings: Settings) -> Findings:
         )
     host_configs = await serves(client, HOST_CONFIG)
     applications = await crd_state(client)
-    missing = await missing_permissions(client, needed(RULES, settings.watch_namespaces, settings.namespace))
+    wanted = needed(RULES, settings.watch_namespaces, settings.namespace)
+    missing = await missing_permissions(client, wanted)
     log.info(
         "cluster found",
         server=client.host,
@@ -60,10 +62,18 @@ async def inspect(client: Client, settings: Settings) -> Findings:
             crd=str(HOST_CONFIG),
             install="wasmcloud-operator crds | kubectl apply --server-side -f -",
         )
-    for permission in missing:
-        log.error("permission missing; grant it to the operator's service account", permission=str(permission))
+    _tell_missing(settings.watch_namespaces, wanted, missing)
     cluster_id = settings.cluster_id or await _cluster_id(client)
     return Findings(version, cluster_id, host_configs, applications, tuple(missing))
+
+
+def _tell_missing(watched: Iterable[str], wanted: list[Permission], missing: list[Permission]) -> None:
+    """Each by name. A watched namespace in which there is none at all is told of when it is left out (`Scope`)."""
+    granted_in = {permission.namespace for permission in wanted if permission not in missing}
+    without = set(watched) - granted_in
+    for permission in missing:
+        if permission.namespace not in without:
+            log.error("permission missing; grant it to the operator's service account", permission=str(permission))
 
 
 async def _cluster_id(client: Client) -> str:

@@ -55,15 +55,8 @@ def application_controller(context: Context) -> Controller[Key]:
     reconciler = ApplicationReconciler(
         informer, places, writer, deletion, context.recorder, context.clock, owners, wake
     )
-    controller = Controller(
-        "application",
-        reconciler.reconcile,
-        clock=context.clock,
-        metrics=context.metrics,
-        workers=_WORKERS_TIMES * context.workers,
-        timeout=context.reconcile_timeout,
-        report=reconciler.report,
-        span=context.span,
+    controller = context.controller(
+        "application", reconciler.reconcile, reconciler.report, workers_times=_WORKERS_TIMES
     )
     _wire(context, _Routes(controller.queue, informer, places), informer, configs)
     return controller

@@ -14,6 +14,7 @@ from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata
 from wasmcloud_operator.kube.reflector import IDLE_SECONDS, Reflector
 from wasmcloud_operator.kube.resources import Resource
+from wasmcloud_operator.kube.scope import ALL_NAMESPACES, Scope
 from wasmcloud_operator.kube.source import ApiSource, Source
 from wasmcloud_operator.kube.store import Change, Indexer, Store
 from wasmcloud_operator.kube.supervise import supervise
@@ -26,11 +27,9 @@ T = TypeVar("T", bound=HasMetadata)
 # Told of a change, and whether it came with a full list (start, resync) rather than as an edit.
 Handler = Callable[[Change[T], bool], None]
 
-ALL_NAMESPACES = ""
-
 
 class Informer(Generic[T]):
-    """Follows one kind in a set of namespaces, which may change while it runs.
+    """Follows one kind in a set of namespaces, which may change while it runs; none that its `scope` leaves out.
 
     Handlers run on the loop, one after the other, in the order of the changes; they must only enqueue.
     """
@@ -45,6 +44,7 @@ class Informer(Generic[T]):
         metrics: Metrics,
         indexers: Mapping[str, Indexer[T]] | None = None,
         namespaces: Iterable[str] = (ALL_NAMESPACES,),
+        scope: Scope | None = None,
         idle: float = IDLE_SECONDS,
     ) -> None:
         self.name = name
@@ -55,7 +55,8 @@ class Informer(Generic[T]):
         self._clock = clock
         self._metrics = metrics
         self._handlers: list[Handler[T]] = []
-        self._namespaces = frozenset(namespaces)
+        self._scope = scope
+        self._wanted = self._namespaces = frozenset(namespaces)
         self._reflectors: dict[str, Reflector[T]] = {}
         self._changed = asyncio.Event()
         self._progress = asyncio.Event()
@@ -63,6 +64,8 @@ class Informer(Generic[T]):
         self._events = metrics.informer_events.labels(name)
         self._relists = metrics.informer_relists.labels(name)
         metrics.informer_objects.labels(name).set_function(lambda: len(self.store))
+        if scope is not None:
+            scope.listen(self._narrow)
 
     @classmethod
     def on_api(
@@ -75,6 +78,7 @@ class Informer(Generic[T]):
         metrics: Metrics,
         indexers: Mapping[str, Indexer[T]] | None = None,
         namespaces: Iterable[str] = (ALL_NAMESPACES,),
+        scope: Scope | None = None,
         label_selector: str = "",
         field_selector: str = "",
         metadata_only: bool = False,
@@ -94,6 +98,7 @@ class Informer(Generic[T]):
             metrics=metrics,
             indexers=indexers,
             namespaces=namespaces,
+            scope=scope,
             idle=idle,
         )
 
@@ -106,10 +111,8 @@ class Informer(Generic[T]):
 
     def follow(self, namespaces: Iterable[str]) -> None:
         """Follow exactly these namespaces from now on; what was cached of others is dropped."""
-        wanted = frozenset(namespaces)
-        if wanted != self._namespaces:
-            self._namespaces = wanted
-            self._changed.set()
+        self._wanted = frozenset(namespaces)
+        self._narrow()
 
     def offer(self, item: T) -> None:
         """Take in an object that was just read or written, so that no reconcile acts on what was there before.
@@ -139,9 +142,9 @@ class Informer(Generic[T]):
 
     def synced_in(self, namespace: str) -> bool:
         """Whether the objects of this namespace are known: it is followed and was listed in full."""
-        scope = ALL_NAMESPACES if ALL_NAMESPACES in self._namespaces else namespace
-        reflector = self._reflectors.get(scope)
-        return reflector is not None and reflector.health.synced
+        followed = ALL_NAMESPACES if ALL_NAMESPACES in self._namespaces else namespace
+        reflector = self._reflectors.get(followed)
+        return followed in self._namespaces and reflector is not None and reflector.health.synced
 
     @property
     def problem(self) -> str:
@@ -198,7 +201,18 @@ class Informer(Generic[T]):
         self._relists.inc()
         self._progress.set()
 
+    def _narrow(self) -> None:
+        namespaces = self._wanted if self._scope is None else self._scope.narrow(self._wanted)
+        if namespaces != self._namespaces:
+            self._namespaces = namespaces
+            self._changed.set()
+            self._progress.set()
+
     def _on_health(self) -> None:
+        if self._scope is not None:
+            for namespace, reflector in self._reflectors.items():
+                if reflector.health.refused:
+                    self._scope.doubt(namespace)
         self._live.set(0 if self.problem else 1)
         self._progress.set()
 

@@ -77,6 +77,11 @@ class Metrics:
             buckets=_REQUEST,
             registry=register,
         )
+        self.namespaces_left_out = Gauge(
+            f"{prefix}_namespaces_left_out",
+            "Namespaces that are to be followed but must not be read",
+            registry=register,
+        )
         self.leader = Gauge(
             "leader_election_master_status", "1 while this replica holds the lease", ("name",), registry=register
         )

@@ -18,6 +18,7 @@ from wasmcloud_operator.kube.errors import (
     ApiError,
     BadRequest,
     Expired,
+    Forbidden,
     Invalid,
     KubeError,
     NotFound,
@@ -53,10 +54,14 @@ class _NotStreamed(Exception):
 
 @dataclass(slots=True)
 class Health:
-    """How a reflector is doing: `synced` once it had a full list, `live` while it follows the server; else why not."""
+    """How a reflector is doing: `synced` once it had a full list, `live` while it follows the server; else why not.
+
+    `refused`: because the permission is missing.
+    """
 
     synced: bool = False
     live: bool = False
+    refused: bool = False
     problem: str = "not listed yet"
 
 
@@ -253,6 +258,7 @@ class Reflector(Generic[T]):
 
     def _set_live(self) -> None:
         self.health.live = True
+        self.health.refused = False
         self.health.problem = ""
         self.on_health()
 
@@ -262,6 +268,7 @@ class Reflector(Generic[T]):
         self.on_health()
 
     def _failed(self, error: Exception, delay: float) -> None:
+        self.health.refused = isinstance(error, Forbidden)
         self._set_dead(str(error) or f"nothing came for {self.idle:.0f} s")
         log.warning(
             "watch interrupted",

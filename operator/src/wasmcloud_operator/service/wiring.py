@@ -75,7 +75,7 @@ class _Wiring:
             ingresses,
             Owned(http_routes.informer, self._on_route),
             Owned(ingresses.informer, self._on_route),
-            context.namespaces,
+            context.scope.wanted,
         )
         reconciler = ServiceReconciler(
             self.view, services, self.owned, routes, former, context.applier, context.writer, context.recorder, outcomes
