@@ -8,8 +8,9 @@ import pytest
 from e2ereport import Notes
 from e2etogether import together
 from e2everdicts import APPLICATION
-from e2eworld import MANIFESTS, POOL, World, names, url
+from e2eworld import MANIFESTS, POOL, World, url
 
+from testbed import eventually
 from testbed.admin import Object
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -52,7 +53,7 @@ async def test_quickstart(world: World, place: str, notes: Notes) -> None:
     # another pod asks it by the Service's name
     assert await world.answers(url(place, "/there")) == "Hello from Python, you asked for /there"
     notes.add(f"answered after {time.monotonic() - started:.1f} s")
-    assert await world.serving(place, APP) == names(await world.host_pods(place))
+    await eventually(lambda: world.all_serve(place), timeout=120, interval=0.5)
 
     # undeployed by its annotation: still there, suspended for Argo CD
     await kubectl("annotate", f"app/{APP}", "k8s.wasmcloud.dev/undeploy=true")

@@ -115,3 +115,15 @@ async def test_with_none_left_there_is_a_problem(control_plane: ControlPlane, ad
         await live_now(informer)
         await eventually(lambda: informer.synced_in(namespace))
         assert made.problems == []
+
+
+async def test_all_namespaces_are_followed_as_one_or_not_at_all(control_plane: ControlPlane):
+    async with (
+        KubeLive.open(control_plane.kubeconfig_for(control_plane.user(USER))) as live,
+        scope_of(live) as made,
+    ):
+        made.begin([Permission("list", CONFIG_MAP)])
+        informer = live.informer(namespaces=made.wanted, scope=made, idle=0.5)
+        await eventually(lambda: "403" in informer.problem)
+        assert informer.namespaces == {""}
+        assert (made.problems, made.notes) == ([], [])  # the informer says it

@@ -33,7 +33,7 @@ class Scope:
     """
 
     def __init__(self, client: Client, wanted: Iterable[str], clock: Clock, metrics: Metrics) -> None:
-        self.wanted = tuple(wanted) or (ALL_NAMESPACES,)
+        self.wanted = tuple(dict.fromkeys(wanted)) or (ALL_NAMESPACES,)
         self._client = client
         self._clock = clock
         self._resources: list[Resource] = []
@@ -70,15 +70,15 @@ class Scope:
         """Leave out from the start where these permissions are missing; informers need not try."""
         for permission in missing:
             cached = permission.resource in self._resources and not permission.subresource
-            if permission.namespace in self.wanted and cached and permission.verb in _CACHE_VERBS:
+            if cached and permission.verb in _CACHE_VERBS and self._may_go(permission.namespace):
                 self._left_out.setdefault(permission.namespace, []).append(permission)
         for namespace in self._left_out:
             self._say_left_out(namespace)
         self._changed()
 
     def doubt(self, namespace: str) -> None:
-        """The API server has refused a list there. With all namespaces followed there is nothing to leave out."""
-        if namespace and namespace in self.wanted and namespace not in self._left_out:
+        """The API server has refused a list there."""
+        if self._may_go(namespace) and namespace not in self._left_out:
             self._doubted.setdefault(namespace, self._clock.monotonic())
             self._something.set()
 
@@ -107,15 +107,20 @@ class Scope:
         self._doubted.pop(namespace, None)
         if missing:
             self._left_out[namespace] = missing
-            self._say_left_out(namespace)
+            if missing != known:
+                self._say_left_out(namespace)
         elif self._left_out.pop(namespace, None):
             log.info("namespace taken up", namespace=namespace)
 
+    def _may_go(self, namespace: str) -> bool:
+        """Whether it can be left out: where all namespaces are followed as one, it is all or nothing."""
+        return namespace != ALL_NAMESPACES and namespace in self.wanted
+
     def _changed(self) -> None:
-        if not (self._left_out or self._doubted):
-            self._something.clear()
-        else:
+        if self._left_out or self._doubted:
             self._something.set()
+        else:
+            self._something.clear()
         for listener in self._listeners:
             listener()
 
