@@ -300,6 +300,11 @@ async def test_a_bad_host_config_is_refused_with_words_that_help(admin, crds, na
     assert message in await refusal(admin, with_spec(HOSTS, **changes), namespace)
 
 
+async def test_a_bad_name_of_a_host_config_is_refused_at_its_path(admin, crds, namespace):
+    said = await refusal(admin, with_place(HOSTS, ("metadata", "name"), "1abc"), namespace)
+    assert "metadata.name: Invalid value: metadata.name must be usable as the name of a Service" in said
+
+
 COMPONENT = ("spec", "components", 0)
 
 

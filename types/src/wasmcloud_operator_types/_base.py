@@ -23,6 +23,14 @@ class Model(BaseModel):
     )
 
 
+class Resource(Model):
+    """A frozen model of a whole object: ``dump`` always says which kind it is, also of one that was made in Python."""
+
+    def model_post_init(self, context: object, /) -> None:
+        """Count both as written."""
+        self.model_fields_set.update(("api_version", "kind"))
+
+
 class StatusModel(Model):
     """A frozen model that drops fields it does not know: what an older or newer operator wrote must still parse."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 NO_CONTROL = r"^[^\x00-\x20\x7f]+$"
 # A NATS subject or its first part: tokens between dots, no wildcards, no white space.
 SUBJECT = r"^[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*$"
 _DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
-Port = Annotated[int, Field(ge=1, le=65535, json_schema_extra={"format": "int32"})]
+Port = Annotated[StrictInt, Field(ge=1, le=65535, json_schema_extra={"format": "int32"})]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=_DNS_NAME)]
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_CONTROL)]
 Subject = Annotated[str, Field(min_length=1, max_length=256, pattern=SUBJECT)]

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from wasmcloud_operator_types._base import Model, StatusModel
+from wasmcloud_operator_types._base import Resource, StatusModel
 from wasmcloud_operator_types._fields import Rule, cel
 from wasmcloud_operator_types.manifest import ApplicationSpec
 from wasmcloud_operator_types.meta import Condition, ObjectMeta
@@ -99,7 +99,7 @@ class ApplicationStatus(StatusModel):
     """Observations: Ready, Reconciling, Stalled, Synced, LatticeConnected, Paused."""
 
 
-class Application(Model):
+class Application(Resource):
     """A wasmCloud application, deployed by wadm in the lattice of its namespace's hosts."""
 
     GROUP: ClassVar[str] = "core.oam.dev"

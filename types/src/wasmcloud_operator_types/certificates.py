@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model
 from wasmcloud_operator_types._fields import ObjectName, Rule, cel
@@ -25,7 +25,7 @@ class KeyToPath(Model):
     path: Annotated[str, Field(min_length=1, max_length=4096)]
     """The file's path in the volume."""
 
-    mode: Annotated[int | None, Field(ge=0, le=0o777, json_schema_extra={"format": "int32"})] = None
+    mode: Annotated[StrictInt | None, Field(ge=0, le=0o777, json_schema_extra={"format": "int32"})] = None
     """The file's permission bits."""
 
 
@@ -38,10 +38,10 @@ class SecretVolume(Model):
     items: Annotated[tuple[KeyToPath, ...] | None, Field(max_length=64)] = None
     """Only these keys."""
 
-    default_mode: Annotated[int | None, Field(ge=0, le=0o777, json_schema_extra={"format": "int32"})] = None
+    default_mode: Annotated[StrictInt | None, Field(ge=0, le=0o777, json_schema_extra={"format": "int32"})] = None
     """The files' permission bits."""
 
-    optional: bool | None = None
+    optional: StrictBool | None = None
     """Whether the Secret may be missing."""
 
 
@@ -54,10 +54,10 @@ class ConfigMapVolume(Model):
     items: Annotated[tuple[KeyToPath, ...] | None, Field(max_length=64)] = None
     """Only these keys."""
 
-    default_mode: Annotated[int | None, Field(ge=0, le=0o777, json_schema_extra={"format": "int32"})] = None
+    default_mode: Annotated[StrictInt | None, Field(ge=0, le=0o777, json_schema_extra={"format": "int32"})] = None
     """The files' permission bits."""
 
-    optional: bool | None = None
+    optional: StrictBool | None = None
     """Whether the ConfigMap may be missing."""
 
 

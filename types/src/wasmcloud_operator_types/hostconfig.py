@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
-from wasmcloud_operator_types._base import Model
+from wasmcloud_operator_types._base import Model, Resource
 from wasmcloud_operator_types._fields import NO_CONTROL, SUBJECT, Image, ObjectName, Port, Rule, Subject, cel
 from wasmcloud_operator_types.certificates import Certificates
 from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes
@@ -60,7 +60,7 @@ class WasmCloudHostConfigSpec(Model):
     )
 
     host_replicas: Annotated[
-        int, Field(ge=0, le=100_000, json_schema_extra={"format": "int32", "x-kubernetes-default": 1})
+        StrictInt, Field(ge=0, le=100_000, json_schema_extra={"format": "int32", "x-kubernetes-default": 1})
     ] = 1
     """Host pods to run; ignored for a DaemonSet."""
 
@@ -130,10 +130,10 @@ class WasmCloudHostConfigSpec(Model):
     One registry reaches the hosts by their environment. Several are sent over NATS: whoever may subscribe to the
     lattice's control subjects can read them."""
 
-    config_service_enabled: bool | None = None
+    config_service_enabled: StrictBool | None = None
     """Have hosts ask the lattice's config service at their start; false when left out."""
 
-    enable_structured_logging: bool | None = None
+    enable_structured_logging: StrictBool | None = None
     """Log JSON lines; true when left out."""
 
     log_level: Annotated[str | None, Field(min_length=1, max_length=256, pattern=NO_CONTROL)] = None
@@ -142,7 +142,7 @@ class WasmCloudHostConfigSpec(Model):
     control_topic_prefix: Subject | None = None
     """Prefix of the lattice control subjects; wasmbus.ctl when left out."""
 
-    allow_latest: bool | None = None
+    allow_latest: StrictBool | None = None
     """Let hosts pull images tagged latest; false when left out."""
 
     allowed_insecure: Annotated[
@@ -157,7 +157,7 @@ class WasmCloudHostConfigSpec(Model):
     secrets_topic_prefix: Subject | None = None
     """Prefix of the subjects on which hosts ask secrets backends (hosts from 1.1 on)."""
 
-    max_linear_memory_bytes: Annotated[int | None, Field(ge=65536, le=2**63 - 1)] = None
+    max_linear_memory_bytes: Annotated[StrictInt | None, Field(ge=65536, le=2**63 - 1)] = None
     """Largest linear memory of a component, in bytes (hosts from 1.2 on)."""
 
     observability: Observability | None = None
@@ -169,7 +169,7 @@ class WasmCloudHostConfigSpec(Model):
     probes: Probes | None = None
     """Probes of the hosts."""
 
-    daemonset: bool | None = None
+    daemonset: StrictBool | None = None
     """The same as schedulingOptions.daemonset."""
 
     scheduling_options: SchedulingOptions | None = None
@@ -197,7 +197,7 @@ class WasmCloudHostConfigSpec(Model):
         return bool(self.daemonset or (scheduling and scheduling.daemonset))
 
 
-class WasmCloudHostConfig(Model):
+class WasmCloudHostConfig(Resource):
     """A pool of wasmCloud hosts that run in pods and join one lattice."""
 
     GROUP: ClassVar[str] = "k8s.wasmcloud.dev"
@@ -211,6 +211,7 @@ class WasmCloudHostConfig(Model):
                 "size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
                 "metadata.name must be usable as the name of a Service: at most 63 lower-case letters, digits and '-',"
                 " a letter first",
+                ".metadata.name",
             )
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model
 from wasmcloud_operator_types._fields import ObjectName, Port, Rule, Subject, Url, cel
@@ -24,7 +24,7 @@ class PolicyService(Model):
     topic: Subject | None = None
     """NATS subject on which the policy service is asked."""
 
-    timeout_ms: Annotated[int | None, Field(ge=1, le=3_600_000)] = None
+    timeout_ms: Annotated[StrictInt | None, Field(ge=1, le=3_600_000)] = None
     """Milliseconds to wait for its answer."""
 
     changes_topic: Subject | None = None
@@ -40,7 +40,7 @@ class PolicyService(Model):
 class Telemetry(Model):
     """One kind of telemetry."""
 
-    enable: bool | None = None
+    enable: StrictBool | None = None
     """Whether the hosts send it."""
 
     endpoint: Url | None = None
@@ -50,7 +50,7 @@ class Telemetry(Model):
 class Observability(Model):
     """OpenTelemetry export of the hosts."""
 
-    enable: bool | None = None
+    enable: StrictBool | None = None
     """Send logs, metrics and traces."""
 
     endpoint: Url | None = None
@@ -72,7 +72,7 @@ class Observability(Model):
 class Probes(Model):
     """Probes of the wasmcloud-host container."""
 
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
     """Whether /readyz and /livez are probed; from version 1.5 on when left out. Older hosts have no such endpoint."""
 
     port: Port | None = None
@@ -89,5 +89,5 @@ class NatsTls(Model):
 class LeafService(Model):
     """The Service on the leaf nodes' client port."""
 
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
     """Whether there is one; true when left out. Without it the leaf listens on the pod's loopback only."""

@@ -43,7 +43,7 @@ def parse(model: type[M], value: object) -> M:
     Raises InvalidObjectError with every fault. No fault carries a value of the object.
     """
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InvalidObjectError(model.__name__, field_errors(error, value)) from None
 

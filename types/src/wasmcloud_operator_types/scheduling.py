@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model
 from wasmcloud_operator_types._fields import Rule, cel
@@ -25,10 +25,10 @@ class ResourceClaim(Model):
 class ResourceRequirements(Model):
     """Compute resources of a container, as in a pod's spec."""
 
-    limits: dict[str, int | str] | None = None
+    limits: dict[str, StrictInt | str] | None = None
     """The most it may use, for example cpu and memory."""
 
-    requests: dict[str, int | str] | None = None
+    requests: dict[str, StrictInt | str] | None = None
     """What is set aside for it; the limits when left out."""
 
     claims: tuple[ResourceClaim, ...] | None = None
@@ -60,17 +60,17 @@ class ContainerTemplateAdditions(Model):
 class RollingUpdate(Model):
     """How many pods a change replaces at a time."""
 
-    max_surge: int | str | None = None
+    max_surge: StrictInt | str | None = None
     """Pods, or percent of them, that may run beyond the wanted number meanwhile; 1 when left out."""
 
-    max_unavailable: int | str | None = None
+    max_unavailable: StrictInt | str | None = None
     """Pods, or percent of them, that may be missing meanwhile; 0 when left out."""
 
 
 class SchedulingOptions(Model):
     """How and where the host pods run."""
 
-    daemonset: bool | None = None
+    daemonset: StrictBool | None = None
     """Run one host on every matching node (a DaemonSet) instead of hostReplicas of them."""
 
     resources: KubernetesResources | None = None
@@ -95,10 +95,14 @@ class DisruptionBudget(Model):
         json_schema_extra=cel(Rule("!has(self.minAvailable) || !has(self.maxUnavailable)", _ONE_BUDGET))
     )
 
-    min_available: Annotated[int | str | None, Field(json_schema_extra={"x-kubernetes-int-or-string": True})] = None
+    min_available: Annotated[StrictInt | str | None, Field(json_schema_extra={"x-kubernetes-int-or-string": True})] = (
+        None
+    )
     """Pods, or percent of them, that must stay."""
 
-    max_unavailable: Annotated[int | str | None, Field(json_schema_extra={"x-kubernetes-int-or-string": True})] = None
+    max_unavailable: Annotated[
+        StrictInt | str | None, Field(json_schema_extra={"x-kubernetes-int-or-string": True})
+    ] = None
     """Pods, or percent of them, that may go at a time; 1 when nothing is said."""
 
     @model_validator(mode="after")
