@@ -19,13 +19,13 @@ from wasmcloud_operator.kube.scope import Scope
 from wasmcloud_operator.kube.store import Indexer
 from wasmcloud_operator.kube.tracing import Span
 from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
-from wasmcloud_operator.names import INSTANCE_LABEL
+from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
 from wasmcloud_operator.pools import Pools
 
 T = TypeVar("T", bound=HasMetadata)
 
 MANAGED_BY = "wasmcloud-operator"
-MANAGED_SELECTOR = f"app.kubernetes.io/managed-by={MANAGED_BY}"
+MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 # The index of an informer of children: the uid of the controller.
 OWNER_INDEX = "owner"

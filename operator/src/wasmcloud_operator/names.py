@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 # On the children of a host config and on its pods: its name.
 INSTANCE_LABEL = "app.kubernetes.io/instance"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
 # In the manifests that the operator puts: the Application they were made from, and its cluster.
 OWNER_CLUSTER = "k8s.wasmcloud.dev/owner-cluster"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wasmcloud_operator.context import MANAGED_BY
-from wasmcloud_operator.names import INSTANCE_LABEL
+from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
 from wasmcloud_operator_types import WasmCloudHostConfig
 
 LEAF_CONTAINER = "nats-leaf"
@@ -26,7 +26,7 @@ def child_labels(config: WasmCloudHostConfig, component: str) -> dict[str, str]:
         **selector_labels(config),
         "app.kubernetes.io/component": component,
         "app.kubernetes.io/part-of": "wasmcloud",
-        "app.kubernetes.io/managed-by": MANAGED_BY,
+        MANAGED_BY_LABEL: MANAGED_BY,
     }
 
 

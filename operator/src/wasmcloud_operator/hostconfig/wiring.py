@@ -107,7 +107,9 @@ def _wire(
         queue.add(change.key, _priority(listed))
 
     def on_child(change: Change[T], listed: bool) -> None:
-        controller = change.item.metadata.controller
+        # The state before, too: an owner reference that somebody took off has to be put back.
+        states = (state.metadata.controller for state in (change.new, change.old) if state is not None)
+        controller = next(filter(None, states), None)
         if controller is not None and controller.kind == HOST_CONFIG.kind:
             key = Key(change.key.namespace, controller.name)
             if listed:

@@ -15,6 +15,7 @@ from wasmcloud_operator.kube.objects import Metadata, ObjectMeta
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.kube.wire import UNSTRUCTURED
+from wasmcloud_operator.names import MANAGED_BY_LABEL
 from wasmcloud_operator.service import names
 
 log = structlog.get_logger()
@@ -24,7 +25,7 @@ _SERVICE_NAME = "kubernetes.io/service-name"
 
 def formerly_managed(metadata: ObjectMeta) -> bool:
     """Whether it is the Rust operator's."""
-    return metadata.labels.get(names.MANAGED_BY_LABEL) == names.FORMERLY_MANAGED_BY
+    return metadata.labels.get(MANAGED_BY_LABEL) == names.FORMERLY_MANAGED_BY
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import hashlib
 import re
 
 from wasmcloud_operator.context import MANAGED_BY
+from wasmcloud_operator.names import MANAGED_BY_LABEL
 
 # The label on a pod: its host serves that Service now.
 SERVES_PREFIX = "serves.k8s.wasmcloud.dev/"
@@ -28,7 +29,6 @@ INGRESS_CLASS = "k8s.wasmcloud.dev/ingress-class"
 FORMERLY_MANAGED_BY = "wadm-operator"
 FORMER_FINALIZER = "operator.k8s.wasmcloud.dev/service"
 
-MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 HTTP_COMPONENT = "http"
 

@@ -19,7 +19,7 @@ from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.host_types import Change as HostChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
-from wasmcloud_operator.names import INSTANCE_LABEL
+from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
 from wasmcloud_operator.pools import Pool
 from wasmcloud_operator.service import names
 from wasmcloud_operator.service.directory import Directory
@@ -35,7 +35,7 @@ from wasmcloud_operator.service.services import Outcomes, ServiceReconciler
 from wasmcloud_operator.service.view import Deployed, View
 
 _METADATA = Codec.of(Metadata)
-_FORMERLY_MANAGED = f"{names.MANAGED_BY_LABEL}={names.FORMERLY_MANAGED_BY}"
+_FORMERLY_MANAGED = f"{MANAGED_BY_LABEL}={names.FORMERLY_MANAGED_BY}"
 
 # Endpoints come in numbers when an application starts: its status tells of them together.
 _STATUS_SECONDS = 0.5
