@@ -88,12 +88,13 @@ class Operator:
             user_agent=f"{FIELD_MANAGER}/{version('wasmcloud-operator')}",
         )
         try:
-            async with Transport.open(options) as transport:
+            async with _ended_by(stop) as started, Transport.open(options) as transport:
                 client = Client(transport, field_manager=FIELD_MANAGER, metrics=self._metrics)
                 findings = await inspect(client, settings)
+                started()
                 async with Lattices(clock=self._clock) as lattices:
                     await self._run(client, findings, Pools(lattices), stop)
-        except (KubeError, ServerTooOld) as error:
+        except (KubeError, ServerTooOld, OSError) as error:  # OSError: a CA that is none, a port that is taken
             log.error("cannot start", error=str(error))
             return 1
         except LeaseLost as error:
@@ -212,6 +213,22 @@ class Operator:
         )
         key = Key(settings.namespace, settings.lease_name)
         return Elector(client, informer, key, settings.identity, self._clock, self._metrics), (informer,)
+
+
+@contextlib.asynccontextmanager
+async def _ended_by(stop: asyncio.Event) -> AsyncIterator[Callable[[], object]]:
+    """A scope that `stop` ends, until what it gives is called: an API server that hangs must not hold up SIGTERM."""
+    told = asyncio.create_task(stop.wait(), name="stop while starting")
+    scope = asyncio.timeout(None)
+    try:
+        async with scope:
+            told.add_done_callback(lambda done: None if done.cancelled() else scope.reschedule(0))
+            yield told.cancel
+    except TimeoutError:
+        if not scope.expired():
+            raise
+    finally:
+        told.cancel()
 
 
 @contextlib.asynccontextmanager

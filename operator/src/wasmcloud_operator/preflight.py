@@ -12,8 +12,8 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import Permission, ServerVersion, missing_permissions, server_version, serves
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.errors import Forbidden
-from wasmcloud_operator.kube.resources import NAMESPACE, Key
-from wasmcloud_operator.permissions import RULES, needed
+from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, LEASE, NAMESPACE, Key, Resource
+from wasmcloud_operator.permissions import RULES, Rule, needed
 from wasmcloud_operator.settings import Settings
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ async def inspect(client: Client, settings: Settings) -> Findings:
         )
     host_configs = await serves(client, HOST_CONFIG)
     applications = await crd_state(client)
-    wanted = needed(RULES, settings.watch_namespaces, settings.namespace)
+    wanted = needed(_used(settings), settings.watch_namespaces, settings.namespace)
     missing = await missing_permissions(client, wanted)
     log.info(
         "cluster found",
@@ -65,6 +65,15 @@ async def inspect(client: Client, settings: Settings) -> Findings:
     _tell_missing(settings.watch_namespaces, wanted, missing)
     cluster_id = settings.cluster_id or await _cluster_id(client)
     return Findings(version, cluster_id, host_configs, applications, tuple(missing))
+
+
+def _used(settings: Settings) -> Iterable[Rule]:
+    """The rules without those that are for what is switched off."""
+    off: set[Resource] = set()
+    off |= set() if settings.applications else {APPLICATION}
+    off |= set() if settings.services else {ENDPOINT_SLICE, INGRESS, HTTP_ROUTE}
+    off |= set() if settings.leader_election else {LEASE}
+    return (rule for rule in RULES if rule.resource not in off)
 
 
 def _tell_missing(watched: Iterable[str], wanted: list[Permission], missing: list[Permission]) -> None:

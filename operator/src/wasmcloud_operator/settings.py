@@ -51,10 +51,10 @@ class Settings(BaseSettings):
     leader_election: bool = True
     """Take a Lease before writing anything, so that several replicas can run."""
 
-    lease_name: str = "wasmcloud-operator"
+    lease_name: str = Field(default="wasmcloud-operator", min_length=1)
     """The Lease's name."""
 
-    identity: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+    identity: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", min_length=1)
     """The name of this replica in the Lease and in Events."""
 
     cluster_id: str = ""
@@ -94,6 +94,14 @@ class Settings(BaseSettings):
 
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto`: readable on a terminal, JSON lines otherwise."""
+
+    @field_validator("http_address")
+    @classmethod
+    def _with_port(cls, value: str) -> str:
+        port = value.rpartition(":")[2]
+        if not port.isdecimal() or int(port) > 65535:
+            raise ValueError("write host:port or :port, with a port from 0 to 65535")
+        return value
 
     @field_validator("watch_namespaces", mode="before")
     @classmethod

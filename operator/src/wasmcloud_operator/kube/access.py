@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from wasmcloud_operator.kube.client import Client
-from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.errors import NotFound, Unreachable
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import SELF_SUBJECT_ACCESS_REVIEW, Resource
 
@@ -40,12 +42,15 @@ class Permission:
 
 async def server_version(client: Client) -> ServerVersion:
     """The version of the API server. Some builds say `29+` for the minor version."""
-    answer = await client.get_path("/version")
-    return ServerVersion(
-        int("".join(filter(str.isdigit, answer["major"])) or 0),
-        int("".join(filter(str.isdigit, answer["minor"])) or 0),
-        answer.get("gitVersion", ""),
-    )
+    try:
+        answer = await client.get_path("/version")
+        return ServerVersion(
+            int("".join(filter(str.isdigit, answer["major"])) or 0),
+            int("".join(filter(str.isdigit, answer["minor"])) or 0),
+            answer.get("gitVersion", ""),
+        )
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        raise Unreachable(f"GET /version: what answers at {client.host} is no Kubernetes API server") from None
 
 
 async def serves(client: Client, resource: Resource) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from types import TracebackType
 from typing import Self
 
@@ -64,7 +65,7 @@ class Connections:
         """A lease on the connection for `spec`; connecting goes on in the background and never fails here."""
         if spec not in self._open:
             connection = Connection(spec, clock=self._clock, timing=self._timing)
-            task = self._tasks.create_task(connection.run(), name=f"nats {spec.digest}")
+            task = self._tasks.create_task(connection.run(), name=f"nats {spec.digest}", context=Context())
             self._open[spec] = (connection, task)
         self._holders[spec] = self._holders.get(spec, 0) + 1
         return Lease(self, self._open[spec][0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -166,7 +167,9 @@ class Lattices:
         """The lattice for `key`, kept for `holder` (say `WasmCloudHostConfig a/b`) instead of what it held before."""
         if key not in self._running:
             lattice = Lattice(key, self._connections, self._clock, self._tell)
-            task = self._tasks.create_task(lattice.run(self._credentials_for), name=f"lattice {key.name}")
+            task = self._tasks.create_task(
+                lattice.run(self._credentials_for), name=f"lattice {key.name}", context=Context()
+            )
             # Not in the task's own `finally`: a task that is cancelled before its first step runs none of it.
             task.add_done_callback(lambda _: lattice.close())
             self._running[key] = (lattice, task)
@@ -224,7 +227,9 @@ class Lattices:
     ) -> None:
         for _, task in self._running.values():
             task.cancel()
+        # A task group would wrap the body's own error into an ExceptionGroup; only a cancellation is its business.
+        cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
         try:
-            await self._tasks.__aexit__(kind, error, trace)
+            await self._tasks.__aexit__(*((kind, error, trace) if cancelled else (None, None, None)))
         finally:
             await self._connections.__aexit__(None, None, None)

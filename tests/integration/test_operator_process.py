@@ -1,0 +1,109 @@
+"""The operator as users start and stop it: what it says first, and that it ends when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hostlive import host_config, shown
+from operatorprocess import OperatorProcess
+from testbed import ControlPlane
+from testbed.ports import free_ports
+
+
+@contextlib.asynccontextmanager
+async def started(kubeconfig: Path, *flags: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = ("-m", "wasmcloud_operator", "run", "--kubeconfig", str(kubeconfig), "--http-address", "127.0.0.1:0")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, "--log-format", "json", *flags, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def told_to_end(process: asyncio.subprocess.Process) -> float:
+    """Seconds until it has ended cleanly."""
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+    return time.monotonic() - began
+
+
+async def test_sigterm_ends_it_cleanly_in_under_five_seconds(crds, tmp_path):
+    async with OperatorProcess.start(crds.kubeconfig, tmp_path, "--no-leader-election") as operator:
+        assert await told_to_end(operator.process) < 5.0
+        assert operator.logged("stopped")
+
+
+async def test_sigterm_ends_it_while_the_api_server_says_nothing(crds, tmp_path):
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    asked = asyncio.Event()
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(crds.kubeconfig.read_text().replace(crds.url, f"http://127.0.0.1:{port}"))
+    async with server, started(kubeconfig) as process:
+        await asyncio.wait_for(asked.wait(), 20)
+        assert await told_to_end(process) < 5.0
+
+
+async def test_a_port_that_is_taken_is_said_in_one_line(crds):
+    (port,) = free_ports(1)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
+    async with server, started(crds.kubeconfig, "--http-address", f"127.0.0.1:{port}") as process:
+        said = (await process.communicate())[1].decode()
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert "address already in use" in json.loads(said.splitlines()[-1])["error"]
+
+
+async def said_at_the_start(crds: ControlPlane, *flags: str) -> list[dict]:
+    """The log of one who has no rights, until it serves."""
+    async with started(crds.kubeconfig_for(crds.user("erin")), *flags) as process:
+        said = []
+        async with asyncio.timeout(20):
+            while not said or said[-1]["event"] != "serving metrics and probes":
+                said.append(json.loads(await process.stderr.readline()))
+    return said
+
+
+async def test_what_is_missing_is_said_at_the_start_by_name(crds: ControlPlane):
+    said = await said_at_the_start(crds, "--no-leader-election")
+    found = next(line for line in said if line["event"] == "cluster found")
+    assert found["version"].startswith("v1.")
+    assert found["crds"]["wasmcloudhostconfigs.k8s.wasmcloud.dev"] is True
+    missing = {line["permission"] for line in said if "permission" in line}
+    assert {"patch wasmcloudhostconfigs/status.k8s.wasmcloud.dev", "create deployments.apps"} <= missing
+
+
+async def test_nothing_is_missed_that_is_switched_off(crds: ControlPlane):
+    said = await said_at_the_start(crds, "--no-leader-election", "--no-applications", "--no-services")
+    missing = " ".join(line["permission"] for line in said if "permission" in line)
+    assert "deployments.apps" in missing
+    assert not any(kind in missing for kind in ("leases", "applications.core", "ingresses", "httproutes"))
+
+
+@pytest.mark.parametrize("kind", ["apps/v1/Deployment", "v1/ConfigMap"])
+async def test_an_owner_reference_taken_off_is_put_back(operator, crds, admin, namespace, kind):
+    await admin.create(host_config(namespace))
+    await shown(admin, namespace, Stalled="False")
+    await admin.patch(kind, "pool", namespace, {"metadata": {"ownerReferences": None}})
+    await admin.wait_for(
+        kind, "pool", namespace, lambda found: found and found["metadata"].get("ownerReferences"), timeout=3
+    )
