@@ -22,7 +22,7 @@ $(VENV)/.ready: requirements-dev.lock operator/pyproject.toml types/pyproject.to
 	@command -v $(PYTHON) >/dev/null || { echo "python3 >= 3.11 is missing: install it with your system's packages (Debian: apt-get install python3 python3-venv)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 setup"; exit 1; }
 	@echo "setting up $(VENV) (about a minute)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e types -e operator
 	@touch $@

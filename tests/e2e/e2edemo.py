@@ -13,7 +13,9 @@ from e2ecluster import choose, cluster
 from e2eworld import MANIFESTS, World
 
 import demo
-from testbed.build import Progress
+from testbed.build import Progress, toolchain_problem
+from testbed.cache import find
+from testbed.components import select
 
 _URL = "http://hello-python.default.svc.cluster.local:8000/demo"
 
@@ -21,7 +23,7 @@ _URL = "http://hello-python.default.svc.cluster.local:8000/demo"
 async def main() -> None:
     progress = Progress()
     try:
-        await choose()
+        await can_run()
     except RuntimeError as error:
         progress.say(f"{error}\nso the nodes of this demo are simulated: no container runs, nothing answers HTTP")
         await demo.main()
@@ -29,10 +31,26 @@ async def main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with cluster(progress) as made, asyncio.TaskGroup() as group:
-        shown = group.create_task(show(World(made, progress), stop))
+    async with asyncio.TaskGroup() as group:
+        shown = group.create_task(on_a_cluster(progress, stop))
         group.create_task(cancel_on(stop, shown))
     progress.say("everything is stopped")
+
+
+async def can_run() -> None:
+    """Raises RuntimeError, with every reason, where no cluster or nothing to run on it can be made."""
+    await choose()
+    missing = (component for component in select(["core", "wadm", "host", "node"]) if find(component) is None)
+    if problems := dict.fromkeys(filter(None, map(toolchain_problem, missing))):
+        raise RuntimeError("what a real node runs cannot be built:\n" + "\n".join(problems))
+
+
+async def on_a_cluster(progress: Progress, stop: asyncio.Event) -> None:
+    try:
+        async with cluster(progress) as made:
+            await show(World(made, progress), stop)
+    finally:
+        stop.set()
 
 
 async def cancel_on(stop: asyncio.Event, shown: asyncio.Task[None]) -> None:

@@ -58,7 +58,7 @@ def toolchain_problem(component: Component) -> str | None:
         told = subprocess.run(["go", "env", "GOVERSION", "GOTOOLCHAIN"], capture_output=True, text=True, check=True)
         version, _, switch = told.stdout.partition("\n")
         have = _version_tuple(re.match(r"go(\S+)", version))
-        if have < wanted and switch.strip() == "local":
+        if have < wanted and switch.strip() in ("", "local"):  # before 1.21 Go knows no GOTOOLCHAIN
             needed = ".".join(map(str, wanted))
             return f"{version} is too old to build {component.name}, {needed} is needed: {toolchain.how_to_get_it}"
     elif shutil.which("cc") is None:
