@@ -16,6 +16,8 @@ from wasmcloud_operator.application.plan import Conflict, Run, Stored
 from wasmcloud_operator.application.view import Record, View
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusType
 from wasmcloud_operator.pools import Pool
@@ -32,7 +34,7 @@ def content(version: str | None = None, image: str = "x:1") -> Content:
 def config(name: str, lattice: str, servers: str | None = "nats://a:4222") -> ConfiguredPool:
     if servers is None:
         return ConfiguredPool(name, lattice, None)
-    reached = SimpleNamespace(name=lattice, key=SimpleNamespace(name=lattice, spec=SimpleNamespace(servers=(servers,))))
+    reached = SimpleNamespace(name=lattice, key=LatticeKey(ConnectionSpec(tuple(servers.split(","))), lattice))
     return ConfiguredPool(name, lattice, cast("Pool", SimpleNamespace(key=Key("ns", name), lattice=reached)))
 
 
@@ -48,6 +50,7 @@ LATTICE, HOST_CONFIG = "k8s.wasmcloud.dev/lattice", "k8s.wasmcloud.dev/host-conf
         ({}, [config("a", "l"), config("b", "m")], "AmbiguousLattice"),
         ({}, [config("a", "l"), config("b", "m", None)], "AmbiguousLattice"),
         ({}, [config("a", "l"), config("b", "l", "nats://b:4222")], "AmbiguousLattice"),
+        ({}, [config("a", "l"), config("b", "l", "nats://user:secret@a:4222,nats://b:4222")], "a"),
         ({}, [config("a", "l", None)], "HostConfigNotReady"),
         ({}, [config("a", "l", None), config("b", "l")], "b"),
         ({LATTICE: "m"}, [config("a", "l"), config("b", "m")], "b"),

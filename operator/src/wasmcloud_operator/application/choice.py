@@ -55,7 +55,7 @@ def choose(annotations: Mapping[str, str], configs: Sequence[ConfiguredPool]) ->
         listed = ", ".join(config.name for config in fitting)
         message = f"the connection of host config {listed} to lattice {fitting[0].lattice} is not known yet"
         return NotChosen("HostConfigNotReady", f"{message}: see its status", soon=True)
-    if len({pool.lattice.key.spec.servers for _, pool in connected}) > 1:
+    if not all(pool.lattice.key.same_lattice(connected[0][1].lattice.key) for _, pool in connected):
         return _ambiguous(f"NATS systems with a lattice {fitting[0].lattice}", names.HOST_CONFIG, fitting)
     config, pool = connected[0]
     return Chosen(pool.lattice, config.name)

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 from wasmcloud_operator.application import names, status
 from wasmcloud_operator.application.choice import Chosen
 from wasmcloud_operator.application.owners import Owners
-from wasmcloud_operator.application.places import Places, same_place
+from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.wadmside import WadmSide
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
@@ -91,7 +91,7 @@ class Deletion:
         """Take the Application out of the lattice that it was in before, if it has moved. Raises LatticeError."""
         key = item.metadata.key
         before = self.places.last(item)
-        if before is None or same_place(before, chosen) or names.FINALIZER not in item.metadata.finalizers:
+        if before is None or before.key.same_lattice(chosen.key) or names.FINALIZER not in item.metadata.finalizers:
             return
         if _is_orphan(item):
             self._event(item, "Normal", "Orphaned", f"Left in lattice {before.name}, as the annotation asks")

@@ -95,10 +95,5 @@ class Places:
         return sorted(found, key=lambda config: config.name)
 
 
-def same_place(one: Lattice, other: Lattice) -> bool:
-    """Whether two are one lattice, reached with other credentials perhaps."""
-    return (one.name, one.key.spec.servers) == (other.name, other.key.spec.servers)
-
-
 def _holder(key: Key) -> str:
     return f"{APPLICATION.kind} {key.namespace}/{key.name}" if key.name else f"{APPLICATION.kind} "

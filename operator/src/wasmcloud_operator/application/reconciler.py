@@ -156,7 +156,7 @@ class ApplicationReconciler:
             plan.remembered(record, content, side.me, version=version, digest=digest)
         if record is not None and plan.settled(record, content, side.me):
             return record
-        if record is not None and not record.suspect and record.owner not in (None, side.me):
+        if record is not None and record.certain and record.owner not in (None, side.me):
             self._check_owner(record.owner, side)
         absent = record is None and side.view.listed  # by the list and the pushes since; a first put is read back
         stored = None if absent else await side.look(content.name, content.declared_version)
@@ -231,7 +231,8 @@ class ApplicationReconciler:
         if stored is not None:
             if record is None or record.deployed != stored.deployed:
                 record = side.view.records[side.me.name] = Record(stored.deployed, stored.versions[-1])
-            record.versions, record.owner, record.suspect = stored.versions, owner, False
+            record.versions, record.owner = stored.versions, owner
+            record.suspect = record.outdated = False
         return _Ended(status.conflict(owner, side.lattice.name))
 
     async def _wait_for_lattice(self, item: CustomResource, why: NotChosen) -> Result:

@@ -45,7 +45,7 @@ class Record:
 
     suspect: bool = False
     outdated: bool = False
-    """Whether it is from before the connection broke or wadm fell silent, and wadm has not listed it since."""
+    """Whether wadm could not list it lately, so that it is from before."""
 
     @property
     def certain(self) -> bool:

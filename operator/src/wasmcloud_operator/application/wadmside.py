@@ -150,6 +150,7 @@ class WadmSide:
             for version in stored.versions:
                 sizes[version] = size_of(await self._wadm.get(content.name, version))
         kept = {stored.deployed, content.declared_version}  # the user's own must not be put again
+        self._check_size(new_bytes + sum(size for version, size in sizes.items() if version in kept))
         left = list(stored.versions)
         for version in stored.versions:
             if fits(left, sizes, new_bytes, limit=limit, whole=whole):

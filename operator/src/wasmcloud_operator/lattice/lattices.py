@@ -57,6 +57,12 @@ class LatticeKey:
         ControlSubjects(self.name, self.control_prefix)
         WadmSubjects(self.name, self.wadm_prefix)
 
+    def same_lattice(self, other: LatticeKey) -> bool:
+        """Whether two lead to one lattice, by other credentials of its account or more addresses perhaps."""
+        accounts = {self.spec.account, other.spec.account} - {""}
+        shared = set(self.spec.addresses) & set(other.spec.addresses)
+        return self.name == other.name and bool(shared) and len(accounts) < 2
+
 
 LatticeNews = ConnectionState | WadmEvent | Change | AppsListed | AppsNotListed
 CredentialsFor = Callable[["Lattice", Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
