@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -49,6 +50,33 @@ async def test_the_sample_comes_out(operator, admin, namespace):
     service = await exists(admin, "v1/Service", namespace, name)
     assert [port["port"] for port in service["spec"]["ports"]] == [4222]
     await shown(admin, namespace, name, Ready="Unknown", Reconciling="True", Stalled="False", SecretsValid="True")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("apps/v1/Deployment", "pool"), ("v1/ConfigMap", "pool"), ("v1/Secret", "pool-registry")]
+)
+async def test_an_owner_reference_taken_off_is_put_back(operator, admin, namespace, kind, name):
+    auths = {"auths": {"r.example": {"username": "u", "password": "p"}}}
+    await admin.create(
+        secret(namespace, "pull", {".dockerconfigjson": json.dumps(auths)}, "kubernetes.io/dockerconfigjson")
+    )
+    await admin.create(host_config(namespace, registryCredentialsSecret="pull"))
+    await shown(admin, namespace, Stalled="False")
+    await exists(admin, kind, namespace, name)
+    await admin.patch(kind, name, namespace, {"metadata": {"ownerReferences": None}})
+    await admin.wait_for(
+        kind, name, namespace, lambda found: found and found["metadata"].get("ownerReferences"), timeout=5
+    )
+
+
+async def test_a_field_that_the_api_server_drops_does_not_hold_up_the_rest(operator, admin, namespace):
+    dropped = {"podTemplateAdditions": {"workloadRef": {"name": "w", "podGroup": "g"}}}
+    await admin.create(host_config(namespace, schedulingOptions=dropped))
+    deployment = await exists(admin, DEPLOYMENT, namespace)
+    assert "workloadRef" not in deployment["spec"]["template"]["spec"], "this API server keeps it: take another field"
+    await exists(admin, "v1/Service", namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"podDisruptionBudget": {"minAvailable": 1}}})
+    await exists(admin, BUDGET, namespace)
 
 
 @pytest.mark.parametrize("data", [None, {"other": "x"}], ids=["no Secret", "no key"])

@@ -11,9 +11,6 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
-from hostlive import host_config, shown
 from operatorprocess import OperatorProcess
 from testbed import ControlPlane
 from testbed.ports import free_ports
@@ -97,13 +94,3 @@ async def test_nothing_is_missed_that_is_switched_off(crds: ControlPlane):
     missing = " ".join(line["permission"] for line in said if "permission" in line)
     assert "deployments.apps" in missing
     assert not any(kind in missing for kind in ("leases", "applications.core", "ingresses", "httproutes"))
-
-
-@pytest.mark.parametrize("kind", ["apps/v1/Deployment", "v1/ConfigMap"])
-async def test_an_owner_reference_taken_off_is_put_back(operator, crds, admin, namespace, kind):
-    await admin.create(host_config(namespace))
-    await shown(admin, namespace, Stalled="False")
-    await admin.patch(kind, "pool", namespace, {"metadata": {"ownerReferences": None}})
-    await admin.wait_for(
-        kind, "pool", namespace, lambda found: found and found["metadata"].get("ownerReferences"), timeout=3
-    )

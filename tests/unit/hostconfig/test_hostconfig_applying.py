@@ -13,7 +13,7 @@ from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.kube.apply import Applied
 from wasmcloud_operator.kube.errors import Invalid
-from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.testing import VirtualClock
 
 SPEC = {"podDisruptionBudget": {}}
@@ -27,6 +27,7 @@ class Cluster:
     def __init__(self):
         self.done = []
         self.outcome = "changed"
+        self.rolled_out = True
         self.clock = VirtualClock()
         store = SimpleNamespace(by_index=self.by_index)
         kinds = {
@@ -44,7 +45,9 @@ class Cluster:
         self.done.append(body["kind"])
         if self.outcome == "refused" and body["kind"] == "Deployment":
             raise Invalid(422, "Invalid", "no")
-        return Applied(None, self.outcome if body["kind"] == "Deployment" else "changed")
+        updated = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+        live = {**body, "spec": {"replicas": 1}, "status": updated if self.rolled_out else {"replicas": 1}}
+        return Applied(Unstructured(ObjectMeta(), live), self.outcome if body["kind"] == "Deployment" else "changed")
 
     def by_index(self, index, uid):
         if "what is unwanted" not in self.done:
@@ -82,6 +85,13 @@ async def test_a_workload_that_is_as_wanted_puts_nothing_off(cluster):
     assert await cluster.bring(1) == (True, [*NEEDED, "Deployment", *REST])
     cluster.outcome = "changed"
     assert (await cluster.bring(1))[0]  # that generation had its turn
+
+
+async def test_what_pods_of_before_may_read_goes_when_they_have_gone(cluster):
+    cluster.outcome, cluster.rolled_out = "unchanged", False
+    assert await cluster.bring(1) == (True, [*NEEDED, "Deployment", *REST[:-1]])
+    cluster.rolled_out = True
+    assert await cluster.bring(1) == (True, [*NEEDED, "Deployment", *REST])
 
 
 async def test_another_config_of_that_name_begins_anew(cluster):

@@ -13,7 +13,7 @@ from wasmcloud_operator.hostconfig.registry import RegistryCredentials
 from wasmcloud_operator.hostconfig.registryservice import RegistryService
 from wasmcloud_operator.hostconfig.roster import Roster
 from wasmcloud_operator.hostconfig.secrets import Examined, Values
-from wasmcloud_operator.kube.controller import DONE
+from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.errors import ControlRejected, LatticeUnavailable
 from wasmcloud_operator.lattice.host_types import Change, Host
@@ -168,6 +168,20 @@ async def test_what_is_rotated_while_it_is_told_is_told_again(bench):
     bench.lattice.meanwhile = rotate
     await bench.service.tell(POOL)
     assert bench.due
+
+
+async def test_answers_of_other_pools_hosts_are_not_taken_for_those_of_ours(bench):
+    bench.host(1)
+    bench.host(2, "pool-b")
+    bench.lattice.hosts.hosts["X"] = Host("X", 1.0, labels={"kubernetes_pod_name": "of-another-pool"})
+    bench.lattice.outcome = 2
+    assert await bench.service.tell(POOL) == Result(300.0)  # either of ours may be the one that did not hear
+    assert bench.due
+    bench.lattice.outcome = 1
+    assert await bench.service.tell(POOL) == Result(30.0)
+    bench.lattice.outcome = 3
+    assert await bench.service.tell(POOL) == DONE
+    assert not bench.due
 
 
 async def test_before_the_hosts_are_known_nothing_is_due(bench):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from wasmcloud_operator.context import MANAGED_BY, OWNER_INDEX
+from wasmcloud_operator.context import OWNER_INDEX
+from wasmcloud_operator.hostconfig import names
 from wasmcloud_operator.hostconfig.children import KINDS, Child, Children
 from wasmcloud_operator.hostconfig.facts import Facts
 from wasmcloud_operator.hostconfig.ownedsecrets import OwnedSecrets
 from wasmcloud_operator.hostconfig.problems import SpecError
 from wasmcloud_operator.hostconfig.refusal import refusal
+from wasmcloud_operator.hostconfig.status import is_rolled_out
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.difference import fingerprint
@@ -18,7 +20,6 @@ from wasmcloud_operator.kube.errors import BadRequest, Forbidden, Invalid
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.together import together
-from wasmcloud_operator.names import FINGERPRINT, INSTANCE_LABEL, MANAGED_BY_LABEL
 from wasmcloud_operator.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig
 
@@ -69,7 +70,8 @@ class PoolApplier:
             return False
         await together(self._apply(item, config, child) for child in children.after)
         await self._remove_unwanted(item, children, tell)
-        await self.secrets.remove_unneeded(config, facts, children.secret_conf)
+        if is_rolled_out(children.workload.resource.kind, applied.item.body):  # until then old pods may read them
+            await self.secrets.remove_unneeded(config, facts, children.secret_conf)
         return True
 
     def forget(self, key: Key) -> None:
@@ -108,16 +110,6 @@ def owned_by(item: CustomResource) -> Callable[[ObjectMeta], bool]:
     """Whether an object belongs to that very config, or bears its marks and belongs to nobody any more."""
 
     def ours(metadata: ObjectMeta) -> bool:
-        return metadata.belongs_to(item.metadata.uid) or lost_its_owner(metadata, item.metadata.name)
+        return metadata.belongs_to(item.metadata.uid) or names.lost_its_owner(metadata, item.metadata.name)
 
     return ours
-
-
-def lost_its_owner(metadata: ObjectMeta, config: str) -> bool:
-    """Whether it is a child that we made for the config of that name, with its owner references taken off."""
-    return (
-        not metadata.owner_references
-        and FINGERPRINT in metadata.annotations
-        and metadata.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
-        and metadata.labels.get(INSTANCE_LABEL) == config
-    )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wasmcloud_operator.context import MANAGED_BY
-from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
+from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.names import FINGERPRINT, INSTANCE_LABEL, MANAGED_BY_LABEL
 from wasmcloud_operator_types import WasmCloudHostConfig
+
+# On a Secret of ours, whose values are no part of a fingerprint.
+DIGEST = "k8s.wasmcloud.dev/digest"
 
 LEAF_CONTAINER = "nats-leaf"
 HOST_CONTAINER = "wasmcloud-host"
@@ -71,3 +75,13 @@ def owner_reference(config: WasmCloudHostConfig) -> dict[str, object]:
 
 def _name(config: WasmCloudHostConfig) -> str:
     return config.metadata.name or ""
+
+
+def lost_its_owner(metadata: ObjectMeta, config: str) -> bool:
+    """Whether it is a child that we made for the config of that name, with its owner references taken off."""
+    return bool(
+        not metadata.owner_references
+        and metadata.annotations.keys() & {FINGERPRINT, DIGEST}
+        and metadata.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
+        and metadata.labels.get(INSTANCE_LABEL) == config
+    )

@@ -23,8 +23,6 @@ from wasmcloud_operator.kube.resources import SECRET, Key
 from wasmcloud_operator.kube.wire import UNSTRUCTURED
 from wasmcloud_operator_types import WasmCloudHostConfig
 
-_DIGEST = "k8s.wasmcloud.dev/digest"
-
 # Gives what the Secret holds, or None if that has changed since it was decided on.
 Content = Callable[[], Awaitable[Mapping[str, str] | None]]
 
@@ -63,11 +61,11 @@ class OwnedSecrets:
             return {CONF_KEY: secret_conf}
 
         namespace = config.metadata.namespace or ""
-        if len(facts.registries) == 1:
-            await self._keep(config, names.registry_secret_name(config), "host", facts.registry_digest, registry)
-        if secret_conf:
-            digest = fingerprint({CONF_KEY: secret_conf})
-            await self._keep(config, names.conf_secret_name(config), "leaf", digest, conf)
+        needed = needed_secrets(config, facts, secret_conf)
+        if (name := names.registry_secret_name(config)) in needed:
+            await self._keep(config, name, "host", facts.registry_digest, registry)
+        if (name := names.conf_secret_name(config)) in needed:
+            await self._keep(config, name, "leaf", fingerprint({CONF_KEY: secret_conf}), conf)
 
     async def remove_unneeded(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
         """Have the others be gone; not before the workload does without them. Raises the errors of `kube.errors`."""
@@ -119,7 +117,8 @@ class OwnedSecrets:
 
 
 def _owned_by(metadata: ObjectMeta, config: WasmCloudHostConfig) -> bool:
-    return metadata.belongs_to(config.metadata.uid or "")
+    name = config.metadata.name or ""
+    return metadata.belongs_to(config.metadata.uid or "") or names.lost_its_owner(metadata, name)
 
 
 def _body(config: WasmCloudHostConfig, key: Key, component: str, digest: str, values: Mapping[str, str]) -> JsonObject:
@@ -130,7 +129,7 @@ def _body(config: WasmCloudHostConfig, key: Key, component: str, digest: str, va
             "name": key.name,
             "namespace": key.namespace,
             "labels": names.child_labels(config, component),
-            "annotations": {_DIGEST: digest},
+            "annotations": {names.DIGEST: digest},
             "ownerReferences": [names.owner_reference(config)],
         },
         "type": "Opaque",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ class HostConfigReconciler:
         if item is None or item.metadata.deleting:
             return await self._end(key, item)
         if is_paused(item.metadata.annotations):
+            await self._declare_paused(item)
             await self.status.show_paused(item)
             return DONE
         pool = self.pools.get(key)
@@ -105,7 +107,7 @@ class HostConfigReconciler:
     async def report(self, key: Key, error: Exception) -> None:
         """Show a failure that is no fault of the config in its status."""
         item = self.configs.store.get(key)
-        if item is None or item.metadata.deleting:
+        if item is None or item.metadata.deleting or is_paused(item.metadata.annotations):
             return
         message = f"{type(error).__name__}: {error}; trying again"
         conditions = [
@@ -138,6 +140,17 @@ class HostConfigReconciler:
         except SpecError:
             self.reader.forget(key)  # or the next look would find nothing new, and nothing wrong
             raise
+
+    async def _declare_paused(self, item: CustomResource) -> None:
+        """Its hosts run on, and applications on them: after a start their lattice has to be known, too."""
+        pool = self.pools.get(item.metadata.key)
+        if pool is not None and pool.uid == item.metadata.uid:
+            return  # as when it was paused
+        with contextlib.suppress(SpecError):  # said when it is followed again
+            config = parsed(item)
+            examined = await self.reader.read(item.metadata.key, config.spec)
+            if not examined.problems:
+                self._declare(item, config, examined)
 
     def _keep_told(self, key: Key, facts: Facts) -> None:
         pool = self.pools.get(key)

@@ -89,6 +89,7 @@ class RegistryService:
         if pool is None or spec is None:
             return DONE
         hosts = frozenset(host.id for _, host in self.roster.hosts_of(key, pool.lattice))
+        everyone = len(pool.lattice.hosts.hosts)
         examined = await self.reader.read_values(key, spec)
         registries = examined.values.registries if examined.values is not None else ()
         if len(registries) < 2 or not hosts:
@@ -102,8 +103,9 @@ class RegistryService:
             log.info("registry credentials not told yet", object=str(key), error=str(error))
             return Result(_AGAIN_AFTER)
         log.info("told running hosts their registries", object=str(key), registries=len(registries), hosts=taken)
-        if taken < len(hosts):
-            return Result(_AGAIN_AFTER)  # some did not hear, nobody knows which
+        if taken < everyone:
+            # Some did not hear, and nobody knows which: answers do not say whose they are.
+            return Result(_AGAIN_AFTER if taken < len(hosts) else _REFUSED_AGAIN_AFTER)
         known = self._of(key, examined.facts.registry_digest)
         known.told |= hosts
         return DONE

@@ -54,6 +54,11 @@ def workload_state(kind: str, body: JsonObject | None) -> WorkloadState:
     return WorkloadState(total, ready_pods, (availability,), tuple(conditions))
 
 
+def is_rolled_out(kind: str, body: JsonObject) -> bool:
+    """Whether no pod of an earlier template is left."""
+    return any((said.type, said.status) == ("Ready", "True") for said in workload_state(kind, body).progress)
+
+
 def _failure(status: JsonObject) -> tuple[str, str] | None:
     """Why the workload's own controller gave up, if it did."""
     for condition in status.get("conditions") or ():

@@ -48,12 +48,12 @@ class StatusWriter:
         said = to_status(
             [*conditions, *about_lattice], before.get("conditions"), item.metadata.generation, self.clock.now()
         )
-        stays = {condition["type"] for condition in said} | {_PAUSED.type}
+        superseded = {condition["type"] for condition in said} | {_PAUSED.type}
         kept = _WORKLOAD_FIELDS if keep else ()
         said += [
             old
             for old in before.get("conditions") or ()
-            if old["type"] not in stays and (keep or old["type"] == CONNECTED)
+            if old["type"] not in superseded and (keep or old["type"] == CONNECTED)
         ]
         status = {
             **{name: before[name] for name in (*kept, *FIELDS) if name in before},

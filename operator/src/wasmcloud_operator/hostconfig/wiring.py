@@ -46,7 +46,8 @@ _TELLING_SECONDS = 30.0
 _BURST_SECONDS = 1.0
 # A workload that was changed changes its status several times a second.
 _REST_SECONDS = 0.3
-_PATIENCE = 4
+# Pools in work for which it rests that long once more.
+_POOLS_A_REST = 4
 
 
 def host_pool_controllers(context: Context, platform: Platform) -> tuple[Controller[Key], ...]:
@@ -186,7 +187,7 @@ def told_or_written(change: Change[T]) -> bool:
 
 def rest_seconds(working: int) -> float:
     """How long news of a child may wait: longer while many pools are in work, since workloads come before statuses."""
-    return _REST_SECONDS * (1 + working / _PATIENCE)
+    return _REST_SECONDS * (1 + working / _POOLS_A_REST)
 
 
 def _priority(listed: bool) -> Priority:

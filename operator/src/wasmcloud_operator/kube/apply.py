@@ -109,7 +109,10 @@ class Applier:
         if where is None:
             return Applied(held, "unchanged")
         log.debug("applying", kind=kind.resource.kind, object=str(key), differs=where)
-        return Applied(await self._write(kind, key, desired, {"uid": held.metadata.uid}), "changed")
+        item = await self._write(kind, key, desired, {"uid": held.metadata.uid})
+        # A field that the API server drops, or a webhook sets back, leaves the object as it was: no watch tells of it.
+        same = item.metadata.resource_version == held.metadata.resource_version
+        return Applied(item, "unchanged" if same else "changed")
 
     async def delete(self, kind: Kind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
         """Delete this very object if it is ours; whether there was something to delete."""
