@@ -27,7 +27,7 @@ from wasmcloud_operator.pools import Pool
 from wasmcloud_operator.service import names, render
 from wasmcloud_operator.service.directory import Directory
 from wasmcloud_operator.service.endpoints import exposure
-from wasmcloud_operator.service.plan import Record, plan
+from wasmcloud_operator.service.plan import Claim, Record, claim_of, lattice_id, plan
 from wasmcloud_operator.service.podlabels import PodLabeler
 from wasmcloud_operator.service.view import View
 from wasmcloud_operator_types import POD_NAME_LABEL
@@ -275,6 +275,23 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
 
     [pod] = pods.store
     assert (names.serves_label("one") in pod.metadata.labels) != still_wanted
+
+
+def test_what_a_pool_claims_that_is_not_known_yet_is_nobody_elses() -> None:
+    mine, theirs = (LatticeKey(ConnectionSpec(("nats://a",)), name) for name in ("mine", "theirs"))
+    services, configs = informer(UNSTRUCTURED), informer(Codec.of(CustomResource))
+    view = View(FakePools({}), Directory(), configs, services, None, lambda *_: None)  # type: ignore[arg-type]
+    record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
+    body = render.service(plan(record, None).services[0], "ns-a", mine, [])
+    body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
+    held = Unstructured.from_body(body)
+    services.offer(held)
+    configs.offer(CustomResource(ObjectMeta("paused", "ns-a", "u", "1"), {"lattice": "mine"}))
+
+    assert view.wants("ns-a", claim_of(held.metadata), "one")
+    assert not view.leads_to("ns-a", "one", Claim("one", lattice_id(theirs)))
+    assert not view.wants("ns-b", claim_of(held.metadata), "one"), "its config is in another namespace"
+    assert not view.wants("ns-a", Claim("one", lattice_id(theirs), "theirs"), "one")
 
 
 def oracle(

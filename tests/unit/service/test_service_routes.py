@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wasmcloud_operator.kube.apply import Kind
-from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS
+from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.lattice.spec import ConnectionSpec
@@ -41,12 +41,15 @@ class Followed:
     """As much of an informer as is asked here."""
 
     namespaces: frozenset[str] = frozenset()
+    can_be_listed: bool = True
 
     def follow(self, namespaces: tuple[str, ...]) -> None:
         self.namespaces = frozenset(namespaces)
 
     async def wait_synced(self) -> None:
         await asyncio.sleep(0)
+        if not self.can_be_listed:
+            await asyncio.Event().wait()
 
 
 @dataclass
@@ -84,6 +87,17 @@ async def test_nobody_is_told_that_there_is_no_gateway_api_before_the_cluster_ha
     assert await asyncio.gather(*asking) == [[], [], []]
     assert [body["kind"] for body in applied.bodies].count("HTTPRoute") == 3
     assert discovery.asked == 1
+
+
+async def test_routes_that_cannot_be_listed_keep_no_service_waiting_for_long() -> None:
+    discovery, clock = Discovery(), VirtualClock()
+    discovery.may_answer.set()
+    several = routes(discovery, Applied(), clock)
+    several.http_routes.informer.can_be_listed = False  # type: ignore[attr-defined]
+    asking = [asyncio.create_task(several.remove(Key("team", name), [])) for name in ("one", "two", "three")]
+    await clock.advance(6)
+    assert all(task.done() for task in asking)
+    await asyncio.gather(*asking)
 
 
 async def test_where_there_is_none_that_is_told_and_looked_up_once_a_minute() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -114,13 +114,13 @@ class LatticeBook:
                     found |= self.by_provider.get(rival, set())
         return found
 
-    def where(self, application: str) -> list[Host]:
+    def where(self, application: str) -> Iterator[Host]:
         """The hosts that run a provider of its."""
         record = self.records.get(application)
         providers = [(one.application, one.id) for one in record.exposure.providers] if record is not None else []
-        return [
+        return (
             host for host in self.lattice.hosts.hosts.values() if any(runs(host, provider) for provider in providers)
-        ]
+        )
 
     def sharing(self, application: str) -> set[str]:
         """The applications whose manifests refer to a shared one."""

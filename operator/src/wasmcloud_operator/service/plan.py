@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import Key
@@ -44,12 +44,18 @@ class Claim:
 
     application: str
     lattice_id: str
+    lattice: str = field(default="", compare=False)
+    """The lattice's name."""
 
 
 def claim_of(metadata: ObjectMeta) -> Claim:
     """The claim that a Service of ours carries; of empty texts for one of the Rust operator."""
     annotations = metadata.annotations
-    return Claim(annotations.get(names.APPLICATION, ""), annotations.get(names.LATTICE_ID, ""))
+    return Claim(
+        annotations.get(names.APPLICATION, ""),
+        annotations.get(names.LATTICE_ID, ""),
+        annotations.get(names.LATTICE, ""),
+    )
 
 
 def lattice_id(key: LatticeKey) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from wasmcloud_operator.service.plan import Planned
 from wasmcloud_operator.service.refusal import REFUSALS, reasons
 
 _LOOK_AGAIN_SECONDS = 60.0
+_LIST_SECONDS = 5.0
 _NO_GATEWAY_API = Problem(
     "GatewayAPIMissing",
     f'metadata.annotations["{names.GATEWAY}"]',
@@ -97,7 +99,9 @@ class Routes:
                 self._looked_at = now
                 if await serves(self.client, HTTP_ROUTE):
                     informer.follow(self.namespaces)
-                    await informer.wait_synced()
+                    with contextlib.suppress(TimeoutError):  # one that cannot be listed keeps no Service waiting
+                        async with self.clock.timeout(_LIST_SECONDS):
+                            await informer.wait_synced()
         return bool(informer.namespaces)
 
 

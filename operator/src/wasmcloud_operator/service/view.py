@@ -48,6 +48,17 @@ class View:
             for config in self.configs.store
         )
 
+    def _undeclared(self, namespace: str) -> set[str]:
+        """The names of the lattices of host configs whose connection is not known (yet)."""
+        return {
+            str(config.spec.get("lattice", ""))
+            for config in self.configs.store
+            if config.metadata.namespace == namespace
+            and not config.metadata.deleting
+            and isinstance(config.spec, dict)
+            and self.pools.get(config.metadata.key) is None
+        }
+
     def book(self, lattice: Lattice) -> LatticeBook:
         """What is known of a lattice's applications."""
         return self.directory.book(lattice)
@@ -95,6 +106,8 @@ class View:
 
     def wants(self, namespace: str, claim: Claim, service: str) -> bool:
         """Whether that claim on a Service's name still stands in a namespace; also while nobody can tell."""
+        if claim.lattice in self._undeclared(namespace):
+            return True
         for lattice in self.lattices(namespace):
             if lattice_id(lattice.key) != claim.lattice_id:
                 continue
