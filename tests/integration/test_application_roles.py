@@ -77,6 +77,22 @@ async def test_a_watched_namespace_without_a_role_keeps_no_other_waiting(
                     await site.gone()
 
 
+async def test_a_role_without_routes_is_enough_for_all_else(
+    admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server
+) -> None:
+    async with Site.open(admin, nats_server) as site:
+        for obj in granted(rbac.in_one_namespace(), site.namespace):
+            rules = [rule for rule in obj.get("rules", ()) if "httproutes" not in rule["resources"]]
+            await admin.create(obj | ({"rules": rules} if "rules" in obj else {}))
+        kubeconfig = crds.kubeconfig_for(crds.user(USER))
+        settings = {"watch_namespaces": site.namespace, "cluster_id": secrets.token_hex(4)}
+        async with RunningOperator.start(crds, kubeconfig=kubeconfig, **settings):
+            await site.create()
+            await site.deployed()
+            await admin.delete(APP, "hello", site.namespace)
+            await site.gone()
+
+
 async def test_an_application_runs_and_ends_with_the_rights_of_a_role(site: Site) -> None:
     await site.create()
     await site.deployed()

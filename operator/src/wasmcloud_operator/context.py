@@ -80,11 +80,14 @@ class Context:
         namespaces: Iterable[str] | None = None,
         label_selector: str = "",
         metadata_only: bool = False,
+        optional: bool = False,
     ) -> Informer[T]:
-        """The informer of a kind for a purpose: made by the first who asks, and the same one for all others."""
+        """The informer of a kind for a purpose: made by the first who asks, and the same one for all others.
+
+        A namespace in which an `optional` one must not list is not left out.
+        """
         name = f"{resource} ({purpose})" if purpose else str(resource)
         if name not in self.informers:
-            self.scope.need(resource)
             self.informers[name] = Informer.on_api(
                 self.client,
                 resource,
@@ -98,6 +101,8 @@ class Context:
                 metadata_only=metadata_only,
                 name=name,
             )
+            if not optional:
+                self.scope.need(resource)
             if namespaces is None:
                 self.everywhere.append(self.informers[name])
         return self.informers[name]

@@ -84,7 +84,7 @@ class AlwaysOpen:
 
 @dataclass(slots=True)
 class ServerTime:
-    """The last answer's header `Date`, and when that was asked for: the server's time is not earlier than by these."""
+    """The last answer's header `Date`, and when that was asked for: by these it is never later, but for a second."""
 
     date: str = ""
     asked: float = 0.0

@@ -276,6 +276,7 @@ def _not_followed_yet(context: Context) -> Informer[Unstructured]:
         indexers={OWNER_INDEX: owner_uids},
         namespaces=(),
         label_selector=MANAGED_SELECTOR,
+        optional=True,
     )
 
 
