@@ -25,6 +25,7 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 Json = dict[str, Any]
 
@@ -84,6 +85,7 @@ class LatticeHost:
         self._start_delay = start_delay
         self._started = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._subscriptions: list[Subscription] = []
 
     def __repr__(self) -> str:
         return f"<LatticeHost {self.id[:8]} {self.lattice.name} providers={list(self.providers)}>"
@@ -115,18 +117,24 @@ class LatticeHost:
             (f"{base}.claims.get", f"{base}.claims"),
             (f"{base}.config.>", f"{base}.config"),
         ):
-            await self._client.subscribe(subject, queue=queue, cb=self._on_message)
-        await self._client.flush()  # its PING overtakes the SUBs that still wait in nats-py
-        await self._client.flush()
+            self._subscriptions.append(await self._client.subscribe(subject, queue=queue, cb=self._on_message))
+        await self._flush()
         about = {"friendly_name": self.friendly_name, "labels": self.labels, "version": self.version}
         await self.publish("host_started", {**about, "uptime_seconds": 0})
         self._spawn(self._beat())
 
     async def stop(self) -> None:
-        """Stop as on SIGTERM: host_stopped, then nothing; providers say nothing."""
+        """Stop as on SIGTERM: host_stopped, then nothing; providers say nothing.
+
+        Afterwards the server knows that nobody listens: whoever asks this host has NoResponders, not silence.
+        """
         if not self._client.is_closed:
             self._end_tasks()
             await self.publish("host_stopped", {"labels": self.labels})
+            if self._client.is_connected:
+                for subscription in self._subscriptions:
+                    await subscription.unsubscribe()
+                await self._flush()
             await self.crash()
 
     async def crash(self) -> None:
@@ -199,6 +207,11 @@ class LatticeHost:
         answer = await self._client.request(f"wasmbus.cfg.{self.lattice.name}.req", payload, timeout=timeout)
         body: Json = json.loads(answer.data)
         return body
+
+    async def _flush(self) -> None:
+        """Returns when the server has read what was sent so far."""
+        await self._client.flush()  # its PING overtakes the SUBs and UNSUBs that still wait in nats-py
+        await self._client.flush()
 
     async def _beat(self) -> None:
         while True:

@@ -145,7 +145,7 @@ async def _has_env(admin, namespace, name, value):
     return {"name": name, "value": value} in host["env"]
 
 
-async def test_one_registry_reaches_the_pods_by_an_owned_secret(operator, admin, namespace):
+async def test_one_registry_reaches_the_pods_by_an_owned_secret(operator, admin, kwok, namespace):
     await admin.create(docker_config(namespace, "pull", **{"ghcr.io": ("user", "first-password")}))
     await admin.create(host_config(namespace, registryCredentialsSecret="pull"))
     deployment = await exists(admin, DEPLOYMENT, namespace)
@@ -169,7 +169,7 @@ async def _holds_password(admin, namespace, password):
     return decoded(await admin.get("v1/Secret", "pool-registry", namespace))["password"] == password
 
 
-async def test_a_password_in_the_address_reaches_the_pods_by_an_owned_secret(operator, admin, namespace):
+async def test_a_password_in_the_address_reaches_the_pods_by_an_owned_secret(operator, admin, kwok, namespace):
     await admin.create(host_config(namespace, natsAddress="nats://127.0.0.1:9"))
     await exists(admin, DEPLOYMENT, namespace)
     await admin.patch(CONFIG, "pool", namespace, {"spec": {"natsAddress": "nats://user:first-password@127.0.0.1:9"}})
