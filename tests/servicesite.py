@@ -312,5 +312,10 @@ class ServiceSite:
         }
 
 
+def told_endpoints(app: dict[str, Any]) -> list[int]:
+    """How many ready endpoints the application's status tells, for each of its Services."""
+    return [service["readyEndpoints"] for service in app["status"].get("services", [])]
+
+
 def _ready(condition: dict[str, Any]) -> bool:
     return (condition["type"], condition["status"]) == ("Ready", "True")

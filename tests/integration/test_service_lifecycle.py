@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from latticehost import Lattice
 from operatorfixture import RunningOperator
-from servicesite import CONFIG, ServiceSite, http_components, http_link, web
+from servicesite import CONFIG, ServiceSite, http_components, http_link, told_endpoints, web
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
 from testbed.admin import condition, is_true
 from wasmcloud_operator.service.names import service_name
@@ -250,8 +250,7 @@ async def test_pools_that_reach_a_lattice_by_different_credentials_have_one_serv
             await site.endpoints(name, lambda found: found == {mine, second})
         service = await site.service("hello", lambda found: len(found["metadata"]["ownerReferences"]) == 2)
         assert {owner["name"] for owner in service["metadata"]["ownerReferences"]} == {"pool", "second"}
-        app = await site.app("shop", lambda app: is_true(app, "Exposed"))
-        assert [service["readyEndpoints"] for service in app["status"]["services"]] == [2]
+        await site.app("shop", lambda app: is_true(app, "Exposed") and told_endpoints(app) == [2])
         # Written once, and not in turns.
         await site.wash_run("marker", http_components(8090))
         await site.service("marker", lambda found: found is not None)

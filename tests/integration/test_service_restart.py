@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from operatorfixture import USER_AGENT, RunningOperator
-from servicesite import SERVES, SLICE, ServiceSite, http_components, http_link
+from servicesite import SERVES, SLICE, ServiceSite, http_components, http_link, told_endpoints
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm, eventually
 from testbed.admin import condition
 
@@ -55,7 +55,7 @@ async def test_a_restart_writes_nothing_and_finds_what_went_meanwhile(site: Serv
             await site.create("shop", http_components(8090, scaler="daemonscaler"))
             await site.wash_run("hello", http_components(8080, scaler="daemonscaler"))
             await site.endpoints("hello", lambda found: found == {one, two, three})
-            await site.app("shop", lambda app: app["status"].get("services", [{}])[0].get("readyEndpoints") == 3)
+            await site.app("shop", lambda app: told_endpoints(app) == [3])
             await site.app("shop", lambda app: app["status"].get("phase") == "Deployed")
 
         with audit.counting(user_agent=USER_AGENT) as counter:
