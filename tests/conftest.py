@@ -12,17 +12,38 @@ own with `ControlPlane.start(tmp_path)` and the like: what is shared has to stay
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm
 from testbed.cache import ensure, find
 from testbed.stack import components_of
+
+# With several processes a file runs in one of them: the long ones first, so that none is waited for at the end.
+_LONGEST_FIRST = (
+    "test_application_meanwhile",
+    "test_hostconfig_lattice",
+    "test_application_outages",
+    "test_application_lifecycle",
+    "test_hostconfig_children",
+    "test_service_lifecycle",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> tuple[int, bool]:
+        stem = item.path.stem
+        long = _LONGEST_FIRST.index(stem) if stem in _LONGEST_FIRST else len(_LONGEST_FIRST)
+        return long, "unit" in item.path.parts
+
+    items.sort(key=rank)
 
 
 async def build(config: pytest.Config, parts: frozenset[str]) -> None:
@@ -32,6 +53,16 @@ async def build(config: pytest.Config, parts: frozenset[str]) -> None:
         if find(component) is None:
             with capture.global_and_fixture_disabled():
                 await ensure(component.name)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Takes back what a command that ran in the test's own process has configured."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

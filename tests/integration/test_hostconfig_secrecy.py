@@ -6,8 +6,6 @@ import base64
 import json
 import secrets
 
-import structlog
-
 from hostlive import CONFIG, at_rest, host_config, secret, shown
 from natsjwt import Account
 from operatorfixture import RunningOperator
@@ -44,7 +42,6 @@ async def test_no_secret_is_in_anything_that_is_written_or_said(crds, admin, nam
         await admin.create(secret(namespace, name, data, type_))
         await admin.create(host_config(namespace, name, **spec))
 
-    structlog.reset_defaults()  # plain to stdout, every level
     one, several = {"r.example": (canary(), canary())}, {f"{x}.example": (canary(), canary()) for x in "ab"}
     async with RunningOperator.start(crds, watch_namespaces=namespace) as operator:
         seed = {"WASMCLOUD_CLUSTER_SEED": canary(), "nats.creds": creds("user"), "other": canary()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from operatorfixture import RunningOperator
 from servicesite import ServiceSite, http_components, http_link
@@ -17,12 +18,21 @@ BOTH = ("--service-cluster-ip-range", "10.96.0.0/16,fd00:10:96::/112")
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 
 
-@pytest.fixture
-async def site(nats_server: NatsServer, wadm: Server, tmp_path: Path) -> AsyncIterator[ServiceSite]:
-    async with ControlPlane.start(tmp_path, apiserver_args=BOTH) as cluster, cluster.admin() as admin:
-        await admin.apply_files(*sorted(CRDS.glob("*.yaml")))
-        async with RunningOperator.start(cluster), ServiceSite.open(admin, nats_server, replicas=0) as opened:
-            yield opened
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ControlPlane]:
+    async with ControlPlane.start(tmp_path_factory.mktemp("families"), apiserver_args=BOTH) as started:
+        await started.admin().apply_files(*sorted(CRDS.glob("*.yaml")))
+        async with RunningOperator.start(started):
+            yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def site(cluster: ControlPlane, nats_server: NatsServer, wadm: Server) -> AsyncIterator[ServiceSite]:
+    async with ServiceSite.open(cluster.admin(), nats_server, replicas=0) as opened:
+        yield opened
 
 
 async def test_a_service_has_the_families_that_its_ports_take(site: ServiceSite) -> None:

@@ -55,3 +55,14 @@ def test_a_line_still_being_written_is_left_for_later(tmp_path: Path) -> None:
     assert [event.verb for event in log.events()] == ["create"]
     log.path.write_text(whole + half)
     assert [event.verb for event in log.events(len(whole))] == ["update"]
+
+
+def test_a_line_belongs_to_where_it_begins(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.log")
+    first, second, third = line("create", "pods"), line("update", "pods"), line("delete", "pods")
+    log.path.write_text(first + second + third)
+    amid, behind = len(first) + 20, len(first) + len(second)
+    assert [event.verb for event in log.events(until=amid)] == ["create", "update"]
+    assert [event.verb for event in log.events(amid)] == ["delete"]
+    assert log.events(amid, amid + 1) == []
+    assert [event.verb for event in log.events(len(first), behind)] == ["update"]

@@ -51,12 +51,19 @@ class AuditLog:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def events(self, since: int = 0, until: int | None = None) -> list[AuditEvent]:
-        """The requests written between two values of `end`; a line still being written is left out."""
+        """The requests whose lines begin between two values of `end`.
+
+        The server writes a line in pieces, so that `end` may be amid one. One that is not whole yet is left out.
+        """
         if not self.path.exists():
             return []
         with self.path.open("rb") as log:
-            log.seek(since)
-            data = log.read() if until is None else log.read(until - since)
+            if since:
+                log.seek(since - 1)
+                log.readline()
+            data = log.read() if until is None else log.read(max(0, until - log.tell()))
+            if data and not data.endswith(b"\n"):
+                data += log.readline()
         lines = data[: data.rfind(b"\n") + 1].splitlines()
         return [event for line in lines if (event := _parse(line)) is not None]
 
