@@ -65,7 +65,7 @@ demo: setup ## the quickstart on a cluster of its own, real where one can run, e
 .PHONY: test
 test: setup ## unit and integration tests, against a real control plane, NATS and wadm
 	@$(TESTBED) build core wadm
-	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
 .PHONY: selftest
 selftest: setup ## the testbed's own tests: what starts, stops and builds the real components

@@ -26,25 +26,6 @@ from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm
 from testbed.cache import ensure, find
 from testbed.stack import components_of
 
-# With several processes a file runs in one of them: the long ones first, so that none is waited for at the end.
-_LONGEST_FIRST = (
-    "test_application_meanwhile",
-    "test_hostconfig_lattice",
-    "test_application_outages",
-    "test_application_lifecycle",
-    "test_hostconfig_children",
-    "test_service_lifecycle",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def rank(item: pytest.Item) -> tuple[int, bool]:
-        stem = item.path.stem
-        long = _LONGEST_FIRST.index(stem) if stem in _LONGEST_FIRST else len(_LONGEST_FIRST)
-        return long, "unit" in item.path.parts
-
-    items.sort(key=rank)
-
 
 async def build(config: pytest.Config, parts: frozenset[str]) -> None:
     """Build what is missing before it is started, with its progress shown: a first build takes minutes."""
