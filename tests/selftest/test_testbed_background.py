@@ -80,11 +80,15 @@ def test_run_gives_the_command_its_environment_and_hands_its_exit_code_on() -> N
 def test_an_interrupted_run_takes_the_testbed_down(tmp_path: Path) -> None:
     pid_file = tmp_path / "pids"
     script = "pgrep -P $PPID > $0.partial; mv $0.partial $0; sleep 600"
-    command = [sys.executable, "-m", "testbed", "run", "--with", "nats", "--", "sh", "-c", script, str(pid_file)]
-    with subprocess.Popen(command, env=ENV, start_new_session=True) as process:
-        asyncio.run(eventually(pid_file.exists, timeout=60))
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        assert process.wait(60) == 130
+    listening = ["env", "--default-signal=INT"]  # where this is a shell's background job it would be ignored
+    run = [sys.executable, "-m", "testbed", "run", "--with", "nats", "--", "sh", "-c", script, str(pid_file)]
+    with subprocess.Popen([*listening, *run], env=ENV, start_new_session=True) as process:
+        try:
+            asyncio.run(eventually(pid_file.exists, timeout=60))
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            assert process.wait(60) == 130
+        finally:
+            process.terminate()
     pids = pid_file.read_text().split()
     assert len(pids) >= 5
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
