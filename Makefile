@@ -67,6 +67,11 @@ test: setup ## unit and integration tests, against a real control plane, NATS an
 	@$(TESTBED) build core wadm
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
+.PHONY: chaos
+chaos: setup ## what the operator does while servers are killed, cut off, silent, wiped, or of another time
+	@$(TESTBED) build core wadm
+	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/chaos
+
 .PHONY: selftest
 selftest: setup ## the testbed's own tests: what starts, stops and builds the real components
 	@$(TESTBED) build core wadm
