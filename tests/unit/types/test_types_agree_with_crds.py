@@ -81,17 +81,20 @@ def drawn_string(schema):
     )
 
 
+def drawn_whole(kind):
+    properties = {name: schema for name, schema in SCHEMAS[kind]["properties"].items() if name in ("spec", "status")}
+    return drawn(SCHEMAS[kind] | {"properties": properties})
+
+
+OBJECTS = {kind: drawn_whole(kind) for kind in MODELS}
+
+
 @pytest.mark.parametrize("kind", MODELS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_what_the_crd_takes_the_model_takes(kind, data):
     model = MODELS[kind]
-    value = data.draw(
-        drawn(
-            SCHEMAS[kind]
-            | {"properties": {k: v for k, v in SCHEMAS[kind]["properties"].items() if k in ("spec", "status")}}
-        )
-    )
+    value = data.draw(OBJECTS[kind])
     value |= {"apiVersion": f"{model.GROUP}/{model.VERSION}", "kind": kind, "metadata": {"name": "x"}}
     for component in value["spec"].get("components", ()):
         component.pop("traits", None)  # free in the CRD, checked by validation; the application's own test draws them
