@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for others; each process has a control plane of its own (about 1 GiB).
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 TESTBED := PYTHONPATH=tests $(BIN)/python -m testbed
 
 .PHONY: help

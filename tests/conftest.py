@@ -80,9 +80,10 @@ async def wadm(
         yield running
 
 
-@pytest.fixture
-def admin(control_plane: ControlPlane) -> Admin:
-    return control_plane.admin()
+@pytest_asyncio.fixture
+async def admin(control_plane: ControlPlane) -> AsyncIterator[Admin]:
+    async with control_plane.admin() as client:
+        yield client
 
 
 @pytest_asyncio.fixture

@@ -37,10 +37,10 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Con
 async def admin(cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Admin]:
     """Of a cluster that has no Applications, of whomever, when the test begins."""
     monkeypatch.setattr(coexistence, "_CHECK_SECONDS_OTHERWISE", 0.5)
-    client = cluster.admin()
-    yield client
-    await client.delete(CRD, CRD_NAME)
-    await client.wait_for(CRD, CRD_NAME, None, lambda obj: obj is None)
+    async with cluster.admin() as client:
+        yield client
+        await client.delete(CRD, CRD_NAME)
+        await client.wait_for(CRD, CRD_NAME, None, lambda obj: obj is None)
 
 
 def ours() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from applications import Site, components, impatient
 from operatorfixture import RunningOperator
-from testbed import Admin, ControlPlane, NatsServer, Server, eventually
+from testbed import ControlPlane, NatsServer, Server, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,8 +24,8 @@ async def running(crds: ControlPlane, wadm: Server) -> AsyncIterator[RunningOper
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def site(admin: Admin, nats_server: NatsServer) -> AsyncIterator[Site]:
-    async with Site.open(admin, nats_server) as opened:
+async def site(crds: ControlPlane, nats_server: NatsServer) -> AsyncIterator[Site]:
+    async with crds.admin() as admin, Site.open(admin, nats_server) as opened:
         yield opened
 
 

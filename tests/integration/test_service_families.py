@@ -31,7 +31,7 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Con
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def site(cluster: ControlPlane, nats_server: NatsServer, wadm: Server) -> AsyncIterator[ServiceSite]:
-    async with ServiceSite.open(cluster.admin(), nats_server, replicas=0) as opened:
+    async with cluster.admin() as admin, ServiceSite.open(admin, nats_server, replicas=0) as opened:
         yield opened
 
 

@@ -29,8 +29,8 @@ async def running(crds: ControlPlane, kwok: Kwok, wadm: Server) -> AsyncIterator
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def site(admin: Admin, nats_server: NatsServer) -> AsyncIterator[ServiceSite]:
-    async with ServiceSite.open(admin, nats_server, replicas=2) as opened:
+async def site(crds: ControlPlane, nats_server: NatsServer) -> AsyncIterator[ServiceSite]:
+    async with crds.admin() as admin, ServiceSite.open(admin, nats_server, replicas=2) as opened:
         yield opened
 
 

@@ -22,10 +22,8 @@ INGRESS = "networking.k8s.io/v1/Ingress"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def site(
-    admin: Admin, nats_server: NatsServer, crds: ControlPlane, kwok: Kwok, wadm: Server
-) -> AsyncIterator[ServiceSite]:
-    async with ServiceSite.open(admin, nats_server, replicas=0) as opened:
+async def site(crds: ControlPlane, nats_server: NatsServer, kwok: Kwok, wadm: Server) -> AsyncIterator[ServiceSite]:
+    async with crds.admin() as admin, ServiceSite.open(admin, nats_server, replicas=0) as opened:
         yield opened
 
 

@@ -67,9 +67,10 @@ class Admin:
         self._timeout = timeout  # seconds a call may take
         self._resources: dict[str, _Resource] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # the session's
 
     async def __aenter__(self) -> Self:
-        self._session = self._new_session()
+        self._session, self._loop = self._new_session(), asyncio.get_running_loop()
         return self
 
     async def __aexit__(
@@ -85,7 +86,7 @@ class Admin:
 
     @contextlib.asynccontextmanager
     async def _use_session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        if self._session:
+        if self._session and self._loop is asyncio.get_running_loop():
             yield self._session
         else:
             async with self._new_session() as session:

@@ -126,6 +126,7 @@ class ControlPlane:
         )
 
 
+_ENV = {"GOGC": "400"}  # a little memory for a tenth of the processor's time
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
@@ -135,7 +136,8 @@ def _etcd(program: Path, folder: Path, ports: list[int]) -> Server:
     argv += ["--listen-client-urls", client, "--advertise-client-urls", client]
     argv += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"testbed={peer}"]
     argv += ["--log-level", "warn"]
-    return Server("etcd", argv, log=folder / "logs" / "etcd.log", ready=lambda: http_ok(f"{client}/health"))
+    log = folder / "logs" / "etcd.log"
+    return Server("etcd", argv, log=log, env=_ENV, ready=lambda: http_ok(f"{client}/health"))
 
 
 def _apiserver(
@@ -154,6 +156,7 @@ def _apiserver(
         "kube-apiserver",
         argv,
         log=folder / "logs" / "kube-apiserver.log",
+        env=_ENV,
         stop_grace=1.5,  # it would wait ten seconds for its watchers to go
         ready=lambda: http_ok(url, token=users.ADMIN.token, ca_file=pki.ca_cert),
     )
@@ -167,6 +170,7 @@ def _controller(program: Path, folder: Path, kubeconfig: Path, port: int, extra:
         program.name,
         [*argv, *extra],
         log=folder / "logs" / f"{program.name}.log",
+        env=_ENV,
         ready=lambda: http_ok(f"https://127.0.0.1:{port}/healthz"),
     )
 
