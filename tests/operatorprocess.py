@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
+from testbed.process import ProcessId
 from testbed.waiting import eventually
 
 USER_AGENT = "wasmcloud-operator/"
@@ -83,8 +84,8 @@ class OperatorProcess:
     @property
     def cpu_seconds(self) -> float:
         """Processor time used so far, user and system."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        running = ProcessId.of(self.process.pid)
+        return running.cpu_seconds if running else 0.0
 
     def logged(self, event: str) -> list[dict[str, object]]:
         """The log lines of one event."""

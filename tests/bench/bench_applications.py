@@ -23,6 +23,7 @@ from typing import Any
 import nats
 
 from applications import APP, application, host_config
+from atrest import at_rest
 from operatorprocess import USER_AGENT, OperatorProcess
 from testbed import Admin, ControlPlane, NatsServer, Wadm
 
@@ -33,6 +34,7 @@ BY_HAND = "by-hand"  # a namespace without a host config, and a lattice that no 
 MANY = 1000
 WRITERS = 16
 REST_SECONDS = 30
+QUIET_SECONDS = 6  # longer than the operator waits for a push after a deploy
 PUSHES = 200
 FLAGS = ("--no-leader-election",)
 
@@ -66,7 +68,7 @@ async def measure(cluster: ControlPlane, server: NatsServer, admin: Admin, folde
             posted, seconds = await create(client, admin, names)
             rows.append(("100 at once: all posted", f"{posted:.2f} s", "", by_hand[0], "1.6 s"))
             rows.append(("100 at once: all deployed in wadm", f"{seconds:.2f} s", "<= 1.5 s", by_hand[1], ""))
-            await at_rest(cluster)
+            await at_rest(cluster, quiet=QUIET_SECONDS)
             latencies = await push_and_see(admin, client)
             latencies.sort()
             rows.append(("status push to CR: median", f"{1000 * latencies[len(latencies) // 2]:.0f} ms", ""))
@@ -77,7 +79,7 @@ async def measure(cluster: ControlPlane, server: NatsServer, admin: Admin, folde
                 names = [f"{place}-{number}" for number in range(100)]
                 seconds += (await create(client, admin, names, place))[1]
             rows.append(("900 more: all deployed in wadm", f"{seconds:.2f} s", ""))
-            await at_rest(cluster)
+            await at_rest(cluster, quiet=QUIET_SECONDS)
             seen.clear()
             cpu = operator.cpu_seconds
             with audit.counting(user_agent=USER_AGENT) as counter:
@@ -93,7 +95,7 @@ async def measure(cluster: ControlPlane, server: NatsServer, admin: Admin, folde
             async with OperatorProcess.start(cluster.kubeconfig, folder, *FLAGS, name="restarted") as operator:
                 await synced(operator, seen)
                 seconds = time.monotonic() - started
-                await at_rest(cluster)
+                await at_rest(cluster, quiet=QUIET_SECONDS)
                 puts = seen["put"]
                 rows.append(("restart with 1,000: synced", f"{seconds:.2f} s", "< 5 s"))
                 rows.append(("restart with 1,000: puts", str(puts), "0"))
@@ -222,18 +224,6 @@ async def synced(operator: OperatorProcess, seen: Counter[str]) -> None:
 
 def _sample(text: str, name: str) -> float:
     return next((float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name + " ")), 0.0)
-
-
-async def at_rest(cluster: ControlPlane) -> None:
-    """Until the operator has written nothing for longer than it waits for a push after a deploy."""
-    audit = cluster.audit
-    assert audit is not None
-    async with asyncio.timeout(180):
-        while True:
-            with audit.counting(user_agent=USER_AGENT) as counter:
-                await asyncio.sleep(6)
-            if not counter.writes:
-                return
 
 
 def per_minute(count: int) -> str:

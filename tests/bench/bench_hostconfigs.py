@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
+from atrest import at_rest
 from operatorprocess import USER_AGENT, OperatorProcess
 from testbed import Admin, ControlPlane, NatsServer
 from testbed.admin import Object
@@ -49,6 +50,7 @@ async def site(folder: Path) -> AsyncIterator[tuple[ControlPlane, NatsServer, Ad
         await admin.apply_files(*sorted(CRDS.glob("*.yaml")))
         for namespace in NAMESPACES:
             await admin.create_namespace(namespace)
+        await at_rest(cluster)
         yield cluster, nats, admin
 
 
@@ -65,7 +67,7 @@ async def measure_by_hand(cluster: ControlPlane, nats: NatsServer, admin: Admin)
         await admin.apply(children.workload.body)
 
     created, _ = await timed(cluster, create_all, lambda _: True)
-    await at_rest(cluster, "kube-controller-manager")
+    await at_rest(cluster)
     changed, _ = await timed(cluster, change_both, carries_change)
     return created, changed
 
@@ -146,18 +148,6 @@ async def in_parallel(write: Callable[[tuple[str, str]], Awaitable[object]]) -> 
     async with asyncio.TaskGroup() as group:
         for _ in range(WRITERS):
             group.create_task(writer())
-
-
-async def at_rest(cluster: ControlPlane, user_agent: str = USER_AGENT) -> None:
-    """Until the operator, or who else is named, has written nothing for three seconds."""
-    audit = cluster.audit
-    assert audit is not None
-    async with asyncio.timeout(120):
-        while True:
-            with audit.counting(user_agent=user_agent) as counter:
-                await asyncio.sleep(3)
-            if not counter.writes:
-                return
 
 
 async def create(admin: Admin, nats: NatsServer, key: tuple[str, str]) -> Object:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from atrest import at_rest
 from hostlive import DEPLOYMENT, host_config, secret
 from natsjwt import Account
 from operatorprocess import USER_AGENT, OperatorProcess
@@ -67,7 +68,7 @@ async def measure(cluster: ControlPlane, admin: Admin, folder: Path, configs: in
         await eventually(lambda: _count(admin, DEPLOYMENT, configs), timeout=300, interval=1)
         yield Row("create: all Deployments seen", f"{time.monotonic() - started:.1f} s")
         await eventually(lambda: _count(admin, POD, PODS * configs), timeout=SETTLE_SECONDS, interval=5)
-        await at_rest(cluster)
+        await at_rest(cluster, timeout=SETTLE_SECONDS)
         yield Row("and all pods there, and quiet", f"{time.monotonic() - started:.1f} s")
         yield Row("resident memory after creating", f"{operator.resident_mebibytes:.0f} MiB")
     before = cluster.audit.end if cluster.audit is not None else 0
@@ -76,7 +77,7 @@ async def measure(cluster: ControlPlane, admin: Admin, folder: Path, configs: in
         yield Row("restart: ready", f"{time.monotonic() - started:.2f} s")
         await eventually(lambda: reconciled(operator, configs), timeout=120, interval=0.2)
         yield Row("restart: every config looked at", f"{time.monotonic() - started:.2f} s")
-        await at_rest(cluster)
+        await at_rest(cluster, timeout=SETTLE_SECONDS)
         yield Row("writes after the restart", str(_told(cluster, before)), "0")
         yield Row("resident memory after the restart", f"{operator.resident_mebibytes:.0f} MiB")
         before, cpu = cluster.audit.end if cluster.audit is not None else 0, operator.cpu_seconds
@@ -155,17 +156,6 @@ def _told(cluster: ControlPlane, since: int) -> int:
     if found:
         print("writes:", Counter((event.verb, event.resource) for event in found))
     return len(found)
-
-
-async def at_rest(cluster: ControlPlane, timeout: float = SETTLE_SECONDS) -> None:
-    """Until the operator has written nothing for five seconds."""
-    assert cluster.audit is not None
-    async with asyncio.timeout(timeout):
-        while True:
-            since = cluster.audit.end
-            await asyncio.sleep(5)
-            if not _writes(cluster, since):
-                return
 
 
 if __name__ == "__main__":

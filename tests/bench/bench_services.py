@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from atrest import at_rest
 from latticehost import LatticeHost
 from operatorprocess import USER_AGENT, OperatorProcess
 from servicesite import SERVES, SERVICE, SLICE, ServiceSite, http_components, manifest
@@ -52,7 +53,7 @@ async def main() -> None:
                     rows = await at_once(site)
                     await run_all(site, range(AT_ONCE, SERVICES))
                 # wadm has said what is deployed. From here on it would stop and start what the bench starts and stops.
-                await at_rest(cluster)
+                await at_rest(cluster, timeout=300)
                 async with all_hosts(site, await site.pods(), heartbeat=10.0) as hosts:
                     rows += await latencies(site, hosts)
                     rows += await settled(cluster, site, hosts, operator)
@@ -112,7 +113,7 @@ async def settled(
     audit = cluster.audit
     assert audit is not None
     # What the hosts have just said of single providers outweighs their heartbeats for a moment.
-    await at_rest(cluster)
+    await at_rest(cluster, timeout=300)
     about = {"image_ref": "ghcr.io/wasmcloud/http-server:0.27.0"}
     for host in hosts:
         host.providers.update(
@@ -127,7 +128,7 @@ async def settled(
         await eventually(lambda: all_labelled(site), timeout=120, interval=0.5, message="all pods carry all labels")
         labelled = time.monotonic() - begun
         patches = sum(event.resource == "pods" for event in counter.writes)
-    await at_rest(cluster)
+    await at_rest(cluster, timeout=300)
     cpu = operator.cpu_seconds
     with audit.counting(user_agent=USER_AGENT) as counter:
         await asyncio.sleep(REST_SECONDS)  # the measured stretch itself
@@ -229,18 +230,6 @@ async def in_parallel(work: Iterable[Any], width: int = 16) -> None:
 async def all_labelled(site: ServiceSite) -> bool:
     pods = await site.admin.list("v1/Pod", site.namespace, labels="app.kubernetes.io/instance=pool")
     return all(sum(key.startswith(SERVES) for key in pod["metadata"]["labels"]) == SERVICES for pod in pods)
-
-
-async def at_rest(cluster: ControlPlane) -> None:
-    """Until the operator has written nothing for five seconds."""
-    audit = cluster.audit
-    assert audit is not None
-    async with asyncio.timeout(300):
-        while True:
-            with audit.counting(user_agent=USER_AGENT) as counter:
-                await asyncio.sleep(5)
-            if not counter.writes:
-                return
 
 
 def is_ready(pod: str, wanted: bool, slices: dict[str, dict[str, Any]]) -> bool:

@@ -59,6 +59,12 @@ class ProcessId:
     def alive(self) -> bool:
         return ProcessId.of(self.pid) == self
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time used so far, user and system. Raises FileNotFoundError when it is gone."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def signal(self, number: signal.Signals, *, group: bool = False) -> None:
         """Send a signal to it (or to its process group); nothing happens when it is gone."""
         if not self.alive:
