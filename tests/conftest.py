@@ -2,6 +2,7 @@
 
 - `control_plane`: a Kubernetes control plane with an audit log; `kwok`: three simulated nodes on it, pods become Ready.
 - `nats_server`: a hub with JetStream domain `default` and a leaf node port; `wadm`: wadm on it.
+- `own_nats`: a NATS server of the test's own, and `between`: wadm on it with a test's own hands between the two.
 - `admin`: a client of the API server with every right; `namespace`: a fresh one, deleted after the test.
 - `crds`: the custom resources are served; `operator`: an operator on that control plane that follows `namespace` only.
 
@@ -25,6 +26,7 @@ from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm
 from testbed.cache import ensure, find
 from testbed.stack import components_of
+from wadmbetween import Between
 
 
 async def build(config: pytest.Config, parts: frozenset[str]) -> None:
@@ -77,6 +79,20 @@ async def wadm(
 ) -> AsyncIterator[Server]:
     await build(pytestconfig, frozenset({"wadm"}))
     async with Wadm.start(tmp_path_factory.mktemp("wadm"), nats_server.url) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def own_nats(pytestconfig: pytest.Config, tmp_path: Path) -> AsyncIterator[NatsServer]:
+    await build(pytestconfig, frozenset({"nats"}))
+    async with NatsServer.start(tmp_path / "nats") as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def between(pytestconfig: pytest.Config, own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Between]:
+    await build(pytestconfig, frozenset({"wadm"}))
+    async with Between.start(tmp_path / "wadm", own_nats) as running:
         yield running
 
 

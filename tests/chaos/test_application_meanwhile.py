@@ -18,22 +18,10 @@ OWN = "k8s.wasmcloud.dev"
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer.start(tmp_path / "nats") as started:
-        yield started
-
-
-@pytest.fixture
-async def between(server: NatsServer, tmp_path: Path) -> AsyncIterator[Between]:
-    async with Between.start(tmp_path / "wadm", server) as started:
-        yield started
-
-
-@pytest.fixture
-async def site(admin: Admin, crds: ControlPlane, server: NatsServer, between: Between) -> AsyncIterator[Site]:
+async def site(admin: Admin, crds: ControlPlane, own_nats: NatsServer, between: Between) -> AsyncIterator[Site]:
     with impatient():
         async with (
-            Site.open(admin, server) as opened,
+            Site.open(admin, own_nats) as opened,
             RunningOperator.start(crds, watch_namespaces=opened.namespace, services=False),
         ):
             yield opened
@@ -128,9 +116,9 @@ async def test_a_lattice_whose_wadm_is_gone_is_left_when_that_is_asked_for(
 
 
 async def test_undeployed_is_said_only_when_wadm_says_so(
-    admin: Admin, crds: ControlPlane, server: NatsServer, tmp_path: Path
+    admin: Admin, crds: ControlPlane, own_nats: NatsServer, tmp_path: Path
 ) -> None:
-    async with Wadm.start(tmp_path / "wadm", server.url) as wadm, Site.open(admin, server) as site:
+    async with Wadm.start(tmp_path / "wadm", own_nats.url) as wadm, Site.open(admin, own_nats) as site:
         settings = {"watch_namespaces": site.namespace, "services": False}
         async with RunningOperator.start(crds, **settings):
             await site.create()
@@ -149,19 +137,19 @@ async def test_undeployed_is_said_only_when_wadm_says_so(
 
 
 async def test_what_was_known_is_not_told_when_wadm_is_gone_after_a_break(
-    admin: Admin, crds: ControlPlane, server: NatsServer, tmp_path: Path
+    admin: Admin, crds: ControlPlane, own_nats: NatsServer, tmp_path: Path
 ) -> None:
     async with (
-        Wadm.start(tmp_path / "wadm", server.url) as wadm,
-        Site.open(admin, server) as site,
+        Wadm.start(tmp_path / "wadm", own_nats.url) as wadm,
+        Site.open(admin, own_nats) as site,
         RunningOperator.start(crds, watch_namespaces=site.namespace, services=False),
     ):
         await site.create()
         await site.phase("Reconciling", reason="Waiting")
-        await server.stop()
+        await own_nats.stop()
         await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "False", timeout=20)
         await wadm.kill()
-        await server.restart()
+        await own_nats.restart()
         app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable", timeout=30)
         assert conditions(app)["LatticeConnected"] == "False"
         await wadm.start()
@@ -170,11 +158,11 @@ async def test_what_was_known_is_not_told_when_wadm_is_gone_after_a_break(
 
 
 async def test_a_wadm_that_falls_silent_under_settled_applications_is_told(
-    admin: Admin, crds: ControlPlane, server: NatsServer, tmp_path: Path
+    admin: Admin, crds: ControlPlane, own_nats: NatsServer, tmp_path: Path
 ) -> None:
     async with (
-        Wadm.start(tmp_path / "wadm", server.url) as wadm,
-        Site.open(admin, server) as site,
+        Wadm.start(tmp_path / "wadm", own_nats.url) as wadm,
+        Site.open(admin, own_nats) as site,
         site.host(),
         RunningOperator.start(crds, watch_namespaces=site.namespace, services=False),
     ):
@@ -194,9 +182,9 @@ async def test_a_wadm_that_falls_silent_under_settled_applications_is_told(
 
 
 async def test_few_workers_do_all_the_work(
-    admin: Admin, crds: ControlPlane, server: NatsServer, between: Between
+    admin: Admin, crds: ControlPlane, own_nats: NatsServer, between: Between
 ) -> None:
-    async with Site.open(admin, server) as site:
+    async with Site.open(admin, own_nats) as site:
         settings = {"watch_namespaces": site.namespace, "services": False, "workers": 1}
         async with RunningOperator.start(crds, **settings) as operator:
             limit = 'controller_runtime_max_concurrent_reconciles{controller="application"} 2.0'

@@ -28,14 +28,8 @@ def _impatient() -> Iterator[None]:
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer.start(tmp_path / "nats") as started:
-        yield started
-
-
-@pytest.fixture
-async def own_wadm(server: NatsServer, tmp_path: Path) -> AsyncIterator[Server]:
-    async with Wadm.start(tmp_path / "wadm", server.url) as started:
+async def own_wadm(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Server]:
+    async with Wadm.start(tmp_path / "wadm", own_nats.url) as started:
         yield started
 
 
@@ -49,8 +43,8 @@ async def operator(
 
 
 @pytest.fixture
-async def site(admin: Admin, operator: RunningOperator, server: NatsServer) -> AsyncIterator[Site]:
-    async with Site.open(admin, server) as opened:
+async def site(admin: Admin, operator: RunningOperator, own_nats: NatsServer) -> AsyncIterator[Site]:
+    async with Site.open(admin, own_nats) as opened:
         yield opened
 
 
@@ -82,26 +76,26 @@ async def published(site: Site) -> AsyncIterator[Counter[str]]:
     await subscription.unsubscribe()
 
 
-async def test_nats_restarted_with_its_data_changes_nothing(site: Site, server: NatsServer) -> None:
+async def test_nats_restarted_with_its_data_changes_nothing(site: Site, own_nats: NatsServer) -> None:
     await site.create()
     version = (await site.deployed())["status"]["deployedVersion"]
     await site.phase("Reconciling", reason="Waiting")
-    await server.stop()
+    await own_nats.stop()
     app = await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "False")
     assert conditions(app)["Ready"] == "Unknown"
     assert app["status"]["deployedVersion"] == version
-    await server.restart()
+    await own_nats.restart()
     async with operations(site) as seen:
         await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "True", timeout=30)
         assert not {"put", "deploy", "del", "undeploy"} & seen.keys()
     assert await eventually(site.versions, timeout=20) == {version: True}
 
 
-async def test_what_nats_lost_is_restored(site: Site, server: NatsServer, own_wadm: Server) -> None:
+async def test_what_nats_lost_is_restored(site: Site, own_nats: NatsServer, own_wadm: Server) -> None:
     for name in ("hello", "other"):
         await site.create(name)
         await site.deployed(name)
-    await server.wipe()
+    await own_nats.wipe()
     await own_wadm.restart()  # it makes its streams and buckets only when it starts
     for name in ("hello", "other"):
         await eventually(lambda name=name: _all_deployed(site, name), timeout=30)
@@ -137,12 +131,12 @@ async def test_wadm_that_is_gone_is_told_and_taken_up_again(site: Site, own_wadm
 
 
 async def test_a_host_config_that_goes_with_an_unreachable_lattice_ends_in_time(
-    site: Site, server: NatsServer, operator: RunningOperator
+    site: Site, own_nats: NatsServer, operator: RunningOperator
 ) -> None:
     await site.create()
     await site.deployed()
     await site.phase("Reconciling", reason="Waiting")
-    await server.stop()
+    await own_nats.stop()
     await site.admin.delete(CONFIG, "pool", site.namespace)
     await site.admin.delete(APP, "hello", site.namespace)
     await site.gone(timeout=20)
@@ -162,10 +156,10 @@ async def test_what_is_in_wadm_goes_after_its_host_config(site: Site) -> None:
 
 
 async def test_a_restart_puts_nothing_and_writes_nothing(
-    admin: Admin, crds: ControlPlane, server: NatsServer, own_wadm: Server
+    admin: Admin, crds: ControlPlane, own_nats: NatsServer, own_wadm: Server
 ) -> None:
     assert crds.audit is not None
-    async with Site.open(admin, server) as site:
+    async with Site.open(admin, own_nats) as site:
         settings = {"watch_namespaces": site.namespace}
         names = [f"app-{number}" for number in range(5)]
         async with RunningOperator.start(crds, **settings):
@@ -192,7 +186,7 @@ async def _looked_at(operator: RunningOperator, number: int) -> bool:
 
 
 async def test_lost_and_doubled_answers_put_nothing_twice(
-    admin: Admin, crds: ControlPlane, server: NatsServer, tmp_path: Path
+    admin: Admin, crds: ControlPlane, own_nats: NatsServer, tmp_path: Path
 ) -> None:
     asked: Counter[str] = Counter()
 
@@ -204,7 +198,7 @@ async def test_lost_and_doubled_answers_put_nothing_twice(
         await request.answer(answer)
         await request.answer(answer)
 
-    async with Between.start(tmp_path / "wadm", server) as between, Site.open(admin, server) as site:
+    async with Between.start(tmp_path / "wadm", own_nats) as between, Site.open(admin, own_nats) as site:
         between.handle = lose_or_double
         async with RunningOperator.start(crds, watch_namespaces=site.namespace, services=False):
             await site.create()

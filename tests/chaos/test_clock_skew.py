@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -30,25 +28,13 @@ class SkewedClock(SystemClock):
         return super().now() + self._off
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer.start(tmp_path / "nats") as started:
-        yield started
-
-
-@pytest.fixture
-async def between(server: NatsServer, tmp_path: Path) -> AsyncIterator[Between]:
-    async with Between.start(tmp_path / "wadm", server) as started:
-        yield started
-
-
 @pytest.mark.parametrize("hours", HOURS)
 async def test_applications_converge_and_another_clock_deploys_nothing_again(
-    admin: Admin, crds: ControlPlane, server: NatsServer, between: Between, hours: int
+    admin: Admin, crds: ControlPlane, own_nats: NatsServer, between: Between, hours: int
 ) -> None:
     assert crds.audit is not None
     with impatient():
-        async with Site.open(admin, server) as site, site.host():
+        async with Site.open(admin, own_nats) as site, site.host():
             settings = {"watch_namespaces": site.namespace, "services": False}
             async with RunningOperator.start(crds, clock=SkewedClock(hours), **settings):
                 await site.create(annotations={"version": "1.0", f"{OWN}/revision-history-limit": "1"})

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,27 +22,15 @@ CLUSTERS = ("one", "two")
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer.start(tmp_path / "nats") as started:
-        yield started
-
-
-@pytest.fixture
-async def between(server: NatsServer, tmp_path: Path) -> AsyncIterator[Between]:
-    async with Between.start(tmp_path / "wadm", server) as started:
-        yield started
-
-
-@pytest.fixture
 async def sites(
-    admin: Admin, crds: ControlPlane, server: NatsServer, between: Between
+    admin: Admin, crds: ControlPlane, own_nats: NatsServer, between: Between
 ) -> AsyncIterator[dict[str, Site]]:
     """A namespace for each cluster, with an operator that follows nothing else and has that cluster's id."""
     lattice = f"shared-{secrets.token_hex(3)}"
     with impatient():
         async with (
-            Site.open(admin, server, lattice=lattice) as one,
-            Site.open(admin, server, lattice=lattice) as two,
+            Site.open(admin, own_nats, lattice=lattice) as one,
+            Site.open(admin, own_nats, lattice=lattice) as two,
             RunningOperator.start(crds, watch_namespaces=one.namespace, cluster_id="one", services=False),
             RunningOperator.start(crds, watch_namespaces=two.namespace, cluster_id="two", services=False),
         ):

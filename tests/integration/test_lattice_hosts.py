@@ -33,15 +33,9 @@ from wasmcloud_operator.lattice.wadm_types import StatusType
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer.start(tmp_path / "nats") as started:
-        yield started
-
-
-@pytest.fixture
-async def connection(server: NatsServer) -> AsyncIterator[Connection]:
+async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
     async with in_one_task(Connections(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
-        connection = pool.acquire(ConnectionSpec((server.url,))).connection
+        connection = pool.acquire(ConnectionSpec((own_nats.url,))).connection
         await eventually(lambda: connection.state.connected)
         yield connection
 
@@ -65,10 +59,10 @@ async def live_hosts(connection: Connection, control: ControlClient, **options: 
 
 
 async def test_lists_what_was_there_before_and_hears_what_comes(
-    server: NatsServer, connection: Connection, control: ControlClient
+    own_nats: NatsServer, connection: Connection, control: ControlClient
 ) -> None:
     lattice = Lattice()
-    async with LatticeHost.running(server.url, lattice, labels={"kubernetes_pod_name": "pod-1"}) as first:
+    async with LatticeHost.running(own_nats.url, lattice, labels={"kubernetes_pod_name": "pod-1"}) as first:
         await first.start_provider("http", application="shop")
         async with live_hosts(connection, control) as hosts:
             known = hosts.hosts[first.id]
@@ -80,7 +74,7 @@ async def test_lists_what_was_there_before_and_hears_what_comes(
 
             changes: list[Change] = []
             hosts.listen(changes.append)
-            async with LatticeHost.running(server.url, lattice) as second:
+            async with LatticeHost.running(own_nats.url, lattice) as second:
                 await eventually(lambda: hosts.hosts.get(second.id, known).inventoried and second.id in hosts.hosts)
                 await second.start_provider("http", application="shop")
                 await eventually(lambda: "http" in hosts.hosts[second.id].providers, timeout=1)
@@ -93,10 +87,10 @@ async def test_lists_what_was_there_before_and_hears_what_comes(
 
 
 async def test_labels_and_components_and_configs(
-    server: NatsServer, connection: Connection, control: ControlClient
+    own_nats: NatsServer, connection: Connection, control: ControlClient
 ) -> None:
     lattice = Lattice()
-    async with LatticeHost.running(server.url, lattice) as host, live_hosts(connection, control) as hosts:
+    async with LatticeHost.running(own_nats.url, lattice) as host, live_hosts(connection, control) as hosts:
         changes: list[Change] = []
         hosts.listen(changes.append)
         base = f"wasmbus.ctl.v1.default.{{}}.{host.id}"
@@ -139,12 +133,12 @@ class HandClock:
 
 
 async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
-    server: NatsServer, connection: Connection, control: ControlClient
+    own_nats: NatsServer, connection: Connection, control: ControlClient
 ) -> None:
     lattice, clock = Lattice(), HandClock()
     async with (
-        LatticeHost.running(server.url, lattice) as alive,
-        LatticeHost.running(server.url, lattice) as dead,
+        LatticeHost.running(own_nats.url, lattice) as alive,
+        LatticeHost.running(own_nats.url, lattice) as dead,
         live_hosts(connection, control, clock=clock) as hosts,
     ):
         changes: list[Change] = []
@@ -167,12 +161,12 @@ async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
 
 
 async def test_a_host_that_beats_seldom_is_asked_and_stays(
-    server: NatsServer, connection: Connection, control: ControlClient
+    own_nats: NatsServer, connection: Connection, control: ControlClient
 ) -> None:
     lattice, clock = Lattice(), HandClock()
     async with (
-        LatticeHost.running(server.url, lattice) as often,
-        LatticeHost.running(server.url, lattice, heartbeat=3600) as seldom,
+        LatticeHost.running(own_nats.url, lattice) as often,
+        LatticeHost.running(own_nats.url, lattice, heartbeat=3600) as seldom,
         live_hosts(connection, control, clock=clock) as hosts,
     ):
         for _ in range(40):  # 200 s
@@ -185,11 +179,11 @@ async def test_a_host_that_beats_seldom_is_asked_and_stays(
 
 
 async def test_one_silent_host_keeps_nobody_from_asking_the_others(
-    server: NatsServer, connection: Connection, control: ControlClient
+    own_nats: NatsServer, connection: Connection, control: ControlClient
 ) -> None:
     lattice = Lattice()
     async with contextlib.AsyncExitStack() as stack:
-        hosts_there = [await stack.enter_async_context(LatticeHost.running(server.url, lattice)) for _ in range(20)]
+        hosts_there = [await stack.enter_async_context(LatticeHost.running(own_nats.url, lattice)) for _ in range(20)]
         for host in hosts_there:
             host.providers["p"] = {"image_ref": HTTP_SERVER, "annotations": {}}
         hosts_there[0].answers_inventory = False
@@ -198,9 +192,9 @@ async def test_one_silent_host_keeps_nobody_from_asking_the_others(
         assert sum(host.providers.keys() == {"p"} for host in hosts.hosts.values()) == 19
 
 
-async def test_three_hundred_hosts(server: NatsServer, connection: Connection, control: ControlClient) -> None:
+async def test_three_hundred_hosts(own_nats: NatsServer, connection: Connection, control: ControlClient) -> None:
     lattice = Lattice()
-    client = await nats.connect(server.url)
+    client = await nats.connect(own_nats.url)
     there = [LatticeHost(client, lattice) for _ in range(300)]
     for host in there:
         host.providers["p"] = {"image_ref": HTTP_SERVER, "annotations": {"wasmcloud.dev/appspec": "shop"}}
@@ -220,24 +214,24 @@ async def test_three_hundred_hosts(server: NatsServer, connection: Connection, c
 
 
 async def test_reconnect_lists_again_what_happened_meanwhile(
-    server: NatsServer, connection: Connection, control: ControlClient
+    own_nats: NatsServer, connection: Connection, control: ControlClient
 ) -> None:
     lattice = Lattice()
     async with (
-        LatticeHost.running(server.url, lattice) as staying,
-        LatticeHost.running(server.url, lattice) as going,
+        LatticeHost.running(own_nats.url, lattice) as staying,
+        LatticeHost.running(own_nats.url, lattice) as going,
         live_hosts(connection, control) as hosts,
     ):
         await staying.start_provider("old", application="a")
         await eventually(lambda: "old" in hosts.hosts[staying.id].providers)
         states: list[bool] = []
         hosts.listen(lambda change: states.append(hosts.synced) if change.synced else None)
-        await server.kill()
+        await own_nats.kill()
         await eventually(lambda: not hosts.synced)
         assert hosts.hosts.keys() == {staying.id, going.id}, "the last knowledge stands"
         await going.crash()
         staying.providers = {"new": {"image_ref": HTTP_SERVER, "annotations": {"wasmcloud.dev/appspec": "b"}}}
-        await server.server.start()
+        await own_nats.server.start()
         await eventually(lambda: hosts.synced and states[-1])
 
         async def told() -> bool:  # the host reconnects when it notices: the first list may be too early for it
@@ -249,10 +243,10 @@ async def test_reconnect_lists_again_what_happened_meanwhile(
 
 
 async def test_a_host_that_stays_silent_when_asked_and_lies_in_events_harms_nobody(
-    server: NatsServer, connection: Connection, control: ControlClient
+    own_nats: NatsServer, connection: Connection, control: ControlClient
 ) -> None:
     lattice = Lattice()
-    async with LatticeHost.running(server.url, lattice) as honest, LatticeHost.running(server.url, lattice) as liar:
+    async with LatticeHost.running(own_nats.url, lattice) as honest, LatticeHost.running(own_nats.url, lattice) as liar:
         liar.answers_inventory = False
         await honest.start_provider("http", application="shop")
         async with live_hosts(connection, control) as hosts:
@@ -268,7 +262,7 @@ async def test_a_host_that_stays_silent_when_asked_and_lies_in_events_harms_nobo
 
 
 async def test_registries_are_put_on_every_host_and_served_to_starting_ones(
-    server: NatsServer, connection: Connection, control: ControlClient
+    own_nats: NatsServer, connection: Connection, control: ControlClient
 ) -> None:
     lattice = Lattice()
     credentials = {
@@ -284,9 +278,9 @@ async def test_registries_are_put_on_every_host_and_served_to_starting_ones(
         return credentials if labels.get("pool") == "ours" else None
 
     async with (
-        LatticeHost.running(server.url, lattice, labels={"pool": "ours"}) as one,
-        LatticeHost.running(server.url, lattice, labels={"pool": "theirs"}) as two,
-        LatticeHost.running(server.url, lattice, labels={"fail": "yes"}) as three,
+        LatticeHost.running(own_nats.url, lattice, labels={"pool": "ours"}) as one,
+        LatticeHost.running(own_nats.url, lattice, labels={"pool": "theirs"}) as two,
+        LatticeHost.running(own_nats.url, lattice, labels={"fail": "yes"}) as three,
     ):
         assert await control.put_registries(credentials) == 3
         wanted = {
@@ -307,7 +301,7 @@ async def test_registries_are_put_on_every_host_and_served_to_starting_ones(
 
 
 async def test_a_real_wadm_deploys_onto_hosts_for_tests(
-    server: NatsServer, connection: Connection, control: ControlClient, tmp_path: Path
+    own_nats: NatsServer, connection: Connection, control: ControlClient, tmp_path: Path
 ) -> None:
     application = {
         "apiVersion": "core.oam.dev/v1beta1",
@@ -345,9 +339,9 @@ async def test_a_real_wadm_deploys_onto_hosts_for_tests(
     lattice = Lattice()
     client = WadmClient(connection, "default")
     async with (
-        Wadm.start(tmp_path / "wadm", server.url),
-        LatticeHost.running(server.url, lattice, heartbeat=1) as first,
-        LatticeHost.running(server.url, lattice, heartbeat=1) as second,
+        Wadm.start(tmp_path / "wadm", own_nats.url),
+        LatticeHost.running(own_nats.url, lattice, heartbeat=1) as first,
+        LatticeHost.running(own_nats.url, lattice, heartbeat=1) as second,
         live_hosts(connection, control) as hosts,
     ):
         events: list[WadmEvent] = []

@@ -40,21 +40,15 @@ from wasmcloud_operator.lattice.wadm_types import StatusType
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer.start(tmp_path / "nats") as started:
-        yield started
-
-
-@pytest.fixture
-async def wadm(server: NatsServer, tmp_path: Path) -> AsyncIterator[None]:
-    async with Wadm.start(tmp_path / "wadm", server.url):
+async def wadm(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[None]:
+    async with Wadm.start(tmp_path / "wadm", own_nats.url):
         yield
 
 
 @pytest.fixture
-async def connection(server: NatsServer) -> AsyncIterator[Connection]:
+async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
     async with in_one_task(Connections(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
-        connection = pool.acquire(ConnectionSpec((server.url,))).connection
+        connection = pool.acquire(ConnectionSpec((own_nats.url,))).connection
         await eventually(lambda: connection.state.connected)
         yield connection
 
@@ -170,12 +164,12 @@ async def test_unicode_and_a_numeric_looking_version_survive(wadm: None, client:
 
 
 async def test_requests_work_again_after_a_nats_restart(
-    wadm: None, client: WadmClient, connection: Connection, server: NatsServer
+    wadm: None, client: WadmClient, connection: Connection, own_nats: NatsServer
 ) -> None:
     events: list[WadmEvent] = []
     await subscribe_wadm(connection, client.subjects, events.append)
     await client.put(manifest())
-    await server.restart()
+    await own_nats.restart()
     await eventually(lambda: connection.state.connected)
 
     async def deployed() -> bool:
@@ -215,9 +209,9 @@ async def impostor(url: str, answer: Callable[[str, bytes], bytes | None]) -> As
         await peer.close()
 
 
-async def test_of_lost_answers_only_reads_are_repeated(server: NatsServer, connection: Connection) -> None:
+async def test_of_lost_answers_only_reads_are_repeated(own_nats: NatsServer, connection: Connection) -> None:
     client = WadmClient(connection, "default", timeout=0.3)
-    async with impostor(server.url, lambda *_: None) as asked:
+    async with impostor(own_nats.url, lambda *_: None) as asked:
         with pytest.raises(WadmUnavailable) as caught:
             await client.put(manifest())
         assert caught.value.may_have_run
@@ -228,15 +222,15 @@ async def test_of_lost_answers_only_reads_are_repeated(server: NatsServer, conne
         assert asked == ["put", "deploy.hello", "versions.hello", "versions.hello"]
 
 
-async def test_a_silent_wadm_holds_few_callers_at_a_time(server: NatsServer, connection: Connection) -> None:
+async def test_a_silent_wadm_holds_few_callers_at_a_time(own_nats: NatsServer, connection: Connection) -> None:
     client = WadmClient(connection, "default", timeout=0.5)
-    async with impostor(server.url, lambda *_: None) as asked:
+    async with impostor(own_nats.url, lambda *_: None) as asked:
         with pytest.raises(WadmUnavailable):
             await client.deploy("first")
         results = await asyncio.gather(*(client.deploy("many") for _ in range(50)), return_exceptions=True)
         assert all(isinstance(result, WadmUnavailable) for result in results)
         assert asked.count("deploy.many") == 2
-    async with impostor(server.url, lambda *_: b'{"result": "acknowledged"}'):
+    async with impostor(own_nats.url, lambda *_: b'{"result": "acknowledged"}'):
         await client.deploy("back")
         await asyncio.gather(*(client.deploy("many") for _ in range(50)))
 
@@ -255,29 +249,29 @@ async def test_a_silent_wadm_holds_few_callers_at_a_time(server: NatsServer, con
         b'{"result": "success", "versions": [{"deployed": "perhaps"}], "models": [5], "status": [], "manifest": []}',
     ],
 )
-async def test_garbage_is_called_garbage(server: NatsServer, client: WadmClient, body: bytes) -> None:
-    async with impostor(server.url, lambda *_: body):
+async def test_garbage_is_called_garbage(own_nats: NatsServer, client: WadmClient, body: bytes) -> None:
+    async with impostor(own_nats.url, lambda *_: body):
         for call in (client.get("a"), client.list(), client.versions("a"), client.status("a")):
             with pytest.raises(WadmGarbled):
                 await call
 
 
-async def test_a_backtrace_is_cut_and_a_storage_error_is_tried_again(server: NatsServer, client: WadmClient) -> None:
+async def test_a_backtrace_is_cut_and_a_storage_error_is_tried_again(own_nats: NatsServer, client: WadmClient) -> None:
     backtrace = (
         "missing field `spec` at line 1\n\nStack backtrace:\n   0: anyhow::error::<impl>::from\n   1: wadm::server"
     )
-    async with impostor(server.url, lambda *_: json.dumps({"result": "error", "message": backtrace}).encode()):
+    async with impostor(own_nats.url, lambda *_: json.dumps({"result": "error", "message": backtrace}).encode()):
         with pytest.raises(WadmRejected) as caught:
             await client.put(manifest())
         assert caught.value.message == "missing field `spec` at line 1"
     storage = b'{"result": "error", "message": "Internal storage error"}'
-    async with impostor(server.url, lambda *_: storage) as asked:
+    async with impostor(own_nats.url, lambda *_: storage) as asked:
         with pytest.raises(WadmTransient):
             await client.put(manifest())
         assert asked == ["put", "put", "put"]
 
 
-async def test_a_list_of_an_older_wadm(server: NatsServer, client: WadmClient) -> None:
+async def test_a_list_of_an_older_wadm(own_nats: NatsServer, client: WadmClient) -> None:
     """Before 0.15 `get` needs a name and `list` gives a bare array; before 0.14 there is no detailed_status."""
     entry = {"name": "a", "version": "1", "description": None, "deployed_version": None, "status": "compensating"}
 
@@ -286,13 +280,13 @@ async def test_a_list_of_an_older_wadm(server: NatsServer, client: WadmClient) -
             return b'{"result": "error", "message": "Invalid subject"}'
         return json.dumps([entry | {"status_message": "busy"}]).encode()
 
-    async with impostor(server.url, answer):
+    async with impostor(own_nats.url, answer):
         (summary,) = await client.list()
     assert (summary.name, summary.version, summary.deployed_version) == ("a", "1", "")
     assert (summary.status.type, summary.status.message) == (StatusType.RECONCILING, "busy")
 
 
-async def test_garbage_pushes_are_dropped(server: NatsServer, connection: Connection, client: WadmClient) -> None:
+async def test_garbage_pushes_are_dropped(own_nats: NatsServer, connection: Connection, client: WadmClient) -> None:
     events: list[WadmEvent] = []
     await subscribe_wadm(connection, client.subjects, events.append)
     for subject in ("wadm.status.default.a", "wadm.evt.default.manifest_published", "wadm.evt.default"):
