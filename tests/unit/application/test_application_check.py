@@ -89,6 +89,12 @@ def test_errors_end_with_1(check, old, new, line):
     assert [found for found in lines if line in found]
 
 
+def doubled(entry, first):
+    """A list of thirty entries, each of which is twice the one before it."""
+    entries = [f"- &a0 {first}", *(f"- &a{number + 1} {entry.format(number)}" for number in range(30))]
+    return "\n".join(entries)
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -107,6 +113,8 @@ def test_errors_end_with_1(check, old, new, line):
         (f"a: {'1' * 5000}", "this is no int"),
         ("a: &a {b: *a}", "recursive"),
         ("a: &a [*a]", "recursive"),
+        (doubled("[*a{0}, *a{0}]", "[x]"), "holds more than 1,000,000 values"),
+        (doubled("{{<<: [*a{0}, *a{0}]}}", "{x: 1}"), "holds more than 1,000,000 values"),
     ],
 )
 def test_what_is_not_yaml_ends_with_2(check, text, line):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from wasmcloud_operator.application.validation import validate
 
 STDIN = "-"
 _GROUP = API_VERSION.partition("/")[0]
+_MOST_VALUES = 1_000_000  # etcd takes no object that holds as many
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?")
 
 
@@ -76,6 +78,11 @@ class _Loader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def construct_document(self, node: yaml.Node) -> Any:
+        if _values(node, {}) > _MOST_VALUES:
+            raise _fault(node, f"with its aliases written out it holds more than {_MOST_VALUES:,} values", node)
+        return super().construct_document(node)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
@@ -95,6 +102,19 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep=True)
         except (ValueError, KeyError, AttributeError, TypeError):
             raise _fault(node, f"this is no {node.tag.rpartition(':')[2]}", node) from None
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node holds, an alias counted as what it stands for; `known` has those of nodes by their id."""
+    if id(node) not in known:
+        known[id(node)] = 1  # for an alias within itself, which is refused later
+        children: Iterable[yaml.Node] = ()
+        if isinstance(node, yaml.SequenceNode):
+            children = node.value
+        elif isinstance(node, yaml.MappingNode):
+            children = chain.from_iterable(node.value)
+        known[id(node)] += sum(_values(child, known) for child in children)
+    return known[id(node)]
 
 
 def _as_text(key: Hashable) -> str:
