@@ -11,7 +11,7 @@ from kstatus import argocd_health, kstatus
 from wasmcloud_operator.application import status
 from wasmcloud_operator.application.choice import NotChosen
 from wasmcloud_operator.application.manifest import Owner
-from wasmcloud_operator.application.reading import Problem
+from wasmcloud_operator.application.reading import ManifestProblem
 from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.view import Record
 from wasmcloud_operator.application.writer import own_status
@@ -34,7 +34,7 @@ KEPT = {
     "our own failure": status.failing("Conflict: try again"),
 }
 DECIDED: dict[str, tuple[Verdict, str]] = {
-    "invalid": (status.invalid([Problem("error", "spec", "is required")]), "Failed"),
+    "invalid": (status.invalid([ManifestProblem("error", "spec", "is required")]), "Failed"),
     "ambiguous": (status.no_lattice(NotChosen("AmbiguousLattice", "choose", stalled=True)), "Failed"),
     "conflict": (status.conflict(Owner("c", "ns", "app"), "default"), "Failed"),
     "put rejected": (status.rejected("Put", "too large"), "Failed"),
@@ -128,7 +128,9 @@ def test_an_object_that_goes_is_terminating() -> None:
 
 
 def test_a_thousand_problems_and_scalers_stay_small() -> None:
-    verdict = status.invalid([Problem("error", f"spec.components[{number}]", "x" * 500) for number in range(1000)])
+    verdict = status.invalid(
+        [ManifestProblem("error", f"spec.components[{number}]", "x" * 500) for number in range(1000)]
+    )
     assert len(verdict.message) <= 4096
     scalers = [
         {
@@ -147,7 +149,7 @@ def test_a_thousand_problems_and_scalers_stay_small() -> None:
 
 
 def test_the_problems_are_told_with_their_paths() -> None:
-    verdict = status.invalid([Problem("error", f"spec.components[{n}].name", "is taken") for n in range(25)])
+    verdict = status.invalid([ManifestProblem("error", f"spec.components[{n}].name", "is taken") for n in range(25)])
     assert verdict.message.startswith("spec.components[0].name: is taken; spec.components[1].name: is taken")
     assert verdict.message.endswith("and 5 more")
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from wasmcloud_operator.application.manifest import API_VERSION, DESCRIPTION, KIND, VERSION, passed_metadata
-from wasmcloud_operator.application.reading import Problem
+from wasmcloud_operator.application.reading import ManifestProblem
 from wasmcloud_operator.application.validation import validate
 
 STDIN = "-"
@@ -47,7 +47,7 @@ class Finding:
     name: str | None
     """``metadata.name`` of the document, where there is one."""
 
-    problem: Problem
+    problem: ManifestProblem
 
     def __str__(self) -> str:
         place = f"{self.file}, document {self.document}" if self.document else self.file
@@ -136,12 +136,12 @@ def check_files(paths: Iterable[Path | str]) -> Report:
             documents = _documents(path)
         except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             unreadable = True
-            findings.append(Finding(path, 0, None, Problem("error", "", _reason(error))))
+            findings.append(Finding(path, 0, None, ManifestProblem("error", "", _reason(error))))
             continue
         found = [(number, document) for number, document in documents if _is_application(document)]
         checked += len(found)
         if not found:
-            findings.append(Finding(path, 0, None, Problem("warning", "", f"holds no {KIND} of {API_VERSION}")))
+            findings.append(Finding(path, 0, None, ManifestProblem("warning", "", f"holds no {KIND} of {API_VERSION}")))
         for number, document in found:
             name = _name(document)
             findings.extend(Finding(path, number, name, problem) for problem in check_document(document))
@@ -153,15 +153,17 @@ def check_files(paths: Iterable[Path | str]) -> Report:
     return Report(tuple(findings), checked, code)
 
 
-def check_document(document: object) -> list[Problem]:
+def check_document(document: object) -> list[ManifestProblem]:
     """The problems of one manifest as a user writes it: for Kubernetes, for the operator, and for ``wash``."""
     if not isinstance(document, Mapping):
-        return [Problem("error", "", "is not a manifest: it must have apiVersion, kind, metadata and spec")]
+        return [ManifestProblem("error", "", "is not a manifest: it must have apiVersion, kind, metadata and spec")]
     manifest = dict(document)
     problems = []
     if manifest.pop("status", None) is not None:
         problems.append(
-            Problem("warning", "status", "is written by the operator, and `wash app deploy` refuses it: remove it")
+            ManifestProblem(
+                "warning", "status", "is written by the operator, and `wash app deploy` refuses it: remove it"
+            )
         )
     metadata = manifest.get("metadata")
     if isinstance(metadata, Mapping):
@@ -170,16 +172,16 @@ def check_document(document: object) -> list[Problem]:
     return problems + validate(manifest)
 
 
-def _metadata_problems(metadata: Mapping[str, object]) -> Iterator[Problem]:
+def _metadata_problems(metadata: Mapping[str, object]) -> Iterator[ManifestProblem]:
     name = metadata.get("name")
     if isinstance(name, str) and not _KUBERNETES_NAME.fullmatch(name):
-        yield Problem(
+        yield ManifestProblem(
             "warning",
             "metadata.name",
             "is a name that Kubernetes cannot hold: use lower case letters, digits and '-', at most 253",
         )
     if "annotations" not in metadata:
-        yield Problem(
+        yield ManifestProblem(
             "warning",
             "metadata.annotations",
             "is missing: the operator adds it, but `wash app deploy` needs it written",

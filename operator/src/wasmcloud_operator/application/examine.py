@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from wasmcloud_operator.application.manifest import Content, content_of, draft
-from wasmcloud_operator.application.reading import Problem
+from wasmcloud_operator.application.reading import ManifestProblem
 from wasmcloud_operator.application.validation import errors, validate
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
@@ -16,7 +16,7 @@ class Examined:
     """The content, and what keeps it from wadm."""
 
     content: Content
-    problems: tuple[Problem, ...]
+    problems: tuple[ManifestProblem, ...]
 
 
 @dataclass(frozen=True, slots=True)

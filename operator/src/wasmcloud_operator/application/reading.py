@@ -15,7 +15,7 @@ _U64_MAX = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ManifestProblem:
     """One fault of a manifest: how grave, where, and what to do about it."""
 
     severity: Severity
@@ -32,15 +32,15 @@ class Problem:
 class Reader:
     """Takes values out of a decoded JSON object and notes what is wrong with them."""
 
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ManifestProblem] = field(default_factory=list)
 
     def error(self, path: str, message: str) -> None:
         """Notes a fault that wadm or the operator refuses."""
-        self.problems.append(Problem("error", path, message))
+        self.problems.append(ManifestProblem("error", path, message))
 
     def warn(self, path: str, message: str) -> None:
         """Notes something that works, but probably not as meant."""
-        self.problems.append(Problem("warning", path, message))
+        self.problems.append(ManifestProblem("warning", path, message))
 
     def mapping(self, value: object, path: str) -> Object | None:
         """The value as an object; None with a problem otherwise."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from wasmcloud_operator.application.choice import NotChosen
 from wasmcloud_operator.application.manifest import Owner
-from wasmcloud_operator.application.reading import Problem
+from wasmcloud_operator.application.reading import ManifestProblem
 from wasmcloud_operator.application.view import Record
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -52,7 +52,7 @@ class Verdict:
         return next(condition.reason for condition in self.conditions if condition.type == "Ready")
 
 
-def invalid(problems: Iterable[Problem]) -> Verdict:
+def invalid(problems: Iterable[ManifestProblem]) -> Verdict:
     """A manifest that wadm would not take. What already runs is left alone."""
     return _failed("InvalidManifest", problems_text(problems))
 
@@ -126,7 +126,7 @@ def fields(record: Record) -> JsonObject:
     return told
 
 
-def problems_text(problems: Iterable[Problem]) -> str:
+def problems_text(problems: Iterable[ManifestProblem]) -> str:
     """The problems in one text, the first twenty in full."""
     listed = list(problems)
     shown = [str(problem) for problem in listed[:_SHOWN_PROBLEMS]]

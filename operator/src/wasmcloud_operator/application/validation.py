@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from wasmcloud_operator.application.reading import Object, Problem, Reader, Severity
+from wasmcloud_operator.application.reading import ManifestProblem, Object, Reader, Severity
 from wasmcloud_operator.application.structure import Component, Link, Policy, Secret, read_component, read_policy
 from wasmcloud_operator_types.parsing import child_path
 
-__all__ = ["Problem", "Severity", "errors", "validate", "warnings"]
+__all__ = ["ManifestProblem", "Severity", "errors", "validate", "warnings"]
 
 API_VERSION = "core.oam.dev/v1beta1"
 KIND = "Application"
@@ -44,7 +44,7 @@ _KNOWN_INTERFACES: Mapping[str, Mapping[str, frozenset[str]]] = {
 }
 
 
-def validate(manifest: object) -> list[Problem]:
+def validate(manifest: object) -> list[ManifestProblem]:
     """Every problem of a manifest in the form that wadm takes, in the order of the manifest within each rule.
 
     A manifest without errors is one that wadm's ``put`` takes; what only the lattice knows (ids in use by other
@@ -71,12 +71,12 @@ def validate(manifest: object) -> list[Problem]:
     return reader.problems
 
 
-def errors(problems: Sequence[Problem]) -> list[Problem]:
+def errors(problems: Sequence[ManifestProblem]) -> list[ManifestProblem]:
     """The problems that keep a manifest from wadm."""
     return [problem for problem in problems if problem.severity == "error"]
 
 
-def warnings(problems: Sequence[Problem]) -> list[Problem]:
+def warnings(problems: Sequence[ManifestProblem]) -> list[ManifestProblem]:
     """The problems that do not."""
     return [problem for problem in problems if problem.severity == "warning"]
 
