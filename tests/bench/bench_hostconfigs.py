@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import statistics
 import tempfile
 import time
 from collections import Counter
@@ -27,6 +29,7 @@ CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 NAMESPACES = [f"bench-{number}" for number in range(10)]
 KEYS = [(namespace, f"pool-{number}") for number in range(10) for namespace in NAMESPACES]
+CHILDREN = ("apps/v1/Deployment", "v1/ConfigMap", "v1/Service", "v1/ServiceAccount")
 WRITERS = 16
 REST_SECONDS = 60
 
@@ -88,6 +91,10 @@ async def measure(
         rows.append(("one field changed on all", f"{seconds:.2f} s", "<= 1.0 s", f"{by_hand[1]:.2f} s", "1.85 s"))
         rows.append(("writes a config until then", f"{requests / len(KEYS):.2f}", "<= 2", "", "13"))
         await at_rest(cluster)
+        back = sorted([await deleted_and_back(admin, *which) for which in itertools.product(CHILDREN, KEYS[:25])])
+        worst = f"{1000 * statistics.median(back):.0f} / {1000 * back[-1]:.0f} ms"
+        rows.append(("a child deleted by hand, back: p50 / worst", worst, "< 1 s", "", ""))
+        await at_rest(cluster)
         cpu = operator.cpu_seconds
         with audit.counting(user_agent=USER_AGENT) as counter:
             await asyncio.sleep(REST_SECONDS)  # the measured stretch itself
@@ -107,6 +114,16 @@ async def measure(
     if writes:
         print("writes after the restart:", Counter((event.verb, event.resource) for event in writes))
     return rows
+
+
+async def deleted_and_back(admin: Admin, kind: str, key: tuple[str, str]) -> float:
+    """Seconds from the deletion of a child until another one is in its place."""
+    namespace, name = key
+    uid = (await admin.get(kind, name, namespace))["metadata"]["uid"]
+    started = time.monotonic()
+    await admin.delete(kind, name, namespace)
+    await admin.wait_for(kind, name, namespace, lambda found: found is not None and found["metadata"]["uid"] != uid)
+    return time.monotonic() - started
 
 
 async def timed(

@@ -68,7 +68,7 @@ async def test_one_without_a_role_is_left_out_until_it_has_one(
 
         await allow(admin, USER, other)
         await eventually(lambda: names(informer, other) == {"there"})
-        assert made.notes == []
+        await eventually(lambda: made.notes == [])
         asked = live.requests()
         await admin.create(config_map("more", other))
         await eventually(lambda: names(informer, other) == {"there", "more"})
@@ -114,7 +114,7 @@ async def test_with_none_left_there_is_a_problem(control_plane: ControlPlane, ad
         await allow(admin, USER, namespace)
         await live_now(informer)
         await eventually(lambda: informer.synced_in(namespace))
-        assert made.problems == []
+        await eventually(lambda: made.problems == [])
 
 
 async def test_all_namespaces_are_followed_as_one_or_not_at_all(control_plane: ControlPlane):

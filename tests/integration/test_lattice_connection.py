@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from wasmcloud_operator.lattice.errors import (
 )
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 
-QUICK = Timing(connect_timeout=2.0, ping_interval=0.3, ping_timeout=0.5, backoff_first=0.05, backoff_limit=0.2)
+QUICK = Timing(connect_timeout=2.0, ping_interval=0.3, ping_timeout=2.0, backoff_first=0.05, backoff_limit=0.2)
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ async def connected(connection: Connection) -> bool:
 async def test_request_and_answer(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     async with responder(server.url, "echo", lambda data: data.upper()):
-        assert await connection.request("echo", b"hi", timeout=2) == b"HI"  # waits for the first attempt by itself
+        assert await connection.request("echo", b"hi", timeout=10) == b"HI"  # waits for the first attempt by itself
     assert connection.state.reason == "Connected"
     assert connection.max_payload == 1024 * 1024
 
@@ -91,7 +90,7 @@ async def test_one_connection_for_equal_specs_until_the_last_lease_goes(server: 
 async def test_failures_by_name(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     with pytest.raises(NoResponders):
-        await connection.request("nobody.home", timeout=2)
+        await connection.request("nobody.home", timeout=10)
     with pytest.raises(PayloadTooLarge) as caught:
         await connection.request("big", b"x" * (1024 * 1024 + 1), timeout=2)
     assert (caught.value.size, caught.value.limit) == (1024 * 1024 + 1, 1024 * 1024)
@@ -106,14 +105,13 @@ async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: Nat
     await connected(connection)
     await server.kill()
     await eventually(lambda: not connection.state.connected)
-    started = time.monotonic()
-    with pytest.raises(LatticeUnavailable):
-        await connection.request("late", b"must not arrive", timeout=5)
-    assert time.monotonic() - started < 0.5
+    async with asyncio.timeout(10):
+        with pytest.raises(LatticeUnavailable):
+            await connection.request("late", b"must not arrive", timeout=60)
     await server.server.start()
     async with responder(server.url, "late", lambda data: data) as seen:
         await connected(connection)
-        assert await connection.request("late", b"now", timeout=2) == b"now"
+        assert await connection.request("late", b"now", timeout=10) == b"now"
         assert seen == [b"now"]
 
 
@@ -134,20 +132,19 @@ async def test_server_killed_and_restarted_subscriptions_come_back(server: NatsS
 async def test_request_under_way_when_the_server_dies_fails_at_once(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     async with responder(server.url, "mute", lambda _: None) as seen:
-        asked = asyncio.create_task(connection.request("mute", b"?", timeout=30))
+        asked = asyncio.create_task(connection.request("mute", b"?", timeout=120))
         await eventually(lambda: seen)
     await server.kill()
-    started = time.monotonic()
-    with pytest.raises(AnswerLost, match="broke"):
-        await asked
-    assert time.monotonic() - started < 5
+    async with asyncio.timeout(30):
+        with pytest.raises(AnswerLost, match="broke"):
+            await asked
 
 
 async def test_a_peer_that_stops_answering_is_noticed_and_recovers(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await connected(connection)
     server.pause()
-    await eventually(lambda: not connection.state.connected, timeout=5)
+    await eventually(lambda: not connection.state.connected)
     assert connection.state.reason == "Unreachable"
     assert "no answer" in connection.state.message
     server.resume()
@@ -165,7 +162,7 @@ async def test_a_silent_server_holds_up_nobody_else(server: NatsServer, pool: Co
             async with responder(other.url, "echo", lambda data: data):
                 lost = [asyncio.create_task(silent.request("echo", b"", timeout=1)) for _ in range(20)]
                 for _ in range(50):
-                    assert await live.request("echo", b"x", timeout=0.5) == b"x"
+                    assert await live.request("echo", b"x", timeout=10) == b"x"
             assert all(isinstance(error, AnswerLost) for error in await asyncio.gather(*lost, return_exceptions=True))
         finally:
             server.resume()
@@ -208,9 +205,8 @@ async def test_what_is_wrong_with_several_servers_is_said_once(pool: Connections
 async def test_scatter_gather(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await connected(connection)
-    started = time.monotonic()
-    assert await connection.request_many("ping", timeout=5) == ()
-    assert time.monotonic() - started < 1, "no responders is an answer"
+    async with asyncio.timeout(10):  # no responders is an answer
+        assert await connection.request_many("ping", timeout=60) == ()
     async with contextlib.AsyncExitStack() as stack:
         for number in range(3):
             body = str(number).encode()
@@ -315,8 +311,6 @@ async def test_cancelled_while_connecting_ends_at_once() -> None:
         await asyncio.sleep(0)
         with pytest.raises(LatticeUnavailable, match="not connected"):
             await connection.request("x", timeout=0.3)
-        started = time.monotonic()
         task.cancel()
-        await asyncio.wait({task}, timeout=5)
+        await asyncio.wait({task}, timeout=10)
         assert task.cancelled()
-        assert time.monotonic() - started < 3

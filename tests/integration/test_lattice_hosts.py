@@ -42,7 +42,7 @@ async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
 
 @pytest.fixture
 def control(connection: Connection) -> ControlClient:
-    return ControlClient(connection, "default", timeout=1.0)
+    return ControlClient(connection, "default", timeout=3.0)
 
 
 @contextlib.asynccontextmanager
@@ -77,12 +77,12 @@ async def test_lists_what_was_there_before_and_hears_what_comes(
             async with LatticeHost.running(own_nats.url, lattice) as second:
                 await eventually(lambda: hosts.hosts.get(second.id, known).inventoried and second.id in hosts.hosts)
                 await second.start_provider("http", application="shop")
-                await eventually(lambda: "http" in hosts.hosts[second.id].providers, timeout=1)
+                await eventually(lambda: "http" in hosts.hosts[second.id].providers, timeout=10)
                 assert any(change.applications == {"shop"} and change.hosts == {second.id} for change in changes)
                 await second.stop_provider("http")
-                await eventually(lambda: not hosts.hosts[second.id].providers, timeout=1)
+                await eventually(lambda: not hosts.hosts[second.id].providers, timeout=10)
                 changes.clear()
-            await eventually(lambda: second.id not in hosts.hosts, timeout=1)
+            await eventually(lambda: second.id not in hosts.hosts, timeout=10)
             assert [change.hosts for change in changes] == [{second.id}]
 
 
@@ -94,13 +94,13 @@ async def test_labels_and_components_and_configs(
         changes: list[Change] = []
         hosts.listen(changes.append)
         base = f"wasmbus.ctl.v1.default.{{}}.{host.id}"
-        await connection.request(base.format("label.put"), b'{"key": "zone", "value": "a"}', timeout=1)
+        await connection.request(base.format("label.put"), b'{"key": "zone", "value": "a"}', timeout=10)
         await eventually(lambda: hosts.hosts[host.id].labels == {"zone": "a"})
         for count, running in ((2, {"c"}), (0, set())):
             command = {"component_id": "c", "component_ref": "r", "host_id": host.id, "count": count}
-            await connection.request(base.format("component.scale"), json.dumps(command).encode(), timeout=1)
+            await connection.request(base.format("component.scale"), json.dumps(command).encode(), timeout=10)
             await eventually(lambda running=running: hosts.hosts[host.id].components == running)
-        await connection.request("wasmbus.ctl.v1.default.config.put.addr", b'{"address": "[::]:80"}', timeout=1)
+        await connection.request("wasmbus.ctl.v1.default.config.put.addr", b'{"address": "[::]:80"}', timeout=10)
         await eventually(lambda: any(change.configs == {"addr"} for change in changes))
         assert await control.config("addr") == {"address": "[::]:80"}
         assert await control.config("other") is None

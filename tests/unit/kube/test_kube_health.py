@@ -77,14 +77,14 @@ async def test_a_stuck_loop_fails_the_liveness_probe():
 
     def probe(address: str) -> int:
         host, port = address.split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=0.3)
+        connection = http.client.HTTPConnection(host, int(port), timeout=1.0)
         connection.request("GET", "/healthz")
         return connection.getresponse().status
 
     async with serve("127.0.0.1:0", metrics=Metrics(), alive=list, ready=list) as address:
         assert await asyncio.to_thread(probe, address) == 200
         probing = asyncio.get_running_loop().run_in_executor(None, probe, address)
-        time.sleep(0.8)  # noqa: ASYNC251 - this is the fault
+        time.sleep(2.0)  # noqa: ASYNC251 - this is the fault
         with pytest.raises(TimeoutError):
             await probing
 
