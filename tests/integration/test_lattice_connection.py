@@ -253,7 +253,7 @@ async def test_credentials_rotation_is_a_new_client_without_restart(pool: Connec
 async def test_expired_user_is_named_and_the_next_client_works(pool: Connections, tmp_path: Path) -> None:
     account = Account("APP")
     async with NatsServer.start(tmp_path, jetstream=False, config_extra=Operator(account).server_config()) as server:
-        short = ConnectionSpec((server.url,), credentials=account.credentials("short", lifetime=3))
+        short = ConnectionSpec((server.url,), credentials=account.credentials("short", lifetime=5))
         connection = pool.acquire(short).connection
         reasons: list[str] = []
         connection.listen(lambda state: reasons.append(state.reason))
@@ -263,6 +263,30 @@ async def test_expired_user_is_named_and_the_next_client_works(pool: Connections
         await eventually(lambda: connection.state.reason == "CredentialsRejected", message=repr(reasons))
         fresh = pool.acquire(ConnectionSpec((server.url,), credentials=account.credentials("fresh")))
         await connected(fresh.connection)
+
+
+async def test_an_end_while_a_ping_is_under_way_is_told_at_once_with_its_cause() -> None:
+    """Only a scripted server can end a client between a ping and its answer each time."""
+    connection: Connection
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"S","version":"2.11.0","proto":1,"headers":true,"max_payload":1048576}\r\n')
+        while line := await reader.readline():
+            if line == b"PING\r\n":
+                if connection.state.connected:
+                    writer.write(b"-ERR 'User Authentication Expired'\r\n")
+                    break
+                writer.write(b"PONG\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        patient = Timing(ping_interval=0.05, ping_timeout=3600.0, backoff_first=3600.0, backoff_limit=3600.0)
+        async with Connections(timing=patient) as pool:
+            connection = pool.acquire(ConnectionSpec((f"nats://127.0.0.1:{port}",))).connection
+            reasons: list[str] = []
+            connection.listen(lambda state: reasons.append(state.reason))
+            await eventually(lambda: reasons == ["Connected", "CredentialsExpired"], message=repr(connection))
 
 
 async def test_server_side_expiry_of_a_live_client_gets_a_new_one(pool: Connections, tmp_path: Path) -> None:

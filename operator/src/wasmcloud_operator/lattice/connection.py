@@ -231,7 +231,7 @@ class Connection:
             self._client = client
             for subscription in tuple(self._subscriptions):
                 await self._attach(client, subscription)
-            await self._flushed(client)
+            await self._flushed(client, ended)
             self._failures.clear()
             self._tell(
                 ConnectionState(True, "Connected", f"connected to {without_userinfo(server)}", self._clock.now())
@@ -240,7 +240,7 @@ class Connection:
             while True:
                 await self._ping_or_end(client, ended)
         except nats_errors.ConnectionClosedError:
-            raise (ended.result() if ended.done() else nats_errors.ConnectionClosedError()) from None
+            raise (client.last_error or nats_errors.ConnectionClosedError()) from None
         finally:
             self._client = None
             for scope in tuple(self._in_flight):
@@ -261,14 +261,13 @@ class Connection:
 
         await natsclient.connect(client, self.spec, server, self._timing.connect_timeout, on_error, on_closed)
 
-    async def _flushed(self, client: Client) -> None:
+    async def _flushed(self, client: Client, ended: asyncio.Future[Exception]) -> None:
         """Return when the server has taken all that was sent before.
 
         Twice, as nats-py's PING overtakes commands that wait for its flusher; before the second one that has run.
         """
-        async with asyncio.timeout(self._timing.ping_timeout):
-            for _ in range(2):
-                await natsclient.ping(client, self._timing.ping_timeout)
+        for _ in range(2):
+            await natsclient.ping(client, ended, self._timing.ping_timeout)
 
     async def _ping_or_end(self, client: Client, ended: asyncio.Future[Exception]) -> None:
         """One round of watching; raises what the client ended of, or TimeoutError from a peer that stopped answering.
@@ -278,7 +277,7 @@ class Connection:
         done, _ = await asyncio.wait({ended}, timeout=self._timing.ping_interval)
         if done:
             raise ended.result()
-        await natsclient.ping(client, self._timing.ping_timeout)
+        await natsclient.ping(client, ended, self._timing.ping_timeout)
 
     async def _attach(self, client: Client, subscription: Subscription) -> None:
         attached = await client.subscribe(subscription.subject, cb=subscription.deliver)

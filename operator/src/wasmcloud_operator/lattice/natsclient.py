@@ -65,10 +65,23 @@ async def connect(
         raise ConnectionError("the address says tls but the server does not offer TLS")
 
 
-async def ping(client: Client, timeout: float) -> None:
-    """Have the server answer. Raises TimeoutError after `timeout` seconds."""
-    async with asyncio.timeout(timeout):
-        await _heeding_cancellation(client.rtt(timeout + 1))  # type: ignore[arg-type] # seconds; floats work
+async def ping(client: Client, ended: asyncio.Future[Exception], timeout: float) -> None:
+    """Have the server answer. Raises TimeoutError after `timeout` seconds, or what the client `ended` of meanwhile.
+
+    nats-py forgets the pings of a client that ends: their answers would be waited for in vain.
+    """
+    answer = asyncio.create_task(client.rtt(timeout + 1))  # type: ignore[arg-type] # seconds; floats work
+    try:
+        either: set[asyncio.Future[float] | asyncio.Future[Exception]] = {answer, ended}
+        await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            raise ended.result()
+        if not answer.done():
+            raise TimeoutError
+        answer.result()
+    finally:
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
 
 
 async def sent(client: Client, call: Awaitable[_T], payload: bytes) -> _T:
