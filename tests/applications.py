@@ -165,6 +165,9 @@ class Site:
         events = await self.admin.list(EVENT, self.namespace)
         return {event["reason"]: event["note"] for event in events if event["regarding"]["name"] == name}
 
+    async def has_event(self, reason: str) -> bool:
+        return reason in await self.events()
+
 
 def why(obj: dict[str, Any]) -> str:
     """The reason of the condition Ready."""

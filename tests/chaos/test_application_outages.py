@@ -140,7 +140,7 @@ async def test_a_host_config_that_goes_with_an_unreachable_lattice_ends_in_time(
     await site.admin.delete(CONFIG, "pool", site.namespace)
     await site.admin.delete(APP, "hello", site.namespace)
     await site.gone(timeout=20)
-    await eventually(lambda: _has_event(site, "LeftInWadm"))
+    await eventually(lambda: site.has_event("LeftInWadm"))
     left = f'wasmcloud_operator_applications_left_in_wadm_total{{lattice="{site.lattice}"}} 1.0'
     assert left in (await operator.metrics()).splitlines()
 
@@ -234,7 +234,3 @@ async def test_a_dead_lattice_does_not_hold_up_another(site: Site, admin: Admin)
 async def _all_deployed(site: Site, name: str) -> bool:
     versions = await site.versions(name)
     return bool(versions) and list(versions.values()) == [True]
-
-
-async def _has_event(site: Site, reason: str) -> bool:
-    return reason in await site.events()

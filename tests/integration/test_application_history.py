@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from applications import Site, components, impatient
-from operatorfixture import RunningOperator
-from testbed import ControlPlane, NatsServer, Server, eventually
+from applications import Site, components
+from testbed import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OWN = "k8s.wasmcloud.dev"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
-async def running(crds: ControlPlane, wadm: Server) -> AsyncIterator[RunningOperator]:
-    with impatient():
-        async with RunningOperator.start(crds, services=False) as started:
-            yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def site(crds: ControlPlane, nats_server: NatsServer) -> AsyncIterator[Site]:
-    async with crds.admin() as admin, Site.open(admin, nats_server) as opened:
-        yield opened
 
 
 async def test_a_version_that_is_used_again_is_deployed_under_another_name(site: Site) -> None:
@@ -35,7 +18,7 @@ async def test_a_version_that_is_used_again_is_deployed_under_another_name(site:
     await site.change("x/web:2")
     app = await site.reaches(lambda obj: obj["status"]["deployedVersion"].startswith("1.0.0+"))
     assert await site.versions() == {"1.0.0": False, app["status"]["deployedVersion"]: True}
-    await eventually(lambda: _has_event(site, "VersionReused"))
+    await eventually(lambda: site.has_event("VersionReused"))
 
 
 async def test_old_versions_are_pruned(site: Site) -> None:
@@ -86,7 +69,3 @@ async def test_large_old_versions_give_way_when_only_wadm_knows_that_there_is_no
     assert versions[app["status"]["deployedVersion"]]
     assert before in versions
     assert 3 <= len(versions) <= 5
-
-
-async def _has_event(site: Site, reason: str) -> bool:
-    return reason in await site.events()

@@ -5,32 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
-from applications import APP, CONFIG, Site, application, components, conditions, host_config, impatient
-from operatorfixture import RunningOperator
-from testbed import Admin, ControlPlane, NatsServer, Server, eventually
+from applications import APP, CONFIG, Site, application, components, conditions, host_config
+from testbed import Admin, NatsServer, eventually
 from testbed.admin import ApiError, condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OWN = "k8s.wasmcloud.dev"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
-async def running(crds: ControlPlane, wadm: Server) -> AsyncIterator[RunningOperator]:
-    with impatient():
-        async with RunningOperator.start(crds, services=False) as started:
-            yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def site(crds: ControlPlane, nats_server: NatsServer) -> AsyncIterator[Site]:
-    async with crds.admin() as admin, Site.open(admin, nats_server) as opened:
-        yield opened
 
 
 async def test_from_apply_to_running_and_back(site: Site) -> None:
@@ -303,10 +287,6 @@ async def _command(*arguments: str) -> tuple[int | None, str, str]:
     )
     out, error = await asyncio.wait_for(process.communicate(), 30)
     return process.returncode, out.decode(), error.decode()
-
-
-async def _has_event(site: Site, reason: str) -> bool:
-    return reason in await site.events()
 
 
 async def _deployed(site: Site, version: str) -> bool:

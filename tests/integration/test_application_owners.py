@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from applications import APP, Site, application, conditions, impatient
-from operatorfixture import RunningOperator
-from testbed import Admin, ControlPlane, NatsServer, Server, eventually
+from applications import APP, Site, application, conditions
+from testbed import Admin, NatsServer, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OWN = "k8s.wasmcloud.dev"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
-async def running(crds: ControlPlane, wadm: Server) -> AsyncIterator[RunningOperator]:
-    with impatient():
-        async with RunningOperator.start(crds, services=False) as started:
-            yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def site(crds: ControlPlane, nats_server: NatsServer) -> AsyncIterator[Site]:
-    async with crds.admin() as admin, Site.open(admin, nats_server) as opened:
-        yield opened
 
 
 async def test_an_application_of_wash_is_adopted(site: Site) -> None:
@@ -35,7 +18,7 @@ async def test_an_application_of_wash_is_adopted(site: Site) -> None:
     await site.create()
     app = await site.deployed()
     assert await site.versions() == {"w1": False, app["status"]["deployedVersion"]: True}
-    await eventually(lambda: _has_event(site, "Adopted"))
+    await eventually(lambda: site.has_event("Adopted"))
     await site.admin.delete(APP, "hello", site.namespace)
     await site.gone()
     assert (await site.wadm("get.hello", {}))["result"] == "notfound"
@@ -103,14 +86,10 @@ async def test_what_was_orphaned_is_taken_over_and_goes_with_its_new_owner(
     async with Site.open(admin, nats_server, lattice=site.lattice) as second:
         await second.create(image=image)
         app = await second.deployed()
-        await eventually(lambda: _has_event(second, "Adopted"))
+        await eventually(lambda: second.has_event("Adopted"))
         same = image == "x/web:1"
         assert (app["status"]["deployedVersion"] == version) is same
         assert len(await site.versions()) == (1 if same else 2), "the same content is not put again"
         await second.admin.delete(APP, "hello", second.namespace)
         await second.gone()
         assert (await site.wadm("get.hello", {}))["result"] == "notfound"
-
-
-async def _has_event(site: Site, reason: str) -> bool:
-    return reason in await site.events()
