@@ -160,6 +160,17 @@ async def test_lists_with_watch_list_and_without(bench: KubeBench, watch_list: s
     assert set(asked) == {watch_list == "streamed"}
 
 
+async def test_a_watch_that_ends_between_a_removal_and_its_successor_misses_neither(bench: KubeBench):
+    informer = await synced(bench)
+    bench.api.fail(End(after=1))
+    bench.api.cut_streams()
+    await bench.clock.advance(10)
+    bench.api.put(WIDGET, widget("a", uid="another"))
+    await bench.clock.until(lambda: bench.equal(informer), within=10)
+    assert [r.lists for r in bench.requests()] == [False, False]
+    assert len(bench.deletes) == 1
+
+
 async def test_a_clean_end_is_followed_by_a_watch_and_no_list(bench: KubeBench):
     informer = await synced(bench)
     await bench.clock.advance(3600)

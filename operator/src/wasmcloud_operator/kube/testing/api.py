@@ -314,8 +314,11 @@ class ScriptedApi:
         metadata = body["metadata"]
         if old is not None and {**body, "metadata": {**before, **metadata}} == old:
             return old  # nothing changed, so no new version, as on the real server
-        self.version += 1
         uid = metadata.get("uid") or before.get("uid") or str(uuid4())
+        if old is not None and before["uid"] != uid:
+            self._remove(path)
+            old, before = None, {}
+        self.version += 1
         stored = {
             **body,
             "metadata": {
@@ -325,10 +328,8 @@ class ScriptedApi:
                 "resourceVersion": str(self.version),
             },
         }
-        if old is not None and before["uid"] != uid:
-            self._note(Change(self.version, path, old, None))
         self._objects[path] = stored
-        self._note(Change(self.version, path, old if before.get("uid") == uid else None, stored))
+        self._note(Change(self.version, path, old, stored))
         return stored
 
     def _remove(self, path: str) -> None:
