@@ -45,9 +45,9 @@ class OperatorProcess:
                 start_new_session=True,
             )
         try:
-            address = await eventually(lambda: _address(log), timeout=30, message=f"operator's address in {log}")
+            address = await eventually(lambda: _address(log), timeout=120, message=f"operator's address in {log}")
             operator = cls(process, log, address)
-            await eventually(operator.ready, timeout=30, message=f"operator ready, see {log}")
+            await eventually(operator.ready, timeout=120, message=f"operator ready, see {log}")
             yield operator
         finally:
             await cls._end(process)

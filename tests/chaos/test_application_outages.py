@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 
-from applications import APP, CONFIG, Site, conditions, host_config, impatient
+from applications import APP, CONFIG, Site, conditions, host_config, impatient, why
 from operatorfixture import USER_AGENT, RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server, Wadm, eventually
 from wadmbetween import Between, Request
@@ -211,24 +212,26 @@ async def test_lost_and_doubled_answers_put_nothing_twice(
             await site.gone(timeout=30)
 
 
-async def test_a_dead_lattice_does_not_hold_up_another(site: Site, admin: Admin) -> None:
-    silent = "silent"
+async def test_a_dead_lattice_does_not_hold_up_another(site: Site, admin: Admin, tmp_path: Path) -> None:
+    asked: list[str] = []
 
-    async def never(_: Any) -> None:
-        return
+    async def never(message: Any) -> None:
+        asked.append(message.subject)
 
-    await site.client.subscribe(f"wadm.api.{silent}.model.>", cb=never)
-    await admin.create(host_config(site.namespace, silent, site.nats.url, "dead"))
-    for number in range(40):
-        await site.create(f"dead-{number}", {f"{OWN}/lattice": silent})
-    await asyncio.sleep(0)
-    await site.create(annotations={f"{OWN}/lattice": site.lattice})
-    started = asyncio.get_running_loop().time()
-    await site.deployed()
-    assert asyncio.get_running_loop().time() - started < 4
-    await site.reaches(lambda obj: obj["status"].get("phase") == "Reconciling", "dead-0", timeout=30)
-    for number in range(40):
-        await site.annotate(f"dead-{number}", **{f"{OWN}/deletion-policy": "Orphan"})
+    async with NatsServer.start(tmp_path / "dead", jetstream=False) as dead:
+        client = await nats.connect(dead.url)
+        await client.subscribe("wadm.api.dead.model.>", cb=never)
+        await client.flush()
+        await admin.create(host_config(site.namespace, "dead", dead.url, "dead"))
+        for number in range(100):
+            await site.create(f"dead-{number}", {f"{OWN}/lattice": "dead"})
+        first = await eventually(lambda: next(subject for subject in asked if ".versions." in subject), timeout=60)
+        await site.create(annotations={f"{OWN}/lattice": site.lattice})
+        await site.deployed()
+        waiting = first.rpartition(".")[2]
+        assert "conditions" not in (await admin.get(APP, waiting, site.namespace))["status"], "it had its turn before"
+        await site.reaches(lambda obj: why(obj) == "WadmUnavailable", waiting, timeout=60)
+        await client.close()
 
 
 async def _all_deployed(site: Site, name: str) -> bool:

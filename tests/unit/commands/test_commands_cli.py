@@ -24,7 +24,7 @@ def _run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Compl
         [sys.executable, "-m", "wasmcloud_operator", *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **(env or {})},
     )
