@@ -79,9 +79,7 @@ async def test_a_field_that_the_api_server_drops_does_not_hold_up_the_rest(opera
 
 
 @pytest.mark.parametrize("data", [None, {"other": "x"}], ids=["no Secret", "no key"])
-async def test_without_the_secret_there_is_no_deployment_and_it_recovers_within_a_second(
-    operator, admin, namespace, data
-):
+async def test_without_the_secret_there_is_no_deployment_until_it_comes(operator, admin, namespace, data):
     if data is not None:
         await admin.create(secret(namespace, "keys", data))
     await admin.create(host_config(namespace, secretName="keys", issuers=["CDK"], version="0.82.0"))
