@@ -10,11 +10,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from wasmcloud_operator.application.reading import ManifestProblem, Object, Reader, Severity
+from wasmcloud_operator.application.reading import ManifestProblem, Object, Reader
 from wasmcloud_operator.application.structure import Component, Link, Policy, Secret, read_component, read_policy
 from wasmcloud_operator_types.parsing import child_path
-
-__all__ = ["ManifestProblem", "Severity", "errors", "validate", "warnings"]
 
 API_VERSION = "core.oam.dev/v1beta1"
 KIND = "Application"
