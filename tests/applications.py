@@ -83,7 +83,7 @@ class Site:
             await admin.create(host_config(namespace, lattice, server.url))
             yield cls(admin, namespace, lattice, server, client)
             await admin.delete_all(APP, namespace)
-            await eventually(lambda: _gone(admin, namespace), timeout=20, message="the applications are gone")
+            await eventually(lambda: _gone(admin, namespace), message="the applications are gone")
         finally:
             await client.close()
             await admin.delete("v1/Namespace", namespace)
@@ -98,7 +98,7 @@ class Site:
         payload = b"" if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if operation == "put" else None
         subject = f"wadm.api.{lattice or self.lattice}.model.{operation}"
-        answer = await self.client.request(subject, payload, timeout=5, headers=headers)
+        answer = await self.client.request(subject, payload, timeout=60, headers=headers)
         return json.loads(answer.data)
 
     async def versions(self, name: str = "hello") -> dict[str, bool]:

@@ -93,7 +93,7 @@ async def until(admin: Admin, what: str, reached: Callable[[Object | None], obje
         return reached(seen)
 
     say(f"waiting for {what}")
-    await admin.wait_for(CONFIG, NAME, NAMESPACE, look, timeout=60, message=what)
+    await admin.wait_for(CONFIG, NAME, NAMESPACE, look, message=what)
 
 
 async def table(admin: Admin, kind: str, *flags: str, wide: bool = False) -> None:

@@ -108,7 +108,7 @@ class Listener:
         def heard() -> Json | None:
             return next((each for each in self.events[after:] if each["subject"].endswith(f".{event}")), None)
 
-        found = await eventually(heard, timeout=60, message=f"{event}: {[each['subject'] for each in self.events]}")
+        found = await eventually(heard, message=f"{event}: {[each['subject'] for each in self.events]}")
         assert found is not None
         return found
 
@@ -123,7 +123,7 @@ class Listener:
             payload = b"" if step.body is None else json.dumps(step.body).replace("ID", host_id).encode()
             subject = f"{base}.{step.subject}".replace("ID", host_id)
             try:
-                answer = json.loads((await self._client.request(subject, payload, timeout=10)).data)
+                answer = json.loads((await self._client.request(subject, payload, timeout=60)).data)
             except (nats.errors.NoRespondersError, nats.errors.TimeoutError) as error:
                 answer = type(error).__name__
             told[what] = {"answer": answer}

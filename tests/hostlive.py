@@ -40,7 +40,7 @@ def secret(namespace: str, name: str, data: Mapping[str, str], type_: str = "Opa
 
 
 async def shown(
-    admin: Admin, namespace: str, name: str = "pool", /, *, timeout: float = 30, **wanted: str
+    admin: Admin, namespace: str, name: str = "pool", /, *, timeout: float = 60, **wanted: str
 ) -> dict[str, Any]:
     """The config's status when its conditions (by type) have these statuses or reasons."""
 
@@ -57,7 +57,7 @@ async def shown(
     return item["status"]
 
 
-async def exists(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 30) -> Object:
+async def exists(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 60) -> Object:
     """The object when it is there."""
     item = await admin.wait_for(kind, name, namespace, lambda found: found is not None, timeout=timeout)
     assert item is not None
@@ -118,7 +118,7 @@ async def leaf_of(admin: Admin, namespace: str, folder: Path, mounts: Mapping[st
         await process.wait()
 
 
-async def gone(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 30) -> None:
+async def gone(admin: Admin, kind: str, namespace: str, name: str = "pool", /, *, timeout: float = 60) -> None:
     """Until the object is not there."""
     await admin.wait_for(kind, name, namespace, lambda found: found is None, timeout=timeout)
 
@@ -146,7 +146,7 @@ def writes(cluster: ControlPlane, since: int, namespace: str) -> list[AuditEvent
     ]
 
 
-async def at_rest(cluster: ControlPlane, namespace: str, quiet: float = 0.8, timeout: float = 30) -> int:
+async def at_rest(cluster: ControlPlane, namespace: str, quiet: float = 0.8, timeout: float = 60) -> int:
     """Until the operator has written nothing there for so many seconds; gives the end of the audit log."""
     assert cluster.audit is not None
     async with asyncio.timeout(timeout):

@@ -70,7 +70,7 @@ class KubeLive:
         return sum(c.new is None and c.key.name == name for c in self.changes)
 
 
-async def live_now(informer: Informer, timeout: float = 20.0) -> None:
+async def live_now(informer: Informer, timeout: float = 60) -> None:
     """Wait until the informer has listed and follows."""
     await eventually(lambda: informer.synced and not informer.problem, timeout=timeout, message=repr(informer))
 

@@ -201,7 +201,7 @@ class LatticeHost:
             },
         )
 
-    async def ask_config_service(self, timeout: float = 2.0) -> Json:
+    async def ask_config_service(self, timeout: float = 60.0) -> Json:
         """What a host with `WASMCLOUD_CONFIG_SERVICE` asks at its start; the answer's body."""
         payload = json.dumps({"labels": self.labels}).encode()
         answer = await self._client.request(f"wasmbus.cfg.{self.lattice.name}.req", payload, timeout=timeout)

@@ -56,7 +56,7 @@ class RunningOperator:
     async def stop(self) -> None:
         """SIGTERM's way out; harmless the second time. Raises what ended the operator, if anything did."""
         self._stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._task
 
     async def die(self) -> None:
@@ -66,7 +66,7 @@ class RunningOperator:
             await self._task
         self._task = asyncio.create_task(asyncio.sleep(0))
 
-    async def wait_ready(self, timeout: float = 30) -> None:
+    async def wait_ready(self, timeout: float = 60) -> None:
         """Until /readyz says so; raises AssertionError with what it says instead."""
         try:
             await eventually(self.ready, timeout=timeout)

@@ -120,7 +120,7 @@ class ServiceSite:
                 "spec": {"hostReplicas": replicas, **given},
             }
         )
-        await eventually(lambda: self._has_pods(name, replicas), timeout=60, message=f"{replicas} ready pods")
+        await eventually(lambda: self._has_pods(name, replicas), message=f"{replicas} ready pods")
 
     async def _has_pods(self, config: str, count: int) -> bool:
         return len(await self.pods(config)) == count
@@ -141,7 +141,7 @@ class ServiceSite:
             self.hosts[pod] = host
             yield host
 
-    async def wadm(self, operation: str, body: Any = None, *, timeout: float = 5) -> dict[str, Any]:
+    async def wadm(self, operation: str, body: Any = None, *, timeout: float = 60) -> dict[str, Any]:
         payload = b"" if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if operation == "put" else None
         subject = f"wadm.api.{self.lattice.name}.model.{operation}"
@@ -203,13 +203,13 @@ class ServiceSite:
 
     async def scale(self, replicas: int, config: str = "pool") -> None:
         await self.admin.scale(CONFIG, config, self.namespace, replicas)
-        await eventually(lambda: self._has_pods(config, replicas), timeout=60, message=f"{replicas} ready pods")
+        await eventually(lambda: self._has_pods(config, replicas), message=f"{replicas} ready pods")
 
     async def condition_of_pool(self, type_: str, status: str, config: str = "pool") -> None:
         def holds(obj: Any) -> bool:
             return (condition(obj, type_) or {}).get("status") == status
 
-        await self.admin.wait_for(CONFIG, config, self.namespace, holds, timeout=30)
+        await self.admin.wait_for(CONFIG, config, self.namespace, holds)
 
     async def pod(self, name: str, config: str = "pool") -> None:
         """A pod of a pool's, with a name of the test's choice, that is Ready when this returns."""

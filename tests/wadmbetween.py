@@ -80,6 +80,6 @@ class Between:
     async def ask(self, subject: str, data: bytes, headers: Any = None) -> Json:
         """What wadm answers to a request on that subject of its API."""
         behind = subject.replace("wadm.api", _PREFIX, 1)
-        answer: Json = json.loads((await self.client.request(behind, data, timeout=5, headers=headers)).data)
+        answer: Json = json.loads((await self.client.request(behind, data, timeout=60, headers=headers)).data)
         self.done[f"{subject.split('.', 4)[4]} {answer.get('result')}"] += 1
         return answer

@@ -31,7 +31,7 @@ async def site(admin: Admin, crds: ControlPlane, own_nats: NatsServer, between: 
 async def remove(site: Site) -> None:
     """While the operator still runs."""
     await site.admin.delete_all(APP, site.namespace)
-    await site.gone(timeout=20)
+    await site.gone()
 
 
 class Held:
@@ -105,10 +105,10 @@ async def test_a_lattice_whose_wadm_is_gone_is_left_when_that_is_asked_for(
 
     between.handle = half_gone
     await site.annotate(**{f"{OWN}/lattice": other})
-    await site.reaches(lambda obj: why(obj) == "WadmUnavailable", timeout=30)
+    await site.reaches(lambda obj: why(obj) == "WadmUnavailable")
     assert (await site.wadm("get.hello", {}, other))["result"] == "notfound", "it is moved, not doubled"
     await site.annotate(**{f"{OWN}/deletion-policy": "Orphan"})
-    await site.reaches(lambda obj: obj["status"].get("lattice") == other, timeout=30)
+    await site.reaches(lambda obj: obj["status"].get("lattice") == other)
     between.handle = straight_on
     assert await site.versions() == {version: True}
     await site.annotate(**{f"{OWN}/deletion-policy": None})
@@ -126,12 +126,12 @@ async def test_undeployed_is_said_only_when_wadm_says_so(
         await wadm.stop()
         await site.annotate(**{f"{OWN}/undeploy": "true"})
         async with RunningOperator.start(crds, **settings):
-            app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable", timeout=20)
+            app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable")
             assert app["status"]["phase"] != "Undeployed"
             assert app["status"]["deployedVersion"] == version
             assert conditions(app)["LatticeConnected"] == "False"
             await wadm.start()
-            await site.phase("Undeployed", timeout=40)
+            await site.phase("Undeployed")
             assert await site.versions() == {version: False}
             await remove(site)
 
@@ -147,13 +147,13 @@ async def test_what_was_known_is_not_told_when_wadm_is_gone_after_a_break(
         await site.create()
         await site.phase("Reconciling", reason="Waiting")
         await own_nats.stop()
-        await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "False", timeout=20)
+        await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "False")
         await wadm.kill()
         await own_nats.restart()
-        app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable", timeout=30)
+        app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable")
         assert conditions(app)["LatticeConnected"] == "False"
         await wadm.start()
-        await site.phase("Reconciling", reason="Waiting", timeout=40)
+        await site.phase("Reconciling", reason="Waiting")
         await remove(site)
 
 
@@ -172,11 +172,11 @@ async def test_a_wadm_that_falls_silent_under_settled_applications_is_told(
         # Any push is a reason to list soon, instead of at the slow resync.
         event = {"type": "com.wadm.manifest_unpublished", "data": {"name": "another"}}
         await site.client.publish(f"wadm.evt.{site.lattice}.manifest_unpublished", json.dumps(event).encode())
-        app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable", timeout=60)
+        app = await site.reaches(lambda obj: why(obj) == "WadmUnavailable")
         assert app["status"]["phase"] == "Deployed"
         assert (conditions(app)["Ready"], conditions(app)["LatticeConnected"]) == ("Unknown", "False")
         await wadm.start()
-        await site.phase("Deployed", reason="Deployed", timeout=60)
+        await site.phase("Deployed", reason="Deployed")
         assert await site.versions() == {version: True}
         await remove(site)
 

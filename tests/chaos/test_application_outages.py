@@ -87,9 +87,9 @@ async def test_nats_restarted_with_its_data_changes_nothing(site: Site, own_nats
     assert app["status"]["deployedVersion"] == version
     await own_nats.restart()
     async with operations(site) as seen:
-        await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "True", timeout=30)
+        await site.reaches(lambda obj: conditions(obj)["LatticeConnected"] == "True")
         assert not {"put", "deploy", "del", "undeploy"} & seen.keys()
-    assert await eventually(site.versions, timeout=20) == {version: True}
+    assert await eventually(site.versions) == {version: True}
 
 
 async def test_what_nats_lost_is_restored(site: Site, own_nats: NatsServer, own_wadm: Server) -> None:
@@ -99,7 +99,7 @@ async def test_what_nats_lost_is_restored(site: Site, own_nats: NatsServer, own_
     await own_nats.wipe()
     await own_wadm.restart()  # it makes its streams and buckets only when it starts
     for name in ("hello", "other"):
-        await eventually(lambda name=name: _all_deployed(site, name), timeout=30)
+        await eventually(lambda name=name: _all_deployed(site, name))
 
 
 async def test_wadm_killed_between_changes_loses_none_and_deploys_none_twice(site: Site, own_wadm: Server) -> None:
@@ -140,7 +140,7 @@ async def test_a_host_config_that_goes_with_an_unreachable_lattice_ends_in_time(
     await own_nats.stop()
     await site.admin.delete(CONFIG, "pool", site.namespace)
     await site.admin.delete(APP, "hello", site.namespace)
-    await site.gone(timeout=20)
+    await site.gone()
     await eventually(lambda: site.has_event("LeftInWadm"))
     left = f'wasmcloud_operator_applications_left_in_wadm_total{{lattice="{site.lattice}"}} 1.0'
     assert left in (await operator.metrics()).splitlines()
@@ -203,13 +203,13 @@ async def test_lost_and_doubled_answers_put_nothing_twice(
         between.handle = lose_or_double
         async with RunningOperator.start(crds, watch_namespaces=site.namespace, services=False):
             await site.create()
-            app = await site.reaches(lambda obj: "deployedVersion" in obj["status"], timeout=40)
+            app = await site.reaches(lambda obj: "deployedVersion" in obj["status"])
             version = app["status"]["deployedVersion"]
             assert (asked["put"], asked["deploy.hello"]) == (1, 1)
             assert between.done["put created"] == 1
             assert list(await site.versions()) == [version]
             await site.admin.delete(APP, "hello", site.namespace)
-            await site.gone(timeout=30)
+            await site.gone()
 
 
 async def test_a_dead_lattice_does_not_hold_up_another(site: Site, admin: Admin, tmp_path: Path) -> None:
@@ -225,12 +225,12 @@ async def test_a_dead_lattice_does_not_hold_up_another(site: Site, admin: Admin,
         await admin.create(host_config(site.namespace, "dead", dead.url, "dead"))
         for number in range(100):
             await site.create(f"dead-{number}", {f"{OWN}/lattice": "dead"})
-        first = await eventually(lambda: next(subject for subject in asked if ".versions." in subject), timeout=60)
+        first = await eventually(lambda: next(subject for subject in asked if ".versions." in subject))
         await site.create(annotations={f"{OWN}/lattice": site.lattice})
         await site.deployed()
         waiting = first.rpartition(".")[2]
         assert "conditions" not in (await admin.get(APP, waiting, site.namespace))["status"], "it had its turn before"
-        await site.reaches(lambda obj: why(obj) == "WadmUnavailable", waiting, timeout=60)
+        await site.reaches(lambda obj: why(obj) == "WadmUnavailable", waiting)
         await client.close()
 
 

@@ -30,11 +30,11 @@ async def lease(admin, namespace):
         }
     )
 
-    async def held_by(identity, timeout=10):
+    async def held_by(identity):
         def is_held(found):
             return found is not None and found["spec"]["holderIdentity"] == identity
 
-        return await admin.wait_for(LEASE, "ours", namespace, is_held, timeout=timeout)
+        return await admin.wait_for(LEASE, "ours", namespace, is_held)
 
     return held_by
 
@@ -74,7 +74,7 @@ async def test_who_is_killed_is_replaced_and_only_what_was_missed_is_done(
             await admin.create(host_config(namespace, "made"))
             await admin.patch(CONFIG, "edited", namespace, {"spec": {"hostReplicas": 3}})
             await admin.delete("v1/Service", "robbed", namespace)
-            await exists(admin, DEPLOYMENT, namespace, "made", timeout=60)
+            await exists(admin, DEPLOYMENT, namespace, "made")
             assert (await lease("two"))["spec"]["leaseTransitions"] == 5
             await exists(admin, "v1/Service", namespace, "robbed")
             await eventually(lambda: running_pods(admin, namespace, "edited", 3))

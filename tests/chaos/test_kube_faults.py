@@ -83,7 +83,7 @@ async def test_apiserver_killed_and_started_again(plane: ControlPlane, live: Kub
     assert names(informer, NAMESPACE) == {"before"}, "the cache is kept, and said to be stale"
     await plane.apiserver.start()
     await plane.admin().create(config_map("after", NAMESPACE))
-    await eventually(lambda: names(informer, NAMESPACE) == {"before", "after"}, timeout=20)
+    await eventually(lambda: names(informer, NAMESPACE) == {"before", "after"})
     await live_now(informer)
     assert live.deletes("before") == 0
 
@@ -100,7 +100,7 @@ async def test_a_compacted_history_is_answered_by_one_list(plane: ControlPlane, 
     await etcd.delete_config_map("vanishes")
     await etcd.move_on_and_compact()
     await plane.apiserver.start()
-    await eventually(lambda: names(informer, NAMESPACE) == {"stays"}, timeout=20)
+    await eventually(lambda: names(informer, NAMESPACE) == {"stays"})
     await live_now(informer)
     assert live.relists(informer) == 2
     assert live.deletes("vanishes") == 1
@@ -113,7 +113,7 @@ async def test_a_stopped_apiserver_is_noticed_and_resumed(plane: ControlPlane, l
     await live_now(informer)
     plane.apiserver.pause()
     try:
-        await eventually(lambda: informer.problem, timeout=10)
+        await eventually(lambda: informer.problem)
         # Every call ends by its deadline, also on connections that were open before.
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
@@ -178,7 +178,7 @@ async def test_a_black_hole_is_left_and_the_watch_resumed_without_a_list(plane: 
             await live_now(informer)
             hole.swallow()
             await plane.admin().create(config_map("missed", NAMESPACE))
-            await eventually(lambda: "missed" in names(informer, NAMESPACE), timeout=10)
+            await eventually(lambda: "missed" in names(informer, NAMESPACE))
             assert live.relists(informer) == 1
     await plane.admin().delete_all("v1/ConfigMap", NAMESPACE)
 
@@ -199,5 +199,5 @@ async def test_a_restart_makes_no_storm(plane: ControlPlane, live: KubeLive):
     assert open_files() <= files
     assert all(informer.problem for informer in informers)
     await plane.apiserver.start()
-    await asyncio.gather(*(live_now(informer, timeout=40) for informer in informers))
+    await asyncio.gather(*(live_now(informer) for informer in informers))
     assert open_files() <= files + 2

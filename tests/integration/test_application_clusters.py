@@ -118,7 +118,7 @@ async def test_the_first_owner_wins_and_the_other_is_told(
 ) -> None:
     between.handle = interleaving()
     await asyncio.gather(*(site.create(image="x/web:1" if same else f"x/web:{name}") for name, site in sites.items()))
-    winner, loser = await eventually(lambda: _decided(sites), timeout=30, message="one has it, the other a conflict")
+    winner, loser = await eventually(lambda: _decided(sites), message="one has it, the other a conflict")
     owner, version = await _in_wadm(sites["one"])
     assert owner == winner
     assert (await sites[winner].get())["status"]["deployedVersion"] == version

@@ -103,9 +103,9 @@ async def test_a_stale_api_service_is_told_and_applications_run_when_it_is_gone(
         await admin.wait_for(CONFIG, "pool", namespace, lambda obj: obj is not None and "conditions" in obj["status"])
         assert "kubectl delete apiservice v1beta1.core.oam.dev" in await operator.problems()
         await admin.delete(API_SERVICE, "v1beta1.core.oam.dev")
-        await eventually(lambda: _says_ok(operator), timeout=30)
-        await eventually(lambda: admin.create(application(namespace)), timeout=20)
-        await admin.wait_for(APP, "hello", namespace, _runs, timeout=20)
+        await eventually(lambda: _says_ok(operator))
+        await eventually(lambda: admin.create(application(namespace)))
+        await admin.wait_for(APP, "hello", namespace, _runs)
         await _remove(admin, namespace)
 
 
@@ -120,8 +120,8 @@ async def test_a_crd_that_comes_later_is_taken_up(
         assert not starting.done(), "not ready while the CRD is missing, though host pools are served"
         await admin.create(ours())
         await starting
-        await eventually(lambda: admin.create(application("later")), timeout=20)
-        await admin.wait_for(APP, "hello", "later", _runs, timeout=20)
+        await eventually(lambda: admin.create(application("later")))
+        await admin.wait_for(APP, "hello", "later", _runs)
         await _remove(admin, "later")
 
 

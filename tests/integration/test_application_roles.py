@@ -110,7 +110,7 @@ async def test_a_namespace_goes_with_its_applications_where_their_end_is_allowed
             await site.create(f"app-{number}")
             await site.deployed(f"app-{number}")
         await admin.delete("v1/Namespace", site.namespace)
-        await admin.wait_for("v1/Namespace", site.namespace, None, lambda obj: obj is None, timeout=60)
+        await admin.wait_for("v1/Namespace", site.namespace, None, lambda obj: obj is None)
         assert (await site.wadm("get"))["models"] == []
     finally:
         for obj in extra:

@@ -135,7 +135,7 @@ async def put(nats_server: NatsServer, wadm):
         subject = f"wadm.api.{lattice}.model.put"
         body = json.dumps(manifest).encode()
         try:
-            answer = await client.request(subject, body, timeout=10, headers={"Content-Type": "application/json"})
+            answer = await client.request(subject, body, timeout=60, headers={"Content-Type": "application/json"})
         except nats.errors.TimeoutError:
             return "no answer"
         said = json.loads(answer.data)
@@ -171,7 +171,7 @@ async def test_a_manifest_of_ours_comes_back_with_its_owner_and_digest(put):
     choice = choose_version(content, [], None)
     owner = Owner("cluster", "team-a", "hello")
     assert await put(to_manifest(content, choice.version, owner), "owned") is None
-    answer = await put.client.request("wadm.api.owned.model.get.hello", b"{}", timeout=10)
+    answer = await put.client.request("wadm.api.owned.model.get.hello", b"{}", timeout=60)
     stored = json.loads(answer.data)["manifest"]
     assert owner_of(stored) == owner
     assert digest_of(stored) == content.digest

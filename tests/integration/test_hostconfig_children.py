@@ -63,9 +63,7 @@ async def test_an_owner_reference_taken_off_is_put_back(operator, admin, namespa
     await shown(admin, namespace, Stalled="False")
     await exists(admin, kind, namespace, name)
     await admin.patch(kind, name, namespace, {"metadata": {"ownerReferences": None}})
-    await admin.wait_for(
-        kind, name, namespace, lambda found: found and found["metadata"].get("ownerReferences"), timeout=5
-    )
+    await admin.wait_for(kind, name, namespace, lambda found: found and found["metadata"].get("ownerReferences"))
 
 
 async def test_a_field_that_the_api_server_drops_does_not_hold_up_the_rest(operator, admin, namespace):
@@ -302,7 +300,7 @@ async def test_deleting_the_config_removes_its_children_and_nothing_else(operato
         await exists(admin, BUDGET, namespace, name)
     await admin.delete(CONFIG, "pool", namespace)
     for kind in (*KINDS, BUDGET):
-        await gone(admin, kind, namespace, timeout=40)
+        await gone(admin, kind, namespace)
     for kind in (*KINDS, BUDGET):
         assert (await admin.get(kind, "stays", namespace))["metadata"].get("deletionTimestamp") is None
     assert await admin.find("v1/Secret", "keys", namespace) is not None

@@ -75,7 +75,7 @@ async def test_live_hosts_are_in_the_status_and_nothing_flaps(operator, crds, ad
             status = await status_of(admin, namespace)
             return status if status.get("hostCount") == 2 else None
 
-        status = await eventually(all_there, timeout=15)
+        status = await eventually(all_there)
         assert [(host["pod"], host["id"]) for host in status["hosts"]] == [
             (pod, host.id) for pod, host in zip(pods, hosts, strict=False)
         ]
@@ -109,13 +109,13 @@ async def test_applications_of_the_lattice_are_in_the_status(operator, admin, wa
         "metadata": {"name": "hello", "annotations": {"version": "v1"}},
         "spec": {"components": [{"name": "c", "type": "component", "properties": {"image": "r.example/c:1"}}]},
     }
-    put = await client.request(f"wadm.api.{namespace}.model.put", json.dumps(manifest).encode(), timeout=5)
+    put = await client.request(f"wadm.api.{namespace}.model.put", json.dumps(manifest).encode(), timeout=60)
     assert json.loads(put.data)["result"] == "created"
-    await client.request(f"wadm.api.{namespace}.model.deploy.hello", b"{}", timeout=5)
+    await client.request(f"wadm.api.{namespace}.model.deploy.hello", b"{}", timeout=60)
     await admin.create(host_config(namespace, lattice=namespace, natsAddress=nats_server.url))
-    await eventually(lambda: _apps(admin, namespace, [("hello", "v1")]), timeout=20)
-    await client.request(f"wadm.api.{namespace}.model.del.hello", b"{}", timeout=5)
-    await eventually(lambda: _apps(admin, namespace, []), timeout=20)
+    await eventually(lambda: _apps(admin, namespace, [("hello", "v1")]))
+    await client.request(f"wadm.api.{namespace}.model.del.hello", b"{}", timeout=60)
+    await eventually(lambda: _apps(admin, namespace, []))
     await client.close()
 
 
@@ -137,7 +137,7 @@ async def test_a_hub_that_goes_is_said_and_the_pods_stay_managed(operator, crds,
         since = await at_rest(crds, namespace, quiet=1)
         assert writes(crds, since, namespace) == []
         await hub.server.start()
-        await shown(admin, namespace, LatticeConnected="True", timeout=20)
+        await shown(admin, namespace, LatticeConnected="True")
 
 
 async def _has_env(admin, namespace, name, value):
@@ -208,7 +208,7 @@ async def test_several_registries_are_answered_at_start_and_told_on_rotation(ope
         with pytest.raises(TimeoutError):
             await stranger.ask_config_service(timeout=0.5)
         await admin.apply(docker_config(namespace, "pull", a=("ua", "rotated"), b=("ub", "pb")))
-        await eventually(lambda: host.registries.get("a", {}).get("password") == "rotated", timeout=15)
+        await eventually(lambda: host.registries.get("a", {}).get("password") == "rotated")
     assert checksums(await admin.get(DEPLOYMENT, "pool", namespace)) == checksums(deployment)
 
 
@@ -238,7 +238,7 @@ async def test_a_host_that_started_while_nobody_answered_is_told(operator, admin
         host_config(namespace, lattice=namespace, natsAddress=nats_server.url, registryCredentialsSecret="pull")
     )
     async with hosts_in(await pods_of(admin, namespace, 1), nats_server, lattice) as (host,):
-        await eventually(lambda: set(host.registries) == {"a", "b"}, timeout=15)
+        await eventually(lambda: set(host.registries) == {"a", "b"})
 
 
 async def test_credentials_by_jwt_and_their_rotation(operator, crds, admin, namespace, tmp_path):

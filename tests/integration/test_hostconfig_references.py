@@ -150,7 +150,7 @@ async def test_a_hub_that_answers_nothing_holds_no_other_pool_up(crds, admin, na
         try:
             for number in range(SILENT):
                 await admin.patch(CONFIG, f"silent-{number}", namespace, {"spec": {"logLevel": "DEBUG"}})
-            async with asyncio.timeout(10):  # each silent one would take seconds of the only worker
+            async with asyncio.timeout(25):  # each silent one would take seconds of the only worker
                 await admin.create(host_config(namespace))
                 await exists(admin, DEPLOYMENT, namespace)
                 await shown(admin, namespace, WorkloadAvailable="False")

@@ -66,7 +66,7 @@ async def test_rights_taken_away_and_given_back(control_plane: ControlPlane, adm
         await eventually(lambda: "403 Forbidden" in informer.problem and "configmaps" in informer.problem)
         await admin.create(config_map("meanwhile", namespace))
         await allow(admin, "alice", namespace)
-        await eventually(lambda: names(informer, namespace) == {"meanwhile"} and not informer.problem, timeout=20)
+        await eventually(lambda: names(informer, namespace) == {"meanwhile"} and not informer.problem)
 
 
 async def test_namespaces_with_roles_alone(control_plane: ControlPlane, admin: Admin, namespace: str):
@@ -133,15 +133,15 @@ async def test_a_crd_deleted_and_recreated(live: KubeLive, admin: Admin, namespa
 
     await admin.create(crd)
     await eventually(lambda: created("one"), message="the kind is served")
-    await eventually(lambda: names(informer, namespace) == {"one"} and not informer.problem, timeout=20)
+    await eventually(lambda: names(informer, namespace) == {"one"} and not informer.problem)
     await admin.delete("apiextensions.k8s.io/v1/CustomResourceDefinition", crd["metadata"]["name"])
-    await eventually(lambda: "404" in informer.problem, timeout=20)
+    await eventually(lambda: "404" in informer.problem)
     await admin.wait_for(
         "apiextensions.k8s.io/v1/CustomResourceDefinition", crd["metadata"]["name"], None, lambda obj: obj is None
     )
     await admin.create(crd)
     await eventually(lambda: created("two"), message="the kind is served again")
-    await eventually(lambda: names(informer, namespace) == {"two"} and not informer.problem, timeout=30)
+    await eventually(lambda: names(informer, namespace) == {"two"} and not informer.problem)
     assert live.deletes("one") == 1
     await admin.delete("apiextensions.k8s.io/v1/CustomResourceDefinition", crd["metadata"]["name"])
 
@@ -160,7 +160,7 @@ async def test_a_rotated_token_is_read_again(control_plane: ControlPlane, admin:
             await live.client.get(CONFIG_MAP, Key(namespace, "kube-root-ca.crt"))
         await eventually(lambda: "401" in informer.problem)
         token.write_text(control_plane.user("carol").token)
-        await live_now(informer, timeout=15)
+        await live_now(informer)
         assert (await live.client.get(CONFIG_MAP, Key(namespace, "kube-root-ca.crt"))).metadata.name
 
 

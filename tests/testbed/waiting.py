@@ -28,7 +28,7 @@ async def eventually(
 async def eventually(
     predicate: Callable[[], T | Awaitable[T]],
     *,
-    timeout: float = 30.0,
+    timeout: float = 60.0,
     interval: float = 0.05,
     message: str = "",
 ) -> T:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import http.client
 import time
+from concurrent import futures
 
 import aiohttp
 import pytest
 
+from testbed import eventually
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.controller import DONE, Controller
 from wasmcloud_operator.kube.health import serve, watch_loop
@@ -75,25 +77,30 @@ async def test_probes_say_what_is_wrong_now():
 async def test_a_stuck_loop_fails_the_liveness_probe():
     """The probe's own timeout, as the kubelet has one, runs out while the loop stands still."""
 
-    def probe(address: str) -> int:
+    def probe(address: str, timeout: float) -> int:
         host, port = address.split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=1.0)
+        connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
         connection.request("GET", "/healthz")
         return connection.getresponse().status
 
     async with serve("127.0.0.1:0", metrics=Metrics(), alive=list, ready=list) as address:
-        assert await asyncio.to_thread(probe, address) == 200
-        probing = asyncio.get_running_loop().run_in_executor(None, probe, address)
-        time.sleep(2.0)  # noqa: ASYNC251 - this is the fault
+        assert await asyncio.to_thread(probe, address, 60.0) == 200
+        with futures.ThreadPoolExecutor() as threads:
+            probing = threads.submit(probe, address, 0.3)
+            futures.wait([probing])  # blocks the loop until then: this is the fault
         with pytest.raises(TimeoutError):
-            await probing
+            probing.result()
 
 
 async def test_the_stack_of_a_stuck_loop_is_shown(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("wasmcloud_operator.kube.health._STUCK_SECONDS", 0.2)
-    watching = asyncio.create_task(watch_loop(SYSTEM_CLOCK))
-    await asyncio.sleep(0)
-    time.sleep(0.5)  # noqa: ASYNC251 - this is the fault
-    watching.cancel()
-    await asyncio.wait({watching})
-    assert "test_the_stack_of_a_stuck_loop_is_shown" in capfd.readouterr().err
+
+    async def shown() -> bool:
+        watching = asyncio.create_task(watch_loop(SYSTEM_CLOCK))
+        await asyncio.sleep(0)
+        time.sleep(0.5)  # noqa: ASYNC251 - this is the fault
+        watching.cancel()
+        await asyncio.wait({watching})
+        return "test_the_stack_of_a_stuck_loop_is_shown" in capfd.readouterr().err
+
+    await eventually(shown)  # a machine that stands still shortly before is shown there
