@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import nats
 import pytest
+import structlog
 
 from natsjwt import Account, Operator
 from testbed import NatsServer, eventually
@@ -26,7 +29,8 @@ from wasmcloud_operator.lattice.errors import (
 )
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 
-QUICK = Timing(connect_timeout=2.0, ping_interval=0.3, ping_timeout=2.0, backoff_first=0.05, backoff_limit=0.2)
+QUICK = Timing(connect_timeout=60.0, ping_interval=0.3, ping_timeout=60.0, backoff_first=0.05, backoff_limit=0.2)
+IMPATIENT = replace(QUICK, ping_timeout=0.5)  # a busy machine's servers look silent to it, too
 
 
 @pytest.fixture
@@ -69,7 +73,7 @@ async def connected(connection: Connection) -> bool:
 async def test_request_and_answer(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     async with responder(server.url, "echo", lambda data: data.upper()):
-        assert await connection.request("echo", b"hi", timeout=10) == b"HI"  # waits for the first attempt by itself
+        assert await connection.request("echo", b"hi", timeout=60) == b"HI"  # waits for the first attempt by itself
     assert connection.state.reason == "Connected"
     assert connection.max_payload == 1024 * 1024
 
@@ -90,14 +94,14 @@ async def test_one_connection_for_equal_specs_until_the_last_lease_goes(server: 
 async def test_failures_by_name(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     with pytest.raises(NoResponders):
-        await connection.request("nobody.home", timeout=10)
+        await connection.request("nobody.home", timeout=60)
     with pytest.raises(PayloadTooLarge) as caught:
-        await connection.request("big", b"x" * (1024 * 1024 + 1), timeout=2)
+        await connection.request("big", b"x" * (1024 * 1024 + 1), timeout=60)
     assert (caught.value.size, caught.value.limit) == (1024 * 1024 + 1, 1024 * 1024)
     async with responder(server.url, "mute", lambda _: None) as seen:
         with pytest.raises(AnswerLost, match="no answer on mute"):
             await connection.request("mute", b"once", timeout=0.3)
-        assert seen == [b"once"]
+        await eventually(lambda: seen == [b"once"])
 
 
 async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: NatsServer, pool: Connections) -> None:
@@ -105,13 +109,13 @@ async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: Nat
     await connected(connection)
     await server.kill()
     await eventually(lambda: not connection.state.connected)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with pytest.raises(LatticeUnavailable):
             await connection.request("late", b"must not arrive", timeout=60)
     await server.server.start()
     async with responder(server.url, "late", lambda data: data) as seen:
         await connected(connection)
-        assert await connection.request("late", b"now", timeout=10) == b"now"
+        assert await connection.request("late", b"now", timeout=60) == b"now"
         assert seen == [b"now"]
 
 
@@ -122,8 +126,10 @@ async def test_server_killed_and_restarted_subscriptions_come_back(server: NatsS
     arrived: list[Message] = []
     await connection.subscribe("news.*", arrived.append)
     await connected(connection)
-    await server.restart()
-    await eventually(lambda: [state.connected for state in states] == [True, False, True], message=repr(states))
+    with structlog.testing.capture_logs() as logs:
+        await server.restart()
+        await eventually(lambda: [so for so, _ in groupby(state.connected for state in states)] == [True, False, True])
+    assert [line["reason"] for line in logs][-1] == "Connected"  # soon after the first time, but the last was a loss
     await connection.publish("news.today", b"back")
     await eventually(lambda: [(message.subject, message.data) for message in arrived] == [("news.today", b"back")])
     assert connection.statistics().clients == 2
@@ -140,15 +146,16 @@ async def test_request_under_way_when_the_server_dies_fails_at_once(server: Nats
             await asked
 
 
-async def test_a_peer_that_stops_answering_is_noticed_and_recovers(server: NatsServer, pool: Connections) -> None:
-    connection = pool.acquire(ConnectionSpec((server.url,))).connection
-    await connected(connection)
-    server.pause()
-    await eventually(lambda: not connection.state.connected)
-    assert connection.state.reason == "Unreachable"
-    assert "no answer" in connection.state.message
-    server.resume()
-    await connected(connection)
+async def test_a_peer_that_stops_answering_is_noticed_and_recovers(server: NatsServer) -> None:
+    async with Connections(timing=IMPATIENT) as pool:
+        connection = pool.acquire(ConnectionSpec((server.url,))).connection
+        await connected(connection)
+        server.pause()
+        await eventually(lambda: not connection.state.connected)
+        assert connection.state.reason == "Unreachable"
+        assert "no answer" in connection.state.message
+        server.resume()
+        await connected(connection)
 
 
 async def test_a_silent_server_holds_up_nobody_else(server: NatsServer, pool: Connections, tmp_path: Path) -> None:
@@ -162,7 +169,7 @@ async def test_a_silent_server_holds_up_nobody_else(server: NatsServer, pool: Co
             async with responder(other.url, "echo", lambda data: data):
                 lost = [asyncio.create_task(silent.request("echo", b"", timeout=1)) for _ in range(20)]
                 for _ in range(50):
-                    assert await live.request("echo", b"x", timeout=10) == b"x"
+                    assert await live.request("echo", b"x", timeout=60) == b"x"
             assert all(isinstance(error, AnswerLost) for error in await asyncio.gather(*lost, return_exceptions=True))
         finally:
             server.resume()
@@ -205,14 +212,14 @@ async def test_what_is_wrong_with_several_servers_is_said_once(pool: Connections
 async def test_scatter_gather(server: NatsServer, pool: Connections) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await connected(connection)
-    async with asyncio.timeout(10):  # no responders is an answer
-        assert await connection.request_many("ping", timeout=60) == ()
+    async with asyncio.timeout(60):  # no responders is an answer
+        assert await connection.request_many("ping", timeout=3600) == ()
     async with contextlib.AsyncExitStack() as stack:
         for number in range(3):
             body = str(number).encode()
             await stack.enter_async_context(responder(server.url, "ping", lambda _, body=body: body))
-        assert sorted(await connection.request_many("ping", timeout=5)) == [b"0", b"1", b"2"]
-        assert len(await connection.request_many("ping", timeout=5, limit=2)) == 2
+        assert sorted(await connection.request_many("ping", timeout=60, quiet_for=60, limit=3)) == [b"0", b"1", b"2"]
+        assert await connection.request_many("ping", timeout=3600, quiet_for=0.1)  # it is quiet then
     assert connection.statistics().in_flight == 0
 
 
@@ -321,8 +328,13 @@ async def test_permission_error_is_seen_and_the_connection_stays(pool: Connectio
         credentials = account.credentials("u", permissions={"pub": {"deny": ["wadm.>"]}})
         connection = pool.acquire(ConnectionSpec((server.url,), credentials=credentials)).connection
         await connected(connection)
-        with pytest.raises(NotPermitted, match="may not publish on wadm"):
-            await connection.request("wadm.api", timeout=0.5)
+
+        async def refused() -> bool:
+            with pytest.raises(NotPermitted, match="may not publish on wadm"):
+                await connection.request("wadm.api", timeout=0.5)
+            return True
+
+        await eventually(refused)  # the server's word may come after the deadline; then the next request knows it
         assert "permissions violation" in connection.statistics().last_error
         assert connection.state.connected
 
@@ -338,5 +350,5 @@ async def test_cancelled_while_connecting_ends_at_once() -> None:
         with pytest.raises(LatticeUnavailable, match="not connected"):
             await connection.request("x", timeout=0.3)
         task.cancel()
-        await asyncio.wait({task}, timeout=10)
+        await asyncio.wait({task}, timeout=60)
         assert task.cancelled()

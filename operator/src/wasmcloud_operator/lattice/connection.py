@@ -80,6 +80,7 @@ class Connection:
         self._in_flight: set[asyncio.Timeout] = set()
         self._clients = self._requests = self._lost_messages = 0
         self._last_error = ""
+        self._logged = ""  # the last logged state's message
         self._failures: dict[str, Diagnosis] = {}  # by server, since the last connection
 
     def __repr__(self) -> str:
@@ -327,15 +328,20 @@ class Connection:
         self._attempted.set()
 
     def _tell(self, state: ConnectionState) -> None:
-        if state != self._state and self._quiet.admit(f"{state.connected} {state.message}") is not None:
+        if state != self._state and self._is_news(state.message, state.connected):
             log = _log.info if state.connected or state.reason == "Closed" else _log.warning
             log("lattice.connection", nats=self.spec.addresses, reason=state.reason, message=state.message)
+            self._logged = state.message
         self._state = state
         for listener in tuple(self._listeners):
             try:
                 listener(state)
             except Exception:  # noqa: BLE001 - logged with its trace
                 _log.exception("lattice.listener_failed", nats=self.spec.addresses)
+
+    def _is_news(self, message: str, connected: bool) -> bool:
+        """A loss is logged now and then, a recovery after each logged loss: the last line tells how it stands."""
+        return message != self._logged if connected else self._quiet.admit(message) is not None
 
     def _backoff(self, attempt: int) -> float:
         rounds = attempt // len(self.spec.servers)
