@@ -15,6 +15,7 @@ import pytest
 from latticehost import Lattice, LatticeHost
 from testbed import Admin, NatsServer, eventually
 from wasmcloud_operator.application import reconciler
+from wasmcloud_operator.lattice.wadm import WadmClient
 
 APP = "core.oam.dev/v1beta1/Application"
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
@@ -27,6 +28,14 @@ def impatient() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reconciler, "SETTLE_SECONDS", reconciler.SETTLE_SECONDS / 5)
         patch.setattr(reconciler, "_PUSH_SECONDS", reconciler._PUSH_SECONDS / 5)
+        yield
+
+
+@contextlib.contextmanager
+def patient() -> Iterator[None]:
+    """The operator gives wadm a minute for an answer: a busy machine's wadm is not taken for one that lost it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(WadmClient.__init__.__kwdefaults__, "timeout", 60.0)
         yield
 
 
@@ -98,7 +107,7 @@ class Site:
         payload = b"" if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if operation == "put" else None
         subject = f"wadm.api.{lattice or self.lattice}.model.{operation}"
-        answer = await self.client.request(subject, payload, timeout=60, headers=headers)
+        answer = await self.client.request(subject, payload, timeout=20, headers=headers)
         return json.loads(answer.data)
 
     async def versions(self, name: str = "hello") -> dict[str, bool]:

@@ -21,12 +21,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import structlog
+from hypothesis import HealthCheck, settings
 
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm
 from testbed.cache import ensure, find
 from testbed.stack import components_of
 from wadmbetween import Between
+
+# A busy machine may be slow at any example, and a change is not to be held up by an example that it did not bring.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 async def build(config: pytest.Config, parts: frozenset[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import nats
 
+from natsflush import flushed
 from testbed import NatsServer, WasmcloudHost, build_component, eventually
 from testbed.ports import free_ports
 
@@ -100,7 +101,7 @@ class Listener:
             self.events.append({"subject": message.subject, **json.loads(message.data)})
 
         await self._client.subscribe(f"wasmbus.evt.{self._lattice}.>", cb=on_event)
-        await self._client.flush()
+        await flushed(self._client)
 
     async def wait(self, event: str, after: int = 0) -> Json:
         """The first one of that kind among those heard after the first `after`."""

@@ -27,6 +27,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from natsflush import flushed
+
 Json = dict[str, Any]
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -210,8 +212,7 @@ class LatticeHost:
 
     async def _flush(self) -> None:
         """Returns when the server has read what was sent so far."""
-        await self._client.flush()  # its PING overtakes the SUBs and UNSUBs that still wait in nats-py
-        await self._client.flush()
+        await flushed(self._client)
 
     async def _beat(self) -> None:
         while True:

@@ -12,6 +12,7 @@ from typing import Any
 import nats
 
 from latticehost import HTTP_SERVER, Lattice, LatticeHost
+from natsflush import flushed
 from testbed import Admin, NatsServer, eventually
 from testbed.admin import condition, is_true
 
@@ -195,11 +196,13 @@ class ServiceSite:
             "data": data,
         }
         await self.client.publish(f"wadm.evt.{self.lattice.name}.{event}", json.dumps(envelope).encode())
-        await self.client.flush()
+        await flushed(self.client)
 
     async def put_config(self, name: str, config: dict[str, str]) -> None:
         """What `wash config put` does."""
-        await self.client.request(f"wasmbus.ctl.v1.{self.lattice.name}.config.put.{name}", json.dumps(config).encode())
+        await self.client.request(
+            f"wasmbus.ctl.v1.{self.lattice.name}.config.put.{name}", json.dumps(config).encode(), timeout=60
+        )
 
     async def scale(self, replicas: int, config: str = "pool") -> None:
         await self.admin.scale(CONFIG, config, self.namespace, replicas)

@@ -13,6 +13,7 @@ from typing import Any
 
 import nats
 
+from natsflush import flushed
 from testbed import NatsServer, Wadm
 
 _PREFIX = "behind.api"
@@ -69,7 +70,7 @@ class Between:
 
         async with Wadm.start(folder, server.url, env={"WADM_API_PREFIX": _PREFIX}):
             await client.subscribe("wadm.api.*.model.>", cb=on_request)
-            await client.flush()
+            await flushed(client)
             try:
                 yield between
             finally:

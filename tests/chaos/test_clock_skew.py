@@ -55,7 +55,7 @@ async def test_applications_converge_and_another_clock_deploys_nothing_again(
                 async with RunningOperator.start(crds, clock=SkewedClock(-hours), **settings) as operator:
                     await eventually(lambda: looked_at(operator))
                     assert changes(between) == {**done, "deploy.hello acknowledged": 3}
-                    assert not [event for event in counter.writes if event.resource == "applications"]
+                    assert not [event for event in counter.writes if event.resource == "applications.core.oam.dev"]
                     assert await site.versions() == stored
                     await site.annotate(**{f"{OWN}/undeploy": "true"})
                     await site.phase("Undeployed")

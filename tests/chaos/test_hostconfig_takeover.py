@@ -86,10 +86,10 @@ async def test_who_is_killed_is_replaced_and_only_what_was_missed_is_done(
             assert two.process.returncode is None
     for name, pods in before.items():
         assert pods <= await running_pods(admin, namespace, name, len(pods) + (name == "edited"))
-    assert {key: number for key, number in done.items() if key[0] == "still"} == {("still", STATUS): 1}
-    assert {key: number for key, number in done.items() if key[0] == "robbed"} == {
-        ("robbed", "services"): 1, ("robbed", STATUS): 1,
-    }  # fmt: skip
+    # The first one may have told that all is ready, or part of it is told before the rest.
+    assert {resource for name, resource in done if name == "still"} <= {STATUS}
+    assert {resource for name, resource in done if name == "robbed"} - {STATUS} == {"services"}
+    assert done[("robbed", "services")] == 1
     assert {key[1] for key in done if key[0] == "edited"} == {"deployments.apps", STATUS}
     assert done[("edited", "deployments.apps")] == 1
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from applications import APP, Site, impatient, why
+from applications import APP, CONFIG, Site, impatient, patient, why
 from operatorfixture import RunningOperator
-from testbed import Admin, ControlPlane, NatsServer, eventually
+from testbed import Admin, ControlPlane, NatsServer, eventually, is_true
 from wadmbetween import Between, Handle, Request, straight_on
 
 OWNER = "k8s.wasmcloud.dev/owner-cluster"
@@ -27,13 +27,16 @@ async def sites(
 ) -> AsyncIterator[dict[str, Site]]:
     """A namespace for each cluster, with an operator that follows nothing else and has that cluster's id."""
     lattice = f"shared-{secrets.token_hex(3)}"
-    with impatient():
+    held = {"services": False, "reconcile_timeout": 180.0}  # a put that is held is not given up
+    with impatient(), patient():
         async with (
             Site.open(admin, own_nats, lattice=lattice) as one,
             Site.open(admin, own_nats, lattice=lattice) as two,
-            RunningOperator.start(crds, watch_namespaces=one.namespace, cluster_id="one", services=False),
-            RunningOperator.start(crds, watch_namespaces=two.namespace, cluster_id="two", services=False),
+            RunningOperator.start(crds, watch_namespaces=one.namespace, cluster_id="one", **held),
+            RunningOperator.start(crds, watch_namespaces=two.namespace, cluster_id="two", **held),
         ):
+            for site in (one, two):
+                await admin.wait_for(CONFIG, "pool", site.namespace, lambda pool: is_true(pool, "LatticeConnected"))
             yield {"one": one, "two": two}
 
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from applications import APP, CONFIG, EVENT, Site, application, host_config
 from operatorfixture import USER_AGENT, RunningOperator
-from testbed import Admin, ControlPlane, NatsServer, Server, eventually
+from testbed import Admin, ApiError, ControlPlane, NatsServer, Server, eventually
 from wasmcloud_operator.application import coexistence
 from wasmcloud_operator_types import custom_resource_definitions
 
@@ -41,6 +41,9 @@ async def admin(cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Async
         yield client
         await client.delete(CRD, CRD_NAME)
         await client.wait_for(CRD, CRD_NAME, None, lambda obj: obj is None)
+        # The API server takes what it made of the CRD away later.
+        await client.wait_for(API_SERVICE, "v1beta1.core.oam.dev", None, lambda obj: obj is None)
+        await eventually(lambda: _not_served(client))
 
 
 def ours() -> dict[str, Any]:
@@ -62,7 +65,7 @@ async def test_kubevelas_crd_is_left_alone_and_host_pools_go_on(
 ) -> None:
     await admin.create(kubevelas())
     async with Site.open(admin, nats_server) as site:
-        await eventually(lambda: admin.create(application(site.namespace)))
+        await eventually(lambda: admin.apply(application(site.namespace)))
         before = await admin.get(CRD, CRD_NAME)
         assert cluster.audit is not None
         with cluster.audit.counting(user_agent=USER_AGENT) as counter:
@@ -104,7 +107,7 @@ async def test_a_stale_api_service_is_told_and_applications_run_when_it_is_gone(
         assert "kubectl delete apiservice v1beta1.core.oam.dev" in await operator.problems()
         await admin.delete(API_SERVICE, "v1beta1.core.oam.dev")
         await eventually(lambda: _says_ok(operator))
-        await eventually(lambda: admin.create(application(namespace)))
+        await eventually(lambda: admin.apply(application(namespace)))
         await admin.wait_for(APP, "hello", namespace, _runs)
         await _remove(admin, namespace)
 
@@ -120,9 +123,17 @@ async def test_a_crd_that_comes_later_is_taken_up(
         assert not starting.done(), "not ready while the CRD is missing, though host pools are served"
         await admin.create(ours())
         await starting
-        await eventually(lambda: admin.create(application("later")))
+        await eventually(lambda: admin.apply(application("later")))
         await admin.wait_for(APP, "hello", "later", _runs)
         await _remove(admin, "later")
+
+
+async def _not_served(admin: Admin) -> bool:
+    try:
+        await admin.request("GET", "/apis/core.oam.dev/v1beta1")
+    except ApiError as error:
+        return error.status == 404
+    return False
 
 
 async def _remove(admin: Admin, namespace: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from applications import APP, Site, application, conditions
+from applications import APP, CONFIG, Site, application, conditions
 from testbed import Admin, NatsServer, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -12,9 +14,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 OWN = "k8s.wasmcloud.dev"
 
 
-async def test_an_application_of_wash_is_adopted(site: Site) -> None:
+async def test_an_application_of_wash_is_adopted(site: Site, admin: Admin) -> None:
     await site.wash_put(image="x/other:1")
     assert (await site.wadm("deploy.hello", {}))["result"] == "acknowledged"
+    await admin.wait_for(CONFIG, "pool", site.namespace, _tells_of_hello)
     await site.create()
     app = await site.deployed()
     assert await site.versions() == {"w1": False, app["status"]["deployedVersion"]: True}
@@ -93,3 +96,7 @@ async def test_what_was_orphaned_is_taken_over_and_goes_with_its_new_owner(
         await second.admin.delete(APP, "hello", second.namespace)
         await second.gone()
         assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
+def _tells_of_hello(config: dict[str, Any] | None) -> bool:
+    return config is not None and "hello" in str(config["status"].get("apps"))

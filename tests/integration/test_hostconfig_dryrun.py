@@ -147,7 +147,6 @@ async def dry_run(admin: Admin, body, namespace):
 @given(spec=SPECS)
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_valid_spec_gives_objects_that_the_server_accepts_and_keeps_whole(control_plane, namespace, spec):

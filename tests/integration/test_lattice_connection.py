@@ -13,6 +13,7 @@ import nats
 import pytest
 import structlog
 
+from natsflush import flushed
 from natsjwt import Account, Operator
 from testbed import NatsServer, eventually
 from testbed.waiting import in_one_task
@@ -57,8 +58,7 @@ async def responder(url: str, subject: str, answer: Callable[[bytes], bytes | No
             await message.respond(body)
 
     await client.subscribe(subject, cb=on_message)
-    await client.flush()  # its PING overtakes the SUB that still waits in nats-py
-    await client.flush()
+    await flushed(client)
     try:
         yield seen
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 import nats
 import pytest
 
+from natsflush import flushed
 from testbed import NatsServer, Wadm, eventually
 from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.connection import Connection
@@ -198,8 +199,7 @@ async def impostor(url: str, answer: Callable[[str, bytes], bytes | None]) -> As
             await message.respond(body)
 
     await peer.subscribe("wadm.api.default.model.>", cb=on_message)
-    await peer.flush()  # its PING overtakes the SUB that still waits in nats-py
-    await peer.flush()
+    await flushed(peer)
     try:
         yield asked
     finally:

@@ -60,7 +60,7 @@ class _Resource:
 class Admin:
     """The client; which rights it has depends on its token."""
 
-    def __init__(self, url: str, token: str, ca_file: Path, *, timeout: float = 15.0) -> None:
+    def __init__(self, url: str, token: str, ca_file: Path, *, timeout: float = 60.0) -> None:
         self.url = url
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": "testbed-admin"}
         self._tls = ssl.create_default_context(cafile=str(ca_file))

@@ -224,7 +224,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STEPS)
 def test_no_overlap_under_any_partitions_and_deletions(steps):
     async def scenario() -> None:

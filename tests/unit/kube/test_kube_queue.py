@@ -127,7 +127,7 @@ class QueueLaws(RuleBasedStateMachine):
 
 
 TestQueueLaws = QueueLaws.TestCase
-TestQueueLaws.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestQueueLaws.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 def make(clock: VirtualClock) -> WorkQueue[str]:

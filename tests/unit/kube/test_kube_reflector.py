@@ -114,7 +114,7 @@ async def equivalence(operations: list[tuple], watch_list: str, selector: str, p
         await bench.stop()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     st.lists(OPERATIONS, max_size=25),
     st.sampled_from(["streamed", "refused", "ignored"]),

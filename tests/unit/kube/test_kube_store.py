@@ -65,7 +65,7 @@ class World:
 STEP = st.tuples(st.sampled_from("abc"), st.sampled_from(["put", "put", "delete", "recreate"]), st.sampled_from("xy"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(STEP, max_size=25), st.data())
 def test_late_answers_and_relists_never_roll_back_and_never_resurrect(steps: list[tuple[str, str, str]], data):
     """Watch events in order, mixed with answers and lists from any time in the past."""
@@ -93,7 +93,7 @@ def test_late_answers_and_relists_never_roll_back_and_never_resurrect(steps: lis
             assert {obj.metadata.key: obj for obj in store} == world.live
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(STEP, min_size=1, max_size=25), st.data())
 def test_any_list_of_the_past_and_the_watch_after_it_converge(steps: list[tuple[str, str, str]], data):
     world = World()

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
@@ -156,7 +156,7 @@ def app_manifest(name: str, servers: list[str]) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"components": made}}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     deployed=st.lists(
         st.dictionaries(
