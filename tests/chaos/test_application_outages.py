@@ -220,6 +220,35 @@ async def test_lost_and_doubled_answers_put_nothing_twice(
             await site.gone()
 
 
+async def test_what_wadm_could_not_pass_on_is_asked_for_until_it_can(
+    admin: Admin, crds: ControlPlane, own_nats: NatsServer, tmp_path: Path
+) -> None:
+    """It has stored the change by then: what is stored does not say that wadm's own workers know of it."""
+    failing = dict.fromkeys(("deploy.hello", "undeploy.hello", "del.hello"), 4)  # more than the client asks at a time
+    refusal = {"result": "error", "message": "Error notifying processors. This is likely a transient error"}
+
+    async def fail_first(request: Request) -> None:
+        answer = await request.pass_on()
+        if failing.get(request.operation):
+            failing[request.operation] -= 1
+            answer = refusal
+        await request.answer(answer)
+
+    async with Between.start(tmp_path / "wadm", own_nats) as between, Site.open(admin, own_nats) as site:
+        between.handle = fail_first
+        async with RunningOperator.start(crds, watch_namespaces=site.namespace, services=False):
+            await site.create()
+            await site.phase("Reconciling", reason="Waiting")
+            assert (failing["deploy.hello"], between.done["deploy.hello acknowledged"]) == (0, 5)
+            await site.annotate(**{f"{OWN}/undeploy": "true"})
+            await site.phase("Undeployed")
+            assert (failing["undeploy.hello"], between.done["undeploy.hello acknowledged"]) == (0, 5)
+            await site.admin.delete(APP, "hello", site.namespace)
+            await site.gone()
+            assert (failing["del.hello"], between.done["del.hello deleted"]) == (0, 1)
+            assert between.done["del.hello noop"] == 4
+
+
 async def test_a_dead_lattice_does_not_hold_up_another(site: Site, admin: Admin, tmp_path: Path) -> None:
     asked: list[str] = []
 

@@ -35,8 +35,9 @@ class Server:
 class Followed:
     """The namespaces that the informer was told to follow, one entry for each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, synced: bool = True) -> None:
         self.told: list[tuple[str, ...]] = []
+        self.synced = synced
 
     def follow(self, namespaces: tuple[str, ...]) -> None:
         self.told.append(namespaces)
@@ -58,6 +59,21 @@ async def test_an_api_server_that_is_not_well_takes_nobodys_applications_away(fa
     await clock.advance(300)
     assert followed.told == [("a",), ()]
     assert watch.notes
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("synced", "seconds"), [(True, 60), (False, 10)])
+async def test_one_that_is_discovered_and_cannot_be_listed_is_looked_at_again_soon(synced: bool, seconds: int) -> None:
+    """An API server goes on to discover a CRD for a while after it has been deleted."""
+    server, followed, clock = Server(), Followed(synced), VirtualClock()
+    watch = CrdWatch(server, followed, ("a",), await crd_state(server), clock, Metrics())  # type: ignore[arg-type]
+    task = asyncio.create_task(watch.run())
+    server.discovery = NotFound(404, "NotFound", "x")
+    await clock.advance(seconds - 1)
+    assert followed.told == [("a",)]
+    await clock.advance(1)
+    assert followed.told == [("a",), ()]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

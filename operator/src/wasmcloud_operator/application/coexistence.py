@@ -74,7 +74,10 @@ async def crd_state(client: Client) -> CrdState:
 
 
 class CrdWatch:
-    """Follows Applications exactly while their CRD is ours; looks every ten seconds until it is, then every minute."""
+    """Follows Applications exactly while their CRD is ours.
+
+    It looks every ten seconds until they are listed, then every minute.
+    """
 
     def __init__(
         self,
@@ -111,8 +114,9 @@ class CrdWatch:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            ours = self._state.served_by == "ours"
-            await self._clock.sleep(_CHECK_SECONDS if ours else _CHECK_SECONDS_OTHERWISE)
+            # "Ours" may be what an API server has not forgotten yet: only what is followed is sure to be there.
+            followed = self._state.served_by == "ours" and self._informer.synced
+            await self._clock.sleep(_CHECK_SECONDS if followed else _CHECK_SECONDS_OTHERWISE)
             try:
                 state = await crd_state(self._client)
             except KubeError as error:

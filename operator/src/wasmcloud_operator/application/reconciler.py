@@ -170,7 +170,7 @@ class ApplicationReconciler:
             stored = await self._put(item, content, side, decided, stored)
         if stored is None:
             raise _Ended(status.rejected("Put", "the application is not there"))
-        if not decided.deploy:
+        if not decided.deploy and content.name not in side.view.untold:
             return side.keep(content, decided.version, stored)
         try:
             return await side.deploy(content, decided.version, stored)

@@ -70,6 +70,9 @@ class View:
     waiting: dict[Key, None] = field(default_factory=dict)
     """Applications that found their name in hand or the lattice with enough to do, first come first served."""
 
+    untold: set[str] = field(default_factory=set)
+    """Names whose last change wadm may have stored without being able to tell its own workers: to be asked again."""
+
     refused: set[Key] = field(default_factory=set)
     """Applications that wadm would not deploy as things were: any other's deploy or undeploy may change that."""
 

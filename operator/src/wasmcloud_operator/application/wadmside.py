@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from wasmcloud_operator.application.manifest import Content, Owner, digest_of, owner_of, to_manifest
@@ -99,7 +99,7 @@ class WadmSide:
         record.deployed_at = self.clock.monotonic()
         self.view.records[content.name] = record
         try:
-            await self._wadm.deploy(content.name, version)
+            await self._passed_on(content.name, self._wadm.deploy(content.name, version))
         except BaseException:
             record.suspect = True
             raise
@@ -116,8 +116,8 @@ class WadmSide:
 
     async def undeploy(self, name: str, stored: Stored) -> None:
         """Stop running it, and keep its versions."""
-        if stored.deployed:
-            await self._wadm.undeploy(name)
+        if stored.deployed or name in self.view.untold:
+            await self._passed_on(name, self._wadm.undeploy(name))
         self.view.records[name] = Record("", stored.versions[-1], stored.versions, owner=stored.owner)
 
     async def remove(self, name: str, alive: Callable[[Owner], bool]) -> bool:
@@ -126,15 +126,28 @@ class WadmSide:
         ours = stored is not None and stored.owner is not None and (stored.owner == self.me or not alive(stored.owner))
         if stored is not None and ours:
             if stored.deployed:
-                await self._wadm.undeploy(name)
-            await self._wadm.delete(name)
+                await self._passed_on(name, self._wadm.undeploy(name))
+            await self._passed_on(name, self._wadm.delete(name))
             self.view.records.pop(name, None)
+        elif stored is None and name in self.view.untold:
+            await self._passed_on(name, self._wadm.delete(name))
+            ours = True
         return ours
 
     async def poll(self, record: Record, name: str) -> None:
         """Ask for the status, where no push told it."""
         record.status = as_told(await self._wadm.status(name), record.deployed)
         record.deployed_at = None
+
+    async def _passed_on(self, name: str, change: Awaitable[object]) -> None:
+        """Have wadm make a change; when it could not tell its own workers, what it has stored does not say so."""
+        try:
+            await change
+        except WadmTransient:
+            self.view.untold.add(name)
+            self.doubt(name)
+            raise
+        self.view.untold.discard(name)
 
     def _record(self, content: Content, version: str, stored: Stored) -> Record:
         return Record(version, stored.versions[-1], stored.versions, owner=self.me, digest=content.digest)

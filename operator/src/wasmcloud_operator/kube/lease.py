@@ -25,6 +25,9 @@ from wasmcloud_operator.kube.wire import Codec
 
 log = structlog.get_logger()
 
+# What a stop may wait for the lease to be given back; a lease that is not runs out by itself.
+_RELEASE_SECONDS = 2.0
+
 
 class LeaseLost(Exception):
     """The lease could not be renewed in time: another replica may lead now, so this one must stop writing."""
@@ -245,7 +248,7 @@ class Elector:
         if held is None:
             return
         try:
-            async with self.clock.timeout(self.times.retry):
+            async with self.clock.timeout(_RELEASE_SECONDS):
                 try:
                     await self._put(self._freed(held))
                 except Conflict:

@@ -31,7 +31,7 @@ JsonObject = dict[str, Any]
 _T = TypeVar("_T")
 
 _JSON_HEADER = {"Content-Type": "application/json"}
-_PUT_RETRIES = 2
+_RETRIES = 2
 _VERSIONS = TypeAdapter(tuple[VersionInfo, ...])
 
 
@@ -41,7 +41,8 @@ class WadmClient:
     Every method raises `WadmUnavailable` (nobody answers; `may_have_run` tells whether it may have been done),
     `WadmGarbled`, `WadmTransient` and, for what wadm will not do, `WadmRejected` with wadm's own text.
     Requests that only read are asked again once when their answer is lost; requests that write never are, as a lost
-    answer does not mean that nothing was done: read back instead.
+    answer does not mean that nothing was done: read back instead. A write that wadm calls a transient failure is asked
+    for again up to twice: it was stored or not, but wadm's workers were not told, and are by the repeated one.
     """
 
     def __init__(
@@ -62,11 +63,8 @@ class WadmClient:
         writer makes wadm refuse with "Internal storage error" before anything is stored: that is tried again here.
         """
         payload = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False).encode()
-        subject = self.subjects.model("put")
-        for _ in range(_PUT_RETRIES):
-            with suppress(WadmTransient):
-                return _shaped(PutResult.model_validate, await self._ask(subject, payload, headers=_JSON_HEADER))
-        return _shaped(PutResult.model_validate, await self._ask(subject, payload, headers=_JSON_HEADER))
+        answer = await self._insist(self.subjects.model("put"), payload, headers=_JSON_HEADER)
+        return _shaped(PutResult.model_validate, answer)
 
     async def get(self, name: str, version: str | None = None) -> JsonObject:
         """The stored manifest, by default of the newest version. Raises `WadmNotFound`."""
@@ -96,18 +94,17 @@ class WadmClient:
         wadm refuses (`WadmRejected`) an unknown version, component ids that another deployed application uses, and
         shared components that are not deployed.
         """
-        await self._ask(
-            self.subjects.model("deploy", name), json.dumps({"version": version} if version else {}).encode()
-        )
+        body = json.dumps({"version": version} if version else {}).encode()
+        await self._insist(self.subjects.model("deploy", name), body)
 
     async def undeploy(self, name: str) -> None:
         """Stop running it; acknowledged also when nothing was deployed. Raises `WadmNotFound`."""
-        await self._ask(self.subjects.model("undeploy", name), b"{}")
+        await self._insist(self.subjects.model("undeploy", name), b"{}")
 
     async def delete(self, name: str, version: str | None = None) -> bool:
         """Forget one version, or all; False when there was none. wadm undeploys what was deployed."""
         body = json.dumps({"version": version} if version else {}).encode()  # 0.12 rejects an empty body
-        answer = await self._ask(self.subjects.model("del", name), body)
+        answer = await self._insist(self.subjects.model("del", name), body)
         return answer.get("result") != "noop"
 
     async def status(self, name: str) -> Status:
@@ -122,6 +119,13 @@ class WadmClient:
             if not error.may_have_run:
                 raise
         return await self._ask(subject, body)
+
+    async def _insist(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> JsonObject:
+        """The answer, asked for again as long as wadm itself asks for that."""
+        for _ in range(_RETRIES):
+            with suppress(WadmTransient):
+                return await self._ask(subject, body, headers)
+        return await self._ask(subject, body, headers)
 
     async def _ask(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> JsonObject:
         with _by_wadm_name(self.subjects.lattice), self.gate:
