@@ -154,7 +154,7 @@ class Site:
             current = told["observedGeneration"] == obj["metadata"]["generation"]
             return current and told.get("phase") == phase and reason in ("", why(obj))
 
-        return await self.reaches(there, name, message=f"phase {phase} {reason}", **options)
+        return await self.reaches(there, name, message=f"phase {phase} {reason}", **{"timeout": 120, **options})
 
     async def deployed(self, name: str = "hello") -> dict[str, Any]:
         """The application as soon as wadm has a version of this generation deployed, and it is known."""

@@ -50,6 +50,7 @@ async def shown(
             item is not None
             and all(one is not None and wanted[type_] in (one["status"], one["reason"]) for type_, one in found.items())
             and item["status"]["observedGeneration"] == item["metadata"]["generation"]
+            and (condition(item, "Reconciling") or {}).get("reason") != "ReconcileFailed"  # tried again at once
         )
 
     item = await admin.wait_for(CONFIG, name, namespace, as_wanted, timeout=timeout)

@@ -87,7 +87,7 @@ def config_map(name: str, namespace: str, **data: str) -> dict:
 
 
 async def allow(admin: Admin, user: str, namespace: str) -> None:
-    """A Role for config maps and its binding, both named after the user."""
+    """A Role for config maps and its binding, both named after the user; in force when this returns."""
     rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}]
     api = "rbac.authorization.k8s.io"
     metadata = {"name": user, "namespace": namespace}
@@ -101,3 +101,11 @@ async def allow(admin: Admin, user: str, namespace: str) -> None:
             "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
         }
     )
+    asked = {"namespace": namespace, "verb": "list", "resource": "configmaps"}
+    spec = {"user": user, "resourceAttributes": asked}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+
+    async def in_force() -> bool:
+        return bool((await admin.create(review))["status"].get("allowed"))
+
+    await eventually(in_force)

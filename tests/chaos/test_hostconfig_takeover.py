@@ -10,6 +10,7 @@ from hostlive import CONFIG, DEPLOYMENT, at_rest, exists, host_config, shown, wr
 from operatorfixture import RunningOperator
 from operatorprocess import OperatorProcess
 from testbed import eventually
+from wasmcloud_operator.kube import lease as kube_lease
 
 LEASE = "coordination.k8s.io/v1/Lease"
 STATUS = "wasmcloudhostconfigs.k8s.wasmcloud.dev/status"
@@ -39,7 +40,8 @@ async def lease(admin, namespace):
     return held_by
 
 
-async def test_who_stops_hands_over_at_once(crds, admin, namespace, lease):
+async def test_who_stops_hands_over_at_once(crds, admin, namespace, lease, monkeypatch):
+    monkeypatch.setattr(kube_lease, "_RELEASE_SECONDS", 60.0)
     follows = {"leader_election": True, "namespace": namespace, "lease_name": "ours", "watch_namespaces": namespace}
     async with RunningOperator.start(crds, identity="one", **follows) as one:
         await lease("one")

@@ -100,7 +100,7 @@ async def test_a_child_deleted_by_hand_comes_back(operator, crds, admin, namespa
     await exists(admin, BUDGET, namespace)
     await at_rest(crds, namespace)
     for kind in (*KINDS, BUDGET):
-        uid = (await admin.get(kind, "pool", namespace))["metadata"]["uid"]
+        uid = (await exists(admin, kind, namespace))["metadata"]["uid"]
         await admin.delete(kind, "pool", namespace)
         await admin.wait_for(
             kind, "pool", namespace, lambda found, uid=uid: found is not None and found["metadata"]["uid"] != uid
@@ -300,7 +300,7 @@ async def test_deleting_the_config_removes_its_children_and_nothing_else(operato
         await exists(admin, BUDGET, namespace, name)
     await admin.delete(CONFIG, "pool", namespace)
     for kind in (*KINDS, BUDGET):
-        await gone(admin, kind, namespace)
+        await gone(admin, kind, namespace, timeout=120)
     for kind in (*KINDS, BUDGET):
         assert (await admin.get(kind, "stays", namespace))["metadata"].get("deletionTimestamp") is None
     assert await admin.find("v1/Secret", "keys", namespace) is not None

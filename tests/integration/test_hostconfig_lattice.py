@@ -85,7 +85,7 @@ async def test_live_hosts_are_in_the_status_and_nothing_flaps(operator, crds, ad
         assert (entry["components"], entry["providers"]) == (0, 0)
         await hosts[0].start_provider("http")
         await eventually(lambda: _providers(admin, namespace, 1))
-        assert (await status_of(admin, namespace, "other"))["hostCount"] == 1
+        await eventually(lambda: _count(admin, namespace, 1, "other"))
         since = await at_rest(crds, namespace, quiet=1.5)  # six heartbeats of each host
         assert writes(crds, since, namespace) == []
         assert (await status_of(admin, namespace))["hosts"][0]["startedAt"] == entry["startedAt"]
@@ -97,8 +97,8 @@ async def _providers(admin, namespace, number):
     return (await status_of(admin, namespace))["hosts"][0]["providers"] == number
 
 
-async def _count(admin, namespace, number):
-    return (await status_of(admin, namespace)).get("hostCount") == number
+async def _count(admin, namespace, number, name="pool"):
+    return (await status_of(admin, namespace, name)).get("hostCount") == number
 
 
 async def test_applications_of_the_lattice_are_in_the_status(operator, admin, wadm, nats_server, namespace):
@@ -292,7 +292,7 @@ async def test_a_secret_that_becomes_unusable_leaves_running_pods_alone(
     assert (await admin.get(DEPLOYMENT, "pool", namespace))["spec"] == before["spec"]
     since = await at_rest(crds, namespace)
     assert writes(crds, since, namespace) == []
-    assert len(await events(admin, namespace, stalled["reason"])) == 1
+    assert len(await eventually(lambda: events(admin, namespace, stalled["reason"]))) == 1
     await admin.apply(secret(namespace, "keys", {key: good}))
     await shown(admin, namespace, Stalled="False")
 
@@ -314,7 +314,7 @@ async def test_what_the_api_server_refuses_is_said_by_the_configs_own_field_once
     await admin.patch(CONFIG, "pool", namespace, {"metadata": {"labels": {"look": "again"}}})
     await at_rest(crds, namespace)
     assert [event for event in writes(crds, since, namespace) if event.resource == "deployments.apps"] == []
-    assert len(await events(admin, namespace, "DeploymentRefused")) == 1
+    assert len(await eventually(lambda: events(admin, namespace, "DeploymentRefused"))) == 1
     await admin.patch(CONFIG, "pool", namespace, {"spec": {"schedulingOptions": None}})
     await exists(admin, DEPLOYMENT, namespace)
     await shown(admin, namespace, Stalled="False")

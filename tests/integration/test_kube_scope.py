@@ -86,7 +86,7 @@ async def test_one_that_loses_its_role_is_left_out_after_a_while(
         scope_of(live, namespace, other) as made,
     ):
         informer = live.informer(namespaces=made.wanted, scope=made, idle=0.5)
-        await live_now(informer)
+        await eventually(lambda: informer.synced)
         known_at_the_end: list[bool] = []
         informer.on_change(
             lambda change, _: known_at_the_end.append(informer.synced_in(other)) if change.new is None else None

@@ -57,6 +57,9 @@ class _Resource:
     namespaced: bool
 
 
+_PASSING = frozenset({410, 429})  # a watch that is too old; an API server that has enough to do
+
+
 class Admin:
     """The client; which rights it has depends on its token."""
 
@@ -303,6 +306,7 @@ class Admin:
     ) -> Object | None:
         """The object (None: it is gone) as soon as `predicate` of it is true; by watching, so it is seen at once.
 
+        An exception of the predicate counts as "not yet", as does an API server that is busy or not there.
         Raises `NeverHappened` after `timeout` seconds, with the object as it was then.
         """
         deadline = time.monotonic() + timeout
@@ -310,10 +314,18 @@ class Admin:
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    async with contextlib.aclosing(self._states(kind, name, namespace)) as states:
-                        async for last in states:
-                            if predicate(last):
-                                return last
+                    try:
+                        async with contextlib.aclosing(self._states(kind, name, namespace)) as states:
+                            async for last in states:
+                                with contextlib.suppress(Exception):
+                                    if predicate(last):
+                                        return last
+                    except aiohttp.ClientError:
+                        pass
+                    except ApiError as error:
+                        if error.status not in _PASSING and error.status < 500:
+                            raise
+                    await asyncio.sleep(0.05)
         except TimeoutError as error:
             if time.monotonic() < deadline:
                 raise

@@ -189,4 +189,6 @@ def _manager_args(pki: Pki) -> list[str]:
 def _audit_args(folder: Path) -> list[str]:
     policy = folder / "audit-policy.json"
     policy.write_text(json.dumps(POLICY))
-    return ["--audit-policy-file", str(policy), "--audit-log-path", str(folder / "audit.log")]
+    log = str(folder / "audit.log")
+    # Never begun anew: positions in it are kept.
+    return ["--audit-policy-file", str(policy), "--audit-log-path", log, "--audit-log-maxsize", "100000"]

@@ -64,7 +64,7 @@ class Kwok:
             "spec": {},
         }
         await admin.apply(node)
-        ready = await admin.wait_for("v1/Node", name, None, lambda found: is_true(found, "Ready"), timeout=30)
+        ready = await admin.wait_for("v1/Node", name, None, lambda found: is_true(found, "Ready"))
         assert ready is not None
         return ready
 

@@ -115,7 +115,7 @@ def accepts(nats_server, tmp_path):
     def check(text):
         path = tmp_path / "nats.conf"
         path.write_text(text.replace('store_dir: "/data"', f"store_dir: {quoted(str(tmp_path / 'data'))}"))
-        done = subprocess.run([nats_server, "-t", "-c", path], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([nats_server, "-t", "-c", path], capture_output=True, text=True, timeout=120, check=False)
         return done.returncode == 0, done.stdout + done.stderr
 
     return check

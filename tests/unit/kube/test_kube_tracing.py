@@ -36,7 +36,7 @@ async def test_spans_reach_the_collector(monkeypatch: pytest.MonkeyPatch) -> Non
             pass
 
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.to_thread(work)
     finally:
         await runner.cleanup()
