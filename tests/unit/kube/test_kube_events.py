@@ -105,6 +105,16 @@ async def test_a_series_whose_event_expired_is_created_anew(bench: KubeBench, re
     assert len(events(bench)) == 1
 
 
+async def test_a_created_event_whose_answer_was_lost_becomes_a_series(bench: KubeBench, recorder: EventRecorder):
+    bench.api.fail(NoAnswer("write", late=True))
+    report(recorder)
+    await bench.clock.advance(60)
+    report(recorder)
+    await bench.clock.advance(60)
+    (event,) = events(bench)
+    assert event["series"]["count"] == 2
+
+
 async def test_flush_sends_what_waits(bench: KubeBench):
     recorder = EventRecorder(bench.client, controller="c", instance="i", clock=bench.clock, metrics=bench.metrics)
     for number in range(5):

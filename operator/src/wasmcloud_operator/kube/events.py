@@ -13,7 +13,7 @@ import structlog
 
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
 from wasmcloud_operator.kube.clock import Clock, TimerHandle, rfc3339_micro
-from wasmcloud_operator.kube.errors import Conflict, Forbidden, KubeError, NotFound
+from wasmcloud_operator.kube.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import ObjectMeta
@@ -133,11 +133,16 @@ class EventRecorder:
             self._dropped.labels("full").inc()
 
     async def _send(self, series: _Series) -> None:
-        namespace = series.event["metadata"]["namespace"]
         if series.key is None:
-            created = await self._client.create(EVENT, series.event, namespace=namespace)
-            series.key = created.metadata.key
-        elif series.count > 1:
+            key = Key(series.event["metadata"]["namespace"], series.event["metadata"]["name"])
+            try:
+                await self._client.create(EVENT, series.event, namespace=key.namespace)
+            except AlreadyExists:
+                series.key = key  # an earlier attempt was done, and its answer lost
+            else:
+                series.key = key
+                return
+        if series.count > 1:
             observed = rfc3339_micro(self._clock.now())
             patch = {"series": {"count": series.count, "lastObservedTime": observed}}
             series.written = self._clock.monotonic()
