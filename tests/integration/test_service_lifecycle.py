@@ -87,7 +87,9 @@ async def test_an_application_owns_its_service_and_tells_of_it(site: ServiceSite
         assert (owner["kind"], owner["name"], owner["controller"]) == ("Application", "shop", True)
         assert service["spec"]["type"] == "NodePort"
         assert service["metadata"]["annotations"]["example.com/a"] == "b"
-        app = await site.app("shop", lambda app: is_true(app, "Exposed") and is_true(app, "Ready"))
+        app = await site.app(
+            "shop", lambda app: is_true(app, "Exposed") and is_true(app, "Ready") and told_endpoints(app) == [1]
+        )
         assert app["status"]["services"] == [
             {
                 "name": "web",
@@ -177,8 +179,8 @@ async def test_undeploying_takes_the_service_away_and_an_event_alone_does_not(si
     one, _ = await site.pods()
     async with site.host_on(one):
         await site.wash_run("hello", http_components(8080))
-        service = await site.service("hello", lambda found: found is not None)
         await site.endpoints("hello", lambda found: found == {one})
+        service = await site.service("hello", lambda found: found is not None)
         await site.publish_unpublished("hello")
         await site.wash_run("marker", http_components(8090))
         await site.service("marker", lambda found: found is not None)
