@@ -247,6 +247,12 @@ async def test_what_wadm_could_not_pass_on_is_asked_for_until_it_can(
             await site.gone()
             assert (failing["del.hello"], between.done["del.hello deleted"]) == (0, 1)
             assert between.done["del.hello noop"] == 4
+            await site.create()
+            await site.deployed()
+            failing["undeploy.hello"] = 4
+            await site.admin.delete(APP, "hello", site.namespace)
+            await site.gone()
+            assert (failing["undeploy.hello"], between.done["undeploy.hello acknowledged"]) == (0, 10)
 
 
 async def test_a_dead_lattice_does_not_hold_up_another(site: Site, admin: Admin, tmp_path: Path) -> None:

@@ -121,18 +121,20 @@ class WadmSide:
         self.view.records[name] = Record("", stored.versions[-1], stored.versions, owner=stored.owner)
 
     async def remove(self, name: str, alive: Callable[[Owner], bool]) -> bool:
-        """Undeploy and forget it, if it is ours; whether it was. What was taken over may still name its first owner."""
+        """Undeploy and forget it, if it is ours; whether it was. What was taken over may still name its first owner.
+
+        What is gone without wadm's workers having been told is deleted again: they are told then.
+        """
         stored = await self.look(name)
         ours = stored is not None and stored.owner is not None and (stored.owner == self.me or not alive(stored.owner))
-        if stored is not None and ours:
-            if stored.deployed:
-                await self._passed_on(name, self._wadm.undeploy(name))
+        untold = name in self.view.untold
+        if stored is not None and ours and (stored.deployed or untold):
+            await self._passed_on(name, self._wadm.undeploy(name))
+        if ours or (stored is None and untold):
             await self._passed_on(name, self._wadm.delete(name))
             self.view.records.pop(name, None)
-        elif stored is None and name in self.view.untold:
-            await self._passed_on(name, self._wadm.delete(name))
-            ours = True
-        return ours
+            return True
+        return False
 
     async def poll(self, record: Record, name: str) -> None:
         """Ask for the status, where no push told it."""
