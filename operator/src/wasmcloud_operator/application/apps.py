@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wasmcloud_operator.application.manifest import Owner, owner_of
 from wasmcloud_operator.application.status import running
 from wasmcloud_operator.application.view import Record
-from wasmcloud_operator.kube.together import together
+from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.lattice.connections import Connections
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
 from wasmcloud_operator.lattice.spec import ConnectionSpec
@@ -60,7 +60,7 @@ async def _listed(wadm: WadmClient) -> list[ListedApp]:
         return _app(summary, owner)
 
     summaries = await wadm.list()
-    return sorted(await together(with_owner(summary) for summary in summaries), key=lambda app: app.name)
+    return sorted(await gather_first_error(with_owner(summary) for summary in summaries), key=lambda app: app.name)
 
 
 def table(apps: Iterable[ListedApp]) -> list[str]:

@@ -17,9 +17,9 @@ from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.errors import BadRequest, Forbidden, Invalid
+from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key, Resource
-from wasmcloud_operator.kube.together import together
 from wasmcloud_operator.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig
 
@@ -60,7 +60,7 @@ class PoolApplier:
             await self.secrets.ensure(config, facts, children.secret_conf)
         except ForeignObject as error:
             raise SpecError(Problem("Conflict", "", str(error))) from error
-        await together(self._apply(item, config, child) for child in children.before)
+        await gather_first_error(self._apply(item, config, child) for child in children.before)
         applied = await self._apply(item, config, children.workload)
         if applied.outcome == "created":
             tell("Created", f"Created {children.workload.resource.kind} {item.metadata.name}")
@@ -68,7 +68,7 @@ class PoolApplier:
         self._brought[item.metadata.key] = item.metadata.generation
         if applied.outcome != "unchanged" and generation != item.metadata.generation:
             return False
-        await together(self._apply(item, config, child) for child in children.after)
+        await gather_first_error(self._apply(item, config, child) for child in children.after)
         await self._remove_unwanted(item, children, tell)
         if is_rolled_out(children.workload.resource.kind, applied.item.body):  # until then old pods may read them
             await self.secrets.remove_unneeded(config, facts, children.secret_conf)

@@ -11,10 +11,10 @@ from wasmcloud_operator.hostconfig.platform import Platform
 from wasmcloud_operator.hostconfig.secrets import Content, Contents, Examined, examine
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Metadata, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key, Resource
-from wasmcloud_operator.kube.together import together
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 # An object's uid and resourceVersion; None for one that does not exist.
@@ -85,7 +85,7 @@ async def _read(
     wanted = references(spec)
     asked = [(SECRET, name) for name in sorted(wanted.secrets)]
     asked += [(CONFIG_MAP, name) for name in sorted(wanted.config_maps)]
-    items = await together(_get(client, resource, Key(namespace, name)) for resource, name in asked)
+    items = await gather_first_error(_get(client, resource, Key(namespace, name)) for resource, name in asked)
     found = list(zip(asked, items, strict=True))
     contents = Contents(
         {name: _decoded(item) for (resource, name), item in found if resource is SECRET},

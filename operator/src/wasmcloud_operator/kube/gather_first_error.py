@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results in order. When one fails the others are cancelled and awaited, and its error is raised."""
+async def gather_first_error(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Returns the results in order. When one fails the others are cancelled and awaited, and its error is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine) for coroutine in coroutines]

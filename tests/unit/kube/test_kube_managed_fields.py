@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wasmcloud_operator.kube.adopt import taken_over
+from wasmcloud_operator.kube.managed_fields import taken_over
 
 
 def entry(manager, fields, operation="Apply", api_version="v1", **more):
