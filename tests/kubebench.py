@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from kubeobjects import WIDGET
 from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedTransport, VirtualClock
-from wasmcloud_operator.kube.wire import Codec
 
 WIDGETS: Codec[CustomResource] = Codec.of(CustomResource)
 

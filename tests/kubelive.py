@@ -10,6 +10,7 @@ from pathlib import Path
 from testbed import Admin, eventually
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
@@ -17,7 +18,6 @@ from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
-from wasmcloud_operator.kube.wire import UNSTRUCTURED
 
 
 class KubeLive:

@@ -24,6 +24,7 @@ import structlog
 
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.codec import Codec, Page
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.informer import Informer
@@ -34,7 +35,6 @@ from wasmcloud_operator.kube.resources import POD, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedApiServer
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
-from wasmcloud_operator.kube.wire import Codec, Page
 
 CONFIGS, PODS, EDITS = 10_000, 20_000, 5_000
 CONFIG = Resource("bench.example.com", "v1alpha1", "HostConfig", "hostconfigs")

@@ -15,10 +15,10 @@ import pytest_asyncio
 
 from kubelive import KubeLive, config_map, live_now, names
 from testbed import ControlPlane, eventually
+from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.errors import DeadlineExceeded
 from wasmcloud_operator.kube.objects import Metadata
 from wasmcloud_operator.kube.resources import CONFIG_MAP, Key
-from wasmcloud_operator.kube.wire import Codec
 
 NAMESPACE = "faults"
 

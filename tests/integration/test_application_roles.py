@@ -12,7 +12,7 @@ from applications import APP, EVENT, Site, impatient
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server
 from wasmcloud_operator import rbac
-from wasmcloud_operator.kube import scope
+from wasmcloud_operator.kube import namespaces
 
 USER = "carol"
 CLUSTER_KINDS = ("ClusterRole", "ClusterRoleBinding")
@@ -49,7 +49,7 @@ def is_warning(event: dict[str, Any]) -> bool:
 async def test_a_watched_namespace_without_a_role_keeps_no_other_waiting(
     admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scope, "_LOOK_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(namespaces, "_LOOK_AGAIN_SECONDS", 0.2)
     with impatient():
         async with Site.open(admin, nats_server) as one, Site.open(admin, nats_server) as two:
             for obj in granted(rbac.in_one_namespace(), one.namespace):

@@ -17,12 +17,12 @@ from wasmcloud_operator.kube import lease
 from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import Conflict, NotFound, Unauthorized
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseTimes
 from wasmcloud_operator.kube.objects import CustomResource, Metadata
 from wasmcloud_operator.kube.resources import CONFIG_MAP, LEASE, NODE, SECRET, Key, Resource
-from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 
 
 @pytest_asyncio.fixture

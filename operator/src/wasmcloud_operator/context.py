@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 from wasmcloud_operator.kube.apply import Applier, Kind
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Controller, Result
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.objects import HasMetadata, Pod
 from wasmcloud_operator.kube.resources import POD, Key, Resource
-from wasmcloud_operator.kube.scope import Scope
 from wasmcloud_operator.kube.store import Indexer
 from wasmcloud_operator.kube.tracing import Span
-from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
 from wasmcloud_operator.pools import Pools
 

@@ -24,6 +24,7 @@ from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.access import server_version
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.errors import KubeError, NotFound
@@ -32,7 +33,6 @@ from wasmcloud_operator.kube.managed_fields import taken_over
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key, Resource
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
-from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 
 T = TypeVar("T", bound=HasMetadata)
 

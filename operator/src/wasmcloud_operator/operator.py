@@ -32,8 +32,8 @@ from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
 from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.resources import LEASE, Key
-from wasmcloud_operator.kube.scope import Scope
 from wasmcloud_operator.kube.supervise import supervise
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport

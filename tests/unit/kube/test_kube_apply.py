@@ -5,11 +5,11 @@ import pytest
 from kubebench import WIDGETS, KubeBench
 from kubeobjects import WIDGET, key
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import DeadlineExceeded, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.resources import CONFIG_MAP
 from wasmcloud_operator.kube.testing import NoAnswer
-from wasmcloud_operator.kube.wire import UNSTRUCTURED
 
 STAMP = "tests.example.com/rendered"
 

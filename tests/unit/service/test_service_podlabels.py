@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Provider
 from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.lattice.spec import ConnectionSpec

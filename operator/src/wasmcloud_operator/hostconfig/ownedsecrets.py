@@ -14,13 +14,13 @@ from wasmcloud_operator.hostconfig.leafcontainer import CONF_KEY
 from wasmcloud_operator.hostconfig.reading import ReferenceReader
 from wasmcloud_operator.kube.apply import ONLY_IF_MISSING, ForeignObject
 from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.difference import difference, fingerprint
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import SECRET, Key
-from wasmcloud_operator.kube.wire import UNSTRUCTURED
 from wasmcloud_operator_types import WasmCloudHostConfig
 
 # Gives what the Secret holds, or None if that has changed since it was decided on.

@@ -19,13 +19,13 @@ from wasmcloud_operator.hostconfig.roster import Roster
 from wasmcloud_operator.hostconfig.statuswriter import StatusWriter
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
+from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, Pod
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key, Resource
 from wasmcloud_operator.kube.store import Change
-from wasmcloud_operator.kube.wire import Codec
 from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostsChange

@@ -10,6 +10,7 @@ from typing import Literal
 import structlog
 
 from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.difference import difference, fingerprint
 from wasmcloud_operator.kube.errors import Conflict, NotFound, Unreachable
 from wasmcloud_operator.kube.informer import Informer
@@ -17,7 +18,6 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.managed_fields import take_over
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
-from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 
 log = structlog.get_logger()
 

@@ -12,13 +12,13 @@ from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec, Page
 from wasmcloud_operator.kube.errors import ApiError, Conflict, Invalid, WritesForbidden
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.transport import Response, Timeouts
-from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec, Page
 
 T = TypeVar("T", bound=HasMetadata)
 

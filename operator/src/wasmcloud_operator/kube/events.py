@@ -13,12 +13,12 @@ import structlog
 
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
 from wasmcloud_operator.kube.clock import Clock, TimerHandle, rfc3339_micro
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import EVENT, Key, Resource
-from wasmcloud_operator.kube.wire import UNSTRUCTURED
 
 log = structlog.get_logger()
 

@@ -10,15 +10,15 @@ import structlog
 
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES, Scope
 from wasmcloud_operator.kube.objects import HasMetadata
 from wasmcloud_operator.kube.reflector import IDLE_SECONDS, Reflector
 from wasmcloud_operator.kube.resources import Resource
-from wasmcloud_operator.kube.scope import ALL_NAMESPACES, Scope
 from wasmcloud_operator.kube.source import ApiSource, Source
 from wasmcloud_operator.kube.store import Change, Indexer, Store
 from wasmcloud_operator.kube.supervise import supervise
-from wasmcloud_operator.kube.wire import Codec
 
 log = structlog.get_logger()
 

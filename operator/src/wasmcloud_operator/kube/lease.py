@@ -15,13 +15,13 @@ import structlog
 
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock, rfc3339_micro
+from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import LEASE, Key
-from wasmcloud_operator.kube.wire import Codec
 
 log = structlog.get_logger()
 

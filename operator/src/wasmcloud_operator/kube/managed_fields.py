@@ -12,10 +12,10 @@ from collections.abc import Collection
 import structlog
 
 from wasmcloud_operator.kube.client import JSON_PATCH, Client
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Invalid
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
-from wasmcloud_operator.kube.wire import UNSTRUCTURED
 
 log = structlog.get_logger()
 

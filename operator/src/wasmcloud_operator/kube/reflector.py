@@ -14,6 +14,7 @@ import structlog
 
 from wasmcloud_operator.kube.backoff import Backoff
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.codec import Bookmark, Codec, Deleted, Page, WatchEvent
 from wasmcloud_operator.kube.errors import (
     ApiError,
     BadRequest,
@@ -28,7 +29,6 @@ from wasmcloud_operator.kube.objects import HasMetadata, newer
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.source import Source
 from wasmcloud_operator.kube.store import Change, Store
-from wasmcloud_operator.kube.wire import Bookmark, Codec, Deleted, Page, WatchEvent
 
 log = structlog.get_logger()
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import Codec, Page
 from wasmcloud_operator.kube.objects import HasMetadata
 from wasmcloud_operator.kube.resources import Resource
-from wasmcloud_operator.kube.wire import Codec, Page
 
 T = TypeVar("T", bound=HasMetadata)
 PageT = TypeVar("PageT", bound=HasMetadata)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import structlog
 
 from wasmcloud_operator.kube.client import JSON_PATCH, Client
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import Metadata, ObjectMeta
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
-from wasmcloud_operator.kube.wire import UNSTRUCTURED
 from wasmcloud_operator.names import MANAGED_BY_LABEL
 from wasmcloud_operator.service import names
 

@@ -8,12 +8,12 @@ from datetime import datetime
 
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.kube.resources import POD, Key
-from wasmcloud_operator.kube.wire import Codec
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.names import INSTANCE_LABEL
 from wasmcloud_operator.service import names

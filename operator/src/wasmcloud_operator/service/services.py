@@ -10,13 +10,13 @@ import structlog
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Invalid
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import SERVICE, Key
-from wasmcloud_operator.kube.wire import UNSTRUCTURED
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.problem import Problem

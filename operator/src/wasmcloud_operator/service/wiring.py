@@ -8,13 +8,13 @@ from typing import Any
 from wasmcloud_operator.context import INSTANCE_INDEX, MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, Pod, Unstructured
 from wasmcloud_operator.kube.queue import Priority
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
-from wasmcloud_operator.kube.wire import UNSTRUCTURED, Codec
 from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.host_types import Change as HostChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews

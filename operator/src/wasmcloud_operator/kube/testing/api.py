@@ -14,6 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock, rfc3339
+from wasmcloud_operator.kube.codec import INITIAL_EVENTS_END
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.testing.faults import (
@@ -29,7 +30,6 @@ from wasmcloud_operator.kube.testing.faults import (
     Silent,
 )
 from wasmcloud_operator.kube.testing.objects import Change, Refusal, merged, namespaced_path, selected, status
-from wasmcloud_operator.kube.wire import INITIAL_EVENTS_END
 
 WatchList = Literal["streamed", "refused", "ignored"]
 

@@ -10,11 +10,11 @@ import pytest
 
 from kubelive import KubeLive, allow, config_map, live_now, names
 from testbed import Admin, ControlPlane, eventually
-from wasmcloud_operator.kube import scope
+from wasmcloud_operator.kube import namespaces
 from wasmcloud_operator.kube.access import Permission, missing_permissions
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.resources import CONFIG_MAP
-from wasmcloud_operator.kube.scope import Scope
 
 USER = "alice"
 BINDING = "rbac.authorization.k8s.io/v1/RoleBinding"
@@ -29,8 +29,8 @@ async def other(admin: Admin) -> str:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scope, "_LOOK_AGAIN_SECONDS", 0.2)
-    monkeypatch.setattr(scope, "_GRACE_SECONDS", 1.0)
+    monkeypatch.setattr(namespaces, "_LOOK_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(namespaces, "_GRACE_SECONDS", 1.0)
 
 
 @asynccontextmanager

@@ -5,9 +5,9 @@ import json
 import msgspec
 import pytest
 
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Bookmark, Codec, Deleted, Put
 from wasmcloud_operator.kube.errors import Expired, ResourceVersionTooLarge, ServerError
 from wasmcloud_operator.kube.objects import Metadata, Pod, Unstructured, newer
-from wasmcloud_operator.kube.wire import UNSTRUCTURED, Bookmark, Codec, Deleted, Put
 
 PODS: Codec[Pod] = Codec.of(Pod)
 
