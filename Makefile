@@ -40,8 +40,8 @@ lint: setup ## format check, lint, strict types, floors, generated files
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy -p wasmcloud_operator_types -p wasmcloud_operator
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m wasmcloud_operator.crds --check manifests/crds
-	@$(BIN)/python -m wasmcloud_operator.rbac --check manifests
+	@$(BIN)/python -m wasmcloud_operator.commands.crds --check manifests/crds
+	@$(BIN)/python -m wasmcloud_operator.commands.rbac --check manifests
 
 .PHONY: format
 format: setup ## format the code and mend what the linter can
@@ -50,8 +50,8 @@ format: setup ## format the code and mend what the linter can
 
 .PHONY: manifests
 manifests: setup ## write the CRDs and the RBAC manifests anew
-	@$(BIN)/python -m wasmcloud_operator.crds manifests/crds
-	@$(BIN)/python -m wasmcloud_operator.rbac manifests
+	@$(BIN)/python -m wasmcloud_operator.commands.crds manifests/crds
+	@$(BIN)/python -m wasmcloud_operator.commands.rbac manifests
 
 .PHONY: build-testbed
 build-testbed: setup ## build the testbed's real components into the cache (once for each version)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from wasmcloud_operator.context import INSTANCE_INDEX
-from wasmcloud_operator.hostconfig.children import Children, render
-from wasmcloud_operator.hostconfig.facts import Authority, Facts
+from wasmcloud_operator.hostpool.inputs import Authority, Facts
+from wasmcloud_operator.hostpool.render_workload import Children, render
 from wasmcloud_operator.kube.objects import ObjectMeta, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change, Store
+from wasmcloud_operator.shared.context import INSTANCE_INDEX
 from wasmcloud_operator_types import WasmCloudHostConfig, parse
 
 SAMPLE = {

@@ -21,8 +21,8 @@ from atrest import at_rest
 from operatorprocess import USER_AGENT, OperatorProcess
 from testbed import Admin, ControlPlane, NatsServer
 from testbed.admin import Object
-from wasmcloud_operator.hostconfig.children import render
-from wasmcloud_operator.hostconfig.facts import Facts
+from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.render_workload import render
 from wasmcloud_operator_types import WasmCloudHostConfig, parse
 
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"

@@ -11,7 +11,7 @@ import pytest
 from applications import APP, EVENT, Site, impatient
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Server
-from wasmcloud_operator import rbac
+from wasmcloud_operator.commands import rbac
 from wasmcloud_operator.kube import namespaces
 
 USER = "carol"

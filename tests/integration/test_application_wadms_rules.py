@@ -14,7 +14,7 @@ import pytest
 
 from testbed import NatsServer
 from wasmcloud_operator.application.manifest import Owner, choose_version, content_of, digest_of, owner_of, to_manifest
-from wasmcloud_operator.application.validation import errors, validate
+from wasmcloud_operator.manifest.validation import errors, validate
 
 LINK = {"namespace": "wasi", "package": "http", "interfaces": ["incoming-handler"], "target": {"name": "web"}}
 SECRET = {"name": "s", "properties": {"policy": "vault", "key": "k"}}

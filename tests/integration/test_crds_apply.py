@@ -13,7 +13,7 @@ import pytest_asyncio
 import yaml
 
 from testbed import ApiError, ControlPlane
-from wasmcloud_operator.crds import crd_files, write
+from wasmcloud_operator.commands.crds import crd_files, write
 from wasmcloud_operator_types import Application, WasmCloudHostConfig, parse
 from wasmcloud_operator_types.embedded import NAMES
 

@@ -14,16 +14,16 @@ import click
 from pydantic import ValidationError
 
 from wasmcloud_operator import logs
-from wasmcloud_operator.application.apps import list_apps, table
-from wasmcloud_operator.application.check import check_files
-from wasmcloud_operator.crds import crd_yaml
-from wasmcloud_operator.hostconfig.platform import IpFamily
+from wasmcloud_operator.commands.apps import list_apps, table
+from wasmcloud_operator.commands.check import check_files
+from wasmcloud_operator.commands.crds import crd_yaml
+from wasmcloud_operator.commands.migrate import run_migration
+from wasmcloud_operator.hostpool.platform import IpFamily
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.tracing import Span, tracing
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
-from wasmcloud_operator.migrate import run_migration
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.settings import Settings
 from wasmcloud_operator_types import custom_resource_definitions

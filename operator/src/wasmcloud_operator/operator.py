@@ -15,12 +15,11 @@ from typing import Any
 import structlog
 
 from wasmcloud_operator.application.coexistence import CrdWatch
+from wasmcloud_operator.application.controller import application_controller, applications
 from wasmcloud_operator.application.plan import deployed_manifest
-from wasmcloud_operator.application.wiring import application_controller, applications
-from wasmcloud_operator.context import Context
-from wasmcloud_operator.hostconfig.formeroperator import FIELD_MANAGERS
-from wasmcloud_operator.hostconfig.platform import platform_of
-from wasmcloud_operator.hostconfig.wiring import host_pool_controllers
+from wasmcloud_operator.expose.controller import service_controllers
+from wasmcloud_operator.hostpool.controller import host_pool_controllers
+from wasmcloud_operator.hostpool.platform import platform_of
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.client import Client
@@ -38,11 +37,12 @@ from wasmcloud_operator.kube.supervise import supervise
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.lattice.lattices import Lattices
+from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS
 from wasmcloud_operator.names import FINGERPRINT
-from wasmcloud_operator.pools import Pools
 from wasmcloud_operator.preflight import Findings, ServerTooOld, inspect
-from wasmcloud_operator.service.wiring import service_controllers
 from wasmcloud_operator.settings import Settings
+from wasmcloud_operator.shared.context import Context
+from wasmcloud_operator.shared.pools import Pools
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmcloud_operator.application.check import ExitCode, check_files
+from wasmcloud_operator.commands.check import ExitCode, check_files
 
 GOOD = """\
 apiVersion: core.oam.dev/v1beta1

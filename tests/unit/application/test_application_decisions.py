@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmcloud_operator.application import plan
-from wasmcloud_operator.application.choice import Chosen, ConfiguredPool, NotChosen, choose
+from wasmcloud_operator.application.lattice_choice import Chosen, ConfiguredPool, NotChosen, choose
 from wasmcloud_operator.application.manifest import Content, Owner, content_of, to_manifest
 from wasmcloud_operator.application.plan import Conflict, Run, Stored
 from wasmcloud_operator.application.view import Record, View
@@ -20,7 +20,7 @@ from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusType
-from wasmcloud_operator.pools import Pool
+from wasmcloud_operator.shared.pools import Pool
 
 ME = Owner("c1", "ns", "app")
 OTHER = Owner("c2", "ns", "app")

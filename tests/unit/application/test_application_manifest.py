@@ -19,7 +19,7 @@ from wasmcloud_operator.application.manifest import (
     passed_metadata,
     to_manifest,
 )
-from wasmcloud_operator.application.validation import validate
+from wasmcloud_operator.manifest.validation import validate
 
 OWNER = Owner("c1", "team-a", "hello")
 SPEC = {"components": [{"name": "web", "type": "component", "properties": {"image": "x:1"}}]}

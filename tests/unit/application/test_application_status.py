@@ -9,14 +9,14 @@ import pytest
 
 from kstatus import argocd_health, kstatus
 from wasmcloud_operator.application import status
-from wasmcloud_operator.application.choice import NotChosen
+from wasmcloud_operator.application.lattice_choice import NotChosen
 from wasmcloud_operator.application.manifest import Owner
-from wasmcloud_operator.application.reading import ManifestProblem
 from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.view import Record
 from wasmcloud_operator.application.writer import own_status
 from wasmcloud_operator.kube.conditions import to_status
 from wasmcloud_operator.lattice.wadm_types import Status
+from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator_types import Application, parse
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

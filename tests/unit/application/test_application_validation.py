@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodmanifest import C0, C1, DELETE, LINK, POLICY, SCALER, changed, good, secret, where_said
-from wasmcloud_operator.application.validation import errors, validate, warnings
+from wasmcloud_operator.manifest.validation import errors, validate, warnings
 
 
 def test_a_good_manifest_has_no_problems():

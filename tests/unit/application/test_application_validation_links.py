@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from goodmanifest import C0, C1, DELETE, LINK, POLICY, changed, good, link, secret, where_said
-from wasmcloud_operator.application.validation import errors, validate, warnings
+from wasmcloud_operator.manifest.validation import errors, validate, warnings
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wasmcloud_operator.crds import crd_files, crd_yaml, drift, main, write
+from wasmcloud_operator.commands.crds import crd_files, crd_yaml, drift, main, write
 from wasmcloud_operator_types import custom_resource_definitions
 from wasmcloud_operator_types.embedded import NAMES, embedded_schema
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from wasmcloud_operator.application import names, status
-from wasmcloud_operator.application.choice import Chosen
+from wasmcloud_operator.application import naming, status
+from wasmcloud_operator.application.lattice_choice import Chosen
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.wadmside import WadmSide
@@ -60,7 +60,7 @@ class Deletion:
     async def finalize(self, item: CustomResource) -> Result:
         """One step towards the end of an Application that is being deleted."""
         key = item.metadata.key
-        if names.FINALIZER not in item.metadata.finalizers:
+        if naming.FINALIZER not in item.metadata.finalizers:
             self.forget(key)
             return DONE
         if _is_orphan(item):
@@ -91,7 +91,7 @@ class Deletion:
         """Take the Application out of the lattice that it was in before, if it has moved. Raises LatticeError."""
         key = item.metadata.key
         before = self.places.last(item)
-        if before is None or before.key.same_lattice(chosen.key) or names.FINALIZER not in item.metadata.finalizers:
+        if before is None or before.key.same_lattice(chosen.key) or naming.FINALIZER not in item.metadata.finalizers:
             return
         if _is_orphan(item):
             self._event(item, "Normal", "Orphaned", f"Left in lattice {before.name}, as the annotation asks")
@@ -124,7 +124,7 @@ class Deletion:
             return result
         message = f"cannot be deleted from wadm yet: {why}; trying again"
         if not what:
-            message += f" (to give up: kubectl annotate {names.DELETION_POLICY}={names.ORPHAN})"
+            message += f" (to give up: kubectl annotate {naming.DELETION_POLICY}={naming.ORPHAN})"
         if await self.writer.show(item, status.out_of_reach("DeletionBlocked", message)):
             self._event(item, "Warning", "DeletionBlocked", message)
         delay = self.retries.when(key)
@@ -139,7 +139,7 @@ class Deletion:
         except (Forbidden, NotFound):
             pass  # not ours to read: the host config has to tell
         before = item.status if isinstance(item.status, dict) else {}
-        name = before.get("hostConfig") or item.metadata.annotations.get(names.HOST_CONFIG)
+        name = before.get("hostConfig") or item.metadata.annotations.get(naming.HOST_CONFIG)
         if name:
             config = self.places.config(Key(namespace, str(name)))
             return "" if config is not None and not config.metadata.deleting else f"host config {name}"
@@ -167,4 +167,4 @@ class Deletion:
 
 
 def _is_orphan(item: CustomResource) -> bool:
-    return item.metadata.annotations.get(names.DELETION_POLICY) == names.ORPHAN
+    return item.metadata.annotations.get(naming.DELETION_POLICY) == naming.ORPHAN

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from wasmcloud_operator.application.manifest import Content, content_of, draft
-from wasmcloud_operator.application.reading import ManifestProblem
-from wasmcloud_operator.application.validation import errors, validate
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.manifest.reading import ManifestProblem
+from wasmcloud_operator.manifest.validation import errors, validate
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from wasmcloud_operator.application.choice import Chosen, ConfiguredPool, NotChosen, choose
+from wasmcloud_operator.application.lattice_choice import Chosen, ConfiguredPool, NotChosen, choose
 from wasmcloud_operator.application.view import View
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.pools import Pools
+from wasmcloud_operator.shared.pools import Pools
 
 
 @dataclass(slots=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from wasmcloud_operator.application import names, plan, status
-from wasmcloud_operator.application.choice import Chosen, NotChosen
+from wasmcloud_operator.application import naming, plan, status
 from wasmcloud_operator.application.deletion import Deletion
 from wasmcloud_operator.application.examine import Examiner
+from wasmcloud_operator.application.lattice_choice import Chosen, NotChosen
 from wasmcloud_operator.application.manifest import Content, Owner
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.places import Places
@@ -125,12 +125,12 @@ class ApplicationReconciler:
     async def _in_lattice(self, item: CustomResource, content: Content, choice: Chosen, view: View) -> Result:
         side = WadmSide(choice.lattice, view, self.owners.of(item), self.clock)
         await self.deletion.leave(item, choice.lattice)
-        if names.FINALIZER in item.metadata.finalizers:
+        if naming.FINALIZER in item.metadata.finalizers:
             self.places.hold(item.metadata.key, choice.lattice)
         again: float | None = None
         record = view.records.get(content.name)
         try:
-            if item.metadata.annotations.get(names.UNDEPLOY) == "true":
+            if item.metadata.annotations.get(naming.UNDEPLOY) == "true":
                 record = await self._undeployed(side, record, content.name)
                 verdict = status.undeployed()
             else:
@@ -311,5 +311,5 @@ def _remembered_versions(item: CustomResource, record: Record | None) -> dict[st
 
 def _history_limit(item: CustomResource) -> int:
     """How many old versions stay: the annotation, where it is a number, else ten."""
-    text = item.metadata.annotations.get(names.REVISION_HISTORY_LIMIT, "")
-    return int(text) if _NUMBER.fullmatch(text) else names.DEFAULT_REVISION_HISTORY_LIMIT
+    text = item.metadata.annotations.get(naming.REVISION_HISTORY_LIMIT, "")
+    return int(text) if _NUMBER.fullmatch(text) else naming.DEFAULT_REVISION_HISTORY_LIMIT

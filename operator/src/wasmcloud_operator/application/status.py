@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wasmcloud_operator.application.choice import NotChosen
+from wasmcloud_operator.application.lattice_choice import NotChosen
 from wasmcloud_operator.application.manifest import Owner
-from wasmcloud_operator.application.reading import ManifestProblem
 from wasmcloud_operator.application.view import Record
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.lattice.wadm_types import Status, StatusType
+from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator_types.application import Phase
 
 # Fields that are found out in the lattice: they stay as they were while it cannot be asked.

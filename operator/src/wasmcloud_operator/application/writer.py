@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wasmcloud_operator.application import names
+from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.status import FOUND_OUT, Verdict
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
@@ -49,25 +49,25 @@ class ApplicationWriter:
 
     async def add_finalizer(self, item: CustomResource) -> CustomResource:
         """The item with our finalizer. Raises Invalid when it changed meanwhile."""
-        if names.FINALIZER in item.metadata.finalizers:
+        if naming.FINALIZER in item.metadata.finalizers:
             return item
         patch: list[JsonObject] = [{"op": "test", "path": "/metadata/uid", "value": item.metadata.uid}]
         if item.metadata.finalizers:
-            patch.append({"op": "add", "path": "/metadata/finalizers/-", "value": names.FINALIZER})
+            patch.append({"op": "add", "path": "/metadata/finalizers/-", "value": naming.FINALIZER})
         else:  # adding the list would replace one that somebody else has made meanwhile
             version = item.metadata.resource_version
             patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
-            patch.append({"op": "add", "path": "/metadata/finalizers", "value": [names.FINALIZER]})
+            patch.append({"op": "add", "path": "/metadata/finalizers", "value": [naming.FINALIZER]})
         return await self._patch(item, patch)
 
     async def remove_finalizer(self, item: CustomResource) -> None:
         """Let it go; harmless when it is gone. Raises Invalid when its finalizers changed meanwhile."""
-        if names.FINALIZER not in item.metadata.finalizers:
+        if naming.FINALIZER not in item.metadata.finalizers:
             return
-        path = f"/metadata/finalizers/{item.metadata.finalizers.index(names.FINALIZER)}"
+        path = f"/metadata/finalizers/{item.metadata.finalizers.index(naming.FINALIZER)}"
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": item.metadata.uid},
-            {"op": "test", "path": path, "value": names.FINALIZER},
+            {"op": "test", "path": path, "value": naming.FINALIZER},
             {"op": "remove", "path": path},
         ]
         try:
@@ -107,9 +107,9 @@ def own_status(status: object) -> JsonObject:
     """The part of a status that this reconciler writes."""
     if not isinstance(status, dict):
         return {}
-    own = {name: value for name, value in status.items() if name not in names.OTHERS_STATUS_FIELDS}
+    own = {name: value for name, value in status.items() if name not in naming.OTHERS_STATUS_FIELDS}
     if "conditions" in own:
-        own["conditions"] = [entry for entry in own["conditions"] if entry["type"] not in names.OTHERS_CONDITIONS]
+        own["conditions"] = [entry for entry in own["conditions"] if entry["type"] not in naming.OTHERS_CONDITIONS]
     return own
 
 

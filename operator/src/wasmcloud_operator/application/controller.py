@@ -1,0 +1,180 @@
+"""The controllers of Applications: which caches they read, and which news concern which Application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
+from wasmcloud_operator.application.owners import Owners
+from wasmcloud_operator.application.places import Places
+from wasmcloud_operator.application.reconciler import ApplicationReconciler
+from wasmcloud_operator.application.writer import ApplicationWriter
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.controller import Controller
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.queue import Priority, WorkQueue
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed
+from wasmcloud_operator.lattice.connection_types import ConnectionState
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
+from wasmcloud_operator.lattice.wadm_events import (
+    ManifestPublished,
+    ManifestUnpublished,
+    StatusPushed,
+    WadmEvent,
+)
+from wasmcloud_operator.shared.context import Context
+from wasmcloud_operator.shared.pools import Pool
+
+NAMESPACE_INDEX = "namespace"
+NAME_INDEX = "name"
+
+# Workers wait for wadm most of the time; enough of them that lattices which do not answer leave some to the others.
+_WORKERS_TIMES = 2
+# A connection that is back within this was never worth a word in a status, nor a wadm that lists within it after all.
+_LOST_SECONDS = 2.0
+
+
+def application_controller(context: Context) -> Controller[Key]:
+    """The controller of Applications, wired to its caches."""
+    informer = applications(context)
+    configs: Informer[CustomResource] = context.informer(HOST_CONFIG, CUSTOM_RESOURCE)
+    places = Places(context.pools, configs)
+    writer = ApplicationWriter(context.writer, informer, context.clock)
+
+    def wake(key: Key) -> None:
+        controller.queue.add(key)
+
+    left = left_in_wadm(context.metrics.registry)
+    owners = Owners(context.cluster_id, informer)
+    deletion = Deletion(places, writer, context.client, context.recorder, context.clock, owners, wake, left)
+    reconciler = ApplicationReconciler(
+        informer, places, writer, deletion, context.recorder, context.clock, owners, wake
+    )
+    controller = context.controller(
+        "application", reconciler.reconcile, reconciler.report, workers_times=_WORKERS_TIMES
+    )
+    _wire(context, _Routes(controller.queue, informer, places), informer, configs)
+    return controller
+
+
+def applications(context: Context) -> Informer[CustomResource]:
+    """The cache of Applications. It follows none until it is told that their CRD is ours (`CrdWatch`)."""
+    indexers = {NAMESPACE_INDEX: _namespace, NAME_INDEX: _name}
+    return context.informer(APPLICATION, CUSTOM_RESOURCE, indexers=indexers, namespaces=())
+
+
+@dataclass(frozen=True, slots=True)
+class _Routes:
+    """Puts the keys that something concerns into the queue."""
+
+    queue: WorkQueue[Key]
+    applications: Informer[CustomResource]
+    places: Places
+
+    def namespace(self, namespace: str, priority: Priority) -> None:
+        """All Applications of a namespace."""
+        for item in self.applications.store.by_index(NAMESPACE_INDEX, namespace):
+            self.queue.add(item.metadata.key, priority)
+
+    def named(self, names: Iterable[str], priority: Priority = Priority.FRESH) -> None:
+        """The Applications of these names, in whichever namespace."""
+        for name in names:
+            for item in self.applications.store.by_index(NAME_INDEX, name):
+                self.queue.add(item.metadata.key, priority)
+
+    def lattice(self, lattice: Lattice, *, after: float = 0.0) -> None:
+        """All Applications that are or may be in a lattice."""
+        keys = {
+            item.metadata.key
+            for namespace in self.places.namespaces(lattice)
+            for item in self.applications.store.by_index(NAMESPACE_INDEX, namespace)
+        }
+        for key in sorted(keys | set(self.places.holders(lattice))):
+            self.queue.add_after(key, after, Priority.BACKGROUND)
+
+    def listed(self, lattice: Lattice, news: AppsListed) -> None:
+        """wadm has listed its applications. What it lists because of pushes is known from those already."""
+        view = self.places.view(lattice)
+        anew = not view.listed
+        if anew or news.occasion != "pushes":
+            names = view.take_list(news.apps)
+            if anew:
+                self.lattice(lattice)
+            else:
+                self.named(names, Priority.BACKGROUND)
+
+    def not_listed(self, lattice: Lattice) -> None:
+        """wadm cannot list its applications: without a list each one is asked for."""
+        self.places.view(lattice).not_listed()
+        self.lattice(lattice, after=_LOST_SECONDS)
+
+    def pushed(self, lattice: Lattice, event: WadmEvent) -> None:
+        """wadm told of one application."""
+        view = self.places.view(lattice)
+        if view.take_event(event):
+            self.named([event.name])
+        if isinstance(event, ManifestPublished | ManifestUnpublished):
+            for key in view.refused:  # what stood in their way may be gone, what they need be there
+                if key.name != event.name or isinstance(event, ManifestUnpublished):
+                    self.queue.add(key)
+
+
+def _wire(
+    context: Context,
+    routes: _Routes,
+    applications: Informer[CustomResource],
+    configs: Informer[CustomResource],
+) -> None:
+    def on_application(change: Change[CustomResource], listed: bool) -> None:
+        routes.queue.add(change.key, _priority(listed))
+        if change.new is None:
+            routes.named([change.key.name])  # one that lost to it may have the name now
+
+    def on_config(change: Change[CustomResource], listed: bool) -> None:
+        if _lattice_of(change.old) != _lattice_of(change.new):
+            routes.namespace(change.key.namespace, _priority(listed))
+
+    def on_pool(pool: Pool) -> None:
+        routes.namespace(pool.key.namespace, Priority.BACKGROUND)
+
+    def on_news(lattice: Lattice, news: LatticeNews) -> None:
+        match news:
+            case ConnectionState():
+                # Connected is told again when messages were dropped: either way only a list tells what was missed.
+                routes.places.view(lattice).lost()
+                if not news.connected:
+                    routes.lattice(lattice, after=_LOST_SECONDS)
+            case AppsListed():
+                routes.listed(lattice, news)
+            case AppsNotListed():
+                routes.not_listed(lattice)
+            case StatusPushed() | ManifestPublished() | ManifestUnpublished():
+                routes.pushed(lattice, news)
+
+    applications.on_change(on_application)
+    configs.on_change(on_config)
+    context.pools.listen(on_pool)
+    context.pools.lattices.listen(on_news)
+
+
+def _lattice_of(item: CustomResource | None) -> object:
+    if item is None or item.metadata.deleting:
+        return None
+    return item.spec.get("lattice") if isinstance(item.spec, dict) else ""
+
+
+def _namespace(item: CustomResource) -> Iterable[str]:
+    return (item.metadata.namespace,)
+
+
+def _name(item: CustomResource) -> Iterable[str]:
+    return (item.metadata.name,)
+
+
+def _priority(listed: bool) -> Priority:
+    return Priority.BACKGROUND if listed else Priority.FRESH

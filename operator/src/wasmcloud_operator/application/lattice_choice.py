@@ -1,0 +1,78 @@
+"""In which lattice an application belongs: that of its namespace's host configs, or the one that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wasmcloud_operator.application import naming
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.shared.pools import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredPool:
+    """A host config of the application's namespace. `pool` is None until its connection is known."""
+
+    name: str
+    lattice: str
+    pool: Pool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The lattice to use, and the host config whose connection leads there."""
+
+    lattice: Lattice
+    host_config: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotChosen:
+    """Why there is no lattice. `stalled`: only a user can mend it; `known` lattice name, where there is just one."""
+
+    reason: str
+    message: str
+    stalled: bool = False
+    soon: bool = False
+    """The host config is there and only its connection is not known yet."""
+
+
+def choose(annotations: Mapping[str, str], configs: Sequence[ConfiguredPool]) -> Chosen | NotChosen:
+    """The lattice of an application with these annotations among its namespace's host configs."""
+    wanted_config, wanted_lattice = annotations.get(naming.HOST_CONFIG), annotations.get(naming.LATTICE)
+    fitting = [
+        config
+        for config in configs
+        if wanted_config in (None, config.name) and wanted_lattice in (None, config.lattice)
+    ]
+    if not fitting:
+        return _nothing_fits(wanted_config, wanted_lattice, configs)
+    if len({config.lattice for config in fitting}) > 1:
+        return _ambiguous("lattices", naming.LATTICE, fitting)
+    connected = [(config, config.pool) for config in fitting if config.pool is not None]
+    if not connected:
+        listed = ", ".join(config.name for config in fitting)
+        message = f"the connection of host config {listed} to lattice {fitting[0].lattice} is not known yet"
+        return NotChosen("HostConfigNotReady", f"{message}: see its status", soon=True)
+    if not all(pool.lattice.key.same_lattice(connected[0][1].lattice.key) for _, pool in connected):
+        return _ambiguous(f"NATS systems with a lattice {fitting[0].lattice}", naming.HOST_CONFIG, fitting)
+    config, pool = connected[0]
+    return Chosen(pool.lattice, config.name)
+
+
+def _nothing_fits(config: str | None, lattice: str | None, configs: Sequence[ConfiguredPool]) -> NotChosen:
+    asked = [f"named {config}"] if config is not None else []
+    asked += [f"of lattice {lattice}"] if lattice is not None else []
+    what = " ".join(["no host config", *asked, "in this namespace"])
+    there = f"; there are {_listed(configs)}" if configs else ""
+    return NotChosen("NoHostConfig", f"{what}{there}: the application waits for one")
+
+
+def _ambiguous(what: str, annotation: str, configs: Sequence[ConfiguredPool]) -> NotChosen:
+    message = f"the host configs of this namespace are in different {what}: {_listed(configs)}; choose one by"
+    return NotChosen("AmbiguousLattice", f"{message} the annotation {annotation}", stalled=True)
+
+
+def _listed(configs: Sequence[ConfiguredPool]) -> str:
+    return ", ".join(f"{config.name} (lattice {config.lattice})" for config in configs)

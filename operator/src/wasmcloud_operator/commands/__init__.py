@@ -1,0 +1,1 @@
+"""The commands besides `run`; each is imported only when it is called."""

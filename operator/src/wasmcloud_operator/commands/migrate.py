@@ -1,0 +1,190 @@
+"""`wasmcloud-operator migrate`: what coming from the operator written in Rust will change, said beforehand.
+
+The operator adopts by itself what that one left. This command tells of it, and removes what is in the way of it: the
+APIService through which the other one served applications.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from wasmcloud_operator.hostpool.nats_connection import lattice_key
+from wasmcloud_operator.hostpool.owned_secrets import needed_secrets
+from wasmcloud_operator.hostpool.platform import IpFamily, Platform, platform_of
+from wasmcloud_operator.hostpool.problems import SpecError
+from wasmcloud_operator.hostpool.reconciler import parsed
+from wasmcloud_operator.hostpool.references import read_references
+from wasmcloud_operator.hostpool.render_workload import Children, render
+from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kube.access import server_version
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.credentials import Credentials
+from wasmcloud_operator.kube.difference import difference
+from wasmcloud_operator.kube.errors import KubeError, NotFound
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.managed_fields import taken_over
+from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
+from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key, Resource
+from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
+from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS, FINALIZER, leftovers
+from wasmcloud_operator.shared.context import MANAGED_BY
+
+T = TypeVar("T", bound=HasMetadata)
+
+FORMER_API_SERVICE = "v1beta1.core.oam.dev"
+_IMAGE = "wasmcloud-operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was found: a line for each thing, and whether something has to be mended before the change."""
+
+    lines: tuple[str, ...]
+    obstacles: tuple[str, ...]
+
+
+async def plan(client: Client, namespace: str = "", family: IpFamily = "auto") -> Plan:
+    """Look at every host config (of one namespace, or all). Writes nothing; raises the errors of `kube.errors`."""
+    platform = platform_of(await server_version(client), family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
+    lines: list[str] = []
+    obstacles: list[str] = [f"{where}: still runs; scale it to 0 first" async for where in _running(client, namespace)]
+    if await _api_service(client) is not None:
+        lines.append(f"APIService {FORMER_API_SERVICE}: is removed, the CRD serves applications from then on")
+    async for item in _all(client, HOST_CONFIG, CUSTOM_RESOURCE, namespace):
+        name = f"{HOST_CONFIG.kind} {item.metadata.key}"
+        try:
+            found = await _pool(client, item, platform)
+        except SpecError as error:
+            obstacles += [f"{name}: {problem}" for problem in error.problems]
+        else:
+            lines += [f"{name}: {line}" for line in found] or [f"{name}: nothing changes"]
+    return Plan(tuple(lines), tuple(obstacles))
+
+
+async def clear_the_way(client: Client) -> list[str]:
+    """Remove the other one's APIService; a line for what was done. Raises the errors of `kube.errors`."""
+    found = await _api_service(client)
+    if found is None:
+        return []
+    await client.delete(API_SERVICE, Key("", FORMER_API_SERVICE), uid=found.metadata.uid)
+    return [f"APIService {FORMER_API_SERVICE}: removed"]
+
+
+async def run_migration(
+    credentials: Credentials, namespace: str, family: IpFamily, *, dry_run: bool, say: Callable[[str], object]
+) -> int:
+    """The command: what it found and did goes to `say`, a line each; gives the exit status."""
+    options = ConnectionOptions(credentials=credentials, user_agent=f"{MANAGED_BY}-migrate")
+    try:
+        async with Transport.open(options) as transport:
+            client = Client(transport, field_manager=MANAGED_BY)
+            found = await plan(client, namespace, family)
+            for line in (*found.lines, *(f"TO MEND FIRST: {obstacle}" for obstacle in found.obstacles)):
+                say(line)
+            if found.obstacles:
+                return 1
+            for line in [] if dry_run else await clear_the_way(client):
+                say(line)
+    except KubeError as error:
+        say(f"the cluster cannot be read: {error}")
+        return 2
+    return 0
+
+
+async def _pool(client: Client, item: CustomResource, platform: Platform) -> list[str]:
+    config = parsed(item)
+    examined = await read_references(client, item.metadata.namespace, config.spec, platform)
+    if examined.problems:
+        raise SpecError(*examined.problems)
+    if examined.values is not None:
+        lattice_key(config.spec, examined.values)
+    children = render(config, examined.facts)
+    lines = [
+        f"Secret {name} is created"
+        for name in needed_secrets(config, examined.facts, children.secret_conf)
+        if await _find(client, SECRET, Key(item.metadata.namespace, name)) is None
+    ]
+    lines += await _children(client, item, children)
+    if FINALIZER in item.metadata.finalizers:
+        for resource in leftovers(children.workload.resource):
+            live = await _find(client, resource, item.metadata.key)
+            if live is not None and _owned(live.get("metadata") or {}, item):
+                lines.append(f"{resource.kind} {item.metadata.name} is removed")
+        lines.append(f"finalizer {FINALIZER} is taken off")
+    return lines
+
+
+async def _children(client: Client, item: CustomResource, children: Children) -> list[str]:
+    lines = []
+    for child in children.all:
+        what = f"{child.resource.kind} {item.metadata.name}"
+        live = await _find(client, child.resource, item.metadata.key)
+        if live is None:
+            lines.append(f"{what} is created")
+            continue
+        metadata = live["metadata"]
+        if not _owned(metadata, item):
+            lines.append(f"{what} belongs to somebody else: the host config will say Conflict until it is renamed")
+            continue
+        entries = metadata.get("managedFields") or []
+        former = taken_over(entries, FIELD_MANAGERS, MANAGED_BY) != entries
+        where = difference(child.body, live)
+        if former or where is not None:
+            how = "adopted" if former else "changed"
+            template = child is children.workload and (former or _in_template(child.body, live))
+            lines.append(f"{what} is {how}" + ("; its pods restart once" if template else ""))
+    return lines
+
+
+def _in_template(body: JsonObject, live: JsonObject) -> bool:
+    return difference(body["spec"]["template"], live["spec"]["template"]) is not None
+
+
+async def _running(client: Client, namespace: str) -> AsyncIterator[str]:
+    """Deployments that run the other operator: its image without our command."""
+    async for found in _all(client, DEPLOYMENT, UNSTRUCTURED, namespace):
+        spec = found.body["spec"]
+        for container in spec["template"]["spec"]["containers"]:
+            image = container.get("image", "").partition("@")[0].rpartition("/")[2].partition(":")[0]
+            ours = "run" in (*(container.get("command") or ()), *(container.get("args") or ()))
+            if image == _IMAGE and not ours and spec.get("replicas", 1):
+                yield f"Deployment {found.metadata.key} ({container['image']})"
+
+
+async def _api_service(client: Client) -> Unstructured | None:
+    """The APIService, if it is the other one's: one that belongs to a CRD names no Service."""
+    try:
+        found = await client.get(API_SERVICE, Key("", FORMER_API_SERVICE))
+    except NotFound:
+        return None
+    return found if found.body["spec"].get("service") else None
+
+
+async def _find(client: Client, resource: Resource, key: Key) -> JsonObject | None:
+    """The whole object, managedFields and all."""
+    try:
+        found: JsonObject = await client.get_path(resource.path(key))
+    except NotFound:
+        return None
+    return found
+
+
+async def _all(client: Client, resource: Resource, codec: Codec[T], namespace: str) -> AsyncIterator[T]:
+    token = ""
+    while True:
+        query = [("limit", "500"), *([("continue", token)] if token else [])]
+        page = await client.list_page(resource, codec, namespace=namespace, query=query)
+        for item in page.items:
+            yield item
+        token = page.continue_token
+        if not token:
+            return
+
+
+def _owned(metadata: JsonObject, item: CustomResource) -> bool:
+    return any(owner.get("uid") == item.metadata.uid for owner in metadata.get("ownerReferences") or ())

@@ -1,0 +1,300 @@
+"""The controllers of Services: which caches they read, and which changes concern which keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler
+from wasmcloud_operator.expose.owned import Owned
+from wasmcloud_operator.expose.plan import claim_of
+from wasmcloud_operator.expose.pod_labels import PodLabeler
+from wasmcloud_operator.expose.reader import ManifestReader
+from wasmcloud_operator.expose.routes import Routes
+from wasmcloud_operator.expose.services import Outcomes, ServiceReconciler
+from wasmcloud_operator.expose.status import ExposedWriter
+from wasmcloud_operator.expose.view import Deployed, View
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.controller import Controller
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource, Metadata, Pod, Unstructured
+from wasmcloud_operator.kube.queue import Priority
+from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, SERVICE, Key, Resource
+from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.lattice.apps import AppsListed
+from wasmcloud_operator.lattice.host_types import Change as HostChange
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
+from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
+from wasmcloud_operator.legacy.services import FORMERLY_MANAGED_BY, Former
+from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
+from wasmcloud_operator.shared.context import INSTANCE_INDEX, MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
+from wasmcloud_operator.shared.pools import Pool
+
+_METADATA = Codec.of(Metadata)
+_FORMERLY_MANAGED = f"{MANAGED_BY_LABEL}={FORMERLY_MANAGED_BY}"
+
+# Endpoints come in numbers when an application starts: its status tells of them together.
+_STATUS_SECONDS = 0.5
+
+
+def service_controllers(context: Context, *, deployed: Deployed | None) -> tuple[Controller[Any], ...]:
+    """The controllers of Services, wired to their caches; without `deployed` no Applications are followed."""
+    return _Wiring(context, deployed).controllers
+
+
+class _Wiring:
+    """Makes the parts and has every change put the keys that it concerns into the queues."""
+
+    def __init__(self, context: Context, deployed: Deployed | None) -> None:
+        self.context = context
+        self.pools = context.pools
+        self.pods = context.host_pods()
+        services = context.managed(SERVICE)
+        ingresses = context.managed(INGRESS)
+        http_routes = Kind(HTTP_ROUTE, _not_followed_yet(context))
+        self.applications: Informer[CustomResource] | None = (
+            context.informer(APPLICATION, CUSTOM_RESOURCE) if deployed is not None else None
+        )
+        configs: Informer[CustomResource] = context.informer(HOST_CONFIG, CUSTOM_RESOURCE)
+        self.view = View(
+            context.pools, Directory(), configs, services.informer, self.applications, deployed or (lambda *_: None)
+        )
+        self.owned = Owned(services.informer, self._on_service)
+        former = Former(context.writer, _formerly(context, SERVICE), _formerly(context, ENDPOINT_SLICE))
+        former.listen(self._on_former)
+        outcomes = Outcomes(self._on_outcome)
+        routes = Routes(
+            context.client,
+            context.applier,
+            context.clock,
+            http_routes,
+            ingresses,
+            Owned(http_routes.informer, self._on_route),
+            Owned(ingresses.informer, self._on_route),
+            context.scope.wanted,
+        )
+        reconciler = ServiceReconciler(
+            self.view, services, self.owned, routes, former, context.applier, context.writer, context.recorder, outcomes
+        )
+        self.reader = ManifestReconciler(
+            self.view, ManifestReader(context.cluster_id), context.clock, self._on_manifest
+        )
+        labeler = PodLabeler(self.view, context.writer, self.pods, context.clock)
+        self.manifests: Controller[AppKey] = Controller(
+            "manifest",
+            self.reader.reconcile,
+            clock=context.clock,
+            metrics=context.metrics,
+            workers=context.workers,
+            timeout=context.reconcile_timeout,
+            report=self.reader.report,
+            span=context.span,
+        )
+        self.services = context.controller("service", reconciler.reconcile, reconciler.report)
+        self.labels = context.controller("podlabels", labeler.reconcile, _nothing_to_report)
+        self.controllers: tuple[Controller[Any], ...] = (self.manifests, self.services, self.labels)
+        if self.applications is not None:
+            writer = ExposedWriter(self.view, context.writer, self.applications, self.pods, outcomes, context.clock)
+            self.statuses = context.controller("exposed", writer.reconcile, _nothing_to_report)
+            self.controllers += (self.statuses,)
+            self.applications.on_change(self._on_application)
+        self.pods.on_change(self._on_pod)
+        configs.on_change(self._on_config)
+        self.pools.listen(self._on_pool)
+        self.pools.lattices.listen(self._on_news)
+
+    # --- from the lattices --------------------------------------------------------------------------------------------
+
+    def _on_news(self, lattice: Lattice, news: LatticeNews) -> None:
+        if not self.pools.of(lattice):
+            return
+        match news:
+            case ManifestPublished(name=name, manifest=manifest):
+                self.reader.published(AppKey(lattice, name), manifest)
+                self._read(lattice, (name,))
+            case ManifestUnpublished(name=name):
+                self.reader.unpublished(AppKey(lattice, name))
+                self._read(lattice, (name,))
+            case AppsListed():
+                self._read(lattice, self.view.book(lattice).outdated())
+                if news.occasion == "connection":
+                    # What was not told meanwhile: a version may have been replaced by another of that name.
+                    self._read(lattice, self.view.book(lattice).records, Priority.BACKGROUND)
+                if news.changed:
+                    self._on_listed(lattice)
+            case HostChange():
+                self._on_hosts(lattice, news)
+
+    def _on_hosts(self, lattice: Lattice, change: HostChange) -> None:
+        book = self.view.book(lattice)
+        concerned = book.sightings.update(change.hosts)
+        for namespace in self.view.namespaces(lattice):
+            for pod in concerned:
+                if Key(namespace, pod) in self.pods.store:
+                    self.labels.queue.add(Key(namespace, pod))
+        if change.synced:
+            self._label(lattice)
+        self._read(lattice, book.using(change.configs))
+        hosts = [lattice.hosts.hosts[host_id] for host_id in change.hosts if host_id in lattice.hosts.hosts]
+        for application in change.applications:
+            for each in {application} | book.contending(application, hosts):
+                self._show(lattice, each)
+
+    def _on_manifest(self, key: AppKey, completed: bool, contenders: frozenset[str]) -> None:
+        """An application is known otherwise than before."""
+        book = self.view.book(key.lattice)
+        for namespace in self.view.namespaces(key.lattice):
+            self.services.queue.add(Key(namespace, key.application))
+        self._read(key.lattice, book.sharing(key.application))
+        for application in {key.application} | contenders:
+            self._show(key.lattice, application)
+        if completed:
+            self._on_listed(key.lattice)
+            self._label(key.lattice)
+
+    def _on_listed(self, lattice: Lattice) -> None:
+        """wadm has said what is deployed: what leads to anything else can go."""
+        for namespace in self.view.namespaces(lattice):
+            self._look_at(namespace, Priority.BACKGROUND)
+
+    def _read(self, lattice: Lattice, applications: Iterable[str], priority: Priority = Priority.FRESH) -> None:
+        for application in tuple(applications):
+            self.manifests.queue.add(AppKey(lattice, application), priority)
+
+    # --- from the pools -----------------------------------------------------------------------------------------------
+
+    def _on_pool(self, pool: Pool) -> None:
+        self.view.directory.keep(self.view.lattices_in_use())
+        if self.pools.get(pool.key) is not None:
+            self._read(pool.lattice, self.view.book(pool.lattice).outdated())
+        self._look_at(pool.key.namespace)
+        for pod in self.pods.store.by_index(INSTANCE_INDEX, pool.key.name):
+            if pod.metadata.namespace == pool.key.namespace:
+                self.labels.queue.add(pod.metadata.key)
+
+    def _on_config(self, change: Change[CustomResource], listed: bool) -> None:
+        if change.old is None or change.new is None or change.new.metadata.deleting:
+            self._look_at(change.key.namespace, _priority(listed))
+
+    def _look_at(self, namespace: str, priority: Priority = Priority.FRESH) -> None:
+        """Look at every application that is or was exposed in a namespace."""
+        applications = self.owned.applications(namespace)
+        for lattice in self.view.lattices(namespace):
+            applications.update(self.view.book(lattice).records)
+        for application in applications:
+            self.services.queue.add(Key(namespace, application), priority)
+        for item in _formerly(self.context, SERVICE).store:
+            if item.metadata.namespace == namespace:
+                self.services.queue.add(item.metadata.key, priority)
+
+    # --- from the cluster ---------------------------------------------------------------------------------------------
+
+    def _on_service(self, key: Key, change: Change[Unstructured], listed: bool) -> None:
+        self.services.queue.add(key, _priority(listed))
+        before = claim_of(change.old.metadata) if change.old is not None else None
+        now = claim_of(change.new.metadata) if change.new is not None else None
+        if before != now:
+            for pod in self.pods.store:
+                if pod.metadata.namespace == key.namespace:
+                    self.labels.queue.add(pod.metadata.key, _priority(listed))
+
+    def _on_route(self, key: Key, change: Change[Unstructured], listed: bool) -> None:
+        del change
+        self.services.queue.add(key, _priority(listed))
+
+    def _on_former(self, key: Key, listed: bool) -> None:
+        self.services.queue.add(key, _priority(listed))
+
+    def _on_pod(self, change: Change[Pod], listed: bool) -> None:
+        before, now = _served(change.old), _served(change.new)
+        if change.new is None:
+            for lattice in self.view.lattices(change.key.namespace):
+                self.view.book(lattice).sightings.forget(change.key.name)
+        if change.new is not None and (change.old is None or before != now):
+            self.labels.queue.add(change.key, _priority(listed))
+        ready_before, ready_now = _ready(change.old), _ready(change.new)
+        changed = before ^ now if ready_before == ready_now else before | now
+        for label in changed:
+            claim = self.view.held(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))
+            if claim is not None:
+                for lattice in self.view.lattices(change.key.namespace):
+                    self._show(lattice, claim.application)
+
+    def _on_application(self, change: Change[CustomResource], listed: bool) -> None:
+        old, new = change.old, change.new
+        if old is not None and new is not None and old.metadata.annotations == new.metadata.annotations:
+            if old.status == new.status and old.metadata.deleting == new.metadata.deleting:
+                return
+            self._show_application(change.key)
+            return
+        for lattice, record in self.view.records_of(change.key):
+            for namespace in self.view.namespaces(lattice):
+                self.services.queue.add(Key(namespace, record.application), _priority(listed))
+        self._show_application(change.key)
+
+    def _on_outcome(self, key: Key) -> None:
+        for lattice in self.view.lattices(key.namespace):
+            self._show(lattice, key.name)
+
+    # --- to the queues ------------------------------------------------------------------------------------------------
+
+    def _label(self, lattice: Lattice) -> None:
+        """Look at all pods of a lattice."""
+        keys = {pool.key for pool in self.pools.of(lattice)}
+        for pod in self.pods.store:
+            if Key(pod.metadata.namespace, pod.metadata.labels.get(INSTANCE_LABEL, "")) in keys:
+                self.labels.queue.add(pod.metadata.key, Priority.BACKGROUND)
+
+    def _show(self, lattice: Lattice, application: str) -> None:
+        """Bring the status of the Application behind what is (or was) deployed up to date, soon."""
+        record = self.view.book(lattice).records.get(application)
+        if record is not None and record.owner is not None:
+            self._show_application(record.owner)
+        elif record is None:
+            for namespace in self.view.namespaces(lattice):
+                self._show_application(Key(namespace, application))
+
+    def _show_application(self, key: Key) -> None:
+        if self.applications is not None and key in self.applications.store:
+            self.statuses.queue.add_after(key, _STATUS_SECONDS)
+
+
+async def _nothing_to_report(key: Key, error: Exception) -> None:
+    """Tried again, and logged by the controller: pods and statuses have no status of their own."""
+    del key, error
+
+
+def _not_followed_yet(context: Context) -> Informer[Unstructured]:
+    """HTTPRoutes: followed in no namespace until the cluster is seen to have them."""
+    return context.informer(
+        HTTP_ROUTE,
+        UNSTRUCTURED,
+        indexers={OWNER_INDEX: owner_uids},
+        namespaces=(),
+        label_selector=MANAGED_SELECTOR,
+        optional=True,
+    )
+
+
+def _formerly(context: Context, resource: Resource) -> Informer[Metadata]:
+    return context.informer(
+        resource, _METADATA, purpose="formerly", label_selector=_FORMERLY_MANAGED, metadata_only=True
+    )
+
+
+def _served(pod: Pod | None) -> frozenset[str]:
+    if pod is None:
+        return frozenset()
+    return frozenset(key for key in pod.metadata.labels if key.startswith(naming.SERVES_PREFIX))
+
+
+def _ready(pod: Pod | None) -> bool:
+    return pod is not None and pod.ready and not pod.metadata.deleting
+
+
+def _priority(listed: bool) -> Priority:
+    return Priority.BACKGROUND if listed else Priority.FRESH

@@ -1,0 +1,157 @@
+"""What is known of the applications of all lattices in use, as far as Services need it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from wasmcloud_operator.expose.placement import ProviderId, runs
+from wasmcloud_operator.expose.plan import Plan, Record
+from wasmcloud_operator.expose.sightings import Sightings
+from wasmcloud_operator.lattice.host_types import Host
+from wasmcloud_operator.lattice.lattices import Lattice
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class MadePlan:
+    """A plan with the annotations of the Application that it was made with (None: there is none)."""
+
+    annotations: Mapping[str, str] | None
+    plan: Plan
+
+
+@dataclass(slots=True)
+class LatticeBook:
+    """One lattice: its applications that were read, those of them that are not deployed, and the hosts by pod.
+
+    `by_provider` finds the applications that a provider serves, `by_port` the providers that want a port, `plans` what
+    was made of a record; invariant: all three are of what `records` holds.
+    """
+
+    lattice: Lattice
+    sightings: Sightings
+    records: dict[str, Record] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+    by_provider: dict[ProviderId, set[str]] = field(default_factory=dict)
+    by_port: dict[int, set[ProviderId]] = field(default_factory=dict)
+    plans: dict[str, MadePlan] = field(default_factory=dict)
+
+    def put(self, application: str, record: Record | None) -> None:
+        """Take in what was read (None: it is not deployed)."""
+        before = self.records.pop(application, None)
+        self.plans.pop(application, None)
+        for provider in before.exposure.providers if before is not None else ():
+            provider_id = (provider.application, provider.id)
+            _discard(self.by_provider, provider_id, application)
+            for endpoint in provider.endpoints:
+                _discard(self.by_port, endpoint.port, provider_id)
+        if record is None:
+            self.absent.add(application)
+            return
+        self.absent.discard(application)
+        self.records[application] = record
+        for provider in record.exposure.providers:
+            provider_id = (provider.application, provider.id)
+            self.by_provider.setdefault(provider_id, set()).add(application)
+            for endpoint in provider.endpoints:
+                self.by_port.setdefault(endpoint.port, set()).add(provider_id)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every application that wadm lists as deployed was read."""
+        apps = self.lattice.apps
+        return apps.apps is not None and all(name in self.records or name in self.absent for name in apps.deployed)
+
+    def knows(self, application: str) -> bool:
+        """Whether it is known if the application is deployed, and as what."""
+        if application in self.records or application in self.absent:
+            return True
+        apps = self.lattice.apps
+        return apps.apps is not None and application not in apps.deployed
+
+    def sure_of(self, application: str) -> bool:
+        """Whether that is known, and all that its manifest refers to as well."""
+        record = self.records.get(application)
+        return self.knows(application) if record is None else record.certain
+
+    def outdated(self) -> set[str]:
+        """The applications for which wadm's list says something else than what was read."""
+        listed = self.lattice.apps.deployed
+        known = {name: record.version for name, record in self.records.items()}
+        return {name for name in listed.keys() | known.keys() if listed.get(name) != known.get(name)}
+
+    def using(self, configs: Iterable[str]) -> set[str]:
+        """The applications whose manifests refer to one of these configurations."""
+        wanted = frozenset(configs)
+        return {name for name, record in self.records.items() if record.configs & wanted}
+
+    def rivals(self, provider: ProviderId, port: int) -> dict[ProviderId, int]:
+        """The other providers that want a port, and on how many hosts each runs beside this one."""
+        others = self.by_port.get(port, set()) - {provider}
+        beside: dict[ProviderId, int] = {}
+        for host in self.lattice.hosts.hosts.values() if others else ():
+            if runs(host, provider):
+                for other in others:
+                    if runs(host, other):
+                        beside[other] = beside.get(other, 0) + 1
+        return beside
+
+    def contending(self, application: str, hosts: Iterable[Host]) -> set[str]:
+        """The applications with providers on these hosts that want one of its ports: each of them has to say so."""
+        record = self.records.get(application)
+        wanted: set[ProviderId] = set()
+        for provider in record.exposure.providers if record is not None else ():
+            for endpoint in provider.endpoints:
+                wanted |= self.by_port.get(endpoint.port, set()) - {(provider.application, provider.id)}
+        found: set[str] = set()
+        for host in hosts if wanted else ():
+            for rival in wanted:
+                if runs(host, rival):
+                    found |= self.by_provider.get(rival, set())
+        return found
+
+    def where(self, application: str) -> Iterator[Host]:
+        """The hosts that run a provider of its."""
+        record = self.records.get(application)
+        providers = [(one.application, one.id) for one in record.exposure.providers] if record is not None else []
+        return (
+            host for host in self.lattice.hosts.hosts.values() if any(runs(host, provider) for provider in providers)
+        )
+
+    def sharing(self, application: str) -> set[str]:
+        """The applications whose manifests refer to a shared one."""
+        return {name for name, record in self.records.items() if application in record.shared}
+
+
+class Directory:
+    """The books of the lattices in use."""
+
+    def __init__(self) -> None:
+        self._books: dict[Lattice, LatticeBook] = {}
+
+    def __repr__(self) -> str:
+        return f"<Directory {', '.join(f'{book.lattice.name}: {len(book.records)}' for book in self._books.values())}>"
+
+    def book(self, lattice: Lattice) -> LatticeBook:
+        """The book of a lattice in use."""
+        if lattice not in self._books:
+            self._books[lattice] = LatticeBook(lattice, Sightings(lattice))
+        return self._books[lattice]
+
+    def keep(self, lattices: Iterable[Lattice]) -> None:
+        """Forget all lattices but these."""
+        kept = set(lattices)
+        for lattice in [lattice for lattice in self._books if lattice not in kept]:
+            del self._books[lattice]
+
+
+def _discard(index: dict[K, set[V]], key: K, value: V) -> None:
+    held = index.get(key)
+    if held is not None:
+        held.discard(value)
+        if not held:
+            del index[key]

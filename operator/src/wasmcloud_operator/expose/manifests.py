@@ -1,0 +1,127 @@
+"""The reconciler of what is known of applications: wadm is asked, and whoever depends on the answer is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from wasmcloud_operator.expose.plan import Record
+from wasmcloud_operator.expose.reader import ManifestReader, version_of
+from wasmcloud_operator.expose.view import View
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.lattice.errors import LatticeBusy, LatticeError
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.manifest.http_endpoints import Object
+
+log = structlog.get_logger()
+
+_BUSY_SECONDS = 0.5
+_RETRY_SECONDS = 10.0
+
+# A manifest that wadm has just told of is used as it is: wadm answers slowly while many applications are deployed.
+# Later than this it is no news any more.
+_NEWS_SECONDS = 5.0
+_MOST_NEWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AppKey:
+    """An application in a lattice."""
+
+    lattice: Lattice
+    application: str
+
+    def __str__(self) -> str:
+        return f"{self.lattice.name}/{self.application}"
+
+
+# Told of an application that is known otherwise than before, whether that completed the lattice's book, and of the
+# applications that contend with it for a port, before or now.
+Tell = Callable[[AppKey, bool, frozenset[str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """A manifest that wadm published, and when that was heard (monotonic seconds)."""
+
+    version: str
+    manifest: Object
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestReconciler:
+    """Reads an application's deployed manifest. While wadm or a configuration cannot be read, what is known stays.
+
+    wadm is asked only where nothing else tells: what it publishes of an application that is not known yet counts, and
+    so does what an Application says that has nothing to change. wadm's next list shows where that was wrong. About what
+    is known an event alone tells nothing: nothing is ever taken away because of one.
+    """
+
+    view: View
+    reader: ManifestReader
+    clock: Clock
+    tell: Tell
+    _news: dict[AppKey, _News] = field(default_factory=dict)
+
+    def published(self, key: AppKey, manifest: Object) -> None:
+        """Take note of a manifest that wadm told of; the key is to be reconciled next."""
+        version = version_of(manifest)
+        if version and len(self._news) < _MOST_NEWS:
+            self._news[key] = _News(version, manifest, self.clock.monotonic())
+
+    def unpublished(self, key: AppKey) -> None:
+        """Forget it again."""
+        self._news.pop(key, None)
+
+    async def reconcile(self, key: AppKey) -> Result:
+        """Bring what is known of an application to what wadm says."""
+        news = self._news.pop(key, None)
+        if not self.view.pools.of(key.lattice):
+            return DONE
+        try:
+            certain = self._take(key, await self._record(key, news))
+        except LatticeBusy:
+            return Result(_BUSY_SECONDS)
+        except LatticeError as error:
+            log.debug("application not read", lattice=key.lattice.name, application=key.application, error=str(error))
+            return Result(_RETRY_SECONDS)
+        return DONE if certain else Result(_RETRY_SECONDS)
+
+    async def _record(self, key: AppKey, news: _News | None) -> Record | None:
+        lattice, application = key.lattice, key.application
+        if news is None:
+            version = lattice.apps.deployed.get(application) if lattice.apps.current else None
+            manifest = self.view.deployed_by_application(lattice, application, version) if version else None
+            if version is not None and manifest is not None:
+                return await self.reader.record(lattice, application, version, manifest)
+        elif self._counts(key, news):
+            return await self.reader.record(lattice, application, news.version, news.manifest)
+        return await self.reader.read(lattice, application)
+
+    def _counts(self, key: AppKey, news: _News) -> bool:
+        unknown = key.application not in self.view.book(key.lattice).records
+        return unknown and self.clock.monotonic() - news.at < _NEWS_SECONDS
+
+    def _take(self, key: AppKey, record: Record | None) -> bool:
+        """Put it into the book and tell of what is new; whether it is certain."""
+        book = self.view.book(key.lattice)
+        before = book.records.get(key.application)
+        certain = record is None or record.certain
+        if record is not None and not certain and before is not None and before.certain:
+            record = before if before.version == record.version else record
+        knew, was_complete = book.knows(key.application), book.complete
+        contenders = book.contending(key.application, book.where(key.application))
+        book.put(key.application, before if record == before else record)
+        completed = book.complete and not was_complete
+        if record != before or not knew or completed:
+            contenders |= book.contending(key.application, book.where(key.application))
+            self.tell(key, completed, frozenset(contenders))
+        return certain
+
+    async def report(self, key: AppKey, error: Exception) -> None:
+        """A failure shows in the log: the manifest has no status of its own."""
+        log.warning("application not read", lattice=key.lattice.name, application=key.application, error=str(error))

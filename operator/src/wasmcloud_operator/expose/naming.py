@@ -1,0 +1,67 @@
+"""Names, labels and annotations of what leads to an application, and how its users steer that."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from wasmcloud_operator.names import MANAGED_BY_LABEL
+from wasmcloud_operator.shared.context import MANAGED_BY
+
+# The label on a pod: its host serves that Service now.
+SERVES_PREFIX = "serves.k8s.wasmcloud.dev/"
+
+# On our Services and routes: what they lead to.
+APPLICATION = "k8s.wasmcloud.dev/application"
+LATTICE = "k8s.wasmcloud.dev/lattice"
+LATTICE_ID = "k8s.wasmcloud.dev/lattice-id"
+COMPONENT = "k8s.wasmcloud.dev/component"
+
+# On an Application, or in the manifest of one that was deployed by other means.
+SERVICE = "k8s.wasmcloud.dev/service"
+SERVICE_NAME = "k8s.wasmcloud.dev/service-name"
+SERVICE_TYPE = "k8s.wasmcloud.dev/service-type"
+SERVICE_ANNOTATIONS = "k8s.wasmcloud.dev/service-annotations"
+GATEWAY = "k8s.wasmcloud.dev/gateway"
+INGRESS_CLASS = "k8s.wasmcloud.dev/ingress-class"
+
+COMPONENT_LABEL = "app.kubernetes.io/component"
+HTTP_COMPONENT = "http"
+
+_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_LONGEST = 63
+_HASH_DIGITS = 8
+
+
+def is_service_name(name: str) -> bool:
+    """Whether Kubernetes takes it as the name of a Service (a DNS label of RFC 1035)."""
+    return len(name) <= _LONGEST and _LABEL.fullmatch(name) is not None
+
+
+def service_name(wanted: str) -> str:
+    """A valid name of a Service for an application of that name; always the same, and another for each application.
+
+    A name that is valid stays. Of any other what can be kept is kept, with a hash of the whole.
+    """
+    if is_service_name(wanted):
+        return wanted
+    kept = re.sub(r"[^a-z0-9]+", "-", wanted.lower()).strip("-")
+    if not kept or not kept[0].isalpha():
+        kept = f"app-{kept}".rstrip("-")
+    digest = hashlib.sha256(wanted.encode()).hexdigest()[:_HASH_DIGITS]
+    return f"{kept[: _LONGEST - _HASH_DIGITS - 1].rstrip('-')}-{digest}"
+
+
+def serves_label(service: str) -> str:
+    """The key of the pod label for a Service."""
+    return SERVES_PREFIX + service
+
+
+def labels(service: str) -> dict[str, str]:
+    """The labels of a Service or route that leads to an application."""
+    return {
+        "app.kubernetes.io/name": service,
+        COMPONENT_LABEL: HTTP_COMPONENT,
+        "app.kubernetes.io/part-of": "wasmcloud",
+        MANAGED_BY_LABEL: MANAGED_BY,
+    }

@@ -1,0 +1,100 @@
+"""How the users of an application steer its Services: annotations, read with every mistake named."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.expose import naming
+from wasmcloud_operator.shared.problem import Problem
+
+SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
+
+_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_OWN_DOMAIN = "k8s.wasmcloud.dev/"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The Gateway that an HTTPRoute attaches to; an empty namespace is the route's own."""
+
+    name: str
+    namespace: str = ""
+    section: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an application's annotations ask for; mistakes in them count as not written."""
+
+    enabled: bool = True
+    name: str = ""
+    type: str = "ClusterIP"
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    gateway: Gateway | None = None
+    ingress_class: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+def read_options(annotations: Mapping[str, str]) -> Options:
+    """The options in the annotations of an Application or a manifest."""
+    problems: list[Problem] = []
+
+    def wrong(key: str, message: str) -> None:
+        problems.append(Problem("InvalidAnnotation", f'metadata.annotations["{key}"]', message))
+
+    name = annotations.get(naming.SERVICE_NAME, "")
+    if name and not naming.is_service_name(name):
+        wrong(
+            naming.SERVICE_NAME, "must be a name for a Service: a-z, 0-9 and -, a letter first, at most 63 characters"
+        )
+        name = ""
+    kind = annotations.get(naming.SERVICE_TYPE, "ClusterIP")
+    if kind not in SERVICE_TYPES:
+        wrong(naming.SERVICE_TYPE, f"must be one of {', '.join(SERVICE_TYPES)}")
+        kind = "ClusterIP"
+    extra = _extra(annotations.get(naming.SERVICE_ANNOTATIONS, "{}"))
+    if extra is None:
+        wrong(naming.SERVICE_ANNOTATIONS, 'must be JSON with text as values: {"example.com/key": "value"}')
+    gateway = _gateway(annotations.get(naming.GATEWAY, ""))
+    if gateway is None and annotations.get(naming.GATEWAY):
+        wrong(naming.GATEWAY, "must be name, namespace/name or namespace/name/section")
+    ingress_class = annotations.get(naming.INGRESS_CLASS, "")
+    if ingress_class and not _NAME.fullmatch(ingress_class):
+        wrong(naming.INGRESS_CLASS, "must be the name of an IngressClass")
+        ingress_class = ""
+    return Options(
+        enabled=annotations.get(naming.SERVICE, "true").lower() != "false",
+        name=name,
+        type=kind,
+        annotations=extra or {},
+        gateway=gateway,
+        ingress_class=ingress_class,
+        problems=tuple(problems),
+    )
+
+
+def _extra(text: str) -> dict[str, str] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    fits = all(
+        isinstance(entry, str) and _KEY.fullmatch(key) and not key.startswith(_OWN_DOMAIN)
+        for key, entry in value.items()
+    )
+    return value if fits else None
+
+
+def _gateway(text: str) -> Gateway | None:
+    parts = text.split("/")
+    if not 1 <= len(parts) <= 3 or not all(_NAME.fullmatch(part) for part in parts):
+        return None
+    if len(parts) == 1:
+        return Gateway(parts[0])
+    return Gateway(parts[1], parts[0], parts[2] if len(parts) == 3 else "")

@@ -1,0 +1,114 @@
+"""From what an application offers to the Services that lead to it: pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.options import Options, read_options
+from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.manifest.http_endpoints import Exposure, HttpProvider
+from wasmcloud_operator.shared.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a deployed application: its version in wadm, what it offers, and where it comes from.
+
+    `owner` is the Application of this cluster that it was made from, None when it was deployed by other means.
+    `annotations` are the manifest's. `configs` and `shared` are the lattice's configurations and the applications that
+    the manifest refers to.
+    """
+
+    application: str
+    version: str
+    exposure: Exposure
+    owner: Key | None = None
+    annotations: Mapping[str, str] | None = None
+    configs: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
+
+    @property
+    def certain(self) -> bool:
+        """Whether everything that the manifest refers to could be looked up."""
+        return not any(problem.reason == "ConfigUnknown" for problem in self.exposure.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a Service leads to: an application in a lattice. `lattice_id` tells lattices of one name apart."""
+
+    application: str
+    lattice_id: str
+    lattice: str = field(default="", compare=False)
+    """The lattice's name."""
+
+
+def claim_of(metadata: ObjectMeta) -> Claim:
+    """The claim that a Service of ours carries; of empty texts for one of the Rust operator."""
+    annotations = metadata.annotations
+    return Claim(
+        annotations.get(naming.APPLICATION, ""),
+        annotations.get(naming.LATTICE_ID, ""),
+        annotations.get(naming.LATTICE, ""),
+    )
+
+
+def lattice_id(key: LatticeKey) -> str:
+    """The same for a lattice of the same name at the same addresses, in the same account where the credentials tell."""
+    parts = [key.name, key.control_prefix, key.wadm_prefix, *sorted(key.spec.addresses)]
+    if key.spec.account:
+        parts.append(key.spec.account)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A Service that is to be, in every namespace with hosts of the lattice, for one provider of an application."""
+
+    name: str
+    application: str
+    provider: HttpProvider
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An application's Services, and what is wrong with its annotations or its manifest."""
+
+    services: tuple[Planned, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    enabled: bool = True
+
+
+def plan(record: Record, annotations: Mapping[str, str] | None) -> Plan:
+    """The Services of an application.
+
+    `annotations` are its Application's, None where there is no Application: then the manifest's own count. The first
+    provider's Service has the application's name, those of further providers also the component's: hosts that run one
+    of them need not run the other.
+    """
+    options = read_options((record.annotations or {}) if annotations is None else annotations)
+    if not options.enabled:
+        return Plan(enabled=False)
+    services = []
+    problems = [*record.exposure.problems, *options.problems]
+    base = options.name or record.application
+    for number, provider in enumerate(record.exposure.providers):
+        name = naming.service_name(base if number == 0 else f"{base}-{provider.component}")
+        services.append(Planned(name, record.application, provider, options))
+        problems += _of_families(provider)
+    return Plan(tuple(services), tuple(problems))
+
+
+def _of_families(provider: HttpProvider) -> list[Problem]:
+    """A Service has families as a whole: beside a port on IPv4 alone, one on IPv6 alone is not reached by it."""
+    missed = [str(endpoint.port) for endpoint in provider.endpoints if endpoint.family == "IPv6"]
+    if not missed or all(endpoint.family != "IPv4" for endpoint in provider.endpoints):
+        return []
+    told = f"component {provider.component} listens on IPv4 alone and, at port {', '.join(missed)}, on IPv6 alone"
+    return [Problem("MixedFamilies", "", f"{told}: the Service is one of IPv4; use [::] for both")]

@@ -1,0 +1,82 @@
+"""Reads from wadm what is deployed of an application, and what its manifest refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wasmcloud_operator.expose.plan import Record
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.errors import InvalidName, LatticeError, WadmNotFound
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.manifest.http_endpoints import (
+    Externals,
+    Object,
+    exposure,
+    external_configs,
+    shared_applications,
+)
+from wasmcloud_operator.names import OWNER_CLUSTER, OWNER_NAME, OWNER_NAMESPACE
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestReader:
+    """Reads deployed manifests. `cluster_id` tells which of their owners are objects of this cluster."""
+
+    cluster_id: str
+
+    async def read(self, lattice: Lattice, application: str) -> Record | None:
+        """What wadm has deployed now; None when nothing is. Raises the errors of `WadmClient`."""
+        version, manifest = await self._deployed(lattice, application)
+        return None if manifest is None else await self.record(lattice, application, version, manifest)
+
+    async def record(self, lattice: Lattice, application: str, version: str, manifest: Object) -> Record:
+        """The record of a manifest, with what it refers to. Raises the errors of `WadmClient`."""
+        shared = shared_applications(manifest) - {application}
+        manifests = {name: (await self._deployed(lattice, name))[1] for name in sorted(shared)}
+        configs = external_configs(manifest, manifests)
+        externals = Externals(await self._configs(lattice, configs), manifests)
+        annotations = _annotations(manifest)
+        found = exposure(manifest, externals)
+        return Record(application, version, found, self._owner(annotations), annotations, configs, shared)
+
+    async def _deployed(self, lattice: Lattice, application: str) -> tuple[str, dict[str, Any] | None]:
+        """The version that is deployed, and its manifest; None when none is."""
+        try:
+            versions = await lattice.wadm.versions(application)
+            version = next((each.version for each in versions if each.deployed), None)
+            return ("", None) if version is None else (version, await lattice.wadm.get(application, version))
+        except (WadmNotFound, InvalidName):
+            return "", None
+
+    async def _configs(self, lattice: Lattice, wanted: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
+        """The configurations by name; one that cannot be read is left out."""
+        found: dict[str, Mapping[str, str] | None] = {}
+        for name in sorted(wanted):
+            try:
+                found[name] = await lattice.control.config(name)
+            except InvalidName:
+                found[name] = None
+            except LatticeError:
+                continue
+        return found
+
+    def _owner(self, annotations: Mapping[str, str]) -> Key | None:
+        namespace, name = annotations.get(OWNER_NAMESPACE), annotations.get(OWNER_NAME)
+        if annotations.get(OWNER_CLUSTER) != self.cluster_id or not namespace or not name:
+            return None
+        return Key(namespace, name)
+
+
+def version_of(manifest: Object) -> str:
+    """The version that a stored manifest names; "" when it names none."""
+    return _annotations(manifest).get("version", "")
+
+
+def _annotations(manifest: Object) -> dict[str, str]:
+    metadata = manifest.get("metadata")
+    entries = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    if not isinstance(entries, Mapping):
+        return {}
+    return {key: value for key, value in entries.items() if isinstance(value, str)}

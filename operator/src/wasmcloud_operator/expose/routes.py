@@ -1,0 +1,112 @@
+"""HTTPRoutes and Ingresses of those applications that ask for them, where the cluster has these kinds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.expose import naming, render
+from wasmcloud_operator.expose.owned import Owned, application_of
+from wasmcloud_operator.expose.plan import Planned
+from wasmcloud_operator.expose.refusal import REFUSALS, reasons
+from wasmcloud_operator.kube.access import serves
+from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.kube.resources import HTTP_ROUTE, Key
+from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.shared.problem import Problem
+
+_LOOK_AGAIN_SECONDS = 60.0
+_LIST_SECONDS = 5.0
+_NO_GATEWAY_API = Problem(
+    "GatewayAPIMissing",
+    f'metadata.annotations["{naming.GATEWAY}"]',
+    "the cluster does not serve HTTPRoute gateway.networking.k8s.io/v1: install the Gateway API",
+)
+_SEVERAL_PORTS = Problem(
+    "SeveralPorts", "", "the route leads to the first port alone: requests do not tell which of the ports they mean"
+)
+
+
+@dataclass(slots=True)
+class Routes:
+    """Applies and removes routes. The Gateway API's kind is followed once the API server is seen to serve it."""
+
+    client: Client
+    applier: Applier
+    clock: Clock
+    http_routes: Kind
+    ingresses: Kind
+    owned_http_routes: Owned
+    owned_ingresses: Owned
+    namespaces: tuple[str, ...]
+    _looked_at: float | None = field(default=None)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def apply(
+        self, planned: Planned, namespace: str, lattice: LatticeKey, owners: Sequence[JsonObject]
+    ) -> list[Problem]:
+        """Bring the routes to one Service to what is asked for; gives what is wrong with that."""
+        problems: list[Problem] = []
+        route = render.http_route(planned, namespace, lattice, owners)
+        if route is not None and await self._gateway_api():
+            problems += await self._bring(self.http_routes, route, planned)
+        elif route is not None:
+            problems.append(_NO_GATEWAY_API)
+        ingress = render.ingress(planned, namespace, lattice, owners)
+        if ingress is not None:
+            problems += await self._bring(self.ingresses, ingress, planned)
+        if (route or ingress) and len(planned.provider.endpoints) > 1:
+            problems.append(_SEVERAL_PORTS)
+        unfit = render.unfit_hosts(planned) if planned.options.gateway or planned.options.ingress_class else []
+        return [*problems, *(Problem("InvalidHost", "", f"{host!r} can be no host of a route") for host in unfit)]
+
+    async def _bring(self, kind: Kind, body: JsonObject, planned: Planned) -> list[Problem]:
+        """Apply one route. What stands against it stands against the route alone: the Service leads on."""
+        try:
+            await self.applier.apply(kind, body, _ours(planned.application))
+        except ForeignObject as error:
+            return [Problem("RouteConflict", "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
+        except REFUSALS as error:
+            return [Problem("RouteRefused", "", f"{kind.resource.kind} refused by the API server: {reasons(error)}")]
+        return []
+
+    async def remove(self, key: Key, services: Sequence[Planned]) -> None:
+        """Remove the routes of an application in a namespace that nobody asks for (any more)."""
+        await self._gateway_api()
+        routable = [one for one in services if render.routable(one)]
+        for kind, owned, wanted in (
+            (self.http_routes, self.owned_http_routes, {one.name for one in routable if one.options.gateway}),
+            (self.ingresses, self.owned_ingresses, {one.name for one in routable if one.options.ingress_class}),
+        ):
+            for item in owned.of(key):
+                if item.metadata.name not in wanted:
+                    await self.applier.delete(kind, item, _ours(key.name))
+
+    async def _gateway_api(self) -> bool:
+        """Whether HTTPRoute is served; looked up at most once a minute until it is."""
+        informer = self.http_routes.informer
+        async with self._looking:
+            # Whoever asks meanwhile waits for the answer: it must not say that there is none.
+            now = self.clock.monotonic()
+            due = self._looked_at is None or now - self._looked_at >= _LOOK_AGAIN_SECONDS
+            if due and not informer.namespaces:
+                self._looked_at = now
+                if await serves(self.client, HTTP_ROUTE):
+                    informer.follow(self.namespaces)
+                    with contextlib.suppress(TimeoutError):  # one that cannot be listed keeps no Service waiting
+                        async with self.clock.timeout(_LIST_SECONDS):
+                            await informer.wait_synced()
+        return bool(informer.namespaces)
+
+
+def _ours(application: str) -> Callable[[ObjectMeta], bool]:
+    def ours(metadata: ObjectMeta) -> bool:
+        return application_of(metadata) == application
+
+    return ours

@@ -1,0 +1,267 @@
+"""The reconciler of Services: one application in one namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from wasmcloud_operator.expose import naming, render
+from wasmcloud_operator.expose.owned import Owned, leads_to_application
+from wasmcloud_operator.expose.plan import Claim, Planned, Record, claim_of, lattice_id
+from wasmcloud_operator.expose.refusal import REFUSALS, is_of_family, reasons
+from wasmcloud_operator.expose.routes import Routes
+from wasmcloud_operator.expose.view import View
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
+from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.errors import Invalid
+from wasmcloud_operator.kube.events import EventRecorder
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.legacy.services import Former, formerly_managed
+from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.shared.problem import Problem
+
+log = structlog.get_logger()
+
+# A Service that somebody else has to remove first is looked for again: those of strangers are not watched.
+_CONFLICT_SECONDS = 10.0
+_REFUSED_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an application's Services in one namespace."""
+
+    services: tuple[Planned, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """The outcomes by (namespace, application); `told` hears of each that differs from the one before."""
+
+    told: Callable[[Key], None]
+    _held: dict[Key, Outcome] = field(default_factory=dict)
+
+    def get(self, key: Key) -> Outcome | None:
+        """The outcome; None before the first reconcile."""
+        return self._held.get(key)
+
+    def put(self, key: Key, outcome: Outcome) -> None:
+        """Take note of an outcome."""
+        if self._held.get(key) != outcome:
+            self._held[key] = outcome
+            self.told(key)
+
+    def drop(self, key: Key) -> None:
+        """There is nothing of that application in that namespace any more."""
+        if self._held.pop(key, None) is not None:
+            self.told(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The Services of an application in a namespace, by lattice; `sure` when there is nothing left to find out."""
+
+    services: tuple[tuple[Lattice, Record, Planned], ...]
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReconciler:
+    """Brings the Services and routes of one application in one namespace to what its manifest says.
+
+    Keys are (namespace, application). Nothing is deleted while it is not known what is deployed.
+    """
+
+    view: View
+    services: Kind
+    owned: Owned
+    routes: Routes
+    former: Former
+    applier: Applier
+    client: Client
+    recorder: EventRecorder
+    outcomes: Outcomes
+
+    async def reconcile(self, key: Key) -> Result:
+        """Raises the errors of `kube.errors`."""
+        wanted = self._wanted(key)
+        if any(self._paused(record) for _, record, _ in wanted.services):
+            return DONE
+        before = self.outcomes.get(key) or Outcome()
+        made: list[Planned] = []
+        problems: list[Problem] = []
+        for lattice, record, planned in wanted.services:
+            found = await self._bring(key, lattice, record, planned)
+            self._tell(key.namespace, record, [problem for problem in found if problem not in before.problems])
+            problems += found
+            if not any(problem.reason in _NOT_MADE for problem in found):
+                made.append(planned)
+        if wanted.sure:
+            await self._remove(key, [planned for _, _, planned in wanted.services])
+        if wanted.services:
+            self.outcomes.put(key, Outcome(tuple(made), tuple(dict.fromkeys(problems))))
+        elif wanted.sure:
+            self.outcomes.drop(key)
+        if any(problem.reason in _CONFLICTS for problem in problems):
+            return Result(_CONFLICT_SECONDS)
+        return Result(_REFUSED_SECONDS) if problems else DONE
+
+    async def report(self, key: Key, error: Exception) -> None:
+        """Show a failure that is no fault of the application."""
+        before = self.outcomes.get(key) or Outcome()
+        problem = Problem("ServiceFailed", "", f"{type(error).__name__}: {error}; trying again")
+        self.outcomes.put(key, Outcome(before.services, (problem,)))
+
+    def _wanted(self, key: Key) -> _Wanted:
+        sure = not self.view.undecided(key.namespace)
+        # Pools may reach one lattice by different credentials: its Services are wanted once.
+        services: dict[tuple[str, str], tuple[Lattice, Record, Planned]] = {}
+        for lattice in self.view.lattices(key.namespace):
+            book = self.view.book(lattice)
+            record = book.records.get(key.name)
+            if record is None:
+                sure = sure and book.knows(key.name)
+            else:
+                sure = sure and record.certain
+                for planned in self.view.plan(lattice, record).services:
+                    services.setdefault((lattice_id(lattice.key), planned.name), (lattice, record, planned))
+        return _Wanted(tuple(services.values()), sure)
+
+    def _paused(self, record: Record) -> bool:
+        item = self.view.application(record)
+        return item is not None and is_paused(item.metadata.annotations)
+
+    async def _bring(self, key: Key, lattice: Lattice, record: Record, planned: Planned) -> list[Problem]:
+        """Apply one Service with its routes; gives what stood against it."""
+        owners = self._owners(key.namespace, lattice, record)
+        body = render.service(planned, key.namespace, lattice.key, owners)
+        claim = Claim(record.application, lattice_id(lattice.key))
+        problems: list[Problem] = []
+        try:
+            if self._is_host_configs(Key(key.namespace, planned.name)):
+                raise ForeignObject(SERVICE, Key(key.namespace, planned.name), f"{HOST_CONFIG.kind} {planned.name}")
+            applied = await self._apply(record, body, self._ours(key.namespace, planned.name, claim))
+            await self._clean(Key(key.namespace, planned.name), applied)
+            problems = await self.routes.apply(planned, key.namespace, lattice.key, owners)
+        except ForeignObject as error:
+            problems = [Problem("Conflict", "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
+        except _StillThere:
+            problems = [
+                Problem(
+                    "ServiceBeingReplaced",
+                    "",
+                    f"waits until the former Service {planned.name}, of another address family, is gone",
+                )
+            ]
+        except REFUSALS as error:
+            problems = [Problem("ServiceRefused", "", f"refused by the API server: {reasons(error)}")]
+        return problems
+
+    async def _apply(self, record: Record, body: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
+        """Apply a Service. Where it would have to begin with another address family, it is made anew.
+
+        Kubernetes keeps a Service's first family as long as the Service lives, and what listens on another one cannot
+        be reached by it: there is nothing to keep. It is deleted only if the API server would take the new one.
+        """
+        try:
+            return await self.applier.apply(self.services, body, ours)
+        except Invalid as error:
+            held = self.services.informer.store.get(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+            if held is None or not is_of_family(error):
+                raise
+        if not held.metadata.deleting:
+            await self.client.apply(SERVICE, _trial(body), UNSTRUCTURED, dry_run=True)
+            await self.applier.delete(self.services, held, ours)
+            self._tell_replaced(record, held.metadata)
+        if held.metadata.key in self.services.informer.store:
+            raise _StillThere
+        return await self.applier.apply(self.services, body, ours)
+
+    async def _clean(self, key: Key, applied: Applied) -> None:
+        """Rid a Service of what the Rust operator left on it, and beside it."""
+        await self.former.clean(key, applied.item.metadata)
+
+    async def _remove(self, key: Key, wanted: list[Planned]) -> None:
+        """Remove what leads to the application and is not wanted (any more)."""
+        await self.routes.remove(key, wanted)
+        kept = {planned.name for planned in wanted}
+        for held in self.owned.of(key):
+            if held.metadata.name not in kept:
+                await self.applier.delete(self.services, held, leads_to_application)
+                log.info("Service deleted", service=str(held.metadata.key), application=key.name)
+        if key.name not in kept:
+            await self.former.remove(key)
+
+    def _owners(self, namespace: str, lattice: Lattice, record: Record) -> list[JsonObject]:
+        """The Application where it is in this namespace, else the host configs whose hosts may serve it."""
+        item = self.view.application(record)
+        if item is not None and item.metadata.namespace == namespace:
+            meta = item.metadata
+            return [render.owner(APPLICATION.api_version, APPLICATION.kind, meta.name, meta.uid, controller=True)]
+        return [
+            render.owner(HOST_CONFIG.api_version, HOST_CONFIG.kind, pool.key.name, pool.uid, controller=False)
+            for pool in self.view.pools.in_namespace(namespace)
+            if lattice_id(pool.lattice.key) == lattice_id(lattice.key)
+        ]
+
+    def _is_host_configs(self, key: Key) -> bool:
+        """Whether a host config of that name makes a Service of that name."""
+        config = self.view.configs.store.get(key)
+        if config is None or not isinstance(config.spec, dict):
+            return False
+        leaf = config.spec.get("leafService")
+        return not (isinstance(leaf, dict) and leaf.get("enabled") is False)
+
+    def _ours(self, namespace: str, name: str, claim: Claim) -> Callable[[ObjectMeta], bool]:
+        """A Service of ours whose claim no longer stands may be taken, and so may one of the Rust operator."""
+
+        def ours(metadata: ObjectMeta) -> bool:
+            if formerly_managed(metadata):
+                return True
+            if not leads_to_application(metadata):
+                return False
+            held = claim_of(metadata)
+            return held == claim or not self.view.wants(namespace, held, name)
+
+        return ours
+
+    def _tell(self, namespace: str, record: Record, problems: Iterable[Problem]) -> None:
+        """Report what stands in the way to those who look at the Application."""
+        item = self.view.application(record)
+        if item is None:
+            return
+        for problem in problems:
+            note = f"in namespace {namespace}: {problem}"
+            self.recorder.event(APPLICATION, item.metadata, "Warning", problem.reason, note, action="Expose")
+
+    def _tell_replaced(self, record: Record, former: ObjectMeta) -> None:
+        why = "its first address family is to be another, which no Service can change"
+        note = f"Service {former.key} is deleted and made anew, with another cluster IP: {why}"
+        log.info("Service replaced", service=str(former.key), application=record.application)
+        item = self.view.application(record)
+        resource, regarding = (SERVICE, former) if item is None else (APPLICATION, item.metadata)
+        self.recorder.event(resource, regarding, "Normal", "ServiceReplaced", note, action="Replace")
+
+
+class _StillThere(Exception):
+    """Finalizers hold a Service that is to be replaced; the watch tells when it is gone."""
+
+
+def _trial(body: JsonObject) -> JsonObject:
+    """The same under a name that nobody has, to ask whether it would be taken."""
+    metadata = body["metadata"]
+    return {**body, "metadata": {**metadata, "name": naming.service_name(f"{metadata['name']} anew")}}
+
+
+# Problems that mean that there is no Service; others are about what goes with it.
+_NOT_MADE = frozenset({"Conflict", "ServiceRefused", "ServiceBeingReplaced"})
+_CONFLICTS = frozenset({"Conflict", "RouteConflict"})

@@ -1,0 +1,167 @@
+"""The part of an Application's status that tells how it is reached: `status.services` and the condition `Exposed`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wasmcloud_operator.expose import naming, render
+from wasmcloud_operator.expose.directory import LatticeBook
+from wasmcloud_operator.expose.plan import Plan, Planned, Record
+from wasmcloud_operator.expose.services import Outcomes
+from wasmcloud_operator.expose.view import View
+from wasmcloud_operator.kinds import APPLICATION
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.conditions import Condition, to_status
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.errors import Conflict, NotFound
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import CustomResource, Pod
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.shared.problem import Problem
+
+FIELD_MANAGER = "wasmcloud-operator-services"
+EXPOSED = "Exposed"
+
+_SHOWN_PROBLEMS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ExposedWriter:
+    """Writes an Application's `status.services` and `Exposed`, and nothing else, as a field manager of its own."""
+
+    view: View
+    client: Client
+    applications: Informer[CustomResource]
+    pods: Informer[Pod]
+    outcomes: Outcomes
+    clock: Clock
+
+    async def reconcile(self, key: Key) -> Result:
+        """Raises the errors of `kube.errors`."""
+        item = self.applications.store.get(key)
+        if item is None or item.metadata.deleting or is_paused(item.metadata.annotations):
+            return DONE
+        found = list(self.view.records_of(key))
+        if found:
+            said = self._said(item, found)
+        elif self._known_absent(item):
+            said = ([], None)
+        else:
+            return DONE
+        if said is not None:
+            await self._write(item, *said)
+        return DONE
+
+    def _known_absent(self, item: CustomResource) -> bool:
+        """Whether nothing of it is deployed in any lattice of its namespace."""
+        namespace, name = item.metadata.key
+        lattices = self.view.lattices(namespace)
+        return not self.view.undecided(namespace) and all(self.view.book(one).knows(name) for one in lattices)
+
+    def _said(
+        self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]
+    ) -> tuple[list[JsonObject], Condition | None] | None:
+        """Services and condition; None while a namespace was not looked at yet."""
+        problems: list[Problem] = []
+        namespaces: dict[str, None] = {}
+        enabled, offers = True, False
+        for lattice, record in found:
+            plan = self.view.plan(lattice, record)
+            enabled = enabled and plan.enabled
+            offers = offers or bool(plan.services or plan.problems)
+            problems += plan.problems
+            problems += _port_conflicts(self.view.book(lattice), plan)
+            namespaces |= dict.fromkeys(self.view.namespaces(lattice) if plan.services else ())
+        services: list[JsonObject] = []
+        for namespace in namespaces:
+            outcome = self.outcomes.get(Key(namespace, item.metadata.name))
+            if outcome is None:
+                return None
+            problems += outcome.problems
+            services += (self._service(namespace, planned) for planned in outcome.services)
+        if not enabled:
+            told = f"the annotation {naming.SERVICE} says that no Service is wanted"
+            return [], Condition(EXPOSED, "False", "Disabled", told)
+        if not offers:
+            return [], None
+        return services, _condition(services, list(dict.fromkeys(problems)))
+
+    def _service(self, namespace: str, planned: Planned) -> JsonObject:
+        return {
+            "name": planned.name,
+            "namespace": namespace,
+            "urls": list(render.urls(planned, namespace)),
+            "readyEndpoints": self._ready(namespace, planned.name),
+        }
+
+    def _ready(self, namespace: str, service: str) -> int:
+        label = naming.serves_label(service)
+        return sum(
+            pod.ready
+            for pod in self.pods.store
+            if pod.metadata.namespace == namespace and label in pod.metadata.labels and not pod.metadata.deleting
+        )
+
+    async def _write(self, item: CustomResource, services: list[JsonObject], condition: Condition | None) -> None:
+        before: JsonObject = item.status if isinstance(item.status, dict) else {}
+        held = [entry for entry in before.get("conditions") or () if entry.get("type") == EXPOSED]
+        conditions = (
+            to_status([condition], held, item.metadata.generation, self.clock.now()) if condition is not None else []
+        )
+        if conditions == held and services == (before.get("services") or []):
+            return
+        status: JsonObject = {}
+        if services:
+            status["services"] = services
+        if conditions:
+            status["conditions"] = conditions
+        meta = item.metadata
+        body = {
+            "apiVersion": APPLICATION.api_version,
+            "kind": APPLICATION.kind,
+            "metadata": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
+            "status": status,
+        }
+        try:
+            written = await self.client.apply(
+                APPLICATION, body, CUSTOM_RESOURCE, subresource="status", field_manager=FIELD_MANAGER
+            )
+        except (NotFound, Conflict):
+            return  # gone, or another one of that name: the watch tells
+        self.applications.offer(written)
+
+
+def _condition(services: list[JsonObject], problems: list[Problem]) -> Condition:
+    ready = sum(service["readyEndpoints"] for service in services)
+    shown = [str(problem) for problem in problems[:_SHOWN_PROBLEMS]]
+    if len(problems) > len(shown):
+        shown.append(f"and {len(problems) - len(shown)} more")
+    reach = ", ".join(url for service in services[:3] for url in service["urls"])
+    if not services:
+        reason = problems[0].reason if problems else "NoHosts"
+        return Condition(EXPOSED, "False", reason, "; ".join(shown) or "no namespace has hosts of the lattice")
+    if not ready:
+        waiting = f"no ready host runs the HTTP provider yet ({reach})"
+        return Condition(EXPOSED, "False", "NoReadyEndpoints", "; ".join([*shown, waiting]))
+    if problems:
+        return Condition(EXPOSED, "True", problems[0].reason, "; ".join([*shown, f"reached at {reach}"]))
+    return Condition(EXPOSED, "True", "Exposed", f"reached at {reach}")
+
+
+def _port_conflicts(book: LatticeBook, plan: Plan) -> list[Problem]:
+    """Ports that providers of other applications want on the same hosts: only one of them gets it there."""
+    found = []
+    for planned in plan.services:
+        mine = (planned.provider.application, planned.provider.id)
+        for endpoint in planned.provider.endpoints:
+            for other, shared in sorted(book.rivals(mine, endpoint.port).items()):
+                told = f"port {endpoint.port} is also wanted by {other[1]} of application {other[0]} on {shared}"
+                mend = "only the first gets it there: give them different ports or hosts"
+                found.append(Problem("PortConflict", "", f"{told} of the same hosts; {mend}"))
+    return found

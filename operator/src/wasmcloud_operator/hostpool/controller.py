@@ -1,0 +1,194 @@
+"""The controllers of host pools: which caches they read, and which of their changes concern which config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from wasmcloud_operator.hostpool.apply import PoolApplier
+from wasmcloud_operator.hostpool.inputs import references
+from wasmcloud_operator.hostpool.owned_secrets import OwnedSecrets
+from wasmcloud_operator.hostpool.platform import Platform
+from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
+from wasmcloud_operator.hostpool.references import ReferenceReader
+from wasmcloud_operator.hostpool.registries import RegistryService
+from wasmcloud_operator.hostpool.render_workload import KINDS
+from wasmcloud_operator.hostpool.roster import Roster
+from wasmcloud_operator.hostpool.status_writer import StatusWriter
+from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
+from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.controller import Controller
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, Pod
+from wasmcloud_operator.kube.queue import Priority, WorkQueue
+from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key, Resource
+from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.lattice.apps import AppsListed
+from wasmcloud_operator.lattice.connection_types import ConnectionState
+from wasmcloud_operator.lattice.host_types import Change as HostsChange
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
+from wasmcloud_operator.legacy.hostpools import FormerOperator
+from wasmcloud_operator.names import FINGERPRINT
+from wasmcloud_operator.shared.context import Context
+from wasmcloud_operator.shared.pools import Pools
+from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, parse
+
+T = TypeVar("T", bound=HasMetadata)
+
+_NAMESPACE_INDEX = "namespace"
+_REFERENCE_INDEX = "reference"
+_METADATA = Codec.of(Metadata)
+
+_TELLING_WORKERS = 2
+_TELLING_SECONDS = 30.0
+# A host that starts tells a dozen things within a second.
+_BURST_SECONDS = 1.0
+# A workload that was changed changes its status several times a second.
+_REST_SECONDS = 0.3
+# Pools in work for which it rests that long once more.
+_POOLS_A_REST = 4
+
+
+def host_pool_controllers(context: Context, platform: Platform) -> tuple[Controller[Key], ...]:
+    """The controller of host pools, and the one that tells running hosts their registries, wired to their caches."""
+    configs: Informer[CustomResource] = context.informer(
+        HOST_CONFIG, CUSTOM_RESOURCE, indexers={_NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
+    )
+    kinds = {resource: context.managed(resource) for resource in KINDS}
+    secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
+    reader = ReferenceReader(context.client, secrets, config_maps, platform)
+    pods = context.host_pods()
+    roster = Roster(pods)
+    registries = RegistryService(configs, reader, context.pools, roster)
+    context.pools.lattices.answer_hosts(registries.answer)
+    telling: Controller[Key] = Controller(
+        "hostregistries",
+        registries.tell,
+        clock=context.clock,
+        metrics=context.metrics,
+        workers=_TELLING_WORKERS,
+        timeout=_TELLING_SECONDS,
+    )
+    reconciler = HostConfigReconciler(
+        configs,
+        kinds,
+        reader,
+        PoolApplier(kinds, OwnedSecrets(context.writer, secrets, reader), context.applier, context.clock),
+        registries,
+        FormerOperator(context.writer, configs, context.clock),
+        context.pools,
+        StatusWriter(configs, context.pools, roster, context.applier, context.recorder, context.clock),
+        telling.queue.add,
+    )
+    controller = context.controller("wasmcloudhostconfig", reconciler.reconcile, reconciler.report)
+    _wire(controller.queue, configs, kinds, secrets, config_maps)
+    _wire_lattices(controller.queue, context.pools, roster, pods)
+    return controller, telling
+
+
+def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
+    """Metadata only, and only in the namespaces that hold a config: values are read by name when they are needed."""
+    return context.informer(resource, _METADATA, purpose="referenced", namespaces=(), metadata_only=True)
+
+
+def _wire(
+    queue: WorkQueue[Key],
+    configs: Informer[CustomResource],
+    kinds: Mapping[Resource, Kind],
+    secrets: Informer[Metadata],
+    config_maps: Informer[Metadata],
+) -> None:
+    """Have every change in the cluster that concerns a config put its key into the queue."""
+
+    def on_config(change: Change[CustomResource], listed: bool) -> None:
+        namespaces = configs.store.index_values(_NAMESPACE_INDEX)
+        secrets.follow(namespaces)
+        config_maps.follow(namespaces)
+        queue.add(change.key, _priority(listed))
+
+    def on_child(change: Change[T], listed: bool) -> None:
+        # The state before, too: an owner reference that somebody took off has to be put back.
+        states = (state.metadata.controller for state in (change.new, change.old) if state is not None)
+        controller = next(filter(None, states), None)
+        if controller is not None and controller.kind == HOST_CONFIG.kind:
+            key = Key(change.key.namespace, controller.name)
+            if listed:
+                queue.add(key, Priority.BACKGROUND)
+            elif told_or_written(change):
+                queue.add_after(key, rest_seconds(queue.working), Priority.BACKGROUND)
+            else:
+                queue.add(key)
+
+    def on_reference(kind: str) -> Callable[[Change[Metadata], bool], None]:
+        def handler(change: Change[Metadata], listed: bool) -> None:
+            for config in configs.store.by_index(_REFERENCE_INDEX, f"{kind}/{change.key}"):
+                queue.add(config.metadata.key, _priority(listed))
+            on_child(change, listed)
+
+        return handler
+
+    configs.on_change(on_config)
+    for resource in KINDS:
+        kinds[resource].informer.on_change(on_child)
+    secrets.on_change(on_reference(SECRET.kind))
+    config_maps.on_change(on_reference(CONFIG_MAP.kind))
+
+
+def _wire_lattices(queue: WorkQueue[Key], pools: Pools, roster: Roster, pods: Informer[Pod]) -> None:
+    """Have every change in a lattice that shows in a config's status put its key into the queue, bursts once."""
+
+    def look(keys: Iterable[Key]) -> None:
+        for key in keys:
+            queue.add_after(key, _BURST_SECONDS, Priority.BACKGROUND)
+
+    def on_news(lattice: Lattice, news: LatticeNews) -> None:
+        if isinstance(news, HostsChange):
+            keys = roster.take(lattice, news)
+            look(key for key in keys if (pool := pools.get(key)) is not None and pool.lattice is lattice)
+        if isinstance(news, ConnectionState | AppsListed) or (isinstance(news, HostsChange) and news.synced):
+            look(pool.key for pool in pools.of(lattice))
+
+    def on_pod(change: Change[Pod], listed: bool) -> None:
+        if not listed and (change.old is None or change.new is None):
+            look(roster.pool_of(change.item))
+
+    pools.lattices.listen(on_news)
+    pods.on_change(on_pod)
+
+
+def _namespace(item: CustomResource) -> Iterable[str]:
+    return (item.metadata.namespace,)
+
+
+def _references(item: CustomResource) -> Iterable[str]:
+    try:
+        wanted = references(parse(WasmCloudHostConfigSpec, item.spec))
+    except InvalidObjectError:
+        return ()
+    namespace = item.metadata.namespace
+    return (
+        *(f"{SECRET.kind}/{Key(namespace, name)}" for name in wanted.secrets),
+        *(f"{CONFIG_MAP.kind}/{Key(namespace, name)}" for name in wanted.config_maps),
+    )
+
+
+def told_or_written(change: Change[T]) -> bool:
+    """Whether nothing is new but what another controller tells in the status, or what we wrote ourselves."""
+    old, new = change.old, change.new
+    if new is None:
+        return False
+    if old is not None and old.metadata.generation == new.metadata.generation > 0:
+        return True
+    # Nobody else changes the fingerprint.
+    before = old.metadata.annotations.get(FINGERPRINT) if old is not None else None
+    return new.metadata.annotations.get(FINGERPRINT) != before
+
+
+def rest_seconds(working: int) -> float:
+    """How long news of a child may wait: longer while many pools are in work, since workloads come before statuses."""
+    return _REST_SECONDS * (1 + working / _POOLS_A_REST)
+
+
+def _priority(listed: bool) -> Priority:
+    return Priority.BACKGROUND if listed else Priority.FRESH

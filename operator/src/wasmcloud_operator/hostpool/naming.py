@@ -1,0 +1,87 @@
+"""Names, labels and annotations of a host pool's children."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.names import FINGERPRINT, INSTANCE_LABEL, MANAGED_BY_LABEL
+from wasmcloud_operator.shared.context import MANAGED_BY
+from wasmcloud_operator_types import WasmCloudHostConfig
+
+# On a Secret of ours, whose values are no part of a fingerprint.
+DIGEST = "k8s.wasmcloud.dev/digest"
+
+LEAF_CONTAINER = "nats-leaf"
+HOST_CONTAINER = "wasmcloud-host"
+
+HOST_LABEL_PREFIX = "host-label.k8s.wasmcloud.dev"
+CHECKSUM_PREFIX = "checksum.k8s.wasmcloud.dev"
+
+
+def selector_labels(config: WasmCloudHostConfig) -> dict[str, str]:
+    """What selects the pool's pods; immutable in a workload, so these two stay as they have always been."""
+    return {"app.kubernetes.io/name": "wasmcloud", INSTANCE_LABEL: _name(config)}
+
+
+def child_labels(config: WasmCloudHostConfig, component: str) -> dict[str, str]:
+    """The labels of a child."""
+    return {
+        **selector_labels(config),
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "wasmcloud",
+        MANAGED_BY_LABEL: MANAGED_BY,
+    }
+
+
+def pod_labels(config: WasmCloudHostConfig) -> dict[str, str]:
+    """The labels of the pods: what selects them, and the host labels under a prefix."""
+    labels = child_labels(config, "host")
+    labels.update({f"{HOST_LABEL_PREFIX}/{key}": value for key, value in host_labels(config).items()})
+    return dict(sorted(labels.items()))
+
+
+def host_labels(config: WasmCloudHostConfig) -> Mapping[str, str]:
+    """The labels of the hosts in the lattice, except the pod's name, which differs from host to host."""
+    return dict(sorted({"kubernetes": "true", **(config.spec.host_labels or {})}.items()))
+
+
+def registry_secret_name(config: WasmCloudHostConfig) -> str:
+    """The owned Secret with the one registry's user and password."""
+    return f"{_name(config)}-registry"
+
+
+def conf_secret_name(config: WasmCloudHostConfig) -> str:
+    """The owned Secret with nats.conf, where that has a password in it."""
+    return f"{_name(config)}-nats-conf"
+
+
+def selector_text(config: WasmCloudHostConfig) -> str:
+    """The pod selector as `status.selector` has it."""
+    return ",".join(f"{key}={value}" for key, value in sorted(selector_labels(config).items()))
+
+
+def owner_reference(config: WasmCloudHostConfig) -> dict[str, object]:
+    """The reference that makes the garbage collector remove a child with its config."""
+    return {
+        "apiVersion": config.api_version,
+        "kind": config.kind,
+        "name": _name(config),
+        "uid": config.metadata.uid or "",
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _name(config: WasmCloudHostConfig) -> str:
+    return config.metadata.name or ""
+
+
+def lost_its_owner(metadata: ObjectMeta, config: str) -> bool:
+    """Whether it is a child that we made for the config of that name, with its owner references taken off."""
+    return bool(
+        not metadata.owner_references
+        and metadata.annotations.keys() & {FINGERPRINT, DIGEST}
+        and metadata.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
+        and metadata.labels.get(INSTANCE_LABEL) == config
+    )

@@ -1,0 +1,45 @@
+"""How the operator itself reaches a pool's lattice."""
+
+from __future__ import annotations
+
+from wasmcloud_operator.hostpool.nats_addresses import client_urls
+from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
+from wasmcloud_operator.hostpool.reference_checks import CREDENTIALS_KEY, Values
+from wasmcloud_operator.lattice.errors import InvalidConnection, InvalidName
+from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX
+from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator_types import WasmCloudHostConfigSpec
+
+
+def lattice_key(spec: WasmCloudHostConfigSpec, values: Values) -> LatticeKey:
+    """The lattice of a host config.
+
+    Raises SpecError for an address that NATS would not take, SecretsError for such credentials or certificates.
+    """
+    try:
+        connection = ConnectionSpec(
+            client_urls(spec),
+            credentials=values.credentials,
+            ca=values.ca,
+            client_certificate=values.client_certificate,
+            client_key=values.client_key,
+        )
+        return LatticeKey(connection, spec.lattice, spec.control_topic_prefix or DEFAULT_CONTROL_PREFIX)
+    except InvalidConnection as error:
+        raise _invalid(spec, error) from error
+    except InvalidName as error:
+        raise SpecError(Problem("InvalidName", "", str(error))) from error
+
+
+def _invalid(spec: WasmCloudHostConfigSpec, error: InvalidConnection) -> SpecError:
+    tls = spec.nats_tls.secret_name if spec.nats_tls is not None else ""
+    sources = {
+        "credentials": (".spec.secretName", f"Secret {spec.secret_name}: {CREDENTIALS_KEY}: {error.message}"),
+        "CA": (".spec.natsTls.secretName", f"Secret {tls}: ca.crt: {error.message}"),
+        "client certificate": (".spec.natsTls.secretName", f"Secret {tls}: tls.crt and tls.key: {error.message}"),
+    }
+    if error.part in sources:
+        return SecretsError(Problem("SecretContentInvalid", *sources[error.part]))
+    return SpecError(Problem("InvalidNatsAddress", ".spec.natsAddress", error.message))

@@ -1,0 +1,137 @@
+"""The Secrets of a host pool's own: what its pods read that must be in no ConfigMap and no pod's spec."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.hostpool import naming
+from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.references import ReferenceReader
+from wasmcloud_operator.hostpool.render_host import PASSWORD_KEY, USERNAME_KEY
+from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
+from wasmcloud_operator.kube.apply import ONLY_IF_MISSING, ForeignObject
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.difference import difference, fingerprint
+from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import Metadata, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.resources import SECRET, Key
+from wasmcloud_operator_types import WasmCloudHostConfig
+
+# Gives what the Secret holds, or None if that has changed since it was decided on.
+Content = Callable[[], Awaitable[Mapping[str, str] | None]]
+
+
+def needed_secrets(config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> list[str]:
+    """The names of those that the pods need."""
+    registry = [naming.registry_secret_name(config)] if len(facts.registries) == 1 else []
+    return registry + ([naming.conf_secret_name(config)] if secret_conf else [])
+
+
+@dataclass(slots=True)
+class OwnedSecrets:
+    """Keeps those Secrets. Their values are in no cache, so a change by hand is told by the resourceVersion alone."""
+
+    client: Client
+    secrets: Informer[Metadata]
+    reader: ReferenceReader
+    # By config, by name: the resourceVersion and the digest of the Secret as it was found right.
+    _checked: dict[Key, dict[str, tuple[str, str]]] = field(default_factory=dict)
+
+    async def ensure(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
+        """Have those Secrets that are needed hold what they have to now.
+
+        They are: the one registry's user and password, and nats.conf (`secret_conf`, empty if it is none). Raises
+        ForeignObject or the errors of `kube.errors`.
+        """
+
+        async def registry() -> Mapping[str, str] | None:
+            examined = await self.reader.read_values(Key(namespace, config.metadata.name or ""), config.spec)
+            registries = examined.values.registries if examined.values is not None else ()
+            if len(registries) != 1:
+                return None
+            return {USERNAME_KEY: registries[0].username, PASSWORD_KEY: registries[0].password}
+
+        async def conf() -> Mapping[str, str]:
+            return {CONF_KEY: secret_conf}
+
+        namespace = config.metadata.namespace or ""
+        needed = needed_secrets(config, facts, secret_conf)
+        if (name := naming.registry_secret_name(config)) in needed:
+            await self._keep(config, name, "host", facts.registry_digest, registry)
+        if (name := naming.conf_secret_name(config)) in needed:
+            await self._keep(config, name, "leaf", fingerprint({CONF_KEY: secret_conf}), conf)
+
+    async def remove_unneeded(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
+        """Have the others be gone; not before the workload does without them. Raises the errors of `kube.errors`."""
+        both = {naming.registry_secret_name(config), naming.conf_secret_name(config)}
+        for name in sorted(both - set(needed_secrets(config, facts, secret_conf))):
+            held = self.secrets.store.get(Key(config.metadata.namespace or "", name))
+            if held is not None and _owned_by(held.metadata, config):
+                await self._delete(held)
+
+    def forget(self, key: Key) -> None:
+        """The config is gone; the garbage collector takes the Secrets."""
+        self._checked.pop(key, None)
+
+    async def _keep(
+        self, config: WasmCloudHostConfig, name: str, component: str, digest: str, content: Content
+    ) -> None:
+        """Have the Secret hold the content behind the digest."""
+        key = Key(config.metadata.namespace or "", name)
+        held = self.secrets.store.get(key)
+        if held is not None and not _owned_by(held.metadata, config):
+            raise ForeignObject(SECRET, key, "somebody else")
+        checked = self._checked.setdefault(Key(key.namespace, config.metadata.name or ""), {})
+        if held is not None and checked.get(name) == (held.metadata.resource_version, digest):
+            return
+        values = await content()
+        if values is None:
+            return  # the watch brings the config back
+        item = await self._applied(key, _body(config, key, component, digest, values), config)
+        self.secrets.offer(Metadata(item.metadata))
+        checked[name] = (item.metadata.resource_version, digest)
+
+    async def _applied(self, key: Key, body: JsonObject, config: WasmCloudHostConfig) -> Unstructured:
+        try:
+            live = await self.client.get(SECRET, key)
+        except NotFound:
+            body["metadata"] |= ONLY_IF_MISSING
+            return await self.client.apply(SECRET, body, UNSTRUCTURED)
+        if not _owned_by(live.metadata, config):
+            raise ForeignObject(SECRET, key, "somebody else")
+        if difference(body, live.body) is None:
+            return live
+        body["metadata"]["uid"] = live.metadata.uid
+        return await self.client.apply(SECRET, body, UNSTRUCTURED)
+
+    async def _delete(self, held: Metadata) -> None:
+        with contextlib.suppress(NotFound):
+            await self.client.delete(SECRET, held.metadata.key, uid=held.metadata.uid)
+        self.secrets.forget(held)
+
+
+def _owned_by(metadata: ObjectMeta, config: WasmCloudHostConfig) -> bool:
+    name = config.metadata.name or ""
+    return metadata.belongs_to(config.metadata.uid or "") or naming.lost_its_owner(metadata, name)
+
+
+def _body(config: WasmCloudHostConfig, key: Key, component: str, digest: str, values: Mapping[str, str]) -> JsonObject:
+    return {
+        "apiVersion": SECRET.api_version,
+        "kind": SECRET.kind,
+        "metadata": {
+            "name": key.name,
+            "namespace": key.namespace,
+            "labels": naming.child_labels(config, component),
+            "annotations": {naming.DIGEST: digest},
+            "ownerReferences": [naming.owner_reference(config)],
+        },
+        "type": "Opaque",
+        "data": {name: base64.b64encode(value.encode()).decode() for name, value in values.items()},
+    }

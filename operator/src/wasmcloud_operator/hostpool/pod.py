@@ -1,0 +1,102 @@
+"""The pod template of the hosts: byte-stable for an unchanged config, since every difference restarts hosts."""
+
+from __future__ import annotations
+
+from wasmcloud_operator.hostpool import naming
+from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.merge import merged, normal
+from wasmcloud_operator.hostpool.problems import SpecError
+from wasmcloud_operator.hostpool.render_host import grace_seconds, host_container
+from wasmcloud_operator.hostpool.render_leaf import leaf_container, leaf_volumes
+from wasmcloud_operator.kube.difference import fingerprint
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator_types import WasmCloudHostConfig
+
+# Any user will do who is not root; the same for both containers, so that one fsGroup serves.
+_USER = 65532
+
+
+def pod_template(config: WasmCloudHostConfig, conf: str, facts: Facts) -> JsonObject:
+    """The template. `conf` is the text of nats.conf. Raises SpecError for additions that cannot be merged."""
+    return {
+        "metadata": {"labels": naming.pod_labels(config), "annotations": _checksums(conf, facts)},
+        "spec": pod_spec(config, facts),
+    }
+
+
+def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
+    """The pod's spec with the user's additions."""
+    spec = config.spec
+    name = config.metadata.name or ""
+    leaf, host = leaf_container(spec, facts), host_container(config, facts)
+    scheduling = spec.scheduling_options
+    containers = scheduling.container_template_additions if scheduling is not None else None
+    if containers is not None:
+        leaf = merged(leaf, {**(containers.nats or {}), "name": naming.LEAF_CONTAINER})
+        host = merged(host, {**(containers.wasmcloud or {}), "name": naming.HOST_CONTAINER})
+    pod: JsonObject = {
+        "serviceAccountName": name,
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": grace_seconds(spec),
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            # A component's HTTP server may be on port 80; the namespaced sysctl allows that without a capability.
+            "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],
+        },
+        "initContainers": [leaf],
+        "containers": [host],
+        "volumes": [*leaf_volumes(config, facts), {"name": "tmp", "emptyDir": {}}, *_authority_volumes(config)],
+    }
+    if spec.registry_credentials_secret:
+        pod["imagePullSecrets"] = [{"name": spec.registry_credentials_secret}]
+    if scheduling is not None and scheduling.pod_template_additions:
+        pod = merged(pod, _checked(scheduling.pod_template_additions))
+    if pod.get("hostNetwork"):
+        # The node's own network settings: Kubernetes refuses a pod that would change them.
+        kept = [entry for entry in pod["securityContext"].get("sysctls") or () if not entry["name"].startswith("net.")]
+        pod["securityContext"] = {**pod["securityContext"], "sysctls": kept}
+    result: JsonObject = normal(pod)
+    return result
+
+
+def _checked(additions: JsonObject) -> JsonObject:
+    """The additions, if they leave the two containers alone."""
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(additions.get(field) or ()):
+            if container.get("name") in (naming.LEAF_CONTAINER, naming.HOST_CONTAINER):
+                raise SpecError(
+                    Problem(
+                        "ReservedContainer",
+                        f".spec.schedulingOptions.podTemplateAdditions.{field}[{index}]",
+                        f"{container['name']} is the operator's own; change it with containerTemplateAdditions",
+                    )
+                )
+    return additions
+
+
+def _authority_volumes(config: WasmCloudHostConfig) -> list[JsonObject]:
+    certificates = config.spec.certificates
+    authorities = (certificates.authorities if certificates else None) or ()
+    return [authority.model_dump(mode="json", by_alias=True, exclude_none=True) for authority in authorities]
+
+
+def _checksums(conf: str, facts: Facts) -> JsonObject:
+    """What rolls the pods when content that they read at start changes.
+
+    The registry's is there only if its one password goes by the environment; several are told to running hosts.
+    """
+    authorities = "".join(authority.digest for authority in facts.authorities)
+    found = {
+        "nats-conf": fingerprint({"conf": conf}),
+        "nats-creds": facts.credentials_digest,
+        "cluster-seed": facts.seed_digest,
+        "nats-tls": facts.hub_tls.digest if facts.hub_tls else "",
+        "registry": facts.registry_digest if len(facts.registries) == 1 else "",
+        "authorities": fingerprint({"authorities": authorities}) if authorities else "",
+    }
+    return {f"{naming.CHECKSUM_PREFIX}/{name}": digest for name, digest in sorted(found.items()) if digest}

@@ -1,0 +1,195 @@
+"""The reconciler of host pools: from a WasmCloudHostConfig to its children in the cluster and its status."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from wasmcloud_operator.hostpool import naming
+from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier
+from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.nats_connection import lattice_key
+from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
+from wasmcloud_operator.hostpool.reference_checks import Examined
+from wasmcloud_operator.hostpool.references import ReferenceReader
+from wasmcloud_operator.hostpool.registries import RegistryService
+from wasmcloud_operator.hostpool.render_workload import Children, render
+from wasmcloud_operator.hostpool.status import WorkloadState, workload_state
+from wasmcloud_operator.hostpool.status_writer import StatusWriter
+from wasmcloud_operator.kube.apply import Kind
+from wasmcloud_operator.kube.conditions import Condition
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, Key, Resource
+from wasmcloud_operator.legacy.hostpools import RIVAL_SECONDS, FormerOperator, leftovers
+from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.shared.pools import Pools
+from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, parse
+
+_WORKLOADS = (DEPLOYMENT, DAEMON_SET)
+_SECRETS_VALID = Condition("SecretsValid", "True", "Valid")
+_RIVAL = Problem(
+    "OtherOperatorRuns",
+    "",
+    "another operator put its finalizer back: the one written in Rust still runs; stop it, nothing is done till then",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfigReconciler:
+    """Brings one host pool to what its config says. Every outcome is in the config's status."""
+
+    configs: Informer[CustomResource]
+    kinds: Mapping[Resource, Kind]
+    reader: ReferenceReader
+    children: PoolApplier
+    registries: RegistryService
+    former: FormerOperator
+    pools: Pools
+    status: StatusWriter
+    # Has the running hosts of a pool told their registries, in the background.
+    tell_registries: Callable[[Key], None]
+
+    async def reconcile(self, key: Key) -> Result:
+        """Bring the pool of that key to its config. Raises the errors of `kube.errors`."""
+        item = self.configs.store.get(key)
+        if item is None or item.metadata.deleting:
+            return await self._end(key, item)
+        if is_paused(item.metadata.annotations):
+            await self._declare_paused(item)
+            await self.status.show_paused(item)
+            return DONE
+        pool = self.pools.get(key)
+        if pool is not None and pool.uid != item.metadata.uid:
+            self._forget(key)  # another config took the name before anybody saw that the one before it was gone
+        if self.former.still_runs(item):
+            await self._refuse(item, [_RIVAL])
+            return Result(RIVAL_SECONDS)
+        try:
+            return await self._follow(item)
+        except SecretsError as error:
+            invalid = Condition("SecretsValid", "False", error.problems[0].reason, str(error))
+            await self._refuse(item, error.problems, [invalid])
+            return DONE
+        except SpecError as error:
+            await self._refuse(item, error.problems)
+            return Result(RETRY_SECONDS)
+
+    async def _follow(self, item: CustomResource) -> Result:
+        config = parsed(item)
+        examined = await self.reader.read(item.metadata.key, config.spec)
+        if examined.problems:
+            raise SecretsError(*examined.problems)
+        self._declare(item, config, examined)
+        try:
+            return await self._bring(item, config, examined.facts)
+        except SpecError as error:
+            await self._refuse(item, error.problems, [_SECRETS_VALID])
+            return Result(RETRY_SECONDS)
+
+    async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, facts: Facts) -> Result:
+        children = render(config, facts)
+        complete = await self.children.apply(
+            item, config, children, facts, lambda reason, note: self._tell(item, reason, note)
+        )
+        if not complete:
+            return DONE  # the changed workload comes back through its cache
+        if await self.former.clean_up(item, leftovers(children.workload.resource)):
+            self._tell(item, "Adopted", "Adopted from the operator written in Rust")
+        await self._show_workload(item, config, children)
+        self._keep_told(item.metadata.key, facts)
+        return DONE
+
+    async def report(self, key: Key, error: Exception) -> None:
+        """Show a failure that is no fault of the config in its status."""
+        item = self.configs.store.get(key)
+        if item is None or item.metadata.deleting or is_paused(item.metadata.annotations):
+            return
+        message = f"{type(error).__name__}: {error}; trying again"
+        conditions = [
+            Condition("Ready", "Unknown", "ReconcileFailed", message),
+            Condition("Reconciling", "True", "ReconcileFailed", message),
+            Condition("Stalled", "False", "ReconcileFailed"),
+        ]
+        await self.status.show(item, conditions, keep=True)
+
+    async def _end(self, key: Key, item: CustomResource | None) -> Result:
+        """The config is gone or going: the garbage collector takes the children."""
+        self._forget(key)
+        self.pools.withdraw(key)
+        if item is not None:
+            await self.former.clean_up(item)
+        self.former.forget(key)
+        return DONE
+
+    def _forget(self, key: Key) -> None:
+        self.children.forget(key)
+        self.reader.forget(key)
+        self.registries.forget(key)
+
+    def _declare(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> None:
+        if examined.values is None:
+            return  # as when it was declared
+        key = item.metadata.key
+        try:
+            self.pools.declare(key, item.metadata.uid, lattice_key(config.spec, examined.values))
+        except SpecError:
+            self.reader.forget(key)  # or the next look would find nothing new, and nothing wrong
+            raise
+
+    async def _declare_paused(self, item: CustomResource) -> None:
+        """Its hosts run on, and applications on them: after a start their lattice has to be known, too."""
+        pool = self.pools.get(item.metadata.key)
+        if pool is not None and pool.uid == item.metadata.uid:
+            return  # as when it was paused
+        with contextlib.suppress(SpecError):  # said when it is followed again
+            config = parsed(item)
+            examined = await self.reader.read(item.metadata.key, config.spec)
+            if not examined.problems:
+                self._declare(item, config, examined)
+
+    def _keep_told(self, key: Key, facts: Facts) -> None:
+        pool = self.pools.get(key)
+        if pool is None or len(facts.registries) < 2:
+            self.registries.forget(key)
+        elif self.registries.due(key, facts.registry_digest, pool.lattice):
+            self.tell_registries(key)
+
+    async def _show_workload(self, item: CustomResource, config: WasmCloudHostConfig, children: Children) -> None:
+        resource = children.workload.resource
+        held = self.kinds[resource].informer.store.get(item.metadata.key)
+        state = workload_state(resource.kind, held.body if held else None)
+        fields = {**_counts(state), "selector": naming.selector_text(config)}
+        await self.status.show(item, [*state.progress, *state.available, _SECRETS_VALID], fields)
+
+    async def _refuse(
+        self, item: CustomResource, problems: Iterable[Problem], others: Iterable[Condition] = ()
+    ) -> None:
+        """Say what only a user can mend, and how what runs is doing meanwhile."""
+        for resource in _WORKLOADS:
+            held = self.kinds[resource].informer.store.get(item.metadata.key)
+            if held is not None and held.metadata.belongs_to(item.metadata.uid):
+                state = workload_state(resource.kind, held.body)
+                await self.status.refuse(item, problems, [*others, *state.available], _counts(state))
+                return
+        await self.status.refuse(item, problems, others)
+
+    def _tell(self, item: CustomResource, reason: str, note: str) -> None:
+        self.status.event(item, "Normal", reason, note)
+
+
+def parsed(item: CustomResource) -> WasmCloudHostConfig:
+    """The config as its model. Raises SpecError for one that does not fit it."""
+    metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
+    try:
+        return parse(WasmCloudHostConfig, {"metadata": metadata, "spec": item.spec})
+    except InvalidObjectError as error:
+        raise SpecError(*(Problem("InvalidSpec", f".{fault.path}", fault.message) for fault in error.errors)) from error
+
+
+def _counts(state: WorkloadState) -> JsonObject:
+    return {"replicas": state.replicas, "readyReplicas": state.ready_replicas}

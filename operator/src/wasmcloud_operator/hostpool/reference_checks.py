@@ -1,0 +1,263 @@
+"""Checks of what referenced Secrets and ConfigMaps hold: usable facts, or what to mend. Values stay in here."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.hostpool.docker_config import (
+    SECRET_KEY,
+    SECRET_TYPE,
+    RegistryCredentials,
+    RegistryError,
+    parse_docker_config,
+)
+from wasmcloud_operator.hostpool.inputs import Authority, Facts, HubTls
+from wasmcloud_operator.hostpool.platform import Platform
+from wasmcloud_operator.hostpool.render_host import uses_cluster_seed
+from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator_types import (
+    CertificateAuthority,
+    ConfigMapVolume,
+    KeyToPath,
+    SecretVolume,
+    WasmCloudHostConfigSpec,
+)
+
+SEED_KEY = "WASMCLOUD_CLUSTER_SEED"
+CREDENTIALS_KEY = "nats.creds"
+
+_JWT = re.compile(rb"-----BEGIN NATS USER JWT-----\n\s*[\w-]+\.[\w-]+\.[\w-]+\s*\n-{3,}END NATS USER JWT-{3,}")
+_SEED = re.compile(rb"-----BEGIN USER NKEY SEED-----\n\s*SU[A-Z2-7]+\s*\n-{3,}END USER NKEY SEED-{3,}")
+_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\s")
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a Secret or ConfigMap holds, decoded; never shown."""
+
+    type: str
+    data: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The referenced objects by name; one that does not exist is None."""
+
+    secrets: Mapping[str, Content | None] = field(repr=False)
+    config_maps: Mapping[str, Content | None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The secret values themselves, as text, for whoever has to use them at once; empty means none."""
+
+    registries: tuple[RegistryCredentials, ...] = field(default=(), repr=False)
+    credentials: str = field(default="", repr=False)
+    ca: str = field(default="", repr=False)
+    client_certificate: str = field(default="", repr=False)
+    client_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found: facts that tell no secret, problems, and the values if they were just read."""
+
+    facts: Facts
+    problems: tuple[Problem, ...]
+    values: Values | None = field(default=None, repr=False)
+
+
+def examine(spec: WasmCloudHostConfigSpec, contents: Contents, platform: Platform) -> Examined:
+    """Judge everything that the spec refers to, all problems at once."""
+    problems: list[Problem] = []
+    credentials_digest, seed_digest = _credentials(spec, contents, problems)
+    hub_tls = _hub_tls(spec, contents, problems)
+    registries = _registries(spec, contents, problems)
+    authorities = tuple(
+        found
+        for index, authority in enumerate((spec.certificates and spec.certificates.authorities) or ())
+        if (found := _authority(authority, index, contents, problems)) is not None
+    )
+    facts = Facts(
+        credentials_digest=credentials_digest,
+        seed_digest=seed_digest,
+        hub_tls=hub_tls,
+        registries=tuple(entry.registry for entry in registries),
+        registry_digest=_digest(
+            {entry.registry: f"{entry.username}\0{entry.password}".encode() for entry in registries}
+        )
+        if registries
+        else "",
+        authorities=authorities,
+        platform=platform,
+    )
+    return Examined(facts, tuple(problems), _values(spec, contents, registries))
+
+
+def _values(spec: WasmCloudHostConfigSpec, contents: Contents, registries: tuple[RegistryCredentials, ...]) -> Values:
+    def text(secret_name: str | None, key: str) -> str:
+        content = contents.secrets.get(secret_name or "")
+        return content.data.get(key, b"").decode("utf-8", "replace") if content is not None else ""
+
+    tls = spec.nats_tls.secret_name if spec.nats_tls is not None else None
+    return Values(
+        registries,
+        text(spec.secret_name, CREDENTIALS_KEY),
+        text(tls, "ca.crt"),
+        text(tls, "tls.crt"),
+        text(tls, "tls.key"),
+    )
+
+
+def _credentials(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]) -> tuple[str, str]:
+    """The digests of nats.creds and of the cluster seed; empty if the pods use none."""
+    if spec.secret_name is None:
+        return "", ""
+    path, name = ".spec.secretName", spec.secret_name
+    secret = contents.secrets.get(name)
+    if secret is None:
+        problems.append(_missing("Secret", name, path, _wanted_keys(spec)))
+        return "", ""
+    seed, creds = secret.data.get(SEED_KEY), secret.data.get(CREDENTIALS_KEY)
+    if spec.issuers and not seed:
+        problems.append(_no_key("Secret", name, SEED_KEY, path, "it is needed because issuers are set"))
+    elif not seed and creds is None:
+        problems.append(
+            Problem("SecretKeyMissing", path, f"Secret {name} has neither {CREDENTIALS_KEY} nor {SEED_KEY}; add one")
+        )
+    seed_digest = _digest({SEED_KEY: seed}) if seed and uses_cluster_seed(spec) else ""
+    if creds is None:
+        return "", seed_digest
+    if not creds.strip():
+        problems.append(_bad_key(name, CREDENTIALS_KEY, path, "is empty; remove the key or give the whole creds file"))
+    elif b"\r" in creds:
+        problems.append(_bad_key(name, CREDENTIALS_KEY, path, "has Windows line endings; convert it to Unix ones"))
+    elif not _JWT.search(creds):
+        problems.append(
+            _bad_key(name, CREDENTIALS_KEY, path, "has no NATS USER JWT section; give the whole creds file")
+        )
+    elif not _SEED.search(creds):
+        problems.append(
+            _bad_key(name, CREDENTIALS_KEY, path, "has no USER NKEY SEED section; give the whole creds file")
+        )
+    return _digest({CREDENTIALS_KEY: creds}), seed_digest
+
+
+def _hub_tls(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]) -> HubTls | None:
+    if spec.nats_tls is None:
+        return None
+    path, name = ".spec.natsTls.secretName", spec.nats_tls.secret_name
+    secret = contents.secrets.get(name)
+    if secret is None:
+        problems.append(_missing("Secret", name, path, "ca.crt, or tls.crt and tls.key, or all three"))
+        return None
+    found = {key: secret.data[key] for key in ("ca.crt", "tls.crt", "tls.key") if secret.data.get(key)}
+    if not found:
+        problems.append(_no_key("Secret", name, "ca.crt", path, "it has no tls.crt and tls.key either"))
+    if ("tls.crt" in found) != ("tls.key" in found):
+        problems.append(_no_key("Secret", name, "tls.key" if "tls.crt" in found else "tls.crt", path, "one needs both"))
+    problems.extend(
+        _bad_key(name, key, path, "is not a PEM certificate")
+        for key in ("ca.crt", "tls.crt")
+        if key in found and not _is_pem(found[key])
+    )
+    if "tls.key" in found and not _PRIVATE_KEY.search(found["tls.key"]):
+        problems.append(_bad_key(name, "tls.key", path, "is not an unencrypted PEM private key"))
+    return HubTls("ca.crt" in found, "tls.crt" in found and "tls.key" in found, _digest(found))
+
+
+def _registries(
+    spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]
+) -> tuple[RegistryCredentials, ...]:
+    if spec.registry_credentials_secret is None:
+        return ()
+    path, name = ".spec.registryCredentialsSecret", spec.registry_credentials_secret
+    secret = contents.secrets.get(name)
+    if secret is None:
+        problems.append(_missing("Secret", name, path, SECRET_KEY))
+        return ()
+    if secret.type != SECRET_TYPE:
+        problems.append(Problem("SecretTypeWrong", path, f"Secret {name} must be of type {SECRET_TYPE}"))
+        return ()
+    if not secret.data.get(SECRET_KEY):
+        problems.append(_no_key("Secret", name, SECRET_KEY, path, "it is what the type promises"))
+        return ()
+    try:
+        return parse_docker_config(secret.data[SECRET_KEY])
+    except RegistryError as error:
+        problems.append(Problem("SecretContentInvalid", path, f"Secret {name}: {error}"))
+        return ()
+
+
+def _authority(
+    authority: CertificateAuthority, index: int, contents: Contents, problems: list[Problem]
+) -> Authority | None:
+    path = f".spec.certificates.authorities[{index}]"
+    source: SecretVolume | ConfigMapVolume
+    if authority.secret is not None:
+        kind, name, source = "Secret", authority.secret.secret_name, authority.secret
+        content = contents.secrets.get(name)
+    elif authority.config_map is not None:
+        kind, name, source = "ConfigMap", authority.config_map.name, authority.config_map
+        content = contents.config_maps.get(name)
+    else:
+        problems.append(Problem("InvalidAuthority", path, "name a secret or a configMap"))
+        return None
+    if content is None:
+        if not source.optional:
+            problems.append(_missing(kind, name, path, "at least one key that ends in .crt"))
+        return None
+    files = _files(content, source.items)
+    certificates = {file: data for file, data in files.items() if file.endswith(".crt")}
+    if not certificates:
+        problems.append(_no_key(kind, name, "*.crt", path, "the hosts take the keys with that ending"))
+        return None
+    for file, data in certificates.items():
+        if not _is_pem(data):
+            problems.append(Problem("SecretContentInvalid", path, f"{kind} {name}: {file} is not a PEM certificate"))
+    return Authority(authority.name, tuple(sorted(certificates)), _digest(certificates))
+
+
+def _files(content: Content, items: tuple[KeyToPath, ...] | None) -> dict[str, bytes]:
+    """The volume's files by path, as the kubelet lays them out."""
+    if not items:
+        return dict(content.data)
+    return {item.path: content.data[item.key] for item in items if item.key in content.data}
+
+
+def _is_pem(data: bytes) -> bool:
+    """Whether there are certificates, and every one of them can be read. What stands between them is of no account."""
+    blocks = _CERTIFICATE.findall(data)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"\n".join(blocks).decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _digest(parts: Mapping[str, bytes]) -> str:
+    hashed = hashlib.sha256()
+    for name, value in sorted(parts.items()):
+        hashed.update(f"{len(name)}:{name}:{len(value)}:".encode() + value)
+    return hashed.hexdigest()[:16]
+
+
+def _wanted_keys(spec: WasmCloudHostConfigSpec) -> str:
+    return SEED_KEY if spec.issuers else f"{CREDENTIALS_KEY} or {SEED_KEY}"
+
+
+def _missing(kind: str, name: str, path: str, keys: str) -> Problem:
+    return Problem(f"{kind}NotFound", path, f"{kind} {name} does not exist; create it with {keys}")
+
+
+def _no_key(kind: str, name: str, key: str, path: str, why: str) -> Problem:
+    return Problem(f"{kind}KeyMissing", path, f"{kind} {name} has no key {key}: {why}")
+
+
+def _bad_key(name: str, key: str, path: str, what: str) -> Problem:
+    return Problem("SecretContentInvalid", path, f"Secret {name}: {key} {what}")

@@ -1,0 +1,118 @@
+"""Reads what host configs refer to: Secrets and ConfigMaps by name, live, and only when they have changed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from wasmcloud_operator.hostpool.inputs import references
+from wasmcloud_operator.hostpool.platform import Platform
+from wasmcloud_operator.hostpool.reference_checks import Content, Contents, Examined, examine
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.gather_first_error import gather_first_error
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import Metadata, Unstructured
+from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key, Resource
+from wasmcloud_operator_types import WasmCloudHostConfigSpec
+
+# An object's uid and resourceVersion; None for one that does not exist.
+_Version = tuple[str, str] | None
+_Versions = tuple[tuple[str, str, _Version], ...]
+
+
+@dataclass(slots=True)
+class ReferenceReader:
+    """Gives what was found in a config's references; remembers findings, never values, by the objects' versions."""
+
+    client: Client
+    secrets: Informer[Metadata]
+    config_maps: Informer[Metadata]
+    platform: Platform
+    _found: dict[Key, tuple[WasmCloudHostConfigSpec, _Versions, Examined]] = field(default_factory=dict)
+
+    async def read(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
+        """What the references hold; without the values when nothing had to be read.
+
+        Raises the errors of `kube.errors`.
+        """
+        known = self._known_versions(key.namespace, spec)
+        held = self._found.get(key)
+        if held is not None and known is not None and held[0] == spec and held[1] == known:
+            return held[2]
+        examined, versions = await _read(self.client, key.namespace, spec, self.platform)
+        self._found[key] = (spec, versions, replace(examined, values=None))
+        return examined
+
+    async def read_values(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
+        """The same, read live in any case, with the values."""
+        return await read_references(self.client, key.namespace, spec, self.platform)
+
+    def forget(self, key: Key) -> None:
+        """The config is gone."""
+        self._found.pop(key, None)
+
+    def _known_versions(self, namespace: str, spec: WasmCloudHostConfigSpec) -> _Versions | None:
+        """The versions that the metadata watches tell; None while they do not follow the namespace yet."""
+        if not self.secrets.synced_in(namespace) or not self.config_maps.synced_in(namespace):
+            return None
+        wanted = references(spec)
+        return (
+            *self._versions(self.secrets, SECRET, namespace, wanted.secrets),
+            *self._versions(self.config_maps, CONFIG_MAP, namespace, wanted.config_maps),
+        )
+
+    @staticmethod
+    def _versions(
+        informer: Informer[Metadata], resource: Resource, namespace: str, names: Iterable[str]
+    ) -> Iterable[tuple[str, str, _Version]]:
+        for name in sorted(names):
+            held = informer.store.get(Key(namespace, name))
+            yield resource.kind, name, (held.metadata.uid, held.metadata.resource_version) if held else None
+
+
+async def read_references(
+    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, platform: Platform
+) -> Examined:
+    """What a spec's references in that namespace hold now. Raises the errors of `kube.errors`."""
+    return (await _read(client, namespace, spec, platform))[0]
+
+
+async def _read(
+    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, platform: Platform
+) -> tuple[Examined, _Versions]:
+    wanted = references(spec)
+    asked = [(SECRET, name) for name in sorted(wanted.secrets)]
+    asked += [(CONFIG_MAP, name) for name in sorted(wanted.config_maps)]
+    items = await gather_first_error(_get(client, resource, Key(namespace, name)) for resource, name in asked)
+    found = list(zip(asked, items, strict=True))
+    contents = Contents(
+        {name: _decoded(item) for (resource, name), item in found if resource is SECRET},
+        {name: _decoded(item) for (resource, name), item in found if resource is CONFIG_MAP},
+    )
+    versions = tuple((resource.kind, name, _version(item)) for (resource, name), item in found)
+    return examine(spec, contents, platform), versions
+
+
+async def _get(client: Client, resource: Resource, key: Key) -> Unstructured | None:
+    try:
+        return await client.get(resource, key)
+    except NotFound:
+        return None
+
+
+def _version(item: Unstructured | None) -> _Version:
+    return (item.metadata.uid, item.metadata.resource_version) if item is not None else None
+
+
+def _decoded(item: Unstructured | None) -> Content | None:
+    if item is None:
+        return None
+    body = item.body
+    if body.get("kind") == SECRET.kind:
+        data = {name: base64.b64decode(value or "") for name, value in (body.get("data") or {}).items()}
+        return Content(body.get("type", ""), data)
+    data = {name: value.encode() for name, value in (body.get("data") or {}).items()}
+    binary = {name: base64.b64decode(value) for name, value in (body.get("binaryData") or {}).items()}
+    return Content("", data | binary)

@@ -1,0 +1,132 @@
+"""Credentials for several registries: hosts that start are answered, hosts that run are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
+from wasmcloud_operator.hostpool.references import ReferenceReader
+from wasmcloud_operator.hostpool.roster import Roster
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.configservice import Labels
+from wasmcloud_operator.lattice.errors import ControlRejected, LatticeError
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.registry import RegistryCredential
+from wasmcloud_operator.shared.pools import Pools
+from wasmcloud_operator_types import POD_NAME_LABEL, InvalidObjectError, WasmCloudHostConfigSpec, parse
+
+log = structlog.get_logger()
+
+_AGAIN_AFTER = 30.0
+_REFUSED_AGAIN_AFTER = 300.0
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the hosts of a pool were given: those in `told` have the credentials behind `digest`.
+
+    `answered` are pods whose host asked at its start and is not seen in the lattice yet.
+    """
+
+    digest: str
+    told: frozenset[str] = frozenset()
+    answered: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class RegistryService:
+    """Keeps the hosts of pools with several registries in possession of their credentials.
+
+    A host asks once, at its start, in its lattice's config service. After a change, and for hosts that started while
+    nobody answered (or before this process did), the control interface tells all running hosts of the lattice.
+    """
+
+    configs: Informer[CustomResource]
+    reader: ReferenceReader
+    pools: Pools
+    roster: Roster
+    _known: dict[Key, _Known] = field(default_factory=dict)
+
+    async def answer(self, lattice: Lattice, labels: Labels) -> Mapping[str, RegistryCredential] | None:
+        """The credentials for a starting host with those labels; None if it is in no pool of this cluster.
+
+        Raises the errors of `kube.errors`.
+        """
+        pod = labels.get(POD_NAME_LABEL, "")
+        for key in sorted(self.roster.pools_of(pod)):
+            pool = self.pools.get(key)
+            spec = self._spec(key)
+            if pool is None or pool.lattice is not lattice or spec is None:
+                continue
+            examined = await self.reader.read_values(key, spec)
+            registries = examined.values.registries if examined.values is not None else ()
+            if registries:
+                self._of(key, examined.facts.registry_digest).answered.add(pod)
+            log.info("host asked for its registries", object=str(key), pod=pod, registries=len(registries))
+            return _by_registry(registries)
+        return None
+
+    def due(self, key: Key, digest: str, lattice: Lattice) -> bool:
+        """Whether a host of the pool runs without the credentials behind `digest`, as far as is known."""
+        if not lattice.hosts.synced:
+            return False  # the pool is looked at again when it is
+        known = self._of(key, digest)
+        hosts = list(self.roster.hosts_of(key, lattice))
+        asked = {host.id for pod, host in hosts if pod in known.answered}
+        known.answered -= {pod for pod, host in hosts}
+        known.told = (known.told | asked) & {host.id for _, host in hosts}
+        return any(host.id not in known.told for _, host in hosts)
+
+    async def tell(self, key: Key) -> Result:
+        """Tell the running hosts of the pool's lattice. Raises the errors of `kube.errors`."""
+        pool, spec = self.pools.get(key), self._spec(key)
+        if pool is None or spec is None:
+            return DONE
+        hosts = frozenset(host.id for _, host in self.roster.hosts_of(key, pool.lattice))
+        everyone = len(pool.lattice.hosts.hosts)
+        examined = await self.reader.read_values(key, spec)
+        registries = examined.values.registries if examined.values is not None else ()
+        if len(registries) < 2 or not hosts:
+            return DONE
+        try:
+            taken = await pool.lattice.control.put_registries(_by_registry(registries))
+        except ControlRejected as error:
+            log.warning("hosts refuse registry credentials", object=str(key), error=str(error))
+            return Result(_REFUSED_AGAIN_AFTER)
+        except LatticeError as error:
+            log.info("registry credentials not told yet", object=str(key), error=str(error))
+            return Result(_AGAIN_AFTER)
+        log.info("told running hosts their registries", object=str(key), registries=len(registries), hosts=taken)
+        if taken < everyone:
+            # Some did not hear, and nobody knows which: answers do not say whose they are.
+            return Result(_AGAIN_AFTER if taken < len(hosts) else _REFUSED_AGAIN_AFTER)
+        known = self._of(key, examined.facts.registry_digest)
+        known.told |= hosts
+        return DONE
+
+    def forget(self, key: Key) -> None:
+        """The config is gone, or has one registry at most."""
+        self._known.pop(key, None)
+
+    def _of(self, key: Key, digest: str) -> _Known:
+        known = self._known.get(key)
+        if known is None or known.digest != digest:
+            known = self._known[key] = _Known(digest)
+        return known
+
+    def _spec(self, key: Key) -> WasmCloudHostConfigSpec | None:
+        item = self.configs.store.get(key)
+        try:
+            return parse(WasmCloudHostConfigSpec, item.spec) if item is not None else None
+        except InvalidObjectError:
+            return None
+
+
+def _by_registry(registries: tuple[RegistryCredentials, ...]) -> dict[str, RegistryCredential]:
+    return {entry.registry: RegistryCredential(entry.username, entry.password) for entry in registries}

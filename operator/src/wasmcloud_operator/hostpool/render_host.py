@@ -1,0 +1,215 @@
+"""The wasmcloud-host container: environment and arguments as the host expects them, by version."""
+
+from __future__ import annotations
+
+from wasmcloud_operator.hostpool import naming
+from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
+from wasmcloud_operator.hostpool.versions import at_least
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator_types import (
+    POD_NAME_LABEL,
+    Observability,
+    Telemetry,
+    WasmCloudHostConfig,
+    WasmCloudHostConfigSpec,
+    dump,
+)
+
+DEFAULT_IMAGE = "ghcr.io/wasmcloud/wasmcloud"
+DEFAULT_ADMIN_PORT = 9090
+AUTHORITIES_FOLDER = "/wasmcloud/certificates"
+USERNAME_KEY = "username"
+PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
+
+# preStop, then up to 10 s in which the host tells the lattice that it stops, then the leaf.
+_GRACE_SECONDS = 30
+# Long enough for kube-proxy everywhere to stop sending here before the host goes.
+_PRE_STOP_SECONDS = 5
+
+
+def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
+    """The container."""
+    spec = config.spec
+    container: JsonObject = {
+        "name": naming.HOST_CONTAINER,
+        "image": spec.image or f"{DEFAULT_IMAGE}:{spec.version}",
+        "env": environment(config, facts),
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *_authority_mounts(facts)],  # noqa: S108
+    }
+    if arguments := host_arguments(spec, facts):
+        container["args"] = [_literal(argument) for argument in arguments]
+    if probed(spec):
+        port = admin_port(spec)
+        container["ports"] = [{"name": "admin", "containerPort": port, "protocol": "TCP"}]
+        container |= {
+            "startupProbe": _probe("/readyz", port, period=1, failures=120),
+            "readinessProbe": _probe("/readyz", port, period=5, failures=3),
+            "livenessProbe": _probe("/livez", port, period=10, failures=6),
+        }
+    if facts.platform.sleep_action and grace_seconds(spec) > _PRE_STOP_SECONDS:  # the API server refuses a longer sleep
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
+    resources = spec.scheduling_options and spec.scheduling_options.resources
+    if resources and resources.wasmcloud:
+        container["resources"] = dump(resources.wasmcloud)
+    return container
+
+
+def grace_seconds(spec: WasmCloudHostConfigSpec) -> int:
+    """Seconds that a pod has to stop in: the user's own, else enough for both containers."""
+    scheduling = spec.scheduling_options
+    additions = (scheduling.pod_template_additions if scheduling is not None else None) or {}
+    wanted = additions.get("terminationGracePeriodSeconds")
+    return wanted if isinstance(wanted, int) else _GRACE_SECONDS
+
+
+def probed(spec: WasmCloudHostConfigSpec) -> bool:
+    """Whether the host's HTTP admin endpoint is opened and probed."""
+    if spec.probes is not None and spec.probes.enabled is not None:
+        return spec.probes.enabled
+    return at_least(spec.version, 1, 5)
+
+
+def admin_port(spec: WasmCloudHostConfigSpec) -> int:
+    """The port of the host's HTTP admin endpoint."""
+    return (spec.probes and spec.probes.port) or DEFAULT_ADMIN_PORT
+
+
+def uses_cluster_seed(spec: WasmCloudHostConfigSpec) -> bool:
+    """Whether hosts of that version take WASMCLOUD_CLUSTER_SEED and check issuers; 1.0 did away with both."""
+    return bool(spec.issuers) and not at_least(spec.version, 1, 0)
+
+
+def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
+    """The variables, sorted by name but for those that others refer to, which come first."""
+    spec = config.spec
+    values: dict[str, str] = {
+        "WASMCLOUD_LATTICE": spec.lattice,
+        "WASMCLOUD_JS_DOMAIN": spec.jetstream_domain or "default",
+        "WASMCLOUD_NATS_HOST": "127.0.0.1",
+        "WASMCLOUD_NATS_PORT": str(CLIENT_PORT),
+        "WASMCLOUD_RPC_TIMEOUT_MS": "4000",
+        "WASMCLOUD_LOG_LEVEL": spec.log_level or "INFO",
+        "WASMCLOUD_STRUCTURED_LOGGING_ENABLED": _flag(spec.enable_structured_logging is not False),
+        "WASMCLOUD_OCI_ALLOW_LATEST": _flag(bool(spec.allow_latest)),
+        "WASMCLOUD_CONFIG_SERVICE": _flag(bool(spec.config_service_enabled) or len(facts.registries) > 1),
+        **{f"WASMCLOUD_LABEL_{key}": value for key, value in naming.host_labels(config).items()},
+        **_policy(spec),
+    }
+    optional = {
+        "WASMCLOUD_OCI_ALLOWED_INSECURE": ",".join(spec.allowed_insecure or ()),
+        "WASMCLOUD_CTL_TOPIC_PREFIX": spec.control_topic_prefix,
+        "WASMCLOUD_SECRETS_TOPIC": spec.secrets_topic_prefix,
+        "WASMCLOUD_MAX_LINEAR_MEMORY": spec.max_linear_memory_bytes,
+    }
+    values |= {name: str(value) for name, value in optional.items() if value}
+    values = {name: _literal(value) for name, value in values.items()}
+    first = [_from_field(f"WASMCLOUD_LABEL_{POD_NAME_LABEL}", "metadata.name")]
+    if probed(spec):
+        first.append(_from_field("POD_IP", "status.podIP"))
+        pod = "[$(POD_IP)]" if facts.platform.ipv6 else "$(POD_IP)"
+        values["WASMCLOUD_HTTP_ADMIN"] = f"{pod}:{admin_port(spec)}"
+    secret = _registry(config, facts, values)
+    if spec.secret_name and uses_cluster_seed(spec):
+        values["WASMCLOUD_CLUSTER_ISSUERS"] = _literal(",".join(spec.issuers or ()))
+        secret.append(_from_secret("WASMCLOUD_CLUSTER_SEED", spec.secret_name, "WASMCLOUD_CLUSTER_SEED"))
+    plain = [{"name": name, "value": value} for name, value in sorted(values.items())]
+    return [*first, *plain, *secret]
+
+
+def host_arguments(spec: WasmCloudHostConfigSpec, facts: Facts) -> list[str]:
+    """The flags: what the host takes only there."""
+    arguments = _observability(spec.observability) if spec.observability else []
+    for authority in facts.authorities:
+        for certificate in authority.certificates:
+            arguments.append(f"--tls-ca-path={AUTHORITIES_FOLDER}/{authority.name}/{certificate}")
+    return arguments
+
+
+def _policy(spec: WasmCloudHostConfigSpec) -> dict[str, str]:
+    """All of it or none: a host given a timeout or a changes topic without the topic does not start."""
+    policy = spec.policy_service
+    if policy is None or policy.topic is None:
+        return {}
+    values = {"WASMCLOUD_POLICY_TOPIC": policy.topic}
+    if policy.changes_topic:
+        values["WASMCLOUD_POLICY_CHANGES_TOPIC"] = policy.changes_topic
+    if policy.timeout_ms:
+        values["WASMCLOUD_POLICY_TIMEOUT"] = str(policy.timeout_ms)
+    return values
+
+
+def _registry(config: WasmCloudHostConfig, facts: Facts, values: dict[str, str]) -> list[JsonObject]:
+    """One registry goes by the environment (all three variables or none); several by the config service."""
+    if len(facts.registries) != 1:
+        return []
+    values["WASMCLOUD_OCI_REGISTRY"] = _literal(facts.registries[0])
+    name = naming.registry_secret_name(config)
+    return [
+        _from_secret("WASMCLOUD_OCI_REGISTRY_USER", name, USERNAME_KEY),
+        _from_secret("WASMCLOUD_OCI_REGISTRY_PASSWORD", name, PASSWORD_KEY),
+    ]
+
+
+def _observability(observability: Observability) -> list[str]:
+    """`--enable-observability` conflicts with the three single switches, which take a value."""
+    parts: dict[str, Telemetry | None] = {
+        "traces": observability.traces,
+        "metrics": observability.metrics,
+        "logs": observability.logs,
+    }
+    arguments = []
+    if observability.enable and all(part is None or part.enable is not False for part in parts.values()):
+        arguments.append("--enable-observability")
+        enabled = set(parts)
+    else:
+        enabled = {
+            name
+            for name, part in parts.items()
+            if (part.enable if part is not None and part.enable is not None else bool(observability.enable))
+        }
+        arguments += [f"--enable-{name}=true" for name in parts if name in enabled]
+    if not enabled:
+        return []
+    if observability.endpoint:
+        arguments.append(f"--override-observability-endpoint={observability.endpoint}")
+    for name, part in parts.items():
+        if part is not None and part.endpoint and name in enabled:
+            arguments.append(f"--override-{name}-endpoint={part.endpoint}")
+    if observability.protocol:
+        arguments.append(f"--observability-protocol={observability.protocol}")
+    return arguments
+
+
+def _authority_mounts(facts: Facts) -> list[JsonObject]:
+    return [
+        {"name": authority.name, "mountPath": f"{AUTHORITIES_FOLDER}/{authority.name}", "readOnly": True}
+        for authority in facts.authorities
+    ]
+
+
+def _probe(path: str, port: int, *, period: int, failures: int) -> JsonObject:
+    return {
+        "httpGet": {"path": path, "port": port},
+        "periodSeconds": period,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+    }
+
+
+def _from_field(name: str, path: str) -> JsonObject:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def _from_secret(name: str, secret: str, key: str) -> JsonObject:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def _literal(text: str) -> str:
+    """The text with `$` doubled: the kubelet would put variables in place of `$(…)`."""
+    return text.replace("$", "$$")
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,153 @@
+"""Everything that a host pool consists of in the cluster, as plain objects ready to be applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.hostpool import naming
+from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
+from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT, nats_conf
+from wasmcloud_operator.hostpool.pod import pod_template
+from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.resources import (
+    CONFIG_MAP,
+    DAEMON_SET,
+    DEPLOYMENT,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Resource,
+)
+from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
+
+# The kinds that a pool's children can be of; one that is no longer wanted is looked for among these.
+KINDS = (SERVICE_ACCOUNT, CONFIG_MAP, SERVICE, DEPLOYMENT, DAEMON_SET, POD_DISRUPTION_BUDGET)
+
+# Time for wadm to start the providers on a new host before an old one goes.
+_MIN_READY_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One object of the pool, of the kind `resource`."""
+
+    resource: Resource
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """The pool's objects: those the pods need first, then the workload, then the rest."""
+
+    before: tuple[Child, ...]
+    workload: Child
+    after: tuple[Child, ...]
+    # The text of nats.conf if it has a password in it, for an owned Secret; empty if the ConfigMap has it.
+    secret_conf: str = field(default="", repr=False)
+
+    @property
+    def all(self) -> tuple[Child, ...]:
+        """All of them."""
+        return (*self.before, self.workload, *self.after)
+
+
+def render(config: WasmCloudHostConfig, facts: Facts) -> Children:
+    """The children of a config. Raises SpecError for what the CRD's schema cannot refuse."""
+    conf = nats_conf(
+        config.spec,
+        credentials=bool(facts.credentials_digest),
+        tls_ca=bool(facts.hub_tls and facts.hub_tls.ca),
+        tls_client=bool(facts.hub_tls and facts.hub_tls.client),
+    )
+    service_account = _child(config, SERVICE_ACCOUNT, "host", automountServiceAccountToken=False)
+    secret = has_userinfo(config.spec)
+    config_map = _child(config, CONFIG_MAP, "leaf", **({} if secret else {"data": {CONF_KEY: conf}}))
+    after: list[Child] = []
+    if config.spec.leaf_service is None or config.spec.leaf_service.enabled is not False:
+        after.append(_service(config))
+    if config.spec.pod_disruption_budget is not None:
+        after.append(_disruption_budget(config))
+    return Children((service_account, config_map), _workload(config, conf, facts), tuple(after), conf if secret else "")
+
+
+def _workload(config: WasmCloudHostConfig, conf: str, facts: Facts) -> Child:
+    template = pod_template(config, conf, facts)
+    selector = {"matchLabels": naming.selector_labels(config)}
+    rolling_update = _rolling_update(config.spec, template["spec"])
+    if config.spec.as_daemonset:
+        spec: JsonObject = {
+            "selector": selector,
+            "minReadySeconds": _MIN_READY_SECONDS,
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update},
+            "template": template,
+        }
+        return _child(config, DAEMON_SET, "host", spec=spec)
+    spec = {
+        "replicas": config.spec.host_replicas,
+        "selector": selector,
+        "minReadySeconds": _MIN_READY_SECONDS,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update},
+        "template": template,
+    }
+    return _child(config, DEPLOYMENT, "host", spec=spec)
+
+
+def _rolling_update(spec: WasmCloudHostConfigSpec, pod: JsonObject) -> JsonObject:
+    """One more before one goes, so that no request is lost; where a DaemonSet's pods hold ports of the node, one goes
+    before the next."""
+    wanted = spec.scheduling_options.rolling_update if spec.scheduling_options is not None else None
+    surge = wanted.max_surge if wanted is not None else None
+    unavailable = wanted.max_unavailable if wanted is not None else None
+    if spec.as_daemonset and surge is None and (_holds_node_ports(pod) or unavailable):
+        surge, unavailable = 0, unavailable or 1
+    return {
+        "maxSurge": 1 if surge is None else surge,
+        "maxUnavailable": (1 if surge in (0, "0%") else 0) if unavailable is None else unavailable,
+    }
+
+
+def _holds_node_ports(pod: JsonObject) -> bool:
+    containers = [*pod["initContainers"], *pod["containers"]]
+    ports = (port for container in containers for port in container.get("ports") or ())
+    return bool(pod.get("hostNetwork")) or any(port.get("hostPort") for port in ports)
+
+
+def _service(config: WasmCloudHostConfig) -> Child:
+    port = {"name": "nats-client", "port": CLIENT_PORT, "targetPort": CLIENT_PORT, "protocol": "TCP"}
+    child = _child(
+        config, SERVICE, "leaf", spec={"selector": naming.selector_labels(config), "ports": [port], "type": "ClusterIP"}
+    )
+    child.body["metadata"]["labels"]["wasmcloud.dev/route-to"] = "true"
+    return child
+
+
+def _disruption_budget(config: WasmCloudHostConfig) -> Child:
+    wanted = config.spec.pod_disruption_budget
+    budget: JsonObject = {
+        "selector": {"matchLabels": naming.selector_labels(config)},
+        # A host that never becomes ready must not hold up the draining of its node.
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    if wanted is not None and wanted.min_available is not None:
+        budget["minAvailable"] = wanted.min_available
+    else:
+        given = wanted.max_unavailable if wanted is not None else None
+        budget["maxUnavailable"] = 1 if given is None else given
+    return _child(config, POD_DISRUPTION_BUDGET, "host", spec=budget)
+
+
+def _child(config: WasmCloudHostConfig, resource: Resource, component: str, **fields: Json) -> Child:
+    body = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {
+            "name": config.metadata.name,
+            "namespace": config.metadata.namespace,
+            "labels": naming.child_labels(config, component),
+            "ownerReferences": [naming.owner_reference(config)],
+        },
+        **fields,
+    }
+    return Child(resource, body)

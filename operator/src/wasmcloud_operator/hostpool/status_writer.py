@@ -1,0 +1,116 @@
+"""Writes the status of host pools, and Events of what is new in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, Seen, lattice_status
+from wasmcloud_operator.hostpool.roster import Roster
+from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kube.apply import Applier
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.conditions import Condition, stalled, to_status
+from wasmcloud_operator.kube.events import EventRecorder, EventType
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.shared.pools import Pools
+from wasmcloud_operator.shared.problem import Problem
+
+_WORKLOAD_FIELDS = ("replicas", "readyReplicas", "selector")
+# Said while it holds, and gone with the next status that does not say it.
+_PAUSED = Condition("Paused", "True", "Paused", "no writes while paused")
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWriter:
+    """One place that knows what of a status is kept when a reconcile did not come far enough to say it anew."""
+
+    configs: Informer[CustomResource]
+    pools: Pools
+    roster: Roster
+    applier: Applier
+    recorder: EventRecorder
+    clock: Clock
+
+    async def show(
+        self,
+        item: CustomResource,
+        conditions: Iterable[Condition],
+        fields: JsonObject | None = None,
+        *,
+        keep: bool = False,
+    ) -> None:
+        """Write the status if it differs. With `keep`, what is not said anew stays as it is."""
+        before: JsonObject = item.status if isinstance(item.status, dict) else {}
+        about_lattice, lattice_fields = self._lattice(item, before)
+        said = to_status(
+            [*conditions, *about_lattice], before.get("conditions"), item.metadata.generation, self.clock.now()
+        )
+        superseded = {condition["type"] for condition in said} | {_PAUSED.type}
+        kept = _WORKLOAD_FIELDS if keep else ()
+        said += [
+            old
+            for old in before.get("conditions") or ()
+            if old["type"] not in superseded and (keep or old["type"] == CONNECTED)
+        ]
+        status = {
+            **{name: before[name] for name in (*kept, *FIELDS) if name in before},
+            **lattice_fields,
+            **(fields or {}),
+            "observedGeneration": item.metadata.generation,
+            "conditions": said,
+        }
+        await self.applier.apply_status(HOST_CONFIG, self.configs, item, status)
+
+    async def show_paused(self, item: CustomResource) -> None:
+        """Say that it is paused. All else stays, so that a spec which is not followed does not look as if it were."""
+        before: JsonObject = item.status if isinstance(item.status, dict) else {}
+        old = before.get("conditions") or ()
+        said = to_status([_PAUSED], old, item.metadata.generation, self.clock.now())
+        conditions = [condition for condition in old if condition["type"] != _PAUSED.type] + said
+        await self.applier.apply_status(HOST_CONFIG, self.configs, item, {**before, "conditions": conditions})
+
+    async def refuse(
+        self,
+        item: CustomResource,
+        problems: Iterable[Problem],
+        others: Iterable[Condition] = (),
+        fields: JsonObject | None = None,
+    ) -> None:
+        """Say what only a user can mend, with an Event when it was not said before; what runs is left alone."""
+        problems = list(problems)
+        reason, message = problems[0].reason, "; ".join(str(problem) for problem in problems)
+        conditions = stalled(reason, message)
+        await self.show(item, [*conditions, *others], fields, keep=True)
+        if not _has(item, conditions[0]):
+            self.event(item, "Warning", reason, message)
+
+    def event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
+        """An Event about the config."""
+        self.recorder.event(HOST_CONFIG, item.metadata, type_, reason, note, action="Reconcile")
+
+    def _lattice(self, item: CustomResource, before: JsonObject) -> tuple[list[Condition], JsonObject]:
+        pool = self.pools.get(item.metadata.key)
+        if pool is None or pool.uid != item.metadata.uid:
+            return [], {}
+        lattice = pool.lattice
+        known = lattice.connection.state.connected and lattice.hosts.synced
+        seen = Seen(
+            lattice.name,
+            lattice.key.spec.addresses,
+            lattice.connection.state,
+            tuple(self.roster.hosts_of(item.metadata.key, lattice)) if known else None,
+            lattice.apps.apps,
+        )
+        condition, fields = lattice_status(seen, before)
+        return [condition], fields
+
+
+def _has(item: CustomResource, condition: Condition) -> bool:
+    conditions = item.status.get("conditions") or () if isinstance(item.status, dict) else ()
+    wanted = (condition.type, condition.status, condition.reason, condition.message)
+    return any(
+        (old.get("type"), old.get("status"), old.get("reason"), old.get("message", "")) == wanted for old in conditions
+    )

@@ -1,0 +1,1 @@
+"""The one reader of application manifests (OAM as wadm takes it)."""

@@ -1,0 +1,151 @@
+"""What every reconciler is built from: clients, caches that several share, and the operator's own identity."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from wasmcloud_operator.kube.apply import Applier, Kind
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.controller import Controller, Result
+from wasmcloud_operator.kube.events import EventRecorder
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.namespaces import Scope
+from wasmcloud_operator.kube.objects import HasMetadata, Pod
+from wasmcloud_operator.kube.resources import POD, Key, Resource
+from wasmcloud_operator.kube.store import Indexer
+from wasmcloud_operator.kube.tracing import Span
+from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
+from wasmcloud_operator.shared.pools import Pools
+
+T = TypeVar("T", bound=HasMetadata)
+
+MANAGED_BY = "wasmcloud-operator"
+MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+
+# The index of an informer of children: the uid of the controller.
+OWNER_INDEX = "owner"
+
+# The index of the informer of host pods: the name of the host config.
+INSTANCE_INDEX = "instance"
+_HOST_PODS = f"app.kubernetes.io/name=wasmcloud,{MANAGED_SELECTOR}"
+_POD_CODEC = Codec.of(Pod)
+
+_HALF_LISTED_SECONDS = 0.5
+
+
+def owner_uids(item: HasMetadata) -> Iterable[str]:
+    """The indexer behind OWNER_INDEX."""
+    controller = item.metadata.controller
+    return (controller.uid,) if controller else ()
+
+
+def _instance(pod: Pod) -> Iterable[str]:
+    name = pod.metadata.labels.get(INSTANCE_LABEL)
+    return (name,) if name else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts that reconcilers share. `client` reads, `writer` is the same behind the leader's gate."""
+
+    client: Client
+    writer: Client
+    applier: Applier
+    recorder: EventRecorder
+    clock: Clock
+    metrics: Metrics
+    pools: Pools
+    cluster_id: str
+    scope: Scope
+    workers: int
+    reconcile_timeout: float
+    span: Span
+    # By name: one for each kind and purpose, whoever asks for it.
+    informers: dict[str, Informer[Any]] = field(default_factory=dict)
+    # Those of them that follow all namespaces of the scope.
+    everywhere: list[Informer[Any]] = field(default_factory=list)
+
+    def informer(
+        self,
+        resource: Resource,
+        codec: Codec[T],
+        *,
+        purpose: str = "",
+        indexers: Mapping[str, Indexer[T]] | None = None,
+        namespaces: Iterable[str] | None = None,
+        label_selector: str = "",
+        metadata_only: bool = False,
+        optional: bool = False,
+    ) -> Informer[T]:
+        """The informer of a kind for a purpose: made by the first who asks, and the same one for all others.
+
+        A namespace in which an `optional` one must not list is not left out.
+        """
+        name = f"{resource} ({purpose})" if purpose else str(resource)
+        if name not in self.informers:
+            self.informers[name] = Informer.on_api(
+                self.client,
+                resource,
+                codec,
+                clock=self.clock,
+                metrics=self.metrics,
+                indexers=indexers,
+                namespaces=self.scope.wanted if namespaces is None else namespaces,
+                scope=self.scope,
+                label_selector=label_selector,
+                metadata_only=metadata_only,
+                name=name,
+            )
+            if not optional:
+                self.scope.need(resource)
+            if namespaces is None:
+                self.everywhere.append(self.informers[name])
+        return self.informers[name]
+
+    def managed(self, resource: Resource) -> Kind:
+        """A kind whose objects the operator writes: those with its managed-by label, whole, indexed by owner."""
+        informer = self.informer(
+            resource, UNSTRUCTURED, indexers={OWNER_INDEX: owner_uids}, label_selector=MANAGED_SELECTOR
+        )
+        return Kind(resource, informer)
+
+    def host_pods(self) -> Informer[Pod]:
+        """The pods of all host pools, indexed by the name of their config."""
+        return self.informer(POD, _POD_CODEC, indexers={INSTANCE_INDEX: _instance}, label_selector=_HOST_PODS)
+
+    def controller(
+        self,
+        name: str,
+        reconcile: Callable[[Key], Awaitable[Result]],
+        report: Callable[[Key, Exception], Awaitable[None]],
+        *,
+        workers_times: int = 1,
+    ) -> Controller[Key]:
+        """A controller of keys with a namespace, with (so many times) the operator's workers and its reconcile timeout.
+
+        In a namespace that was just taken up it waits until everything there has been listed.
+        """
+
+        async def when_listed(key: Key) -> Result:
+            return Result(_HALF_LISTED_SECONDS) if self._half_listed(key.namespace) else await reconcile(key)
+
+        return Controller(
+            name,
+            when_listed,
+            clock=self.clock,
+            metrics=self.metrics,
+            workers=workers_times * self.workers,
+            timeout=self.reconcile_timeout,
+            report=report,
+            span=self.span,
+        )
+
+    def _half_listed(self, namespace: str) -> bool:
+        if not self.scope.narrow((namespace,)):
+            return False  # left out: what is known of it is to be forgotten
+        return not all(informer.synced_in(namespace) for informer in self.everywhere)

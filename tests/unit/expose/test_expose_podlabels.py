@@ -1,0 +1,322 @@
+"""The rule itself, on random lattices: labelled pods = the pods of a lattice whose host runs the provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wasmcloud_operator.expose import naming, render
+from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.plan import Claim, Record, claim_of, lattice_id, plan
+from wasmcloud_operator.expose.pod_labels import PodLabeler
+from wasmcloud_operator.expose.view import View
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod, Unstructured
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Provider
+from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator.manifest.http_endpoints import exposure
+from wasmcloud_operator.names import INSTANCE_LABEL
+from wasmcloud_operator.shared.pools import Pool
+from wasmcloud_operator_types import POD_NAME_LABEL
+
+NOW = datetime.now(UTC)
+BEHIND = timedelta(hours=5)
+NAMESPACES = ("ns-a", "ns-b")
+PODS = ("pod-0", "pod-1", "pod-2")
+
+
+@dataclass
+class Hosts:
+    hosts: dict[str, Host] = field(default_factory=dict)
+    synced: bool = True
+    settled: bool = True
+
+
+@dataclass
+class Apps:
+    apps: tuple[ModelSummary, ...] | None = ()
+
+    @property
+    def deployed(self) -> dict[str, str]:
+        return {app.name: app.deployed_version for app in self.apps or ()}
+
+
+@dataclass(eq=False)
+class FakeLattice:
+    """As much of a `Lattice` as is read here, without a connection."""
+
+    key: LatticeKey
+    hosts: Hosts = field(default_factory=Hosts)
+    apps: Apps = field(default_factory=Apps)
+
+    @property
+    def name(self) -> str:
+        return self.key.name
+
+
+@dataclass
+class FakePools:
+    """Pools by key, as `Pools` gives them."""
+
+    held: dict[Key, Pool]
+
+    def get(self, key: Key) -> Pool | None:
+        return self.held.get(key)
+
+    def all(self) -> tuple[Pool, ...]:
+        return tuple(self.held.values())
+
+    def in_namespace(self, namespace: str) -> tuple[Pool, ...]:
+        return tuple(pool for pool in self.all() if pool.key.namespace == namespace)
+
+    def of(self, lattice: Any) -> tuple[Pool, ...]:
+        return tuple(pool for pool in self.all() if pool.lattice is lattice)
+
+
+@dataclass
+class Patches:
+    """Takes merge patches of pods' labels, and gives the pod as it is then."""
+
+    pods: Informer[Pod]
+    count: int = 0
+
+    @property
+    def server_now(self) -> datetime:
+        """The API server is hours behind."""
+        return NOW - BEHIND
+
+    async def patch(self, _: Any, key: Key, body: Any, __: Any, ___: Any) -> Pod:
+        self.count += 1
+        pod = self.pods.store.get(key)
+        assert pod is not None
+        assert body["metadata"]["uid"] == pod.metadata.uid
+        labels = {**pod.metadata.labels, **body["metadata"]["labels"]}
+        kept = {name: value for name, value in labels.items() if value is not None}
+        return a_pod(key, kept, version=int(pod.metadata.resource_version) + 1)
+
+
+def a_pod(key: Key, labels: dict[str, str], *, version: int = 1) -> Pod:
+    created = (NOW - BEHIND - timedelta(seconds=60)).isoformat()
+    return Pod(
+        ObjectMeta(
+            name=key.name,
+            namespace=key.namespace,
+            uid=f"uid-{key}",
+            resource_version=str(version),
+            creation_timestamp=created,
+            labels=labels,
+        )
+    )
+
+
+def informer(codec: Codec[Any]) -> Informer[Any]:
+    return Informer("test", lambda _: None, codec, clock=SYSTEM_CLOCK, metrics=Metrics())  # type: ignore[arg-type, return-value]
+
+
+PROVIDERS = st.sampled_from([f"{app}-{server}" for app in ("one", "two") for server in ("http", "admin")])
+HOST = st.fixed_dictionaries(
+    {
+        "lattice": st.integers(0, 2),
+        "pod": st.sampled_from([*PODS, "pod-of-nobody"]),
+        "age": st.sampled_from([5, 30, 3600]),
+        "providers": st.sets(PROVIDERS),
+        "claims": st.booleans(),  # whether the providers say for which application they run
+    }
+)
+
+
+def app_manifest(name: str, servers: list[str]) -> dict[str, Any]:
+    link = {
+        "type": "link",
+        "properties": {
+            "namespace": "wasi",
+            "package": "http",
+            "interfaces": ["incoming-handler"],
+            "target": {"name": "web"},
+            "source": {"config": [{"name": "c", "properties": {"address": "0.0.0.0:8080"}}]},
+        },
+    }
+    made = [
+        {"name": server, "type": "capability", "properties": {"image": "x/http-server:1"}, "traits": [link]}
+        for server in servers
+    ]
+    return {"metadata": {"name": name}, "spec": {"components": made}}
+
+
+@settings(max_examples=150)
+@given(
+    deployed=st.lists(
+        st.dictionaries(
+            st.sampled_from(["one", "two"]), st.lists(st.sampled_from(["http", "admin"]), min_size=1, unique=True)
+        ),
+        min_size=3,
+        max_size=3,
+    ),
+    hosts=st.lists(HOST, max_size=8),
+    before=st.dictionaries(
+        st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(PODS)), st.sets(st.sampled_from(["one", "two", "old"]))
+    ),
+    pools=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+)
+async def test_labelled_pods_are_those_whose_host_runs_the_provider(
+    deployed: list[dict[str, list[str]]],
+    hosts: list[dict[str, Any]],
+    before: dict[tuple[str, str], set[str]],
+    pools: tuple[int, int],
+) -> None:
+    # Two lattices of one name on different NATS systems, and another.
+    spec = [("nats://a:4222", "default"), ("nats://b:4222", "default"), ("nats://a:4222", "other")]
+    lattices = [FakeLattice(LatticeKey(ConnectionSpec((url,)), name)) for url, name in spec]
+    for number, about in enumerate(hosts):
+        provider_ids = {key: key.partition("-")[0] if about["claims"] else "" for key in about["providers"]}
+        lattices[about["lattice"]].hosts.hosts[f"N{number}"] = Host(
+            f"N{number}",
+            0.0,
+            labels=MappingProxyType({POD_NAME_LABEL: about["pod"]}),
+            started_at=NOW - timedelta(seconds=about["age"], milliseconds=number),
+            providers=MappingProxyType(
+                {
+                    key: Provider(key, "x", MappingProxyType({APPSPEC_ANNOTATION: app}))
+                    for key, app in provider_ids.items()
+                }
+            ),
+            inventoried=True,
+        )
+    held = {
+        Key(namespace, "pool"): Pool(Key(namespace, "pool"), f"uid-{namespace}", lattices[at])  # type: ignore[arg-type]
+        for namespace, at in zip(NAMESPACES, pools, strict=True)
+    }
+    services, pods = informer(UNSTRUCTURED), informer(Codec.of(Pod))
+    configs = informer(Codec.of(CustomResource))
+    view = View(FakePools(held), Directory(), configs, services, None, lambda *_: None)  # type: ignore[arg-type]
+    for lattice, apps in zip(lattices, deployed, strict=True):
+        lattice.apps.apps = tuple(ModelSummary(name=name, deployed_version="v1") for name in apps)
+        for name, servers in apps.items():
+            view.book(lattice).put(name, Record(name, "v1", exposure(app_manifest(name, servers))))  # type: ignore[arg-type]
+    for pool in held.values():
+        for record in view.book(pool.lattice).records.values():
+            for planned in plan(record, None).services:
+                body = render.service(planned, pool.key.namespace, pool.lattice.key, [])
+                body["metadata"] |= {"uid": planned.name, "resourceVersion": "1"}
+                services.offer(Unstructured.from_body(body))
+    for namespace in NAMESPACES:
+        for name in PODS:
+            labels = {naming.serves_label(service): "true" for service in before.get((namespace, name), ())}
+            pods.offer(a_pod(Key(namespace, name), {INSTANCE_LABEL: "pool", **labels}))
+
+    client = Patches(pods)
+    labeler = PodLabeler(view, client, pods, VirtualClock(NOW))  # type: ignore[arg-type]
+    for pod in pods.store:
+        await labeler.reconcile(pod.metadata.key)
+
+    for pod in pods.store:
+        lattice = held[Key(pod.metadata.namespace, "pool")].lattice
+        expected = oracle(
+            pod.metadata.name,
+            lattice.name,
+            spec[lattices.index(lattice)][0],
+            hosts,
+            spec,
+            deployed[lattices.index(lattice)],
+        )  # type: ignore[arg-type]
+        labelled = {key for key in pod.metadata.labels if key.startswith(naming.SERVES_PREFIX)}
+        assert labelled == {naming.serves_label(service) for service in expected}
+
+    written = client.count
+    for pod in pods.store:
+        await labeler.reconcile(pod.metadata.key)
+    assert client.count == written, "settled: nothing to write"
+    for lattice in lattices:
+        lattice.hosts.synced, lattice.hosts.hosts = False, {}
+    for pod in pods.store:
+        await labeler.reconcile(pod.metadata.key)
+    assert client.count == written, "while NATS is away nothing is taken for a fact"
+
+
+@pytest.mark.parametrize("still_wanted", [False, True])
+async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_wanted: bool) -> None:
+    former, now = (FakeLattice(LatticeKey(ConnectionSpec((url,)), "default")) for url in ("nats://a", "nats://b"))
+    now.hosts.hosts["N"] = Host(
+        "N",
+        0.0,
+        labels=MappingProxyType({POD_NAME_LABEL: "pod-0"}),
+        providers=MappingProxyType(
+            {"one-http": Provider("one-http", "x", MappingProxyType({APPSPEC_ANNOTATION: "one"}))}
+        ),
+        inventoried=True,
+    )
+    in_use = {"pool": now} | ({"other": former} if still_wanted else {})
+    held = {Key("ns-a", name): Pool(Key("ns-a", name), name, lattice) for name, lattice in in_use.items()}  # type: ignore[arg-type]
+    services, pods = informer(UNSTRUCTURED), informer(Codec.of(Pod))
+    view = View(FakePools(held), Directory(), informer(Codec.of(CustomResource)), services, None, lambda *_: None)  # type: ignore[arg-type]
+    record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
+    for lattice in in_use.values():
+        lattice.apps.apps = (ModelSummary(name="one", deployed_version="v1"),)
+        view.book(lattice).put("one", record)  # type: ignore[arg-type]
+    body = render.service(plan(record, None).services[0], "ns-a", former.key, [])
+    body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
+    services.offer(Unstructured.from_body(body))
+    pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool", naming.serves_label("one"): "true"}))
+
+    await PodLabeler(view, Patches(pods), pods, VirtualClock(NOW)).reconcile(Key("ns-a", "pod-0"))  # type: ignore[arg-type]
+
+    [pod] = pods.store
+    assert (naming.serves_label("one") in pod.metadata.labels) != still_wanted
+
+
+def test_what_a_pool_claims_that_is_not_known_yet_is_nobody_elses() -> None:
+    mine, theirs = (LatticeKey(ConnectionSpec(("nats://a",)), name) for name in ("mine", "theirs"))
+    services, configs = informer(UNSTRUCTURED), informer(Codec.of(CustomResource))
+    view = View(FakePools({}), Directory(), configs, services, None, lambda *_: None)  # type: ignore[arg-type]
+    record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
+    body = render.service(plan(record, None).services[0], "ns-a", mine, [])
+    body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
+    held = Unstructured.from_body(body)
+    services.offer(held)
+    configs.offer(CustomResource(ObjectMeta("paused", "ns-a", "u", "1"), {"lattice": "mine"}))
+
+    assert view.wants("ns-a", claim_of(held.metadata), "one")
+    assert not view.leads_to("ns-a", "one", Claim("one", lattice_id(theirs)))
+    assert not view.wants("ns-b", claim_of(held.metadata), "one"), "its config is in another namespace"
+    assert not view.wants("ns-a", Claim("one", lattice_id(theirs), "theirs"), "one")
+
+
+def oracle(
+    pod: str,
+    lattice: str,
+    url: str,
+    hosts: list[dict[str, Any]],
+    spec: list[tuple[str, str]],
+    apps: dict[str, list[str]],
+) -> set[str]:
+    """The Services that a pod serves, said in another way: of the youngest host that is not older than the pod."""
+    mine = [
+        (about["age"], -number, about)
+        for number, about in enumerate(hosts)
+        if spec[about["lattice"]] == (url, lattice) and about["pod"] == pod and about["age"] <= 60
+    ]
+    if not mine:
+        return set()
+    # The later of two of the same age is older by its milliseconds.
+    _, _, youngest = min(mine, key=lambda entry: (entry[0], -entry[1]))
+    if not youngest["claims"]:
+        return set()
+    served = set()
+    for app, servers in apps.items():
+        for position, server in enumerate(servers):
+            if f"{app}-{server}" in youngest["providers"]:
+                served.add(app if position == 0 else f"{app}-{server}")
+    return served

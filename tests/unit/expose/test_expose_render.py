@@ -1,0 +1,218 @@
+"""Names, options and bodies of Services and routes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from natsjwt import Account
+from wasmcloud_operator.expose import naming, render
+from wasmcloud_operator.expose.options import Gateway, read_options
+from wasmcloud_operator.expose.plan import Planned, Record, lattice_id, plan
+from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.manifest.http_endpoints import Endpoint, Exposure, HttpProvider, Route, exposure
+
+LATTICE = LatticeKey(ConnectionSpec(("nats://127.0.0.1:4222",)), "default")
+ONE = Endpoint(8080, "http", "IPv4", "address", ("default",))
+
+
+def record(*providers: HttpProvider, application: str = "hello", annotations: dict[str, str] | None = None) -> Record:
+    return Record(application, "v1", Exposure(providers), annotations=annotations or {})
+
+
+def provider(*endpoints: Endpoint, component: str = "httpserver") -> HttpProvider:
+    return HttpProvider(component, "hello", f"hello-{component}", endpoints or (ONE,))
+
+
+def planned(*endpoints: Endpoint, annotations: dict[str, str] | None = None) -> Planned:
+    return plan(record(provider(*endpoints)), annotations).services[0]
+
+
+@pytest.mark.parametrize("name", ["hello", "a", "a-b-1", "a" * 63])
+def test_a_valid_name_stays(name: str) -> None:
+    assert naming.service_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("My_App", "my-app-"),
+        ("1st", "app-1st-"),
+        ("_", "app-"),
+        ("-x-", "x-"),
+        ("a" * 64, "a" * 54 + "-"),
+        ("é", "app-"),
+    ],
+)
+def test_an_invalid_one_is_made_valid_with_a_hash(name: str, begins: str) -> None:
+    assert naming.service_name(name).startswith(begins)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200), st.text(max_size=200))
+def test_names_are_valid_stable_and_never_the_same_for_two(one: str, other: str) -> None:
+    made = naming.service_name(one)
+    assert naming.is_service_name(made)
+    assert made == naming.service_name(one)
+    assert (made == naming.service_name(other)) == (one == other)
+
+
+def test_the_service_selects_by_its_own_label() -> None:
+    body = render.service(planned(), "team", LATTICE, [])
+    assert body["spec"] == {
+        "type": "ClusterIP",
+        "selector": {"serves.k8s.wasmcloud.dev/hello": "true"},
+        "ports": [{"name": "http", "port": 8080, "targetPort": 8080, "protocol": "TCP", "appProtocol": "http"}],
+        "ipFamilyPolicy": "SingleStack",
+        "ipFamilies": ["IPv4"],
+    }
+    assert body["metadata"]["labels"]["app.kubernetes.io/component"] == "http"
+    assert body["metadata"]["annotations"]["k8s.wasmcloud.dev/lattice-id"] == lattice_id(LATTICE)
+
+
+@pytest.mark.parametrize(
+    ("families", "expected"),
+    [
+        (("Dual",), {"ipFamilyPolicy": "PreferDualStack"}),
+        (("Dual", "Dual"), {"ipFamilyPolicy": "PreferDualStack"}),
+        (("Dual", "IPv4"), {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}),
+        (("IPv6",), {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}),
+    ],
+)
+def test_families_are_those_that_every_port_takes(families: tuple[Any, ...], expected: dict[str, Any]) -> None:
+    ports = [Endpoint(8080 + at, "http", family, "address", ()) for at, family in enumerate(families)]
+    spec = render.service(planned(*ports), "team", LATTICE, [])["spec"]
+    assert {key: spec[key] for key in spec if key.startswith("ipFamil")} == expected
+
+
+@pytest.mark.parametrize(
+    ("families", "reasons"),
+    [
+        (("IPv4", "IPv6"), ["MixedFamilies"]),
+        (("IPv4", "IPv6", "Dual"), ["MixedFamilies"]),
+        (("IPv4", "Dual"), []),
+        (("IPv6", "Dual"), []),
+        (("IPv6", "IPv6"), []),
+    ],
+)
+def test_ports_that_no_one_service_reaches_are_said(families: tuple[Any, ...], reasons: list[str]) -> None:
+    ports = [Endpoint(8080 + at, "http", family, "address", ()) for at, family in enumerate(families)]
+    made = plan(record(provider(*ports)), None)
+    assert [problem.reason for problem in made.problems] == reasons
+    assert all("8081" in str(problem) for problem in made.problems)
+
+
+def test_ports_have_names_of_their_own_and_the_first_is_plain() -> None:
+    ports = (ONE, Endpoint(8443, "https", "IPv4", "address", ()), Endpoint(65535, "https", "IPv4", "address", ()))
+    made = render.service(planned(*ports), "team", LATTICE, [])["spec"]["ports"]
+    assert [port["name"] for port in made] == ["http", "https-8443", "https-65535"]
+    assert all(len(port["name"]) <= 15 for port in made)
+
+
+def test_each_provider_has_a_service_of_its_own() -> None:
+    made = plan(record(provider(), provider(component="admin")), None).services
+    assert [(one.name, one.provider.component) for one in made] == [("hello", "httpserver"), ("hello-admin", "admin")]
+
+
+def test_the_applications_annotations_count_before_the_manifests() -> None:
+    mine = record(provider(), annotations={naming.SERVICE_NAME: "from-manifest"})
+    assert plan(mine, None).services[0].name == "from-manifest"
+    assert plan(mine, {}).services[0].name == "hello"
+    assert plan(mine, {naming.SERVICE: "false"}).services == ()
+    assert not plan(mine, {naming.SERVICE: "False"}).enabled
+
+
+def test_options() -> None:
+    options = read_options(
+        {
+            naming.SERVICE_NAME: "web",
+            naming.SERVICE_TYPE: "LoadBalancer",
+            naming.SERVICE_ANNOTATIONS: json.dumps({"example.com/a": "b"}),
+            naming.GATEWAY: "infra/main/https",
+            naming.INGRESS_CLASS: "nginx",
+        }
+    )
+    assert (options.name, options.type, options.annotations) == ("web", "LoadBalancer", {"example.com/a": "b"})
+    assert (options.gateway, options.ingress_class) == (Gateway("main", "infra", "https"), "nginx")
+    assert options.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (naming.SERVICE_NAME, "Not_Valid"),
+        (naming.SERVICE_NAME, "1st"),
+        (naming.SERVICE_TYPE, "ExternalName"),
+        (naming.SERVICE_TYPE, "Headless"),
+        (naming.SERVICE_ANNOTATIONS, "{"),
+        (naming.SERVICE_ANNOTATIONS, "[]"),
+        (naming.SERVICE_ANNOTATIONS, '{"a": 1}'),
+        (naming.SERVICE_ANNOTATIONS, '{"a b": "c"}'),
+        (naming.SERVICE_ANNOTATIONS, '{"k8s.wasmcloud.dev/application": "other"}'),
+        (naming.GATEWAY, "a/b/c/d"),
+        (naming.GATEWAY, "/"),
+        (naming.INGRESS_CLASS, "no good"),
+    ],
+)
+def test_a_mistake_in_an_annotation_is_named_and_counts_as_not_written(key: str, value: str) -> None:
+    options = read_options({key: value})
+    [problem] = options.problems
+    assert (problem.reason, problem.path) == ("InvalidAnnotation", f'metadata.annotations["{key}"]')
+    assert read_options({}) == type(options)()
+    assert (options.name, options.type, options.annotations, options.gateway) == ("", "ClusterIP", {}, None)
+
+
+def test_routes_take_hosts_and_paths_from_the_manifest() -> None:
+    asked = {naming.GATEWAY: "infra/main/web", naming.INGRESS_CLASS: "nginx"}
+    by_host = Endpoint(80, "http", "IPv4", "host", ("a", "b"), (Route("A.example.com"), Route("b.example.com:8080")))
+    route = render.http_route(planned(by_host, annotations=asked), "team", LATTICE, [])
+    assert route is not None
+    assert route["spec"] == {
+        "parentRefs": [{"name": "main", "namespace": "infra", "sectionName": "web"}],
+        "hostnames": ["a.example.com", "b.example.com"],
+        "rules": [{"backendRefs": [{"name": "hello", "port": 80}]}],
+    }
+    by_path = Endpoint(80, "http", "IPv4", "path", ("a",), (Route(path="/api"), Route(path="/x")))
+    ingress = render.ingress(planned(by_path, annotations=asked), "team", LATTICE, [])
+    assert ingress is not None
+    [rule] = ingress["spec"]["rules"]
+    assert [path["path"] for path in rule["http"]["paths"]] == ["/api", "/x"]
+    assert "host" not in rule
+    assert ingress["spec"]["ingressClassName"] == "nginx"
+
+
+def test_no_route_unless_it_is_asked_for() -> None:
+    assert render.http_route(planned(), "team", LATTICE, []) is None
+    assert render.ingress(planned(), "team", LATTICE, []) is None
+
+
+def test_a_lattice_is_told_from_one_of_the_same_name() -> None:
+    def key(url: str, name: str = "default", **more: Any) -> str:
+        return lattice_id(LatticeKey(ConnectionSpec((url,), **more), name))
+
+    assert key("nats://a:4222") != key("nats://b:4222")
+    assert key("nats://a:4222") != key("nats://a:4222", "other")
+    assert key("nats://user:secret@a:4222") == key("nats://a:4222"), "credentials may be rotated"
+    one, other = Account("one"), Account("other")
+    of_one = key("nats://a:4222", credentials=one.credentials("u"))
+    assert of_one == key("nats://a:4222", credentials=one.credentials("v")), "users of one account see the same"
+    assert of_one != key("nats://a:4222", credentials=other.credentials("u")), "and those of another do not"
+
+
+@pytest.mark.parametrize(
+    ("example", "name", "kind"), [("basic", "hello", "ClusterIP"), ("options", "web", "LoadBalancer")]
+)
+def test_the_examples_say_what_they_promise(example: str, name: str, kind: str) -> None:
+    path = Path(__file__).parents[3] / "manifests" / "examples" / f"service-{example}.yaml"
+    made = yaml.safe_load(path.read_text())
+    found = exposure(made)
+    assert found.problems == ()
+    [planned] = plan(Record(made["metadata"]["name"], "v1", found), made["metadata"]["annotations"]).services
+    assert (planned.name, planned.options.type, planned.options.problems) == (name, kind, ())
+    assert [endpoint.port for endpoint in planned.provider.endpoints] == [8080]

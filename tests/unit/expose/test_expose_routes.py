@@ -1,0 +1,142 @@
+"""Routes while it is being found out whether the cluster has them, and those whose hosts no route can name."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from wasmcloud_operator.expose import naming, render
+from wasmcloud_operator.expose.plan import Planned, Record, plan
+from wasmcloud_operator.expose.routes import Routes
+from wasmcloud_operator.kube.apply import Kind
+from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, Key
+from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.manifest.http_endpoints import Endpoint, Exposure, HttpProvider, Route
+
+LATTICE = LatticeKey(ConnectionSpec(("nats://127.0.0.1:4222",)), "default")
+ASKED = {naming.GATEWAY: "infra/main", naming.INGRESS_CLASS: "nginx"}
+
+
+@dataclass
+class Discovery:
+    """Tells which kinds are served, once it may."""
+
+    served: bool = True
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: int = 0
+
+    async def get_path(self, path: str) -> dict[str, Any]:
+        self.asked += 1
+        await self.may_answer.wait()
+        return {"resources": [{"name": HTTP_ROUTE.plural}] if self.served else []}
+
+
+@dataclass
+class Followed:
+    """As much of an informer as is asked here."""
+
+    namespaces: frozenset[str] = frozenset()
+    can_be_listed: bool = True
+
+    def follow(self, namespaces: tuple[str, ...]) -> None:
+        self.namespaces = frozenset(namespaces)
+
+    async def wait_synced(self) -> None:
+        await asyncio.sleep(0)
+        if not self.can_be_listed:
+            await asyncio.Event().wait()
+
+
+@dataclass
+class Applied:
+    bodies: list[Any] = field(default_factory=list)
+
+    async def apply(self, kind: Kind, body: Any, ours: Any) -> None:
+        self.bodies.append(body)
+
+
+class NoneHeld:
+    def of(self, key: Any) -> list[Any]:
+        return []
+
+
+def routes(discovery: Discovery, applied: Applied, clock: VirtualClock) -> Routes:
+    kinds = Kind(HTTP_ROUTE, Followed()), Kind(INGRESS, Followed())  # type: ignore[arg-type]
+    return Routes(discovery, applied, clock, *kinds, NoneHeld(), NoneHeld(), ("",))  # type: ignore[arg-type]
+
+
+def planned(*links: Route, name: str = "hello") -> Planned:
+    endpoint = Endpoint(80, "http", "IPv4", "host", ("a",), links or (Route("a.example.com"),))
+    provider = HttpProvider("httpserver", name, f"{name}-httpserver", (endpoint,))
+    return plan(Record(name, "v1", Exposure((provider,))), ASKED).services[0]
+
+
+async def test_nobody_is_told_that_there_is_no_gateway_api_before_the_cluster_has_said_so() -> None:
+    discovery, applied = Discovery(), Applied()
+    several = routes(discovery, applied, VirtualClock())
+    asking = [
+        asyncio.create_task(several.apply(planned(name=name), "team", LATTICE, [])) for name in ("one", "two", "three")
+    ]
+    await asyncio.sleep(0)
+    discovery.may_answer.set()
+    assert await asyncio.gather(*asking) == [[], [], []]
+    assert [body["kind"] for body in applied.bodies].count("HTTPRoute") == 3
+    assert discovery.asked == 1
+
+
+async def test_routes_that_cannot_be_listed_keep_no_service_waiting_for_long() -> None:
+    discovery, clock = Discovery(), VirtualClock()
+    discovery.may_answer.set()
+    several = routes(discovery, Applied(), clock)
+    several.http_routes.informer.can_be_listed = False  # type: ignore[attr-defined]
+    asking = [asyncio.create_task(several.remove(Key("team", name), [])) for name in ("one", "two", "three")]
+    await clock.advance(6)
+    assert all(task.done() for task in asking)
+    await asyncio.gather(*asking)
+
+
+async def test_where_there_is_none_that_is_told_and_looked_up_once_a_minute() -> None:
+    discovery, applied, clock = Discovery(served=False), Applied(), VirtualClock()
+    discovery.may_answer.set()
+    several = routes(discovery, applied, clock)
+    for _ in range(3):
+        assert [problem.reason for problem in await several.apply(planned(), "team", LATTICE, [])] == [
+            "GatewayAPIMissing"
+        ]
+    assert discovery.asked == 1
+    assert {body["kind"] for body in applied.bodies} == {"Ingress"}
+    discovery.served = True
+    await clock.advance(61)
+    assert await several.apply(planned(), "team", LATTICE, []) == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "kept", "unfit"),
+    [
+        (("a.example.com", "B.example.com:8080"), ["a.example.com", "b.example.com"], []),
+        (("under_score", "a.example.com"), ["a.example.com"], ["under_score"]),
+        (("under_score",), None, ["under_score"]),
+    ],
+)
+async def test_a_route_never_takes_everybodys_requests_for_want_of_a_host(
+    hosts: tuple[str, ...], kept: list[str] | None, unfit: list[str]
+) -> None:
+    discovery, applied = Discovery(), Applied()
+    discovery.may_answer.set()
+    one = planned(*(Route(host) for host in hosts))
+    problems = await routes(discovery, applied, VirtualClock()).apply(one, "team", LATTICE, [])
+    assert [(problem.reason, host in str(problem)) for problem, host in zip(problems, unfit, strict=True)] == [
+        ("InvalidHost", True) for _ in unfit
+    ]
+    made = {body["kind"]: body["spec"] for body in applied.bodies}
+    if kept is None:
+        assert made == {}
+        assert not render.routable(one)
+    else:
+        assert made["HTTPRoute"]["hostnames"] == kept
+        assert [rule["host"] for rule in made["Ingress"]["rules"]] == kept

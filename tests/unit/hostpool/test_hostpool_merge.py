@@ -1,0 +1,72 @@
+"""Users' additions: their values win, lists merge by their keys as in a strategic merge patch."""
+
+from __future__ import annotations
+
+import pytest
+
+from wasmcloud_operator.hostpool.merge import merged, normal
+
+
+@pytest.mark.parametrize(
+    ("base", "additions", "expected"),
+    [
+        ({"a": 1, "b": 2}, {"b": 3}, {"a": 1, "b": 3}),
+        ({"m": {"a": 1, "b": 2}}, {"m": {"b": 3}}, {"m": {"a": 1, "b": 3}}),
+        ({"args": ["a"]}, {"args": ["b"]}, {"args": ["b"]}),
+        ({"tolerations": [{"key": "a"}]}, {"tolerations": [{"key": "b"}]}, {"tolerations": [{"key": "b"}]}),
+        ({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "1"}]},
+         {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "p"}}}, {"name": "C", "value": "3"}]},
+         {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "p"}}}, {"name": "B", "value": "1"},
+                  {"name": "C", "value": "3"}]}),
+        ({"volumes": [{"name": "d", "emptyDir": {}}]},
+         {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "c"}}]},
+         {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "c"}}]}),
+        ({"volumeMounts": [{"mountPath": "/a", "name": "x", "readOnly": True}]},
+         {"volumeMounts": [{"mountPath": "/a", "name": "y"}, {"mountPath": "/b", "name": "x"}]},
+         {"volumeMounts": [{"mountPath": "/a", "name": "y", "readOnly": True}, {"mountPath": "/b", "name": "x"}]}),
+        ({"ports": [{"containerPort": 1, "protocol": "TCP", "name": "a"}]},
+         {"ports": [{"containerPort": 1, "hostPort": 1}, {"containerPort": 1, "protocol": "UDP"}]},
+         {"ports": [{"containerPort": 1, "protocol": "TCP", "name": "a", "hostPort": 1},
+                    {"containerPort": 1, "protocol": "UDP"}]}),
+        ({"topologySpreadConstraints": [{"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 1}]},
+         {"topologySpreadConstraints": [{"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 2},
+                                        {"topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]},
+         {"topologySpreadConstraints": [{"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 2},
+                                        {"topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]}),
+        ({"initContainers": [{"name": "leaf"}]}, {"initContainers": [{"name": "mine"}]},
+         {"initContainers": [{"name": "leaf"}, {"name": "mine"}]}),
+        ({"livenessProbe": {"httpGet": {"port": 1}, "periodSeconds": 5}},
+         {"livenessProbe": {"exec": {"command": ["x"]}}},
+         {"livenessProbe": {"periodSeconds": 5, "exec": {"command": ["x"]}}}),
+        ({"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}},
+         {"lifecycle": {"preStop": {"exec": {"command": ["x"]}}}},
+         {"lifecycle": {"preStop": {"exec": {"command": ["x"]}}}}),
+        ({"securityContext": {"runAsUser": 1, "sysctls": [{"name": "a", "value": "0"}]}},
+         {"securityContext": {"runAsUser": 0, "sysctls": []}},
+         {"securityContext": {"runAsUser": 0, "sysctls": []}}),
+    ],
+)  # fmt: skip
+def test_merged(base, additions, expected):
+    assert merged(base, additions) == expected
+
+
+def test_the_base_is_left_as_it_is():
+    base = {"env": [{"name": "A", "value": "1"}], "m": {"a": 1}}
+    merged(base, {"env": [{"name": "A", "value": "2"}], "m": {"a": 2}})
+    assert base == {"env": [{"name": "A", "value": "1"}], "m": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"hostNetwork": False, "automountServiceAccountToken": False}, {"automountServiceAccountToken": False}),
+        ({"env": [{"name": "A", "value": ""}]}, {"env": [{"name": "A"}]}),
+        ({"tolerations": [], "nodeSelector": {}}, {}),
+        ({"nodeSelector": {"disk": "", "value": ""}}, {"nodeSelector": {"disk": "", "value": ""}}),
+        ({"volumes": [{"name": "a", "emptyDir": {}}]}, {"volumes": [{"name": "a", "emptyDir": {}}]}),
+        ({"readinessProbe": {"initialDelaySeconds": 0, "periodSeconds": 1}}, {"readinessProbe": {"periodSeconds": 1}}),
+        ({"terminationGracePeriodSeconds": 0}, {"terminationGracePeriodSeconds": 0}),
+    ],
+)
+def test_what_the_api_server_leaves_out_is_not_sent(value, expected):
+    assert normal(value) == expected

@@ -1,0 +1,221 @@
+"""Several registries: which hosts are answered, and which are told, again or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+from hostpools import PodsByHand
+from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
+from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.reference_checks import Examined, Values
+from wasmcloud_operator.hostpool.registries import RegistryService
+from wasmcloud_operator.hostpool.roster import Roster
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.errors import ControlRejected, LatticeUnavailable
+from wasmcloud_operator.lattice.host_types import Change, Host
+from wasmcloud_operator.lattice.registry import RegistryCredential
+
+POOL = Key("ns", "pool")
+SPEC = {"lattice": "default", "version": "1.6.0", "registryCredentialsSecret": "pull"}
+TWO = (RegistryCredentials("a", "ua", "pa"), RegistryCredentials("b", "ub", "pb"))
+AS_TOLD = {"a": RegistryCredential("ua", "pa"), "b": RegistryCredential("ub", "pb")}
+
+
+class Lattice:
+    """A lattice of which the hosts are looked at and told registries."""
+
+    def __init__(self):
+        self.hosts = SimpleNamespace(hosts={}, synced=True)
+        self.control = self
+        self.told = []
+        self.outcome = None
+        self.meanwhile = lambda: None
+
+    async def put_registries(self, credentials):
+        self.told.append(credentials)
+        self.meanwhile()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return len(self.hosts.hosts) if self.outcome is None else self.outcome
+
+
+@dataclass
+class Bench:
+    """Pools, their pods and hosts, and what their Secret holds."""
+
+    registries: tuple[RegistryCredentials, ...] = TWO
+    digest: str = "d1"
+    pods: PodsByHand = field(default_factory=PodsByHand)
+    lattice: Lattice = field(default_factory=Lattice)
+    pools: dict[Key, SimpleNamespace] = field(default_factory=dict)
+    configs: dict[Key, SimpleNamespace] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.roster = Roster(self.pods)
+        self.service = RegistryService(SimpleNamespace(store=self.configs), self, self.pools, self.roster)
+        self.add(POOL, self.lattice)
+
+    def add(self, key, lattice):
+        self.pools[key] = SimpleNamespace(lattice=lattice)
+        self.configs[key] = SimpleNamespace(spec=SPEC)
+
+    async def read_values(self, key, spec):
+        facts = Facts(registries=tuple(one.registry for one in self.registries), registry_digest=self.digest)
+        return Examined(facts, (), Values(self.registries))
+
+    def host(self, number, pod="pool-a"):
+        self.pods.add("ns", pod, "pool")
+        id_ = f"N{number}"
+        self.lattice.hosts.hosts[id_] = Host(id_, float(number), labels={"kubernetes_pod_name": pod})
+        self.roster.take(self.lattice, Change(hosts=frozenset({id_})))
+
+    def gone(self, number):
+        del self.lattice.hosts.hosts[f"N{number}"]
+        self.roster.take(self.lattice, Change(hosts=frozenset({f"N{number}"})))
+
+    async def ask(self, pod="pool-a"):
+        return await self.service.answer(self.lattice, {"kubernetes_pod_name": pod})
+
+    @property
+    def due(self):
+        return self.service.due(POOL, self.digest, self.lattice)
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+async def test_a_host_of_ours_is_answered_and_nobody_else(bench):
+    bench.pods.add("ns", "pool-a", "pool")
+    assert await bench.ask() == AS_TOLD
+    assert await bench.ask("stranger") is None
+    assert await bench.service.answer(bench.lattice, {}) is None
+    assert await bench.service.answer(Lattice(), {"kubernetes_pod_name": "pool-a"}) is None
+
+
+async def test_of_pods_of_one_name_it_is_the_one_whose_pool_is_in_that_lattice(bench):
+    elsewhere = Lattice()
+    bench.add(Key("else", "pool"), elsewhere)
+    for namespace in ("ns", "else"):
+        bench.pods.add(namespace, "pool-a", "pool")
+    bench.configs[POOL] = SimpleNamespace(spec={"no": "config"})
+    assert await bench.ask() is None
+    assert await bench.service.answer(elsewhere, {"kubernetes_pod_name": "pool-a"}) == AS_TOLD
+
+
+async def test_without_registries_the_answer_is_empty(bench):
+    bench.registries = ()
+    bench.pods.add("ns", "pool-a", "pool")
+    assert await bench.ask() == {}
+
+
+async def test_a_host_that_asked_at_its_start_need_not_be_told(bench):
+    bench.pods.add("ns", "pool-a", "pool")
+    await bench.ask()
+    assert not bench.due
+    bench.host(1)
+    assert not bench.due
+
+
+async def test_a_host_that_started_while_nobody_answered_is_told_once(bench):
+    assert not bench.due  # nobody is there
+    bench.host(1)
+    assert bench.due
+    assert await bench.service.tell(POOL) == DONE
+    assert bench.lattice.told == [AS_TOLD]
+    assert not bench.due
+
+
+async def test_a_container_that_starts_anew_is_another_host(bench):
+    bench.host(1)
+    await bench.service.tell(POOL)
+    bench.gone(1)
+    bench.host(2)
+    assert bench.due
+    bench.gone(2)
+    await bench.ask()
+    bench.host(3)
+    assert not bench.due
+
+
+async def test_rotation_is_told_to_all_that_had_the_old(bench):
+    bench.host(1)
+    await bench.service.tell(POOL)
+    bench.digest = "d2"
+    assert bench.due
+    await bench.service.tell(POOL)
+    assert not bench.due
+
+
+async def test_who_comes_while_others_are_told_is_told_again(bench):
+    bench.host(1)
+    bench.lattice.meanwhile = lambda: bench.host(2, "pool-b")
+    await bench.service.tell(POOL)
+    assert bench.due
+
+
+async def test_what_is_rotated_while_it_is_told_is_told_again(bench):
+    bench.host(1)
+
+    def rotate():
+        bench.digest = "d2"
+
+    bench.lattice.meanwhile = rotate
+    await bench.service.tell(POOL)
+    assert bench.due
+
+
+async def test_answers_of_other_pools_hosts_are_not_taken_for_those_of_ours(bench):
+    bench.host(1)
+    bench.host(2, "pool-b")
+    bench.lattice.hosts.hosts["X"] = Host("X", 1.0, labels={"kubernetes_pod_name": "of-another-pool"})
+    bench.lattice.outcome = 2
+    assert await bench.service.tell(POOL) == Result(300.0)  # either of ours may be the one that did not hear
+    assert bench.due
+    bench.lattice.outcome = 1
+    assert await bench.service.tell(POOL) == Result(30.0)
+    bench.lattice.outcome = 3
+    assert await bench.service.tell(POOL) == DONE
+    assert not bench.due
+
+
+async def test_before_the_hosts_are_known_nothing_is_due(bench):
+    bench.host(1)
+    bench.lattice.hosts.synced = False
+    assert not bench.due
+
+
+@pytest.mark.parametrize(
+    ("outcome", "again"),
+    [(LatticeUnavailable("gone"), 30.0), (ControlRejected("no"), 300.0), (0, 30.0), (1, 30.0)],
+    ids=["unavailable", "refused", "nobody took them", "one of two took them"],
+)
+async def test_what_did_not_reach_the_hosts_is_tried_again_later(bench, outcome, again):
+    bench.host(1)
+    bench.host(2, "pool-b")
+    bench.lattice.outcome = outcome
+    assert (await bench.service.tell(POOL)).requeue_after == again
+    assert bench.due
+
+
+async def test_with_one_registry_or_none_or_no_hosts_nothing_is_sent(bench):
+    await bench.service.tell(POOL)  # no hosts
+    bench.host(1)
+    for registries in ((), TWO[:1]):
+        bench.registries = registries
+        assert await bench.service.tell(POOL) == DONE
+    del bench.pools[POOL]
+    assert await bench.service.tell(POOL) == DONE
+    assert bench.lattice.told == []
+
+
+async def test_a_pool_that_was_forgotten_begins_anew(bench):
+    bench.host(1)
+    await bench.service.tell(POOL)
+    bench.service.forget(POOL)
+    assert bench.due

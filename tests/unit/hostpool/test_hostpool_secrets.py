@@ -1,0 +1,208 @@
+"""What referenced Secrets and ConfigMaps may hold: digests of what is right, the key to mend of what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from hostpools import config
+from wasmcloud_operator.hostpool.docker_config import RegistryCredentials, RegistryError, parse_docker_config
+from wasmcloud_operator.hostpool.inputs import Authority, HubTls
+from wasmcloud_operator.hostpool.platform import Platform
+from wasmcloud_operator.hostpool.reference_checks import Content, Contents, examine
+
+CANARY = "canary-5f1c9d"
+CREDS = (
+    b"-----BEGIN NATS USER JWT-----\neyJ0.eyJq.c2ln\n------END NATS USER JWT------\n\n"
+    b"************************* IMPORTANT *************************\n\n"
+    b"-----BEGIN USER NKEY SEED-----\nSUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4\n"
+    b"------END USER NKEY SEED------\n"
+)
+NO_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"
+KEY = b"-----BEGIN PRIVATE KEY-----\nTUlJ\n-----END PRIVATE KEY-----\n"
+DOCKER = "kubernetes.io/dockerconfigjson"
+
+
+def certificate():
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), NOW, NOW + timedelta(1))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+NOW = datetime.now(UTC)
+PEM = certificate()
+
+
+def judge(spec, secrets=None, config_maps=None, *, secret_type="Opaque"):
+    contents = Contents(
+        {name: data and Content(secret_type, data) for name, data in (secrets or {}).items()},
+        {name: data and Content("", data) for name, data in (config_maps or {}).items()},
+    )
+    return examine(config(spec).spec, contents, Platform())
+
+
+def auths(**entries):
+    return {".dockerconfigjson": json.dumps({"auths": entries}).encode()}
+
+
+ISSUERS = {"secretName": "keys", "issuers": ["C"]}
+KEYS = {"secretName": "keys"}
+TLS = {"natsTls": {"secretName": "hub"}}
+PULL = {"registryCredentialsSecret": "pull"}
+ROOTS = {"certificates": {"authorities": [{"name": "roots", "secret": {"secretName": "ca"}}]}}
+MAP = {"certificates": {"authorities": [{"name": "roots", "configMap": {"name": "ca"}}]}}
+SEED = {"WASMCLOUD_CLUSTER_SEED": CANARY.encode()}
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        (ISSUERS, {"keys": SEED}),
+        (KEYS, {"keys": {"nats.creds": CREDS}}),
+        (KEYS, {"keys": SEED}),
+        (TLS, {"hub": {"ca.crt": PEM}}),
+        (TLS, {"hub": {"tls.crt": PEM, "tls.key": KEY}}),
+        (ROOTS, {"ca": {"a.crt": PEM, "other": b"x"}}),
+        (ROOTS, {"ca": {"a.crt": "# Autorité\n".encode() + PEM + b"# more\n" + PEM.replace(b"\n", b"\r\n")}}),
+    ],
+)
+def test_what_is_right_has_no_problems(spec, found):
+    assert judge(spec, found).problems == ()
+
+
+WRONG = [
+    (ISSUERS, {"keys": None}, ".spec.secretName", "keys", "WASMCLOUD_CLUSTER_SEED"),
+    (ISSUERS, {"keys": {"nats.creds": CREDS}}, ".spec.secretName", "keys", "WASMCLOUD_CLUSTER_SEED"),
+    (ISSUERS, {"keys": {"WASMCLOUD_CLUSTER_SEED": b""}}, ".spec.secretName", "keys", "WASMCLOUD_CLUSTER_SEED"),
+    (KEYS, {"keys": {"other": b"x"}}, ".spec.secretName", "keys", "nats.creds"),
+    (KEYS, {"keys": {"nats.creds": b""}}, ".spec.secretName", "keys", "nats.creds is empty"),
+    (KEYS, {"keys": {**SEED, "nats.creds": b" \n"}}, ".spec.secretName", "keys", "nats.creds is empty"),
+    (KEYS, {"keys": {"nats.creds": CREDS.replace(b"\n", b"\r\n")}}, ".spec.secretName", "keys", "line endings"),
+    (KEYS, {"keys": {"nats.creds": CANARY.encode()}}, ".spec.secretName", "keys", "JWT"),
+    (KEYS, {"keys": {"nats.creds": CREDS[: CREDS.index(b"*")]}}, ".spec.secretName", "keys", "SEED"),
+    (TLS, {"hub": None}, ".spec.natsTls.secretName", "hub", "ca.crt"),
+    (TLS, {"hub": {"other": b"x"}}, ".spec.natsTls.secretName", "hub", "ca.crt"),
+    (TLS, {"hub": {"tls.crt": PEM}}, ".spec.natsTls.secretName", "hub", "tls.key"),
+    (TLS, {"hub": {"ca.crt": CANARY.encode()}}, ".spec.natsTls.secretName", "hub", "ca.crt"),
+    (TLS, {"hub": {"tls.crt": PEM, "tls.key": CANARY.encode()}}, ".spec.natsTls.secretName", "hub", "tls.key"),
+    (PULL, {"pull": None}, ".spec.registryCredentialsSecret", "pull", ".dockerconfigjson"),
+    (PULL, {"pull": auths(a={"auth": "eDp5"})}, ".spec.registryCredentialsSecret", "pull", DOCKER),
+    (ROOTS, {"ca": None}, ".spec.certificates.authorities[0]", "ca", ".crt"),
+    (ROOTS, {"ca": {"a.pem": PEM}}, ".spec.certificates.authorities[0]", "ca", ".crt"),
+    (ROOTS, {"ca": {"a.crt": CANARY.encode()}}, ".spec.certificates.authorities[0]", "ca", "a.crt"),
+    (ROOTS, {"ca": {"a.crt": NO_CERTIFICATE}}, ".spec.certificates.authorities[0]", "ca", "a.crt"),
+    (ROOTS, {"ca": {"a.crt": PEM + NO_CERTIFICATE}}, ".spec.certificates.authorities[0]", "ca", "a.crt"),
+    (TLS, {"hub": {"tls.crt": NO_CERTIFICATE, "tls.key": KEY}}, ".spec.natsTls.secretName", "hub", "tls.crt"),
+]
+
+
+@pytest.mark.parametrize(("spec", "found", "path", "name", "says"), WRONG)
+def test_what_is_wrong_is_said_by_field_object_and_key(spec, found, path, name, says):
+    (problem,) = judge(spec, found).problems
+    assert problem.path == path
+    assert name in problem.message
+    assert says in problem.message
+    assert CANARY not in str(problem)
+
+
+def test_a_missing_config_map_is_called_one():
+    (problem,) = judge(MAP, {}, {"ca": None}).problems
+    assert problem.reason == "ConfigMapNotFound"
+
+
+def test_an_optional_authority_may_be_missing():
+    spec = {"certificates": {"authorities": [{"name": "r", "secret": {"secretName": "ca", "optional": True}}]}}
+    examined = judge(spec, {"ca": None})
+    assert (examined.problems, examined.facts.authorities) == ((), ())
+
+
+def test_all_problems_come_at_once():
+    assert len(judge({**KEYS, **TLS, **ROOTS}, {"keys": None, "hub": None, "ca": None}).problems) == 3
+
+
+def test_the_facts_tell_what_there_is():
+    facts = judge({**TLS, **ROOTS}, {"hub": {"ca.crt": PEM}, "ca": {"b.crt": PEM, "a.crt": PEM}}).facts
+    assert facts.hub_tls == HubTls(True, False, facts.hub_tls.digest)
+    assert facts.authorities == (Authority("roots", ("a.crt", "b.crt"), facts.authorities[0].digest),)
+
+
+def test_only_the_files_named_are_taken():
+    items = [{"key": "root", "path": "sub/root.crt"}]
+    spec = {"certificates": {"authorities": [{"name": "r", "secret": {"secretName": "ca", "items": items}}]}}
+    (authority,) = judge(spec, {"ca": {"root": PEM, "other.crt": b"no"}}).facts.authorities
+    assert authority.certificates == ("sub/root.crt",)
+
+
+@pytest.mark.parametrize(("version", "used"), [("0.82.0", True), ("1.0.2", False)])
+def test_a_new_seed_concerns_only_the_hosts_that_take_one(version, used):
+    one, two = (
+        judge({**ISSUERS, "version": version}, {"keys": {"WASMCLOUD_CLUSTER_SEED": seed}}).facts
+        for seed in (b"a", b"b")
+    )
+    assert (one != two) is used
+
+
+def test_new_credentials_have_a_new_digest_and_other_keys_none():
+    one = judge(KEYS, {"keys": {"nats.creds": CREDS}}).facts
+    assert one == judge(KEYS, {"keys": {"nats.creds": CREDS, "else": b"x"}}).facts
+    assert one != judge(KEYS, {"keys": {"nats.creds": CREDS + b"\n"}}).facts
+
+
+def test_nothing_secret_is_in_a_repr():
+    examined = judge(
+        PULL, {"pull": auths(r={"username": "u", "password": CANARY})}, secret_type=DOCKER
+    )  # fmt: skip
+    assert examined.values.registries[0].password == CANARY
+    assert CANARY not in repr(examined)
+    assert CANARY not in repr(examined.facts)
+
+
+def encoded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ({"ghcr.io": {"username": "u", "password": "p"}}, [("ghcr.io", "u", "p")]),
+        ({"ghcr.io": {"auth": encoded("u:p:q")}}, [("ghcr.io", "u", "p:q")]),
+        ({"https://ghcr.io/v2/": {"auth": encoded("u:p")}}, [("ghcr.io", "u", "p")]),
+        ({"https://index.docker.io/v1/": {"auth": encoded("u:p")}}, [("docker.io", "u", "p")]),
+        ({"localhost:5000": {"auth": encoded("u:p")}}, [("localhost:5000", "u", "p")]),
+        ({"b": {"auth": encoded("u:p")}, "a": {"auth": encoded("v:q")}}, [("a", "v", "q"), ("b", "u", "p")]),
+    ],
+)
+def test_docker_configs(entries, expected):
+    text = json.dumps({"auths": entries}).encode()
+    assert parse_docker_config(text) == tuple(RegistryCredentials(*one) for one in expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (CANARY, "not JSON"),
+        ("[" * 200_000, "not JSON"),
+        ("[]", "auths"),
+        ("{}", "auths"),
+        ('{"auths": {}}', "auths"),
+        ('{"auths": {"r": "x"}}', "entry for r"),
+        ('{"auths": {"r": {}}}', "entry for r"),
+        (json.dumps({"auths": {"r": {"auth": CANARY + "!"}}}), "entry for r"),
+        (json.dumps({"auths": {"r": {"auth": encoded(CANARY)}}}), "entry for r"),
+        (json.dumps({"auths": {f"https://u:{CANARY}@r/": {}}}), "entry for r"),
+        (json.dumps({"auths": {"http://[": {"auth": encoded("u:p")}}}), "names no registry"),
+        (json.dumps({"auths": {"": {"auth": encoded("u:p")}}}), "names no registry"),
+    ],
+)
+def test_bad_docker_configs_are_refused_by_entry_without_their_secrets(text, says):
+    with pytest.raises(RegistryError) as raised:
+        parse_docker_config(text.encode())
+    assert says in str(raised.value)
+    assert CANARY not in str(raised.value)
