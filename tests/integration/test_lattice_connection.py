@@ -19,8 +19,8 @@ from testbed import NatsServer, eventually
 from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.clock import SystemClock
 from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Message, Timing
-from wasmcloud_operator.lattice.connections import Connections
 from wasmcloud_operator.lattice.errors import (
     AnswerLost,
     LatticeUnavailable,
@@ -41,8 +41,8 @@ async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[Connections]:
-    async with in_one_task(Connections(timing=QUICK)) as connections:
+async def pool() -> AsyncIterator[ConnectionPool]:
+    async with in_one_task(ConnectionPool(timing=QUICK)) as connections:
         yield connections
 
 
@@ -70,7 +70,7 @@ async def connected(connection: Connection) -> bool:
     return True
 
 
-async def test_request_and_answer(server: NatsServer, pool: Connections) -> None:
+async def test_request_and_answer(server: NatsServer, pool: ConnectionPool) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     async with responder(server.url, "echo", lambda data: data.upper()):
         assert await connection.request("echo", b"hi", timeout=60) == b"HI"  # waits for the first attempt by itself
@@ -78,7 +78,9 @@ async def test_request_and_answer(server: NatsServer, pool: Connections) -> None
     assert connection.max_payload == 1024 * 1024
 
 
-async def test_one_connection_for_equal_specs_until_the_last_lease_goes(server: NatsServer, pool: Connections) -> None:
+async def test_one_connection_for_equal_specs_until_the_last_lease_goes(
+    server: NatsServer, pool: ConnectionPool
+) -> None:
     first, second = pool.acquire(ConnectionSpec((server.url,))), pool.acquire(ConnectionSpec((server.url + "/",)))
     assert first.connection is second.connection
     await connected(first.connection)
@@ -91,7 +93,7 @@ async def test_one_connection_for_equal_specs_until_the_last_lease_goes(server: 
     await eventually(lambda: second.connection.state.reason == "Closed")
 
 
-async def test_failures_by_name(server: NatsServer, pool: Connections) -> None:
+async def test_failures_by_name(server: NatsServer, pool: ConnectionPool) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     with pytest.raises(NoResponders):
         await connection.request("nobody.home", timeout=60)
@@ -104,7 +106,7 @@ async def test_failures_by_name(server: NatsServer, pool: Connections) -> None:
         await eventually(lambda: seen == [b"once"])
 
 
-async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: NatsServer, pool: Connections) -> None:
+async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: NatsServer, pool: ConnectionPool) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await connected(connection)
     await server.kill()
@@ -119,7 +121,7 @@ async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: Nat
         assert seen == [b"now"]
 
 
-async def test_server_killed_and_restarted_subscriptions_come_back(server: NatsServer, pool: Connections) -> None:
+async def test_server_killed_and_restarted_subscriptions_come_back(server: NatsServer, pool: ConnectionPool) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     states: list[ConnectionState] = []
     connection.listen(states.append)
@@ -135,7 +137,7 @@ async def test_server_killed_and_restarted_subscriptions_come_back(server: NatsS
     assert connection.statistics().clients == 2
 
 
-async def test_request_under_way_when_the_server_dies_fails_at_once(server: NatsServer, pool: Connections) -> None:
+async def test_request_under_way_when_the_server_dies_fails_at_once(server: NatsServer, pool: ConnectionPool) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     async with responder(server.url, "mute", lambda _: None) as seen:
         asked = asyncio.create_task(connection.request("mute", b"?", timeout=120))
@@ -147,7 +149,7 @@ async def test_request_under_way_when_the_server_dies_fails_at_once(server: Nats
 
 
 async def test_a_peer_that_stops_answering_is_noticed_and_recovers(server: NatsServer) -> None:
-    async with Connections(timing=IMPATIENT) as pool:
+    async with ConnectionPool(timing=IMPATIENT) as pool:
         connection = pool.acquire(ConnectionSpec((server.url,))).connection
         await connected(connection)
         server.pause()
@@ -158,7 +160,7 @@ async def test_a_peer_that_stops_answering_is_noticed_and_recovers(server: NatsS
         await connected(connection)
 
 
-async def test_a_silent_server_holds_up_nobody_else(server: NatsServer, pool: Connections, tmp_path: Path) -> None:
+async def test_a_silent_server_holds_up_nobody_else(server: NatsServer, pool: ConnectionPool, tmp_path: Path) -> None:
     async with NatsServer.start(tmp_path / "other", jetstream=False) as other:
         silent = pool.acquire(ConnectionSpec((server.url,))).connection
         live = pool.acquire(ConnectionSpec((other.url,))).connection
@@ -175,7 +177,7 @@ async def test_a_silent_server_holds_up_nobody_else(server: NatsServer, pool: Co
             server.resume()
 
 
-async def test_never_there_says_so_and_connects_when_it_comes(server: NatsServer, pool: Connections) -> None:
+async def test_never_there_says_so_and_connects_when_it_comes(server: NatsServer, pool: ConnectionPool) -> None:
     await server.kill()
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await eventually(lambda: connection.state.reason == "Unreachable")
@@ -187,12 +189,12 @@ async def test_never_there_says_so_and_connects_when_it_comes(server: NatsServer
     await connected(connection)
 
 
-async def test_the_next_server_of_the_list_is_tried(server: NatsServer, pool: Connections) -> None:
+async def test_the_next_server_of_the_list_is_tried(server: NatsServer, pool: ConnectionPool) -> None:
     connection = pool.acquire(ConnectionSpec(("nats://127.0.0.1:1", server.url))).connection
     await connected(connection)
 
 
-async def test_what_is_wrong_with_several_servers_is_said_once(pool: Connections, tmp_path: Path) -> None:
+async def test_what_is_wrong_with_several_servers_is_said_once(pool: ConnectionPool, tmp_path: Path) -> None:
     root = Operator(Account("APP")).server_config()
     async with NatsServer.start(tmp_path, jetstream=False, config_extra=root) as guarded:
         connection = pool.acquire(ConnectionSpec((guarded.url, "nats://127.0.0.1:1"))).connection
@@ -209,7 +211,7 @@ async def test_what_is_wrong_with_several_servers_is_said_once(pool: Connections
         assert states[-1].message.endswith("; nats://127.0.0.1:1: connection refused")
 
 
-async def test_scatter_gather(server: NatsServer, pool: Connections) -> None:
+async def test_scatter_gather(server: NatsServer, pool: ConnectionPool) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     await connected(connection)
     async with asyncio.timeout(60):  # no responders is an answer
@@ -223,7 +225,7 @@ async def test_scatter_gather(server: NatsServer, pool: Connections) -> None:
     assert connection.statistics().in_flight == 0
 
 
-async def test_a_handler_or_listener_that_raises_breaks_nothing(server: NatsServer, pool: Connections) -> None:
+async def test_a_handler_or_listener_that_raises_breaks_nothing(server: NatsServer, pool: ConnectionPool) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     calls: list[str] = []
 
@@ -244,7 +246,7 @@ async def test_a_handler_or_listener_that_raises_breaks_nothing(server: NatsServ
     assert connection.statistics().clients == 1
 
 
-async def test_credentials_rotation_is_a_new_client_without_restart(pool: Connections, tmp_path: Path) -> None:
+async def test_credentials_rotation_is_a_new_client_without_restart(pool: ConnectionPool, tmp_path: Path) -> None:
     account = Account("APP")
     async with NatsServer.start(tmp_path, jetstream=False, config_extra=Operator(account).server_config()) as server:
         old = pool.acquire(ConnectionSpec((server.url,), credentials=account.credentials("old")))
@@ -257,7 +259,7 @@ async def test_credentials_rotation_is_a_new_client_without_restart(pool: Connec
         assert new.connection.state.connected
 
 
-async def test_expired_user_is_named_and_the_next_client_works(pool: Connections, tmp_path: Path) -> None:
+async def test_expired_user_is_named_and_the_next_client_works(pool: ConnectionPool, tmp_path: Path) -> None:
     account = Account("APP")
     async with NatsServer.start(tmp_path, jetstream=False, config_extra=Operator(account).server_config()) as server:
         short = ConnectionSpec((server.url,), credentials=account.credentials("short", lifetime=5))
@@ -289,7 +291,7 @@ async def test_an_end_while_a_ping_is_under_way_is_told_at_once_with_its_cause()
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
         port = listener.sockets[0].getsockname()[1]
         patient = Timing(ping_interval=0.05, ping_timeout=3600.0, backoff_first=3600.0, backoff_limit=3600.0)
-        async with Connections(timing=patient) as pool:
+        async with ConnectionPool(timing=patient) as pool:
             connection = pool.acquire(ConnectionSpec((f"nats://127.0.0.1:{port}",))).connection
             reasons: list[str] = []
             connection.listen(lambda state: reasons.append(state.reason))
@@ -297,7 +299,7 @@ async def test_an_end_while_a_ping_is_under_way_is_told_at_once_with_its_cause()
             assert reasons == ["Connected", "CredentialsExpired"]
 
 
-async def test_server_side_expiry_of_a_live_client_gets_a_new_one(pool: Connections, tmp_path: Path) -> None:
+async def test_server_side_expiry_of_a_live_client_gets_a_new_one(pool: ConnectionPool, tmp_path: Path) -> None:
     """The server drops a client for a reason of its own (here: other accounts); later the credentials hold again."""
     account = Account("APP")
     operator = Operator(account)
@@ -310,7 +312,7 @@ async def test_server_side_expiry_of_a_live_client_gets_a_new_one(pool: Connecti
         await connected(connection)
 
 
-async def test_no_secret_is_shown(pool: Connections, tmp_path: Path) -> None:
+async def test_no_secret_is_shown(pool: ConnectionPool, tmp_path: Path) -> None:
     account = Account("APP")
     credentials = account.credentials("u")
     async with NatsServer.start(tmp_path, jetstream=False, config_extra=Operator(account).server_config()) as server:
@@ -322,7 +324,7 @@ async def test_no_secret_is_shown(pool: Connections, tmp_path: Path) -> None:
         assert all(line not in shown for line in credentials.splitlines() if len(line) > 40 and "-" not in line)
 
 
-async def test_permission_error_is_seen_and_the_connection_stays(pool: Connections, tmp_path: Path) -> None:
+async def test_permission_error_is_seen_and_the_connection_stays(pool: ConnectionPool, tmp_path: Path) -> None:
     account = Account("APP")
     async with NatsServer.start(tmp_path, jetstream=False, config_extra=Operator(account).server_config()) as server:
         credentials = account.credentials("u", permissions={"pub": {"deny": ["wadm.>"]}})

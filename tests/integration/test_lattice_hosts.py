@@ -19,8 +19,8 @@ from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.clock import SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService
 from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import Timing
-from wasmcloud_operator.lattice.connections import Connections
 from wasmcloud_operator.lattice.control import ControlClient
 from wasmcloud_operator.lattice.errors import NoResponders
 from wasmcloud_operator.lattice.host_types import Change
@@ -34,7 +34,7 @@ from wasmcloud_operator.lattice.wadm_types import StatusType
 
 @pytest.fixture
 async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
-    async with in_one_task(Connections(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
+    async with in_one_task(ConnectionPool(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
         connection = pool.acquire(ConnectionSpec((own_nats.url,))).connection
         await eventually(lambda: connection.state.connected)
         yield connection

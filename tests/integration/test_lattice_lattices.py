@@ -13,7 +13,7 @@ from testbed import NatsServer, eventually
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Timing
 from wasmcloud_operator.lattice.errors import InvalidName
 from wasmcloud_operator.lattice.host_types import Change
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeKey, LatticeNews, Lattices
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, LatticeKey, Lattices
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import StatusPushed
@@ -56,7 +56,7 @@ async def test_a_lattice_lives_while_it_is_held(server: NatsServer) -> None:
 
 async def test_one_lattice_name_on_two_systems_is_kept_apart(server: NatsServer, tmp_path: Path) -> None:
     async with NatsServer.start(tmp_path / "other", jetstream=False) as other, Lattices(timing=QUICK) as lattices:
-        news: list[tuple[Lattice, LatticeNews]] = []
+        news: list[tuple[Lattice, LatticeEvent]] = []
         lattices.listen(lambda lattice, told: news.append((lattice, told)))
         here = lattices.hold("here", LatticeKey(ConnectionSpec((server.url,)), "default"))
         there = lattices.hold("there", LatticeKey(ConnectionSpec((other.url,)), "default"))

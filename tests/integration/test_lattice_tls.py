@@ -12,8 +12,8 @@ from testbed import NatsServer, eventually
 from testbed.pki import Pki
 from testbed.ports import free_ports
 from testbed.waiting import in_one_task
+from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import Timing
-from wasmcloud_operator.lattice.connections import Connections
 from wasmcloud_operator.lattice.errors import NoResponders
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 
@@ -21,8 +21,8 @@ QUICK = Timing(connect_timeout=60.0, backoff_first=0.05, backoff_limit=0.2)
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[Connections]:
-    async with in_one_task(Connections(timing=QUICK)) as connections:
+async def pool() -> AsyncIterator[ConnectionPool]:
+    async with in_one_task(ConnectionPool(timing=QUICK)) as connections:
         yield connections
 
 
@@ -31,21 +31,21 @@ def tls_config(pki: Pki, *, verify: bool = False) -> str:
     return f"tls {{ {lines}, verify: {str(verify).lower()} }}"
 
 
-async def works(pool: Connections, spec: ConnectionSpec) -> None:
+async def works(pool: ConnectionPool, spec: ConnectionSpec) -> None:
     connection = pool.acquire(spec).connection
     await eventually(lambda: connection.state.connected, message=f"{connection.state!r}")
     with pytest.raises(NoResponders):
         await connection.request("nobody", timeout=60)
 
 
-async def refused(pool: Connections, spec: ConnectionSpec, reason: str, words: str) -> None:
+async def refused(pool: ConnectionPool, spec: ConnectionSpec, reason: str, words: str) -> None:
     connection = pool.acquire(spec).connection
     await eventually(lambda: connection.state.reason == reason, message=reason)
     assert words in connection.state.message
     assert not connection.state.connected
 
 
-async def test_tls_with_the_servers_ca_and_not_without(pool: Connections, tmp_path: Path) -> None:
+async def test_tls_with_the_servers_ca_and_not_without(pool: ConnectionPool, tmp_path: Path) -> None:
     pki = Pki.create(tmp_path / "pki", ["127.0.0.1"])
     other = Pki.create(tmp_path / "other", ["127.0.0.1"])
     async with NatsServer.start(tmp_path / "nats", jetstream=False, config_extra=tls_config(pki)) as server:
@@ -57,7 +57,7 @@ async def test_tls_with_the_servers_ca_and_not_without(pool: Connections, tmp_pa
         await refused(pool, stranger, "TLSFailed", "check the CA")
 
 
-async def test_mutual_tls_with_the_client_certificate_and_not_without(pool: Connections, tmp_path: Path) -> None:
+async def test_mutual_tls_with_the_client_certificate_and_not_without(pool: ConnectionPool, tmp_path: Path) -> None:
     pki = Pki.create(tmp_path / "pki", ["127.0.0.1"])
     config = tls_config(pki, verify=True)
     async with NatsServer.start(tmp_path / "nats", jetstream=False, config_extra=config) as server:
@@ -69,13 +69,13 @@ async def test_mutual_tls_with_the_client_certificate_and_not_without(pool: Conn
         assert connection.statistics().clients == 0, connection.state
 
 
-async def test_an_address_that_says_tls_is_never_used_without(pool: Connections, tmp_path: Path) -> None:
+async def test_an_address_that_says_tls_is_never_used_without(pool: ConnectionPool, tmp_path: Path) -> None:
     async with NatsServer.start(tmp_path / "nats", jetstream=False) as server:
         spec = ConnectionSpec((server.url.replace("nats:", "tls:"),))
         await refused(pool, spec, "Unreachable", "the server does not offer TLS")
 
 
-async def test_websockets(pool: Connections, tmp_path: Path) -> None:
+async def test_websockets(pool: ConnectionPool, tmp_path: Path) -> None:
     pki = Pki.create(tmp_path / "pki", ["127.0.0.1"])
     plain, secure = free_ports(2)
     tls = f'tls {{ cert_file: "{pki.serving_cert}", key_file: "{pki.serving_key}" }}'

@@ -16,8 +16,8 @@ from natsflush import flushed
 from testbed import NatsServer, Wadm, eventually
 from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import Timing
-from wasmcloud_operator.lattice.connections import Connections
 from wasmcloud_operator.lattice.errors import (
     PayloadTooLarge,
     WadmGarbled,
@@ -47,7 +47,7 @@ async def wadm(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
-    async with in_one_task(Connections(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
+    async with in_one_task(ConnectionPool(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
         connection = pool.acquire(ConnectionSpec((own_nats.url,))).connection
         await eventually(lambda: connection.state.connected)
         yield connection

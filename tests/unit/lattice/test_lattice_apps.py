@@ -84,7 +84,7 @@ async def test_news_bring_a_list_within_seconds_and_a_burst_only_one(bench):
     asked = len(bench.wadm.asked)
     bench.wadm.answers = [("a", "deployed")]
     for _ in range(100):
-        bench.apps.stir()
+        bench.apps.request_refresh()
         await bench.clock.advance(0.005)
     await bench.clock.advance(1)
     assert (len(bench.wadm.asked) - asked, bench.names) == (1, ["a"])
@@ -94,7 +94,7 @@ async def test_while_a_burst_lasts_wadm_is_left_alone(bench):
     await bench.clock.advance(60)
     asked = len(bench.wadm.asked)
     for _ in range(30):
-        bench.apps.stir()
+        bench.apps.request_refresh()
         await bench.clock.advance(0.1)
     assert len(bench.wadm.asked) == asked
     await bench.clock.advance(1)
@@ -105,17 +105,17 @@ async def test_news_without_end_do_not_make_it_ask_without_end(bench):
     await bench.clock.advance(60)
     asked = len(bench.wadm.asked)
     for _ in range(600):
-        bench.apps.stir()
+        bench.apps.request_refresh()
         await bench.clock.advance(0.1)
     assert len(bench.wadm.asked) - asked <= 12
 
 
 async def test_what_comes_while_it_asks_is_not_lost(bench):
     await bench.clock.advance(60)
-    bench.apps.stir()
+    bench.apps.request_refresh()
     await bench.clock.advance(1.5)  # asked; now it rests
     bench.wadm.answers = [("late", "deployed")]
-    bench.apps.stir()
+    bench.apps.request_refresh()
     await bench.clock.advance(10)
     assert bench.names == ["late"]
 
@@ -123,7 +123,7 @@ async def test_what_comes_while_it_asks_is_not_lost(bench):
 async def test_a_silent_wadm_is_asked_ever_less_is_told_once_and_the_last_answer_stands(bench):
     await bench.clock.advance(60)
     bench.wadm.silent = True
-    bench.apps.stir()
+    bench.apps.request_refresh()
     await bench.clock.advance(HOUR)
     assert bench.names == ["a", "b"]
     assert bench.told.count(AppsNotListed()) == 1
@@ -139,7 +139,7 @@ async def test_a_silent_wadm_is_asked_ever_less_is_told_once_and_the_last_answer
 async def test_a_wadm_that_listed_before_is_told_as_silent_only_after_some_attempts(bench):
     await bench.clock.advance(60)
     bench.wadm.silent = True
-    bench.apps.stir()
+    bench.apps.request_refresh()
     await bench.clock.advance(10)
     assert AppsNotListed() not in bench.told
     assert bench.apps.current
@@ -163,7 +163,7 @@ async def test_a_silent_wadm_is_told_at_once_of_a_new_connection(bench):
 
 async def test_a_new_connection_brings_a_list_at_once(bench):
     await bench.clock.advance(60)
-    bench.apps.stir()
+    bench.apps.request_refresh()
     await bench.clock.advance(1.5)  # asked; the next push would have to wait
     asked = len(bench.wadm.asked)
     bench.connect(False)
@@ -181,7 +181,7 @@ async def test_an_answer_from_before_a_new_connection_does_not_count(bench):
     await bench.clock.advance(60)
     bench.wadm.answers = [("before", "deployed")]
     bench.wadm.held = asyncio.Event()
-    bench.apps.stir()
+    bench.apps.request_refresh()
     await bench.clock.advance(1.5)
     bench.connect()
     held, bench.wadm.held = bench.wadm.held, None
@@ -193,6 +193,6 @@ async def test_an_answer_from_before_a_new_connection_does_not_count(bench):
 
 async def test_pushes_without_end_do_not_keep_the_resync_away(bench):
     for _ in range(100):
-        bench.apps.stir()
+        bench.apps.request_refresh()
         await bench.clock.advance(7)
     assert bench.occasions.count("resync") == 2

@@ -1,4 +1,4 @@
-"""wadm's words over its versions, subjects, error texts, the gate and the quiet log."""
+"""wadm's words over its versions, subjects, error texts, the limited and the quiet log."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from wasmcloud_operator.lattice.diagnosis import diagnose
 from wasmcloud_operator.lattice.errors import AnswerLost, InvalidName, LatticeBusy, LatticeUnavailable, one_line
-from wasmcloud_operator.lattice.gate import Gate
-from wasmcloud_operator.lattice.quiet import Quiet
+from wasmcloud_operator.lattice.log_limiter import LogLimiter
+from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import ControlSubjects, WadmSubjects
 from wasmcloud_operator.lattice.wadm_events import (
     ManifestPublished,
@@ -108,26 +108,26 @@ def test_foreign_texts_become_one_line() -> None:
 
 
 def test_the_gate_refuses_at_once_and_tightens_on_silence() -> None:
-    gate = Gate("wadm", limit=3)
-    with gate, gate, gate, pytest.raises(LatticeBusy, match="3 requests"), gate:
+    limited = RequestLimit("wadm", limit=3)
+    with limited, limited, limited, pytest.raises(LatticeBusy, match="3 requests"), limited:
         pass
-    with pytest.raises(AnswerLost), gate:
+    with pytest.raises(AnswerLost), limited:
         raise AnswerLost("late")
-    assert gate.silent
-    with gate, gate, pytest.raises(LatticeBusy, match="does not answer"), gate:
+    assert limited.silent
+    with limited, limited, pytest.raises(LatticeBusy, match="does not answer"), limited:
         pass
-    assert not gate.silent, "an answer opens it"
-    with pytest.raises(AnswerLost), gate:
+    assert not limited.silent, "an answer opens it"
+    with pytest.raises(AnswerLost), limited:
         raise AnswerLost("late")
-    with pytest.raises(asyncio.CancelledError), gate:
+    with pytest.raises(asyncio.CancelledError), limited:
         raise asyncio.CancelledError
-    assert gate.silent, "a caller that gave up tells nothing of the peer"
-    assert gate.inside == 0
+    assert limited.silent, "a caller that gave up tells nothing of the peer"
+    assert limited.inside == 0
 
 
 def test_a_repeated_error_is_logged_once_a_minute_with_a_count() -> None:
     now = 0.0
-    quiet = Quiet(lambda: now)
+    quiet = LogLimiter(lambda: now)
     assert quiet.admit("a") == 0
     assert quiet.admit("a") is None
     assert quiet.admit("b") == 0

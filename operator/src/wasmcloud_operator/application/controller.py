@@ -20,7 +20,7 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed
 from wasmcloud_operator.lattice.connection_types import ConnectionState
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.wadm_events import (
     ManifestPublished,
     ManifestUnpublished,
@@ -142,7 +142,7 @@ def _wire(
     def on_pool(pool: Pool) -> None:
         routes.namespace(pool.key.namespace, Priority.BACKGROUND)
 
-    def on_news(lattice: Lattice, news: LatticeNews) -> None:
+    def on_news(lattice: Lattice, news: LatticeEvent) -> None:
         match news:
             case ConnectionState():
                 # Connected is told again when messages were dropped: either way only a list tells what was missed.

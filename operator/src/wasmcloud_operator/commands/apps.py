@@ -10,7 +10,7 @@ from wasmcloud_operator.application.manifest import Owner, owner_of
 from wasmcloud_operator.application.status import running
 from wasmcloud_operator.application.view import Record
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
-from wasmcloud_operator.lattice.connections import Connections
+from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
@@ -38,7 +38,7 @@ async def list_apps(
 ) -> list[ListedApp]:
     """The applications of a lattice by name. Raises the errors of `lattice.errors` within about `timeout` seconds."""
     failure: LatticeError
-    async with Connections() as connections:
+    async with ConnectionPool() as connections:
         try:
             return await _listed(
                 WadmClient(connections.acquire(spec).connection, lattice, prefix=prefix, timeout=timeout)

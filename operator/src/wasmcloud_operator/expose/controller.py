@@ -27,7 +27,7 @@ from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRES
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.host_types import Change as HostChange
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import FORMERLY_MANAGED_BY, Former
 from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
@@ -109,7 +109,7 @@ class _Wiring:
 
     # --- from the lattices --------------------------------------------------------------------------------------------
 
-    def _on_news(self, lattice: Lattice, news: LatticeNews) -> None:
+    def _on_news(self, lattice: Lattice, news: LatticeEvent) -> None:
         if not self.pools.of(lattice):
             return
         match news:

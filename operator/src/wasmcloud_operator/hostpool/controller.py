@@ -27,7 +27,7 @@ from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostsChange
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeNews
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.legacy.hostpools import FormerOperator
 from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.shared.context import Context
@@ -142,7 +142,7 @@ def _wire_lattices(queue: WorkQueue[Key], pools: Pools, roster: Roster, pods: In
         for key in keys:
             queue.add_after(key, _BURST_SECONDS, Priority.BACKGROUND)
 
-    def on_news(lattice: Lattice, news: LatticeNews) -> None:
+    def on_news(lattice: Lattice, news: LatticeEvent) -> None:
         if isinstance(news, HostsChange):
             keys = roster.take(lattice, news)
             look(key for key in keys if (pool := pools.get(key)) is not None and pool.lattice is lattice)

@@ -50,8 +50,9 @@ class AppsNotListed:
 class LiveApps:
     """What wadm lists.
 
-    It is asked at each (re)connect at once, every `resync` seconds, and a second after the last `stir` (a push of
-    wadm's), no oftener than once in five and no later than that; while it does not answer the last answer stands.
+    It is asked at each (re)connect at once, every `resync` seconds, and a second after the last `request_refresh` (a
+    push of wadm's), no oftener than once in five and no later than that; while it does not answer the last answer
+    stands.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class LiveApps:
         """Whether wadm has listed since the connection stands, and still does: what it has pushed since was heard."""
         return self._current
 
-    def stir(self) -> None:
+    def request_refresh(self) -> None:
         """Something may have changed: ask soon."""
         now = self._clock.monotonic()
         if self._stirred is None:

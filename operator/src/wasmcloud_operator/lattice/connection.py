@@ -23,7 +23,7 @@ from wasmcloud_operator.lattice.errors import (
     LatticeUnavailable,
     NotPermitted,
 )
-from wasmcloud_operator.lattice.quiet import Quiet
+from wasmcloud_operator.lattice.log_limiter import LogLimiter
 from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
 
 _log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class Connection:
         self.spec = spec
         self._clock = clock
         self._timing = timing or Timing()
-        self._quiet = Quiet(clock.monotonic)
+        self._log_limiter = LogLimiter(clock.monotonic)
         self._state = ConnectionState(False, "Connecting", "the first attempt is under way", clock.now())
         self._client: Client | None = None
         self._attempted = asyncio.Event()
@@ -310,7 +310,7 @@ class Connection:
             self._lost_messages += 1
             self._tell(self._state)
         self._last_error = diagnose(error, "").message
-        left_out = self._quiet.admit(self._last_error)
+        left_out = self._log_limiter.admit(self._last_error)
         if left_out is not None:
             _log.warning("lattice.nats_error", nats=self.spec.addresses, error=self._last_error, left_out=left_out)
 
@@ -341,7 +341,7 @@ class Connection:
 
     def _is_news(self, message: str, connected: bool) -> bool:
         """A loss is logged now and then, a recovery after each logged loss: the last line tells how it stands."""
-        return message != self._logged if connected else self._quiet.admit(message) is not None
+        return message != self._logged if connected else self._log_limiter.admit(message) is not None
 
     def _backoff(self, attempt: int) -> float:
         rounds = attempt // len(self.spec.servers)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.errors import GarbledAnswer
-from wasmcloud_operator.lattice.gate import Gate
 from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_answer, parse_inventory, parse_pong
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
+from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
 
 
@@ -23,7 +23,7 @@ class ControlClient:
         self, connection: Connection, lattice: str, *, prefix: str = DEFAULT_CONTROL_PREFIX, timeout: float = 2.0
     ) -> None:
         self.subjects = ControlSubjects(lattice, prefix)
-        self.gate = Gate(f"the hosts of lattice {lattice}")
+        self.limit = RequestLimit(f"the hosts of lattice {lattice}")
         self._connection = connection
         self._timeout = timeout
 
@@ -38,7 +38,7 @@ class ControlClient:
     async def inventory(self, host_id: str) -> Inventory:
         """What a host runs. `NoResponders`: there is no such host.
 
-        It does not go through the gate: one host that is silent says nothing about the others.
+        It does not go through the request limit: one host that is silent says nothing about the others.
         """
         answer = await self._connection.request(self.subjects.inventory(host_id), timeout=self._timeout)
         return parse_inventory(host_id, answer)
@@ -48,7 +48,7 @@ class ControlClient:
 
         `NoResponders`: no host is there to ask. `LatticeBusy`: too many ask already, or the last one got no answer.
         """
-        with self.gate:
+        with self.limit:
             answer = await self._connection.request(self.subjects.config(name), timeout=self._timeout)
         response = control_answer(answer)
         if response is None:

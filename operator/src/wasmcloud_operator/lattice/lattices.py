@@ -14,8 +14,8 @@ import structlog
 from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed, LiveApps
 from wasmcloud_operator.lattice.clock import Clock, SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService, Labels
+from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Timing
-from wasmcloud_operator.lattice.connections import Connections
 from wasmcloud_operator.lattice.control import ControlClient
 from wasmcloud_operator.lattice.host_types import Change
 from wasmcloud_operator.lattice.hosts import LiveHosts
@@ -64,15 +64,15 @@ class LatticeKey:
         return self.name == other.name and bool(shared) and len(accounts) < 2
 
 
-LatticeNews = ConnectionState | WadmEvent | Change | AppsListed | AppsNotListed
+LatticeEvent = ConnectionState | WadmEvent | Change | AppsListed | AppsNotListed
 CredentialsFor = Callable[["Lattice", Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
-NewsListener = Callable[["Lattice", LatticeNews], None]
+NewsListener = Callable[["Lattice", LatticeEvent], None]
 
 
 class Lattice:
     """One lattice in use: `wadm`, `control`, `hosts`, `apps` to work with, `connection.state` to tell how it does."""
 
-    def __init__(self, key: LatticeKey, connections: Connections, clock: Clock, tell: NewsListener) -> None:
+    def __init__(self, key: LatticeKey, connections: ConnectionPool, clock: Clock, tell: NewsListener) -> None:
         self.key = key
         self._lease = connections.acquire(key.spec)
         self.connection = self._lease.connection
@@ -127,11 +127,11 @@ class Lattice:
 
         await ConfigService(self.connection, self.name, for_host, clock=self._clock).run()
 
-    def _news(self, news: LatticeNews) -> None:
+    def _news(self, news: LatticeEvent) -> None:
         if isinstance(news, ConnectionState):
             self.apps.connection_changed()
         elif isinstance(news, StatusPushed | ManifestPublished | ManifestUnpublished):
-            self.apps.stir()
+            self.apps.request_refresh()
         self._tell(self, news)
 
 
@@ -150,7 +150,7 @@ class Lattices:
         credentials_for: CredentialsFor | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._connections = Connections(clock=self._clock, timing=timing)
+        self._connections = ConnectionPool(clock=self._clock, timing=timing)
         self._tasks = asyncio.TaskGroup()
         self._credentials_for = credentials_for
         self._held: dict[str, LatticeKey] = {}
@@ -211,7 +211,7 @@ class Lattices:
 
         return end
 
-    def _tell(self, lattice: Lattice, news: LatticeNews) -> None:
+    def _tell(self, lattice: Lattice, news: LatticeEvent) -> None:
         for listener in tuple(self._listeners):
             try:
                 listener(lattice, news)

@@ -22,7 +22,7 @@ from wasmcloud_operator.lattice.errors import (
     WadmVersionExists,
     one_line,
 )
-from wasmcloud_operator.lattice.gate import Gate
+from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX, WadmSubjects
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo, model_summary
 
@@ -49,7 +49,7 @@ class WadmClient:
         self, connection: Connection, lattice: str, *, prefix: str = DEFAULT_WADM_PREFIX, timeout: float = 5.0
     ) -> None:
         self.subjects = WadmSubjects(lattice, prefix)
-        self.gate = Gate(f"wadm of lattice {lattice}")
+        self.limit = RequestLimit(f"wadm of lattice {lattice}")
         self._connection = connection
         self._timeout = timeout
 
@@ -128,7 +128,7 @@ class WadmClient:
         return await self._ask(subject, body, headers)
 
     async def _ask(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> JsonObject:
-        with _by_wadm_name(self.subjects.lattice), self.gate:
+        with _by_wadm_name(self.subjects.lattice), self.limit:
             raw = await self._connection.request(subject, body, timeout=self._timeout, headers=headers)
         return _checked(_decoded(raw))
 

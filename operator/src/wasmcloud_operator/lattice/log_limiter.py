@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-class Quiet:
+class LogLimiter:
     """Says whether a message may be logged now: each text once per `interval` seconds, with a count of those left out.
 
     `monotonic` gives seconds. At most 64 texts are remembered; the oldest goes first.

@@ -1,4 +1,4 @@
-"""The pool: one connection per spec, shared by all who hold a lease on it."""
+"""The pool: one connection per spec, shared by all who hold it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from wasmcloud_operator.lattice.connection_types import Timing
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 
 
-class Lease:
-    """A claim on a pooled connection; it stays up until the last lease on it is released."""
+class PooledConnection:
+    """A claim on a pooled connection; it stays up until the last claim on it is released."""
 
-    def __init__(self, pool: Connections, connection: Connection) -> None:
+    def __init__(self, pool: ConnectionPool, connection: Connection) -> None:
         self.connection = connection
         self._pool = pool
         self._released = False
 
     def __repr__(self) -> str:
-        return f"<Lease on {self.connection!r}{' released' if self._released else ''}>"
+        return f"<PooledConnection on {self.connection!r}{' released' if self._released else ''}>"
 
     def release(self) -> None:
         """Give it back; harmless the second time."""
@@ -39,10 +39,10 @@ class Lease:
         self.release()
 
 
-class Connections:
-    """Connections by spec, counted by lease, each kept up by a task of its own.
+class ConnectionPool:
+    """Connections by spec, counted by holder, each kept up by a task of its own.
 
-    Use it as `async with Connections() as connections:`; leaving closes all of them. Rotated credentials are another
+    Use it as `async with ConnectionPool() as connections:`; leaving closes all of them. Rotated credentials are another
     spec: acquire the new one, release the old one.
     """
 
@@ -54,24 +54,24 @@ class Connections:
         self._holders: dict[ConnectionSpec, int] = {}  # invariant: the same keys as _open, each value > 0
 
     def __repr__(self) -> str:
-        return f"<Connections {[connection for connection, _ in self._open.values()]}>"
+        return f"<ConnectionPool {[connection for connection, _ in self._open.values()]}>"
 
     @property
     def open(self) -> tuple[Connection, ...]:
         """The connections that somebody holds."""
         return tuple(connection for connection, _ in self._open.values())
 
-    def acquire(self, spec: ConnectionSpec) -> Lease:
-        """A lease on the connection for `spec`; connecting goes on in the background and never fails here."""
+    def acquire(self, spec: ConnectionSpec) -> PooledConnection:
+        """A claim on the connection for `spec`; connecting goes on in the background and never fails here."""
         if spec not in self._open:
             connection = Connection(spec, clock=self._clock, timing=self._timing)
             task = self._tasks.create_task(connection.run(), name=f"nats {spec.digest}", context=Context())
             self._open[spec] = (connection, task)
         self._holders[spec] = self._holders.get(spec, 0) + 1
-        return Lease(self, self._open[spec][0])
+        return PooledConnection(self, self._open[spec][0])
 
     def give_back(self, connection: Connection) -> None:
-        """Count one holder less, close at the last one; `Lease.release` calls this."""
+        """Count one holder less, close at the last one; `PooledConnection.release` calls this."""
         self._holders[connection.spec] -= 1
         if self._holders[connection.spec] == 0:
             del self._holders[connection.spec]

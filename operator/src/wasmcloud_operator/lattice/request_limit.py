@@ -8,11 +8,11 @@ from typing import Self
 from wasmcloud_operator.lattice.errors import AnswerLost, LatticeBusy
 
 
-class Gate:
+class RequestLimit:
     """Lets at most `limit` requests be under way at a time, and `silent_limit` after one went unanswered.
 
-    Who finds the gate full is told so at once instead of waiting: a worker that waits for one dead lattice is lost to
-    all others. An answer of any kind opens the gate fully again. Use it as `with gate: await request()`.
+    Who finds it full is told so at once instead of waiting: a worker that waits for one dead lattice is lost to
+    all others. An answer of any kind opens it fully again. Use it as `with limit: await request()`.
     """
 
     def __init__(self, peer: str, *, limit: int = 64, silent_limit: int = 2) -> None:
@@ -23,7 +23,7 @@ class Gate:
         self._silent = False
 
     def __repr__(self) -> str:
-        return f"<Gate {self._peer} inside={self._inside} silent={self._silent}>"
+        return f"<RequestLimit {self._peer} inside={self._inside} silent={self._silent}>"
 
     @property
     def inside(self) -> int:
