@@ -13,8 +13,10 @@ from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.queue import Priority, QueueClosed, WorkQueue
 from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.kube.turns import Shares
 
-KEYS = st.sampled_from("abcde")
+KEYS = st.sampled_from(["a1", "a2", "a3", "a4", "b1", "b2", "c1"])
+SHARES = Shares(limit=3, spare=2, share=1)
 PRIORITIES = st.sampled_from(Priority)
 METRICS = Metrics()
 
@@ -26,7 +28,14 @@ class QueueLaws(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = VirtualClock()
-        self.queue: WorkQueue[str] = WorkQueue("laws", self.clock, metrics=METRICS, limiter=RateLimiter(1.0, 60.0))
+        self.queue: WorkQueue[str] = WorkQueue(
+            "laws",
+            self.clock,
+            metrics=METRICS,
+            limiter=RateLimiter(1.0, 60.0),
+            tenant=lambda key: key[0],
+            shares=SHARES,
+        )
         self.waiting: dict[str, tuple[float, Priority]] = {}
         self.working: dict[str, Priority] = {}
         self.failures: dict[str, int] = {}
@@ -68,11 +77,23 @@ class QueueLaws(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.run(self.clock.advance(seconds))
 
+    def held(self, key: str) -> int:
+        return sum(other[0] == key[0] for other in self.working)
+
+    def may_be_worked_on(self, key: str) -> bool:
+        """Within the limit whoever comes; beyond it only a tenant that holds less than its share."""
+        busy = len(self.working)
+        return busy < SHARES.limit or (busy < SHARES.total and self.held(key) < SHARES.share)
+
     @rule()
     def get(self) -> None:
-        """A worker asks: it gets the best of what is due and free, and waits exactly if there is none."""
+        """A worker asks: it gets the best of what is due and may be worked on, and waits exactly if there is none."""
         now = self.clock.monotonic()
-        due = {key: entry for key, entry in self.waiting.items() if entry[0] <= now and key not in self.working}
+        due = {
+            key: entry
+            for key, entry in self.waiting.items()
+            if entry[0] <= now and key not in self.working and self.may_be_worked_on(key)
+        }
         taken = self.run(self.try_get())
         if not due:
             assert taken is None
@@ -81,6 +102,7 @@ class QueueLaws(RuleBasedStateMachine):
         key, priority = taken
         assert key in due, f"{key} was handed out and should not have been: {due}"
         assert priority == due[key][1] == max(entry[1] for entry in due.values())
+        assert self.held(key) == min(self.held(other) for other, entry in due.items() if entry[1] == priority)
         del self.waiting[key]
         self.working[key] = priority
 
@@ -97,7 +119,7 @@ class QueueLaws(RuleBasedStateMachine):
         assert len(self.queue) == len(self.waiting)
         assert self.queue.depth() == sum(ready_at <= now for ready_at, _ in self.waiting.values())
         assert len(self.queue.running_seconds()) == len(self.working)
-        for key in "abcde":
+        for key in self.failures:
             assert self.queue.failures(key) == self.failures.get(key, 0)
 
     async def calling(self, call) -> None:
@@ -174,6 +196,63 @@ async def test_within_a_priority_first_come_is_first_served():
         queue.add(key)
     queue.add("c")
     assert [(await queue.get())[0] for _ in range(3)] == ["c", "a", "b"]
+
+
+def tenants(clock: VirtualClock, shares: Shares) -> WorkQueue[str]:
+    """Keys whose first letter is their tenant."""
+    return WorkQueue("tenants", clock, metrics=METRICS, tenant=lambda key: key[0], shares=shares)
+
+
+async def test_a_tenant_that_waits_takes_turns_with_one_that_has_thousands_of_keys():
+    queue = tenants(VirtualClock(), Shares(1))
+    for number in range(5_000):
+        queue.add(f"a{number}")
+    queue.add("b1")
+    queue.add("b2")
+    served = []
+    for _ in range(5):
+        key, _ = await queue.get()
+        served.append(key)
+        queue.done(key)
+    assert served == ["a0", "b1", "a1", "b2", "a2"]
+
+
+async def test_a_tenant_with_slow_keys_leaves_slots_to_others():
+    queue = tenants(VirtualClock(), Shares.beside(8))
+    for number in range(100):
+        queue.add(f"a{number}")
+    slow = [(await queue.get())[0] for _ in range(8)]
+    assert all(key[0] == "a" for key in slow)  # nobody else waits: all that there is
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.add("b1", Priority.BACKGROUND)
+    assert (await waiting)[0] == "b1"
+
+
+async def test_a_slot_that_becomes_free_goes_to_a_worker_that_waits_for_one():
+    queue = tenants(VirtualClock(), Shares(1))
+    queue.add("a1")
+    queue.add("a2")
+    assert (await queue.get())[0] == "a1"
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.done("a1")
+    assert (await waiting)[0] == "a2"
+
+
+async def test_turns_leave_nothing_behind():
+    queue = tenants(VirtualClock(), Shares.beside(4))
+    for number in range(3_000):
+        queue.add(f"{chr(1000 + number)}")
+        if number % 2:
+            for _ in range(2):
+                key, _ = await queue.get()
+                queue.add(key)
+                queue.done(key)
+                queue.done((await queue.get())[0])
+    assert len(queue._ready._tenants) == len(queue) == 0
+    assert len(queue._ready._heap) < 100
 
 
 async def test_a_wake_up_for_a_cancelled_worker_goes_to_another():

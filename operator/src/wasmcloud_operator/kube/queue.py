@@ -1,30 +1,22 @@
-"""The work queue: deduplicated, prioritised, delayed, one worker a key."""
+"""The work queue: deduplicated, prioritised, delayed, one worker a key, fair between tenants."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Generic, TypeVar
 
 from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.clock import Clock, TimerHandle
 from wasmcloud_operator.kube.metrics import Metrics
+from wasmcloud_operator.kube.turns import UNBOUNDED, Priority, Shares, Turns
+
+__all__ = ["Priority", "QueueClosed", "WorkQueue"]
 
 K = TypeVar("K", bound=Hashable)
-
-
-class Priority(IntEnum):
-    """Keys of a higher priority are served first; within one priority, first come first served.
-
-    controller-runtime's priority queue: what the initial list or a resync brings must not make a fresh edit wait.
-    """
-
-    BACKGROUND = -100
-    FRESH = 0
 
 
 class QueueClosed(Exception):
@@ -37,29 +29,45 @@ class _Entry:
 
     ready_at: float
     priority: Priority
-    ticket: int  # of the heap slot that is valid for this entry; all others are leftovers
+    ticket: int  # of the place in `_delayed` that is valid for this entry; all others are leftovers
+
+
+def no_tenant(_key: Hashable) -> str:
+    """All keys are one tenant's."""
+    return ""
 
 
 class WorkQueue(Generic[K]):
     """Keys to be worked on.
 
+    `tenant` is whose key it is; `shares` bounds how many keys may be in work, and how many of one tenant while others
+    wait.
+
     Invariants:
     - `_entries` holds each waiting key once, with the earliest time and the highest priority anyone asked for.
     - `_processing` holds the keys that are with a worker. A key may be in both (it changed while it was worked on);
       it is handed out again only after `done`.
-    - every entry that is due and not processing has a valid slot in `_ready`; every other entry whose time is to come
-      has one in `_delayed`.
+    - every entry that is due and not processing is in `_ready`; every entry whose time is to come has a valid place
+      in `_delayed`.
     """
 
     def __init__(
-        self, name: str, clock: Clock, *, metrics: Metrics | None = None, limiter: RateLimiter[K] | None = None
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        metrics: Metrics | None = None,
+        limiter: RateLimiter[K] | None = None,
+        tenant: Callable[[K], str] = no_tenant,
+        shares: Shares = UNBOUNDED,
     ) -> None:
         self.name = name
         self._clock = clock
+        self._tenant = tenant
         self._limiter: RateLimiter[K] = limiter or RateLimiter()
         self._entries: dict[K, _Entry] = {}
         self._processing: dict[K, float] = {}
-        self._ready: list[tuple[int, int, K]] = []
+        self._ready: Turns[K] = Turns(shares)
         self._delayed: list[tuple[float, int, K]] = []
         self._tickets = 0
         self._getters: deque[asyncio.Future[None]] = deque()
@@ -126,11 +134,13 @@ class WorkQueue(Generic[K]):
     def done(self, key: K) -> None:
         """The key's work is over; if it was added meanwhile it becomes available again."""
         started = self._processing.pop(key)
+        self._ready.free(self._tenant(key))
         now = self._clock.monotonic()
         self._worked.observe(now - started)
         if (entry := self._entries.get(key)) is not None and entry.ready_at <= now:
-            self._slot(key, entry)
-            self._wake()
+            self._place(key, entry)
+        if self._ready.waiting:
+            self._wake()  # for that key, or for one that waited for a slot
         if not self._processing:
             self._idle.set()
 
@@ -174,11 +184,11 @@ class WorkQueue(Generic[K]):
             # A background key that is edited now is as fresh as the edit, but no sooner than the edit asks.
             entry.ready_at = min(entry.ready_at, ready_at)
             entry.priority = max(entry.priority, priority)
-        self._slot(key, entry)
+        self._place(key, entry)
         if key not in self._processing and entry.ready_at <= self._clock.monotonic():
             self._wake()
 
-    def _slot(self, key: K, entry: _Entry) -> None:
+    def _place(self, key: K, entry: _Entry) -> None:
         """Give the entry its one valid place: among the ready, among the delayed, or (in work) with nobody."""
         self._tickets += 1
         entry.ticket = self._tickets
@@ -187,31 +197,31 @@ class WorkQueue(Generic[K]):
             self._sweep()
             self._arm()
         elif key not in self._processing:
-            heapq.heappush(self._ready, (-entry.priority, entry.ticket, key))
+            self._ready.add(self._tenant(key), key, entry.priority)
 
     def _take(self) -> tuple[K, Priority] | None:
         self._promote()
-        while self._ready:
-            _, ticket, key = heapq.heappop(self._ready)
-            entry = self._entries.get(key)
-            if entry is None or entry.ticket != ticket:
-                continue
-            del self._entries[key]
-            now = self._clock.monotonic()
-            self._waited.observe(now - entry.ready_at)
-            self._processing[key] = now
-            self._idle.clear()
-            return key, entry.priority
-        return None
+        key = self._ready.take()
+        if key is None:
+            return None
+        entry = self._entries.pop(key)
+        now = self._clock.monotonic()
+        self._waited.observe(now - entry.ready_at)
+        self._processing[key] = now
+        self._idle.clear()
+        return key, entry.priority
 
-    def _promote(self) -> None:
-        """Move what is due from the delayed to the ready."""
+    def _promote(self) -> int:
+        """Move what is due from the delayed to the ready; returns how many may have got there."""
+        moved = 0
         now = self._clock.monotonic()
         while self._delayed and self._delayed[0][0] <= now:
             _, ticket, key = heapq.heappop(self._delayed)
             entry = self._entries.get(key)
             if entry is not None and entry.ticket == ticket:
-                self._slot(key, entry)
+                self._place(key, entry)
+                moved += 1
+        return moved
 
     def _sweep(self) -> None:
         """Throw leftovers out, or a key that is delayed for an hour again and again leaves thousands of them."""
@@ -235,9 +245,7 @@ class WorkQueue(Generic[K]):
 
     def _on_timer(self) -> None:
         self._timer = None
-        before = len(self._ready)
-        self._promote()
-        for _ in range(len(self._ready) - before):
+        for _ in range(self._promote()):
             self._wake()
         if self._delayed:
             self._arm()
