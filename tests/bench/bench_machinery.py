@@ -303,6 +303,7 @@ async def decoding() -> None:
         "pods", lambda _: tape, codec, clock=SYSTEM_CLOCK, metrics=metrics, indexers={"owner": by_owner}
     )
     queue: WorkQueue[str] = WorkQueue("bench", SYSTEM_CLOCK, metrics=metrics)
+    queue.open()
     seen = 0
 
     def handle(change: Change[Pod], listed: bool) -> None:
@@ -335,6 +336,7 @@ async def priority() -> None:
         return DONE
 
     controller: Controller[str] = Controller("bench", reconcile, clock=SYSTEM_CLOCK, metrics=Metrics(), workers=8)
+    controller.start()
     for number in range(10_000):
         controller.queue.add(f"start-{number}", Priority.BACKGROUND)
     task = asyncio.create_task(controller.run())

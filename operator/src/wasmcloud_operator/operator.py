@@ -123,9 +123,6 @@ class Operator:
                 leading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await leading
-            with contextlib.suppress(TimeoutError):
-                async with self._clock.timeout(_FLUSH_SECONDS):
-                    await parts.recorder.flush()
 
     def _tasks(self, parts: _Parts) -> Iterable[tuple[str, Run]]:
         for informer in parts.informers:
@@ -147,19 +144,27 @@ class Operator:
         log.info("caches filled", objects={informer.name: len(informer.store) for informer in parts.informers})
 
         async def lead() -> None:
-            await self._control(parts.controllers, stop)
+            await self._control(parts, stop)
 
         if parts.elector is None:
             await lead()
         else:
             await parts.elector.run(lead)
 
-    async def _control(self, controllers: tuple[Controller[Any], ...], stop: asyncio.Event) -> None:
-        """Run the controllers until told to stop, then let the work in progress end."""
+    async def _control(self, parts: _Parts, stop: asyncio.Event) -> None:
+        """Run the controllers until `stop` is set, let the work in progress end, then send what was reported."""
         self._leading = True
+        controllers = parts.controllers
+        for controller in controllers:
+            controller.start()
+        for informer in parts.informers:
+            informer.replay()
         async with _background((controller.name, controller.run) for controller in controllers):
             await stop.wait()
             await asyncio.gather(*(controller.drain(_DRAIN_SECONDS) for controller in controllers))
+        with contextlib.suppress(TimeoutError):  # while the gate is open
+            async with self._clock.timeout(_FLUSH_SECONDS):
+                await parts.recorder.flush()
 
     def _parts(self, client: Client, findings: Findings, pools: Pools) -> _Parts:
         settings, clock, metrics = self._settings, self._clock, self._metrics

@@ -49,6 +49,7 @@ async def test_metrics_have_controller_runtimes_names():
 
     controller = Controller("c", reconcile, clock=clock, metrics=metrics, workers=3)
     running = asyncio.create_task(controller.run())
+    controller.start()
     controller.queue.add("key")
     await clock.settle()
     running.cancel()

@@ -36,6 +36,7 @@ class QueueLaws(RuleBasedStateMachine):
             tenant=lambda key: key[0],
             shares=SHARES,
         )
+        self.queue.open()
         self.waiting: dict[str, tuple[float, Priority]] = {}
         self.working: dict[str, Priority] = {}
         self.failures: dict[str, int] = {}
@@ -152,8 +153,13 @@ TestQueueLaws = QueueLaws.TestCase
 TestQueueLaws.settings = settings(max_examples=60, stateful_step_count=40)
 
 
+def opened(queue: WorkQueue) -> WorkQueue:
+    queue.open()
+    return queue
+
+
 def make(clock: VirtualClock) -> WorkQueue[str]:
-    return WorkQueue("q", clock, metrics=METRICS)
+    return opened(WorkQueue("q", clock, metrics=METRICS))
 
 
 async def test_a_waiting_worker_is_woken_by_the_timer_of_a_delayed_key():
@@ -178,7 +184,7 @@ async def test_a_waiting_worker_is_woken_by_the_timer_of_a_delayed_key():
 async def test_a_fresh_edit_overtakes_ten_thousand_start_up_keys():
     clock = VirtualClock()
     workers = 8
-    queue: WorkQueue[int] = WorkQueue("priority", clock, metrics=METRICS)
+    queue: WorkQueue[int] = opened(WorkQueue("priority", clock, metrics=METRICS))
     for number in range(10_000):
         queue.add(number, Priority.BACKGROUND)
     in_work = [(await queue.get())[0] for _ in range(workers)]
@@ -200,7 +206,7 @@ async def test_within_a_priority_first_come_is_first_served():
 
 def tenants(clock: VirtualClock, shares: Shares) -> WorkQueue[str]:
     """Keys whose first letter is their tenant."""
-    return WorkQueue("tenants", clock, metrics=METRICS, tenant=lambda key: key[0], shares=shares)
+    return opened(WorkQueue("tenants", clock, metrics=METRICS, tenant=lambda key: key[0], shares=shares))
 
 
 async def test_a_tenant_that_waits_takes_turns_with_one_that_has_thousands_of_keys():

@@ -93,6 +93,7 @@ class _Wiring:
             timeout=context.reconcile_timeout,
             report=self.reader.report,
             span=context.span,
+            tenant=_lattice_of,
         )
         self.services = context.controller("service", reconciler.reconcile, reconciler.report)
         self.labels = context.controller("podlabels", labeler.reconcile, _nothing_to_report)
@@ -261,6 +262,10 @@ class _Wiring:
     def _show_application(self, key: Key) -> None:
         if self.applications is not None and key in self.applications.store:
             self.statuses.queue.add_after(key, _STATUS_SECONDS)
+
+
+def _lattice_of(key: AppKey) -> str:
+    return key.lattice.name
 
 
 async def _nothing_to_report(key: Key, error: Exception) -> None:

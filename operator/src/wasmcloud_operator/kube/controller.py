@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import structlog
 
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.errors import KubeError
+from wasmcloud_operator.kube.errors import ApiError, KubeError
+from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
-from wasmcloud_operator.kube.queue import Priority, QueueClosed, WorkQueue
+from wasmcloud_operator.kube.queue import Priority, QueueClosed, WorkQueue, no_tenant
 from wasmcloud_operator.kube.supervise import cancelled_from_outside, supervise
 from wasmcloud_operator.kube.tracing import Span, no_span
+from wasmcloud_operator.kube.turns import Shares
 
 log = structlog.get_logger()
 
 K = TypeVar("K", bound=Hashable)
 
+Outcome = Literal["success", "requeue_after", "error", "terminal"]
+
 _REPORT_SECONDS = 10.0
+# A Retry-After of a day would leave the object alone for a day after the server is well again.
+_MAX_RETRY_AFTER = 120.0
+# Of how many keys the last outcome is kept, to be looked at.
+_REMEMBERED = 4096
 
 
 class TerminalError(Exception):
@@ -33,12 +42,32 @@ class ReconcileTimeout(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a reconcile ended: done, or to be looked at again in so many seconds."""
+    """How a reconcile ended: done, or to be looked at again in so many seconds.
+
+    `waits_for`: what has to come before the key can go on; empty if it waits for nothing.
+    """
 
     requeue_after: float | None = None
+    waits_for: str = ""
+
+    @classmethod
+    def waiting(cls, waits_for: str, requeue_after: float | None = None) -> Result:
+        """Returns the result of a reconcile that ended early. Without seconds its change brings the key back."""
+        return cls(requeue_after, waits_for)
 
 
 DONE = Result()
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The last reconcile of a key: how it ended, what the key waits for now, how long it took and when (monotonic)."""
+
+    outcome: Outcome
+    waits_for: str
+    priority: Priority
+    seconds: float
+    at: float
 
 
 class Controller(Generic[K]):
@@ -47,6 +76,9 @@ class Controller(Generic[K]):
     A reconcile that raises is tried again after the key's backoff; a TerminalError is not, until the key is added
     again; one that takes longer than `timeout` seconds is cancelled and counts as failed. `report` is told of each
     failure, to show it to the user; its own failure is only logged.
+
+    The queue takes no keys before `start`: a standby keeps caches, not queues. `tenant` is whose key it is; one tenant
+    has at most `workers` of the workers, a quarter more are kept for others.
     """
 
     def __init__(
@@ -60,17 +92,20 @@ class Controller(Generic[K]):
         timeout: float = 60.0,
         report: Callable[[K, Exception], Awaitable[None]] | None = None,
         span: Span = no_span,
+        tenant: Callable[[K], str] = no_tenant,
     ) -> None:
         self.name = name
-        self.queue: WorkQueue[K] = WorkQueue(name, clock, metrics=metrics)
+        shares = Shares(workers) if tenant is no_tenant else Shares.beside(workers)
+        self.queue: WorkQueue[K] = WorkQueue(name, clock, metrics=metrics, tenant=tenant, shares=shares)
         self._reconcile = reconcile
         self._report = report
         self._span = span
         self._clock = clock
         self._metrics = metrics
-        self._workers = workers
+        self._workers = shares.total
         self._timeout = timeout
-        metrics.max_concurrent_reconciles.labels(name).set(workers)
+        self._reconciled: OrderedDict[K, Reconciled] = OrderedDict()
+        metrics.max_concurrent_reconciles.labels(name).set(self._workers)
         for result in ("success", "error", "requeue_after", "terminal"):
             metrics.reconciles.labels(name, result)
         self._active = metrics.active_workers.labels(name)
@@ -80,8 +115,13 @@ class Controller(Generic[K]):
     def __repr__(self) -> str:
         return f"<Controller {self.name}: {self._workers} workers, {self.queue!r}>"
 
+    def start(self) -> None:
+        """Take keys from now on."""
+        self.queue.open()
+
     async def run(self) -> None:
-        """Work until the queue is closed or the task is cancelled."""
+        """Take keys and work until the queue is closed or the task is cancelled."""
+        self.start()
         async with asyncio.TaskGroup() as group:
             for number in range(self._workers):
                 group.create_task(
@@ -100,6 +140,22 @@ class Controller(Generic[K]):
             return False
         return True
 
+    def state(self) -> JsonObject:
+        """Returns what the controller does now and how each key was reconciled last, to be shown to a person."""
+        now = self._clock.monotonic()
+        keys = {
+            str(key): {
+                "outcome": last.outcome,
+                **({"waitsFor": last.waits_for} if last.waits_for else {}),
+                "priority": last.priority.name.lower(),
+                "milliseconds": round(last.seconds * 1000, 1),
+                "secondsAgo": round(now - last.at, 1),
+                "failures": self.queue.failures(key),
+            }
+            for key, last in self._reconciled.items()
+        }
+        return {"queue": self.queue.state(), "keys": keys}
+
     async def _work(self) -> None:
         while True:
             try:
@@ -109,42 +165,64 @@ class Controller(Generic[K]):
             self._active.inc()
             started = self._clock.monotonic()
             try:
-                await self._one(key, priority)
+                with structlog.contextvars.bound_contextvars(controller=self.name, object=str(key)):
+                    outcome, waits_for = await self._one(key, priority)
+                    now = self._clock.monotonic()
+                    self._remember(key, Reconciled(outcome, waits_for, priority, now - started, now))
             finally:
                 self._active.dec()
                 self._seconds.observe(self._clock.monotonic() - started)
                 self.queue.done(key)
 
-    async def _one(self, key: K, priority: Priority) -> None:
-        with structlog.contextvars.bound_contextvars(controller=self.name, object=str(key)):
-            try:
-                result = await self._bounded(key)
-            except TerminalError as error:
-                self.queue.forget(key)
-                self._count("terminal")
-                self._errors.inc()
-                log.warning("reconcile failed for good; waiting for a change", error=str(error))
-                await self._tell(key, error)
-            except asyncio.CancelledError:
-                if cancelled_from_outside():
-                    raise
-                await self._failed(key, priority, RuntimeError("something that was waited for was cancelled"))
-            except Exception as error:  # noqa: BLE001 - one key that fails must not touch the others
-                await self._failed(key, priority, error)
-            else:
-                self.queue.forget(key)
-                if result.requeue_after is None:
-                    self._count("success")
-                else:
-                    self._count("requeue_after")
-                    self.queue.add_after(key, result.requeue_after, Priority.BACKGROUND)
+    async def _one(self, key: K, priority: Priority) -> tuple[Outcome, str]:
+        """Reconcile the key and have it come back as its result asks; returns the outcome and what it waits for."""
+        try:
+            result = await self._bounded(key)
+        except TerminalError as error:
+            self.queue.forget(key)
+            self._count("terminal")
+            self._errors.inc()
+            log.warning("reconcile failed for good; waiting for a change", error=str(error))
+            await self._tell(key, error)
+            return "terminal", f"a change, after {error}"
+        except asyncio.CancelledError:
+            if cancelled_from_outside():
+                raise
+            return await self._failed(key, priority, RuntimeError("something that was waited for was cancelled"))
+        except Exception as error:  # noqa: BLE001 - one key that fails must not touch the others
+            return await self._failed(key, priority, error)
+        self.queue.forget(key)
+        if result.requeue_after is None:
+            self._count("success")
+            return "success", result.waits_for
+        self._count("requeue_after")
+        self.queue.add_after(key, result.requeue_after, Priority.BACKGROUND)
+        return "requeue_after", result.waits_for
 
-    async def _failed(self, key: K, priority: Priority, error: Exception) -> None:
+    async def _failed(self, key: K, priority: Priority, error: Exception) -> tuple[Outcome, str]:
         self._count("error")
         self._errors.inc()
-        delay = self.queue.add_rate_limited(key, priority)
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        delay = self.queue.add_rate_limited(key, priority, at_least=min(asked or 0.0, _MAX_RETRY_AFTER))
         self._log_failure(error, delay)
         await self._tell(key, error)
+        return "error", f"another try, after {type(error).__name__}: {error}"
+
+    def _remember(self, key: K, last: Reconciled) -> None:
+        """Keep the outcome, and log it if it is another than before."""
+        before = self._reconciled.pop(key, None)
+        self._reconciled[key] = last
+        if len(self._reconciled) > _REMEMBERED:
+            self._reconciled.popitem(last=False)
+        if before is None or (before.outcome, before.waits_for) != (last.outcome, last.waits_for):
+            log.debug(
+                "reconciled",
+                key=str(key),
+                outcome=last.outcome,
+                waits_for=last.waits_for or None,
+                priority=last.priority.name.lower(),
+                ms=round(last.seconds * 1000, 1),
+            )
 
     async def _bounded(self, key: K) -> Result:
         expired = False
@@ -176,5 +254,5 @@ class Controller(Generic[K]):
         else:
             log.error("reconcile failed", error=text, retry_seconds=round(delay, 3), exc_info=error)
 
-    def _count(self, result: str) -> None:
+    def _count(self, result: Outcome) -> None:
         self._metrics.reconciles.labels(self.name, result).inc()

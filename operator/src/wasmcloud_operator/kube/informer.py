@@ -114,6 +114,10 @@ class Informer(Generic[T]):
         self._wanted = frozenset(namespaces)
         self._narrow()
 
+    def replay(self) -> None:
+        """Tell the handlers of every cached object, as a full list does: for queues that open only now."""
+        self._tell([Change(None, item) for item in self.store], True)
+
     def offer(self, item: T) -> None:
         """Take in an object that was just read or written, so that no reconcile acts on what was there before.
 
@@ -218,6 +222,9 @@ class Informer(Generic[T]):
 
     def _emit(self, changes: list[Change[T]], listed: bool) -> None:
         self._events.inc(len(changes))
+        self._tell(changes, listed)
+
+    def _tell(self, changes: Iterable[Change[T]], listed: bool) -> None:
         for change in changes:
             for handler in self._handlers:
                 try:

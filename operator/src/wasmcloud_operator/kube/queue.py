@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.clock import Clock, TimerHandle
+from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.turns import UNBOUNDED, Priority, Shares, Turns
 
@@ -41,7 +42,7 @@ class WorkQueue(Generic[K]):
     """Keys to be worked on.
 
     `tenant` is whose key it is; `shares` bounds how many keys may be in work, and how many of one tenant while others
-    wait.
+    wait. Keys that are added before `open` or after `close` are dropped.
 
     Invariants:
     - `_entries` holds each waiting key once, with the earliest time and the highest priority anyone asked for.
@@ -73,7 +74,7 @@ class WorkQueue(Generic[K]):
         self._getters: deque[asyncio.Future[None]] = deque()
         self._timer: TimerHandle | None = None
         self._timer_at = float("inf")
-        self._closed = False
+        self._open = self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
         metrics = metrics or Metrics()
@@ -89,6 +90,10 @@ class WorkQueue(Generic[K]):
     def __repr__(self) -> str:
         return f"<WorkQueue {self.name}: {len(self._entries)} waiting, {len(self._processing)} in work>"
 
+    def open(self) -> None:
+        """Take keys from now on; those that were added before were dropped."""
+        self._open = True
+
     def add(self, key: K, priority: Priority = Priority.FRESH) -> None:
         """Have the key worked on as soon as a worker is free."""
         self._put(key, self._clock.monotonic(), priority)
@@ -97,10 +102,10 @@ class WorkQueue(Generic[K]):
         """Have the key worked on in so many seconds, or earlier if it is asked for earlier."""
         self._put(key, self._clock.monotonic() + max(0.0, seconds), priority)
 
-    def add_rate_limited(self, key: K, priority: Priority = Priority.FRESH) -> float:
-        """Have the key tried again after its backoff; gives the delay in seconds."""
+    def add_rate_limited(self, key: K, priority: Priority = Priority.FRESH, *, at_least: float = 0.0) -> float:
+        """Have the key tried again after its backoff, `at_least` so many seconds; returns the delay."""
         self._retries.inc()
-        delay = self._limiter.when(key)
+        delay = max(at_least, self._limiter.when(key))
         self.add_after(key, delay, priority)
         return delay
 
@@ -146,7 +151,7 @@ class WorkQueue(Generic[K]):
 
     def close(self) -> None:
         """Hand out no more keys; waiting `get`s raise QueueClosed. Work in progress goes on."""
-        self._closed = True
+        self._open, self._closed = False, True
         if self._timer is not None:
             self._timer.cancel()
         while self._getters:
@@ -171,8 +176,15 @@ class WorkQueue(Generic[K]):
         now = self._clock.monotonic()
         return [now - started for started in self._processing.values()]
 
+    def state(self) -> JsonObject:
+        """Returns the readings of the queue and its keys in work, to be shown to a person."""
+        now = self._clock.monotonic()
+        ready = self.depth()
+        in_work = {str(key): round(now - started, 1) for key, started in self._processing.items()}
+        return {"ready": ready, "delayed": len(self._entries) - ready, "secondsInWork": in_work}
+
     def _put(self, key: K, ready_at: float, priority: Priority) -> None:
-        if self._closed:
+        if not self._open:
             return
         entry = self._entries.get(key)
         if entry is None:

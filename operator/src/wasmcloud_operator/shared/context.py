@@ -44,6 +44,11 @@ def owner_uids(item: HasMetadata) -> Iterable[str]:
     return (controller.uid,) if controller else ()
 
 
+def namespace_of(key: Key) -> str:
+    """Returns whose key it is: a namespace is a tenant."""
+    return key.namespace
+
+
 def _instance(pod: Pod) -> Iterable[str]:
     name = pod.metadata.labels.get(INSTANCE_LABEL)
     return (name,) if name else ()
@@ -132,7 +137,9 @@ class Context:
         """
 
         async def when_listed(key: Key) -> Result:
-            return Result(_HALF_LISTED_SECONDS) if self._half_listed(key.namespace) else await reconcile(key)
+            if self._half_listed(key.namespace):
+                return Result.waiting(f"the lists of namespace {key.namespace}", _HALF_LISTED_SECONDS)
+            return await reconcile(key)
 
         return Controller(
             name,
@@ -143,6 +150,7 @@ class Context:
             timeout=self.reconcile_timeout,
             report=report,
             span=self.span,
+            tenant=namespace_of,
         )
 
     def _half_listed(self, namespace: str) -> bool:
