@@ -267,6 +267,7 @@ LABEL_RULE = "hostLabels must be usable as pod labels"
         ({"hostLabels": {"a": "no spaces"}}, LABEL_RULE),
         ({"hostLabels": {"a": 5}}, 'spec.hostLabels.a: Invalid value: "integer"'),
         ({"observability": {"protocol": "carrier-pigeon"}}, 'supported values: "grpc", "http"'),
+        ({"logLevel": "info,async_nats=debug"}, 'spec.logLevel: Unsupported value: "info,async_nats=debug"'),
         ({"policyService": {"timeoutMs": 5}}, "timeoutMs and changesTopic need topic"),
         ({"certificates": {"authorities": [{"name": "x"}]}}, "name either a secret or a configMap"),
         ({"issuers": ["C"]}, "issuers need secretName"),

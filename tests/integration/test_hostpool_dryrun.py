@@ -104,7 +104,7 @@ SPECS = st.fixed_dictionaries(
         "registryCredentialsSecret": st.just("pull"),
         "configServiceEnabled": st.booleans(),
         "enableStructuredLogging": st.booleans(),
-        "logLevel": TEXT,
+        "logLevel": st.sampled_from(["trace", "INFO"]),
         "controlTopicPrefix": SUBJECTS,
         "allowLatest": st.booleans(),
         "allowedInsecure": st.lists(st.just("r:5000"), max_size=2),

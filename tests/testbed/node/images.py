@@ -47,10 +47,22 @@ async def coredns_image(target: Path) -> Path:
 
 
 async def nats_image(target: Path) -> Path:
-    """nats-server where the official image has it, taking the same arguments."""
-    program = "/usr/local/bin/nats-server"
-    files = {program: await ensure("nats-server")}
-    return await asyncio.to_thread(Image((NATS,), (program,), files).write, target)
+    """nats-server as in the official image: a script for entrypoint, which gives flags alone to the server."""
+    return await asyncio.to_thread(nats_image_of(await ensure("nats-server")).write, target)
+
+
+def nats_image_of(server: Path) -> Image:
+    return Image(
+        (NATS,),
+        ("docker-entrypoint.sh",),
+        {
+            "/usr/local/bin/nats-server": server,
+            "/usr/local/bin/docker-entrypoint.sh": Path(__file__).with_name("nats-entrypoint.sh"),
+            "/bin/busybox": _busybox(),
+        },
+        {"/bin/sh": "busybox"},
+        command=("nats-server", "--config", "/etc/nats/nats-server.conf"),
+    )
 
 
 async def wadm_image(target: Path) -> Path:
@@ -61,10 +73,13 @@ async def wadm_image(target: Path) -> Path:
 
 async def host_image(target: Path, versions: Sequence[str]) -> Path:
     """The wasmCloud host, under the names of all these versions."""
-    program = "/usr/local/bin/wasmcloud"
-    files = with_libraries(await ensure("wasmcloud-host"), program)
+    return await asyncio.to_thread(host_image_of(await ensure("wasmcloud-host"), versions).write, target)
+
+
+def host_image_of(host: Path, versions: Sequence[str]) -> Image:
+    """As the official image: no entrypoint, so that arguments alone take the program's place; no shell."""
     names = tuple(host_image_name(version) for version in versions)
-    return await asyncio.to_thread(Image(names, (program,), files).write, target)
+    return Image(names, (), with_libraries(host, "/usr/bin/wasmcloud"), command=("wasmcloud",))
 
 
 def _busybox() -> Path:

@@ -97,6 +97,10 @@ class Site:
         self.said |= {one.type: (one.status, one.reason, one.message) for one in conditions}
         self.fields = fields or {}
 
+    def warn(self, item, warnings):
+        assert not list(warnings)
+        return []
+
     async def refuse(self, item, problems, others=(), fields=None):
         self.said["Stalled"] = ("True", problems[0].reason, "; ".join(str(problem) for problem in problems))
         await self.show(item, others, fields)

@@ -65,7 +65,7 @@ class Bench:
 
     async def read_values(self, key, spec):
         facts = Facts(registries=tuple(one.registry for one in self.registries), registry_digest=self.digest)
-        return Examined(facts, (), Values(self.registries))
+        return Examined(facts, (), (), Values(self.registries))
 
     def host(self, number, pod="pool-a"):
         self.pods.add("ns", pod, "pool")

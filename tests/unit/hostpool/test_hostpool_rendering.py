@@ -80,6 +80,11 @@ class TestSample:
         assert env["WASMCLOUD_RPC_TIMEOUT_MS"] == "4000"
         assert self.found.leaf["args"] == ["-js", "--config", "/nats/nats.conf"]
 
+    def test_the_host_is_started_by_its_name_since_official_images_have_no_entrypoint(self):
+        assert self.found.host["command"] == ["wasmcloud"]
+        assert rendered({"image": "r.example/own:1"}).host["command"] == ["wasmcloud"]
+        assert "command" not in self.found.leaf  # NATS images have one, and it differs from variant to variant
+
     def test_the_service_is_labelled_as_it_has_always_been(self):
         assert self.found.child("Service")["metadata"]["labels"]["wasmcloud.dev/route-to"] == "true"
 

@@ -52,7 +52,8 @@ def auths(**entries):
     return {".dockerconfigjson": json.dumps({"auths": entries}).encode()}
 
 
-ISSUERS = {"secretName": "keys", "issuers": ["C"]}
+ISSUERS = {"secretName": "keys", "issuers": ["C"], "version": "0.82.0"}
+NEW_ISSUERS = {**ISSUERS, "version": "1.0.0"}
 KEYS = {"secretName": "keys"}
 TLS = {"natsTls": {"secretName": "hub"}}
 PULL = {"registryCredentialsSecret": "pull"}
@@ -65,6 +66,7 @@ SEED = {"WASMCLOUD_CLUSTER_SEED": CANARY.encode()}
     ("spec", "found"),
     [
         (ISSUERS, {"keys": SEED}),
+        (NEW_ISSUERS, {"keys": {"nats.creds": CREDS}}),
         (KEYS, {"keys": {"nats.creds": CREDS}}),
         (KEYS, {"keys": SEED}),
         (TLS, {"hub": {"ca.crt": PEM}}),
@@ -75,6 +77,45 @@ SEED = {"WASMCLOUD_CLUSTER_SEED": CANARY.encode()}
 )
 def test_what_is_right_has_no_problems(spec, found):
     assert judge(spec, found).problems == ()
+
+
+OBSERVED = {"observability": {"enable": True}}
+ENDPOINT_ENV = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://o:4318"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "found", "reason", "path"),
+    [
+        (NEW_ISSUERS, {"keys": {"nats.creds": CREDS}}, "HostTooNew", ".spec.issuers"),
+        ({**ROOTS, "version": "1.0.4"}, {"ca": {"a.crt": PEM}}, "HostTooOld", ".spec.certificates.authorities"),
+        ({"secretsTopicPrefix": "s", "version": "1.0.4"}, {}, "HostTooOld", ".spec.secretsTopicPrefix"),
+        ({"maxLinearMemoryBytes": 1 << 20, "version": "1.1.1"}, {}, "HostTooOld", ".spec.maxLinearMemoryBytes"),
+        ({**OBSERVED, "version": "0.82.0"}, {}, "HostTooOld", ".spec.observability"),
+        ({"observability": {"enable": True, "endpoint": "http://o", "protocol": "http"}, "version": "1.0.4"}, {},
+         "HostTooOld", ".spec.observability.protocol"),
+        (OBSERVED, {}, "NoEndpoint", ".spec.observability.endpoint"),
+        ({"observability": {"enable": True, "endpoint": ""}}, {}, "NoEndpoint", ".spec.observability.endpoint"),
+        ({"observability": {"traces": {"enable": True}}}, {}, "NoEndpoint", ".spec.observability.endpoint"),
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_is_a_warning_and_no_problem(spec, found, reason, path):
+    judged = judge(spec, found)
+    assert judged.problems == ()
+    assert [(warning.reason, warning.path) for warning in judged.warnings] == [(reason, path)]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"secretsTopicPrefix": "s", "maxLinearMemoryBytes": 1 << 20, "version": "1.2.0"},
+        {"secretsTopicPrefix": "s", "version": "latest"},
+        {"observability": {"enable": False, "logs": {"enable": False}}},
+        {"observability": {"logs": {"enable": True, "endpoint": "http://o"}}},
+        {**OBSERVED, "schedulingOptions": {"containerTemplateAdditions": {"wasmcloud": {"env": [ENDPOINT_ENV]}}}},
+    ],
+)
+def test_what_takes_effect_is_no_warning(spec):
+    assert judge(spec).warnings == ()
 
 
 WRONG = [

@@ -15,7 +15,8 @@ Port = Annotated[StrictInt, Field(ge=1, le=65535, json_schema_extra={"format": "
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=_DNS_NAME)]
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_CONTROL)]
 Subject = Annotated[str, Field(min_length=1, max_length=256, pattern=SUBJECT)]
-Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=NO_CONTROL)]
+# A URL, or the empty string for none, as templates write it.
+Endpoint = Annotated[str, Field(max_length=2048, pattern=r"^[^\x00-\x20\x7f]*$")]
 
 
 class Rule(NamedTuple):

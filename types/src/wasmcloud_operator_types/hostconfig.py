@@ -30,6 +30,8 @@ _POD_LABELS = (
     f" a letter or digit at both ends, and no prefix in the key; {POD_NAME_LABEL} is the operator's own"
 )
 
+LogLevel = Literal["ERROR", "WARN", "INFO", "DEBUG", "TRACE", "error", "warn", "info", "debug", "trace"]
+
 
 def _pod_labels(labels: dict[str, str] | None) -> dict[str, str] | None:
     for key, value in (labels or {}).items():
@@ -136,8 +138,8 @@ class WasmCloudHostConfigSpec(Model):
     enable_structured_logging: StrictBool | None = None
     """Log JSON lines; true when left out."""
 
-    log_level: Annotated[str | None, Field(min_length=1, max_length=256, pattern=NO_CONTROL)] = None
-    """Log level or filter of the hosts; INFO when left out."""
+    log_level: LogLevel | None = None
+    """Log level of the hosts, in capital or small letters; INFO when left out."""
 
     control_topic_prefix: Subject | None = None
     """Prefix of the lattice control subjects; wasmbus.ctl when left out."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model
-from wasmcloud_operator_types._fields import ObjectName, Port, Rule, Subject, Url, cel
+from wasmcloud_operator_types._fields import Endpoint, ObjectName, Port, Rule, Subject, cel
 
 _POLICY_NEEDS_TOPIC = "timeoutMs and changesTopic need topic: a host given them without it does not start"
 
@@ -41,9 +41,9 @@ class Telemetry(Model):
     """One kind of telemetry."""
 
     enable: StrictBool | None = None
-    """Whether the hosts send it."""
+    """Whether the hosts send it where they do not send all three."""
 
-    endpoint: Url | None = None
+    endpoint: Endpoint | None = None
     """Where to, instead of the common endpoint."""
 
 
@@ -51,22 +51,22 @@ class Observability(Model):
     """OpenTelemetry export of the hosts."""
 
     enable: StrictBool | None = None
-    """Send logs, metrics and traces."""
+    """Send logs, metrics and traces, all three, whatever their own enable says."""
 
-    endpoint: Url | None = None
+    endpoint: Endpoint | None = None
     """OTLP endpoint for all three."""
 
     protocol: Literal["grpc", "http"] | None = None
     """OTLP protocol; http when left out."""
 
     logs: Telemetry | None = None
-    """Logs, when not all three are sent or they go elsewhere."""
+    """Logs, where not all three are sent or these go elsewhere."""
 
     metrics: Telemetry | None = None
-    """Metrics, when not all three are sent or they go elsewhere."""
+    """Metrics, where not all three are sent or these go elsewhere."""
 
     traces: Telemetry | None = None
-    """Traces, when not all three are sent or they go elsewhere."""
+    """Traces, where not all three are sent or these go elsewhere."""
 
 
 class Probes(Model):

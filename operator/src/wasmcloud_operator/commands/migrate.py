@@ -109,6 +109,7 @@ async def _pool(client: Client, item: CustomResource, platform: Platform) -> lis
         for name in needed_secrets(config, examined.facts, children.secret_conf)
         if await _find(client, SECRET, Key(item.metadata.namespace, name)) is None
     ]
+    lines += [f"{warning}" for warning in examined.warnings]
     lines += await _children(client, item, children)
     if FINALIZER in item.metadata.finalizers:
         for resource in leftovers(children.workload.resource):

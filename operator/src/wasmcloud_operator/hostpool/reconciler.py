@@ -86,12 +86,13 @@ class HostConfigReconciler:
             raise SecretsError(*examined.problems)
         self._declare(item, config, examined)
         try:
-            return await self._bring(item, config, examined.facts)
+            return await self._bring(item, config, examined)
         except SpecError as error:
             await self._refuse(item, error.problems, [_SECRETS_VALID])
             return Result(RETRY_SECONDS)
 
-    async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, facts: Facts) -> Result:
+    async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> Result:
+        facts = examined.facts
         children = render(config, facts)
         complete = await self.children.apply(
             item, config, children, facts, lambda reason, note: self._tell(item, reason, note)
@@ -100,7 +101,7 @@ class HostConfigReconciler:
             return DONE  # the changed workload comes back through its cache
         if await self.former.clean_up(item, leftovers(children.workload.resource)):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
-        await self._show_workload(item, config, children)
+        await self._show_workload(item, config, children, examined.warnings)
         self._keep_told(item.metadata.key, facts)
         return DONE
 
@@ -159,12 +160,15 @@ class HostConfigReconciler:
         elif self.registries.due(key, facts.registry_digest, pool.lattice):
             self.tell_registries(key)
 
-    async def _show_workload(self, item: CustomResource, config: WasmCloudHostConfig, children: Children) -> None:
+    async def _show_workload(
+        self, item: CustomResource, config: WasmCloudHostConfig, children: Children, warnings: Iterable[Problem]
+    ) -> None:
         resource = children.workload.resource
         held = self.kinds[resource].informer.store.get(item.metadata.key)
         state = workload_state(resource.kind, held.body if held else None)
         fields = {**_counts(state), "selector": naming.selector_text(config)}
-        await self.status.show(item, [*state.progress, *state.available, _SECRETS_VALID], fields)
+        warned = self.status.warn(item, warnings)
+        await self.status.show(item, [*state.progress, *state.available, _SECRETS_VALID, *warned], fields)
 
     async def _refuse(
         self, item: CustomResource, problems: Iterable[Problem], others: Iterable[Condition] = ()

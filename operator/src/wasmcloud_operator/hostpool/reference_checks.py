@@ -18,6 +18,8 @@ from wasmcloud_operator.hostpool.docker_config import (
 from wasmcloud_operator.hostpool.inputs import Authority, Facts, HubTls
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.render_host import uses_cluster_seed
+from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
+from wasmcloud_operator.hostpool.versions import Feature, understands
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import (
     CertificateAuthority,
@@ -65,17 +67,19 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What was found: facts that tell no secret, problems, and the values if they were just read."""
+    """What was found: facts that tell no secret, what to mend, what to know, and the values if they were just read."""
 
     facts: Facts
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
     values: Values | None = field(default=None, repr=False)
 
 
 def examine(spec: WasmCloudHostConfigSpec, contents: Contents, platform: Platform) -> Examined:
     """Judge everything that the spec refers to, all problems at once."""
     problems: list[Problem] = []
-    credentials_digest, seed_digest = _credentials(spec, contents, problems)
+    warnings = list(spec_warnings(spec))
+    credentials_digest, seed_digest = _credentials(spec, contents, problems, warnings)
     hub_tls = _hub_tls(spec, contents, problems)
     registries = _registries(spec, contents, problems)
     authorities = tuple(
@@ -96,7 +100,7 @@ def examine(spec: WasmCloudHostConfigSpec, contents: Contents, platform: Platfor
         authorities=authorities,
         platform=platform,
     )
-    return Examined(facts, tuple(problems), _values(spec, contents, registries))
+    return Examined(facts, tuple(problems), tuple(warnings), _values(spec, contents, registries))
 
 
 def _values(spec: WasmCloudHostConfigSpec, contents: Contents, registries: tuple[RegistryCredentials, ...]) -> Values:
@@ -114,7 +118,9 @@ def _values(spec: WasmCloudHostConfigSpec, contents: Contents, registries: tuple
     )
 
 
-def _credentials(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]) -> tuple[str, str]:
+def _credentials(
+    spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem], warnings: list[Problem]
+) -> tuple[str, str]:
     """The digests of nats.creds and of the cluster seed; empty if the pods use none."""
     if spec.secret_name is None:
         return "", ""
@@ -124,7 +130,9 @@ def _credentials(spec: WasmCloudHostConfigSpec, contents: Contents, problems: li
         problems.append(_missing("Secret", name, path, _wanted_keys(spec)))
         return "", ""
     seed, creds = secret.data.get(SEED_KEY), secret.data.get(CREDENTIALS_KEY)
-    if spec.issuers and not seed:
+    if spec.issuers and not understands(spec.version, Feature.CLUSTER_SEED):
+        warnings.append(Problem("HostTooNew", ".spec.issuers", "has no effect: hosts from 1.0 on read no cluster seed"))
+    if uses_cluster_seed(spec) and not seed:
         problems.append(_no_key("Secret", name, SEED_KEY, path, "it is needed because issuers are set"))
     elif not seed and creds is None:
         problems.append(
@@ -248,7 +256,7 @@ def _digest(parts: Mapping[str, bytes]) -> str:
 
 
 def _wanted_keys(spec: WasmCloudHostConfigSpec) -> str:
-    return SEED_KEY if spec.issuers else f"{CREDENTIALS_KEY} or {SEED_KEY}"
+    return SEED_KEY if uses_cluster_seed(spec) else f"{CREDENTIALS_KEY} or {SEED_KEY}"
 
 
 def _missing(kind: str, name: str, path: str, keys: str) -> Problem:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
-from wasmcloud_operator.hostpool.versions import at_least
+from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator_types import (
     POD_NAME_LABEL,
-    Observability,
-    Telemetry,
     WasmCloudHostConfig,
     WasmCloudHostConfigSpec,
     dump,
@@ -34,6 +32,8 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     container: JsonObject = {
         "name": naming.HOST_CONTAINER,
         "image": spec.image or f"{DEFAULT_IMAGE}:{spec.version}",
+        # The official images have the program as default arguments, not as entrypoint: ours would take its place.
+        "command": ["wasmcloud"],
         "env": environment(config, facts),
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *_authority_mounts(facts)],  # noqa: S108
@@ -68,7 +68,9 @@ def probed(spec: WasmCloudHostConfigSpec) -> bool:
     """Whether the host's HTTP admin endpoint is opened and probed."""
     if spec.probes is not None and spec.probes.enabled is not None:
         return spec.probes.enabled
-    return at_least(spec.version, 1, 5)
+    if spec.image is not None and not is_known(spec.version):
+        return False  # nobody knows whether that image has the endpoint
+    return understands(spec.version, Feature.HTTP_ADMIN)
 
 
 def admin_port(spec: WasmCloudHostConfigSpec) -> int:
@@ -77,8 +79,8 @@ def admin_port(spec: WasmCloudHostConfigSpec) -> int:
 
 
 def uses_cluster_seed(spec: WasmCloudHostConfigSpec) -> bool:
-    """Whether hosts of that version take WASMCLOUD_CLUSTER_SEED and check issuers; 1.0 did away with both."""
-    return bool(spec.issuers) and not at_least(spec.version, 1, 0)
+    """Whether the hosts are to have a cluster seed and check issuers."""
+    return bool(spec.issuers) and understands(spec.version, Feature.CLUSTER_SEED)
 
 
 def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
@@ -97,12 +99,16 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
         **{f"WASMCLOUD_LABEL_{key}": value for key, value in naming.host_labels(config).items()},
         **_policy(spec),
     }
-    optional = {
+    optional: dict[str, str | int | None] = {
         "WASMCLOUD_OCI_ALLOWED_INSECURE": ",".join(spec.allowed_insecure or ()),
         "WASMCLOUD_CTL_TOPIC_PREFIX": spec.control_topic_prefix,
-        "WASMCLOUD_SECRETS_TOPIC": spec.secrets_topic_prefix,
-        "WASMCLOUD_MAX_LINEAR_MEMORY": spec.max_linear_memory_bytes,
     }
+    if understands(spec.version, Feature.LATTICE_PREFIX):
+        optional["WASMCLOUD_LATTICE_PREFIX"] = spec.lattice
+    if understands(spec.version, Feature.SECRETS_TOPIC):
+        optional["WASMCLOUD_SECRETS_TOPIC"] = spec.secrets_topic_prefix
+    if understands(spec.version, Feature.MAX_LINEAR_MEMORY):
+        optional["WASMCLOUD_MAX_LINEAR_MEMORY"] = spec.max_linear_memory_bytes
     values |= {name: str(value) for name, value in optional.items() if value}
     values = {name: _literal(value) for name, value in values.items()}
     first = [_from_field(f"WASMCLOUD_LABEL_{POD_NAME_LABEL}", "metadata.name")]
@@ -120,10 +126,11 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
 
 def host_arguments(spec: WasmCloudHostConfigSpec, facts: Facts) -> list[str]:
     """The flags: what the host takes only there."""
-    arguments = _observability(spec.observability) if spec.observability else []
-    for authority in facts.authorities:
-        for certificate in authority.certificates:
-            arguments.append(f"--tls-ca-path={AUTHORITIES_FOLDER}/{authority.name}/{certificate}")
+    arguments = _observability(spec)
+    if understands(spec.version, Feature.AUTHORITIES):
+        for authority in facts.authorities:
+            for certificate in authority.certificates:
+                arguments.append(f"--tls-ca-path={AUTHORITIES_FOLDER}/{authority.name}/{certificate}")
     return arguments
 
 
@@ -152,33 +159,29 @@ def _registry(config: WasmCloudHostConfig, facts: Facts, values: dict[str, str])
     ]
 
 
-def _observability(observability: Observability) -> list[str]:
-    """`--enable-observability` conflicts with the three single switches, which take a value."""
-    parts: dict[str, Telemetry | None] = {
-        "traces": observability.traces,
-        "metrics": observability.metrics,
-        "logs": observability.logs,
-    }
-    arguments = []
-    if observability.enable and all(part is None or part.enable is not False for part in parts.values()):
-        arguments.append("--enable-observability")
-        enabled = set(parts)
+def _observability(spec: WasmCloudHostConfigSpec) -> list[str]:
+    """The common switch means all three signals, whatever a signal's own says: so the operator written in Rust took it.
+
+    The host refuses the common switch beside single ones, which take a value.
+    """
+    wanted = spec.observability
+    if wanted is None or not understands(spec.version, Feature.OBSERVABILITY):
+        return []
+    signals = {"traces": wanted.traces, "metrics": wanted.metrics, "logs": wanted.logs}
+    if wanted.enable:
+        enabled, arguments = set(signals), ["--enable-observability"]
     else:
-        enabled = {
-            name
-            for name, part in parts.items()
-            if (part.enable if part is not None and part.enable is not None else bool(observability.enable))
-        }
-        arguments += [f"--enable-{name}=true" for name in parts if name in enabled]
+        enabled = {name for name, signal in signals.items() if signal is not None and signal.enable}
+        arguments = [f"--enable-{name}=true" for name in signals if name in enabled]
     if not enabled:
         return []
-    if observability.endpoint:
-        arguments.append(f"--override-observability-endpoint={observability.endpoint}")
-    for name, part in parts.items():
-        if part is not None and part.endpoint and name in enabled:
-            arguments.append(f"--override-{name}-endpoint={part.endpoint}")
-    if observability.protocol:
-        arguments.append(f"--observability-protocol={observability.protocol}")
+    if wanted.endpoint:
+        arguments.append(f"--override-observability-endpoint={wanted.endpoint}")
+    for name, signal in signals.items():
+        if signal is not None and signal.endpoint and name in enabled:
+            arguments.append(f"--override-{name}-endpoint={signal.endpoint}")
+    if wanted.protocol and understands(spec.version, Feature.OBSERVABILITY_PROTOCOL):
+        arguments.append(f"--observability-protocol={wanted.protocol}")
     return arguments
 
 

@@ -87,6 +87,16 @@ class StatusWriter:
         if not _has(item, conditions[0]):
             self.event(item, "Warning", reason, message)
 
+    def warn(self, item: CustomResource, warnings: Iterable[Problem]) -> list[Condition]:
+        """Returns the condition that shows the warnings, none if there are none; with an Event if it is new."""
+        found = list(warnings)
+        if not found:
+            return []
+        condition = Condition("Warnings", "True", found[0].reason, "; ".join(map(str, found)))
+        if not _has(item, condition):
+            self.event(item, "Warning", condition.reason, condition.message)
+        return [condition]
+
     def event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         """An Event about the config."""
         self.recorder.event(HOST_CONFIG, item.metadata, type_, reason, note, action="Reconcile")

@@ -1,13 +1,62 @@
-"""Which host versions know what."""
+"""Which host versions understand what: the one table that rendering and checks read.
+
+Taken from `src/main.rs` of wasmCloud at the tags of its releases.
+"""
 
 from __future__ import annotations
 
 import re
+from enum import Enum
 
-_NUMBERS = re.compile(r"^v?(\d+)(?:\.(\d+))?")
+_Version = tuple[int, int]
+_NUMBERS = re.compile(r"v?(\d+)(?:\.(\d+))?")
 
 
-def at_least(version: str, major: int, minor: int) -> bool:
-    """Whether a host of that version is at least major.minor. A tag that is no number (`latest`) counts as new."""
+class Feature(Enum):
+    """What only some hosts understand."""
+
+    CLUSTER_SEED = "WASMCLOUD_CLUSTER_SEED and WASMCLOUD_CLUSTER_ISSUERS"
+    LATTICE_PREFIX = "WASMCLOUD_LATTICE_PREFIX"  # up to 0.81 the only name of the lattice
+    OBSERVABILITY = "--enable-observability, --enable-<signal>, --override-<signal>-endpoint"
+    OBSERVABILITY_PROTOCOL = "--observability-protocol"
+    AUTHORITIES = "--tls-ca-path"
+    SECRETS_TOPIC = "WASMCLOUD_SECRETS_TOPIC"
+    MAX_LINEAR_MEMORY = "WASMCLOUD_MAX_LINEAR_MEMORY"
+    HTTP_ADMIN = "WASMCLOUD_HTTP_ADMIN with /livez and /readyz"
+
+
+# The first version that understands it, and the first that no longer does.
+_VERSIONS: dict[Feature, tuple[_Version, _Version | None]] = {
+    Feature.CLUSTER_SEED: ((0, 0), (1, 0)),
+    Feature.LATTICE_PREFIX: ((0, 0), (1, 0)),
+    Feature.OBSERVABILITY: ((1, 0), None),
+    Feature.OBSERVABILITY_PROTOCOL: ((1, 1), None),
+    Feature.AUTHORITIES: ((1, 1), None),
+    Feature.SECRETS_TOPIC: ((1, 1), None),
+    Feature.MAX_LINEAR_MEMORY: ((1, 2), None),
+    Feature.HTTP_ADMIN: ((1, 5), None),
+}
+
+
+def understands(version: str, feature: Feature) -> bool:
+    """Whether hosts of that version understand it. A version that is no number (`latest`) counts as the newest."""
+    since, until = _VERSIONS[feature]
+    number = _number(version)
+    if number is None:
+        return until is None
+    return since <= number and (until is None or number < until)
+
+
+def since(feature: Feature) -> str:
+    """The first version that understands it, in words for users."""
+    return "{}.{}".format(*_VERSIONS[feature][0])
+
+
+def is_known(version: str) -> bool:
+    """Whether the version is a number, so that it can be compared."""
+    return _number(version) is not None
+
+
+def _number(version: str) -> _Version | None:
     match = _NUMBERS.match(version)
-    return match is None or (int(match[1]), int(match[2] or 0)) >= (major, minor)
+    return (int(match[1]), int(match[2] or 0)) if match else None
