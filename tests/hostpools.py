@@ -121,10 +121,10 @@ class PodsByHand:
     def __init__(self) -> None:
         self.store: Store[Pod] = Store({INSTANCE_INDEX: lambda pod: (pod.metadata.labels[self.INSTANCE],)})
         self._version = 0
-        self._handler: Callable[[Change[Pod], bool], None] = lambda change, listed: None
+        self._handlers: list[Callable[[Change[Pod], bool], None]] = []
 
     def on_change(self, handler: Callable[[Change[Pod], bool], None]) -> None:
-        self._handler = handler
+        self._handlers.append(handler)
 
     def add(self, namespace: str, name: str, instance: str) -> None:
         """A pod of that pool is there."""
@@ -134,10 +134,31 @@ class PodsByHand:
             self.store.put(Pod(ObjectMeta(name, namespace, f"{namespace}/{name}", str(self._version), labels=labels)))
         )
 
+    def replace(self, namespace: str, name: str, instance: str, uid: str) -> None:
+        """Another pod of that name is there."""
+        self._version += 1
+        metadata = ObjectMeta(name, namespace, uid, str(self._version), labels={self.INSTANCE: instance})
+        self._tell(self.store.put(Pod(metadata)))
+
     def remove(self, namespace: str, name: str) -> None:
         """The pod is gone."""
         self._tell(self.store.delete(Key(namespace, name), f"{namespace}/{name}"))
 
     def _tell(self, changes: Iterable[Change[Pod]]) -> None:
         for change in changes:
-            self._handler(change, False)
+            for handler in self._handlers:
+                handler(change, False)
+
+
+class NewsByHand:
+    """The lattices' news, published by the test."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Any, Any], None]] = []
+
+    def listen(self, listener: Callable[[Any, Any], None]) -> None:
+        self._listeners.append(listener)
+
+    def tell(self, lattice: Any, news: Any) -> None:
+        for listener in self._listeners:
+            listener(lattice, news)

@@ -136,8 +136,10 @@ class ServiceSite:
     async def host_on(
         self, pod: str, labels: dict[str, str] | None = None, **options: Any
     ) -> AsyncIterator[LatticeHost]:
-        """A host that runs in a pod."""
-        all_labels = {"kubernetes": "true", "kubernetes_pod_name": pod, **(labels or {})}
+        """A host that runs in a pod, which is there."""
+        found = await self.admin.get("v1/Pod", pod, self.namespace)
+        mine = {"kubernetes_pod_name": pod, "kubernetes_pod_uid": found["metadata"]["uid"]}
+        all_labels = {"kubernetes": "true", **mine, **(labels or {})}
         async with LatticeHost.running(self.server.url, self.lattice, labels=all_labels, **options) as host:
             self.hosts[pod] = host
             yield host

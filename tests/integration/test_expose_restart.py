@@ -107,11 +107,11 @@ async def test_a_pod_replaced_under_the_same_name_does_not_inherit_the_hosts_wor
     async with RunningOperator.start(crds, watch_namespaces=site.namespace):
         for pod in ("same-name", "other-name", "late-name"):
             await site.pod(pod)
-        async with site.host_on("same-name") as old, site.host_on("other-name"):
-            old.age(3600)
-            await old.beat()
+        async with site.host_on("same-name"), site.host_on("other-name"):
             await site.wash_run("hello", http_components(8080, scaler="daemonscaler"))
-            await eventually(lambda: "hello-httpserver" in old.providers)
+            await site.endpoints("hello", lambda found: found == {"same-name", "other-name"})
+            await site.admin.delete("v1/Pod", "same-name", site.namespace, grace=0)
+            await site.pod("same-name")
             async with site.host_on("late-name"):
                 # What the late host says comes after the old one's word: that one was heard, too.
                 await site.endpoints("hello", lambda found: found == {"other-name", "late-name"})

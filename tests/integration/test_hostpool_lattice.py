@@ -39,13 +39,17 @@ def docker_config(namespace, name, **registries):
 
 
 async def pods_of(admin, namespace, count, name="pool"):
-    """The pool's pods, when there are so many."""
+    """The pool's pods by name, when there are so many."""
 
     async def found():
         pods = await admin.list("v1/Pod", namespace, labels=f"app.kubernetes.io/instance={name}")
         return pods if len(pods) == count else None
 
-    return sorted(pod["metadata"]["name"] for pod in await eventually(found))
+    return sorted(await eventually(found), key=lambda pod: pod["metadata"]["name"])
+
+
+# As a pod of another cluster.
+STRANGE = {"metadata": {"name": "strange", "uid": "8d1f6c52-0000-4000-8000-000000000000"}}
 
 
 async def status_of(admin, namespace, name="pool"):
@@ -58,7 +62,8 @@ async def hosts_in(pods, server, lattice, **options):
     async with contextlib.AsyncExitStack() as stack:
         hosts = []
         for pod in pods:
-            running = LatticeHost.running(server.url, lattice, labels={"kubernetes_pod_name": pod}, **options)
+            labels = {"kubernetes_pod_uid": pod["metadata"]["uid"]}
+            running = LatticeHost.running(server.url, lattice, labels=labels, **options)
             hosts.append(await stack.enter_async_context(running))
         yield hosts
 
@@ -69,7 +74,7 @@ async def test_live_hosts_are_in_the_status_and_nothing_flaps(operator, crds, ad
         await admin.create(host_config(namespace, name, lattice=namespace, natsAddress=nats_server.url, hostReplicas=2))
     pods, others = await pods_of(admin, namespace, 2), await pods_of(admin, namespace, 2, "other")
     await shown(admin, namespace, LatticeConnected="True")
-    async with hosts_in([*pods, others[0], "somewhere-else"], nats_server, lattice, heartbeat=0.25) as hosts:
+    async with hosts_in([*pods, others[0], STRANGE], nats_server, lattice, heartbeat=0.25) as hosts:
 
         async def all_there():
             status = await status_of(admin, namespace)
@@ -77,7 +82,7 @@ async def test_live_hosts_are_in_the_status_and_nothing_flaps(operator, crds, ad
 
         status = await eventually(all_there)
         assert [(host["pod"], host["id"]) for host in status["hosts"]] == [
-            (pod, host.id) for pod, host in zip(pods, hosts, strict=False)
+            (pod["metadata"]["name"], host.id) for pod, host in zip(pods, hosts, strict=False)
         ]
         entry = status["hosts"][0]
         assert entry["version"] == "1.9.0"
@@ -200,7 +205,7 @@ async def test_several_registries_are_answered_at_start_and_told_on_rotation(ope
     assert await admin.find("v1/Secret", "pool-registry", namespace) is None
     (pod,) = await pods_of(admin, namespace, 1)
     await shown(admin, namespace, LatticeConnected="True")
-    async with hosts_in([pod, "stranger"], nats_server, lattice) as (host, stranger):
+    async with hosts_in([pod, STRANGE], nats_server, lattice) as (host, stranger):
         answer = await eventually(host.ask_config_service)
         assert {registry: entry["password"] for registry, entry in answer["registryCredentials"].items()} == {
             "a": "pa", "b": "pb",

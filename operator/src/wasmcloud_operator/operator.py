@@ -42,6 +42,7 @@ from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.preflight import Findings, ServerTooOld, inspect
 from wasmcloud_operator.settings import Settings
 from wasmcloud_operator.shared.context import Context
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 
 log = structlog.get_logger()
@@ -193,7 +194,8 @@ class Operator:
             span=self._span,
         )
         platform = platform_of(findings.version, settings.ip_family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
-        controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform)
+        hosts_in_pods = HostsInPods(context.host_pods(), pools.lattices)
+        controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform, hosts_in_pods)
         crd = None
         if settings.applications:
             controllers = (*controllers, application_controller(context))
@@ -201,7 +203,7 @@ class Operator:
             crd = CrdWatch(client, followed, scope.wanted, findings.applications, clock, metrics)
         if settings.services:
             deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
-            controllers = (*controllers, *service_controllers(context, deployed=deployed))
+            controllers = (*controllers, *service_controllers(context, hosts_in_pods, deployed=deployed))
         scope.begin(findings.missing)
         return _Parts(scope, (*context.informers.values(), *lease), controllers, recorder, elector, crd)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.placement import host_of, label_patch, serving
+from wasmcloud_operator.expose.placement import label_patch, serving
 from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Provider
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,26 +26,6 @@ def host(name: str, age: float | None, *providers: tuple[str, str], inventoried:
         ),
         inventoried=inventoried,
     )
-
-
-@pytest.mark.parametrize(
-    ("pod_age", "hosts", "expected"),
-    [
-        pytest.param(60, [], None, id="no host"),
-        pytest.param(60, [host("a", 50)], "a", id="started after the pod"),
-        pytest.param(60, [host("a", 70)], "a", id="clocks differ a little"),
-        pytest.param(60, [host("a", 600)], None, id="older than the pod: an earlier pod of that name"),
-        pytest.param(60, [host("old", 55), host("new", 5)], "new", id="restarted in the pod"),
-        pytest.param(60, [host("old", 55), host("new", None, inventoried=False)], "new", id="restarted just now"),
-        pytest.param(60, [host("a", None)], "a", id="a host that does not tell its age"),
-        pytest.param(None, [host("a", 600)], "a", id="a pod without a time of creation"),
-    ],
-)
-def test_the_host_of_a_pod(pod_age: float | None, hosts: list[Host], expected: str | None) -> None:
-    created = None if pod_age is None else NOW - timedelta(seconds=pod_age)
-    for order in (hosts, list(reversed(hosts))):
-        found = host_of(created, order)
-        assert (found.id if found else None) == expected
 
 
 def test_the_patch_is_the_difference_alone() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hostpools import NewsByHand
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.directory import Directory
 from wasmcloud_operator.expose.plan import Claim, Record, claim_of, lattice_id, plan
@@ -22,18 +23,18 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod, Unstructured
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Provider
+from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Change, Host, Provider
 from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.names import INSTANCE_LABEL
+from wasmcloud_operator.shared.context import INSTANCE_INDEX
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pool
-from wasmcloud_operator_types import POD_NAME_LABEL
+from wasmcloud_operator_types import POD_UID_LABEL
 
 NOW = datetime.now(UTC)
-BEHIND = timedelta(hours=5)
 NAMESPACES = ("ns-a", "ns-b")
 PODS = ("pod-0", "pod-1", "pod-2")
 
@@ -93,11 +94,6 @@ class Patches:
     pods: Informer[Pod]
     count: int = 0
 
-    @property
-    def server_now(self) -> datetime:
-        """The API server is hours behind."""
-        return NOW - BEHIND
-
     async def patch(self, _: Any, key: Key, body: Any, __: Any, ___: Any) -> Pod:
         self.count += 1
         pod = self.pods.store.get(key)
@@ -109,14 +105,12 @@ class Patches:
 
 
 def a_pod(key: Key, labels: dict[str, str], *, version: int = 1) -> Pod:
-    created = (NOW - BEHIND - timedelta(seconds=60)).isoformat()
     return Pod(
         ObjectMeta(
             name=key.name,
             namespace=key.namespace,
             uid=f"uid-{key}",
             resource_version=str(version),
-            creation_timestamp=created,
             labels=labels,
         )
     )
@@ -126,11 +120,22 @@ def informer(codec: Codec[Any]) -> Informer[Any]:
     return Informer("test", lambda _: None, codec, clock=SYSTEM_CLOCK, metrics=Metrics())  # type: ignore[arg-type, return-value]
 
 
+def host_pods() -> Informer[Pod]:
+    return Informer(
+        "pods",
+        lambda _: None,
+        Codec.of(Pod),
+        clock=SYSTEM_CLOCK,
+        metrics=Metrics(),  # type: ignore[arg-type, return-value]
+        indexers={INSTANCE_INDEX: lambda pod: (pod.metadata.labels[INSTANCE_LABEL],)},
+    )
+
+
 PROVIDERS = st.sampled_from([f"{app}-{server}" for app in ("one", "two") for server in ("http", "admin")])
 HOST = st.fixed_dictionaries(
     {
         "lattice": st.integers(0, 2),
-        "pod": st.sampled_from([*PODS, "pod-of-nobody"]),
+        "pod": st.sampled_from([f"uid-{namespace}/{pod}" for namespace in NAMESPACES for pod in PODS] + ["nobodys"]),
         "age": st.sampled_from([5, 30, 3600]),
         "providers": st.sets(PROVIDERS),
         "claims": st.booleans(),  # whether the providers say for which application they run
@@ -185,7 +190,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
         lattices[about["lattice"]].hosts.hosts[f"N{number}"] = Host(
             f"N{number}",
             0.0,
-            labels=MappingProxyType({POD_NAME_LABEL: about["pod"]}),
+            labels=MappingProxyType({POD_UID_LABEL: about["pod"]}),
             started_at=NOW - timedelta(seconds=about["age"], milliseconds=number),
             providers=MappingProxyType(
                 {
@@ -199,7 +204,10 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
         Key(namespace, "pool"): Pool(Key(namespace, "pool"), f"uid-{namespace}", lattices[at])  # type: ignore[arg-type]
         for namespace, at in zip(NAMESPACES, pools, strict=True)
     }
-    services, pods = informer(UNSTRUCTURED), informer(Codec.of(Pod))
+    services, pods, news = informer(UNSTRUCTURED), host_pods(), NewsByHand()
+    hosts_in_pods = HostsInPods(pods, news)  # type: ignore[arg-type]
+    for lattice in lattices:
+        news.tell(lattice, Change(hosts=frozenset(lattice.hosts.hosts)))
     configs = informer(Codec.of(CustomResource))
     view = View(FakePools(held), Directory(), configs, services, None, lambda *_: None)  # type: ignore[arg-type]
     for lattice, apps in zip(lattices, deployed, strict=True):
@@ -218,14 +226,14 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
             pods.offer(a_pod(Key(namespace, name), {INSTANCE_LABEL: "pool", **labels}))
 
     client = Patches(pods)
-    labeler = PodLabeler(view, client, pods, VirtualClock(NOW))  # type: ignore[arg-type]
+    labeler = PodLabeler(view, hosts_in_pods, client, pods)  # type: ignore[arg-type]
     for pod in pods.store:
         await labeler.reconcile(pod.metadata.key)
 
     for pod in pods.store:
         lattice = held[Key(pod.metadata.namespace, "pool")].lattice
         expected = oracle(
-            pod.metadata.name,
+            pod.metadata.uid,
             lattice.name,
             spec[lattices.index(lattice)][0],
             hosts,
@@ -252,7 +260,7 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
     now.hosts.hosts["N"] = Host(
         "N",
         0.0,
-        labels=MappingProxyType({POD_NAME_LABEL: "pod-0"}),
+        labels=MappingProxyType({POD_UID_LABEL: "uid-ns-a/pod-0"}),
         providers=MappingProxyType(
             {"one-http": Provider("one-http", "x", MappingProxyType({APPSPEC_ANNOTATION: "one"}))}
         ),
@@ -260,7 +268,9 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
     )
     in_use = {"pool": now} | ({"other": former} if still_wanted else {})
     held = {Key("ns-a", name): Pool(Key("ns-a", name), name, lattice) for name, lattice in in_use.items()}  # type: ignore[arg-type]
-    services, pods = informer(UNSTRUCTURED), informer(Codec.of(Pod))
+    services, pods, news = informer(UNSTRUCTURED), host_pods(), NewsByHand()
+    hosts_in_pods = HostsInPods(pods, news)  # type: ignore[arg-type]
+    news.tell(now, Change(hosts=frozenset({"N"})))
     view = View(FakePools(held), Directory(), informer(Codec.of(CustomResource)), services, None, lambda *_: None)  # type: ignore[arg-type]
     record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
     for lattice in in_use.values():
@@ -271,7 +281,7 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
     services.offer(Unstructured.from_body(body))
     pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool", naming.serves_label("one"): "true"}))
 
-    await PodLabeler(view, Patches(pods), pods, VirtualClock(NOW)).reconcile(Key("ns-a", "pod-0"))  # type: ignore[arg-type]
+    await PodLabeler(view, hosts_in_pods, Patches(pods), pods).reconcile(Key("ns-a", "pod-0"))  # type: ignore[arg-type]
 
     [pod] = pods.store
     assert (naming.serves_label("one") in pod.metadata.labels) != still_wanted
@@ -302,11 +312,11 @@ def oracle(
     spec: list[tuple[str, str]],
     apps: dict[str, list[str]],
 ) -> set[str]:
-    """The Services that a pod serves, said in another way: of the youngest host that is not older than the pod."""
+    """The Services that a pod serves, said in another way: of the youngest host that names the pod."""
     mine = [
         (about["age"], -number, about)
         for number, about in enumerate(hosts)
-        if spec[about["lattice"]] == (url, lattice) and about["pod"] == pod and about["age"] <= 60
+        if spec[about["lattice"]] == (url, lattice) and about["pod"] == pod
     ]
     if not mine:
         return set()

@@ -7,17 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from hostpools import PodsByHand
+from hostpools import NewsByHand, PodsByHand
 from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.reference_checks import Examined, Values
 from wasmcloud_operator.hostpool.registries import RegistryService
-from wasmcloud_operator.hostpool.roster import Roster
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.errors import ControlRejected, LatticeUnavailable
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.registry import RegistryCredential
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 
 POOL = Key("ns", "pool")
 SPEC = {"lattice": "default", "version": "1.6.0", "registryCredentialsSecret": "pull"}
@@ -55,8 +55,9 @@ class Bench:
     configs: dict[Key, SimpleNamespace] = field(default_factory=dict)
 
     def __post_init__(self):
-        self.roster = Roster(self.pods)
-        self.service = RegistryService(SimpleNamespace(store=self.configs), self, self.pools, self.roster)
+        self.news = NewsByHand()
+        hosts_in_pods = HostsInPods(self.pods, self.news)
+        self.service = RegistryService(SimpleNamespace(store=self.configs), self, self.pools, hosts_in_pods)
         self.add(POOL, self.lattice)
 
     def add(self, key, lattice):
@@ -70,15 +71,15 @@ class Bench:
     def host(self, number, pod="pool-a"):
         self.pods.add("ns", pod, "pool")
         id_ = f"N{number}"
-        self.lattice.hosts.hosts[id_] = Host(id_, float(number), labels={"kubernetes_pod_name": pod})
-        self.roster.take(self.lattice, Change(hosts=frozenset({id_})))
+        self.lattice.hosts.hosts[id_] = Host(id_, float(number), labels={"kubernetes_pod_uid": f"ns/{pod}"})
+        self.news.tell(self.lattice, Change(hosts=frozenset({id_})))
 
     def gone(self, number):
         del self.lattice.hosts.hosts[f"N{number}"]
-        self.roster.take(self.lattice, Change(hosts=frozenset({f"N{number}"})))
+        self.news.tell(self.lattice, Change(hosts=frozenset({f"N{number}"})))
 
     async def ask(self, pod="pool-a"):
-        return await self.service.answer(self.lattice, {"kubernetes_pod_name": pod})
+        return await self.service.answer(self.lattice, {"kubernetes_pod_uid": f"ns/{pod}"})
 
     @property
     def due(self):
@@ -95,7 +96,7 @@ async def test_a_host_of_ours_is_answered_and_nobody_else(bench):
     assert await bench.ask() == AS_TOLD
     assert await bench.ask("stranger") is None
     assert await bench.service.answer(bench.lattice, {}) is None
-    assert await bench.service.answer(Lattice(), {"kubernetes_pod_name": "pool-a"}) is None
+    assert await bench.service.answer(Lattice(), {"kubernetes_pod_uid": "ns/pool-a"}) is None
 
 
 async def test_of_pods_of_one_name_it_is_the_one_whose_pool_is_in_that_lattice(bench):
@@ -105,7 +106,7 @@ async def test_of_pods_of_one_name_it_is_the_one_whose_pool_is_in_that_lattice(b
         bench.pods.add(namespace, "pool-a", "pool")
     bench.configs[POOL] = SimpleNamespace(spec={"no": "config"})
     assert await bench.ask() is None
-    assert await bench.service.answer(elsewhere, {"kubernetes_pod_name": "pool-a"}) == AS_TOLD
+    assert await bench.service.answer(elsewhere, {"kubernetes_pod_uid": "else/pool-a"}) == AS_TOLD
 
 
 async def test_without_registries_the_answer_is_empty(bench):
@@ -173,7 +174,7 @@ async def test_what_is_rotated_while_it_is_told_is_told_again(bench):
 async def test_answers_of_other_pools_hosts_are_not_taken_for_those_of_ours(bench):
     bench.host(1)
     bench.host(2, "pool-b")
-    bench.lattice.hosts.hosts["X"] = Host("X", 1.0, labels={"kubernetes_pod_name": "of-another-pool"})
+    bench.lattice.hosts.hosts["X"] = Host("X", 1.0, labels={"kubernetes_pod_uid": "of-another-pool"})
     bench.lattice.outcome = 2
     assert await bench.service.tell(POOL) == Result(300.0)  # either of ours may be the one that did not hear
     assert bench.due

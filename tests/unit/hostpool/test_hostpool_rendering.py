@@ -158,6 +158,7 @@ def test_a_host_that_never_becomes_ready_does_not_hold_up_a_drain():
 
 def test_the_pod_name_is_a_host_label():
     assert rendered({}).env["WASMCLOUD_LABEL_kubernetes_pod_name"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert rendered({}).env["WASMCLOUD_LABEL_kubernetes_pod_uid"] == {"fieldRef": {"fieldPath": "metadata.uid"}}
 
 
 def test_the_pod_ip_is_defined_before_it_is_used():

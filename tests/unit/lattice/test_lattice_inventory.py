@@ -29,7 +29,7 @@ from wasmcloud_operator.lattice.host_events import (
     parse_pong,
 )
 from wasmcloud_operator.lattice.host_types import Change, Instant, Provider
-from wasmcloud_operator.lattice.inventory import HEARTBEAT_LAG, Hosts, apply, expire
+from wasmcloud_operator.lattice.inventory import HEARTBEAT_LAG, Hosts, apply, expire, give_up
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -124,7 +124,11 @@ def test_a_host_that_leaves_or_changes_its_labels_concerns_all_its_applications(
     assert apply(hosts, LabelsChanged("h", {"pod": "2"}), at(1)).change.applications == {"a", "b"}
     assert not apply(hosts, LabelsChanged("h", {"pod": "1"}), at(1)).change
     silent = expire(hosts, at(100), silent_for=75, listening_since=at(0).monotonic)
-    assert silent.change == Change(hosts=frozenset({"h"}), applications=frozenset({"a", "b"}))
+    assert silent.change == Change(
+        hosts=frozenset({"h"}), applications=frozenset({"a", "b"}), silent={"h": hosts.alive["h"]}
+    )
+    assert give_up(hosts, "h") == silent
+    assert not give_up(silent.hosts, "h").change
     assert silent.hosts.alive == {}
 
 

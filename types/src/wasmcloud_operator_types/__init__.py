@@ -18,7 +18,12 @@ from wasmcloud_operator_types.certificates import (
     SecretVolume,
 )
 from wasmcloud_operator_types.crd import custom_resource_definitions
-from wasmcloud_operator_types.hostconfig import POD_NAME_LABEL, WasmCloudHostConfig, WasmCloudHostConfigSpec
+from wasmcloud_operator_types.hostconfig import (
+    POD_NAME_LABEL,
+    POD_UID_LABEL,
+    WasmCloudHostConfig,
+    WasmCloudHostConfigSpec,
+)
 from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes, Telemetry
 from wasmcloud_operator_types.hoststatus import AppStatus, HostStatus, WasmCloudHostConfigStatus
 from wasmcloud_operator_types.manifest import (
@@ -54,6 +59,7 @@ from wasmcloud_operator_types.scheduling import (
 
 __all__ = [
     "POD_NAME_LABEL",
+    "POD_UID_LABEL",
     "AppStatus",
     "Application",
     "ApplicationSpec",

@@ -16,8 +16,10 @@ from wasmcloud_operator_types.meta import ObjectMeta
 from wasmcloud_operator_types.scheduling import DisruptionBudget, SchedulingOptions
 
 _LABEL = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-# The host label by which a host in the lattice is found as a pod in the cluster; each host gets it from the operator.
+# The host labels by which a host in the lattice is found as a pod in the cluster: the name for people and for wadm's
+# spreads, the uid for the operator, since other clusters and namespaces have pods of that name.
 POD_NAME_LABEL = "kubernetes_pod_name"
+POD_UID_LABEL = "kubernetes_pod_uid"
 
 _ONE_DAEMONSET = "daemonset and schedulingOptions.daemonset contradict each other: set one of them"
 _ISSUERS_NEED_SECRET = "issuers need secretName: the Secret holds WASMCLOUD_CLUSTER_SEED"  # noqa: S105 - prose
@@ -27,7 +29,8 @@ _DAEMONSET_BUDGET = (
 )
 _POD_LABELS = (
     "hostLabels must be usable as pod labels: letters, digits, '-', '_' and '.', at most 63,"
-    f" a letter or digit at both ends, and no prefix in the key; {POD_NAME_LABEL} is the operator's own"
+    " a letter or digit at both ends, and no prefix in the key;"
+    f" {POD_NAME_LABEL} and {POD_UID_LABEL} are the operator's own"
 )
 
 LogLevel = Literal["ERROR", "WARN", "INFO", "DEBUG", "TRACE", "error", "warn", "info", "debug", "trace"]
@@ -35,7 +38,8 @@ LogLevel = Literal["ERROR", "WARN", "INFO", "DEBUG", "TRACE", "error", "warn", "
 
 def _pod_labels(labels: dict[str, str] | None) -> dict[str, str] | None:
     for key, value in (labels or {}).items():
-        if key == POD_NAME_LABEL or not re.fullmatch(_LABEL, key) or (value and not re.fullmatch(_LABEL, value)):
+        ours = key in (POD_NAME_LABEL, POD_UID_LABEL)
+        if ours or not re.fullmatch(_LABEL, key) or (value and not re.fullmatch(_LABEL, value)):
             raise ValueError(_POD_LABELS)
     return labels
 
@@ -90,7 +94,7 @@ class WasmCloudHostConfigSpec(Model):
             max_length=64,
             json_schema_extra=cel(
                 Rule(
-                    f"self.all(k, k != '{POD_NAME_LABEL}' && k.matches('{_LABEL}')"
+                    f"self.all(k, k != '{POD_NAME_LABEL}' && k != '{POD_UID_LABEL}' && k.matches('{_LABEL}')"
                     f" && (size(self[k]) == 0 || self[k].matches('{_LABEL}')))",
                     _POD_LABELS,
                 )

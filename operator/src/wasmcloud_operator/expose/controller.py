@@ -32,6 +32,7 @@ from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUn
 from wasmcloud_operator.legacy.services import FORMERLY_MANAGED_BY, Former
 from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
 from wasmcloud_operator.shared.context import INSTANCE_INDEX, MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pool
 
 _METADATA = Codec.of(Metadata)
@@ -41,15 +42,17 @@ _FORMERLY_MANAGED = f"{MANAGED_BY_LABEL}={FORMERLY_MANAGED_BY}"
 _STATUS_SECONDS = 0.5
 
 
-def service_controllers(context: Context, *, deployed: Deployed | None) -> tuple[Controller[Any], ...]:
+def service_controllers(
+    context: Context, hosts_in_pods: HostsInPods, *, deployed: Deployed | None
+) -> tuple[Controller[Any], ...]:
     """The controllers of Services, wired to their caches; without `deployed` no Applications are followed."""
-    return _Wiring(context, deployed).controllers
+    return _Wiring(context, hosts_in_pods, deployed).controllers
 
 
 class _Wiring:
     """Makes the parts and has every change put the keys that it concerns into the queues."""
 
-    def __init__(self, context: Context, deployed: Deployed | None) -> None:
+    def __init__(self, context: Context, hosts_in_pods: HostsInPods, deployed: Deployed | None) -> None:
         self.context = context
         self.pools = context.pools
         self.pods = context.host_pods()
@@ -83,7 +86,7 @@ class _Wiring:
         self.reader = ManifestReconciler(
             self.view, ManifestReader(context.cluster_id), context.clock, self._on_manifest
         )
-        labeler = PodLabeler(self.view, context.writer, self.pods, context.clock)
+        labeler = PodLabeler(self.view, hosts_in_pods, context.writer, self.pods)
         self.manifests: Controller[AppKey] = Controller(
             "manifest",
             self.reader.reconcile,
@@ -107,6 +110,7 @@ class _Wiring:
         configs.on_change(self._on_config)
         self.pools.listen(self._on_pool)
         self.pools.lattices.listen(self._on_news)
+        hosts_in_pods.listen(self._on_hosts_in_pods)
 
     # --- from the lattices --------------------------------------------------------------------------------------------
 
@@ -132,11 +136,6 @@ class _Wiring:
 
     def _on_hosts(self, lattice: Lattice, change: HostChange) -> None:
         book = self.view.book(lattice)
-        concerned = book.sightings.update(change.hosts)
-        for namespace in self.view.namespaces(lattice):
-            for pod in concerned:
-                if Key(namespace, pod) in self.pods.store:
-                    self.labels.queue.add(Key(namespace, pod))
         if change.synced:
             self._label(lattice)
         self._read(lattice, book.using(change.configs))
@@ -144,6 +143,11 @@ class _Wiring:
         for application in change.applications:
             for each in {application} | book.contending(application, hosts):
                 self._show(lattice, each)
+
+    def _on_hosts_in_pods(self, lattice: Lattice, pods: Iterable[Key]) -> None:
+        if self.pools.of(lattice):
+            for key in pods:
+                self.labels.queue.add(key)
 
     def _on_manifest(self, key: AppKey, completed: bool, contenders: frozenset[str]) -> None:
         """An application is known otherwise than before."""
@@ -212,9 +216,6 @@ class _Wiring:
 
     def _on_pod(self, change: Change[Pod], listed: bool) -> None:
         before, now = _served(change.old), _served(change.new)
-        if change.new is None:
-            for lattice in self.view.lattices(change.key.namespace):
-                self.view.book(lattice).sightings.forget(change.key.name)
         if change.new is not None and (change.old is None or before != now):
             self.labels.queue.add(change.key, _priority(listed))
         ready_before, ready_now = _ready(change.old), _ready(change.new)

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from wasmcloud_operator.expose.placement import ProviderId, runs
 from wasmcloud_operator.expose.plan import Plan, Record
-from wasmcloud_operator.expose.sightings import Sightings
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 
@@ -26,14 +25,13 @@ class MadePlan:
 
 @dataclass(slots=True)
 class LatticeBook:
-    """One lattice: its applications that were read, those of them that are not deployed, and the hosts by pod.
+    """One lattice: its applications that were read, and those of them that are not deployed.
 
     `by_provider` finds the applications that a provider serves, `by_port` the providers that want a port, `plans` what
     was made of a record; invariant: all three are of what `records` holds.
     """
 
     lattice: Lattice
-    sightings: Sightings
     records: dict[str, Record] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     by_provider: dict[ProviderId, set[str]] = field(default_factory=dict)
@@ -139,7 +137,7 @@ class Directory:
     def book(self, lattice: Lattice) -> LatticeBook:
         """The book of a lattice in use."""
         if lattice not in self._books:
-            self._books[lattice] = LatticeBook(lattice, Sightings(lattice))
+            self._books[lattice] = LatticeBook(lattice)
         return self._books[lattice]
 
     def keep(self, lattices: Iterable[Lattice]) -> None:

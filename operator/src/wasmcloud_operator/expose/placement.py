@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.lattice.host_types import Host
 
-# A host tells its age in whole seconds, and so does the API server its time: only a host that is clearly older than a
-# pod of its name belongs to an earlier pod.
-_OLDER = timedelta(seconds=15)
-
 ProviderId = tuple[str, str]  # the application that wadm started it for, and its id
-
-
-def host_of(created: datetime | None, candidates: Iterable[Host]) -> Host | None:
-    """The host that runs in a pod, of those that name it.
-
-    A host that is older than the pod ran in an earlier pod of that name. Of several the one that started last is alive:
-    the others ended without a word, and are missed only when their heartbeats stay away.
-    """
-    fitting = [host for host in candidates if not _older(host, created)]
-    return max(fitting, key=_start, default=None)
 
 
 def runs(host: Host, provider: ProviderId) -> bool:
@@ -50,13 +35,3 @@ def label_patch(labels: Mapping[str, str], wanted: Iterable[str], keep: Iterable
     patch: dict[str, str | None] = dict.fromkeys(sorted(held - desired - kept))
     patch.update({key: "true" for key in sorted(desired) if labels.get(key) != "true"})
     return patch
-
-
-def _older(host: Host, created: datetime | None) -> bool:
-    return created is not None and host.started_at is not None and host.started_at < created - _OLDER
-
-
-def _start(host: Host) -> tuple[bool, float, float, str]:
-    """Orders hosts by when they started; one that only said that it did has started just now."""
-    started = host.started_at.timestamp() if host.started_at is not None else 0.0
-    return not host.inventoried, started, host.last_seen, host.id

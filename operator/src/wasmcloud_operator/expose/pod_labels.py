@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
-from wasmcloud_operator.expose.placement import ProviderId, host_of, label_patch, serving
+from wasmcloud_operator.expose.placement import ProviderId, label_patch, serving
 from wasmcloud_operator.expose.plan import Claim, lattice_id
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
@@ -20,7 +18,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.lattice.host_types import Host
-from wasmcloud_operator.names import INSTANCE_LABEL
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, pool_of
 
 _POD: Codec[Pod] = Codec.of(Pod)
 
@@ -30,9 +28,9 @@ class PodLabeler:
     """Keeps one pod's labels. Nothing is taken away on ignorance: only what is known not to serve loses its label."""
 
     view: View
+    hosts_in_pods: HostsInPods
     client: Client
     pods: Informer[Pod]
-    clock: Clock
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
@@ -51,26 +49,21 @@ class PodLabeler:
 
     def _patch(self, pod: Pod) -> dict[str, str | None]:
         meta = pod.metadata
-        pool = self.view.pools.get(Key(meta.namespace, meta.labels.get(INSTANCE_LABEL, "")))
+        key = pool_of(pod)
+        pool = self.view.pools.get(key) if key is not None else None
         if pool is None or not pool.lattice.hosts.synced:
             return {}
         book = self.view.book(pool.lattice)
-        host = host_of(self._created(pod), book.sightings.hosts(meta.name))
-        if host is None:
-            if not (book.sightings.seen(meta.name) or pool.lattice.hosts.settled):
+        found = self.hosts_in_pods.host_in(pod, pool.lattice)
+        host = found.host
+        if host is None or found.state is not HostState.LIVE:
+            if found.state is HostState.UNHEARD and not pool.lattice.hosts.settled:
                 return {}
             return label_patch(meta.labels, ())
         if not host.inventoried:
             return {}
         wanted = serving(host, self._services(meta.namespace, host, book))
         return label_patch(meta.labels, wanted, self._not_known(pod, book))
-
-    def _created(self, pod: Pod) -> datetime | None:
-        """When it was made, on our clock as the starts of hosts are; None as long as the API server's is not known."""
-        made, there = pod.metadata.creation_timestamp, self.client.server_now
-        if not made or there is None:
-            return None
-        return self.clock.now() - (there - datetime.fromisoformat(made))
 
     def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[str]]:
         """The names of the Services by provider, as far as they are there and lead to that application."""

@@ -13,7 +13,6 @@ from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.hostpool.render_workload import KINDS
-from wasmcloud_operator.hostpool.roster import Roster
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
@@ -31,6 +30,7 @@ from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.legacy.hostpools import FormerOperator
 from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.shared.context import Context
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, pool_of
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, parse
 
@@ -50,7 +50,9 @@ _REST_SECONDS = 0.3
 _POOLS_A_REST = 4
 
 
-def host_pool_controllers(context: Context, platform: Platform) -> tuple[Controller[Key], ...]:
+def host_pool_controllers(
+    context: Context, platform: Platform, hosts_in_pods: HostsInPods
+) -> tuple[Controller[Key], ...]:
     """The controller of host pools, and the one that tells running hosts their registries, wired to their caches."""
     configs: Informer[CustomResource] = context.informer(
         HOST_CONFIG, CUSTOM_RESOURCE, indexers={_NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
@@ -58,9 +60,7 @@ def host_pool_controllers(context: Context, platform: Platform) -> tuple[Control
     kinds = {resource: context.managed(resource) for resource in KINDS}
     secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
     reader = ReferenceReader(context.client, secrets, config_maps, platform)
-    pods = context.host_pods()
-    roster = Roster(pods)
-    registries = RegistryService(configs, reader, context.pools, roster)
+    registries = RegistryService(configs, reader, context.pools, hosts_in_pods)
     context.pools.lattices.answer_hosts(registries.answer)
     telling: Controller[Key] = Controller(
         "hostregistries",
@@ -78,12 +78,12 @@ def host_pool_controllers(context: Context, platform: Platform) -> tuple[Control
         registries,
         FormerOperator(context.writer, configs, context.clock),
         context.pools,
-        StatusWriter(configs, context.pools, roster, context.applier, context.recorder, context.clock),
+        StatusWriter(configs, context.pools, hosts_in_pods, context.applier, context.recorder, context.clock),
         telling.queue.add,
     )
     controller = context.controller("wasmcloudhostconfig", reconciler.reconcile, reconciler.report)
     _wire(controller.queue, configs, kinds, secrets, config_maps)
-    _wire_lattices(controller.queue, context.pools, roster, pods)
+    _wire_lattices(controller.queue, context.pools, hosts_in_pods, context.host_pods())
     return controller, telling
 
 
@@ -135,24 +135,27 @@ def _wire(
     config_maps.on_change(on_reference(CONFIG_MAP.kind))
 
 
-def _wire_lattices(queue: WorkQueue[Key], pools: Pools, roster: Roster, pods: Informer[Pod]) -> None:
+def _wire_lattices(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPods, pods: Informer[Pod]) -> None:
     """Have every change in a lattice that shows in a config's status put its key into the queue, bursts once."""
 
     def look(keys: Iterable[Key]) -> None:
         for key in keys:
             queue.add_after(key, _BURST_SECONDS, Priority.BACKGROUND)
 
+    def on_hosts(lattice: Lattice, concerned: Iterable[Key]) -> None:
+        keys = {pool_of(pod) for key in concerned if (pod := pods.store.get(key)) is not None} - {None}
+        look(key for key in keys if key and (pool := pools.get(key)) is not None and pool.lattice is lattice)
+
     def on_news(lattice: Lattice, news: LatticeEvent) -> None:
-        if isinstance(news, HostsChange):
-            keys = roster.take(lattice, news)
-            look(key for key in keys if (pool := pools.get(key)) is not None and pool.lattice is lattice)
         if isinstance(news, ConnectionState | AppsListed) or (isinstance(news, HostsChange) and news.synced):
             look(pool.key for pool in pools.of(lattice))
 
     def on_pod(change: Change[Pod], listed: bool) -> None:
         if not listed and (change.old is None or change.new is None):
-            look(roster.pool_of(change.item))
+            key = pool_of(change.item)
+            look((key,) if key is not None else ())
 
+    hosts_in_pods.listen(on_hosts)
     pools.lattices.listen(on_news)
     pods.on_change(on_pod)
 

@@ -9,7 +9,6 @@ import structlog
 
 from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
 from wasmcloud_operator.hostpool.references import ReferenceReader
-from wasmcloud_operator.hostpool.roster import Roster
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
@@ -18,8 +17,9 @@ from wasmcloud_operator.lattice.configservice import Labels
 from wasmcloud_operator.lattice.errors import ControlRejected, LatticeError
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.registry import RegistryCredential
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, pool_of
 from wasmcloud_operator.shared.pools import Pools
-from wasmcloud_operator_types import POD_NAME_LABEL, InvalidObjectError, WasmCloudHostConfigSpec, parse
+from wasmcloud_operator_types import POD_UID_LABEL, InvalidObjectError, WasmCloudHostConfigSpec, parse
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ _REFUSED_AGAIN_AFTER = 300.0
 class _Known:
     """What the hosts of a pool were given: those in `told` have the credentials behind `digest`.
 
-    `answered` are pods whose host asked at its start and is not seen in the lattice yet.
+    `answered` are uids of pods whose host asked at its start and is not seen in the lattice yet.
     """
 
     digest: str
@@ -50,7 +50,7 @@ class RegistryService:
     configs: Informer[CustomResource]
     reader: ReferenceReader
     pools: Pools
-    roster: Roster
+    hosts_in_pods: HostsInPods
     _known: dict[Key, _Known] = field(default_factory=dict)
 
     async def answer(self, lattice: Lattice, labels: Labels) -> Mapping[str, RegistryCredential] | None:
@@ -58,26 +58,25 @@ class RegistryService:
 
         Raises the errors of `kube.errors`.
         """
-        pod = labels.get(POD_NAME_LABEL, "")
-        for key in sorted(self.roster.pools_of(pod)):
-            pool = self.pools.get(key)
-            spec = self._spec(key)
-            if pool is None or pool.lattice is not lattice or spec is None:
-                continue
-            examined = await self.reader.read_values(key, spec)
-            registries = examined.values.registries if examined.values is not None else ()
-            if registries:
-                self._of(key, examined.facts.registry_digest).answered.add(pod)
-            log.info("host asked for its registries", object=str(key), pod=pod, registries=len(registries))
-            return _by_registry(registries)
-        return None
+        pod = self.hosts_in_pods.pod(labels.get(POD_UID_LABEL, ""))
+        key = pool_of(pod) if pod is not None else None
+        pool = self.pools.get(key) if key is not None else None
+        spec = self._spec(key) if key is not None else None
+        if pod is None or key is None or pool is None or pool.lattice is not lattice or spec is None:
+            return None
+        examined = await self.reader.read_values(key, spec)
+        registries = examined.values.registries if examined.values is not None else ()
+        if registries:
+            self._of(key, examined.facts.registry_digest).answered.add(pod.metadata.uid)
+        log.info("host asked for its registries", object=str(key), pod=pod.metadata.name, registries=len(registries))
+        return _by_registry(registries)
 
     def due(self, key: Key, digest: str, lattice: Lattice) -> bool:
         """Whether a host of the pool runs without the credentials behind `digest`, as far as is known."""
         if not lattice.hosts.synced:
             return False  # the pool is looked at again when it is
         known = self._of(key, digest)
-        hosts = list(self.roster.hosts_of(key, lattice))
+        hosts = [(pod.metadata.uid, host) for pod, host in self.hosts_in_pods.hosts_of(key, lattice)]
         asked = {host.id for pod, host in hosts if pod in known.answered}
         known.answered -= {pod for pod, host in hosts}
         known.told = (known.told | asked) & {host.id for _, host in hosts}
@@ -88,7 +87,7 @@ class RegistryService:
         pool, spec = self.pools.get(key), self._spec(key)
         if pool is None or spec is None:
             return DONE
-        hosts = frozenset(host.id for _, host in self.roster.hosts_of(key, pool.lattice))
+        hosts = frozenset(host.id for _, host in self.hosts_in_pods.hosts_of(key, pool.lattice))
         everyone = len(pool.lattice.hosts.hosts)
         examined = await self.reader.read_values(key, spec)
         registries = examined.values.registries if examined.values is not None else ()

@@ -9,6 +9,7 @@ from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator_types import (
     POD_NAME_LABEL,
+    POD_UID_LABEL,
     WasmCloudHostConfig,
     WasmCloudHostConfigSpec,
     dump,
@@ -111,7 +112,10 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
         optional["WASMCLOUD_MAX_LINEAR_MEMORY"] = spec.max_linear_memory_bytes
     values |= {name: str(value) for name, value in optional.items() if value}
     values = {name: _literal(value) for name, value in values.items()}
-    first = [_from_field(f"WASMCLOUD_LABEL_{POD_NAME_LABEL}", "metadata.name")]
+    first = [
+        _from_field(f"WASMCLOUD_LABEL_{POD_NAME_LABEL}", "metadata.name"),
+        _from_field(f"WASMCLOUD_LABEL_{POD_UID_LABEL}", "metadata.uid"),
+    ]
     if probed(spec):
         first.append(_from_field("POD_IP", "status.podIP"))
         pod = "[$(POD_IP)]" if facts.platform.ipv6 else "$(POD_IP)"

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, Seen, lattice_status
-from wasmcloud_operator.hostpool.roster import Roster
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.clock import Clock
@@ -15,6 +14,7 @@ from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
 
@@ -29,7 +29,7 @@ class StatusWriter:
 
     configs: Informer[CustomResource]
     pools: Pools
-    roster: Roster
+    hosts_in_pods: HostsInPods
     applier: Applier
     recorder: EventRecorder
     clock: Clock
@@ -111,7 +111,9 @@ class StatusWriter:
             lattice.name,
             lattice.key.spec.addresses,
             lattice.connection.state,
-            tuple(self.roster.hosts_of(item.metadata.key, lattice)) if known else None,
+            tuple((pod.metadata.name, host) for pod, host in self.hosts_in_pods.hosts_of(item.metadata.key, lattice))
+            if known
+            else None,
             lattice.apps.apps,
         )
         condition, fields = lattice_status(seen, before)

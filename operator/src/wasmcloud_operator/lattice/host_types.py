@@ -77,13 +77,15 @@ class Change:
 
     `hosts` are the ids of hosts that came, went or tell something else; `applications` those whose providers run
     elsewhere than before (or on a host that now has other labels); `configs` the named configurations that were set
-    or deleted. `synced` is set when the list of hosts became complete or stopped being so.
+    or deleted. `synced` is set when the list of hosts became complete or stopped being so. `silent` are those hosts
+    that are given up because nothing is heard of them, as they were last known: that they stopped is not known.
     """
 
     hosts: frozenset[str] = frozenset()
     applications: frozenset[str] = frozenset()
     configs: frozenset[str] = frozenset()
     synced: bool = False
+    silent: Mapping[str, Host] = field(default_factory=lambda: MappingProxyType({}))
 
     def __bool__(self) -> bool:
         return bool(self.hosts or self.applications or self.configs or self.synced)

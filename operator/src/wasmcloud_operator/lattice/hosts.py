@@ -12,9 +12,9 @@ from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Message
 from wasmcloud_operator.lattice.control import ControlClient
 from wasmcloud_operator.lattice.errors import LatticeError, NoResponders
-from wasmcloud_operator.lattice.host_events import HostStopped, parse_event
+from wasmcloud_operator.lattice.host_events import parse_event
 from wasmcloud_operator.lattice.host_types import Change, Host, Instant
-from wasmcloud_operator.lattice.inventory import Hosts, Step, apply, expire
+from wasmcloud_operator.lattice.inventory import Hosts, Step, apply, expire, give_up
 
 _log = structlog.get_logger(__name__)
 
@@ -199,7 +199,7 @@ class LiveHosts:
         except NoResponders:
             host = self._hosts.alive.get(host_id)
             if host is not None and gone_if_deaf and host.last_seen <= as_of:
-                self._take(apply(self._hosts, HostStopped(host_id), self._now()))
+                self._take(give_up(self._hosts, host_id))
         except LatticeError as error:
             _log.info("lattice.host_not_asked", host=host_id, error=str(error))  # its next heartbeat tells
         else:

@@ -99,13 +99,23 @@ def expire(hosts: Hosts, now: Instant, *, silent_for: float, listening_since: fl
     stopped = {host_id: at for host_id, at in hosts.stopped.items() if now.monotonic - at <= silent_for}
     if len(known) == len(hosts.alive) and len(stopped) == len(hosts.stopped):
         return Step(hosts, ask=quiet)
-    gone = hosts.alive.keys() - known.keys()
-    applications = frozenset[str]().union(*(hosts.alive[host_id].applications for host_id in gone))
+    gone = {host_id: host for host_id, host in hosts.alive.items() if host_id not in known}
+    applications = frozenset[str]().union(*(host.applications for host in gone.values()))
     return Step(
         Hosts(MappingProxyType(known), MappingProxyType(stopped)),
-        Change(hosts=frozenset(gone), applications=applications),
+        Change(hosts=frozenset(gone), applications=applications, silent=MappingProxyType(gone)),
         quiet,
     )
+
+
+def give_up(hosts: Hosts, host_id: str) -> Step:
+    """The state without a host that nobody reaches."""
+    host = hosts.alive.get(host_id)
+    if host is None:
+        return Step(hosts)
+    alive = {key: other for key, other in hosts.alive.items() if key != host_id}
+    change = replace(change_between(host, None), silent=MappingProxyType({host_id: host}))
+    return Step(replace(hosts, alive=MappingProxyType(alive)), change)
 
 
 def _known(hosts: Hosts, host_id: str, now: Instant) -> Host:

@@ -1,0 +1,178 @@
+"""Which host of a lattice runs in which pod: one map for the status of pools, registry credentials and pod labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from weakref import WeakKeyDictionary
+
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import Pod
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.store import Change as PodChange
+from wasmcloud_operator.lattice.host_types import Change, Host
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, Lattices
+from wasmcloud_operator.names import INSTANCE_LABEL
+from wasmcloud_operator.shared.context import INSTANCE_INDEX
+from wasmcloud_operator_types import POD_UID_LABEL
+
+
+class HostState(Enum):
+    """What is known of the host in a pod."""
+
+    UNHEARD = auto()
+    """No host was ever heard to run there."""
+
+    LIVE = auto()
+    SILENT = auto()
+    """Its host was heard, and stays silent since: whether it lives is not known."""
+
+    STOPPED = auto()
+    """Its host said that it stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodHost:
+    """The host in a pod. `host` is the one that lives, or as it was when it was last heard; else None."""
+
+    state: HostState
+    host: Host | None = None
+
+
+# Receives the pods whose hosts may be others than before. It must only enqueue.
+Listener = Callable[[Lattice, frozenset[Key]], None]
+
+
+@dataclass(slots=True)
+class _LatticeHosts:
+    """The hosts of one lattice by the uid of the pod that each names. Invariant: `uids` and `live` are inverse."""
+
+    uids: dict[str, str] = field(default_factory=dict)  # by host id
+    live: dict[str, set[str]] = field(default_factory=dict)  # host ids by uid
+    silent: dict[str, Host] = field(default_factory=dict)  # by uid, of pods that are there
+    heard: set[str] = field(default_factory=set)  # uids of pods that are there
+
+    def forget(self, uid: str) -> None:
+        """The pod is gone for good; a host that still names it is soon gone as well."""
+        self.silent.pop(uid, None)
+        self.heard.discard(uid)
+
+
+class HostsInPods:
+    """The map, kept up by what lattices and pods report, so that no look-up walks through all hosts.
+
+    Hosts name their pod by its uid: pods of equal name in two namespaces, in two clusters, or one after the other, are
+    different pods.
+    """
+
+    def __init__(self, pods: Informer[Pod], lattices: Lattices) -> None:
+        self._pods = pods
+        self._keys: dict[str, Key] = {}  # of the pods, by uid
+        self._of: WeakKeyDictionary[Lattice, _LatticeHosts] = WeakKeyDictionary()
+        self._listeners: list[Listener] = []
+        pods.on_change(self._on_pod)
+        lattices.listen(self._on_news)
+
+    def __repr__(self) -> str:
+        return f"<HostsInPods {len(self._keys)} pods, {sum(len(hosts.uids) for hosts in self._of.values())} hosts>"
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with the pods that a change of a lattice's hosts concerns."""
+        self._listeners.append(listener)
+
+    def pod(self, uid: str) -> Pod | None:
+        """The pod of that uid, if it is one of ours."""
+        key = self._keys.get(uid)
+        pod = self._pods.store.get(key) if key is not None else None
+        return pod if pod is not None and pod.metadata.uid == uid else None
+
+    def host_in(self, pod: Pod, lattice: Lattice) -> PodHost:
+        """The host in a pod.
+
+        A container that was restarted comes back as another host, while the one before it still counts as alive: of
+        several it is the one that started last.
+        """
+        hosts, uid = self._hosts(lattice), pod.metadata.uid
+        alive = lattice.hosts.hosts
+        live = [alive[host_id] for host_id in hosts.live.get(uid, ()) if host_id in alive]
+        if live:
+            return PodHost(HostState.LIVE, max(live, key=_started))
+        if uid in hosts.silent:
+            return PodHost(HostState.SILENT, hosts.silent[uid])
+        return PodHost(HostState.STOPPED if uid in hosts.heard else HostState.UNHEARD)
+
+    def hosts_of(self, pool: Key, lattice: Lattice) -> Iterator[tuple[Pod, Host]]:
+        """The live hosts of a pool with their pods, by the pods' names."""
+        for pod in self.pods_of(pool):
+            found = self.host_in(pod, lattice)
+            if found.state is HostState.LIVE and found.host is not None:
+                yield pod, found.host
+
+    def pods_of(self, pool: Key) -> Iterator[Pod]:
+        """The pods of a pool, by name."""
+        for pod in self._pods.store.by_index(INSTANCE_INDEX, pool.name):
+            if pod.metadata.namespace == pool.namespace:
+                yield pod
+
+    def _hosts(self, lattice: Lattice) -> _LatticeHosts:
+        found = self._of.get(lattice)
+        if found is None:
+            found = self._of[lattice] = _LatticeHosts()
+        return found
+
+    def _on_news(self, lattice: Lattice, news: LatticeEvent) -> None:
+        if isinstance(news, Change):
+            uids = self._take(lattice, news)
+            pods = frozenset(self._keys[uid] for uid in uids if uid in self._keys)
+            if pods:
+                for listener in self._listeners:
+                    listener(lattice, pods)
+
+    def _take(self, lattice: Lattice, change: Change) -> set[str]:
+        """Take in what changed; returns the uids concerned, before and after."""
+        hosts, concerned = self._hosts(lattice), set[str]()
+        for host_id in change.hosts:
+            before = hosts.uids.pop(host_id, "")
+            if before:
+                concerned.add(before)
+                hosts.live[before].discard(host_id)
+                if not hosts.live[before]:
+                    del hosts.live[before]
+            host = lattice.hosts.hosts.get(host_id)
+            silent = change.silent.get(host_id) if host is None else None
+            if silent is not None and before in self._keys and before not in hosts.live:
+                hosts.silent[before] = silent
+            uid = host.labels.get(POD_UID_LABEL, "") if host is not None else ""
+            if uid:
+                concerned.add(uid)
+                hosts.uids[host_id] = uid
+                hosts.live.setdefault(uid, set()).add(host_id)
+                hosts.silent.pop(uid, None)
+                if uid in self._keys:
+                    hosts.heard.add(uid)
+        return concerned
+
+    def _on_pod(self, change: PodChange[Pod], _listed: bool) -> None:
+        old, new = change.old, change.new
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self._keys.pop(old.metadata.uid, None)
+            for hosts in self._of.values():
+                hosts.forget(old.metadata.uid)
+        if new is not None and new.metadata.uid not in self._keys:
+            self._keys[new.metadata.uid] = new.metadata.key
+            for hosts in self._of.values():
+                if new.metadata.uid in hosts.live:
+                    hosts.heard.add(new.metadata.uid)
+
+
+def pool_of(pod: Pod) -> Key | None:
+    """The pool that a pod belongs to, if any."""
+    instance = pod.metadata.labels.get(INSTANCE_LABEL, "")
+    return Key(pod.metadata.namespace, instance) if instance else None
+
+
+def _started(host: Host) -> tuple[bool, float, float, str]:
+    """Orders hosts by when they started; one whose start is not known was only heard to start: it is the latest."""
+    started = host.started_at.timestamp() if host.started_at is not None else 0.0
+    return host.started_at is None, started, host.last_seen, host.id
