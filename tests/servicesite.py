@@ -234,9 +234,14 @@ class ServiceSite:
         )
         await self.admin.wait_for("v1/Pod", name, self.namespace, lambda found: is_true(found, "Ready"))
 
-    async def left_by_the_rust_operator(self, name: str) -> Any:
-        """A Service as it makes them for a daemonscaler without label requirements, with its EndpointSlice."""
-        labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/managed-by": "wadm-operator"}
+    async def left_by_the_rust_operator(
+        self, name: str, managed_by: str, selector: dict[str, str] | None = None
+    ) -> Any:
+        """A Service as it makes them, with an EndpointSlice of its own for one without selector.
+
+        `managed_by` is its label's value: wasmcloud-operator up to 0.5.0, wadm-operator since.
+        """
+        labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/managed-by": managed_by}
         made = await self.admin.apply(
             {
                 "apiVersion": "v1",
@@ -247,15 +252,21 @@ class ServiceSite:
                     "labels": labels,
                     "finalizers": ["operator.k8s.wasmcloud.dev/service"],
                 },
-                "spec": {"selector": {}, "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}]},
+                "spec": {"selector": selector or {}, "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}]},
             },
             manager="operator.k8s.wasmcloud.dev/service",
         )
+        if selector is None:
+            await self._rust_slice(made, labels)
+        return made
+
+    async def _rust_slice(self, service: Any, labels: dict[str, str]) -> None:
+        name = service["metadata"]["name"]
         owner = {
             "apiVersion": "v1",
             "kind": "Service",
             "name": name,
-            "uid": made["metadata"]["uid"],
+            "uid": service["metadata"]["uid"],
             "controller": True,
         }
         await self.admin.apply(
@@ -269,12 +280,19 @@ class ServiceSite:
                     "ownerReferences": [owner],
                 },
                 "addressType": "IPv4",
-                "endpoints": [{"addresses": ["10.9.9.9"]}],
+                "endpoints": [{"addresses": ["10.9.9.9"], "conditions": {"ready": True, "serving": True}}],
                 "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
             },
             manager="operator.k8s.wasmcloud.dev/wasmcloud-host-config",
         )
-        return made
+
+    async def ready_addresses(self, service: str) -> set[str]:
+        """The addresses that a proxy may send a request for that Service to."""
+        slices = await self.admin.list(SLICE, self.namespace, labels=f"kubernetes.io/service-name={service}")
+        endpoints = (endpoint for each in slices for endpoint in each.get("endpoints") or ())
+        return {
+            address for endpoint in endpoints if endpoint["conditions"]["ready"] for address in endpoint["addresses"]
+        }
 
     async def service(self, name: str, predicate: Callable[[Any], object], **options: Any) -> Any:
         return await self.admin.wait_for(SERVICE, name, self.namespace, predicate, **options)

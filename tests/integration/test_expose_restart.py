@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from operatorfixture import USER_AGENT, RunningOperator
-from servicesite import SERVES, SLICE, ServiceSite, http_components, http_link, told_endpoints
+from servicesite import ServiceSite, http_components, http_link, told_endpoints
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm, eventually
 from testbed.admin import condition
 
@@ -25,21 +25,6 @@ INGRESS = "networking.k8s.io/v1/Ingress"
 async def site(crds: ControlPlane, nats_server: NatsServer, kwok: Kwok, wadm: Server) -> AsyncIterator[ServiceSite]:
     async with crds.admin() as admin, ServiceSite.open(admin, nats_server, replicas=0) as opened:
         yield opened
-
-
-async def test_what_the_rust_operator_left_is_taken_over_or_removed(site: ServiceSite, crds: ControlPlane) -> None:
-    await site.wash_run("hello", http_components(8080))
-    left = await site.left_by_the_rust_operator("hello")
-    await site.left_by_the_rust_operator("nobodys")
-    async with RunningOperator.start(crds, watch_namespaces=site.namespace):
-        taken = await site.service("hello", lambda found: not found["metadata"].get("finalizers"))
-        assert taken["metadata"]["uid"] == left["metadata"]["uid"]
-        assert taken["spec"]["clusterIP"] == left["spec"]["clusterIP"]
-        assert taken["spec"]["selector"] == {f"{SERVES}hello": "true"}
-        assert taken["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "wasmcloud-operator"
-        await site.admin.wait_for(SLICE, "hello", site.namespace, lambda found: found is None)
-        await site.service("nobodys", lambda found: found is None)
-        await site.admin.wait_for(SLICE, "nobodys", site.namespace, lambda found: found is None)
 
 
 async def test_a_restart_writes_nothing_and_finds_what_went_meanwhile(site: ServiceSite, crds: ControlPlane) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from hostlive import CONFIG, DAEMON_SET, DEPLOYMENT, at_rest, events, exists, gone, host_config, secret, shown, writes
 from operatorfixture import RunningOperator
 from testbed import eventually
@@ -16,23 +18,25 @@ FINALIZER = MANAGER
 API_SERVICE = "apiregistration.k8s.io/v1/APIService"
 ROLE, ROLE_BINDING = "rbac.authorization.k8s.io/v1/Role", "rbac.authorization.k8s.io/v1/RoleBinding"
 LABELS = {"app.kubernetes.io/name": "wasmcloud", "app.kubernetes.io/instance": "pool"}
+# What it labelled workloads, their pods and Services, up to 0.5.0 and since; nothing else had the label.
+GENERATIONS = ("wasmcloud-operator", "wadm-operator")
+UNLABELLED = {"ServiceAccount", "ConfigMap", "Role", "RoleBinding"}
 
 
-def of_old(kind, config, **fields):
+def of_old(kind, config, managed_by, **fields):
     """An object as the Rust operator applied it."""
     api_version, _, name = kind.rpartition("/")
     owner = {
         "apiVersion": config["apiVersion"], "kind": config["kind"], "name": "pool", "uid": config["metadata"]["uid"],
         "controller": True,
     }  # fmt: skip
-    metadata = {
-        "name": "pool", "namespace": config["metadata"]["namespace"], "ownerReferences": [owner],
-        "labels": {**LABELS, "app.kubernetes.io/managed-by": "wadm-operator"},
-    }  # fmt: skip
+    metadata = {"name": "pool", "namespace": config["metadata"]["namespace"], "ownerReferences": [owner]}
+    if name not in UNLABELLED:
+        metadata["labels"] = {**LABELS, "app.kubernetes.io/managed-by": managed_by}
     return {"apiVersion": api_version, "kind": name, "metadata": metadata, **fields}
 
 
-async def left_behind(admin, namespace):
+async def left_behind(admin, namespace, managed_by=GENERATIONS[1]):
     """A config with everything that the Rust operator makes of it."""
     made = host_config(namespace, version="1.0.2")
     made["metadata"]["finalizers"] = [FINALIZER]
@@ -47,7 +51,7 @@ async def left_behind(admin, namespace):
                 {"name": "OCI_REGISTRY_PASSWORD", "value": "literal-password"}],
     }  # fmt: skip
     template = {
-        "metadata": {"labels": LABELS},
+        "metadata": {"labels": {**LABELS, "app.kubernetes.io/managed-by": managed_by}},
         "spec": {
             "serviceAccountName": "pool", "containers": [leaf, host],
             "volumes": [{"name": "nats-config", "configMap": {"name": "pool"}}],
@@ -62,13 +66,13 @@ async def left_behind(admin, namespace):
     rules = [{"apiGroups": [""], "resources": ["services"], "verbs": ["get", "create"]}]
     subjects = [{"kind": "ServiceAccount", "name": "pool", "namespace": namespace}]
     for old in (
-        of_old("v1/ServiceAccount", config),
-        of_old("v1/ConfigMap", config, data={"nats.conf": "jetstream {}", "old.key": "x"}),
-        of_old("v1/Service", config, spec={"selector": LABELS, "ports": ports}),
-        of_old(DEPLOYMENT, config, spec=deployment),
-        of_old(DAEMON_SET, config, spec=daemon_set),
-        of_old(ROLE, config, rules=rules),
-        of_old(ROLE_BINDING, config, roleRef=role_ref, subjects=subjects),
+        of_old("v1/ServiceAccount", config, managed_by),
+        of_old("v1/ConfigMap", config, managed_by, data={"nats.conf": "jetstream {}", "old.key": "x"}),
+        of_old("v1/Service", config, managed_by, spec={"selector": LABELS, "ports": ports}),
+        of_old(DEPLOYMENT, config, managed_by, spec=deployment),
+        of_old(DAEMON_SET, config, managed_by, spec=daemon_set),
+        of_old(ROLE, config, managed_by, rules=rules),
+        of_old(ROLE_BINDING, config, managed_by, roleRef=role_ref, subjects=subjects),
     ):
         await admin.apply(old, manager=MANAGER)
     return config
@@ -78,9 +82,9 @@ def rollouts(deployment):
     return int(deployment["metadata"]["annotations"].get("deployment.kubernetes.io/revision", 0))
 
 
-async def test_its_objects_are_adopted_and_the_hosts_restart_once(crds, admin, kwok, namespace):
-
-    config = await left_behind(admin, namespace)
+@pytest.mark.parametrize("managed_by", GENERATIONS)
+async def test_its_objects_are_adopted_and_the_hosts_restart_once(crds, admin, kwok, namespace, managed_by):
+    config = await left_behind(admin, namespace, managed_by)
     before = await admin.wait_for(DEPLOYMENT, "pool", namespace, lambda found: rollouts(found) == 1)
     async with RunningOperator.start(crds, watch_namespaces=namespace):
         await shown(admin, namespace, Stalled="False", Reconciling="True")

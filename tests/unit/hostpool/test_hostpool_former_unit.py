@@ -8,9 +8,7 @@ from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, OwnerReference, Unstructured
 from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, ROLE, ROLE_BINDING
 from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, FormerOperator, leftovers
-
-UNWANTED = leftovers(DEPLOYMENT)
+from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools, leftovers
 
 
 def config(*finalizers):
@@ -42,12 +40,12 @@ class Api:
 
 
 def former(api, clock=None):
-    return FormerOperator(api, api, clock or VirtualClock())
+    return RustPools(api, api, clock or VirtualClock())
 
 
 async def test_the_finalizer_goes_by_its_position_after_all_else():
     api = Api()
-    assert await former(api).clean_up(config("other/finalizer", FINALIZER), UNWANTED)
+    assert await former(api).clean_up(config("other/finalizer", FINALIZER), DEPLOYMENT, rolled_out=True)
     path = "/metadata/finalizers/1"
     assert api.patches == [[{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]]
     assert api.deleted == [(resource, "role-uid") for resource in (ROLE_BINDING, ROLE, DAEMON_SET)]
@@ -55,7 +53,7 @@ async def test_the_finalizer_goes_by_its_position_after_all_else():
 
 async def test_without_the_finalizer_nothing_is_asked():
     api = Api()
-    assert not await former(api).clean_up(config("other/finalizer"), UNWANTED)
+    assert not await former(api).clean_up(config("other/finalizer"), DEPLOYMENT, rolled_out=True)
     assert (api.patches, api.deleted) == ([], [])
 
 
@@ -63,7 +61,7 @@ async def test_without_the_finalizer_nothing_is_asked():
     "api", [Api(owner="somebody"), Api(error=NotFound(404, "NotFound", "")), Api(error=Forbidden(403, "Forbidden", ""))]
 )
 async def test_what_is_not_its_own_or_may_not_be_touched_stays_and_holds_nothing_up(api):
-    assert await former(api).clean_up(config(FINALIZER), UNWANTED)
+    assert await former(api).clean_up(config(FINALIZER), DEPLOYMENT, rolled_out=True)
     assert api.deleted == []
     assert len(api.patches) == 1
 
@@ -72,14 +70,27 @@ async def test_a_finalizer_that_comes_back_tells_of_one_that_runs_for_a_while():
     clock = VirtualClock()
     rival = former(Api(), clock)
     assert not rival.still_runs(config(FINALIZER))  # left behind
-    await rival.clean_up(config(FINALIZER))
+    await rival.release(config(FINALIZER))
     assert not rival.still_runs(config())
     assert rival.still_runs(config(FINALIZER))
     await clock.advance(RIVAL_SECONDS + 1)
     assert not rival.still_runs(config(FINALIZER))  # it is tried again
-    await rival.clean_up(config(FINALIZER))
+    await rival.release(config(FINALIZER))
     rival.forget(config().metadata.key)
     assert not rival.still_runs(config(FINALIZER))  # of another config of that name
+
+
+async def test_the_other_workload_and_the_finalizer_stay_until_the_wanted_workload_has_rolled_out():
+    api = Api()
+    assert not await former(api).clean_up(config(FINALIZER), DEPLOYMENT, rolled_out=False)
+    assert [resource for resource, _ in api.deleted] == [ROLE_BINDING, ROLE]
+    assert api.patches == []
+
+
+async def test_without_another_workload_the_finalizer_goes_before_the_rollout_has_ended():
+    api = Api(error=NotFound(404, "NotFound", ""))
+    assert await former(api).clean_up(config(FINALIZER), DEPLOYMENT, rolled_out=False)
+    assert len(api.patches) == 1
 
 
 def test_it_may_have_left_the_workload_of_the_other_kind():

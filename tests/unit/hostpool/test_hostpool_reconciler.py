@@ -21,7 +21,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta
 from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.lattices import Lattices
-from wasmcloud_operator.legacy.hostpools import FormerOperator
+from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
 
@@ -50,7 +50,7 @@ class Site:
             ReferenceReader(self, watch, watch, Platform()),
             self,
             SimpleNamespace(forget=lambda _: None),
-            FormerOperator(None, None, VirtualClock()),
+            RustPools(None, None, VirtualClock()),
             pools,
             self,
             lambda _: None,

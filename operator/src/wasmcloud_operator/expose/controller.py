@@ -29,17 +29,18 @@ from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.host_types import Change as HostChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
-from wasmcloud_operator.legacy.services import FORMERLY_MANAGED_BY, Former
-from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
+from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
+from wasmcloud_operator.names import INSTANCE_LABEL
 from wasmcloud_operator.shared.context import INSTANCE_INDEX, MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pool
 
 _METADATA = Codec.of(Metadata)
-_FORMERLY_MANAGED = f"{MANAGED_BY_LABEL}={FORMERLY_MANAGED_BY}"
 
 # Endpoints come in numbers when an application starts: its status tells of them together.
 _STATUS_SECONDS = 0.5
+# The controller of EndpointSlices has to know a pod's label before the Service that is taken over selects by it.
+_LABEL_SECONDS = 1.0
 
 
 def service_controllers(
@@ -67,8 +68,14 @@ class _Wiring:
             context.pools, Directory(), configs, services.informer, self.applications, deployed or (lambda *_: None)
         )
         self.owned = Owned(services.informer, self._on_service)
-        former = Former(context.writer, _formerly(context, SERVICE), _formerly(context, ENDPOINT_SLICE))
-        former.listen(self._on_former)
+        self.rust = RustServices(
+            context.writer,
+            services.informer,
+            _left(context, SERVICE, RENAMED_SELECTOR),
+            _left(context, ENDPOINT_SLICE, SLICE_SELECTOR),
+            self._is_served,
+        )
+        self.rust.listen(self._on_left)
         outcomes = Outcomes(self._on_outcome)
         routes = Routes(
             context.client,
@@ -81,7 +88,15 @@ class _Wiring:
             context.scope.wanted,
         )
         reconciler = ServiceReconciler(
-            self.view, services, self.owned, routes, former, context.applier, context.writer, context.recorder, outcomes
+            self.view,
+            services,
+            self.owned,
+            routes,
+            self.rust,
+            context.applier,
+            context.writer,
+            context.recorder,
+            outcomes,
         )
         self.reader = ManifestReconciler(
             self.view, ManifestReader(context.cluster_id), context.clock, self._on_manifest
@@ -192,9 +207,8 @@ class _Wiring:
             applications.update(self.view.book(lattice).records)
         for application in applications:
             self.services.queue.add(Key(namespace, application), priority)
-        for item in _formerly(self.context, SERVICE).store:
-            if item.metadata.namespace == namespace:
-                self.services.queue.add(item.metadata.key, priority)
+        for key in self.rust.left(namespace):
+            self.services.queue.add(key, priority)
 
     # --- from the cluster ---------------------------------------------------------------------------------------------
 
@@ -211,7 +225,7 @@ class _Wiring:
         del change
         self.services.queue.add(key, _priority(listed))
 
-    def _on_former(self, key: Key, listed: bool) -> None:
+    def _on_left(self, key: Key, listed: bool) -> None:
         self.services.queue.add(key, _priority(listed))
 
     def _on_pod(self, change: Change[Pod], listed: bool) -> None:
@@ -225,6 +239,15 @@ class _Wiring:
             if claim is not None:
                 for lattice in self.view.lattices(change.key.namespace):
                     self._show(lattice, claim.application)
+                if self.rust.unfinished(Key(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))):
+                    self.services.queue.add_after(Key(change.key.namespace, claim.application), _LABEL_SECONDS)
+
+    def _is_served(self, key: Key) -> bool:
+        """Whether a pod that is ready serves the Service of that key."""
+        label = naming.serves_label(key.name)
+        return any(
+            pod.metadata.namespace == key.namespace and label in _served(pod) and _ready(pod) for pod in self.pods.store
+        )
 
     def _on_application(self, change: Change[CustomResource], listed: bool) -> None:
         old, new = change.old, change.new
@@ -286,10 +309,8 @@ def _not_followed_yet(context: Context) -> Informer[Unstructured]:
     )
 
 
-def _formerly(context: Context, resource: Resource) -> Informer[Metadata]:
-    return context.informer(
-        resource, _METADATA, purpose="formerly", label_selector=_FORMERLY_MANAGED, metadata_only=True
-    )
+def _left(context: Context, resource: Resource, selector: str) -> Informer[Metadata]:
+    return context.informer(resource, _METADATA, purpose="formerly", label_selector=selector, metadata_only=True)
 
 
 def _served(pod: Pod | None) -> frozenset[str]:

@@ -24,7 +24,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import SERVICE, Key
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.legacy.services import Former, formerly_managed
+from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.shared.problem import Problem
 
@@ -33,6 +33,8 @@ log = structlog.get_logger()
 # A Service that somebody else has to remove first is looked for again: those of strangers are not watched.
 _CONFLICT_SECONDS = 10.0
 _REFUSED_SECONDS = 60.0
+# Kubernetes' EndpointSlices are not watched; while a takeover waits for the first endpoint they are looked at.
+_ENDPOINT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class ServiceReconciler:
     services: Kind
     owned: Owned
     routes: Routes
-    former: Former
+    rust: RustServices
     applier: Applier
     client: Client
     recorder: EventRecorder
@@ -113,6 +115,8 @@ class ServiceReconciler:
             self.outcomes.drop(key)
         if any(problem.reason in _CONFLICTS for problem in problems):
             return Result(_CONFLICT_SECONDS)
+        if any(self.rust.due(Key(key.namespace, planned.name)) for planned in made):
+            return Result(_ENDPOINT_SECONDS)
         return Result(_REFUSED_SECONDS) if problems else DONE
 
     async def report(self, key: Key, error: Exception) -> None:
@@ -149,8 +153,9 @@ class ServiceReconciler:
         try:
             if self._is_host_configs(Key(key.namespace, planned.name)):
                 raise ForeignObject(SERVICE, Key(key.namespace, planned.name), f"{HOST_CONFIG.kind} {planned.name}")
+            body = await self.rust.eased(Key(key.namespace, planned.name), body)
             applied = await self._apply(record, body, self._ours(key.namespace, planned.name, claim))
-            await self._clean(Key(key.namespace, planned.name), applied)
+            await self.rust.clean(Key(key.namespace, planned.name), applied.item.metadata)
             problems = await self.routes.apply(planned, key.namespace, lattice.key, owners)
         except ForeignObject as error:
             problems = [Problem("Conflict", "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
@@ -186,10 +191,6 @@ class ServiceReconciler:
             raise _StillThere
         return await self.applier.apply(self.services, body, ours)
 
-    async def _clean(self, key: Key, applied: Applied) -> None:
-        """Rid a Service of what the Rust operator left on it, and beside it."""
-        await self.former.clean(key, applied.item.metadata)
-
     async def _remove(self, key: Key, wanted: list[Planned]) -> None:
         """Remove what leads to the application and is not wanted (any more)."""
         await self.routes.remove(key, wanted)
@@ -199,7 +200,7 @@ class ServiceReconciler:
                 await self.applier.delete(self.services, held, leads_to_application)
                 log.info("Service deleted", service=str(held.metadata.key), application=key.name)
         if key.name not in kept:
-            await self.former.remove(key)
+            await self.rust.remove(key)
 
     def _owners(self, namespace: str, lattice: Lattice, record: Record) -> list[JsonObject]:
         """The Application where it is in this namespace, else the host configs whose hosts may serve it."""
@@ -225,7 +226,7 @@ class ServiceReconciler:
         """A Service of ours whose claim no longer stands may be taken, and so may one of the Rust operator."""
 
         def ours(metadata: ObjectMeta) -> bool:
-            if formerly_managed(metadata):
+            if is_rust_operators(metadata):
                 return True
             if not leads_to_application(metadata):
                 return False

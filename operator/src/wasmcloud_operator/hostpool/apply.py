@@ -10,7 +10,7 @@ from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.owned_secrets import OwnedSecrets
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.refusal import refusal
-from wasmcloud_operator.hostpool.render_workload import KINDS, Child, Children
+from wasmcloud_operator.hostpool.render_workload import KINDS, WORKLOADS, Child, Children, holds_node_ports
 from wasmcloud_operator.hostpool.status import is_rolled_out
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.clock import Clock
@@ -69,8 +69,9 @@ class PoolApplier:
         if applied.outcome != "unchanged" and generation != item.metadata.generation:
             return False
         await gather_first_error(self._apply(item, config, child) for child in children.after)
-        await self._remove_unwanted(item, children, tell)
-        if is_rolled_out(children.workload.resource.kind, applied.item.body):  # until then old pods may read them
+        rolled_out = is_rolled_out(children.workload.resource.kind, applied.item.body)
+        await self._remove_unwanted(item, children, tell, rolled_out=rolled_out)
+        if rolled_out:  # until then old pods may read them
             await self.secrets.remove_unneeded(config, facts, children.secret_conf)
         return True
 
@@ -97,9 +98,14 @@ class PoolApplier:
         self._refused.pop(place, None)
         return applied
 
-    async def _remove_unwanted(self, item: CustomResource, children: Children, tell: Tell) -> None:
+    async def _remove_unwanted(self, item: CustomResource, children: Children, tell: Tell, *, rolled_out: bool) -> None:
+        """Remove the rest; a workload of the other kind stays until the wanted one has rolled out: its hosts serve.
+
+        Where both would hold the same ports of the nodes, the wanted one could not start beside it.
+        """
         wanted = {(child.resource, child.body["metadata"]["name"]) for child in children.all}
-        for resource in KINDS:
+        replaceable = rolled_out or holds_node_ports(children.workload.body["spec"]["template"]["spec"])
+        for resource in KINDS if replaceable else (kind for kind in KINDS if kind not in WORKLOADS):
             for held in self.kinds[resource].informer.store.by_index(OWNER_INDEX, item.metadata.uid):
                 unwanted = (resource, held.metadata.name) not in wanted
                 if unwanted and await self.applier.delete(self.kinds[resource], held, owned_by(item)):

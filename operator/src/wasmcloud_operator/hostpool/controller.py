@@ -27,7 +27,7 @@ from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostsChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
-from wasmcloud_operator.legacy.hostpools import FormerOperator
+from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, pool_of
@@ -76,7 +76,7 @@ def host_pool_controllers(
         reader,
         PoolApplier(kinds, OwnedSecrets(context.writer, secrets, reader), context.applier, context.clock),
         registries,
-        FormerOperator(context.writer, configs, context.clock),
+        RustPools(context.writer, configs, context.clock),
         context.pools,
         StatusWriter(configs, context.pools, hosts_in_pods, context.applier, context.recorder, context.clock),
         telling.queue.add,

@@ -14,8 +14,8 @@ from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
 from wasmcloud_operator.hostpool.reference_checks import Examined
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.registries import RegistryService
-from wasmcloud_operator.hostpool.render_workload import Children, render
-from wasmcloud_operator.hostpool.status import WorkloadState, workload_state
+from wasmcloud_operator.hostpool.render_workload import WORKLOADS, Children, render
+from wasmcloud_operator.hostpool.status import WorkloadState, is_rolled_out, workload_state
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kube.apply import Kind
 from wasmcloud_operator.kube.conditions import Condition
@@ -23,14 +23,13 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, Key, Resource
-from wasmcloud_operator.legacy.hostpools import RIVAL_SECONDS, FormerOperator, leftovers
+from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.legacy.hostpools import RIVAL_SECONDS, RustPools
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, parse
 
-_WORKLOADS = (DEPLOYMENT, DAEMON_SET)
 _SECRETS_VALID = Condition("SecretsValid", "True", "Valid")
 _RIVAL = Problem(
     "OtherOperatorRuns",
@@ -48,7 +47,7 @@ class HostConfigReconciler:
     reader: ReferenceReader
     children: PoolApplier
     registries: RegistryService
-    former: FormerOperator
+    rust: RustPools
     pools: Pools
     status: StatusWriter
     # Has the running hosts of a pool told their registries, in the background.
@@ -66,7 +65,7 @@ class HostConfigReconciler:
         pool = self.pools.get(key)
         if pool is not None and pool.uid != item.metadata.uid:
             self._forget(key)  # another config took the name before anybody saw that the one before it was gone
-        if self.former.still_runs(item):
+        if self.rust.still_runs(item):
             await self._refuse(item, [_RIVAL])
             return Result(RIVAL_SECONDS)
         try:
@@ -94,12 +93,16 @@ class HostConfigReconciler:
     async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> Result:
         facts = examined.facts
         children = render(config, facts)
+        await self.rust.take_over(item, (child.resource for child in children.all))
         complete = await self.children.apply(
             item, config, children, facts, lambda reason, note: self._tell(item, reason, note)
         )
         if not complete:
             return DONE  # the changed workload comes back through its cache
-        if await self.former.clean_up(item, leftovers(children.workload.resource)):
+        workload = children.workload.resource
+        held = self.kinds[workload].informer.store.get(item.metadata.key)
+        rolled_out = held is not None and is_rolled_out(workload.kind, held.body)
+        if await self.rust.clean_up(item, workload, rolled_out=rolled_out):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
         await self._show_workload(item, config, children, examined.warnings)
         self._keep_told(item.metadata.key, facts)
@@ -123,8 +126,8 @@ class HostConfigReconciler:
         self._forget(key)
         self.pools.withdraw(key)
         if item is not None:
-            await self.former.clean_up(item)
-        self.former.forget(key)
+            await self.rust.release(item)
+        self.rust.forget(key)
         return DONE
 
     def _forget(self, key: Key) -> None:
@@ -174,7 +177,7 @@ class HostConfigReconciler:
         self, item: CustomResource, problems: Iterable[Problem], others: Iterable[Condition] = ()
     ) -> None:
         """Say what only a user can mend, and how what runs is doing meanwhile."""
-        for resource in _WORKLOADS:
+        for resource in WORKLOADS:
             held = self.kinds[resource].informer.store.get(item.metadata.key)
             if held is not None and held.metadata.belongs_to(item.metadata.uid):
                 state = workload_state(resource.kind, held.body)

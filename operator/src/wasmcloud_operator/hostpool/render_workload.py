@@ -23,7 +23,8 @@ from wasmcloud_operator.kube.resources import (
 from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
 
 # The kinds that a pool's children can be of; one that is no longer wanted is looked for among these.
-KINDS = (SERVICE_ACCOUNT, CONFIG_MAP, SERVICE, DEPLOYMENT, DAEMON_SET, POD_DISRUPTION_BUDGET)
+WORKLOADS = (DEPLOYMENT, DAEMON_SET)
+KINDS = (SERVICE_ACCOUNT, CONFIG_MAP, SERVICE, *WORKLOADS, POD_DISRUPTION_BUDGET)
 
 # Time for wadm to start the providers on a new host before an old one goes.
 _MIN_READY_SECONDS = 10
@@ -100,7 +101,7 @@ def _rolling_update(spec: WasmCloudHostConfigSpec, pod: JsonObject) -> JsonObjec
     wanted = spec.scheduling_options.rolling_update if spec.scheduling_options is not None else None
     surge = wanted.max_surge if wanted is not None else None
     unavailable = wanted.max_unavailable if wanted is not None else None
-    if spec.as_daemonset and surge is None and (_holds_node_ports(pod) or unavailable):
+    if spec.as_daemonset and surge is None and (holds_node_ports(pod) or unavailable):
         surge, unavailable = 0, unavailable or 1
     return {
         "maxSurge": 1 if surge is None else surge,
@@ -108,7 +109,8 @@ def _rolling_update(spec: WasmCloudHostConfigSpec, pod: JsonObject) -> JsonObjec
     }
 
 
-def _holds_node_ports(pod: JsonObject) -> bool:
+def holds_node_ports(pod: JsonObject) -> bool:
+    """Whether no two pods of that spec can run on one node."""
     containers = [*pod["initContainers"], *pod["containers"]]
     ports = (port for container in containers for port in container.get("ports") or ())
     return bool(pod.get("hostNetwork")) or any(port.get("hostPort") for port in ports)

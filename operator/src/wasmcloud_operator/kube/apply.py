@@ -62,8 +62,8 @@ class Applier:
     An object that is not in the cache is applied so that the API server only creates it, and a foreign one is never
     merged into; a known one is applied with its uid, so that the API server refuses (409) rather than creates a second
     one if it has vanished. After a refusal, or a write whose answer was lost, the object is read live before anything
-    is decided. What the field managers in `formerly` (earlier programs for the same objects) own of an object that is
-    found for the first time becomes ours.
+    is decided. Before the first apply of an object, what the field managers in `formerly` (earlier programs for the
+    same objects) own of it becomes ours: an object without the fingerprint was never applied by us, cached or not.
     """
 
     def __init__(self, client: Client, fingerprint_annotation: str, formerly: Collection[str] = ()) -> None:
@@ -78,19 +78,12 @@ class Applier:
         key = Key(desired["metadata"].get("namespace", ""), desired["metadata"]["name"])
         held = kind.informer.store.get(key)
         if (kind.resource, key) in self._uncertain:
-            held = await self._look(kind, key, ours)
+            held = await self._read(kind, key)
         try:
             return await self._bring(kind, key, desired, held, ours)
         except Conflict:
             # It is there after all, or it is gone or was replaced: look again, once.
-            return await self._bring(kind, key, desired, await self._look(kind, key, ours), ours)
-
-    async def _look(self, kind: Kind, key: Key, ours: Callable[[ObjectMeta], bool]) -> Unstructured | None:
-        cached = key in kind.informer.store
-        held = await self._read(kind, key)
-        if held is not None and not cached and self._formerly and ours(held.metadata):
-            await take_over(self._client, kind.resource, key, self._formerly)
-        return held
+            return await self._bring(kind, key, desired, await self._read(kind, key), ours)
 
     async def _bring(
         self,
@@ -108,6 +101,8 @@ class Applier:
         where = difference(desired, held.body)
         if where is None:
             return Applied(held, "unchanged")
+        if self._formerly and self._annotation not in held.metadata.annotations:
+            await take_over(self._client, kind.resource, key, self._formerly)
         log.debug("applying", kind=kind.resource.kind, object=str(key), differs=where)
         item = await self._write(kind, key, desired, {"uid": held.metadata.uid})
         # A field that the API server drops, or a webhook sets back, leaves the object as it was: no watch tells of it.

@@ -15,7 +15,8 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.managed_fields import take_over
+from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, ROLE, ROLE_BINDING, Key, Resource
 
 log = structlog.get_logger()
@@ -28,23 +29,39 @@ FIELD_MANAGERS = ("operator.k8s.wasmcloud.dev/wasmcloud-host-config", "operator.
 RIVAL_SECONDS = 60.0
 
 
+# It gave the hosts' service account the right to write Services.
+_RIGHTS = (ROLE_BINDING, ROLE)
+
+
 def leftovers(workload: Resource) -> tuple[Resource, ...]:
     """The kinds of which it may have left an object that a pool with that kind of workload has no use for.
 
-    It gave the hosts' service account the right to write Services, and it kept the Deployment of a config that was made
-    a DaemonSet, and the other way round.
+    It kept the Deployment of a config that was made a DaemonSet, and the other way round.
     """
-    return (ROLE_BINDING, ROLE, DAEMON_SET if workload is DEPLOYMENT else DEPLOYMENT)
+    return (*_RIGHTS, DAEMON_SET if workload is DEPLOYMENT else DEPLOYMENT)
 
 
 @dataclass(slots=True)
-class FormerOperator:
-    """Cleans up after it, and notices when it still runs: two operators would undo each other's work for ever."""
+class RustPools:
+    """Takes over what it made for host pools, and notices when it still runs: two operators would undo each other's
+    work for ever.
+    """
 
     client: Client
     configs: Informer[CustomResource]
     clock: Clock
     _taken_off: dict[Key, float] = field(default_factory=dict)  # when its finalizer went
+
+    async def take_over(self, item: CustomResource, children: Iterable[Resource]) -> None:
+        """Make all that it owns of a config's children ours, while its finalizer tells that it was here.
+
+        It may have written once more what we had applied already. Raises the errors of `kube.errors`.
+        """
+        if FINALIZER not in item.metadata.finalizers:
+            return
+        for resource in children:
+            if await self._find(resource, item) is not None:
+                await take_over(self.client, resource, item.metadata.key, FIELD_MANAGERS)
 
     def still_runs(self, item: CustomResource) -> bool:
         """Whether its finalizer came back soon after it was taken off."""
@@ -53,17 +70,27 @@ class FormerOperator:
             return False
         return self.clock.monotonic() - since < RIVAL_SECONDS
 
-    async def clean_up(self, item: CustomResource, unwanted: Iterable[Resource] = ()) -> bool:
-        """Remove what it left of this config and of these kinds, its finalizer last; whether it had been here.
+    async def clean_up(self, item: CustomResource, workload: Resource, *, rolled_out: bool) -> bool:
+        """Remove what it left of this config, its finalizer last; whether that has just been done.
 
-        Raises the errors of `kube.errors`, but for rights that were not given: then its Role stays, which the log says.
+        A workload of the kind that is not wanted stays, and the finalizer with it, until the wanted one has rolled out:
+        its hosts serve. Raises the errors of `kube.errors`, but for rights that were not given: then its Role stays,
+        which the log says.
         """
         if FINALIZER not in item.metadata.finalizers:
             return False
-        for resource in unwanted:
-            await self._remove(resource, item)
-        position = item.metadata.finalizers.index(FINALIZER)
-        path = f"/metadata/finalizers/{position}"
+        for resource in leftovers(workload):
+            if rolled_out or resource in _RIGHTS:
+                await self._remove(resource, item)
+            elif await self._find(resource, item) is not None:
+                return False
+        return await self.release(item)
+
+    async def release(self, item: CustomResource) -> bool:
+        """Take its finalizer off; whether it was there."""
+        if FINALIZER not in item.metadata.finalizers:
+            return False
+        path = f"/metadata/finalizers/{item.metadata.finalizers.index(FINALIZER)}"
         patch: list[JsonObject] = [{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]
         with contextlib.suppress(NotFound, Invalid):  # gone, or somebody changed the list: the watch brings it back
             self.configs.offer(
@@ -78,10 +105,18 @@ class FormerOperator:
 
     async def _remove(self, resource: Resource, item: CustomResource) -> None:
         try:
-            live = await self.client.get(resource, item.metadata.key)
-            if live.metadata.belongs_to(item.metadata.uid):
+            live = await self._find(resource, item)
+            if live is not None:
                 await self.client.delete(resource, item.metadata.key, uid=live.metadata.uid)
         except Forbidden as error:
             log.warning("an earlier operator's object stays", kind=resource.kind, error=str(error))
         except (NotFound, Conflict):
             return
+
+    async def _find(self, resource: Resource, item: CustomResource) -> Unstructured | None:
+        """The object of the config's name, if it is the config's."""
+        try:
+            live = await self.client.get(resource, item.metadata.key)
+        except NotFound:
+            return None
+        return live if live.metadata.belongs_to(item.metadata.uid) else None

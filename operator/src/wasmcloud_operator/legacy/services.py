@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
@@ -12,59 +13,122 @@ from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.objects import Metadata, ObjectMeta
+from wasmcloud_operator.kube.objects import HasMetadata, Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS
 from wasmcloud_operator.names import MANAGED_BY_LABEL
 
 log = structlog.get_logger()
 
-FORMERLY_MANAGED_BY = "wadm-operator"
+T = TypeVar("T", bound=HasMetadata)
+
 FINALIZER = "operator.k8s.wasmcloud.dev/service"
+# What it labelled its objects: the first up to 0.5.0, the second from then on.
+_MANAGED_BY = ("wasmcloud-operator", "wadm-operator")
+# Its Services that the informer of our own does not follow.
+RENAMED_SELECTOR = f"{MANAGED_BY_LABEL}={_MANAGED_BY[1]}"
+# The EndpointSlices that Kubernetes makes for a Service have the Service's labels, and say who made them.
+SLICE_SELECTOR = f"{MANAGED_BY_LABEL} in ({','.join(_MANAGED_BY)}),!endpointslice.kubernetes.io/managed-by"
+
+# On a Service that is ours already and still leads where the Rust operator led it.
+TAKEOVER = "k8s.wasmcloud.dev/takeover"
+_WAITS = "waits-for-endpoints"
 
 _SERVICE_NAME = "kubernetes.io/service-name"
 
 
-def formerly_managed(metadata: ObjectMeta) -> bool:
-    """Whether it is the Rust operator's."""
-    return metadata.labels.get(MANAGED_BY_LABEL) == FORMERLY_MANAGED_BY
+def is_rust_operators(metadata: ObjectMeta) -> bool:
+    """Whether a Service is one that the Rust operator made for an application and that is not ours yet.
+
+    Every version of it put its finalizer on them. Where somebody took that off, its later label tells, on a Service
+    without an owner: the Services of its host pools have one.
+    """
+    renamed = metadata.labels.get(MANAGED_BY_LABEL) == _MANAGED_BY[1]
+    return FINALIZER in metadata.finalizers or (renamed and not metadata.owner_references)
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
-    """Takes over or removes the Rust operator's Services. It named each as its application."""
+class RustServices:
+    """Takes over or removes the Rust operator's Services, each of which it named as its application.
+
+    `managed` are the Services with our label, `renamed` those with its later one. `serves` says whether a pod that is
+    ready serves the Service of that key now.
+    """
 
     client: Client
-    services: Informer[Metadata]
+    managed: Informer[Unstructured]
+    renamed: Informer[Metadata]
     slices: Informer[Metadata]
+    serves: Callable[[Key], bool]
 
     def listen(self, told: Callable[[Key, bool], None]) -> None:
-        """Be told of namespace and name of each Service that it left something of."""
+        """Call `told` with the key of each Service of which something is left, when that changes."""
 
-        def on_service(change: Change[Metadata], listed: bool) -> None:
-            told(change.key, listed)
+        def on_service(change: Change[T], listed: bool) -> None:
+            if any(is_rust_operators(state.metadata) for state in (change.old, change.new) if state is not None):
+                told(change.key, listed)
 
         def on_slice(change: Change[Metadata], listed: bool) -> None:
-            service = change.item.metadata.labels.get(_SERVICE_NAME)
-            if service:
-                told(Key(change.key.namespace, service), listed)
+            told(Key(change.key.namespace, _service(change.item)), listed)
 
-        self.services.on_change(on_service)
+        self.managed.on_change(on_service)
+        self.renamed.on_change(on_service)
         self.slices.on_change(on_slice)
 
+    def left(self, namespace: str) -> Iterator[Key]:
+        """The Services of a namespace that are not ours yet."""
+        held: tuple[Informer[Unstructured] | Informer[Metadata], ...] = (self.managed, self.renamed)
+        for informer in held:
+            for item in informer.store:
+                if item.metadata.namespace == namespace and is_rust_operators(item.metadata):
+                    yield item.metadata.key
+
+    def unfinished(self, key: Key) -> bool:
+        """Whether the takeover of that Service has begun and waits for its first endpoint."""
+        held = self.managed.store.get(key)
+        return (held is not None and TAKEOVER in held.metadata.annotations) or any(self._slices(key))
+
+    def due(self, key: Key) -> bool:
+        """Whether nothing is awaited any more but Kubernetes' own EndpointSlice of a pod that is ready."""
+        return self.unfinished(key) and self.serves(key)
+
+    async def eased(self, key: Key, body: JsonObject) -> JsonObject:
+        """Returns what to apply for the Service `body`: it leads where it led before as long as no pod serves it.
+
+        The hosts of the Rust operator's pods do not say in which pod they run: no endpoint is left with our selector
+        until the first new pod serves. Raises the errors of `kube.errors`.
+        """
+        if self.serves(key) or not self._leads_elsewhere(key):
+            return body
+        try:
+            spec = (await self.client.get(SERVICE, key)).body["spec"]
+        except NotFound:
+            return body
+        wanted = {name: value for name, value in body["spec"].items() if name != "selector"}
+        selector = {"selector": spec["selector"]} if spec.get("selector") else {}
+        metadata = body["metadata"]
+        annotations = {**metadata["annotations"], TAKEOVER: _WAITS}
+        return {
+            **body,
+            "metadata": {**metadata, "annotations": annotations},
+            "spec": {**wanted, **selector, "ports": spec["ports"]},
+        }
+
     async def clean(self, key: Key, live: ObjectMeta) -> None:
-        """Take its finalizer off a Service that is ours now, and delete the EndpointSlice that it made."""
+        """Take its finalizer off a Service that is ours now; delete its EndpointSlice once another has an endpoint."""
         await self._release(key, live)
-        await self._delete_slices(key)
+        if self.serves(key) and any(self._slices(key)) and await self._has_endpoint(key):
+            await self._delete_slices(key)
 
     async def remove(self, key: Key) -> bool:
         """Remove a Service of its that no application wants; whether there was one."""
-        held = self.services.store.get(key)
-        if held is None:
+        held = self._held(key)
+        if held is None or not is_rust_operators(held):
             return False
         try:
             live = await self.client.get(SERVICE, key)
-            if formerly_managed(live.metadata):
+            if is_rust_operators(live.metadata):
                 await self._release(key, live.metadata)
                 await self._delete(SERVICE, live.metadata)
                 await self._delete_slices(key)
@@ -72,6 +136,31 @@ class Former:
         except NotFound:
             pass
         return True
+
+    def _held(self, key: Key) -> ObjectMeta | None:
+        held = self.managed.store.get(key) or self.renamed.store.get(key)
+        return held.metadata if held is not None else None
+
+    def _leads_elsewhere(self, key: Key) -> bool:
+        held = self._held(key)
+        return held is not None and (TAKEOVER in held.annotations or is_rust_operators(held))
+
+    def _slices(self, key: Key) -> Iterator[ObjectMeta]:
+        for item in self.slices.store:
+            if item.metadata.namespace == key.namespace and _service(item) == key.name:
+                yield item.metadata
+
+    async def _has_endpoint(self, key: Key) -> bool:
+        """Whether Kubernetes has told of an endpoint of that Service that is ready."""
+        selector = f"{_SERVICE_NAME}={key.name}"
+        found = await self.client.list_all(ENDPOINT_SLICE, UNSTRUCTURED, namespace=key.namespace, selector=selector)
+        old = {metadata.name for metadata in self._slices(key)}
+        return any(
+            (endpoint.get("conditions") or {}).get("ready")
+            for item in found
+            if item.metadata.name not in old
+            for endpoint in item.body.get("endpoints") or ()
+        )
 
     async def _release(self, key: Key, live: ObjectMeta) -> None:
         if FINALIZER not in live.finalizers:
@@ -82,12 +171,16 @@ class Former:
             {"op": "test", "path": path, "value": FINALIZER},
             {"op": "remove", "path": path},
         ]
-        await self.client.patch(SERVICE, key, patch, JSON_PATCH, UNSTRUCTURED)
+        self.managed.offer(await self.client.patch(SERVICE, key, patch, JSON_PATCH, UNSTRUCTURED))
 
     async def _delete_slices(self, key: Key) -> None:
-        for item in self.slices.store:
-            metadata = item.metadata
-            if metadata.namespace == key.namespace and metadata.labels.get(_SERVICE_NAME) == key.name:
+        for metadata in tuple(self._slices(key)):
+            try:
+                body = await self.client.get_path(ENDPOINT_SLICE.path(metadata.key))
+            except NotFound:
+                continue
+            entries = body["metadata"].get("managedFields") or ()
+            if any(entry.get("manager") in FIELD_MANAGERS for entry in entries):
                 await self._delete(ENDPOINT_SLICE, metadata)
 
     async def _delete(self, resource: Resource, metadata: ObjectMeta) -> None:
@@ -95,3 +188,7 @@ class Former:
             await self.client.delete(resource, metadata.key, uid=metadata.uid)
         except (NotFound, Conflict):
             log.debug("gone already", kind=resource.kind, object=str(metadata.key))
+
+
+def _service(item: Metadata) -> str:
+    return item.metadata.labels.get(_SERVICE_NAME, "")
