@@ -42,6 +42,15 @@ async def test_from_apply_to_running_and_back(site: Site) -> None:
         await eventually(lambda: not lattice_host.components)
 
 
+async def test_a_template_may_leave_optional_fields_null(site: Site) -> None:
+    obj = application(site.namespace, id=None, config=None, secrets=None, application=None)
+    obj["spec"]["policies"] = None
+    obj["spec"]["components"].append({**components("x/other:1")[0], "name": "other", "traits": None})
+    await site.admin.apply(obj)
+    async with site.host():
+        await site.phase("Deployed")
+
+
 async def test_a_change_is_a_new_version_and_going_back_is_none(site: Site) -> None:
     async with site.host():
         await site.create()

@@ -14,8 +14,14 @@ import yaml
 
 from testbed import ApiError, ControlPlane
 from wasmcloud_operator.commands.crds import crd_files, write
-from wasmcloud_operator_types import Application, WasmCloudHostConfig, parse
-from wasmcloud_operator_types.embedded import NAMES
+from wasmcloud_operator_types import (
+    Application,
+    InvalidObjectError,
+    WasmCloudHostConfig,
+    custom_resource_definitions,
+    parse,
+)
+from wasmcloud_operator_types.embedded import NAMES, embedded_schema
 
 ROOT = Path(__file__).parents[2]
 WHC = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
@@ -266,11 +272,14 @@ LABEL_RULE = "hostLabels must be usable as pod labels"
         ({"hostLabels": {"a" * 64: "x"}}, LABEL_RULE),
         ({"hostLabels": {"a": "no spaces"}}, LABEL_RULE),
         ({"hostLabels": {"a": 5}}, 'spec.hostLabels.a: Invalid value: "integer"'),
-        ({"observability": {"protocol": "carrier-pigeon"}}, 'supported values: "grpc", "http"'),
-        ({"logLevel": "info,async_nats=debug"}, 'spec.logLevel: Unsupported value: "info,async_nats=debug"'),
+        (
+            {"observability": {"protocol": "carrier-pigeon"}},
+            "spec.observability.protocol in body should match '^(grpc|http)$'",
+        ),
+        ({"logLevel": "info,async_nats=debug"}, "should match '^(ERROR|WARN|INFO|"),
         ({"policyService": {"timeoutMs": 5}}, "timeoutMs and changesTopic need topic"),
         ({"certificates": {"authorities": [{"name": "x"}]}}, "name either a secret or a configMap"),
-        ({"issuers": ["C"]}, "issuers need secretName"),
+        ({"issuers": ["C"], "version": "0.82.0"}, "issuers need secretName"),
         ({"daemonset": True, "schedulingOptions": {"daemonset": False}}, "contradict each other"),
         (
             {"daemonset": True, "podDisruptionBudget": {}},
@@ -289,7 +298,7 @@ LABEL_RULE = "hostLabels must be usable as pod labels"
         ),
         (
             {"schedulingOptions": {"containerTemplateAdditions": {"nats": {"imagePullPolicy": "always"}}}},
-            'supported values: "Always", "IfNotPresent", "Never"',
+            "should match '^(Always|IfNotPresent|Never)$'",
         ),
         (
             {"schedulingOptions": {"containerTemplateAdditions": {"nats": {"resources": {"limits": {"cpu": "much"}}}}}},
@@ -334,6 +343,96 @@ COMPONENT = ("spec", "components", 0)
 )
 async def test_a_bad_application_is_refused_with_words_that_help(admin, crds, namespace, path, value, message):
     assert message in await refusal(admin, with_place(HELLO, path, value), namespace)
+
+
+SCHEMAS = {
+    crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    for crd in custom_resource_definitions()
+}
+OF_KUBERNETES = {"podTemplateAdditions", "nats", "wasmcloud"}
+
+
+def optional_fields(schema, path=()):
+    """Path of every optional field of ours; the path of a list's item has a 0."""
+    for name, child in schema.get("properties", {}).items():
+        if name not in schema.get("required", ()):
+            yield (*path, name)
+        if not ("containerTemplateAdditions" in path and name in OF_KUBERNETES) and name != "podTemplateAdditions":
+            yield from optional_fields(child, (*path, name))
+            yield from optional_fields(child.get("items", {}), (*path, name, 0))
+
+
+def with_null(schema, base, path):
+    """The base with null at the path; what is required on the way is there."""
+    if not path:
+        return None
+    step, *rest = path
+    if step == 0:
+        return [with_null(schema["items"], base[0] if base else None, rest)]
+    needed = {name: "x" for name in schema.get("required", ()) if schema["properties"][name].get("type") == "string"}
+    filled = needed | (base or {})
+    return filled | {step: with_null(schema["properties"][step], filled.get(step), rest)}
+
+
+def all_null(schema):
+    """Objects all the way down, and null for every field that is none."""
+    if "items" in schema:
+        return [all_null(schema["items"])] if "properties" in schema["items"] else None
+    return {name: all_null(child) for name, child in schema["properties"].items()} if "properties" in schema else None
+
+
+@pytest.mark.parametrize("base", [HOSTS, HELLO], ids=["host config", "application"])
+async def test_a_template_may_leave_any_optional_field_null_under_server_side_apply(admin, crds, namespace, base):
+    schema, model = SCHEMAS[base["kind"]], WasmCloudHostConfig if base is HOSTS else Application
+    paths = list(optional_fields(schema))
+    assert len(paths) > 15
+    for path in paths:
+        if path[-1] in ("secret", "configMap", "image") and path != ("image",):
+            continue  # one of two is needed: tried below
+        if path[:3] == ("certificates", "authorities", 0):
+            base = with_spec(base, certificates={"authorities": [{"name": "x", path[3]: SOURCES[path[3]]}]})
+        obj = base | {"spec": with_null(schema, base["spec"], path)}
+        applied = await admin.apply(obj, namespace)
+        parse(model, applied)
+
+
+SOURCES = {"secret": {"secretName": "s"}, "configMap": {"name": "m"}}
+ONE_AUTHORITY = {"certificates": {"authorities": [{"name": "x", "secret": {"secretName": "s"}, "configMap": None}]}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ONE_AUTHORITY,
+        {"daemonset": None, "schedulingOptions": {"daemonset": True}},
+        {"daemonset": True, "schedulingOptions": {"daemonset": None}},
+        {"daemonset": True, "schedulingOptions": None},
+        {"daemonset": None, "podDisruptionBudget": {"minAvailable": None, "maxUnavailable": 1}},
+        {"daemonset": True, "podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": None}},
+        {"daemonset": True, "podDisruptionBudget": None},
+        {"issuers": None, "secretName": None},
+        {"policyService": {"topic": None, "timeoutMs": None, "changesTopic": None}},
+        {"schedulingOptions": {"podTemplateAdditions": all_null(embedded_schema("PodSpec"))}},
+        {"schedulingOptions": {"containerTemplateAdditions": {"nats": all_null(embedded_schema("Container"))}}},
+    ],
+)
+async def test_a_rule_takes_null_for_left_out(admin, crds, namespace, changes):
+    parse(WasmCloudHostConfig, await admin.apply(with_spec(HOSTS, **changes), namespace))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"issuers": ["C"], "secretName": None, "version": "0.82.0"}, "issuers need secretName"),
+        ({"policyService": {"topic": None, "timeoutMs": 5}}, "timeoutMs and changesTopic need topic"),
+        ({"certificates": {"authorities": [{"name": "x", "secret": None, "configMap": None}]}}, "name either a secret"),
+        ({"daemonset": True, "podDisruptionBudget": {"minAvailable": None}}, "podDisruptionBudget of a daemonset"),
+    ],
+)
+async def test_a_null_does_not_get_round_a_rule(admin, crds, namespace, changes, message):
+    assert message in await refusal(admin, with_spec(HOSTS, **changes), namespace)
+    with pytest.raises(InvalidObjectError, match=message):
+        parse(WasmCloudHostConfig, with_spec(HOSTS, **changes))
 
 
 async def test_five_hundred_components_and_unknown_fields_are_kept(admin, crds, namespace):

@@ -18,6 +18,7 @@ from wasmcloud_operator.application.manifest import (
     owner_of,
     passed_metadata,
     to_manifest,
+    without_nulls,
 )
 from wasmcloud_operator.manifest.validation import validate
 
@@ -99,6 +100,12 @@ def test_the_digest_is_of_what_wadm_runs_alone():
     other = copy.deepcopy(SPEC)
     other["components"][0]["properties"]["image"] = "x:2"
     assert content_of(metadata(), other).digest != base.digest
+
+
+def test_null_fields_are_as_if_left_out():
+    component = {**SPEC["components"][0], "traits": None}
+    component["properties"] = {**component["properties"], "id": None, "config": None, "application": None}
+    assert without_nulls({"components": [component], "policies": None}) == SPEC
 
 
 def test_the_digest_does_not_depend_on_the_order_of_keys():

@@ -21,7 +21,7 @@ NODE_KEYS = {
     "additionalProperties", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties",
     "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
-    "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields", "nullable",
 }  # fmt: skip
 
 CRDS = {crd["spec"]["names"]["kind"]: crd for crd in custom_resource_definitions()}
@@ -53,6 +53,7 @@ def test_the_schema_is_structural(kind):
         assert not ("properties" in node and "additionalProperties" in node), path
         assert set(node.get("required", ())) <= node.get("properties", {}).keys() | set(), path
         assert node.get("type") != "array" or "items" in node, path
+        assert not ("enum" in node and "nullable" in node), path  # the API server finds null in no enumeration
         assert node.get("type") != "integer" or "format" in node or node.get("enum"), path
 
 

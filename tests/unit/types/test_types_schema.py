@@ -66,10 +66,15 @@ PRESERVED = {"x-kubernetes-preserve-unknown-fields": True}
         (AwareDatetime, ..., {"type": "string", "format": "date-time"}),
         (Literal["a"], ..., {"type": "string", "enum": ["a"]}),
         (Literal["a", "b"], ..., {"type": "string", "enum": ["a", "b"]}),
-        (str | None, None, {"type": "string"}),
-        (Annotated[int, Field(ge=1)] | None, None, {"type": "integer", "format": "int64", "minimum": 1}),
+        (str | None, None, {"type": "string", "nullable": True}),
+        (
+            Annotated[int, Field(ge=1)] | None,
+            None,
+            {"type": "integer", "format": "int64", "minimum": 1, "nullable": True},
+        ),
+        (Literal["a.b", "c"] | None, None, {"type": "string", "pattern": r"^(a\.b|c)$", "nullable": True}),
         (int | str, ..., {"x-kubernetes-int-or-string": True}),
-        (int | str | None, None, {"x-kubernetes-int-or-string": True}),
+        (int | str | None, None, {"x-kubernetes-int-or-string": True, "nullable": True}),
         (tuple[str, ...], ..., {"type": "array", "items": {"type": "string"}}),
         (
             Annotated[list[str], Field(min_length=1, max_length=2)],
@@ -98,7 +103,13 @@ PRESERVED = {"x-kubernetes-preserve-unknown-fields": True}
         (
             Annotated[Inner | None, Field(description="This one.")],
             None,
-            {"description": "This one.", "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+            {
+                "description": "This one.",
+                "type": "object",
+                "properties": {"a": {"type": "string"}},
+                "required": ["a"],
+                "nullable": True,
+            },
         ),
         (Open, ..., {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], **PRESERVED}),
         (
@@ -107,7 +118,7 @@ PRESERVED = {"x-kubernetes-preserve-unknown-fields": True}
                 Field(description="Mine.", json_schema_extra={"x-kubernetes-embedded": "Pod"}),
             ],
             None,
-            {"description": "Mine.", "type": "object", "properties": {"of": {"type": "string"}}},
+            {"description": "Mine.", "type": "object", "properties": {"of": {"type": "string"}}, "nullable": True},
         ),
         (
             Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model, Resource
 from wasmcloud_operator_types._fields import NO_CONTROL, SUBJECT, Image, ObjectName, Port, Rule, Subject, cel
@@ -22,6 +22,8 @@ POD_NAME_LABEL = "kubernetes_pod_name"
 POD_UID_LABEL = "kubernetes_pod_uid"
 
 _ONE_DAEMONSET = "daemonset and schedulingOptions.daemonset contradict each other: set one of them"
+# Later hosts check no issuers.
+_BEFORE_1_0 = "^v?0+([^0-9]|$)"
 _ISSUERS_NEED_SECRET = "issuers need secretName: the Secret holds WASMCLOUD_CLUSTER_SEED"  # noqa: S105 - prose
 _DAEMONSET_BUDGET = (
     "the podDisruptionBudget of a daemonset can only have minAvailable, and that as a number: Kubernetes knows no"
@@ -54,7 +56,11 @@ class WasmCloudHostConfigSpec(Model):
                 " self.daemonset == self.schedulingOptions.daemonset",
                 _ONE_DAEMONSET,
             ),
-            Rule("!has(self.issuers) || size(self.issuers) == 0 || has(self.secretName)", _ISSUERS_NEED_SECRET),
+            Rule(
+                f"!has(self.issuers) || size(self.issuers) == 0 || has(self.secretName) ||"
+                f" !self.version.matches('{_BEFORE_1_0}')",
+                _ISSUERS_NEED_SECRET,
+            ),
             Rule(
                 "!has(self.podDisruptionBudget) || !(has(self.daemonset) && self.daemonset ||"
                 " has(self.schedulingOptions) && has(self.schedulingOptions.daemonset) &&"
@@ -66,7 +72,9 @@ class WasmCloudHostConfigSpec(Model):
     )
 
     host_replicas: Annotated[
-        StrictInt, Field(ge=0, le=100_000, json_schema_extra={"format": "int32", "x-kubernetes-default": 1})
+        StrictInt,
+        Field(ge=0, le=100_000, json_schema_extra={"format": "int32", "x-kubernetes-default": 1}),
+        BeforeValidator(lambda value: 1 if value is None else value),  # as the API server does it
     ] = 1
     """Host pods to run; ignored for a DaemonSet."""
 
@@ -189,7 +197,7 @@ class WasmCloudHostConfigSpec(Model):
         inner = self.scheduling_options.daemonset if self.scheduling_options is not None else None
         if self.daemonset is not None and inner is not None and self.daemonset != inner:
             raise ValueError(_ONE_DAEMONSET)
-        if self.issuers and self.secret_name is None:
+        if self.issuers and self.secret_name is None and re.match(_BEFORE_1_0, self.version):
             raise ValueError(_ISSUERS_NEED_SECRET)
         budget = self.pod_disruption_budget
         if budget is not None and self.as_daemonset and not isinstance(budget.min_available, int):

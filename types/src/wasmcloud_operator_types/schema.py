@@ -20,6 +20,7 @@ would let in what the operator cannot read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -116,11 +117,12 @@ class _Converter:
             self._open.pop()
 
     def _alternatives(self, source: Schema, path: str) -> Schema:
-        """``T | None`` is an optional T (absent, not null); ``int | str`` is Kubernetes' own IntOrString."""
+        """``T | None`` takes null for left out, as templates write it; ``int | str`` is Kubernetes' own IntOrString."""
         beside = {key: value for key, value in source.items() if key != "anyOf"}
         members = [member for member in source["anyOf"] if member != {"type": "null"}]
-        if len(members) == 1:
-            return self.convert(members[0] | beside, path)
+        if len(members) < len(source["anyOf"]):
+            inner = members[0] if len(members) == 1 else {"anyOf": members}
+            return nullable(self.convert(inner | beside, path))
         kinds = sorted(str(member.get("type")) for member in members)
         bare = all(set(member) <= {"type", "title"} for member in members)
         if kinds == ["integer", "string"] and bare:
@@ -162,6 +164,14 @@ class _Converter:
         unknown = sorted(source.keys() - known - _ANY_TYPE)
         if unknown:
             raise UnsupportedSchemaError(path, f"{', '.join(unknown)} not understood (known: see this module)")
+
+
+def nullable(schema: Schema) -> Schema:
+    """The schema with null allowed. An enumeration becomes a pattern: the API server finds null in none."""
+    kept = {key: value for key, value in schema.items() if key != "enum"}
+    if "enum" in schema:
+        kept["pattern"] = f"^({'|'.join(map(re.escape, schema['enum']))})$"
+    return kept | {"nullable": True}
 
 
 def _scalar(source: Schema, path: str) -> Schema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from wasmcloud_operator.application.manifest import Content, content_of, draft
+from wasmcloud_operator.application.manifest import Content, content_of, draft, without_nulls
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.manifest.reading import ManifestProblem
@@ -37,7 +37,7 @@ class Examiner:
     def examine(self, item: CustomResource) -> Examined:
         """The content of the item and its problems."""
         meta = item.metadata
-        spec = item.spec if isinstance(item.spec, dict) else {}
+        spec = without_nulls(item.spec) if isinstance(item.spec, dict) else {}
         known = self._known.get(meta.key)
         if known is not None and (known.uid, known.generation, known.annotations, known.labels) == (
             meta.uid,

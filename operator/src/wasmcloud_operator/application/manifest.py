@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.names import OWNER_CLUSTER, OWNER_NAME, OWNER_NAMESPACE
 
 API_VERSION = "core.oam.dev/v1beta1"
@@ -83,6 +84,17 @@ def content_of(metadata: Mapping[str, object], spec: Mapping[str, object]) -> Co
     version = annotations.pop(VERSION, None)
     digest = _digest({"name": name, "annotations": annotations, "labels": labels, "spec": spec})
     return Content(name, annotations, labels, spec, version, digest)
+
+
+def without_nulls(value: JsonObject) -> JsonObject:
+    """The object without its fields that are null: the API server takes them for left out, wadm refuses some."""
+    return {name: _without_nulls(field) for name, field in value.items() if field is not None}
+
+
+def _without_nulls(value: Json) -> Json:
+    if isinstance(value, dict):
+        return without_nulls(value)
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def passed_metadata(entries: Mapping[str, str], *, also: Collection[str] = ()) -> dict[str, str]:
