@@ -13,7 +13,7 @@ from testbed import NatsServer, eventually
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Timing
 from wasmcloud_operator.lattice.errors import InvalidName
 from wasmcloud_operator.lattice.host_types import Change
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, LatticeKey, Lattices
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, LatticeRoute, Lattices
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import StatusPushed
@@ -28,7 +28,7 @@ async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
 
 
 async def test_a_lattice_lives_while_it_is_held(server: NatsServer) -> None:
-    key = LatticeKey(ConnectionSpec((server.url,)), "default")
+    key = LatticeRoute(ConnectionSpec((server.url,)), "default")
     async with Lattices(timing=QUICK) as lattices:
         first = lattices.hold("a/one", key)
         assert lattices.hold("a/two", key) is first
@@ -37,7 +37,7 @@ async def test_a_lattice_lives_while_it_is_held(server: NatsServer) -> None:
         lattices.release("a/one")
         lattices.release("a/one")
         assert lattices.all == (first,)
-        other = lattices.hold("a/two", LatticeKey(key.spec, "other"))
+        other = lattices.hold("a/two", LatticeRoute(key.spec, "other"))
         assert lattices.all == (other,)
         assert lattices.held_by("a/one") is None
         assert lattices.held_by("a/two") is other
@@ -51,15 +51,102 @@ async def test_a_lattice_lives_while_it_is_held(server: NatsServer) -> None:
         lattices.release("long")
         await eventually(lambda: again.connection.state.reason == "Closed", message="no lease was lost")
     with pytest.raises(InvalidName, match="lattice 'a b'"):
-        LatticeKey(key.spec, "a b")
+        LatticeRoute(key.spec, "a b")
+
+
+async def test_routes_prove_to_lead_to_one_lattice(server: NatsServer) -> None:
+    by_number, by_name = route_to(server.url), route_to(server.url.replace("127.0.0.1", "localhost"))
+    async with Lattices(timing=QUICK) as lattices:
+        moves: list[tuple[str, Lattice]] = []
+        lattices.listen_to_moves(lambda holder, lattice: moves.append((holder, lattice)))
+        first = lattices.hold("one", by_number)
+        second = lattices.hold("two", by_name)
+        assert second is not first, "nobody knows yet"
+        lattices.keep("three", second)
+        await eventually(lambda: len(lattices.all) == 1)
+        assert sorted(moves) == [("three", first), ("two", first)]
+        assert set(lattices.holders(first)) == {"one", "two", "three"}
+        lattices.release("one")
+        await eventually(lambda: first.hosts.synced and list(first.connection.routes) == [by_name])
+        async with LatticeHost.running(server.url, HostsLattice()) as host:
+            await host.start_provider("http", application="shop")
+            await eventually(lambda: first.hosts.hosts[host.id].applications == {"shop"})
+
+
+async def test_a_lattice_stays_the_same_while_its_address_is_spelled_otherwise(server: NatsServer) -> None:
+    async with Lattices(timing=QUICK) as lattices:
+        lattice = lattices.hold("one", route_to(server.url))
+        await eventually(lambda: lattice.hosts.synced and lattice.identified)
+        states: list[ConnectionState] = []
+        lattice.connection.listen(states.append)
+        assert lattices.hold("one", route_to(server.url.replace("127.0.0.1", "localhost"))) is lattice
+        await eventually(lambda: len(lattices.all) == 1 and len(lattice.connection.routes) == 1)
+        assert lattices.held_by("one") is lattice
+        assert lattice.connection.state.connected
+        assert all(state.connected for state in states), "its wadm and hosts were reachable all the time"
+        assert len(lattice.identity.ids) == 2, "what was written with the former address is recognised"
+
+
+async def test_a_lattice_is_left_only_for_one_that_proves_to_be_another(server: NatsServer, tmp_path: Path) -> None:
+    elsewhere = NatsServer.start(tmp_path / "other", jetstream=False)
+    async with elsewhere as other, Lattices(timing=QUICK) as lattices:
+        lattice = lattices.hold("one", route_to(server.url))
+        await eventually(lambda: lattice.identified)
+        await other.kill()
+        assert lattices.hold("one", route_to(other.url)) is lattice
+        await eventually(lambda: (lattices.route_state("one") or lattice.connection.state).reason == "Unreachable")
+        assert lattices.held_by("one") is lattice
+        await other.restart()
+        await eventually(lambda: lattices.held_by("one") is not lattice)
+        await eventually(lambda: len(lattices.all) == 1)
+
+
+async def test_another_route_is_taken_when_the_one_in_use_ends(tmp_path: Path) -> None:
+    server, other = (
+        NatsServer.start(tmp_path / "one", jetstream=False),
+        NatsServer.start(tmp_path / "two", jetstream=False),
+    )
+    async with server as first, other as second, Lattices(timing=QUICK) as lattices:
+        # Both addresses in the second route: a cluster of two that tells nothing of being one.
+        lattice = lattices.hold("one", route_to(first.url))
+        assert lattices.hold("two", route_to(second.url, first.url)) is lattice
+        await eventually(lambda: all(route.state.connected for route in lattice.connection.routes.values()))
+        heard: list[LatticeEvent] = []
+        lattices.listen(lambda _, event: heard.append(event))
+        await first.kill()
+        await eventually(lambda: lattice.connection.state.connected and second.url in lattice.connection.state.message)
+        await lattice.connection.publish("wadm.status.default.shop", b'{"status": {"type": "deployed"}}')
+        await eventually(lambda: any(isinstance(event, StatusPushed) for event in heard), message="subscribed there")
+
+
+async def test_one_lattice_name_in_two_accounts_is_kept_apart(tmp_path: Path) -> None:
+    settings = """
+        accounts {
+            A { users = [{user: a, password: x}] }
+            B { users = [{user: b, password: x}, {user: c, password: x}] }
+        }
+    """
+    async with NatsServer.start(tmp_path / "nats", jetstream=False, config_extra=settings) as server:
+        a, b, c = (route_to(server.url.replace("://", f"://{user}:x@")) for user in "abc")
+        async with Lattices(timing=QUICK) as lattices:
+            first, second, third = (lattices.hold(user, route) for user, route in zip("abc", (a, b, c), strict=True))
+            await eventually(lambda: len(lattices.all) == 2)
+            assert lattices.held_by("a") is first
+            assert lattices.held_by("b") is lattices.held_by("c")
+            assert first.evidence.account == "A"
+            assert {second, third} > {lattices.held_by("b")}
+
+
+def route_to(*urls: str) -> LatticeRoute:
+    return LatticeRoute(ConnectionSpec(urls), "default")
 
 
 async def test_one_lattice_name_on_two_systems_is_kept_apart(server: NatsServer, tmp_path: Path) -> None:
     async with NatsServer.start(tmp_path / "other", jetstream=False) as other, Lattices(timing=QUICK) as lattices:
         news: list[tuple[Lattice, LatticeEvent]] = []
         lattices.listen(lambda lattice, told: news.append((lattice, told)))
-        here = lattices.hold("here", LatticeKey(ConnectionSpec((server.url,)), "default"))
-        there = lattices.hold("there", LatticeKey(ConnectionSpec((other.url,)), "default"))
+        here = lattices.hold("here", LatticeRoute(ConnectionSpec((server.url,)), "default"))
+        there = lattices.hold("there", LatticeRoute(ConnectionSpec((other.url,)), "default"))
         await eventually(lambda: here.hosts.synced and there.hosts.synced)
         async with LatticeHost.running(server.url, HostsLattice()) as host:
             await host.start_provider("http", application="shop")
@@ -82,7 +169,7 @@ async def test_the_config_service_knows_whose_lattice_asks(server: NatsServer) -
         Lattices(timing=QUICK, credentials_for=credentials_for) as lattices,
         LatticeHost.running(server.url, HostsLattice("blue"), labels={"a": "b"}) as host,
     ):
-        blue = lattices.hold("x", LatticeKey(ConnectionSpec((server.url,)), "blue"))
+        blue = lattices.hold("x", LatticeRoute(ConnectionSpec((server.url,)), "blue"))
         await eventually(lambda: blue.hosts.synced)
         body = await eventually(host.ask_config_service)
         assert body == {"registryCredentials": {"blue": {"token": "{'a': 'b'}", "registryType": "oci"}}}

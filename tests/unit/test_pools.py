@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.lattices import LatticeKey, Lattices
+from wasmcloud_operator.lattice.identity import LatticeRoute
+from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.shared.pools import Pool, Pools
 
-ONE = LatticeKey(ConnectionSpec(("nats://127.0.0.1:1",)), "one")
-OTHER = LatticeKey(ConnectionSpec(("nats://127.0.0.1:2",)), "one")  # the same name on another NATS system
+ONE = LatticeRoute(ConnectionSpec(("nats://127.0.0.1:1",)), "one")
+OTHER = LatticeRoute(ConnectionSpec(("nats://127.0.0.1:2",)), "one")  # the same name on another NATS system
 A, B = Key("a", "pool"), Key("b", "pool")
 
 

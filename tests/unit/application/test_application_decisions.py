@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,8 +17,6 @@ from wasmcloud_operator.application.plan import Conflict, Run, Stored
 from wasmcloud_operator.application.view import Record, View
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.lattices import LatticeKey
-from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusType
 from wasmcloud_operator.shared.pools import Pool
@@ -31,11 +30,26 @@ def content(version: str | None = None, image: str = "x:1") -> Content:
     return content_of({"name": "app", "annotations": annotations}, {"components": [{"image": image}]})
 
 
-def config(name: str, lattice: str, servers: str | None = "nats://a:4222") -> ConfiguredPool:
-    if servers is None:
+@dataclass(frozen=True)
+class Reached:
+    """As much of a `Lattice` as the choice reads."""
+
+    name: str
+    system: str
+
+    @property
+    def identified(self) -> bool:
+        return self.system != NEVER_UP
+
+
+NEVER_UP = "never up"
+
+
+def config(name: str, lattice: str, system: str | None = "a") -> ConfiguredPool:
+    if system is None:
         return ConfiguredPool(name, lattice, None)
-    reached = SimpleNamespace(name=lattice, key=LatticeKey(ConnectionSpec(tuple(servers.split(","))), lattice))
-    return ConfiguredPool(name, lattice, cast("Pool", SimpleNamespace(key=Key("ns", name), lattice=reached)))
+    pool = SimpleNamespace(key=Key("ns", name), lattice=Reached(lattice, system))
+    return ConfiguredPool(name, lattice, cast("Pool", pool))
 
 
 LATTICE, HOST_CONFIG = "k8s.wasmcloud.dev/lattice", "k8s.wasmcloud.dev/host-config"
@@ -49,15 +63,16 @@ LATTICE, HOST_CONFIG = "k8s.wasmcloud.dev/lattice", "k8s.wasmcloud.dev/host-conf
         ({}, [config("a", "l"), config("b", "l")], "a"),
         ({}, [config("a", "l"), config("b", "m")], "AmbiguousLattice"),
         ({}, [config("a", "l"), config("b", "m", None)], "AmbiguousLattice"),
-        ({}, [config("a", "l"), config("b", "l", "nats://b:4222")], "AmbiguousLattice"),
-        ({}, [config("a", "l"), config("b", "l", "nats://user:secret@a:4222,nats://b:4222")], "a"),
+        ({}, [config("a", "l"), config("b", "l", "b")], "AmbiguousLattice"),
+        ({}, [config("a", "l", NEVER_UP), config("b", "l")], "b"),
+        ({}, [config("a", "l", NEVER_UP), config("b", "l", NEVER_UP)], "a"),
         ({}, [config("a", "l", None)], "HostConfigNotReady"),
         ({}, [config("a", "l", None), config("b", "l")], "b"),
         ({LATTICE: "m"}, [config("a", "l"), config("b", "m")], "b"),
         ({LATTICE: "n"}, [config("a", "l"), config("b", "m")], "NoHostConfig"),
         ({HOST_CONFIG: "b"}, [config("a", "l"), config("b", "m")], "b"),
         ({HOST_CONFIG: "b", LATTICE: "l"}, [config("a", "l"), config("b", "m")], "NoHostConfig"),
-        ({HOST_CONFIG: "b"}, [config("a", "l"), config("b", "l", "nats://b:4222")], "b"),
+        ({HOST_CONFIG: "b"}, [config("a", "l"), config("b", "l", "b")], "b"),
     ],
 )
 def test_the_lattice_is_that_of_the_namespaces_host_configs(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hostpools import NewsByHand
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.directory import Directory
-from wasmcloud_operator.expose.plan import Claim, Record, claim_of, lattice_id, plan
+from wasmcloud_operator.expose.plan import Claim, Record, claim_of, plan
 from wasmcloud_operator.expose.pod_labels import PodLabeler
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
@@ -24,7 +24,7 @@ from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Change, Host, Provider
-from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure
@@ -59,13 +59,17 @@ class Apps:
 class FakeLattice:
     """As much of a `Lattice` as is read here, without a connection."""
 
-    key: LatticeKey
+    key: LatticeRoute
     hosts: Hosts = field(default_factory=Hosts)
     apps: Apps = field(default_factory=Apps)
 
     @property
     def name(self) -> str:
         return self.key.name
+
+    @property
+    def identity(self) -> LatticeIdentity:
+        return self.key.identity
 
 
 @dataclass
@@ -184,7 +188,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
 ) -> None:
     # Two lattices of one name on different NATS systems, and another.
     spec = [("nats://a:4222", "default"), ("nats://b:4222", "default"), ("nats://a:4222", "other")]
-    lattices = [FakeLattice(LatticeKey(ConnectionSpec((url,)), name)) for url, name in spec]
+    lattices = [FakeLattice(LatticeRoute(ConnectionSpec((url,)), name)) for url, name in spec]
     for number, about in enumerate(hosts):
         provider_ids = {key: key.partition("-")[0] if about["claims"] else "" for key in about["providers"]}
         lattices[about["lattice"]].hosts.hosts[f"N{number}"] = Host(
@@ -201,7 +205,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
             inventoried=True,
         )
     held = {
-        Key(namespace, "pool"): Pool(Key(namespace, "pool"), f"uid-{namespace}", lattices[at])  # type: ignore[arg-type]
+        Key(namespace, "pool"): Pool(Key(namespace, "pool"), f"uid-{namespace}", lattices[at], lattices[at].key)  # type: ignore[arg-type]
         for namespace, at in zip(NAMESPACES, pools, strict=True)
     }
     services, pods, news = informer(UNSTRUCTURED), host_pods(), NewsByHand()
@@ -217,7 +221,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
     for pool in held.values():
         for record in view.book(pool.lattice).records.values():
             for planned in plan(record, None).services:
-                body = render.service(planned, pool.key.namespace, pool.lattice.key, [])
+                body = render.service(planned, pool.key.namespace, pool.lattice.identity, [])
                 body["metadata"] |= {"uid": planned.name, "resourceVersion": "1"}
                 services.offer(Unstructured.from_body(body))
     for namespace in NAMESPACES:
@@ -256,7 +260,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
 
 @pytest.mark.parametrize("still_wanted", [False, True])
 async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_wanted: bool) -> None:
-    former, now = (FakeLattice(LatticeKey(ConnectionSpec((url,)), "default")) for url in ("nats://a", "nats://b"))
+    former, now = (FakeLattice(LatticeRoute(ConnectionSpec((url,)), "default")) for url in ("nats://a", "nats://b"))
     now.hosts.hosts["N"] = Host(
         "N",
         0.0,
@@ -267,7 +271,7 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
         inventoried=True,
     )
     in_use = {"pool": now} | ({"other": former} if still_wanted else {})
-    held = {Key("ns-a", name): Pool(Key("ns-a", name), name, lattice) for name, lattice in in_use.items()}  # type: ignore[arg-type]
+    held = {Key("ns-a", name): Pool(Key("ns-a", name), name, lattice, lattice.key) for name, lattice in in_use.items()}  # type: ignore[arg-type]
     services, pods, news = informer(UNSTRUCTURED), host_pods(), NewsByHand()
     hosts_in_pods = HostsInPods(pods, news)  # type: ignore[arg-type]
     news.tell(now, Change(hosts=frozenset({"N"})))
@@ -276,7 +280,7 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
     for lattice in in_use.values():
         lattice.apps.apps = (ModelSummary(name="one", deployed_version="v1"),)
         view.book(lattice).put("one", record)  # type: ignore[arg-type]
-    body = render.service(plan(record, None).services[0], "ns-a", former.key, [])
+    body = render.service(plan(record, None).services[0], "ns-a", former.identity, [])
     body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
     services.offer(Unstructured.from_body(body))
     pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool", naming.serves_label("one"): "true"}))
@@ -288,20 +292,20 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
 
 
 def test_what_a_pool_claims_that_is_not_known_yet_is_nobody_elses() -> None:
-    mine, theirs = (LatticeKey(ConnectionSpec(("nats://a",)), name) for name in ("mine", "theirs"))
+    mine, theirs = (LatticeRoute(ConnectionSpec(("nats://a",)), name) for name in ("mine", "theirs"))
     services, configs = informer(UNSTRUCTURED), informer(Codec.of(CustomResource))
     view = View(FakePools({}), Directory(), configs, services, None, lambda *_: None)  # type: ignore[arg-type]
     record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
-    body = render.service(plan(record, None).services[0], "ns-a", mine, [])
+    body = render.service(plan(record, None).services[0], "ns-a", mine.identity, [])
     body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
     held = Unstructured.from_body(body)
     services.offer(held)
     configs.offer(CustomResource(ObjectMeta("paused", "ns-a", "u", "1"), {"lattice": "mine"}))
 
     assert view.wants("ns-a", claim_of(held.metadata), "one")
-    assert not view.leads_to("ns-a", "one", Claim("one", lattice_id(theirs)))
+    assert not view.leads_to("ns-a", "one", Claim("one", theirs.identity.id))
     assert not view.wants("ns-b", claim_of(held.metadata), "one"), "its config is in another namespace"
-    assert not view.wants("ns-a", Claim("one", lattice_id(theirs), "theirs"), "one")
+    assert not view.wants("ns-a", Claim("one", theirs.identity.id, "theirs"), "one")
 
 
 def oracle(

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from natsjwt import Account
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.options import Gateway, read_options
-from wasmcloud_operator.expose.plan import Planned, Record, lattice_id, plan
-from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.expose.plan import Planned, Record, plan
+from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.manifest.http_endpoints import Endpoint, Exposure, HttpProvider, Route, exposure
 
-LATTICE = LatticeKey(ConnectionSpec(("nats://127.0.0.1:4222",)), "default")
+LATTICE = LatticeRoute(ConnectionSpec(("nats://127.0.0.1:4222",)), "default").identity
 ONE = Endpoint(8080, "http", "IPv4", "address", ("default",))
 
 
@@ -73,7 +73,7 @@ def test_the_service_selects_by_its_own_label() -> None:
         "ipFamilies": ["IPv4"],
     }
     assert body["metadata"]["labels"]["app.kubernetes.io/component"] == "http"
-    assert body["metadata"]["annotations"]["k8s.wasmcloud.dev/lattice-id"] == lattice_id(LATTICE)
+    assert body["metadata"]["annotations"]["k8s.wasmcloud.dev/lattice-id"] == LATTICE.id
 
 
 @pytest.mark.parametrize(
@@ -194,11 +194,13 @@ def test_no_route_unless_it_is_asked_for() -> None:
 
 def test_a_lattice_is_told_from_one_of_the_same_name() -> None:
     def key(url: str, name: str = "default", **more: Any) -> str:
-        return lattice_id(LatticeKey(ConnectionSpec((url,), **more), name))
+        return LatticeRoute(ConnectionSpec((url,), **more), name).identity.id
 
     assert key("nats://a:4222") != key("nats://b:4222")
     assert key("nats://a:4222") != key("nats://a:4222", "other")
-    assert key("nats://user:secret@a:4222") == key("nats://a:4222"), "credentials may be rotated"
+    assert key("nats://user:former@a:4222") == key("nats://user:rotated@a:4222"), "passwords may be rotated"
+    assert key("nats://user:secret@a:4222") != key("nats://other:secret@a:4222"), "who may be of another account"
+    assert key("nats://former@a:4222") == key("nats://rotated@a:4222"), "a token, which is not told"
     one, other = Account("one"), Account("other")
     of_one = key("nats://a:4222", credentials=one.credentials("u"))
     assert of_one == key("nats://a:4222", credentials=one.credentials("v")), "users of one account see the same"

@@ -14,11 +14,11 @@ from wasmcloud_operator.expose.routes import Routes
 from wasmcloud_operator.kube.apply import Kind
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, Key
 from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.manifest.http_endpoints import Endpoint, Exposure, HttpProvider, Route
 
-LATTICE = LatticeKey(ConnectionSpec(("nats://127.0.0.1:4222",)), "default")
+LATTICE = LatticeRoute(ConnectionSpec(("nats://127.0.0.1:4222",)), "default").identity
 ASKED = {naming.GATEWAY: "infra/main", naming.INGRESS_CLASS: "nginx"}
 
 

@@ -91,7 +91,7 @@ class Deletion:
         """Take the Application out of the lattice that it was in before, if it has moved. Raises LatticeError."""
         key = item.metadata.key
         before = self.places.last(item)
-        if before is None or before.key.same_lattice(chosen.key) or naming.FINALIZER not in item.metadata.finalizers:
+        if before is None or before is chosen or naming.FINALIZER not in item.metadata.finalizers:
             return
         if _is_orphan(item):
             self._event(item, "Normal", "Orphaned", f"Left in lattice {before.name}, as the annotation asks")

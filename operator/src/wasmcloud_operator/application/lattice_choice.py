@@ -55,9 +55,11 @@ def choose(annotations: Mapping[str, str], configs: Sequence[ConfiguredPool]) ->
         listed = ", ".join(config.name for config in fitting)
         message = f"the connection of host config {listed} to lattice {fitting[0].lattice} is not known yet"
         return NotChosen("HostConfigNotReady", f"{message}: see its status", soon=True)
-    if not all(pool.lattice.key.same_lattice(connected[0][1].lattice.key) for _, pool in connected):
+    # A route that was never up leads nobody knows where: it must not stand in the way of one that is.
+    identified = [(config, pool) for config, pool in connected if pool.lattice.identified]
+    if len({pool.lattice for _, pool in identified}) > 1:
         return _ambiguous(f"NATS systems with a lattice {fitting[0].lattice}", naming.HOST_CONFIG, fitting)
-    config, pool = connected[0]
+    config, pool = (identified or connected)[0]
     return Chosen(pool.lattice, config.name)
 
 

@@ -50,7 +50,7 @@ class Places:
     def hold(self, key: Key, lattice: Lattice) -> None:
         """Keep the lattice for the Application of that key, instead of another one."""
         if self.held(key) is not lattice:
-            self.pools.lattices.hold(_holder(key), lattice.key)
+            self.pools.lattices.keep(_holder(key), lattice)
 
     def release(self, key: Key) -> None:
         """Nothing of the Application of that key is in wadm any more."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from wasmcloud_operator.hostpool.nats_connection import lattice_key
+from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.owned_secrets import needed_secrets
 from wasmcloud_operator.hostpool.platform import IpFamily, Platform, platform_of
 from wasmcloud_operator.hostpool.problems import SpecError
@@ -102,7 +102,7 @@ async def _pool(client: Client, item: CustomResource, platform: Platform) -> lis
     if examined.problems:
         raise SpecError(*examined.problems)
     if examined.values is not None:
-        lattice_key(config.spec, examined.values)
+        lattice_route(config.spec, examined.values)
     children = render(config, examined.facts)
     lines = [
         f"Secret {name} is created"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +9,6 @@ from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.options import Options, read_options
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.lattices import LatticeKey
 from wasmcloud_operator.manifest.http_endpoints import Exposure, HttpProvider
 from wasmcloud_operator.shared.problem import Problem
 
@@ -56,14 +54,6 @@ def claim_of(metadata: ObjectMeta) -> Claim:
         annotations.get(naming.LATTICE_ID, ""),
         annotations.get(naming.LATTICE, ""),
     )
-
-
-def lattice_id(key: LatticeKey) -> str:
-    """The same for a lattice of the same name at the same addresses, in the same account where the credentials tell."""
-    parts = [key.name, key.control_prefix, key.wadm_prefix, *sorted(key.spec.addresses)]
-    if key.spec.account:
-        parts.append(key.spec.account)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
 from wasmcloud_operator.expose.placement import ProviderId, label_patch, serving
-from wasmcloud_operator.expose.plan import Claim, lattice_id
+from wasmcloud_operator.expose.plan import Claim
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
 from wasmcloud_operator.kube.codec import Codec
@@ -68,7 +68,7 @@ class PodLabeler:
     def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[str]]:
         """The names of the Services by provider, as far as they are there and lead to that application."""
         found: dict[ProviderId, list[str]] = defaultdict(list)
-        here = lattice_id(book.lattice.key)
+        here = book.lattice.identity.id
         for provider in host.providers.values():
             provider_id = (provider.application, provider.id)
             for application in book.by_provider.get(provider_id, ()):

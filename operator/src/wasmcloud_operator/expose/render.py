@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterable, Sequence
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.plan import Planned, lattice_id
+from wasmcloud_operator.expose.plan import Planned
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Resource
-from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.manifest.http_endpoints import Endpoint
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
-def service(planned: Planned, namespace: str, lattice: LatticeKey, owners: Sequence[JsonObject]) -> JsonObject:
+def service(planned: Planned, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]) -> JsonObject:
     """The Service: it selects the pods with its own label, and Kubernetes makes the EndpointSlices of them."""
     endpoints = planned.provider.endpoints
     spec: JsonObject = {
@@ -28,7 +28,7 @@ def service(planned: Planned, namespace: str, lattice: LatticeKey, owners: Seque
 
 
 def http_route(
-    planned: Planned, namespace: str, lattice: LatticeKey, owners: Sequence[JsonObject]
+    planned: Planned, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
 ) -> JsonObject | None:
     """The HTTPRoute (Gateway API v1) of the first endpoint; None unless it is asked for and possible."""
     gateway = planned.options.gateway
@@ -51,7 +51,9 @@ def http_route(
     return {**_head(HTTP_ROUTE, planned, namespace, lattice, owners), "spec": spec}
 
 
-def ingress(planned: Planned, namespace: str, lattice: LatticeKey, owners: Sequence[JsonObject]) -> JsonObject | None:
+def ingress(
+    planned: Planned, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
+) -> JsonObject | None:
     """The Ingress of the first endpoint; None unless it is asked for and possible."""
     if not planned.options.ingress_class or not routable(planned):
         return None
@@ -92,7 +94,7 @@ def _head(
     resource: Resource,
     planned: Planned,
     namespace: str,
-    lattice: LatticeKey,
+    lattice: LatticeIdentity,
     owners: Sequence[JsonObject],
     *,
     extra: bool = False,
@@ -102,7 +104,7 @@ def _head(
         naming.APPLICATION: planned.application,
         naming.COMPONENT: planned.provider.component,
         naming.LATTICE: lattice.name,
-        naming.LATTICE_ID: lattice_id(lattice),
+        naming.LATTICE_ID: lattice.id,
     }
     return {
         "apiVersion": resource.api_version,

@@ -18,7 +18,7 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, Key
-from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.shared.problem import Problem
 
 _LOOK_AGAIN_SECONDS = 60.0
@@ -49,7 +49,7 @@ class Routes:
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def apply(
-        self, planned: Planned, namespace: str, lattice: LatticeKey, owners: Sequence[JsonObject]
+        self, planned: Planned, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
     ) -> list[Problem]:
         """Bring the routes to one Service to what is asked for; gives what is wrong with that."""
         problems: list[Problem] = []

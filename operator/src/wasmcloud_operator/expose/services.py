@@ -9,7 +9,7 @@ import structlog
 
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.owned import Owned, leads_to_application
-from wasmcloud_operator.expose.plan import Claim, Planned, Record, claim_of, lattice_id
+from wasmcloud_operator.expose.plan import Claim, Planned, Record, claim_of
 from wasmcloud_operator.expose.refusal import REFUSALS, is_of_family, reasons
 from wasmcloud_operator.expose.routes import Routes
 from wasmcloud_operator.expose.view import View
@@ -127,8 +127,7 @@ class ServiceReconciler:
 
     def _wanted(self, key: Key) -> _Wanted:
         sure = not self.view.undecided(key.namespace)
-        # Pools may reach one lattice by different credentials: its Services are wanted once.
-        services: dict[tuple[str, str], tuple[Lattice, Record, Planned]] = {}
+        services: list[tuple[Lattice, Record, Planned]] = []
         for lattice in self.view.lattices(key.namespace):
             book = self.view.book(lattice)
             record = book.records.get(key.name)
@@ -136,9 +135,8 @@ class ServiceReconciler:
                 sure = sure and book.knows(key.name)
             else:
                 sure = sure and record.certain
-                for planned in self.view.plan(lattice, record).services:
-                    services.setdefault((lattice_id(lattice.key), planned.name), (lattice, record, planned))
-        return _Wanted(tuple(services.values()), sure)
+                services += [(lattice, record, planned) for planned in self.view.plan(lattice, record).services]
+        return _Wanted(tuple(services), sure)
 
     def _paused(self, record: Record) -> bool:
         item = self.view.application(record)
@@ -147,8 +145,8 @@ class ServiceReconciler:
     async def _bring(self, key: Key, lattice: Lattice, record: Record, planned: Planned) -> list[Problem]:
         """Apply one Service with its routes; gives what stood against it."""
         owners = self._owners(key.namespace, lattice, record)
-        body = render.service(planned, key.namespace, lattice.key, owners)
-        claim = Claim(record.application, lattice_id(lattice.key))
+        body = render.service(planned, key.namespace, lattice.identity, owners)
+        claim = Claim(record.application, lattice.identity.id)
         problems: list[Problem] = []
         try:
             if self._is_host_configs(Key(key.namespace, planned.name)):
@@ -156,7 +154,7 @@ class ServiceReconciler:
             body = await self.rust.eased(Key(key.namespace, planned.name), body)
             applied = await self._apply(record, body, self._ours(key.namespace, planned.name, claim))
             await self.rust.clean(Key(key.namespace, planned.name), applied.item.metadata)
-            problems = await self.routes.apply(planned, key.namespace, lattice.key, owners)
+            problems = await self.routes.apply(planned, key.namespace, lattice.identity, owners)
         except ForeignObject as error:
             problems = [Problem("Conflict", "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
         except _StillThere:
@@ -211,7 +209,7 @@ class ServiceReconciler:
         return [
             render.owner(HOST_CONFIG.api_version, HOST_CONFIG.kind, pool.key.name, pool.uid, controller=False)
             for pool in self.view.pools.in_namespace(namespace)
-            if lattice_id(pool.lattice.key) == lattice_id(lattice.key)
+            if pool.lattice is lattice
         ]
 
     def _is_host_configs(self, key: Key) -> bool:
@@ -230,7 +228,7 @@ class ServiceReconciler:
                 return True
             if not leads_to_application(metadata):
                 return False
-            held = claim_of(metadata)
+            held = self.view.current(claim_of(metadata))
             return held == claim or not self.view.wants(namespace, held, name)
 
         return ours

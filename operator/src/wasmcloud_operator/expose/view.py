@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wasmcloud_operator.expose.directory import Directory, LatticeBook, MadePlan
-from wasmcloud_operator.expose.plan import Claim, Plan, Record, claim_of, lattice_id, plan
+from wasmcloud_operator.expose.plan import Claim, Plan, Record, claim_of, plan
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import Key
@@ -109,7 +109,7 @@ class View:
         if claim.lattice in self._undeclared(namespace):
             return True
         for lattice in self.lattices(namespace):
-            if lattice_id(lattice.key) != claim.lattice_id:
+            if claim.lattice_id not in lattice.identity.ids:
                 continue
             book = self.book(lattice)
             record = book.records.get(claim.application)
@@ -129,4 +129,11 @@ class View:
     def held(self, namespace: str, service: str) -> Claim | None:
         """The claim on our Service of that name; None if there is no such Service."""
         item = self.services.store.get(Key(namespace, service))
-        return None if item is None else claim_of(item.metadata)
+        return None if item is None else self.current(claim_of(item.metadata))
+
+    def current(self, claim: Claim) -> Claim:
+        """The same claim by the id that its lattice has now: it may have been written by another route."""
+        for lattice in self.lattices_in_use():
+            if claim.lattice_id in lattice.identity.ids:
+                return replace(claim, lattice_id=lattice.identity.id)
+        return claim

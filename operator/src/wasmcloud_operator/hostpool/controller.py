@@ -157,6 +157,7 @@ def _wire_lattices(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPo
 
     hosts_in_pods.listen(on_hosts)
     pools.lattices.listen(on_news)
+    pools.listen(lambda pool: look([pool.key]))
     pods.on_change(on_pod)
 
 

@@ -6,15 +6,15 @@ from wasmcloud_operator.hostpool.nats_addresses import client_urls
 from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
 from wasmcloud_operator.hostpool.reference_checks import CREDENTIALS_KEY, Values
 from wasmcloud_operator.lattice.errors import InvalidConnection, InvalidName
-from wasmcloud_operator.lattice.lattices import LatticeKey
+from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 
-def lattice_key(spec: WasmCloudHostConfigSpec, values: Values) -> LatticeKey:
-    """The lattice of a host config.
+def lattice_route(spec: WasmCloudHostConfigSpec, values: Values) -> LatticeRoute:
+    """The route to the lattice of a host config.
 
     Raises SpecError for an address that NATS would not take, SecretsError for such credentials or certificates.
     """
@@ -26,7 +26,7 @@ def lattice_key(spec: WasmCloudHostConfigSpec, values: Values) -> LatticeKey:
             client_certificate=values.client_certificate,
             client_key=values.client_key,
         )
-        return LatticeKey(connection, spec.lattice, spec.control_topic_prefix or DEFAULT_CONTROL_PREFIX)
+        return LatticeRoute(connection, spec.lattice, spec.control_topic_prefix or DEFAULT_CONTROL_PREFIX)
     except InvalidConnection as error:
         raise _invalid(spec, error) from error
     except InvalidName as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier
 from wasmcloud_operator.hostpool.inputs import Facts
-from wasmcloud_operator.hostpool.nats_connection import lattice_key
+from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
 from wasmcloud_operator.hostpool.reference_checks import Examined
 from wasmcloud_operator.hostpool.references import ReferenceReader
@@ -140,7 +140,7 @@ class HostConfigReconciler:
             return  # as when it was declared
         key = item.metadata.key
         try:
-            self.pools.declare(key, item.metadata.uid, lattice_key(config.spec, examined.values))
+            self.pools.declare(key, item.metadata.uid, lattice_route(config.spec, examined.values))
         except SpecError:
             self.reader.forget(key)  # or the next look would find nothing new, and nothing wrong
             raise

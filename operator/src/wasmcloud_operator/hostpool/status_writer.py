@@ -109,8 +109,8 @@ class StatusWriter:
         known = lattice.connection.state.connected and lattice.hosts.synced
         seen = Seen(
             lattice.name,
-            lattice.key.spec.addresses,
-            lattice.connection.state,
+            pool.route.spec.addresses,
+            self.pools.route_state(pool.key) or lattice.connection.state,
             tuple((pod.metadata.name, host) for pod, host in self.hosts_in_pods.hosts_of(item.metadata.key, lattice))
             if known
             else None,

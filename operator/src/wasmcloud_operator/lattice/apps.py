@@ -11,7 +11,7 @@ from typing import Literal
 import structlog
 
 from wasmcloud_operator.lattice.clock import Clock
-from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.wadm import WadmClient
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
@@ -57,7 +57,7 @@ class LiveApps:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Channel,
         wadm: WadmClient,
         *,
         clock: Clock,

@@ -13,8 +13,7 @@ from types import MappingProxyType
 import structlog
 
 from wasmcloud_operator.lattice.clock import Clock
-from wasmcloud_operator.lattice.connection import Connection
-from wasmcloud_operator.lattice.connection_types import Message
+from wasmcloud_operator.lattice.connection_types import Channel, Message
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.subjects import ControlSubjects
@@ -39,7 +38,7 @@ class ConfigService:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Channel,
         lattice: str,
         credentials_for: CredentialsFor,
         *,

@@ -16,7 +16,15 @@ from nats.aio.subscription import Subscription as ClientSubscription
 
 from wasmcloud_operator.lattice import natsclient
 from wasmcloud_operator.lattice.clock import Clock
-from wasmcloud_operator.lattice.connection_types import ConnectionState, Message, Statistics, Timing
+from wasmcloud_operator.lattice.connection_types import (
+    ConnectionState,
+    Handler,
+    Message,
+    ServerInfo,
+    StateListener,
+    Statistics,
+    Timing,
+)
 from wasmcloud_operator.lattice.diagnosis import Diagnosis, diagnose
 from wasmcloud_operator.lattice.errors import (
     AnswerLost,
@@ -30,10 +38,6 @@ _log = structlog.get_logger(__name__)
 
 _NO_RESPONDERS = "503"
 _SETTLED_AFTER = 10.0  # a connection that lived this long starts its backoff anew
-
-
-Handler = Callable[[Message], None]
-Listener = Callable[[ConnectionState], None]
 
 
 class Subscription:
@@ -76,7 +80,7 @@ class Connection:
         self._client: Client | None = None
         self._attempted = asyncio.Event()
         self._subscriptions: dict[Subscription, ClientSubscription | None] = {}
-        self._listeners: list[Listener] = []
+        self._listeners: list[StateListener] = []
         self._in_flight: set[asyncio.Timeout] = set()
         self._clients = self._requests = self._lost_messages = 0
         self._last_error = ""
@@ -90,6 +94,11 @@ class Connection:
     def state(self) -> ConnectionState:
         """Connected or why not, and since when."""
         return self._state
+
+    @property
+    def server(self) -> ServerInfo | None:
+        """What the server in use tells of itself; None while not connected."""
+        return natsclient.server_info(self._client) if self._client is not None else None
 
     @property
     def max_payload(self) -> int:
@@ -107,7 +116,7 @@ class Connection:
             last_error=self._last_error,
         )
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def listen(self, listener: StateListener) -> Callable[[], None]:
         """Call `listener` at each change of the state; gives the function that ends it.
 
         Subscriptions stand when a connected state is told, so this is the moment to list: what happened before is not

@@ -1,9 +1,11 @@
-"""What a connection is told and what it tells: timing, state, messages, counters."""
+"""What a connection is told and what it tells: timing, state, messages, counters; and how it is talked through."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,15 @@ class ConnectionState:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a NATS server tells of itself to whoever connects: its id, and its cluster's name and client addresses."""
+
+    id: str
+    cluster: str = ""
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What arrived on a subscription."""
 
@@ -46,3 +57,51 @@ class Statistics:
     subscriptions: int
     lost_messages: int
     last_error: str
+
+
+Handler = Callable[[Message], None]
+StateListener = Callable[[ConnectionState], None]
+
+
+class ChannelSubscription(Protocol):
+    """Interest in a subject."""
+
+    async def unsubscribe(self) -> None:
+        """End it; harmless when it has ended."""
+
+
+class Channel(Protocol):
+    """A way to talk with one NATS account: a connection, or whichever of several is up. See `Connection`."""
+
+    @property
+    def state(self) -> ConnectionState:
+        """Connected or why not, and since when."""
+        ...
+
+    @property
+    def max_payload(self) -> int:
+        """The largest message in bytes that the server takes."""
+        ...
+
+    def listen(self, listener: StateListener) -> Callable[[], None]:
+        """Call `listener` at each change of the state; gives the function that ends it."""
+        ...
+
+    async def subscribe(self, subject: str, handler: Handler) -> ChannelSubscription:
+        """Call `handler` for each message, also after the connection was lost and is back."""
+        ...
+
+    async def publish(self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None) -> None:
+        """Send without an answer."""
+
+    async def request(
+        self, subject: str, payload: bytes = b"", *, timeout: float, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """The answer's bytes, within `timeout` seconds."""
+        ...
+
+    async def request_many(
+        self, subject: str, payload: bytes = b"", *, timeout: float, quiet_for: float = 0.5, limit: int = 10_000
+    ) -> tuple[bytes, ...]:
+        """The answers of everyone who listens."""
+        ...

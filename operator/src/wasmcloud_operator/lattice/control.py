@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import GarbledAnswer
 from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_answer, parse_inventory, parse_pong
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
@@ -20,7 +20,7 @@ class ControlClient:
     """
 
     def __init__(
-        self, connection: Connection, lattice: str, *, prefix: str = DEFAULT_CONTROL_PREFIX, timeout: float = 2.0
+        self, connection: Channel, lattice: str, *, prefix: str = DEFAULT_CONTROL_PREFIX, timeout: float = 2.0
     ) -> None:
         self.subjects = ControlSubjects(lattice, prefix)
         self.limit = RequestLimit(f"the hosts of lattice {lattice}")

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from wasmcloud_operator.lattice.clock import Clock
-from wasmcloud_operator.lattice.connection import Connection
-from wasmcloud_operator.lattice.connection_types import ConnectionState, Message
+from wasmcloud_operator.lattice.connection_types import Channel, ConnectionState, Message
 from wasmcloud_operator.lattice.control import ControlClient
 from wasmcloud_operator.lattice.errors import LatticeError, NoResponders
 from wasmcloud_operator.lattice.host_events import parse_event
@@ -36,7 +35,7 @@ class LiveHosts:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Channel,
         control: ControlClient,
         *,
         clock: Clock,

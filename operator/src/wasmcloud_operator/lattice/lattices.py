@@ -1,11 +1,14 @@
-"""The lattices in use, each with its connection, wadm, hosts and pushes, and one stream of news of them all."""
+"""The lattices in use, each with its routes, wadm, hosts and pushes, and one stream of events of them all.
+
+There is one `Lattice` for each identity. A route whose identity is not known yet has one of its own, until its server
+proves that it leads to a lattice that is there already: then that one takes the route over.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import Context
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -14,19 +17,15 @@ import structlog
 from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed, LiveApps
 from wasmcloud_operator.lattice.clock import Clock, SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService, Labels
+from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Timing
 from wasmcloud_operator.lattice.control import ControlClient
 from wasmcloud_operator.lattice.host_types import Change
 from wasmcloud_operator.lattice.hosts import LiveHosts
+from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute, account_of
 from wasmcloud_operator.lattice.registry import RegistryCredential
-from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.lattice.subjects import (
-    DEFAULT_CONTROL_PREFIX,
-    DEFAULT_WADM_PREFIX,
-    ControlSubjects,
-    WadmSubjects,
-)
+from wasmcloud_operator.lattice.routes import RoutedChannel
 from wasmcloud_operator.lattice.wadm import WadmClient
 from wasmcloud_operator.lattice.wadm_events import (
     ManifestPublished,
@@ -40,79 +39,81 @@ _log = structlog.get_logger(__name__)
 
 _RESTART_AFTER = 5.0
 
-
-@dataclass(frozen=True)
-class LatticeKey:
-    """What tells one lattice from another: the NATS system (as reached) and the name; and how its subjects begin.
-
-    Raises `InvalidName` for a name or prefix that cannot be part of a NATS subject.
-    """
-
-    spec: ConnectionSpec
-    name: str
-    control_prefix: str = DEFAULT_CONTROL_PREFIX
-    wadm_prefix: str = DEFAULT_WADM_PREFIX
-
-    def __post_init__(self) -> None:
-        ControlSubjects(self.name, self.control_prefix)
-        WadmSubjects(self.name, self.wadm_prefix)
-
-    def same_lattice(self, other: LatticeKey) -> bool:
-        """Whether two lead to one lattice, by other credentials of its account or more addresses perhaps."""
-        accounts = {self.spec.account, other.spec.account} - {""}
-        shared = set(self.spec.addresses) & set(other.spec.addresses)
-        return self.name == other.name and bool(shared) and len(accounts) < 2
-
-
 LatticeEvent = ConnectionState | WadmEvent | Change | AppsListed | AppsNotListed
 CredentialsFor = Callable[["Lattice", Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
-NewsListener = Callable[["Lattice", LatticeEvent], None]
+EventListener = Callable[["Lattice", LatticeEvent], None]
+MoveListener = Callable[[str, "Lattice"], None]
 
 
 class Lattice:
     """One lattice in use: `wadm`, `control`, `hosts`, `apps` to work with, `connection.state` to tell how it does."""
 
-    def __init__(self, key: LatticeKey, connections: ConnectionPool, clock: Clock, tell: NewsListener) -> None:
-        self.key = key
-        self._lease = connections.acquire(key.spec)
-        self.connection = self._lease.connection
-        self.wadm = WadmClient(self.connection, key.name, prefix=key.wadm_prefix)
-        self.control = ControlClient(self.connection, key.name, prefix=key.control_prefix)
+    def __init__(self, route: LatticeRoute, connections: ConnectionPool, clock: Clock, tell: EventListener) -> None:
+        self.name, control_prefix, wadm_prefix = self.subjects = route.subjects
+        self.connection = RoutedChannel(clock)
+        self.evidence = Evidence()
+        self._connections = connections
+        self._ids: dict[str, None] = {}
+        self.add(route)
+        self.wadm = WadmClient(self.connection, self.name, prefix=wadm_prefix)
+        self.control = ControlClient(self.connection, self.name, prefix=control_prefix)
         self.hosts = LiveHosts(self.connection, self.control, clock=clock)
-        self.apps = LiveApps(self.connection, self.wadm, clock=clock, tell=self._news)
+        self.apps = LiveApps(self.connection, self.wadm, clock=clock, tell=self._event)
         self._clock = clock
         self._tell = tell
 
     def __repr__(self) -> str:
-        return f"<Lattice {self.key.name} on {self.connection!r}>"
+        return f"<Lattice {self.name} on {self.connection!r}>"
 
     @property
-    def name(self) -> str:
-        """The lattice's name; on another NATS system there may be another lattice of that name."""
-        return self.key.name
+    def identity(self) -> LatticeIdentity:
+        """Its name and ids, former routes' included: they lead to the same lattice."""
+        return LatticeIdentity(self.name, next(iter(self._ids)), frozenset(self._ids))
+
+    @property
+    def identified(self) -> bool:
+        """Whether a server has told to which system and account its routes lead."""
+        return bool(self.evidence.servers)
+
+    def add(self, route: LatticeRoute) -> None:
+        """Use one more route."""
+        self.connection.add(route, self._connections.acquire(route.spec))
+        self._ids |= dict.fromkeys(route.ids)
+
+    def drop(self, route: LatticeRoute) -> None:
+        """Use a route no more; its ids stay known."""
+        self.connection.drop(route)
+        self.evidence.forget(route)
+
+    def absorb(self, other: Lattice) -> None:
+        """Take the routes of another object for the same lattice."""
+        self.connection.take_over(other.connection)
+        self.evidence.absorb(other.evidence)
+        self._ids |= other._ids
 
     async def run(self, credentials_for: CredentialsFor | None) -> None:
         """Listen and keep the hosts until cancelled; what fails unexpectedly is started anew."""
-        unlisten = [self.connection.listen(self._news), self.hosts.listen(self._news)]
+        unlisten = [self.connection.listen(self._event), self.hosts.listen(self._event)]
         try:
             while True:
                 try:
                     await self._run(credentials_for)
                 except Exception:  # noqa: BLE001 - logged with its trace
-                    _log.exception("lattice.restarted", lattice=self.name, nats=self.key.spec.addresses)
+                    _log.exception("lattice.restarted", lattice=self.name)
                 await self._clock.sleep(_RESTART_AFTER)
         finally:
             for end in unlisten:
                 end()
 
     def close(self) -> None:
-        """Give the connection back; `run` has ended or never began."""
-        self._lease.release()
+        """Give the connections back; `run` has ended or never began."""
+        self.connection.close()
 
     async def _run(self, credentials_for: CredentialsFor | None) -> None:
-        subscriptions = await subscribe_wadm(self.connection, self.wadm.subjects, self._news)
+        subscriptions = await subscribe_wadm(self.connection, self.wadm.subjects, self._event)
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.connection.run())
                 tasks.create_task(self.hosts.run())
                 tasks.create_task(self.apps.run())
                 if credentials_for is not None:
@@ -127,12 +128,12 @@ class Lattice:
 
         await ConfigService(self.connection, self.name, for_host, clock=self._clock).run()
 
-    def _news(self, news: LatticeEvent) -> None:
-        if isinstance(news, ConnectionState):
+    def _event(self, event: LatticeEvent) -> None:
+        if isinstance(event, ConnectionState):
             self.apps.connection_changed()
-        elif isinstance(news, StatusPushed | ManifestPublished | ManifestUnpublished):
+        elif isinstance(event, StatusPushed | ManifestPublished | ManifestUnpublished):
             self.apps.request_refresh()
-        self._tell(self, news)
+        self._tell(self, event)
 
 
 class Lattices:
@@ -153,9 +154,14 @@ class Lattices:
         self._connections = ConnectionPool(clock=self._clock, timing=timing)
         self._tasks = asyncio.TaskGroup()
         self._credentials_for = credentials_for
-        self._held: dict[str, LatticeKey] = {}
-        self._running: dict[LatticeKey, tuple[Lattice, asyncio.Task[None]]] = {}  # invariant: its keys are held
-        self._listeners: list[NewsListener] = []
+        self._held: dict[str, Lattice] = {}
+        self._wanted: dict[str, LatticeRoute] = {}  # what each holder asked for, if by a route
+        self._running: dict[Lattice, asyncio.Task[None]] = {}
+        # Invariant: each wanted route is here, and so is each route of a lattice that runs.
+        self._led_to: dict[LatticeRoute, Lattice] = {}
+        self._identifying: dict[LatticeRoute, asyncio.Task[None]] = {}  # invariant: its keys are those of `_led_to`
+        self._listeners: list[EventListener] = []
+        self._move_listeners: list[MoveListener] = []
 
     def __repr__(self) -> str:
         return f"<Lattices {list(self.all)}>"
@@ -167,38 +173,49 @@ class Lattices:
     @property
     def all(self) -> tuple[Lattice, ...]:
         """Every lattice in use."""
-        return tuple(lattice for lattice, _ in self._running.values())
+        return tuple(self._running)
 
-    def hold(self, holder: str, key: LatticeKey) -> Lattice:
-        """The lattice for `key`, kept for `holder` (say `WasmCloudHostConfig a/b`) instead of what it held before."""
-        if key not in self._running:
-            lattice = Lattice(key, self._connections, self._clock, self._tell)
-            task = self._tasks.create_task(
-                lattice.run(self._credentials_for), name=f"lattice {key.name}", context=Context()
-            )
-            # Not in the task's own `finally`: a task that is cancelled before its first step runs none of it.
-            task.add_done_callback(lambda _: lattice.close())
-            self._running[key] = (lattice, task)
+    def hold(self, holder: str, route: LatticeRoute) -> Lattice:
+        """The lattice to which `route` leads, kept for `holder` (say `WasmCloudHostConfig a/b`).
+
+        While the route of a holder that has a lattice leads nobody knows where, the holder stays in that lattice; the
+        listeners of `listen_to_moves` hear when it has moved.
+        """
+        self._wanted[holder] = route
+        lattice = self._led_to.get(route) or self._lead(route)
         before = self._held.get(holder)
-        self._held[holder] = key
-        self._end_unheld(before)
-        return self._running[key][0]
+        if before is None or lattice.identified or not before.identified or before.subjects != lattice.subjects:
+            self._held[holder] = lattice
+        self._tidy()
+        return self._held[holder]
+
+    def keep(self, holder: str, lattice: Lattice) -> None:
+        """Keep a lattice in use for `holder`, instead of what it held before."""
+        self._wanted.pop(holder, None)
+        self._held[holder] = lattice
+        self._tidy()
 
     def release(self, holder: str) -> None:
         """`holder` uses no lattice any more; harmless when it used none."""
-        self._end_unheld(self._held.pop(holder, None))
+        self._held.pop(holder, None)
+        self._wanted.pop(holder, None)
+        self._tidy()
 
     def held_by(self, holder: str) -> Lattice | None:
         """The lattice that `holder` uses."""
-        key = self._held.get(holder)
-        return self._running[key][0] if key else None
+        return self._held.get(holder)
+
+    def route_state(self, holder: str) -> ConnectionState | None:
+        """How the route does by which `holder` asked for its lattice; None for one that asked for none."""
+        route = self._wanted.get(holder)
+        return self._led_to[route].connection.routes[route].state if route is not None else None
 
     def holders(self, lattice: Lattice) -> tuple[str, ...]:
         """Who uses the lattice."""
-        return tuple(holder for holder, key in self._held.items() if key == lattice.key)
+        return tuple(holder for holder, held in self._held.items() if held is lattice)
 
-    def listen(self, listener: NewsListener) -> Callable[[], None]:
-        """Call `listener` with each lattice's news: its connection's state, wadm's pushes, changes of its hosts.
+    def listen(self, listener: EventListener) -> Callable[[], None]:
+        """Call `listener` with each lattice's events: its connection's state, wadm's pushes, changes of its hosts.
 
         Gives the function that ends it. The listener must not block; it should do no more than enqueue keys. After a
         connected state everything has to be looked at again: what happened before is not told.
@@ -211,17 +228,112 @@ class Lattices:
 
         return end
 
-    def _tell(self, lattice: Lattice, news: LatticeEvent) -> None:
+    def listen_to_moves(self, listener: MoveListener) -> None:
+        """Call `listener` with each holder whose lattice has become another object, and that one."""
+        self._move_listeners.append(listener)
+
+    def _lead(self, route: LatticeRoute) -> Lattice:
+        """The lattice of a new route: one that is known to be the same, else one of its own until that is proved."""
+        for known, lattice in self._led_to.items():
+            if known.surely_leads_where(route):
+                lattice.add(route)
+                self._watch(lattice, route)
+                return lattice
+        lattice = Lattice(route, self._connections, self._clock, self._tell)
+        task = self._tasks.create_task(
+            lattice.run(self._credentials_for), name=f"lattice {route.name}", context=Context()
+        )
+        # Not in the task's own `finally`: a task that is cancelled before its first step runs none of it.
+        task.add_done_callback(lambda _: lattice.close())
+        self._running[lattice] = task
+        self._watch(lattice, route)
+        return lattice
+
+    def _watch(self, lattice: Lattice, route: LatticeRoute) -> None:
+        """Have the server looked at each time that the route connects."""
+        self._led_to[route] = lattice
+        identify = self._identify(route, lattice.connection.routes[route])
+        self._identifying[route] = self._tasks.create_task(
+            identify, name=f"identify lattice {route.name}", context=Context()
+        )
+
+    async def _identify(self, route: LatticeRoute, connection: Connection) -> None:
+        """Learn where a route leads, each time that it connects, until cancelled."""
+        changed = asyncio.Event()
+        unlisten = connection.listen(lambda _: changed.set())
+        try:
+            while True:
+                changed.clear()
+                server = connection.server
+                if connection.state.connected and server is not None:
+                    account = await account_of(connection, route.spec)
+                    try:
+                        self._led_to[route].evidence.take(route, server, account)
+                        self._learnt(self._led_to[route])
+                    except Exception:  # noqa: BLE001 - logged with its trace; the other lattices go on
+                        _log.exception("lattice.not_identified", lattice=route.name)
+                await changed.wait()
+        finally:
+            unlisten()
+
+    def _learnt(self, lattice: Lattice) -> None:
+        """A lattice's identity is known, or known better."""
+        for other in self.all:
+            same = other.subjects == lattice.subjects and other.evidence.proves_same(lattice.evidence)
+            if same and other is not lattice and other in self._running:
+                lattice = self._merge(other, lattice)
+        for holder, route in tuple(self._wanted.items()):
+            if self._led_to[route] is lattice and self._held[holder] is not lattice:
+                self._move(holder, lattice)
+        self._tidy()
+
+    def _merge(self, one: Lattice, another: Lattice) -> Lattice:
+        """One object for what proved to be one lattice: the one that is known longer."""
+        kept, gone = sorted((one, another), key=self.all.index)
+        _log.info("lattice.routes_joined", lattice=kept.name, ids=sorted({*kept.identity.ids, *gone.identity.ids}))
+        self._led_to.update(dict.fromkeys(gone.connection.routes, kept))
+        kept.absorb(gone)
+        for holder in self.holders(gone):
+            self._move(holder, kept)
+        self._end(gone)
+        return kept
+
+    def _move(self, holder: str, lattice: Lattice) -> None:
+        self._held[holder] = lattice
+        for listener in self._move_listeners:
+            listener(holder, lattice)
+
+    def _tidy(self) -> None:
+        """End the lattices that nobody holds, and the routes that nobody wants where another one is up."""
+        wanted = set(self._wanted.values())
+        used = {*self._held.values(), *(self._led_to[route] for route in wanted)}
+        for lattice in [lattice for lattice in self._running if lattice not in used]:
+            self._end(lattice)
+        for lattice in used:
+            self._drop_routes(lattice, wanted)
+
+    def _drop_routes(self, lattice: Lattice, wanted: Iterable[LatticeRoute]) -> None:
+        routes = lattice.connection.routes
+        if any(routes[route].state.connected for route in wanted if route in routes):
+            for route in [route for route in routes if route not in wanted]:
+                lattice.drop(route)
+                self._unwatch(route)
+
+    def _end(self, lattice: Lattice) -> None:
+        for route in lattice.connection.routes:
+            self._unwatch(route)
+        self._running.pop(lattice).cancel()
+
+    def _unwatch(self, route: LatticeRoute) -> None:
+        del self._led_to[route]
+        self._identifying.pop(route).cancel()
+
+    def _tell(self, lattice: Lattice, event: LatticeEvent) -> None:
         for listener in tuple(self._listeners):
             try:
-                listener(lattice, news)
+                listener(lattice, event)
             except Exception:  # noqa: BLE001 - logged with its trace
                 _log.exception("lattice.listener_failed", lattice=lattice.name)
-
-    def _end_unheld(self, key: LatticeKey | None) -> None:
-        if key is not None and key in self._running and key not in self._held.values():
-            _, task = self._running.pop(key)
-            task.cancel()
 
     async def __aenter__(self) -> Self:
         await self._connections.__aenter__()
@@ -231,8 +343,8 @@ class Lattices:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _, task in self._running.values():
-            task.cancel()
+        for lattice in self.all:
+            self._end(lattice)
         # A task group would wrap the body's own error into an ExceptionGroup; only a cancellation is its business.
         cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
         try:

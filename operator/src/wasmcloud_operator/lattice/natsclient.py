@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from nats import errors as nats_errors
 from nats.aio.client import Client, RawCredentials
 
+from wasmcloud_operator.lattice.connection_types import ServerInfo
 from wasmcloud_operator.lattice.diagnosis import diagnose
 from wasmcloud_operator.lattice.errors import LatticeUnavailable, NoResponders, PayloadTooLarge
 from wasmcloud_operator.lattice.spec import ConnectionSpec
@@ -63,6 +64,14 @@ async def connect(
         raise (failures or [TimeoutError("no NATS server answers there")])[-1] from None
     if urlsplit(server).scheme == "tls" and not client._server_info.get("tls_required"):  # noqa: SLF001 - no public way
         raise ConnectionError("the address says tls but the server does not offer TLS")
+
+
+def server_info(client: Client) -> ServerInfo:
+    """What the server told when the client connected."""
+    info = client._server_info  # noqa: SLF001 - no public way
+    return ServerInfo(
+        str(info.get("server_id") or ""), str(info.get("cluster") or ""), tuple(info.get("connect_urls") or ())
+    )
 
 
 async def ping(client: Client, ended: asyncio.Future[Exception], timeout: float) -> None:

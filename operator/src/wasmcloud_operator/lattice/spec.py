@@ -81,6 +81,13 @@ class ConnectionSpec:
         return _account(jwt[1]) if jwt is not None else ""
 
     @property
+    def anonymous(self) -> bool:
+        """Whether nothing tells the server who connects, so that its default account is used."""
+        return not (
+            self.credentials or self.client_certificate or any(urlsplit(server).username for server in self.servers)
+        )
+
+    @property
     def uses_tls(self) -> bool:
         """Whether TLS is asked for; NATS can also demand it of a plain nats:// address."""
         schemes = {urlsplit(server).scheme for server in self.servers}

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import (
     AnswerLost,
     LatticeUnavailable,
@@ -46,7 +46,7 @@ class WadmClient:
     """
 
     def __init__(
-        self, connection: Connection, lattice: str, *, prefix: str = DEFAULT_WADM_PREFIX, timeout: float = 5.0
+        self, connection: Channel, lattice: str, *, prefix: str = DEFAULT_WADM_PREFIX, timeout: float = 5.0
     ) -> None:
         self.subjects = WadmSubjects(lattice, prefix)
         self.limit = RequestLimit(f"wadm of lattice {lattice}")

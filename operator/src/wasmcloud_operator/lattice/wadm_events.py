@@ -10,8 +10,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from wasmcloud_operator.lattice.connection import Connection, Subscription
-from wasmcloud_operator.lattice.connection_types import Message
+from wasmcloud_operator.lattice.connection_types import Channel, ChannelSubscription, Message
 from wasmcloud_operator.lattice.subjects import WadmSubjects
 from wasmcloud_operator.lattice.wadm_types import Status
 
@@ -49,8 +48,8 @@ WadmHandler = Callable[[WadmEvent], None]
 
 
 async def subscribe_wadm(
-    connection: Connection, subjects: WadmSubjects, handler: WadmHandler
-) -> tuple[Subscription, ...]:
+    connection: Channel, subjects: WadmSubjects, handler: WadmHandler
+) -> tuple[ChannelSubscription, ...]:
     """Call `handler` for every push of the lattice's wadm; what cannot be understood is logged and dropped."""
 
     def on_status(message: Message) -> None:

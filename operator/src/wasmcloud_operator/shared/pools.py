@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeKey, Lattices
+from wasmcloud_operator.lattice.connection_types import ConnectionState
+from wasmcloud_operator.lattice.identity import LatticeRoute
+from wasmcloud_operator.lattice.lattices import Lattice, Lattices
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A host config whose connection is known: its key and uid, and the lattice that its hosts join."""
+    """A host config whose connection is known: its key and uid, its route, and the lattice that its hosts join."""
 
     key: Key
     uid: str
     lattice: Lattice
+    route: LatticeRoute
 
 
 PoolListener = Callable[[Pool], None]
@@ -34,6 +37,7 @@ class Pools:
         self._by_lattice: dict[Lattice, dict[Key, Pool]] = {}
         self._by_namespace: dict[str, dict[Key, Pool]] = {}
         self._listeners: list[PoolListener] = []
+        lattices.listen_to_moves(self._moved)
 
     def __repr__(self) -> str:
         return f"<Pools {', '.join(str(key) for key in self._pools)}>"
@@ -42,16 +46,16 @@ class Pools:
         """Be told of each pool that appears, changes its lattice, or goes."""
         self._listeners.append(listener)
 
-    def declare(self, key: Key, uid: str, lattice_key: LatticeKey) -> Pool:
-        """Say in which lattice a config's hosts are; the same again changes nothing."""
-        pool = Pool(key, uid, self.lattices.hold(_holder(key), lattice_key))
+    def declare(self, key: Key, uid: str, route: LatticeRoute) -> Pool:
+        """Say by which route a config's hosts reach their lattice; the same again changes nothing."""
+        pool = Pool(key, uid, self.lattices.hold(_holder(key), route), route)
         if self._pools.get(key) != pool:
-            self._take_out(key)
-            self._pools[key] = pool
-            self._by_lattice.setdefault(pool.lattice, {})[key] = pool
-            self._by_namespace.setdefault(key.namespace, {})[key] = pool
-            self._tell(pool)
+            self._put(pool)
         return pool
+
+    def route_state(self, key: Key) -> ConnectionState | None:
+        """How a pool's own route does: its lattice may be reached by another pool's meanwhile."""
+        return self.lattices.route_state(_holder(key))
 
     def withdraw(self, key: Key) -> None:
         """The config is gone."""
@@ -75,6 +79,19 @@ class Pools:
     def of(self, lattice: Lattice) -> tuple[Pool, ...]:
         """The pools in a lattice, in all namespaces, by key."""
         return _sorted(self._by_lattice.get(lattice, {}))
+
+    def _moved(self, holder: str, lattice: Lattice) -> None:
+        """A route has turned out to lead to a lattice that was known before, or to another one than before."""
+        pool = next((pool for pool in self._pools.values() if _holder(pool.key) == holder), None)
+        if pool is not None:
+            self._put(replace(pool, lattice=lattice))
+
+    def _put(self, pool: Pool) -> None:
+        self._take_out(pool.key)
+        self._pools[pool.key] = pool
+        self._by_lattice.setdefault(pool.lattice, {})[pool.key] = pool
+        self._by_namespace.setdefault(pool.key.namespace, {})[pool.key] = pool
+        self._tell(pool)
 
     def _take_out(self, key: Key) -> Pool | None:
         pool = self._pools.pop(key, None)

@@ -1,0 +1,134 @@
+"""What a lattice is, apart from how it is reached: what NATS servers tell of themselves decides, never a name alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from wasmcloud_operator.lattice.connection_types import Channel, ServerInfo
+from wasmcloud_operator.lattice.errors import LatticeError
+from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
+from wasmcloud_operator.lattice.subjects import (
+    DEFAULT_CONTROL_PREFIX,
+    DEFAULT_WADM_PREFIX,
+    ControlSubjects,
+    WadmSubjects,
+)
+
+_USER_INFO = "$SYS.REQ.USER.INFO"
+_ASK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class LatticeRoute:
+    """A way to a lattice: addresses, credentials and TLS, and how the lattice's subjects begin.
+
+    Raises `InvalidName` for a name or prefix that cannot be part of a NATS subject.
+    """
+
+    spec: ConnectionSpec
+    name: str
+    control_prefix: str = DEFAULT_CONTROL_PREFIX
+    wadm_prefix: str = DEFAULT_WADM_PREFIX
+
+    def __post_init__(self) -> None:
+        ControlSubjects(self.name, self.control_prefix)
+        WadmSubjects(self.name, self.wadm_prefix)
+
+    @property
+    def subjects(self) -> tuple[str, str, str]:
+        """What two routes to one lattice have in common whatever their addresses are."""
+        return self.name, self.control_prefix, self.wadm_prefix
+
+    def surely_leads_where(self, other: LatticeRoute) -> bool:
+        """Whether two routes lead to one lattice as far as can be seen without connecting.
+
+        They share an address, and are of one account by their user JWTs, or both without any credentials.
+        """
+        if self.subjects != other.subjects or not set(self.spec.addresses) & set(other.spec.addresses):
+            return False
+        if self.spec.account or other.spec.account:
+            return self.spec.account == other.spec.account
+        return self.spec.anonymous and other.spec.anonymous
+
+    @property
+    def identity(self) -> LatticeIdentity:
+        """The lattice as far as this route alone tells."""
+        return LatticeIdentity(self.name, self.ids[0], frozenset(self.ids))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Short names of the lattice, one for each address and user: fit for an annotation, without a secret."""
+        return tuple(self._id(server) for server in sorted(self.spec.servers, key=without_userinfo))
+
+    def _id(self, server: str) -> str:
+        parts = [*self.subjects, without_userinfo(server)]
+        url = urlsplit(server)
+        if self.spec.account or (url.password and url.username):  # a user name alone is a token
+            parts.append(self.spec.account or str(url.username))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class LatticeIdentity:
+    """A lattice as others name it: its name, and an id that tells lattices of that name apart.
+
+    `ids` are all by which it is known: an id that was written down while another route was used is among them.
+    """
+
+    name: str
+    id: str
+    ids: frozenset[str]
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What servers have told of the NATS system and account behind a lattice's routes."""
+
+    account: str = ""
+    """Empty while unknown: then nothing is proved."""
+
+    servers: dict[LatticeRoute, ServerInfo] = field(default_factory=dict)
+    """What was told last by each route: an address may lead somewhere else later."""
+
+    def take(self, route: LatticeRoute, server: ServerInfo, account: str) -> None:
+        """Add what the server at the end of a route has told."""
+        self.account = account or self.account
+        self.servers[route] = server
+
+    def absorb(self, other: Evidence) -> None:
+        """Add what is known of the same lattice by other routes."""
+        self.account = self.account or other.account
+        self.servers |= other.servers
+
+    def forget(self, route: LatticeRoute) -> None:
+        """The route is not used any more."""
+        self.servers.pop(route, None)
+
+    def proves_same(self, other: Evidence) -> bool:
+        """Whether both are of one account of one NATS system: of one server, or of one cluster with a common member.
+
+        The name of a cluster alone proves nothing: charts use the same one everywhere.
+        """
+        if not self.account or self.account != other.account:
+            return False
+        return any(
+            one.id == another.id
+            or bool(one.cluster and one.cluster == another.cluster and {*one.urls} & {*another.urls})
+            for one in self.servers.values()
+            for another in other.servers.values()
+        )
+
+
+async def account_of(channel: Channel, spec: ConnectionSpec) -> str:
+    """The account that a connected user belongs to: by its JWT, else as its server says; "" where neither tells."""
+    if spec.account:
+        return spec.account
+    try:
+        answer = json.loads(await channel.request(_USER_INFO, timeout=_ASK_SECONDS))
+        account = answer["data"]["account"]
+    except (LatticeError, ValueError, KeyError, TypeError):
+        return ""
+    return account if isinstance(account, str) else ""

@@ -1,0 +1,66 @@
+"""What proves that two routes lead to one lattice, and what does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from natsjwt import Account
+from wasmcloud_operator.lattice.connection_types import ServerInfo
+from wasmcloud_operator.lattice.identity import Evidence, LatticeRoute
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+
+
+def route(servers: str = "nats://a", name: str = "default", credentials: str = "") -> LatticeRoute:
+    return LatticeRoute(ConnectionSpec(tuple(servers.split(",")), credentials), name)
+
+
+def evidence(account: str, *servers: ServerInfo) -> Evidence:
+    found = Evidence()
+    for number, server in enumerate(servers):
+        found.take(route(f"nats://{number}"), server, account)
+    return found
+
+
+def test_what_leads_to_one_lattice_before_anything_is_connected() -> None:
+    one, other = Account("one"), Account("other")
+    assert route().surely_leads_where(route("nats://a,nats://b"))
+    assert route(credentials=one.credentials("u")).surely_leads_where(route(credentials=one.credentials("v")))
+    assert not route(credentials=one.credentials("u")).surely_leads_where(route(credentials=other.credentials("u")))
+    assert not route(credentials=one.credentials("u")).surely_leads_where(route()), "whose account nobody knows"
+    assert not route("nats://u:x@a").surely_leads_where(route("nats://v:x@a")), "two users may be of two accounts"
+    assert not route().surely_leads_where(route("nats://b"))
+    assert not route().surely_leads_where(route(name="other"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (evidence("A", ServerInfo("S")), evidence("A", ServerInfo("S")), True),
+        (evidence("A", ServerInfo("S")), evidence("B", ServerInfo("S")), False),
+        (evidence("", ServerInfo("S")), evidence("", ServerInfo("S")), False),
+        (evidence("A", ServerInfo("S")), evidence("A", ServerInfo("T")), False),
+        (evidence("A", ServerInfo("S", "nats", ("x", "y"))), evidence("A", ServerInfo("T", "nats", ("y",))), True),
+        (evidence("A", ServerInfo("S", "nats", ("x",))), evidence("A", ServerInfo("T", "nats", ("y",))), False),
+        (evidence("A", ServerInfo("S", "", ("x",))), evidence("A", ServerInfo("T", "", ("x",))), False),
+        (evidence("A", ServerInfo("S"), ServerInfo("T")), evidence("A", ServerInfo("T")), True),
+    ],
+    ids=[
+        "one server, one account",
+        "two accounts of one server",
+        "accounts that nobody tells",
+        "two servers",
+        "members of one cluster",
+        "two clusters of one name",
+        "servers without a cluster",
+        "one route of two",
+    ],
+)
+def test_lattices_are_joined_on_proof_alone(one: Evidence, other: Evidence, same: bool) -> None:
+    assert one.proves_same(other) is same
+    assert other.proves_same(one) is same
+
+
+def test_what_a_dropped_route_told_proves_nothing_any_more() -> None:
+    left = evidence("A", ServerInfo("S"))
+    left.forget(route("nats://0"))
+    assert not left.proves_same(evidence("A", ServerInfo("S")))
