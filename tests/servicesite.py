@@ -234,6 +234,17 @@ class ServiceSite:
         )
         await self.admin.wait_for("v1/Pod", name, self.namespace, lambda found: is_true(found, "Ready"))
 
+    async def not_ready(self, pod: str) -> None:
+        """As the kubelet reports of a pod whose probe fails."""
+        found = await self.admin.get("v1/Pod", pod, self.namespace)
+        conditions = [
+            {**each, "status": "False"} if each["type"] in ("Ready", "ContainersReady") else each
+            for each in found["status"]["conditions"]
+        ]
+        await self.admin.patch(
+            "v1/Pod", pod, self.namespace, {"status": {"conditions": conditions}}, subresource="status"
+        )
+
     async def left_by_the_rust_operator(
         self, name: str, managed_by: str, selector: dict[str, str] | None = None
     ) -> Any:

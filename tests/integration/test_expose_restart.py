@@ -86,6 +86,36 @@ async def test_while_the_lattice_is_away_what_is_stays_and_dead_pods_leave(
             assert await operator.ready()
 
 
+async def test_hosts_that_fall_silent_serve_on_until_kubernetes_says_otherwise(
+    admin: Admin, crds: ControlPlane, kwok: Kwok, tmp_path: Path
+) -> None:
+    async with (
+        NatsServer.start(tmp_path) as nats,
+        Wadm.start(tmp_path, nats.url),
+        ServiceSite.open(admin, nats, replicas=0) as site,
+        RunningOperator.start(crds, watch_namespaces=site.namespace),
+    ):
+        await site.scale(3)
+        one, two, three = await site.pods()
+        async with site.host_on(one) as first, site.host_on(two) as second, site.host_on(three) as third:
+            await site.wash_run("hello", http_components(8080, scaler="daemonscaler"))
+            await site.endpoints("hello", lambda found: found == {one, two, three})
+            # As behind a leaf node that is cut off: connected anew, the operator asks for them, and nobody answers.
+            await first.crash()
+            await second.crash()
+            await nats.restart()
+            await eventually(lambda: _hosts(site, 1), message="two hosts are given up")
+            await third.stop()
+            await site.endpoints("hello", lambda found: found == {one, two})
+            await site.not_ready(two)
+            await site.serving("hello", lambda found: found == {one})
+
+
+async def _hosts(site: ServiceSite, count: int) -> bool:
+    found = await site.admin.get("k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig", "pool", site.namespace)
+    return found["status"].get("hostCount") == count
+
+
 async def test_a_pod_replaced_under_the_same_name_does_not_inherit_the_hosts_word(
     site: ServiceSite, crds: ControlPlane
 ) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.placement import label_patch, serving
+from wasmcloud_operator.expose.placement import PodFacts, Verdict, judge, label_patch, serving
 from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Provider
+from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -26,6 +29,51 @@ def host(name: str, age: float | None, *providers: tuple[str, str], inventoried:
         ),
         inventoried=inventoried,
     )
+
+
+HEARD = host("h", 600)  # at 0 s
+UNHEARD, STOPPED = PodHost(HostState.UNHEARD), PodHost(HostState.STOPPED)
+LIVE, SILENT = PodHost(HostState.LIVE, HEARD), PodHost(HostState.SILENT, HEARD)
+PROBED, PLAIN = PodFacts(ready=True, probed=True, container_age=700), PodFacts(ready=True, probed=False)
+
+
+@pytest.mark.parametrize(
+    ("found", "pod", "expected"),
+    [
+        pytest.param(LIVE, PROBED, Verdict.AS_TOLD, id="it lives"),
+        pytest.param(LIVE, replace(PLAIN, ready=False), Verdict.AS_TOLD, id="Kubernetes tells of readiness by itself"),
+        pytest.param(
+            PodHost(HostState.LIVE, host("h", None, inventoried=False)), PROBED, Verdict.KEEP, id="just heard"
+        ),
+        pytest.param(STOPPED, PROBED, Verdict.NONE, id="it said that it stops"),
+        pytest.param(SILENT, PROBED, Verdict.AS_TOLD, id="its leaf is cut off, and Kubernetes finds it ready"),
+        pytest.param(SILENT, replace(PROBED, ready=False), Verdict.NONE, id="not ready"),
+        pytest.param(SILENT, replace(PROBED, container_age=60), Verdict.NONE, id="restarted since it was heard"),
+        pytest.param(SILENT, replace(PROBED, container_age=99), Verdict.AS_TOLD, id="restarted just when it was heard"),
+        pytest.param(SILENT, PLAIN, Verdict.NONE, id="nobody probes it: silence counts"),
+        pytest.param(SILENT, replace(PLAIN, ready=False), Verdict.NONE, id="nobody probes it, not ready"),
+        pytest.param(UNHEARD, PROBED, Verdict.KEEP, id="never heard, but Kubernetes finds it ready"),
+        pytest.param(UNHEARD, PLAIN, Verdict.NONE, id="never heard, and nobody probes it"),
+        pytest.param(UNHEARD, replace(PROBED, ready=False), Verdict.NONE, id="never heard, not ready"),
+    ],
+)
+def test_what_is_known_of_a_pods_host(found: PodHost, pod: PodFacts, expected: Verdict) -> None:
+    assert judge(found, pod, now=100.0, settled=True, most_silent=lambda: False) is expected
+
+
+@pytest.mark.parametrize("found", [SILENT, UNHEARD])
+def test_silence_of_most_of_a_lattice_is_the_networks(found: PodHost) -> None:
+    def judged(pod: PodFacts) -> Verdict:
+        return judge(found, pod, now=100.0, settled=True, most_silent=lambda: True)
+
+    assert judged(PLAIN) is Verdict.KEEP_FOR_NOW
+    assert judged(replace(PLAIN, ready=False)) is Verdict.NONE
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_until_every_host_had_time_to_be_heard_nothing_is_taken_away(ready: bool) -> None:
+    pod = PodFacts(ready=ready, probed=False)
+    assert judge(UNHEARD, pod, now=100.0, settled=False, most_silent=lambda: False) is Verdict.KEEP
 
 
 def test_the_patch_is_the_difference_alone() -> None:

@@ -23,6 +23,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod, Unstructured
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Change, Host, Provider
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
@@ -97,6 +98,7 @@ class Patches:
 
     pods: Informer[Pod]
     count: int = 0
+    server_now: datetime = NOW
 
     async def patch(self, _: Any, key: Key, body: Any, __: Any, ___: Any) -> Pod:
         self.count += 1
@@ -230,7 +232,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
             pods.offer(a_pod(Key(namespace, name), {INSTANCE_LABEL: "pool", **labels}))
 
     client = Patches(pods)
-    labeler = PodLabeler(view, hosts_in_pods, client, pods)  # type: ignore[arg-type]
+    labeler = PodLabeler(view, hosts_in_pods, client, pods, VirtualClock(NOW))  # type: ignore[arg-type]
     for pod in pods.store:
         await labeler.reconcile(pod.metadata.key)
 
@@ -285,7 +287,7 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
     services.offer(Unstructured.from_body(body))
     pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool", naming.serves_label("one"): "true"}))
 
-    await PodLabeler(view, hosts_in_pods, Patches(pods), pods).reconcile(Key("ns-a", "pod-0"))  # type: ignore[arg-type]
+    await PodLabeler(view, hosts_in_pods, Patches(pods), pods, VirtualClock(NOW)).reconcile(Key("ns-a", "pod-0"))  # type: ignore[arg-type]
 
     [pod] = pods.store
     assert (naming.serves_label("one") in pod.metadata.labels) != still_wanted

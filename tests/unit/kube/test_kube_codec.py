@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -35,8 +36,22 @@ def test_a_pod_is_cut_down_to_what_is_used():
         "10.0.0.1",
     )
     assert event.item.ready
-    assert b"containers" not in msgspec.json.encode(event.item)
+    assert b"env" not in msgspec.json.encode(event.item)
     assert b"manager" not in msgspec.json.encode(event.item)
+
+
+def test_of_a_pods_containers_it_is_known_whether_they_are_probed_and_since_when_they_run():
+    running = {"name": "c", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    waiting = {"name": "d", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    body = pod() | {
+        "spec": {"containers": [{"name": "c", "readinessProbe": {"httpGet": {"port": 1}}}, {"name": "d"}]},
+        "status": {"containerStatuses": [running, waiting]},
+    }
+    event = PODS.event(line("ADDED", body))
+    assert isinstance(event, Put)
+    assert [event.item.probed(name) for name in "cdx"] == [True, False, False]
+    assert event.item.running_since("c") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert event.item.running_since("d") is event.item.running_since("x") is None
 
 
 def test_a_deletion_is_told_from_a_change():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from wasmcloud_operator.expose import naming
@@ -30,7 +31,7 @@ from wasmcloud_operator.lattice.host_types import Change as HostChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
-from wasmcloud_operator.names import INSTANCE_LABEL
+from wasmcloud_operator.names import HOST_CONTAINER, INSTANCE_LABEL
 from wasmcloud_operator.shared.context import INSTANCE_INDEX, MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pool
@@ -101,7 +102,7 @@ class _Wiring:
         self.reader = ManifestReconciler(
             self.view, ManifestReader(context.cluster_id), context.clock, self._on_manifest
         )
-        labeler = PodLabeler(self.view, hosts_in_pods, context.writer, self.pods)
+        labeler = PodLabeler(self.view, hosts_in_pods, context.writer, self.pods, context.clock)
         self.manifests: Controller[AppKey] = Controller(
             "manifest",
             self.reader.reconcile,
@@ -230,9 +231,10 @@ class _Wiring:
 
     def _on_pod(self, change: Change[Pod], listed: bool) -> None:
         before, now = _served(change.old), _served(change.new)
-        if change.new is not None and (change.old is None or before != now):
-            self.labels.queue.add(change.key, _priority(listed))
         ready_before, ready_now = _ready(change.old), _ready(change.new)
+        other = before != now or ready_before != ready_now or _running(change.old) != _running(change.new)
+        if change.new is not None and (change.old is None or other):
+            self.labels.queue.add(change.key, _priority(listed))
         changed = before ^ now if ready_before == ready_now else before | now
         for label in changed:
             claim = self.view.held(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))
@@ -321,6 +323,10 @@ def _served(pod: Pod | None) -> frozenset[str]:
 
 def _ready(pod: Pod | None) -> bool:
     return pod is not None and pod.ready and not pod.metadata.deleting
+
+
+def _running(pod: Pod | None) -> datetime | None:
+    return pod.running_since(HOST_CONTAINER) if pod is not None else None
 
 
 def _priority(listed: bool) -> Priority:

@@ -1,11 +1,74 @@
-"""Which pods serve which applications now: pure, from the hosts of a lattice and the pods of its pools."""
+"""Which pods serve which applications now: pure, from the hosts of a lattice and the pods of its pools.
+
+Silence is ignorance: a host behind a leaf node that is cut off serves as before. What tells that a host is gone is its
+own word, or Kubernetes: its pod is not ready, or its container was started after the host was last heard.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.lattice.host_types import Host
+from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
+
+# Ages of containers come in whole seconds, of two clocks.
+_CLOCK_SECONDS = 2.0
+
+
+class Verdict(Enum):
+    """What is done with the labels of a pod."""
+
+    AS_TOLD = auto()
+    """What its host said last holds."""
+
+    KEEP = auto()
+    """Nothing is known: they stay."""
+
+    NONE = auto()
+    """It serves nothing."""
+
+    KEEP_FOR_NOW = auto()
+    """As AS_TOLD, or KEEP, while so many are silent that the network is the likely cause: to be looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """What Kubernetes reports of a host's pod. `container_age` is in seconds, None while no container runs."""
+
+    ready: bool
+    probed: bool
+    container_age: float | None = None
+
+
+def judge(found: PodHost, pod: PodFacts, *, now: float, settled: bool, most_silent: Callable[[], bool]) -> Verdict:
+    """What to do with a pod's labels.
+
+    `now` is in monotonic seconds; `settled`: hosts that live were heard by now. Where Kubernetes does not probe a host,
+    its silence has to count, but for the silence of most of a lattice at once.
+    """
+    match found.state:
+        case HostState.LIVE:
+            return Verdict.AS_TOLD if found.host is not None and found.host.inventoried else Verdict.KEEP
+        case HostState.STOPPED:
+            return Verdict.NONE
+        case HostState.UNHEARD if not settled:
+            return Verdict.KEEP
+    if not pod.ready or _restarted(found.host, pod, now):
+        return Verdict.NONE
+    if pod.probed:
+        return Verdict.AS_TOLD if found.host is not None and found.host.inventoried else Verdict.KEEP
+    return Verdict.KEEP_FOR_NOW if most_silent() else Verdict.NONE
+
+
+def _restarted(host: Host | None, pod: PodFacts, now: float) -> bool:
+    """Whether the container runs since a moment at which the host had been silent already."""
+    if host is None or pod.container_age is None:
+        return False
+    return pod.container_age + _CLOCK_SECONDS < now - host.last_seen
+
 
 ProviderId = tuple[str, str]  # the application that wadm started it for, and its id
 

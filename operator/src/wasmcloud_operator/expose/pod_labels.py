@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
-from wasmcloud_operator.expose.placement import ProviderId, label_patch, serving
+from wasmcloud_operator.expose.placement import PodFacts, ProviderId, Verdict, judge, label_patch, serving
 from wasmcloud_operator.expose.plan import Claim
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
@@ -18,9 +19,13 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.lattice.host_types import Host
-from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, pool_of
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.names import HOST_CONTAINER
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost, pool_of
 
 _POD: Codec[Pod] = Codec.of(Pod)
+
+_LOOK_AGAIN_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +36,58 @@ class PodLabeler:
     hosts_in_pods: HostsInPods
     client: Client
     pods: Informer[Pod]
+    clock: Clock
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
         pod = self.pods.store.get(key)
         if pod is None or pod.metadata.deleting:
             return DONE  # Kubernetes takes a pod that goes out by itself
-        patch = self._patch(pod)
-        if not patch:
+        pool_key = pool_of(pod)
+        pool = self.view.pools.get(pool_key) if pool_key is not None else None
+        if pool is None or not pool.lattice.hosts.synced:
             return DONE
+        found = self.hosts_in_pods.host_in(pod, pool.lattice)
+        verdict = self._judge(pod, found, pool.lattice)
+        result = Result(_LOOK_AGAIN_SECONDS) if verdict is Verdict.KEEP_FOR_NOW else DONE
+        patch = self._patch(pod, found.host, verdict, self.view.book(pool.lattice))
+        if not patch:
+            return result
         body = {"metadata": {"uid": pod.metadata.uid, "labels": patch}}
         try:
             self.pods.offer(await self.client.patch(POD, key, body, MERGE_PATCH, _POD))
         except (NotFound, Conflict):
             return DONE  # gone, or another pod has the name: the watch tells
-        return DONE
+        return result
 
-    def _patch(self, pod: Pod) -> dict[str, str | None]:
+    def _judge(self, pod: Pod, found: PodHost, lattice: Lattice) -> Verdict:
+        facts = PodFacts(pod.ready, pod.probed(HOST_CONTAINER), self._container_age(pod))
+        return judge(
+            found,
+            facts,
+            now=self.clock.monotonic(),
+            settled=lattice.hosts.settled,
+            most_silent=lambda: self._most_silent(lattice),
+        )
+
+    def _container_age(self, pod: Pod) -> float | None:
+        """By the API server's clock, as the only one that is near the node's."""
+        started, now = pod.running_since(HOST_CONTAINER), self.client.server_now
+        return (now - started).total_seconds() if started is not None and now is not None else None
+
+    def _most_silent(self, lattice: Lattice) -> bool:
+        """Whether more than half of the lattice's ready pods have no host that is heard."""
+        ready = [
+            pod for pool in self.view.pools.of(lattice) for pod in self.hosts_in_pods.pods_of(pool.key) if pod.ready
+        ]
+        live = sum(self.hosts_in_pods.host_in(pod, lattice).state is HostState.LIVE for pod in ready)
+        return 2 * live < len(ready)
+
+    def _patch(self, pod: Pod, host: Host | None, verdict: Verdict, book: LatticeBook) -> dict[str, str | None]:
         meta = pod.metadata
-        key = pool_of(pod)
-        pool = self.view.pools.get(key) if key is not None else None
-        if pool is None or not pool.lattice.hosts.synced:
-            return {}
-        book = self.view.book(pool.lattice)
-        found = self.hosts_in_pods.host_in(pod, pool.lattice)
-        host = found.host
-        if host is None or found.state is not HostState.LIVE:
-            if found.state is HostState.UNHEARD and not pool.lattice.hosts.settled:
-                return {}
+        if verdict is Verdict.NONE:
             return label_patch(meta.labels, ())
-        if not host.inventoried:
+        if verdict is Verdict.KEEP or host is None or not host.inventoried:
             return {}
         wanted = serving(host, self._services(meta.namespace, host, book))
         return label_patch(meta.labels, wanted, self._not_known(pod, book))

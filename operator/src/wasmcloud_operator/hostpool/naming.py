@@ -13,7 +13,6 @@ from wasmcloud_operator_types import WasmCloudHostConfig
 DIGEST = "k8s.wasmcloud.dev/digest"
 
 LEAF_CONTAINER = "nats-leaf"
-HOST_CONTAINER = "wasmcloud-host"
 
 HOST_LABEL_PREFIX = "host-label.k8s.wasmcloud.dev"
 CHECKSUM_PREFIX = "checksum.k8s.wasmcloud.dev"

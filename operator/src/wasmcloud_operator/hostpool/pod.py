@@ -10,6 +10,7 @@ from wasmcloud_operator.hostpool.render_host import grace_seconds, host_containe
 from wasmcloud_operator.hostpool.render_leaf import leaf_container, leaf_volumes
 from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.names import HOST_CONTAINER
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig
 
@@ -34,7 +35,7 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     containers = scheduling.container_template_additions if scheduling is not None else None
     if containers is not None:
         leaf = merged(leaf, {**(containers.nats or {}), "name": naming.LEAF_CONTAINER})
-        host = merged(host, {**(containers.wasmcloud or {}), "name": naming.HOST_CONTAINER})
+        host = merged(host, {**(containers.wasmcloud or {}), "name": HOST_CONTAINER})
     pod: JsonObject = {
         "serviceAccountName": name,
         "automountServiceAccountToken": False,
@@ -68,7 +69,7 @@ def _checked(additions: JsonObject) -> JsonObject:
     """The additions, if they leave the two containers alone."""
     for field in ("containers", "initContainers"):
         for index, container in enumerate(additions.get(field) or ()):
-            if container.get("name") in (naming.LEAF_CONTAINER, naming.HOST_CONTAINER):
+            if container.get("name") in (naming.LEAF_CONTAINER, HOST_CONTAINER):
                 raise SpecError(
                     Problem(
                         "ReservedContainer",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wasmcloud_operator.hostpool.naming import HOST_CONTAINER, LEAF_CONTAINER
+from wasmcloud_operator.hostpool.naming import LEAF_CONTAINER
 from wasmcloud_operator.kube.errors import ApiError
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Resource
+from wasmcloud_operator.names import HOST_CONTAINER
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig, dump
 

@@ -7,6 +7,7 @@ from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
 from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.names import HOST_CONTAINER
 from wasmcloud_operator_types import (
     POD_NAME_LABEL,
     POD_UID_LABEL,
@@ -31,7 +32,7 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     """The container."""
     spec = config.spec
     container: JsonObject = {
-        "name": naming.HOST_CONTAINER,
+        "name": HOST_CONTAINER,
         "image": spec.image or f"{DEFAULT_IMAGE}:{spec.version}",
         # The official images have the program as default arguments, not as entrypoint: ours would take its place.
         "command": ["wasmcloud"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Protocol, Self
 
 import msgspec
@@ -104,18 +105,44 @@ class _PodCondition(msgspec.Struct, frozen=True, gc=False):
     status: str = ""
 
 
+class _Probe(msgspec.Struct, frozen=True, gc=False):
+    """There is one; its settings are of no use to a cache."""
+
+
+class _Container(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    name: str = ""
+    readiness_probe: _Probe | None = None
+
+
 class _PodSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
     node_name: str = ""
+    containers: tuple[_Container, ...] = ()
 
 
-class _PodStatus(msgspec.Struct, frozen=True, rename={"pod_ip": "podIP", "phase": "phase", "conditions": "conditions"}):
+class _Running(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    started_at: str | None = None
+
+
+class _ContainerState(msgspec.Struct, frozen=True, gc=False):
+    running: _Running | None = None
+
+
+class _ContainerStatus(msgspec.Struct, frozen=True, gc=False):
+    name: str = ""
+    state: _ContainerState = _ContainerState()
+
+
+class _PodStatus(msgspec.Struct, frozen=True, rename={"pod_ip": "podIP", "container_statuses": "containerStatuses"}):
     phase: str = ""
     pod_ip: str = ""
     conditions: tuple[_PodCondition, ...] = ()
+    container_statuses: tuple[_ContainerStatus, ...] = ()
 
 
 class Pod(msgspec.Struct, frozen=True):
-    """The projection of a pod that is cached: metadata, node, phase, address and conditions."""
+    """The projection of a pod that is cached: metadata, node, phase, address, conditions, and of each container whether
+    it is probed and since when it runs.
+    """
 
     metadata: ObjectMeta
     spec: _PodSpec = _PodSpec()
@@ -125,6 +152,17 @@ class Pod(msgspec.Struct, frozen=True):
     def ready(self) -> bool:
         """Whether the pod's Ready condition is True."""
         return any(condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions)
+
+    def probed(self, container: str) -> bool:
+        """Whether the container's readiness is probed."""
+        return any(each.name == container and each.readiness_probe is not None for each in self.spec.containers)
+
+    def running_since(self, container: str) -> datetime | None:
+        """When the container that runs now was started, on the node's clock; None when none runs."""
+        for each in self.status.container_statuses:
+            if each.name == container and each.state.running is not None and each.state.running.started_at:
+                return datetime.fromisoformat(each.state.running.started_at)
+        return None
 
 
 def newer(resource_version: str, than: str) -> bool:
