@@ -22,7 +22,7 @@ from wasmcloud_operator.hostpool.controller import host_pool_controllers
 from wasmcloud_operator.hostpool.platform import platform_of
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Client
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.credentials import Credentials
@@ -33,9 +33,11 @@ from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, Lease
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.resources import LEASE, Key
+from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.supervise import supervise
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
+from wasmcloud_operator.kube.turns import Shares
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS
 from wasmcloud_operator.names import FINGERPRINT
@@ -90,11 +92,13 @@ class Operator:
         )
         try:
             async with _ended_by(stop) as started, Transport.open(options) as transport:
-                client = Client(transport, field_manager=FIELD_MANAGER, metrics=self._metrics)
+                slots = Slots(Shares.within(settings.max_connections))
+                client = Client(transport, field_manager=FIELD_MANAGER, metrics=self._metrics, slots=slots)
                 findings = await inspect(client, settings)
                 started()
-                async with Lattices(clock=self._clock) as lattices:
-                    await self._run(client, findings, Pools(lattices), stop)
+                elector = self._elector(transport)
+                async with Lattices(clock=self._clock, gate=elector or AlwaysOpen()) as lattices:
+                    await self._run(client, findings, Pools(lattices), elector, stop)
         except (KubeError, ServerTooOld, OSError) as error:  # OSError: a CA that is none, a port that is taken
             log.error("cannot start", error=str(error))
             return 1
@@ -104,8 +108,10 @@ class Operator:
         log.info("stopped")
         return 0
 
-    async def _run(self, client: Client, findings: Findings, pools: Pools, stop: asyncio.Event) -> None:
-        parts = self._parts(client, findings, pools)
+    async def _run(
+        self, client: Client, findings: Findings, pools: Pools, elector: Elector | None, stop: asyncio.Event
+    ) -> None:
+        parts = self._parts(client, findings, pools, elector)
         async with (
             health.serve(
                 self._settings.http_address,
@@ -167,9 +173,9 @@ class Operator:
             async with self._clock.timeout(_FLUSH_SECONDS):
                 await parts.recorder.flush()
 
-    def _parts(self, client: Client, findings: Findings, pools: Pools) -> _Parts:
+    def _parts(self, client: Client, findings: Findings, pools: Pools, elector: Elector | None) -> _Parts:
         settings, clock, metrics = self._settings, self._clock, self._metrics
-        elector, lease = self._elector(client) if settings.leader_election else (None, ())
+        lease = (elector.informer,) if elector is not None else ()
         writer = client.gated(elector) if elector is not None else client
         recorder = EventRecorder(
             writer,
@@ -207,8 +213,12 @@ class Operator:
         scope.begin(findings.missing)
         return _Parts(scope, (*context.informers.values(), *lease), controllers, recorder, elector, crd)
 
-    def _elector(self, client: Client) -> tuple[Elector, tuple[Informer[LeaseObject], ...]]:
+    def _elector(self, transport: Transport) -> Elector | None:
+        """Returns the elector on a client of its own: the Lease must not wait for a connection behind other calls."""
         settings = self._settings
+        if not settings.leader_election:
+            return None
+        client = Client(transport.reserved(), field_manager=FIELD_MANAGER, metrics=self._metrics)
         informer: Informer[LeaseObject] = Informer.on_api(
             client,
             LEASE,
@@ -219,7 +229,7 @@ class Operator:
             field_selector=f"metadata.name={settings.lease_name}",
         )
         key = Key(settings.namespace, settings.lease_name)
-        return Elector(client, informer, key, settings.identity, self._clock, self._metrics), (informer,)
+        return Elector(client, informer, key, settings.identity, self._clock, self._metrics)
 
 
 @contextlib.asynccontextmanager

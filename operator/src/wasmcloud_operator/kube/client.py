@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Literal, Protocol, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 
@@ -18,6 +19,7 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.transport import Response, Timeouts
 
 T = TypeVar("T", bound=HasMetadata)
@@ -93,6 +95,8 @@ class ServerTime:
 class Client:
     """Calls the API server: reads freely, writes only while its gate is open and with a deadline before it closes.
 
+    Every call but a watch holds one of `slots`, for its namespace.
+
     All methods raise the errors of `kube.errors`.
     """
 
@@ -104,21 +108,28 @@ class Client:
         gate: WriteGate | None = None,
         metrics: Metrics | None = None,
         heard: ServerTime | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._transport = transport
         self._heard = heard or ServerTime()
+        self._slots = slots or Slots()
         self._gate = gate or AlwaysOpen()
         self._metrics = metrics or Metrics()
         self.field_manager = field_manager
 
     def ungated(self) -> Client:
-        """The same client without the gate: for the Lease itself and for access reviews."""
-        return Client(self._transport, field_manager=self.field_manager, metrics=self._metrics, heard=self._heard)
+        """The same client without the gate: for access reviews."""
+        return self.gated(AlwaysOpen())
 
     def gated(self, gate: WriteGate) -> Client:
         """The same client behind a gate."""
         return Client(
-            self._transport, field_manager=self.field_manager, gate=gate, metrics=self._metrics, heard=self._heard
+            self._transport,
+            field_manager=self.field_manager,
+            gate=gate,
+            metrics=self._metrics,
+            heard=self._heard,
+            slots=self._slots,
         )
 
     @property
@@ -255,24 +266,29 @@ class Client:
         return None if body.get("kind") == "Status" else Unstructured.from_body(body)
 
     async def _read(self, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str] | None) -> Response:
-        with self._measured("GET") as answered:
-            response = await self._transport.request("GET", path, timeouts=_READ, query=tuple(query), headers=headers)
-            answered(response.status, response.headers.get("Date", ""))
+        async with self._slots.hold(_namespace_of(path), f"GET {path}"):
+            with self._measured("GET") as answered:
+                response = await self._transport.request(
+                    "GET", path, timeouts=_READ, query=tuple(query), headers=headers
+                )
+                answered(response.status, response.headers.get("Date", ""))
         return response
 
     async def _write(
         self, method: str, path: str, body: Json, content_type: str | None, query: Iterable[tuple[str, str]]
     ) -> Response:
-        remaining = self._gate.remaining()
-        if remaining < _MIN_WRITE_SECONDS:
-            raise WritesForbidden(f"{method} {path}: this replica is not the leader")
         headers = {"Content-Type": content_type} if content_type else None
-        timeouts = Timeouts(total=min(_WRITE_SECONDS, remaining))
-        with self._measured(method) as answered:
-            response = await self._transport.request(
-                method, path, timeouts=timeouts, query=tuple(query), headers=headers, body=body
-            )
-            answered(response.status, response.headers.get("Date", ""))
+        async with self._slots.hold(_namespace_of(path), f"{method} {path}"):
+            # Asked after the wait for a slot, in which the lease may have gone.
+            remaining = self._gate.remaining()
+            if remaining < _MIN_WRITE_SECONDS:
+                raise WritesForbidden(f"{method} {path}: this replica is not the leader")
+            timeouts = Timeouts(total=min(_WRITE_SECONDS, remaining))
+            with self._measured(method) as answered:
+                response = await self._transport.request(
+                    method, path, timeouts=timeouts, query=tuple(query), headers=headers, body=body
+                )
+                answered(response.status, response.headers.get("Date", ""))
         return response
 
     @contextmanager
@@ -294,3 +310,10 @@ class Client:
         finally:
             self._metrics.requests.labels(code, method).inc()
             self._metrics.request_seconds.labels(method).observe(time.perf_counter() - start)
+
+
+def _namespace_of(path: str) -> str:
+    """Returns the namespace of a request's path; empty for a request that concerns all of them or none."""
+    _, found, rest = path.partition("/namespaces/")
+    namespace, inside, _ = rest.partition("/")
+    return unquote(namespace) if found and inside else ""

@@ -20,6 +20,10 @@ class DeadlineExceeded(Unreachable):
     """No answer in time. A write may or may not have happened."""
 
 
+class NoConnectionFree(KubeError):
+    """All connections that the request may use were in use for too long; nothing was sent."""
+
+
 class WritesForbidden(KubeError):
     """This replica may not write now: it does not hold the lease, or not for long enough."""
 

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from wasmcloud_operator.kube.jsontypes import Json
 log = structlog.get_logger()
 
 _READ_BUFFER = 2**17
+# For the Lease: one call at a time, and another connection when the first one is dead.
+_RESERVED = 2
 _REFRESH_SECONDS = 60.0
 # The API server sends a watch's headers at once, also when there is nothing to watch yet.
 _OPEN_SECONDS = 30.0
@@ -70,7 +72,8 @@ class Response:
 class Transport:
     """Sends requests to the API server.
 
-    Short calls and watches have connection pools of their own, since a watch holds its connection for good.
+    Short calls and watches have connection pools of their own, since a watch holds its connection for good. So have
+    the calls of `reserved`, which must not wait for others.
     """
 
     def __init__(self, options: ConnectionOptions, configuration: Any) -> None:
@@ -80,6 +83,7 @@ class Transport:
         self._unused: list[aiohttp.ClientSession] = []  # the library's own sessions: no keepalive, no bound on watches
         self._calls = self._api_client(tls, options.max_connections)
         self._watches = self._api_client(tls, 0)
+        self._reserved = self._api_client(tls, _RESERVED)
         self._stale = asyncio.Event()
 
     @classmethod
@@ -104,6 +108,11 @@ class Transport:
                 await refresher
             await transport._calls.rest_client.close()
             await transport._watches.rest_client.close()
+            await transport._reserved.rest_client.close()
+
+    def reserved(self) -> ReservedTransport:
+        """Returns the same way to the API server, with connections for short calls that nobody else uses."""
+        return ReservedTransport(self)
 
     @property
     def host(self) -> str:
@@ -119,13 +128,15 @@ class Transport:
         query: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
         body: Json = None,
+        reserved: bool = False,
     ) -> Response:
         """Send one request and read the whole answer.
 
         Raises the named ApiError for an answer of 400 and above; DeadlineExceeded or Unreachable if there is none.
         """
         with _failures_named(method, path):
-            response = await self._send(self._calls, method, path, timeouts, query, headers, body)
+            calls = self._reserved if reserved else self._calls
+            response = await self._send(calls, method, path, timeouts, query, headers, body)
             async with response:
                 content = await response.read()
         if response.status >= 400:
@@ -212,6 +223,44 @@ class Transport:
             connector=connector, trust_env=self._options.trust_env, read_bufsize=_READ_BUFFER
         )
         return api_client
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedTransport:
+    """A transport whose short calls go over connections of their own."""
+
+    transport: Transport
+
+    @property
+    def host(self) -> str:
+        """The API server's URL."""
+        return self.transport.host
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeouts: Timeouts,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        body: Json = None,
+    ) -> Response:
+        """As `Transport.request`."""
+        return await self.transport.request(
+            method, path, timeouts=timeouts, query=query, headers=headers, body=body, reserved=True
+        )
+
+    def stream(
+        self,
+        path: str,
+        *,
+        timeouts: Timeouts,
+        query: Sequence[tuple[str, str]],
+        headers: Mapping[str, str] | None = None,
+    ) -> AbstractAsyncContextManager[AsyncIterator[list[bytes]]]:
+        """As `Transport.stream`."""
+        return self.transport.stream(path, timeouts=timeouts, query=query, headers=headers)
 
 
 def _tls_context(configuration: Any) -> ssl.SSLContext:

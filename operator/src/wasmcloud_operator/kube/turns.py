@@ -94,6 +94,11 @@ class Turns(Generic[K]):
         """Whether any key may wait."""
         return bool(self._heap)
 
+    @property
+    def taken(self) -> int:
+        """How many slots are held."""
+        return self._total
+
     def held(self, tenant: str) -> int:
         """Returns how many slots the tenant holds."""
         return self._tenants[tenant].held if tenant in self._tenants else 0

@@ -11,6 +11,7 @@ from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate, seconds_to_write
 
 
 class ControlClient:
@@ -20,12 +21,19 @@ class ControlClient:
     """
 
     def __init__(
-        self, connection: Channel, lattice: str, *, prefix: str = DEFAULT_CONTROL_PREFIX, timeout: float = 2.0
+        self,
+        connection: Channel,
+        lattice: str,
+        *,
+        prefix: str = DEFAULT_CONTROL_PREFIX,
+        timeout: float = 2.0,
+        gate: WriteGate | None = None,
     ) -> None:
         self.subjects = ControlSubjects(lattice, prefix)
         self.limit = RequestLimit(f"the hosts of lattice {lattice}")
         self._connection = connection
         self._timeout = timeout
+        self._gate = gate or AlwaysOpen()
 
     def __repr__(self) -> str:
         return f"<ControlClient {self.subjects.lattice} on {self._connection!r}>"
@@ -64,7 +72,8 @@ class ControlClient:
         Raises `ControlRejected` when a host refuses.
         """
         payload = json.dumps(credentials_json(credentials)).encode()
-        answers = await self._connection.request_many(self.subjects.registries, payload, timeout=self._timeout)
+        seconds = seconds_to_write(self._gate, self._timeout, self.subjects.registries)
+        answers = await self._connection.request_many(self.subjects.registries, payload, timeout=seconds)
         for answer in answers:
             control_answer(answer)
         return len(answers)

@@ -28,6 +28,10 @@ class LatticeBusy(LatticeUnavailable):
     """Too many requests wait for a slow or silent peer; nothing was sent."""
 
 
+class WritesForbidden(LatticeUnavailable):
+    """This replica may not change anything now: another may lead. Nothing was sent."""
+
+
 class NoResponders(LatticeUnavailable):
     """NATS answered that nobody listens on the subject; nothing was done."""
 

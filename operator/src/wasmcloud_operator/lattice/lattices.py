@@ -34,6 +34,7 @@ from wasmcloud_operator.lattice.wadm_events import (
     WadmEvent,
     subscribe_wadm,
 )
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate
 
 _log = structlog.get_logger(__name__)
 
@@ -48,15 +49,17 @@ MoveListener = Callable[[str, "Lattice"], None]
 class Lattice:
     """One lattice in use: `wadm`, `control`, `hosts`, `apps` to work with, `connection.state` to tell how it does."""
 
-    def __init__(self, route: LatticeRoute, connections: ConnectionPool, clock: Clock, tell: EventListener) -> None:
+    def __init__(
+        self, route: LatticeRoute, connections: ConnectionPool, clock: Clock, tell: EventListener, gate: WriteGate
+    ) -> None:
         self.name, control_prefix, wadm_prefix = self.subjects = route.subjects
         self.connection = RoutedChannel(clock)
         self.evidence = Evidence()
         self._connections = connections
         self._ids: dict[str, None] = {}
         self.add(route)
-        self.wadm = WadmClient(self.connection, self.name, prefix=wadm_prefix)
-        self.control = ControlClient(self.connection, self.name, prefix=control_prefix)
+        self.wadm = WadmClient(self.connection, self.name, prefix=wadm_prefix, gate=gate)
+        self.control = ControlClient(self.connection, self.name, prefix=control_prefix, gate=gate)
         self.hosts = LiveHosts(self.connection, self.control, clock=clock)
         self.apps = LiveApps(self.connection, self.wadm, clock=clock, tell=self._event)
         self._clock = clock
@@ -149,11 +152,13 @@ class Lattices:
         clock: Clock | None = None,
         timing: Timing | None = None,
         credentials_for: CredentialsFor | None = None,
+        gate: WriteGate | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._connections = ConnectionPool(clock=self._clock, timing=timing)
         self._tasks = asyncio.TaskGroup()
         self._credentials_for = credentials_for
+        self._gate = gate or AlwaysOpen()
         self._held: dict[str, Lattice] = {}
         self._wanted: dict[str, LatticeRoute] = {}  # what each holder asked for, if by a route
         self._running: dict[Lattice, asyncio.Task[None]] = {}
@@ -239,7 +244,7 @@ class Lattices:
                 lattice.add(route)
                 self._watch(lattice, route)
                 return lattice
-        lattice = Lattice(route, self._connections, self._clock, self._tell)
+        lattice = Lattice(route, self._connections, self._clock, self._tell, self._gate)
         task = self._tasks.create_task(
             lattice.run(self._credentials_for), name=f"lattice {route.name}", context=Context()
         )

@@ -25,6 +25,7 @@ from wasmcloud_operator.lattice.errors import (
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX, WadmSubjects
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo, model_summary
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate, seconds_to_write
 
 # Any with a reason: JSON documents; whoever takes one apart checks what it finds.
 JsonObject = dict[str, Any]
@@ -43,15 +44,23 @@ class WadmClient:
     Requests that only read are asked again once when their answer is lost; requests that write never are, as a lost
     answer does not mean that nothing was done: read back instead. A write that wadm calls a transient failure is asked
     for again up to twice: it was stored or not, but wadm's workers were not told, and are by the repeated one.
+    Each write asks `gate` for the time that it may take.
     """
 
     def __init__(
-        self, connection: Channel, lattice: str, *, prefix: str = DEFAULT_WADM_PREFIX, timeout: float = 5.0
+        self,
+        connection: Channel,
+        lattice: str,
+        *,
+        prefix: str = DEFAULT_WADM_PREFIX,
+        timeout: float = 5.0,
+        gate: WriteGate | None = None,
     ) -> None:
         self.subjects = WadmSubjects(lattice, prefix)
         self.limit = RequestLimit(f"wadm of lattice {lattice}")
         self._connection = connection
         self._timeout = timeout
+        self._gate = gate or AlwaysOpen()
 
     def __repr__(self) -> str:
         return f"<WadmClient {self.subjects.lattice} on {self._connection!r}>"
@@ -121,15 +130,22 @@ class WadmClient:
         return await self._ask(subject, body)
 
     async def _insist(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> JsonObject:
-        """The answer, asked for again as long as wadm itself asks for that."""
+        """Returns the answer to a write, asked for again as long as wadm itself asks for that."""
         for _ in range(_RETRIES):
             with suppress(WadmTransient):
-                return await self._ask(subject, body, headers)
-        return await self._ask(subject, body, headers)
+                return await self._write(subject, body, headers)
+        return await self._write(subject, body, headers)
 
-    async def _ask(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> JsonObject:
+    async def _write(self, subject: str, body: bytes, headers: Mapping[str, str] | None) -> JsonObject:
+        with _by_wadm_name(self.subjects.lattice):
+            seconds = seconds_to_write(self._gate, self._timeout, subject)
+        return await self._ask(subject, body, headers, timeout=seconds)
+
+    async def _ask(
+        self, subject: str, body: bytes, headers: Mapping[str, str] | None = None, *, timeout: float | None = None
+    ) -> JsonObject:
         with _by_wadm_name(self.subjects.lattice), self.limit:
-            raw = await self._connection.request(subject, body, timeout=self._timeout, headers=headers)
+            raw = await self._connection.request(subject, body, timeout=timeout or self._timeout, headers=headers)
         return _checked(_decoded(raw))
 
 

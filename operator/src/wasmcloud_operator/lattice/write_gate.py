@@ -1,0 +1,33 @@
+"""For how long this process may change anything in a lattice: one leader of several replicas at a time may."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from wasmcloud_operator.lattice.errors import WritesForbidden
+
+# What is left when less than this remains would not reach the other side in time.
+_MIN_SECONDS = 0.5
+
+
+class WriteGate(Protocol):
+    """Asked before every request that changes something."""
+
+    def remaining(self) -> float:
+        """Seconds for which writing is allowed; 0 or less: not at all."""
+
+
+class AlwaysOpen:
+    """The gate of a process that shares its work with no other."""
+
+    def remaining(self) -> float:
+        """No limit."""
+        return float("inf")
+
+
+def seconds_to_write(gate: WriteGate, wanted: float, what: str) -> float:
+    """Returns the seconds that the request may take, at most those wanted. Raises WritesForbidden."""
+    remaining = gate.remaining()
+    if remaining < _MIN_SECONDS:
+        raise WritesForbidden(f"{what}: this replica is not the leader")
+    return min(wanted, remaining)
