@@ -20,6 +20,7 @@ ROLE, ROLE_BINDING = "rbac.authorization.k8s.io/v1/Role", "rbac.authorization.k8
 LABELS = {"app.kubernetes.io/name": "wasmcloud", "app.kubernetes.io/instance": "pool"}
 # What it labelled workloads, their pods and Services, up to 0.5.0 and since; nothing else had the label.
 GENERATIONS = ("wasmcloud-operator", "wadm-operator")
+STREAMS = "wasmcloud_operator_events or wadm_operator_events"
 UNLABELLED = {"ServiceAccount", "ConfigMap", "Role", "RoleBinding"}
 
 
@@ -117,26 +118,33 @@ async def migration(crds, namespace, *, dry_run=True):
     return code, lines
 
 
-async def test_migrate_says_beforehand_what_will_change(crds, admin, namespace):
+async def test_migrate_says_beforehand_what_will_change(crds, admin, kwok, namespace):
     await left_behind(admin, namespace)
     with crds.audit.counting(user_agent="wasmcloud-operator-migrate") as counter:
         code, lines = await migration(crds, namespace)
     assert counter.requests
     assert counter.writes == []
     about = f"WasmCloudHostConfig {namespace}/pool: "
-    assert (code, [line for line in lines if not line.startswith("APIService")]) == (
-        0,
-        [
-            f"{about}ServiceAccount pool is adopted",
-            f"{about}ConfigMap pool is adopted",
-            f"{about}Deployment pool is adopted; its pods restart once",
-            f"{about}Service pool is adopted",
-            f"{about}RoleBinding pool is removed",
-            f"{about}Role pool is removed",
-            f"{about}DaemonSet pool is removed",
-            f"{about}finalizer {FINALIZER} is taken off",
-        ],
-    )
+    pods = f"{about}Deployment pool: pods: "
+    assert code == 0
+    assert [line for line in lines if not line.startswith(("APIService", pods))] == [
+        f"{about}ServiceAccount pool is adopted",
+        f"{about}ConfigMap pool is adopted",
+        f"{about}Deployment pool is adopted; its pods restart once",
+        f"{about}Service pool is adopted",
+        f"{about}RoleBinding pool is removed",
+        f"{about}Role pool is removed",
+        f"{about}DaemonSet pool is removed",
+        f"{about}finalizer {FINALIZER} is taken off",
+        f"NATS: its stream stays in each hub; `nats stream rm` removes it: {STREAMS}",
+    ]
+    assert {line.removeprefix(pods) for line in lines if line.startswith(pods)} >= {
+        "securityContext.runAsUser becomes 65532 (was not set)",
+        "securityContext.fsGroup becomes 65532 (was not set)",
+        "nats-leaf: runs among initContainers, not among containers",
+        "wasmcloud-host: env: OCI_REGISTRY_PASSWORD is removed",
+    }
+    assert "literal-password" not in "".join(lines)
     async with RunningOperator.start(crds, watch_namespaces=namespace):
         await admin.wait_for(CONFIG, "pool", namespace, lambda found: "finalizers" not in found["metadata"])
         await at_rest(crds, namespace)
@@ -153,9 +161,11 @@ async def test_migrate_tells_of_new_objects(crds, admin, namespace):
     assert lines == [f"WasmCloudHostConfig {namespace}/pool: {what} is created" for what in made]
 
 
-async def test_migrate_names_what_has_to_be_mended_first(crds, admin, namespace):
+@pytest.mark.parametrize("image", ["ghcr.io/wasmcloud/wasmcloud-operator:0.4.0", "r.example/mirror/wadm-operator"])
+async def test_migrate_names_what_has_to_be_mended_first(crds, admin, namespace, image):
     await admin.create(host_config(namespace, secretName="absent"))
-    container = {"name": "operator", "image": "ghcr.io/wasmcloud/wasmcloud-operator:0.4.0"}
+    await admin.create(host_config(namespace, "sound"))
+    container = {"name": "operator", "image": image}
     template = {"metadata": {"labels": LABELS}, "spec": {"containers": [container]}}
     deployment = {"metadata": {"name": "old", "namespace": namespace}, "apiVersion": "apps/v1", "kind": "Deployment"}
     await admin.create({**deployment, "spec": {"selector": {"matchLabels": LABELS}, "template": template}})
@@ -163,6 +173,7 @@ async def test_migrate_names_what_has_to_be_mended_first(crds, admin, namespace)
     assert code == 1
     assert any(f"Deployment {namespace}/old" in line and "still runs" in line for line in lines)
     assert any(".spec.secretName: Secret absent does not exist" in line for line in lines)
+    assert f"WasmCloudHostConfig {namespace}/sound: Deployment sound is created" in lines
 
 
 async def test_migrate_removes_only_an_api_service_that_is_the_other_ones(crds, admin, namespace):

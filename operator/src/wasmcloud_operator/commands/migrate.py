@@ -26,44 +26,60 @@ from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.errors import KubeError, NotFound
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.managed_fields import taken_over
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key, Resource
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
+from wasmcloud_operator.legacy.differences import pod_differences, unknown_fields
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS, FINALIZER, leftovers
 from wasmcloud_operator.shared.context import MANAGED_BY
+from wasmcloud_operator_types.crd import HOST_CONFIG as CRD_OF_HOST_CONFIG
+from wasmcloud_operator_types.crd import custom_resource_definition
 
 T = TypeVar("T", bound=HasMetadata)
 
 FORMER_API_SERVICE = "v1beta1.core.oam.dev"
-_IMAGE = "wasmcloud-operator"
+# Its image up to 0.5.0 and since; the first is the name of ours, too.
+_IMAGES = ("wasmcloud-operator", "wadm-operator")
+# Its streams in NATS, likewise; its consumers are in them.
+_STREAMS = ("wasmcloud_operator_events", "wadm_operator_events")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was found: a line for each thing, and whether something has to be mended before the change."""
+    """What was found, a line for each thing: what will change, what stands in the way of the change itself (the other
+    operator runs), and what has to be mended in single host configs.
+    """
 
     lines: tuple[str, ...]
     obstacles: tuple[str, ...]
+    faults: tuple[str, ...]
 
 
 async def plan(client: Client, namespace: str = "", family: IpFamily = "auto") -> Plan:
     """Look at every host config (of one namespace, or all). Writes nothing; raises the errors of `kube.errors`."""
     platform = platform_of(await server_version(client), family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
     lines: list[str] = []
-    obstacles: list[str] = [f"{where}: still runs; scale it to 0 first" async for where in _running(client, namespace)]
+    faults: list[str] = []
+    was_here = False
+    obstacles = [f"{where}: still runs; scale it to 0 first" async for where in _running(client, namespace)]
     if await _api_service(client) is not None:
         lines.append(f"APIService {FORMER_API_SERVICE}: is removed, the CRD serves applications from then on")
     async for item in _all(client, HOST_CONFIG, CUSTOM_RESOURCE, namespace):
         name = f"{HOST_CONFIG.kind} {item.metadata.key}"
+        ignored = [f"{path} is no field: it is ignored, and strict clients refuse it" for path in unknown_in(item.spec)]
         try:
             found = await _pool(client, item, platform)
         except SpecError as error:
-            obstacles += [f"{name}: {problem}" for problem in error.problems]
+            lines += [f"{name}: {line}" for line in ignored]
+            faults += [f"{name}: {problem}" for problem in error.problems]
         else:
-            lines += [f"{name}: {line}" for line in found] or [f"{name}: nothing changes"]
-    return Plan(tuple(lines), tuple(obstacles))
+            lines += [f"{name}: {line}" for line in (*ignored, *found)] or [f"{name}: nothing changes"]
+        was_here = was_here or FINALIZER in item.metadata.finalizers
+    if was_here:
+        lines.append(f"NATS: its stream stays in each hub; `nats stream rm` removes it: {' or '.join(_STREAMS)}")
+    return Plan(tuple(lines), tuple(obstacles), tuple(faults))
 
 
 async def clear_the_way(client: Client) -> list[str]:
@@ -84,16 +100,18 @@ async def run_migration(
         async with Transport.open(options) as transport:
             client = Client(transport, field_manager=MANAGED_BY)
             found = await plan(client, namespace, family)
-            for line in (*found.lines, *(f"TO MEND FIRST: {obstacle}" for obstacle in found.obstacles)):
+            for line in (
+                *found.lines,
+                *(f"TO MEND: {fault}" for fault in found.faults),
+                *(f"TO MEND FIRST: {obstacle}" for obstacle in found.obstacles),
+            ):
                 say(line)
-            if found.obstacles:
-                return 1
-            for line in [] if dry_run else await clear_the_way(client):
+            for line in [] if dry_run or found.obstacles else await clear_the_way(client):
                 say(line)
     except KubeError as error:
         say(f"the cluster cannot be read: {error}")
         return 2
-    return 0
+    return 1 if found.obstacles or found.faults else 0
 
 
 async def _pool(client: Client, item: CustomResource, platform: Platform) -> list[str]:
@@ -139,7 +157,16 @@ async def _children(client: Client, item: CustomResource, children: Children) ->
             how = "adopted" if former else "changed"
             template = child is children.workload and (former or _in_template(child.body, live))
             lines.append(f"{what} is {how}" + ("; its pods restart once" if template else ""))
+            if template:
+                before, after = live["spec"]["template"]["spec"], child.body["spec"]["template"]["spec"]
+                lines += [f"{what}: pods: {line}" for line in pod_differences(before, after)]
     return lines
+
+
+def unknown_in(spec: Json) -> list[str]:
+    """The paths in a host config's spec that are no fields of it."""
+    schema = custom_resource_definition(CRD_OF_HOST_CONFIG)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return list(unknown_fields(spec, schema["properties"]["spec"], ".spec"))
 
 
 def _in_template(body: JsonObject, live: JsonObject) -> bool:
@@ -153,7 +180,7 @@ async def _running(client: Client, namespace: str) -> AsyncIterator[str]:
         for container in spec["template"]["spec"]["containers"]:
             image = container.get("image", "").partition("@")[0].rpartition("/")[2].partition(":")[0]
             ours = "run" in (*(container.get("command") or ()), *(container.get("args") or ()))
-            if image == _IMAGE and not ours and spec.get("replicas", 1):
+            if image in _IMAGES and not ours and spec.get("replicas", 1):
                 yield f"Deployment {found.metadata.key} ({container['image']})"
 
 
