@@ -42,6 +42,7 @@ lint: setup ## format check, lint, strict types, floors, generated files
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m wasmcloud_operator.commands.crds --check manifests/crds
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac --check manifests
+	@$(BIN)/python manifests/monitoring/dashboard.py --check
 
 .PHONY: format
 format: setup ## format the code and mend what the linter can
@@ -49,9 +50,10 @@ format: setup ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix .
 
 .PHONY: manifests
-manifests: setup ## write the CRDs and the RBAC manifests anew
+manifests: setup ## write the CRDs, the RBAC manifests and the dashboard anew
 	@$(BIN)/python -m wasmcloud_operator.commands.crds manifests/crds
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac manifests
+	@$(BIN)/python manifests/monitoring/dashboard.py
 
 .PHONY: build-testbed
 build-testbed: setup ## build the testbed's real components into the cache (once for each version)
@@ -64,13 +66,17 @@ demo: setup ## the quickstart on a cluster of its own, real where one can run, e
 
 .PHONY: test
 test: setup ## unit and integration tests, against a real control plane, NATS and wadm
-	@$(TESTBED) build core wadm
+	@$(TESTBED) build core wadm tools
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
 .PHONY: chaos
 chaos: setup ## what the operator does while servers are killed, cut off, silent, wiped, or of another time
 	@$(TESTBED) build core wadm
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/chaos
+
+.PHONY: monitoring
+monitoring: setup ## the alerts, by Prometheus's own rule tester (Debian's package, installed where it is missing)
+	@PYTHONPATH=tests $(BIN)/pytest -q tests/monitoring
 
 .PHONY: selftest
 selftest: setup ## the testbed's own tests: what starts, stops and builds the real components

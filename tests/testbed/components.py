@@ -33,7 +33,7 @@ class Component:
     """One program of the testbed."""
 
     name: str
-    group: str  # what `build` takes together: core, wadm, host, node
+    group: str  # what `build` takes together: core, wadm, tools, host, node
     toolchain: Toolchain
     recipe_name: str
     module: str  # the Go module or crate whose version is the component's
@@ -132,6 +132,16 @@ _ALL = (
         ".",
         cold_seconds=30,
         version_args=("version", "--client"),
+    ),
+    Component(
+        "helm",
+        "tools",
+        Toolchain.GO,
+        "helm",
+        "helm.sh/helm/v4",
+        "helm.sh/helm/v4/cmd/helm",
+        cold_seconds=100,
+        version_args=("version", "--short"),
     ),
     _cni("bridge", "main"),
     _cni("loopback", "main"),

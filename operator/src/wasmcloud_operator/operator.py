@@ -18,7 +18,7 @@ from wasmcloud_operator.application.coexistence import CrdWatch
 from wasmcloud_operator.application.controller import application_controller, applications
 from wasmcloud_operator.application.plan import deployed_manifest
 from wasmcloud_operator.expose.controller import service_controllers
-from wasmcloud_operator.hostpool.controller import host_pool_controllers
+from wasmcloud_operator.hostpool.controller import host_configs, host_pool_controllers
 from wasmcloud_operator.hostpool.platform import platform_of
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier
@@ -45,6 +45,7 @@ from wasmcloud_operator.preflight import Findings, ServerTooOld, inspect
 from wasmcloud_operator.settings import Settings
 from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
+from wasmcloud_operator.shared.object_metrics import ObjectMetrics, register_process
 from wasmcloud_operator.shared.pools import Pools
 
 log = structlog.get_logger()
@@ -78,6 +79,7 @@ class Operator:
         self._span = span
         self._clock = clock
         self._metrics = Metrics("wasmcloud_operator")
+        register_process(self._metrics.registry, version("wasmcloud-operator"))
         self._leading = False
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -202,7 +204,7 @@ class Operator:
         platform = platform_of(findings.version, settings.ip_family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
         hosts_in_pods = HostsInPods(context.host_pods(), pools.lattices)
         controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform, hosts_in_pods)
-        crd = None
+        crd, followed = None, None
         if settings.applications:
             controllers = (*controllers, application_controller(context))
             followed = applications(context)
@@ -210,6 +212,7 @@ class Operator:
         if settings.services:
             deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
             controllers = (*controllers, *service_controllers(context, hosts_in_pods, deployed=deployed))
+        metrics.registry.register(ObjectMetrics(host_configs(context).store, followed.store if followed else None))
         scope.begin(findings.missing)
         return _Parts(scope, (*context.informers.values(), *lease), controllers, recorder, elector, crd)
 

@@ -19,7 +19,8 @@ class Rule:
     """Verbs on one kind, and what they are for.
 
     `own_namespace`: needed in the operator's own namespace only. `optional`: granted where it can be, done without
-    elsewhere, so its absence is no fault.
+    elsewhere, so its absence is no fault. `migration`: needed only while moving from the operator written in Rust,
+    granted by an overlay of its own.
     """
 
     resource: Resource
@@ -28,6 +29,7 @@ class Rule:
     subresource: str = ""
     own_namespace: bool = False
     optional: bool = False
+    migration: bool = False
 
 
 RULES = (
@@ -48,8 +50,10 @@ RULES = (
     Rule(resources.ENDPOINT_SLICE, (*_READ, "delete"), "remove what an earlier operator left"),
     Rule(resources.INGRESS, _MANAGE, "of HTTP applications that ask for one"),
     Rule(resources.HTTP_ROUTE, _MANAGE, "of HTTP applications that ask for one"),
-    Rule(resources.ROLE, ("get", "delete"), "take away what an earlier operator gave its hosts", optional=True),
-    Rule(resources.ROLE_BINDING, ("get", "delete"), "take away what an earlier operator gave its hosts", optional=True),
+    Rule(resources.ROLE, ("get", "delete"), "take away what an earlier operator gave its hosts", migration=True),
+    Rule(
+        resources.ROLE_BINDING, ("get", "delete"), "take away what an earlier operator gave its hosts", migration=True
+    ),
     Rule(resources.EVENT, ("create", "patch"), "tell users what happens"),
     Rule(resources.NAMESPACE, ("get",), "tell clusters apart by kube-system; see one go away", optional=True),
     Rule(resources.API_SERVICE, ("get",), "find what an earlier operator has left behind", optional=True),
@@ -63,7 +67,32 @@ def needed(rules: Iterable[Rule], namespaces: Iterable[str], own_namespace: str)
     return [
         Permission(verb, rule.resource, rule.subresource, namespace if rule.resource.namespaced else "")
         for rule in rules
-        if not rule.optional
+        if not (rule.optional or rule.migration)
         for namespace in ((own_namespace,) if rule.own_namespace else scopes)
         for verb in rule.verbs
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class UserRule:
+    """Verbs on one of the operator's own kinds for the users of a namespace."""
+
+    resource: Resource
+    verbs: tuple[str, ...]
+    subresource: str = ""
+
+
+_READ_OWN_KINDS = (
+    UserRule(HOST_CONFIG, _READ),
+    UserRule(HOST_CONFIG, ("get",), "scale"),
+    UserRule(APPLICATION, _READ),
+)
+_WRITE = ("create", "update", "patch", "delete", "deletecollection")
+_WRITE_OWN_KINDS = (
+    UserRule(HOST_CONFIG, (*_READ, *_WRITE)),
+    UserRule(HOST_CONFIG, ("get", "update", "patch"), "scale"),
+    UserRule(APPLICATION, (*_READ, *_WRITE)),
+)
+
+# Built-in role to what it takes in: `status` is the operator's alone, as with the built-in kinds.
+USER_ROLES = {"view": _READ_OWN_KINDS, "edit": _WRITE_OWN_KINDS, "admin": _WRITE_OWN_KINDS}

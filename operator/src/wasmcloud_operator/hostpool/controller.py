@@ -50,13 +50,17 @@ _REST_SECONDS = 0.3
 _POOLS_A_REST = 4
 
 
+def host_configs(context: Context) -> Informer[CustomResource]:
+    """Returns the cache of host configs."""
+    indexers = {_NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
+    return context.informer(HOST_CONFIG, CUSTOM_RESOURCE, indexers=indexers)
+
+
 def host_pool_controllers(
     context: Context, platform: Platform, hosts_in_pods: HostsInPods
 ) -> tuple[Controller[Key], ...]:
     """The controller of host pools, and the one that tells running hosts their registries, wired to their caches."""
-    configs: Informer[CustomResource] = context.informer(
-        HOST_CONFIG, CUSTOM_RESOURCE, indexers={_NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
-    )
+    configs = host_configs(context)
     kinds = {resource: context.managed(resource) for resource in KINDS}
     secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
     reader = ReferenceReader(context.client, secrets, config_maps, platform)

@@ -1,0 +1,135 @@
+"""The alerts by Prometheus's own rule tester: each fires in its fault, names its object, and ends with the fault."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from testbed.build import Progress
+from testbed.node import needs
+
+ROOT = Path(__file__).parents[2]
+ALERTS = ROOT / "manifests" / "monitoring" / "alerts.yaml"
+RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+
+POOL = {"namespace": "team-a", "name": "edge", "lattice": "x"}
+# Half an hour of the fault, then an hour without it, a sample a minute.
+_FAULT, _AFTER = 30, 60
+
+
+@dataclass(frozen=True)
+class Case:
+    """Series by name and labels: the value in the fault and the value after it; None is no sample."""
+
+    series: dict[str, tuple[float | None, float | None]]
+    labels: dict[str, str] = field(default_factory=dict)
+    counter: bool = False  # the values are what is added a minute
+
+
+def series(metric: str, /, **labels: str) -> str:
+    """A series as PromQL writes it."""
+    pairs = (f'{label}="{value}"' for label, value in labels.items())
+    return f"{metric}{{{','.join(pairs)}}}"
+
+
+def pool(metric: str, /, **labels: str) -> str:
+    """A series of the one host config, as one of the two replicas shows it."""
+    return series(f"wasmcloud_operator_{metric}", instance="one", **POOL, **labels)
+
+
+CASES = {
+    "WasmcloudLatticeDisconnected": Case({pool("pool_condition", condition="LatticeConnected"): (0, 1)}, POOL),
+    "WasmcloudWadmSilent": Case({pool("pool_condition", condition="WadmAvailable"): (0, 1)}, POOL),
+    "WasmcloudPoolBelowSize": Case(
+        {pool("pool_hosts", state="desired"): (3, 3), pool("pool_hosts", state="in_lattice"): (2, 3)}, POOL
+    ),
+    "WasmcloudApplicationFailed": Case(
+        {series("wasmcloud_operator_applications", lattice="x", phase="Failed"): (2, 0)}, {"lattice": "x"}
+    ),
+    "WasmcloudOperatorQueueGrowing": Case(
+        {series("workqueue_depth", name="applications"): (80, 0)}, {"name": "applications"}
+    ),
+    "WasmcloudOperatorWatchDeaf": Case(
+        {series("wasmcloud_operator_informer_live", instance="one", pod="p", resource="pods"): (0, 1)},
+        {"instance": "one", "pod": "p", "resource": "pods"},
+    ),
+    "WasmcloudOperatorLeaderAbsent": Case({series("leader_election_master_status", name="wasmcloud-operator"): (0, 1)}),
+    "WasmcloudOperatorReconcileErrors": Case(
+        {series("controller_runtime_reconcile_errors_total", controller="applications"): (60, 0)},
+        {"controller": "applications"},
+        counter=True,
+    ),
+    "WasmcloudCredentialsExpireSoon": Case({pool("credentials_expiry_timestamp_seconds"): (86400, 30 * 86400)}, POOL),
+    "WasmcloudApplicationsLeftInWadm": Case(
+        {series("wasmcloud_operator_left_in_wadm", lattice="x"): (1, 0)}, {"lattice": "x"}
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    needs.install(Progress(), {"promtool": "prometheus"})
+    return "promtool"
+
+
+def passes(*command: str) -> None:
+    """Runs promtool, which has to find nothing wrong."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def without_annotations(file: Path) -> Path:
+    """The rules less their annotations: promtool would compare the rendered texts word by word."""
+    rules = yaml.safe_load(ALERTS.read_text())
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            rule.pop("annotations")
+    file.write_text(yaml.safe_dump(rules))
+    return file
+
+
+def values(case: Case, in_fault: float | None, after: float | None) -> str:
+    """The samples in promtool's notation."""
+    if case.counter:
+        reached = (in_fault or 0) * _FAULT
+        return f"0+{in_fault}x{_FAULT} {reached}+{after}x{_AFTER}"
+    return " ".join(["_" if value is None else str(value) for value in [in_fault] * _FAULT + [after] * _AFTER])
+
+
+def test_every_alert_has_a_case_and_a_runbook() -> None:
+    assert set(CASES) == set(RULES)
+    for name, rule in RULES.items():
+        assert rule["annotations"]["runbook"] == f"docs/runbooks/{name}.md"
+        assert (ROOT / rule["annotations"]["runbook"]).read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_an_alert_fires_in_its_fault_and_ends_with_it(promtool: str, tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    fires: dict[str, Any] = {"exp_labels": case.labels | RULES[name]["labels"]}
+    test = {
+        "rule_files": [str(without_annotations(tmp_path / "alerts.yaml"))],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": key, "values": values(case, *pair)} for key, pair in case.series.items()],
+                "alert_rule_test": [
+                    {"eval_time": "29m", "alertname": name, "exp_alerts": [fires]},
+                    {"eval_time": "85m", "alertname": name, "exp_alerts": []},
+                ],
+            }
+        ],
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump(test))
+    passes(promtool, "test", "rules", str(file))
+
+
+def test_the_rules_are_sound_by_prometheuss_own_check(promtool: str) -> None:
+    passes(promtool, "check", "rules", str(ALERTS))
