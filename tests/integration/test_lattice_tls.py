@@ -72,7 +72,7 @@ async def test_mutual_tls_with_the_client_certificate_and_not_without(pool: Conn
 async def test_an_address_that_says_tls_is_never_used_without(pool: ConnectionPool, tmp_path: Path) -> None:
     async with NatsServer.start(tmp_path / "nats", jetstream=False) as server:
         spec = ConnectionSpec((server.url.replace("nats:", "tls:"),))
-        await refused(pool, spec, "Unreachable", "the server does not offer TLS")
+        await refused(pool, spec, "TLSFailed", "the server does not offer TLS")
 
 
 async def test_websockets(pool: ConnectionPool, tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmcloud_operator.lattice.diagnosis import diagnose
-from wasmcloud_operator.lattice.errors import AnswerLost, InvalidName, LatticeBusy, LatticeUnavailable, one_line
+from wasmcloud_operator.lattice.errors import AnswerLost, InvalidName, LatticeBusy, one_line
 from wasmcloud_operator.lattice.log_limiter import LogLimiter
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import ControlSubjects, WadmSubjects
@@ -138,10 +137,3 @@ def test_a_repeated_error_is_logged_once_a_minute_with_a_count() -> None:
     for number in range(1000):
         quiet.admit(str(number))
     assert quiet.admit("b") == 0
-
-
-def test_a_diagnosis_names_the_address_and_the_cure() -> None:
-    assert diagnose(ConnectionRefusedError(111, "x"), "nats://a:4222").message == "nats://a:4222: connection refused"
-    assert diagnose(LatticeUnavailable("nats: 'Authorization Violation'"), "").reason == "CredentialsRejected"
-    assert diagnose(LatticeUnavailable("nats: 'User Authentication Expired'"), "").reason == "CredentialsExpired"
-    assert diagnose(OSError(), "").message == "OSError"

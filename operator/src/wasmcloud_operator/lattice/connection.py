@@ -10,11 +10,11 @@ from types import TracebackType
 
 import structlog
 from nats import errors as nats_errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as ClientSubscription
 
 from wasmcloud_operator.lattice import natsclient
+from wasmcloud_operator.lattice.bounded_client import MESSAGE_LIMIT, BoundedClient
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import (
     ConnectionState,
@@ -25,18 +25,20 @@ from wasmcloud_operator.lattice.connection_types import (
     Statistics,
     Timing,
 )
-from wasmcloud_operator.lattice.diagnosis import Diagnosis, diagnose
+from wasmcloud_operator.lattice.diagnosis import Diagnosis, denied_subject, diagnose
 from wasmcloud_operator.lattice.errors import (
     AnswerLost,
     LatticeUnavailable,
     NotPermitted,
 )
 from wasmcloud_operator.lattice.log_limiter import LogLimiter
+from wasmcloud_operator.lattice.pace import Pace
 from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
 
 _log = structlog.get_logger(__name__)
 
 _NO_RESPONDERS = "503"
+_ANSWERS_LIMIT = 2 * MESSAGE_LIMIT  # bytes that one gathering of answers keeps
 _SETTLED_AFTER = 10.0  # a connection that lived this long starts its backoff anew
 
 
@@ -54,9 +56,10 @@ class Subscription:
     async def deliver(self, message: Msg) -> None:
         """Hand a message to the handler; whatever it raises ends here, or the client would stop reading."""
         try:
-            self._handler(Message(message.subject, message.data, message.reply))
-        except Exception:  # noqa: BLE001 - logged with its trace
-            _log.exception("lattice.handler_failed", subject=message.subject)
+            with self._connection.pace:
+                self._handler(Message(message.subject, message.data, message.reply))
+        except Exception as error:  # noqa: BLE001 - logged with its trace, now and then: who publishes may repeat it
+            self._connection.handler_failed(self.subject, error)
 
     async def unsubscribe(self) -> None:
         """End it; harmless when it has ended."""
@@ -77,13 +80,15 @@ class Connection:
         self._timing = timing or Timing()
         self._log_limiter = LogLimiter(clock.monotonic)
         self._state = ConnectionState(False, "Connecting", "the first attempt is under way", clock.now())
-        self._client: Client | None = None
+        self.pace = Pace(clock)
+        self._client: BoundedClient | None = None
         self._attempted = asyncio.Event()
         self._subscriptions: dict[Subscription, ClientSubscription | None] = {}
         self._listeners: list[StateListener] = []
         self._in_flight: set[asyncio.Timeout] = set()
         self._clients = self._requests = self._lost_messages = 0
         self._last_error = ""
+        self._denied = ""  # the last subject, in lower case, that the server did not let us publish on
         self._logged = ""  # the last logged state's message
         self._failures: dict[str, Diagnosis] = {}  # by server, since the last connection
 
@@ -98,7 +103,7 @@ class Connection:
     @property
     def server(self) -> ServerInfo | None:
         """What the server in use tells of itself; None while not connected."""
-        return natsclient.server_info(self._client) if self._client is not None else None
+        return self._client.server if self._client is not None else None
 
     @property
     def max_payload(self) -> int:
@@ -181,24 +186,27 @@ class Connection:
     ) -> tuple[bytes, ...]:
         """The answers of everyone who listens; empty when nobody does.
 
-        Ends after `timeout` seconds, or `quiet_for` seconds after the last answer, or at `limit` answers.
+        Ends after `timeout` seconds, or `quiet_for` seconds after the last answer, or at `limit` answers;
+        answers beyond 16 MiB in all are left out.
         Raises `LatticeUnavailable`, `PayloadTooLarge`, or `AnswerLost` when the connection breaks meanwhile.
         """
         client = self._connected_client()
         answers: list[bytes] = []
         arrived = asyncio.Event()
         nobody = False
+        room = _ANSWERS_LIMIT
 
         async def collect(message: Msg) -> None:
-            nonlocal nobody
+            nonlocal nobody, room
             if message.headers and message.headers.get("Status") == _NO_RESPONDERS:
                 nobody = True
-            elif len(answers) < limit:
+            elif len(answers) < limit and len(message.data) <= room:
+                room -= len(message.data)
                 answers.append(message.data)
             arrived.set()
 
         inbox = client.new_inbox()
-        subscription = await natsclient.sent(client, client.subscribe(inbox, cb=collect), b"")
+        subscription = await natsclient.sent(client, natsclient.subscribe(client, inbox, collect), b"")
         try:
             await natsclient.sent(client, client.publish(subject, payload, reply=inbox), payload)
             with contextlib.suppress(TimeoutError):
@@ -234,7 +242,7 @@ class Connection:
     async def _serve(self, server: str) -> None:
         """Connect to one server and stay until the client ends, which always raises."""
         ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        client = Client()
+        client = natsclient.new_client(self.spec, server, self.pace)
         try:
             await self._connect(client, server, ended)
             self._clients += 1
@@ -253,12 +261,13 @@ class Connection:
             raise (client.last_error or nats_errors.ConnectionClosedError()) from None
         finally:
             self._client = None
+            self._lost_messages += client.skipped
             for scope in tuple(self._in_flight):
                 if not scope.expired():
                     scope.reschedule(asyncio.get_running_loop().time())
             await natsclient.close(client)
 
-    async def _connect(self, client: Client, server: str, ended: asyncio.Future[Exception]) -> None:
+    async def _connect(self, client: BoundedClient, server: str, ended: asyncio.Future[Exception]) -> None:
         """Connect and have `ended` filled with what the client ends of."""
 
         def on_error(error: Exception) -> None:
@@ -271,7 +280,7 @@ class Connection:
 
         await natsclient.connect(client, self.spec, server, self._timing.connect_timeout, on_error, on_closed)
 
-    async def _flushed(self, client: Client, ended: asyncio.Future[Exception]) -> None:
+    async def _flushed(self, client: BoundedClient, ended: asyncio.Future[Exception]) -> None:
         """Return when the server has taken all that was sent before.
 
         Twice, as nats-py's PING overtakes commands that wait for its flusher; before the second one that has run.
@@ -279,7 +288,7 @@ class Connection:
         for _ in range(2):
             await natsclient.ping(client, ended, self._timing.ping_timeout)
 
-    async def _ping_or_end(self, client: Client, ended: asyncio.Future[Exception]) -> None:
+    async def _ping_or_end(self, client: BoundedClient, ended: asyncio.Future[Exception]) -> None:
         """One round of watching; raises what the client ended of, or TimeoutError from a peer that stopped answering.
 
         nats-py's pings need two or three silent intervals, and its `flush` reports success when its reader is dead.
@@ -287,8 +296,8 @@ class Connection:
         await asyncio.wait({ended}, timeout=self._timing.ping_interval)
         await natsclient.ping(client, ended, self._timing.ping_timeout)
 
-    async def _attach(self, client: Client, subscription: Subscription) -> None:
-        attached = await client.subscribe(subscription.subject, cb=subscription.deliver)
+    async def _attach(self, client: BoundedClient, subscription: Subscription) -> None:
+        attached = await natsclient.subscribe(client, subscription.subject, subscription.deliver)
         if subscription in self._subscriptions:
             self._subscriptions[subscription] = attached
         else:
@@ -297,7 +306,7 @@ class Connection:
     def _deadline(self, timeout: float) -> _Deadline:
         return _Deadline(self._in_flight, timeout)
 
-    def _connected_client(self) -> Client:
+    def _connected_client(self) -> BoundedClient:
         if self._client is None or not self._state.connected:
             raise LatticeUnavailable(self._state.message)
         self._requests += 1
@@ -306,7 +315,7 @@ class Connection:
     def _unanswered(self, subject: str, timeout: float) -> Exception:
         if not self._state.connected and self._state.reason == "Connecting":
             return LatticeUnavailable(f"not connected to {', '.join(self.spec.addresses)} within {timeout:g} s")
-        if f'permissions violation for publish to "{subject}"'.lower() == self._last_error.lower():
+        if self._denied == subject.lower():
             return NotPermitted(f"the NATS user may not publish on {subject}")
         if self._client is None:
             return AnswerLost(f"the connection broke before {subject} was answered")
@@ -318,10 +327,26 @@ class Connection:
         if isinstance(error, nats_errors.SlowConsumerError):
             self._lost_messages += 1
             self._tell(self._state)
-        self._last_error = diagnose(error, "").message
+        self._last_error = self._words_for(error)
         left_out = self._log_limiter.admit(self._last_error)
         if left_out is not None:
             _log.warning("lattice.nats_error", nats=self.spec.addresses, error=self._last_error, left_out=left_out)
+
+    def _words_for(self, error: Exception) -> str:
+        """The diagnosis; of a subject that is not permitted only what we asked for ourselves is repeated."""
+        verb, denied = denied_subject(error)
+        if verb == "publish":
+            self._denied = denied
+        subject = next((one.subject for one in self._subscriptions if one.subject.lower() == denied), "")
+        if verb == "subscription" and subject:
+            return f"permissions violation: the NATS user may not subscribe to {subject}"
+        return diagnose(error, "").message
+
+    def handler_failed(self, subject: str, error: Exception) -> None:
+        """Log what a handler raised; `Subscription.deliver` calls this."""
+        left_out = self._log_limiter.admit(f"handler of {subject}: {type(error).__name__}")
+        if left_out is not None:
+            _log.error("lattice.handler_failed", subject=subject, left_out=left_out, exc_info=error)
 
     def _why(self) -> Diagnosis:
         """What is wrong with every server that was tried: what only the last one said would differ at each attempt."""

@@ -7,10 +7,16 @@ from contextvars import Context
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from wasmcloud_operator.lattice.clock import Clock, SystemClock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import Timing
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+
+_log = structlog.get_logger(__name__)
+
+_RESTART_AFTER = 5.0
 
 
 class PooledConnection:
@@ -65,10 +71,28 @@ class ConnectionPool:
         """A claim on the connection for `spec`; connecting goes on in the background and never fails here."""
         if spec not in self._open:
             connection = Connection(spec, clock=self._clock, timing=self._timing)
-            task = self._tasks.create_task(connection.run(), name=f"nats {spec.digest}", context=Context())
+            task = self._tasks.create_task(self._keep(connection), name=f"nats {spec.digest}", context=Context())
             self._open[spec] = (connection, task)
         self._holders[spec] = self._holders.get(spec, 0) + 1
         return PooledConnection(self, self._open[spec][0])
+
+    async def _keep(self, connection: Connection) -> None:
+        """Run a connection until it is given back.
+
+        Nothing it raises may reach the task group, which would end all others; nor may it end in silence when a
+        library's own cancelled task raises CancelledError in it.
+        """
+        task = asyncio.current_task()
+        while True:
+            try:
+                await connection.run()
+            except asyncio.CancelledError:
+                if task is None or task.cancelling():
+                    raise
+                _log.error("lattice.connection_restarted", nats=connection.spec.addresses, error="CancelledError")
+            except Exception as error:  # noqa: BLE001 - logged with its trace
+                _log.error("lattice.connection_restarted", nats=connection.spec.addresses, exc_info=error)
+            await self._clock.sleep(_RESTART_AFTER)
 
     def give_back(self, connection: Connection) -> None:
         """Count one holder less, close at the last one; `PooledConnection.release` calls this."""

@@ -10,18 +10,27 @@ from urllib.parse import urlsplit
 
 from nats import errors as nats_errors
 from nats.aio.client import Client, RawCredentials
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as ClientSubscription
 
-from wasmcloud_operator.lattice.connection_types import ServerInfo
+from wasmcloud_operator.lattice.bounded_client import MESSAGE_LIMIT, BoundedClient
 from wasmcloud_operator.lattice.diagnosis import diagnose
 from wasmcloud_operator.lattice.errors import LatticeUnavailable, NoResponders, PayloadTooLarge
+from wasmcloud_operator.lattice.pace import Pace
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 
 _CLOSE_TIMEOUT = 2.0
+_PENDING_MESSAGES = 16 * 1024
 _T = TypeVar("_T")
 
 
+def new_client(spec: ConnectionSpec, server: str, pace: Pace) -> BoundedClient:
+    """A client for one of the spec's servers, not connected yet."""
+    return BoundedClient(pace, tls=spec.wants_tls_of(server) and urlsplit(server).scheme != "wss")
+
+
 async def connect(
-    client: Client,
+    client: BoundedClient,
     spec: ConnectionSpec,
     server: str,
     timeout: float,
@@ -62,16 +71,6 @@ async def connect(
         raise (failures or [nats_errors.NoServersError()])[-1] from None
     except TimeoutError:
         raise (failures or [TimeoutError("no NATS server answers there")])[-1] from None
-    if urlsplit(server).scheme == "tls" and not client._server_info.get("tls_required"):  # noqa: SLF001 - no public way
-        raise ConnectionError("the address says tls but the server does not offer TLS")
-
-
-def server_info(client: Client) -> ServerInfo:
-    """What the server told when the client connected."""
-    info = client._server_info  # noqa: SLF001 - no public way
-    return ServerInfo(
-        str(info.get("server_id") or ""), str(info.get("cluster") or ""), tuple(info.get("connect_urls") or ())
-    )
 
 
 async def ping(client: Client, ended: asyncio.Future[Exception], timeout: float) -> None:
@@ -91,6 +90,15 @@ async def ping(client: Client, ended: asyncio.Future[Exception], timeout: float)
     finally:
         answer.cancel()
         await asyncio.gather(answer, return_exceptions=True)
+
+
+async def subscribe(
+    client: BoundedClient, subject: str, handler: Callable[[Msg], Awaitable[None]]
+) -> ClientSubscription:
+    """Subscribe with a bounded queue: what does not fit is lost, and `on_error` hears of it."""
+    return await client.subscribe(
+        subject, cb=handler, pending_msgs_limit=_PENDING_MESSAGES, pending_bytes_limit=2 * MESSAGE_LIMIT
+    )
 
 
 async def sent(client: Client, call: Awaitable[_T], payload: bytes) -> _T:

@@ -22,6 +22,7 @@ from wasmcloud_operator.lattice.errors import InvalidConnection
 
 _SCHEMES = {"nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
 _WEBSOCKET = frozenset({"ws", "wss"})
+_ENCRYPTED = frozenset({"tls", "wss"})
 _JWT = re.compile(r"-+BEGIN NATS USER JWT-+\s+(\S+)\s+-+END NATS USER JWT-+")
 _SEED = re.compile(r"-+BEGIN USER NKEY SEED-+\s+(\S+)\s+-+END USER NKEY SEED-+")
 
@@ -47,6 +48,8 @@ class ConnectionSpec:
         servers = tuple(_normal_server(server) for server in self.servers)
         if len({urlsplit(server).scheme in _WEBSOCKET for server in servers}) > 1:
             raise InvalidConnection("servers", "websocket (ws, wss) and other addresses cannot be mixed")
+        if (self.ca or self.client_certificate) and any(urlsplit(server).scheme == "ws" for server in servers):
+            raise InvalidConnection("servers", "ws:// is never encrypted, and TLS is asked for: write wss://")
         object.__setattr__(self, "servers", servers)
         if self.credentials:
             object.__setattr__(self, "credentials", _canonical_credentials(self.credentials))
@@ -90,8 +93,11 @@ class ConnectionSpec:
     @property
     def uses_tls(self) -> bool:
         """Whether TLS is asked for; NATS can also demand it of a plain nats:// address."""
-        schemes = {urlsplit(server).scheme for server in self.servers}
-        return bool(self.ca or self.client_certificate or schemes & {"tls", "wss"})
+        return any(self.wants_tls_of(server) for server in self.servers)
+
+    def wants_tls_of(self, server: str) -> bool:
+        """Whether nothing may be sent to that server in clear text: the rule for the operator and for leaf nodes."""
+        return bool(self.ca or self.client_certificate) or urlsplit(server).scheme in _ENCRYPTED
 
     def tls_context(self) -> ssl.SSLContext:
         """A client context with the spec's authorities (else the system's) and its client certificate."""
