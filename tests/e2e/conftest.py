@@ -49,7 +49,7 @@ async def world(pytestconfig: pytest.Config) -> AsyncIterator[World]:
     progress = Progress()
     started = time.monotonic()
     async with cluster(progress) as made:
-        report.provider = made.provider.value
+        report.provider = await made.described()
         here = World(made, progress)
         here.took["cluster"] = time.monotonic() - started
         await here.install()

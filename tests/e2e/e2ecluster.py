@@ -1,6 +1,8 @@
 """The cluster that the journeys run on, chosen by `E2E_CLUSTER`: auto (default), kind, node or existing.
 
-- `kind`: a kind cluster of its own with the official images; needs Docker.
+- `kind`: a kind cluster of its own. Where a Docker engine answers and kind is installed, on those, with the official
+  images; else, as root, on an engine of our own with images assembled here. `KIND_IMAGE` and `KIND_CONFIG` choose the
+  nodes' image and the cluster's configuration (default: two nodes that both take pods).
 - `node`: a real node on this machine, with images assembled here; needs root on Linux, no Docker.
 - `existing`: the current context of your kubeconfig. `E2E_LOAD` is the command that makes an image archive known to its
   nodes (`minikube image load`, `k3s ctr images import`); the archive's path is added to it. With
@@ -24,10 +26,11 @@ from pathlib import Path
 from testbed import Admin
 from testbed.build import Progress
 from testbed.cache import ensure
+from testbed.kind import KindCluster
+from testbed.kind.cluster import NAME as KIND_CLUSTER
+from testbed.kind.cluster import create_arguments
 from testbed.node import Node, needs
 from testbed.node.commands import CommandFailed, run
-
-KIND_CLUSTER = "wasmcloud-e2e"
 
 
 class Provider(Enum):
@@ -47,6 +50,14 @@ class Cluster:
     admin: Admin
     load: Callable[[Path], Awaitable[None]]  # makes the images of an archive known to the nodes
     pulls: bool = True  # whether its nodes get public images from their registries; else they are assembled here
+
+    async def described(self) -> str:
+        """Which cluster it is, in one line: `kind, 2 nodes of Kubernetes v1.35.4, images assembled here`."""
+        nodes = await self.admin.list("v1/Node")
+        versions = ", ".join(sorted({node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}))
+        count = f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}"
+        images = "official images" if self.pulls else "images assembled here"
+        return f"{self.provider.value}, {count} of Kubernetes {versions}, {images}"
 
     async def kubectl(
         self, *args: str, stdin: str | None = None, timeout: float = 60, accepts: Collection[int] = (0,)
@@ -84,11 +95,14 @@ async def kind_problem() -> str | None:
 
 @contextlib.asynccontextmanager
 async def cluster(progress: Progress) -> AsyncIterator[Cluster]:
-    """A cluster of the chosen provider; kind's and node's are gone at the end."""
+    """A cluster of the chosen provider in which Pods can be made; kind's and node's are gone at the end."""
     provider, why = await choose()
     progress.say(f"cluster: {provider.value} ({why})")
     make = {Provider.KIND: _kind, Provider.NODE: _node, Provider.EXISTING: _existing}[provider]
     async with make(progress) as made:
+        # for a second or two after the nodes are Ready bare Pods are refused: they would run as this account
+        await made.admin.wait_for("v1/ServiceAccount", "default", "default", lambda account: account is not None)
+        progress.say(f"the cluster is there: {await made.described()}")
         yield made
 
 
@@ -101,21 +115,29 @@ async def _node(progress: Progress) -> AsyncIterator[Cluster]:
 @contextlib.asynccontextmanager
 async def _kind(progress: Progress) -> AsyncIterator[Cluster]:
     if problem := await kind_problem():
-        raise RuntimeError(f"E2E_CLUSTER=kind cannot run here: {problem}")
+        progress.say(f"kind runs on an engine of our own: {problem}")
+        async with KindCluster.start(progress) as kind:
+            yield Cluster(Provider.KIND, kind.kubeconfig, await _admin_of(kind.kubeconfig), kind.load, pulls=False)
+    else:
+        async with _kind_on_docker(progress) as made:
+            yield made
 
+
+@contextlib.asynccontextmanager
+async def _kind_on_docker(progress: Progress) -> AsyncIterator[Cluster]:
     async def load(archive: Path) -> None:
         await run("kind", "load", "image-archive", archive, "--name", KIND_CLUSTER, timeout=300)
 
     with tempfile.TemporaryDirectory(prefix="e2e-kind-") as folder:
         kubeconfig = Path(folder, "kubeconfig")
-        made = ["--name", KIND_CLUSTER, "--kubeconfig", kubeconfig]
+        delete = ("kind", "delete", "cluster", "--name", KIND_CLUSTER, "--kubeconfig", kubeconfig)
         progress.say("making a kind cluster (about a minute; its image is fetched the first time)")
-        await run("kind", "delete", "cluster", *made, timeout=120)
+        await run(*delete, timeout=120)
         try:
-            await run("kind", "create", "cluster", *made, "--wait", "180s", timeout=900)
+            await run("kind", *create_arguments(kubeconfig, os.environ), timeout=900)
             yield Cluster(Provider.KIND, kubeconfig, await _admin_of(kubeconfig), load)
         finally:
-            await run("kind", "delete", "cluster", *made, timeout=120)
+            await run(*delete, timeout=120)
 
 
 @contextlib.asynccontextmanager

@@ -82,7 +82,7 @@ class World:
     async def _install_operator(self, folder: Path, lattice: asyncio.Task[None]) -> None:
         """`kubectl apply --server-side -k manifests`, as the README has it, once NATS and wadm are there."""
         started = time.monotonic()
-        if self.cluster.provider is Provider.KIND:
+        if self.cluster.provider is Provider.KIND and self.cluster.pulls:
             await self.cluster.load(await operator_image_by_docker(folder / "operator.tar", self.progress))
         else:
             await self.cluster.load(await operator_image(self.progress))

@@ -33,7 +33,7 @@ class Component:
     """One program of the testbed."""
 
     name: str
-    group: str  # what `build` takes together: core, wadm, tools, host, node
+    group: str  # what `build` takes together: core, wadm, tools, host, node, kind
     toolchain: Toolchain
     recipe_name: str
     module: str  # the Go module or crate whose version is the component's
@@ -164,6 +164,8 @@ _ALL = (
         "github.com/distribution/distribution/v3/cmd/registry",
         cold_seconds=60,
     ),
+    Component("kind", "kind", Toolchain.GO, "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind", cold_seconds=50),
+    _kubernetes("kubeadm", cold_seconds=50, group="kind"),
 )
 COMPONENTS = {component.name: component for component in _ALL}
 GROUPS = tuple(dict.fromkeys(component.group for component in _ALL))

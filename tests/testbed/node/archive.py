@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -32,22 +33,8 @@ class Image:
         """The archive that `ctr images import` and `docker load` take."""
         layer = target.with_suffix(".layer")
         self._write_layer(layer)
-        digest = _sha256(layer)
-        config = {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": {"Entrypoint": list(self.entrypoint), "Cmd": list(self.command), "Env": list(self.env)},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-        }
-        config_text = json.dumps(config).encode()
-        config_name = f"{hashlib.sha256(config_text).hexdigest()}.json"
-        manifest = [{"Config": config_name, "RepoTags": list(self.names), "Layers": [f"{digest}/layer.tar"]}]
-        with tarfile.open(target, "w") as archive:
-            _add_bytes(archive, config_name, config_text)
-            archive.add(layer, f"{digest}/layer.tar", filter=_anonymous)
-            _add_bytes(archive, "manifest.json", json.dumps(manifest).encode())
-        layer.unlink()
-        return target
+        config = {"Entrypoint": list(self.entrypoint), "Cmd": list(self.command), "Env": list(self.env)}
+        return pack(layer, self.names, config, target)
 
     def _write_layer(self, target: Path) -> None:
         paths = [*self.files, *self.links, *self.texts, *(f"{tree}/-" for tree in self.trees)]
@@ -69,11 +56,43 @@ class Image:
                 layer.add(tree, path.lstrip("/"), filter=_anonymous)
 
 
-def with_libraries(program: Path, path: str) -> dict[str, Path]:
-    """The `files` of an image for a program that is linked dynamically: itself at `path`, its libraries and loader."""
-    told = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+def pack(layer: Path, names: Sequence[str], config: Mapping[str, object], target: Path) -> Path:
+    """The archive of an image that is one layer, a tar file, which it takes the place of."""
+    digest = _sha256(layer)
+    description = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    }
+    text = json.dumps(description).encode()
+    config_name = f"{hashlib.sha256(text).hexdigest()}.json"
+    manifest = [{"Config": config_name, "RepoTags": list(names), "Layers": [f"{digest}/layer.tar"]}]
+    with tarfile.open(target, "w") as archive:
+        _add_bytes(archive, config_name, text)
+        archive.add(layer, f"{digest}/layer.tar", filter=_anonymous)
+        _add_bytes(archive, "manifest.json", json.dumps(manifest).encode())
+    layer.unlink()
+    return target
+
+
+def with_libraries(program: Path, path: str, *, root: Path = Path("/")) -> dict[str, Path]:
+    """The `files` of an image for a program that is linked dynamically: itself at `path`, its libraries and loader.
+
+    All of them are taken from the file system `root`.
+    """
+    command = [*(() if root == Path("/") else ("chroot", root)), "ldd", program]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     libraries = re.findall(r"(?:=> )?(/\S+) \(0x", told)
-    return {path: program, **{library: Path(library) for library in libraries}}
+    return {
+        name: _resolved(root, file) for name, file in {path: str(program), **{one: one for one in libraries}}.items()
+    }
+
+
+def _resolved(root: Path, path: str) -> Path:
+    """The file that `path` names in the file system `root`, where links are meant within it."""
+    found = os.path.realpath(root / path.lstrip("/"))
+    return Path(found) if Path(found).is_relative_to(root) else _resolved(root, found)
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -1,4 +1,4 @@
-"""The cgroup that the node's pods are in: one of our own in every hierarchy, so that it can go as a whole."""
+"""The cgroup that a cluster's pods are in: one of our own in every hierarchy, so that it can go as a whole."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def create() -> None:
         (hierarchy / ROOT).mkdir(exist_ok=True)
 
 
-def existing() -> list[Path]:
-    """Our cgroups, parents before children, in every hierarchy."""
-    tops = [hierarchy / ROOT for hierarchy in _hierarchies() if (hierarchy / ROOT).is_dir()]
+def existing(root: str = ROOT) -> list[Path]:
+    """The cgroup `root` and those below it, parents before children, in every hierarchy."""
+    tops = [hierarchy / root for hierarchy in _hierarchies() if (hierarchy / root).is_dir()]
     return [path for top in tops for path in [top, *sorted(path for path in top.rglob("*") if path.is_dir())]]
 
 
-async def remove() -> None:
+async def remove(root: str = ROOT) -> None:
     """All of them; nothing runs in them any more."""
-    for cgroup in reversed(existing()):
+    for cgroup in reversed(existing(root)):
         for _ in range(50):  # the kernel needs a moment after the last process
             try:
                 cgroup.rmdir()

@@ -25,8 +25,7 @@ def host_image_name(version: str) -> str:
 
 def pause_image(target: Path) -> Path:
     """What holds a pod's namespaces: a static sleep."""
-    busybox = _busybox()
-    return Image((PAUSE,), ("/bin/busybox", "sleep", "2147483647"), {"/bin/busybox": busybox}).write(target)
+    return Image((PAUSE,), ("/bin/busybox", "sleep", "2147483647"), {"/bin/busybox": busybox()}).write(target)
 
 
 async def curl_image(target: Path) -> Path:
@@ -35,11 +34,14 @@ async def curl_image(target: Path) -> Path:
 
 
 def _write_curl_image(target: Path) -> Path:
-    busybox = _busybox()
-    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    links = {f"/bin/{applet}": "busybox" for applet in applets if applet != "busybox"}
-    files = {"/bin/busybox": busybox, **with_libraries(_installed("curl"), "/usr/bin/curl")}
-    return Image((CURL,), (), files, links, command=("sh",)).write(target)
+    files = {"/bin/busybox": busybox(), **with_libraries(_installed("curl"), "/usr/bin/curl")}
+    return Image((CURL,), (), files, applets(), command=("sh",)).write(target)
+
+
+def applets() -> dict[str, str]:
+    """The `links` of an image for busybox's commands."""
+    names = subprocess.run([busybox(), "--list"], capture_output=True, text=True, check=True).stdout.split()
+    return {f"/bin/{name}": "busybox" for name in names if name != "busybox"}
 
 
 async def coredns_image(target: Path) -> Path:
@@ -82,7 +84,8 @@ def host_image_of(host: Path, versions: Sequence[str]) -> Image:
     return Image(names, (), with_libraries(host, "/usr/bin/wasmcloud"), command=("wasmcloud",))
 
 
-def _busybox() -> Path:
+def busybox() -> Path:
+    """The static busybox of this machine."""
     return _installed("busybox")
 
 

@@ -12,7 +12,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from testbed.node import cgroups, network
+from testbed.node import cgroups, network, sysctls
 from testbed.node.commands import CommandFailed, run
 from testbed.process import ProcessId
 
@@ -22,7 +22,8 @@ _CNI_RESULTS = Path("/var/lib/cni/results")  # where libcni remembers what it ha
 
 async def found(folder: Path) -> list[str]:
     """Everything of a node with this folder that is there, a line each; empty when nothing is left."""
-    lines = [f"process {pid} {_command(pid)}" for pid in _processes(folder)]
+    lines = [f"process {line}" for line in processes(folder, cgroups.ROOT).values()]
+    lines += [f"kernel setting {name}" for name in sysctls.changed(notes_of(folder))]
     lines += [f"mount {path}" for path in _mounts(folder)]
     lines += [f"cgroup {path}" for path in cgroups.existing()]
     lines += [f"interface {name}" for name in await network.interfaces()]
@@ -35,14 +36,7 @@ async def found(folder: Path) -> list[str]:
 async def remove(folder: Path) -> None:
     """End the node's processes, then its mounts, network, cgroups and folder."""
     sockets = _shim_sockets(folder)
-    for _ in range(50):
-        processes = [ProcessId.of(pid) for pid in _processes(folder)]
-        if not processes:
-            break
-        for process in processes:
-            if process is not None:
-                process.signal(signal.SIGKILL)
-        await asyncio.sleep(0.1)
+    await end_processes(folder, cgroups.ROOT)
     for path in reversed(_mounts(folder)):
         with contextlib.suppress(CommandFailed):
             await run("umount", "--lazy", path)
@@ -51,17 +45,38 @@ async def remove(folder: Path) -> None:
     await cgroups.remove()
     for file in [*sockets, *_log_links(folder), *_cni_results(folder)]:
         file.unlink(missing_ok=True)
+    sysctls.restore(notes_of(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _processes(folder: Path) -> list[int]:
-    """Those that name the folder in their command line, and everything in the pods' cgroups; never this one."""
+def notes_of(folder: Path) -> Path:
+    """Where a cluster notes the kernel settings that it changes."""
+    return folder / "sysctls.json"
+
+
+def processes(folder: Path, cgroup: str) -> dict[ProcessId, str]:
+    """Those that name the folder in their command line, and everything in the pods' cgroups; never this one.
+
+    Each with its number and its command.
+    """
     pids = {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
     ours = {pid for pid in pids if f"{folder}/" in _command(pid)}
-    for cgroup in cgroups.existing():
+    for one in cgroups.existing(cgroup):
         with contextlib.suppress(OSError):
-            ours |= {int(pid) for pid in (cgroup / "cgroup.procs").read_text().split()}
-    return sorted(pid for pid in ours - {os.getpid()} if ProcessId.of(pid) is not None)
+            ours |= {int(pid) for pid in (one / "cgroup.procs").read_text().split()}
+    known = {pid: ProcessId.of(pid) for pid in sorted(ours - {os.getpid()})}
+    return {process: f"{pid} {_command(pid)}" for pid, process in known.items() if process is not None}
+
+
+async def end_processes(folder: Path, cgroup: str) -> None:
+    """All of them, with those that they start meanwhile."""
+    for _ in range(50):
+        left = processes(folder, cgroup)
+        if not left:
+            break
+        for process in left:
+            process.signal(signal.SIGKILL)
+        await asyncio.sleep(0.1)
 
 
 def _command(pid: int) -> str:

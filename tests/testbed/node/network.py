@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+from testbed.node import sysctls
 from testbed.node.commands import run
 
 BRIDGE = "wctestbed0"
@@ -26,29 +27,21 @@ class NetworkTaken(RuntimeError):
 
 
 @contextlib.asynccontextmanager
-async def network() -> AsyncIterator[None]:
-    """The bridge and the kernel's settings for it; at the end the machine's network is as it was."""
+async def network(notes: Path) -> AsyncIterator[None]:
+    """The bridge and the kernel's settings for it; at the end the machine's network is as it was.
+
+    `notes` is the file that remembers the machine's kernel settings, those that a kubelet changes too.
+    """
     for route in json.loads(await _ip("-json", "route", "show", "root", CLUSTER_CIDR)):
         raise NetworkTaken(f"{CLUSTER_CIDR} is wanted for pods, but {route.get('dev')} already leads to {route['dst']}")
     await _ip("link", "add", BRIDGE, "type", "bridge")
-    before: dict[str, str] = {}
     try:
         await _ip("address", "add", f"{NODE_IP}/24", "dev", BRIDGE)
         await _ip("link", "set", BRIDGE, "up")
-        before |= _set(_SYSCTLS)
-        yield
+        with sysctls.kept(notes, sysctls.CHANGED_BY_NODES, _SYSCTLS):
+            yield
     finally:
-        _set(before)
         await remove()
-
-
-def _set(values: Mapping[str, str]) -> dict[str, str]:
-    """Write kernel settings; gives what they were."""
-    paths = {name: Path("/proc/sys", name) for name in values}
-    before = {name: path.read_text() for name, path in paths.items()}
-    for name, path in paths.items():
-        path.write_text(values[name])
-    return before
 
 
 async def remove() -> None:

@@ -49,7 +49,7 @@ class Node:
         async with lock("node", "another real node on this machine", progress):
             await leftovers.remove(FOLDER)
             try:
-                async with network(), contextlib.AsyncExitStack() as stack:
+                async with network(leftovers.notes_of(FOLDER)), contextlib.AsyncExitStack() as stack:
                     node = await cls._start(stack)
                     await node._serve_dns()
                     yield node
@@ -60,7 +60,7 @@ class Node:
 
     @classmethod
     async def _start(cls, stack: contextlib.AsyncExitStack) -> Self:
-        (FOLDER / "logs").mkdir(parents=True)
+        (FOLDER / "logs").mkdir(parents=True, exist_ok=True)
         cgroups.create()
         runtime = await containerd(FOLDER)
         stack.push_async_callback(runtime.stop)

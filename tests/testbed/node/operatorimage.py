@@ -19,6 +19,7 @@ from testbed.build import Progress
 from testbed.cache import cache_root, make_once
 from testbed.node import needs
 from testbed.node.commands import run
+from testbed.node.rootfs import debian
 
 ROOT = Path(__file__).parents[3]
 _SUITE = "bookworm"
@@ -110,12 +111,7 @@ async def _base(progress: Progress) -> Path:
 
     async def make(folder: Path) -> None:
         progress.say(f"making the base image, Debian {_SUITE} with Python, with debootstrap (about 40 s)")
-        with tempfile.TemporaryDirectory(prefix="base-image-") as root:
-            include = f"--include={_BASE_INCLUDES}"
-            await run("debootstrap", "--variant=minbase", include, _SUITE, root, timeout=900)
-            shutil.rmtree(Path(root, "var/cache/apt"), ignore_errors=True)
-            shutil.rmtree(Path(root, "var/lib/apt/lists"), ignore_errors=True)
-            await run("tar", "--create", "--file", folder / "rootfs.tar", "--directory", root, ".", timeout=120)
+        await debian(_SUITE, _BASE_INCLUDES, folder / "rootfs.tar")
 
     return await make_once(key, "base-image", make, progress)
 
