@@ -60,7 +60,7 @@ def nats_image_of(server: Path) -> Image:
         {
             "/usr/local/bin/nats-server": server,
             "/usr/local/bin/docker-entrypoint.sh": Path(__file__).with_name("nats-entrypoint.sh"),
-            "/bin/busybox": _busybox(),
+            "/bin/busybox": busybox(),
         },
         {"/bin/sh": "busybox"},
         command=("nats-server", "--config", "/etc/nats/nats-server.conf"),
