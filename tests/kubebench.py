@@ -71,6 +71,10 @@ class KubeBench:
         }
         return have == copied == want
 
+    def unreadable(self) -> float | None:
+        """How many widgets are left out of the cache, by the metric."""
+        return self.metrics.registry.get_sample_value("kube_informer_unreadable_objects", {"resource": str(WIDGET)})
+
     def requests(self, *, lists: bool | None = None):
         return [r for r in self.api.requests if lists is None or r.lists == lists]
 

@@ -6,6 +6,7 @@ import ast
 import asyncio
 import contextlib
 import inspect
+import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from kubebench import WIDGETS
+from kubebench import WIDGETS, KubeBench
 from kubeobjects import WIDGET, key, widget
 from testbed import eventually
 from wasmcloud_operator import kube
 from wasmcloud_operator.kube import errors
+from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.credentials import Credentials
@@ -114,6 +116,42 @@ async def test_every_request_has_connect_read_and_total_deadlines(served: Served
             assert timeout.total <= 60
 
 
+GARBAGE = {
+    "nothing": "",
+    "a page": HTML,
+    "half an answer": '{"metadata": {"name": "a"',
+    "null": "null",
+    "a number": "3",
+    "an array": "[]",
+    "an object of another shape": '{"metadata": "none", "major": 1, "items": 3}',
+    "metadata that is a list": '{"metadata": [1]}',
+    "an array without end": "[" * 100_000,
+    "numbers that are none": '{"metadata": {"name": NaN}}',
+    "half of a character": r'{"metadata": {"name": "\ud800"}}',
+}
+
+
+READ_AS_SOMETHING = {
+    **{call: send for call, send in CALLS.items() if call not in ("get_path", "watch")},
+    "server_version": server_version,
+    "serves": lambda c: serves(c, WIDGET),
+    "missing_permissions": lambda c: missing_permissions(c, [Permission("list", WIDGET)]),
+}
+
+
+@pytest.mark.parametrize("call", READ_AS_SOMETHING)
+async def test_garbage_for_an_answer_is_a_named_error(bench: KubeBench, call: str):
+    headers = {"Date": "yesterday", "Retry-After": "soon"}
+    for garbage, code in itertools.product(GARBAGE.values(), (200, 299, 403, 500)):
+        bench.api.fail(Answer("any", code, garbage, headers))
+        with pytest.raises(errors.KubeError) as caught:
+            await READ_AS_SOMETHING[call](bench.client)
+        assert caught.type is (
+            errors.GarbledAnswer if code < 400 else errors.Forbidden if code == 403 else errors.ServerError
+        )
+        assert bench.client.server_now is None
+
+
 def test_nobody_sends_past_the_client():
     """The library's own calls, which have no deadline, are made in one place; so are aiohttp sessions."""
     places: dict[str, set[str]] = {"call_api": set(), "ClientSession": set(), "pool_manager": set()}
@@ -196,6 +234,8 @@ async def test_errors_have_names(served: Served, code: int, body, kind: type[err
         ({"Retry-After": "7"}, HTML, 7),
         ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, HTML, None),
         ({"Retry-After": "-1"}, HTML, None),
+        ({"Retry-After": "nan"}, HTML, None),
+        ({}, {"code": 429, "details": {"retryAfterSeconds": -3}}, None),
         ({}, {"code": 429, "details": {"retryAfterSeconds": 3}}, 3),
         ({}, {"code": 429}, None),
     ],

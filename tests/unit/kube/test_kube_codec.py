@@ -6,11 +6,22 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from wasmcloud_operator.kube.codec import UNSTRUCTURED, Bookmark, Codec, Deleted, Put
-from wasmcloud_operator.kube.errors import Expired, ResourceVersionTooLarge, ServerError
-from wasmcloud_operator.kube.objects import Metadata, Pod, Unstructured, newer
+from wasmcloud_operator.kube.codec import (
+    MAX_DEPTH,
+    UNSTRUCTURED,
+    Bookmark,
+    Codec,
+    Deleted,
+    Identity,
+    Put,
+    Unreadable,
+)
+from wasmcloud_operator.kube.errors import Expired, GarbledAnswer, ResourceVersionTooLarge, ServerError
+from wasmcloud_operator.kube.objects import CustomResource, Metadata, Pod, Unstructured, newer
+from wasmcloud_operator.kube.resources import Key
 
 PODS: Codec[Pod] = Codec.of(Pod)
+WIDGETS: Codec[CustomResource] = Codec.of(CustomResource)
 
 
 def line(kind: str, obj: object) -> bytes:
@@ -89,20 +100,72 @@ def test_error_events_have_names(status: dict, kind: type[Exception]):
         PODS.event(line("ERROR", status))
 
 
-def test_an_object_that_cannot_be_read_is_left_out_alone():
-    page = PODS.page(json.dumps({"metadata": {"resourceVersion": "9"}, "items": [pod(labels=3), pod()]}).encode())
-    assert [item.metadata.name for item in page.items] == ["p"]
+DEEP = b"[" * 1_500 + b"]" * 1_500
+DEEPER = b'{"a":' * 9_900 + b"1" + b"}" * 9_900
+
+UNREADABLE = {
+    "of another shape": json.dumps(pod(labels=3)).encode(),
+    "labels that are a list": json.dumps(pod(labels=["not", "a", "map"])).encode(),
+    "1,500 levels": json.dumps(pod()).encode()[:-1] + b', "extra": ' + DEEP + b"}",
+    "9,900 levels": json.dumps(pod()).encode()[:-1] + b', "extra": ' + DEEPER + b"}",
+    "deep managed fields": json.dumps(pod(managedFields=["DEEP"])).encode().replace(b'"DEEP"', DEEPER),
+    "no number": json.dumps(pod()).encode()[:-1] + b', "extra": NaN}',
+    "half of a character": json.dumps(pod(annotations={"a": "X"})).encode().replace(b"X", rb"\ud800"),
+    "bytes that are no text": json.dumps(pod(annotations={"a": "X"})).encode().replace(b"X", b"\xff"),
+}  # fmt: skip
+IDENTITY = Identity(Key("ns", "p"), "u", "5")
+
+
+@pytest.mark.parametrize("unreadable", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_object_that_cannot_be_read_is_left_out_alone_and_named(unreadable: bytes):
+    good = json.dumps(pod()).encode()
+    page = PODS.page(b'{"metadata": {"resourceVersion": "9"}, "items": [' + b",".join([good, unreadable, good]) + b"]}")
+    assert [item.metadata.name for item in page.items] == ["p", "p"]
     assert page.resource_version == "9"
-    assert PODS.event(line("ADDED", pod(labels=3))) is None
+    assert [left.identity for left in page.unreadable] == [IDENTITY]
+    for kind in ("ADDED", "MODIFIED"):
+        event = PODS.event(b'{"type": "%s", "object": %s}' % (kind.encode(), unreadable))
+        assert isinstance(event, Unreadable)
+        assert event.identity == IDENTITY
+        assert event.why
+
+
+@pytest.mark.parametrize("unreadable", UNREADABLE.values(), ids=UNREADABLE)
+def test_the_deletion_of_an_object_that_cannot_be_read_is_understood(unreadable: bytes):
+    assert PODS.event(b'{"type": "DELETED", "object": %s}' % unreadable) == Deleted(IDENTITY)
+
+
+def test_an_object_that_names_itself_in_its_own_text_is_not_taken_for_another():
+    spoof = b'{"metadata": {"name": "victim", "namespace": "other", "uid": "x", "resourceVersion": "1"}}'
+    text = json.dumps(pod()).encode()[:-1] + b', "extra": ' + DEEP.replace(b"[]", b"[%s]" % spoof) + b"}"
+    assert PODS.event(b'{"type": "DELETED", "object": %s}' % text) == Deleted(IDENTITY)
+
+
+@pytest.mark.parametrize("codec", [WIDGETS, UNSTRUCTURED])
+@pytest.mark.parametrize(("levels", "expected"), [(MAX_DEPTH - 2, Put), (MAX_DEPTH + 1, Unreadable)])
+def test_nothing_is_cached_that_is_too_deep_to_be_walked_over(codec: Codec, levels: int, expected: type):
+    spec: object = 1
+    for _ in range(levels):
+        spec = [spec]
+    assert isinstance(codec.event(line("ADDED", {**pod(), "spec": spec})), expected)
+
+
+def test_an_object_without_a_name_is_left_out_as_well():
+    assert isinstance(PODS.event(b'{"type": "ADDED", "object": 3}'), Unreadable)
+    event = PODS.event(b'{"type": "DELETED", "object": {"metadata": {}}}')
+    assert isinstance(event, Unreadable)
+    assert event.identity is None
 
 
 def test_an_empty_list_may_be_null():
     assert PODS.page(b'{"metadata": {"resourceVersion": "9"}, "items": null}').items == []
 
 
-def test_what_is_no_json_raises():
-    with pytest.raises(msgspec.MsgspecError):
-        PODS.event(b"<html>")
+@pytest.mark.parametrize("garbage", [b"", b"<html>", b"{", b"[]", b"3", b'{"type": 3, "object": {}}', DEEP, b"\xff"])
+def test_what_is_no_answer_of_an_api_server_has_a_name(garbage: bytes):
+    for decode in (PODS.event, PODS.page, PODS.item):
+        with pytest.raises(GarbledAnswer):
+            decode(garbage)
 
 
 def test_whole_objects_lose_what_a_cache_must_not_keep():

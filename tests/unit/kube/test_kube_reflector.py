@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from kubebench import KubeBench
 from kubeobjects import WIDGET, key, widget
@@ -145,16 +149,16 @@ async def test_lists_with_watch_list_and_without(bench: KubeBench, watch_list: s
     pages = [r for r in bench.api.requests if "limit" in r.query]
     assert len(streamed) == 1
     assert len(pages) == (0 if watch_list == "streamed" else 4)
-    # Remembered: the next list does not try again what the server does not do.
-    bench.api.compact()
-    bench.api.fail(ErrorEvent())
-    bench.api.put(WIDGET, widget("more"))
-    bench.api.requests.clear()
-    bench.api.fail(ErrorEvent())
-    for stream in range(2):
-        bench.api.put(WIDGET, widget(f"more{stream}"))
-        await bench.clock.advance(700)
-    assert bench.equal(informer)
+    # Remembered: what the server refuses is not asked for again, and what it ignores but once more.
+    for relist in range(3):
+        bench.api.fail(ErrorEvent())
+        bench.api.cut_streams()
+        await bench.clock.until(lambda: not bench.api._faults and not informer.problem)
+        bench.api.put(WIDGET, widget(f"more{relist}"))
+        if relist == 0:
+            await bench.clock.until(lambda: bench.equal(informer))
+            bench.api.requests.clear()
+    await bench.clock.until(lambda: bench.equal(informer))
     asked = ["sendInitialEvents" in r.query for r in bench.api.requests if r.lists]
     assert asked
     assert set(asked) == {watch_list == "streamed"}
@@ -201,15 +205,117 @@ async def test_bookmarks_keep_a_quiet_watch_alive(bench: KubeBench):
     assert bench.api.requests == []
 
 
-async def test_silence_at_a_version_that_never_comes_ends_in_a_list(bench: KubeBench):
+async def test_an_hour_without_bookmarks_costs_no_list_and_no_deaf_second(bench: KubeBench):
+    """The API promises none: servers without consistent lists from cache send none to a quiet watch."""
+    bench.api.bookmark_seconds = float("inf")
     informer = await synced(bench)
-    bench.api.fail(End(), Silent(), Silent())
+    problems: set[str] = set()
+    for _ in range(7_200):
+        await bench.clock.advance(0.5)
+        problems.add(informer.problem)
+    assert problems == {""}
+    assert not [r for r in bench.api.requests if r.lists]
+    assert len(bench.api.requests) <= 60
     bench.api.put(WIDGET, widget("b"))
-    bench.api.fail()
-    await bench.clock.advance(600)
+    await bench.clock.advance(0.1)
+    assert bench.equal(informer)
+
+
+async def test_a_watch_that_cannot_be_opened_anew_after_a_silence_is_not_live(bench: KubeBench):
+    """The peer takes the connection and answers nothing: noticed within 75 s, and nothing is listed afterwards."""
+    bench.api.fail(Silent(after=2), NoAnswer("watch"), Answer("watch", 503, HTML))
+    informer = await synced(bench)
+    assert await bench.clock.until(lambda: bool(informer.problem)) <= 75
+    await bench.clock.until(lambda: not informer.problem, within=60)
+    assert [r.lists for r in bench.api.requests] == [False, False, False]
+
+
+async def test_silence_at_a_version_that_nothing_confirms_ends_in_a_list(bench: KubeBench):
+    """After a broken connection the server may be a restored one, whose history never reaches our version."""
+    informer = await synced(bench)
+    bench.api.fail(Silent(), Silent())
+    bench.api.cut_streams()
+    await bench.clock.until(lambda: bool([r for r in bench.api.requests if r.lists]), within=200)
+    assert [r.lists for r in bench.api.requests] == [False, False, True]
     bench.api.put(WIDGET, widget("c"))
-    await bench.clock.until(lambda: bench.equal(informer), within=900)
-    assert [r for r in bench.api.requests if r.lists]
+    await bench.clock.until(lambda: bench.equal(informer), within=1)
+
+
+async def test_silences_between_events_are_no_reason_to_list(bench: KubeBench):
+    """Each event confirms the version, so that silences are counted from the last one."""
+    bench.api.bookmark_seconds = float("inf")
+    informer = await synced(bench)
+    bench.api.cut_streams()
+    for number in range(20):
+        await bench.clock.advance(100)
+        bench.api.put(WIDGET, widget("b", value=number))
+    await bench.clock.advance(1)
+    assert bench.equal(informer)
+    assert not [r for r in bench.api.requests if r.lists]
+
+
+async def test_a_silence_in_the_initial_events_is_not_waited_for_as_long_as_one_in_a_watch(bench: KubeBench):
+    bench.api.fail(Silent(after=0))
+    bench.api.put(WIDGET, widget("a"))
+    informer = bench.informer()
+    assert await bench.clock.until(lambda: informer.synced) <= 31
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [End(after=2), Cut(after=2), Silent(after=2), ErrorEvent(after=2), Garbage(after=2)],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_one_stream_that_ends_amid_its_list_does_not_end_streamed_lists(bench: KubeBench, fault: Fault):
+    for number in range(5):
+        bench.api.put(WIDGET, widget(f"w{number}"))
+    bench.api.fail(fault)
+    informer = bench.informer()
+    await bench.clock.until(lambda: bench.equal(informer) and not informer.problem)
+    bench.api.requests.clear()
+    bench.api.fail(ErrorEvent())
+    bench.api.cut_streams()
+    await bench.clock.until(lambda: any(r.lists for r in bench.api.requests) and not informer.problem)
+    assert [r.watch for r in bench.api.requests if r.lists] == [True]
+
+
+@pytest.mark.parametrize("fault", [Answer("watch", 400, {"code": 400}), Answer("watch", 422, {"code": 422})])
+async def test_a_watch_that_is_refused_after_a_streamed_list_does_not_end_streamed_lists(
+    bench: KubeBench, fault: Fault
+):
+    informer = await synced(bench)
+    bench.api.fail(fault)
+    bench.api.cut_streams()
+    await bench.clock.until(lambda: any(r.lists for r in bench.api.requests) and not informer.problem)
+    assert [r.watch for r in bench.api.requests if r.lists] == [True]
+
+
+@pytest.mark.parametrize("away", ["as versions that were", "as versions that were, and the cluster moves on"])
+async def test_a_restored_backup_is_believed_however_far_the_cluster_has_moved_on(bench: KubeBench, away: str):
+    for name in ("changed", "deleted", "other"):
+        bench.api.put(WIDGET, widget(name))
+    informer = await synced(bench)
+    backup = bench.api.backup()
+    bench.api.put(WIDGET, widget("changed", value="lost"))
+    bench.api.remove(WIDGET, key("deleted"))
+    bench.api.put(WIDGET, widget("created", value="lost"))
+    await bench.clock.advance(1)
+    bench.api.restore(backup)
+    for number in range(50 if "moves on" in away else 1):
+        bench.api.put(WIDGET, widget("other", value=number))
+    bench.api.compact()
+    await bench.clock.until(lambda: bench.equal(informer) and not informer.problem)
+
+
+async def test_a_short_rewind_after_events_alone_is_believed(bench: KubeBench):
+    bench.api.bookmark_seconds = float("inf")
+    informer = await synced(bench)
+    for number in range(20):
+        bench.api.put(WIDGET, widget("a", value=number))
+    await bench.clock.advance(1)
+    bench.api.rewind(10)  # to between the list and the last event
+    bench.api.put(WIDGET, widget("a", value="restored"))
+    await bench.clock.until(lambda: bench.equal(informer), within=300)
 
 
 @pytest.mark.parametrize(
@@ -327,6 +433,45 @@ async def test_retry_after_is_honoured(bench: KubeBench):
     assert 20 <= second - first <= 22
 
 
+async def test_a_retry_after_of_a_day_is_not_waited_for(bench: KubeBench):
+    bench.api.fail(Answer("any", 429, {"code": 429, "reason": "TooManyRequests"}, {"Retry-After": "86400"}))
+    informer = bench.informer()
+    assert await bench.clock.until(lambda: informer.synced) <= 125
+
+
+async def test_a_short_stream_that_brought_something_is_no_failure(bench: KubeBench):
+    informer = await synced(bench)
+    bench.api.fail(*[End(after=1)] * 20)
+    bench.api.cut_streams()
+    await bench.clock.advance(3)
+    for number in range(20):
+        bench.api.put(WIDGET, widget("b", value=number))
+        await bench.clock.advance(0.01)
+        assert not informer.problem
+    assert bench.equal(informer)
+
+
+async def test_a_burst_leaves_the_loop_to_others(bench: KubeBench):
+    """Batches that are in the buffer already, so that none of them is waited for."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def batches() -> AsyncIterator[list[bytes]]:
+        for number in range(100):
+            yield [json.dumps({"type": "ADDED", "object": widget(f"w{number}")}).encode()]
+
+    informer = await synced(bench)
+    bench.start(others())
+    before = turns
+    assert len([event async for event in informer._reflectors[""]._events(batches())]) == 100
+    assert turns - before >= 100
+
+
 async def test_streams_that_are_cut_off_at_once_are_backed_off_from(bench: KubeBench):
     await synced(bench)
     bench.api.fail(*[End()] * 500)
@@ -351,14 +496,62 @@ async def test_lines_of_megabytes_and_halves_of_lines(bench: KubeBench):
     await bench.clock.until(lambda: bench.equal(informer))
 
 
-async def test_an_object_that_cannot_be_read_hides_no_other(bench: KubeBench):
-    bench.api.put(WIDGET, widget("bad", labels={"a": 1}))
-    informer = await synced(bench)
-    assert [obj.metadata.name for obj in informer.store] == ["a"]
-    bench.api.put(WIDGET, widget("bad2", labels=["not", "a", "map"]))
-    bench.api.put(WIDGET, widget("b"))
-    await bench.clock.advance(1)
-    assert sorted(obj.metadata.name for obj in informer.store) == ["a", "b"]
+DEEP = Raw(b"[" * 1_500 + b"]" * 1_500)
+
+
+@pytest.mark.parametrize("watch_list", ["streamed", "refused"])
+@pytest.mark.parametrize(
+    "bad", [{"labels": ["not", "a", "map"]}, {"value": DEEP}], ids=["of another shape", "too deep"]
+)
+class TestObjectsThatCannotBeRead:
+    @pytest.fixture(autouse=True)
+    def _answers(self, bench: KubeBench, watch_list: str) -> None:
+        bench.api.watch_list = watch_list
+
+    async def test_they_hide_no_other(self, bench: KubeBench, bad: dict):
+        bench.api.put(WIDGET, widget("bad", **dict(bad)))
+        informer = await synced(bench)
+        bench.api.put(WIDGET, widget("bad2", **dict(bad)))
+        bench.api.put(WIDGET, widget("b"))
+        await bench.clock.advance(1)
+        assert sorted(obj.metadata.name for obj in informer.store) == ["a", "b"]
+        assert not informer.problem
+        assert bench.unreadable() == 2
+
+    async def test_they_are_logged_once_for_each_state(self, bench: KubeBench, bad: dict):
+        bench.api.put(WIDGET, widget("bad", **dict(bad)))
+        with structlog.testing.capture_logs() as logs:
+            informer = await synced(bench)
+            for _ in range(3):
+                bench.api.fail(ErrorEvent())
+                bench.api.cut_streams()
+                await bench.clock.until(lambda: not bench.api._faults and not informer.problem)
+            bench.api.put(WIDGET, widget("bad", again=1, **dict(bad)))
+            await bench.clock.advance(1)
+        lines = [line for line in logs if "left out" in line["event"]]
+        assert [line["object"] for line in lines] == ["ns/bad", "ns/bad"]
+
+    async def test_one_that_becomes_unreadable_is_no_longer_held_and_is_seen_again_when_it_changes(
+        self, bench: KubeBench, bad: dict
+    ):
+        informer = await synced(bench)
+        bench.api.put(WIDGET, widget("a", **dict(bad)))
+        await bench.clock.advance(1)
+        assert key("a") not in informer.store
+        bench.api.put(
+            WIDGET, {**widget("a", value="mended"), "metadata": {"name": "a", "namespace": "ns", "labels": {}}}
+        )
+        await bench.clock.until(lambda: bench.equal(informer), within=1)
+        assert bench.unreadable() == 0
+
+    async def test_the_deletion_of_one_is_seen(self, bench: KubeBench, bad: dict):
+        await synced(bench)
+        bench.api.put(WIDGET, widget("a", **dict(bad)))
+        await bench.clock.advance(1)
+        assert bench.unreadable() == 1
+        bench.api.remove(WIDGET, key("a"))
+        await bench.clock.advance(1)
+        assert bench.unreadable() == 0
 
 
 async def test_readiness_says_live_now(bench: KubeBench):

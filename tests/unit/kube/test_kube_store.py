@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +29,15 @@ def follow(seen: dict, changes: list[Change[Metadata]]) -> None:
             del seen[change.key]
         else:
             seen[change.key] = change.new
+
+
+def relist(
+    store: Store[Metadata], items: list[Metadata], version: str, *, during: Callable[[], object] = tuple, **more
+) -> list[Change[Metadata]]:
+    """Replace by a list that was asked for now, and while which this happened."""
+    with store.listing() as meanwhile:
+        during()
+        return store.replace(items, version, meanwhile, **more)
 
 
 @dataclass
@@ -89,7 +100,7 @@ def test_late_answers_and_relists_never_roll_back_and_never_resurrect(steps: lis
             assert [obj.metadata.key for obj in store.by_index("app", index_value)] == expected
         assert store.index_values("app") == sorted({value for obj in world.live.values() for value in by_label(obj)})
         if data.draw(st.booleans()):
-            follow(seen, store.replace(list(world.live.values()), str(world.version)))
+            follow(seen, relist(store, list(world.live.values()), str(world.version)))
             assert {obj.metadata.key: obj for obj in store} == world.live
 
 
@@ -111,8 +122,15 @@ def test_any_list_of_the_past_and_the_watch_after_it_converge(steps: list[tuple[
                 follow(seen, store.delete(meta.key, meta.uid, meta.resource_version) if deleted else store.put(obj))
 
     watch(known)
-    follow(seen, store.replace(objects, str(listed)))
-    assert {obj.metadata.key: obj for obj in store} == {obj.metadata.key: obj for obj in objects}
+    held, gone = data.draw(st.sampled_from(world.snapshots)), dict(world.deleted)
+    with store.listing() as meanwhile:
+        # Other answers that come while the list is under way, from before it or from after it.
+        for obj in data.draw(st.lists(st.sampled_from(world.states), max_size=3) if world.states else st.just([])):
+            if gone.get(obj.metadata.uid, world.version + 1) > held[0]:
+                follow(seen, store.put(obj))
+        written = {obj.metadata.key: obj for obj in store if int(obj.metadata.resource_version) > listed}
+        follow(seen, store.replace(objects, str(listed), meanwhile))
+    assert {obj.metadata.key: obj for obj in store} == {obj.metadata.key: obj for obj in objects} | written
     watch(world.version, after=listed)
     assert {obj.metadata.key: obj for obj in store} == world.live == seen
 
@@ -130,16 +148,14 @@ def test_another_uid_in_a_relist_is_a_deletion_and_an_addition():
     store: Store[Metadata] = Store()
     first, second = item("a", 1, uid="one"), item("a", 5, uid="two")
     store.put(first)
-    assert store.replace([second], "9") == [Change(first, None), Change(None, second)]
+    assert relist(store, [second], "9") == [Change(first, None), Change(None, second)]
 
 
 def test_our_own_write_is_not_undone_by_a_list_taken_before_it():
     store: Store[Metadata] = Store()
     store.put(item("old", 1))
     created, changed = item("new", 20), item("old", 21)
-    store.put(created)
-    store.put(changed)
-    assert store.replace([item("old", 1)], "15") == []
+    assert relist(store, [item("old", 1)], "15", during=lambda: (store.put(created), store.put(changed))) == []
     assert store.get(key("new")) is created
     assert store.get(key("old")) is changed
 
@@ -148,9 +164,8 @@ def test_our_own_delete_is_not_undone_by_late_events():
     store: Store[Metadata] = Store()
     held = item("a", 5)
     store.put(held)
-    store.delete(key("a"), held.metadata.uid)
+    relist(store, [item("a", 6)], "6", during=lambda: store.delete(key("a"), held.metadata.uid))
     assert store.put(item("a", 6)) == []  # deletionTimestamp set, say: sent before it was gone
-    assert store.replace([item("a", 6)], "6") == []
     assert len(store) == 0
 
 
@@ -162,7 +177,7 @@ def test_an_object_that_left_the_selection_comes_back():
     assert store.put(item("a", 2)) == []
     back = item("a", 3)
     assert store.put(back) == [Change(None, back)]
-    store.replace([], "4")
+    relist(store, [], "4")
     back = item("a", 5)
     assert store.put(back) == [Change(None, back)]
 
@@ -172,28 +187,75 @@ def test_a_relist_touches_only_its_namespace():
     other = item("b", 1, namespace="other")
     store.put(item("a", 1))
     store.put(other)
-    changes = store.replace([], "9", namespace="ns")
+    changes = relist(store, [], "9", namespace="ns")
     assert [change.key for change in changes] == [key("a")]
     assert list(store) == [other]
     assert [change.old for change in store.drop("other")] == [other]
 
 
-def test_a_history_that_went_back_is_believed():
-    """etcd restored from a backup: lower versions are the truth, and the deleted may be back."""
+@pytest.mark.parametrize("listed", ["45", "1000"], ids=["before what was seen", "moved past it"])
+@pytest.mark.parametrize("gone", [{"resource_version": "70"}, {}], ids=["seen to vanish", "deleted by ourselves"])
+def test_a_history_that_went_back_is_believed(listed: str, gone: dict):
+    """etcd restored from a backup: what the list has is the truth, and the deleted may be back."""
     store: Store[Metadata] = Store()
     seen: dict = {}
     for obj in (item("changed", 50), item("created since", 60), item("deleted since", 40)):
         follow(seen, store.put(obj))
-    follow(seen, store.delete(key("deleted since"), "uid-deleted since", "70"))
+    follow(seen, store.delete(key("deleted since"), "uid-deleted since", **gone))
     restored = [item("changed", 30), item("deleted since", 40)]
-    follow(seen, store.replace(restored, "45", rewound=True))
+    follow(seen, relist(store, restored, listed))
     assert sorted(store, key=str) == sorted(restored, key=str)
     assert seen == {obj.metadata.key: obj for obj in restored}
+    again = item("deleted since", 41)
+    follow(seen, store.put(again))
+    assert store.get(key("deleted since")) is again
+
+
+def test_a_deletion_that_was_followed_by_a_list_is_no_bar_to_a_later_state():
+    store: Store[Metadata] = Store()
+    store.put(item("a", 3))
+    relist(store, [], "5")
+    assert store.put(item("a", 5)) == []
+    assert len(store.put(item("a", 6))) == 1
+
+
+def test_a_deletion_of_unknown_order_is_believed():
+    store: Store[Metadata] = Store()
+    store.put(item("a", "held"))
+    assert len(store.delete(key("a"), "uid-a", "other")) == 1
+
+
+def test_an_object_that_became_unreadable_is_not_held_in_its_old_state():
+    store: Store[Metadata] = Store()
+    old, readable = item("a", 1), item("a", 3)
+    store.put(old)
+    assert store.leave_out(key("a"), "2") == [Change(old, None)]
+    assert (store.get(key("a")), store.unreadable) == (None, {key("a"): "2"})
+    assert store.put(item("a", 2)) == []
+    assert store.put(readable) == [Change(None, readable)]
+    assert store.leave_out(key("a"), "2") == []
+    assert (store.get(key("a")), store.unreadable) == (readable, {})
+
+
+@pytest.mark.parametrize("how", ["deleted", "not listed", "readable again", "no longer followed"])
+def test_nothing_is_kept_of_an_unreadable_object(how: str):
+    store: Store[Metadata] = Store()
+    relist(store, [], "4", unreadable={key("a"): "3", key("b", "other"): "1"}, namespace="")
+    assert store.unreadable == {key("a"): "3", key("b", "other"): "1"}
+    if how == "deleted":
+        store.delete(key("a"), "uid-a", "5")
+    elif how == "not listed":
+        relist(store, [], "5", namespace="ns")
+    elif how == "readable again":
+        relist(store, [item("a", 5)], "5", namespace="ns")
+    else:
+        store.drop("ns")
+    assert store.unreadable == {key("b", "other"): "1"}
 
 
 def test_an_object_that_an_indexer_cannot_read_is_kept_without_it():
     store: Store[Metadata] = Store({"app": lambda obj: [obj.metadata.labels["app"]]})
-    changes = store.replace([item("bad", 1), item("good", 2, app="x")], "2")
+    changes = relist(store, [item("bad", 1), item("good", 2, app="x")], "2")
     assert len(changes) == len(store) == 2
     assert [obj.metadata.name for obj in store.by_index("app", "x")] == ["good"]
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
 from wasmcloud_operator.kube.client import Client
-from wasmcloud_operator.kube.errors import NotFound, Unreachable
+from wasmcloud_operator.kube.errors import GarbledAnswer, NotFound
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import SELF_SUBJECT_ACCESS_REVIEW, Resource
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 _CONCURRENT_REVIEWS = 16
 
@@ -40,26 +43,55 @@ class Permission:
         return f"{self.verb} {name}" + (f" in namespace {self.namespace}" if self.namespace else "")
 
 
+class _Version(msgspec.Struct, frozen=True):
+    major: str
+    minor: str
+    text: str = msgspec.field(name="gitVersion", default="")
+
+
+class _ServedKind(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _ServedKinds(msgspec.Struct, frozen=True):
+    resources: list[_ServedKind] | None
+
+
+class _ReviewStatus(msgspec.Struct, frozen=True):
+    allowed: bool
+
+
+class _Review(msgspec.Struct, frozen=True):
+    status: _ReviewStatus
+
+
 async def server_version(client: Client) -> ServerVersion:
     """The version of the API server. Some builds say `29+` for the minor version."""
     try:
-        answer = await client.get_path("/version")
-        return ServerVersion(
-            int("".join(filter(str.isdigit, answer["major"])) or 0),
-            int("".join(filter(str.isdigit, answer["minor"])) or 0),
-            answer.get("gitVersion", ""),
-        )
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
-        raise Unreachable(f"GET /version: what answers at {client.host} is no Kubernetes API server") from None
+        answer = _as(_Version, await client.get_path("/version"))
+    except GarbledAnswer:
+        raise GarbledAnswer(f"GET /version: what answers at {client.host} is no Kubernetes API server") from None
+    return ServerVersion(_digits(answer.major), _digits(answer.minor), answer.text)
+
+
+def _digits(text: str) -> int:
+    return int("".join(character for character in text if character in "0123456789")[:9] or 0)
 
 
 async def serves(client: Client, resource: Resource) -> bool:
     """Whether the API server serves this kind, by discovery (which every authenticated user may read)."""
     try:
-        answer: JsonObject = await client.get_path(resource.group_path)
+        answer = _as(_ServedKinds, await client.get_path(resource.group_path))
     except NotFound:
         return False
-    return any(entry.get("name") == resource.plural for entry in answer.get("resources", ()))
+    return any(entry.name == resource.plural for entry in answer.resources or ())
+
+
+def _as(shape: type[S], answer: JsonObject) -> S:
+    try:
+        return msgspec.convert(answer, shape)
+    except msgspec.ValidationError as error:
+        raise GarbledAnswer(f"an answer of another shape: {error}") from error
 
 
 async def missing_permissions(client: Client, needed: Iterable[Permission]) -> list[Permission]:
@@ -86,7 +118,7 @@ async def missing_permissions(client: Client, needed: Iterable[Permission]) -> l
         }
         async with limit:
             answer = await client.create(SELF_SUBJECT_ACCESS_REVIEW, body)
-        return bool(answer.body["status"].get("allowed"))
+        return _as(_Review, answer.body).status.allowed
 
     try:
         async with asyncio.TaskGroup() as group:

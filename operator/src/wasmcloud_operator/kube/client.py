@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import msgspec
 
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec, Page
-from wasmcloud_operator.kube.errors import ApiError, Conflict, Invalid, WritesForbidden
+from wasmcloud_operator.kube.errors import ApiError, Conflict, GarbledAnswer, Invalid, WritesForbidden
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
@@ -23,6 +23,7 @@ from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.transport import Response, Timeouts
 
 T = TypeVar("T", bound=HasMetadata)
+R = TypeVar("R")
 
 PatchType = Literal["application/merge-patch+json", "application/json-patch+json", "application/apply-patch+yaml"]
 MERGE_PATCH: PatchType = "application/merge-patch+json"
@@ -88,7 +89,7 @@ class AlwaysOpen:
 class ServerTime:
     """The last answer's header `Date`, and when that was asked for: by these it is never later, but for a second."""
 
-    date: str = ""
+    date: datetime | None = None
     asked: float = 0.0
 
 
@@ -140,14 +141,13 @@ class Client:
     @property
     def server_now(self) -> datetime | None:
         """The API server's wall clock, to a second or what its last answer took; None before it has given one."""
-        if not self._heard.date:
+        if self._heard.date is None:
             return None
-        return parsedate_to_datetime(self._heard.date) + timedelta(seconds=time.perf_counter() - self._heard.asked)
+        return self._heard.date + timedelta(seconds=time.perf_counter() - self._heard.asked)
 
-    async def get_path(self, path: str, *, accept: str = "application/json") -> Json:
+    async def get_path(self, path: str) -> JsonObject:
         """The decoded answer of any GET: `/version`, discovery."""
-        response = await self._read(path, (), {"Accept": accept})
-        return msgspec.json.decode(response.body)
+        return await self._read(path, (), {"Accept": "application/json"}, _json_object)
 
     async def get(self, resource: Resource, key: Key) -> Unstructured:
         """One object, read live."""
@@ -155,7 +155,7 @@ class Client:
 
     async def get_as(self, resource: Resource, key: Key, codec: Codec[T]) -> T:
         """One object, read live, as the codec's type."""
-        return codec.item((await self._read(resource.path(key), (), None)).body)
+        return await self._read(resource.path(key), (), None, codec.item)
 
     async def list_page(
         self,
@@ -168,7 +168,7 @@ class Client:
     ) -> Page[T]:
         """One page of a list; `query` carries selectors, limit, continue and resourceVersion."""
         headers = {"Accept": _METADATA_ONLY_LIST} if metadata_only else None
-        return codec.page((await self._read(resource.collection(namespace), tuple(query), headers)).body)
+        return await self._read(resource.collection(namespace), tuple(query), headers, codec.page)
 
     async def list_all(
         self, resource: Resource, codec: Codec[T], *, namespace: str = "", selector: str = ""
@@ -226,28 +226,27 @@ class Client:
         if dry_run:
             query.append(("dryRun", "All"))
         try:
-            response = await self._write("PATCH", resource.path(key, subresource), body, APPLY_PATCH, query)
+            return await self._write("PATCH", resource.path(key, subresource), body, APPLY_PATCH, query, codec.item)
         except Invalid as error:
             # The API server's word for "another object has that name now"; for a vanished one it is 409.
             if any(field == "metadata.uid" for field, _ in error.causes):
                 raise Conflict(409, "Conflict", f"{resource.kind} {key} is another object now: {error}") from error
             raise
-        return codec.item(response.body)
 
     async def patch(self, resource: Resource, key: Key, patch: Json, patch_type: PatchType, codec: Codec[T]) -> T:
         """A merge patch or JSON patch."""
         query = [("fieldManager", self.field_manager)]
-        return codec.item((await self._write("PATCH", resource.path(key), patch, patch_type, query)).body)
+        return await self._write("PATCH", resource.path(key), patch, patch_type, query, codec.item)
 
     async def create(self, resource: Resource, body: JsonObject, *, namespace: str = "") -> Unstructured:
         """POST of a new object."""
         query = [("fieldManager", self.field_manager)]
-        return UNSTRUCTURED.item((await self._write("POST", resource.collection(namespace), body, None, query)).body)
+        return await self._write("POST", resource.collection(namespace), body, None, query, UNSTRUCTURED.item)
 
     async def update(self, resource: Resource, key: Key, body: JsonObject, codec: Codec[T]) -> T:
         """PUT of a whole object; its metadata.resourceVersion is the precondition."""
         query = [("fieldManager", self.field_manager)]
-        return codec.item((await self._write("PUT", resource.path(key), body, None, query)).body)
+        return await self._write("PUT", resource.path(key), body, None, query, codec.item)
 
     async def delete(
         self, resource: Resource, key: Key, *, uid: str, propagation: str = "Background"
@@ -262,21 +261,33 @@ class Client:
             "propagationPolicy": propagation,
             "preconditions": {"uid": uid},
         }
-        body = msgspec.json.decode((await self._write("DELETE", resource.path(key), options, None, ())).body)
-        return None if body.get("kind") == "Status" else Unstructured.from_body(body)
+        left = await self._write("DELETE", resource.path(key), options, None, (), UNSTRUCTURED.item)
+        return None if left.body.get("kind") == "Status" else left
 
-    async def _read(self, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str] | None) -> Response:
+    async def _read(
+        self,
+        path: str,
+        query: Iterable[tuple[str, str]],
+        headers: Mapping[str, str] | None,
+        decode: Callable[[bytes], R],
+    ) -> R:
         async with self._slots.hold(_namespace_of(path), f"GET {path}"):
             with self._measured("GET") as answered:
                 response = await self._transport.request(
                     "GET", path, timeouts=_READ, query=tuple(query), headers=headers
                 )
                 answered(response.status, response.headers.get("Date", ""))
-        return response
+        return _decoded(decode, response, f"GET {path}")
 
     async def _write(
-        self, method: str, path: str, body: Json, content_type: str | None, query: Iterable[tuple[str, str]]
-    ) -> Response:
+        self,
+        method: str,
+        path: str,
+        body: Json,
+        content_type: str | None,
+        query: Iterable[tuple[str, str]],
+        decode: Callable[[bytes], R],
+    ) -> R:
         headers = {"Content-Type": content_type} if content_type else None
         async with self._slots.hold(_namespace_of(path), f"{method} {path}"):
             # Asked after the wait for a slot, in which the lease may have gone.
@@ -289,7 +300,7 @@ class Client:
                     method, path, timeouts=timeouts, query=tuple(query), headers=headers, body=body
                 )
                 answered(response.status, response.headers.get("Date", ""))
-        return response
+        return _decoded(decode, response, f"{method} {path}")
 
     @contextmanager
     def _measured(self, method: str) -> Iterator[Callable[[int, str], None]]:
@@ -299,8 +310,8 @@ class Client:
         def answered(status: int, date: str) -> None:
             nonlocal code
             code = str(status)
-            if date:
-                self._heard.date, self._heard.asked = date, start
+            if (heard := _moment(date)) is not None:
+                self._heard.date, self._heard.asked = heard, start
 
         try:
             yield answered
@@ -317,3 +328,25 @@ def _namespace_of(path: str) -> str:
     _, found, rest = path.partition("/namespaces/")
     namespace, inside, _ = rest.partition("/")
     return unquote(namespace) if found and inside else ""
+
+
+def _decoded(decode: Callable[[bytes], R], response: Response, request: str) -> R:
+    try:
+        return decode(response.body)
+    except GarbledAnswer as error:
+        raise GarbledAnswer(f"{request}: {error}") from error
+
+
+def _json_object(body: bytes) -> JsonObject:
+    try:
+        return msgspec.json.decode(body, type=JsonObject)
+    except (ValueError, RecursionError) as error:  # msgspec's own errors, text that is not UTF-8, what is too deep
+        raise GarbledAnswer(f"not a JSON object: {error}") from error
+
+
+def _moment(date: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
-import structlog
 
-from wasmcloud_operator.kube.errors import ApiError, Status, error_from_status
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube import jsontext
+from wasmcloud_operator.kube.errors import ApiError, GarbledAnswer, Status, error_from_status
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata, ObjectMeta, Unstructured
-
-log = structlog.get_logger()
+from wasmcloud_operator.kube.resources import Key
 
 T = TypeVar("T", bound=HasMetadata)
 
 # KEP-3157: the bookmark that ends the initial events of a watch with sendInitialEvents=true.
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
+# Deeper than any object that means something, and shallow enough that whatever walks over a cached object (a merge, a
+# copy, a model's validation, a YAML dump) stays far from the interpreter's limit. The API server takes 9,900 levels.
+MAX_DEPTH = 100
+
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """One page of a list: the objects, the list's resourceVersion, and the token for the next page (empty: last)."""
+class Identity:
+    """Which object it is, and at which resourceVersion."""
 
-    items: list[T]
+    key: Key
+    uid: str
     resource_version: str
-    continue_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,18 @@ class Put(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Deleted(Generic[T]):
-    """A watch event DELETED: the object in its last state; its resourceVersion is that of the deletion."""
+class Deleted:
+    """A watch event DELETED; the resourceVersion is that of the deletion."""
 
-    item: T
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that exists and cannot be decoded; without an identity if not even that can be read."""
+
+    identity: Identity | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,17 @@ class Bookmark:
     ends_initial_events: bool = False
 
 
-WatchEvent = Put[T] | Deleted[T] | Bookmark
+WatchEvent = Put[T] | Deleted | Unreadable | Bookmark
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list: the objects, the list's resourceVersion, and the token for the next page (empty: last)."""
+
+    items: list[T]
+    resource_version: str
+    continue_token: str = ""
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 class _ListMeta(msgspec.Struct, frozen=True, rename="camel"):
@@ -74,13 +96,35 @@ class _BookmarkObject(msgspec.Struct, frozen=True):
     metadata: ObjectMeta
 
 
+class _IdentityMeta(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+
+class _Identified(msgspec.Struct, frozen=True):
+    metadata: _IdentityMeta
+
+
 _list_decoder = msgspec.json.Decoder(_List)
+_list_meta_decoder = msgspec.json.Decoder(_ListMeta)
 _event_decoder = msgspec.json.Decoder(_Event)
 _bookmark_decoder = msgspec.json.Decoder(_BookmarkObject)
+_identity_decoder = msgspec.json.Decoder(_Identified)
+
+_CONTAINERS = (dict, list)
+# How the API server writes an event. The object's end is not looked for: it may be megabytes away.
+_framed_event = re.compile(rb'\{"type":"([A-Z]++)","object":(\{.*\})\}\s*', re.DOTALL)
+_IDENTITY_MEMBERS = ("name", "namespace", "uid", "resourceVersion")
+
+
+class _TooDeep(ValueError):
+    """The object is nested deeper than `MAX_DEPTH`."""
 
 
 class Codec(Generic[T]):
-    """Decodes one kind. Objects that cannot be decoded are logged and left out, so that one never hides the rest."""
+    """Decodes one kind. An object that cannot be decoded, for whatever reason, costs that object alone."""
 
     def __init__(self, decode: Callable[[bytes | msgspec.Raw], T]) -> None:
         self._decode = decode
@@ -90,35 +134,62 @@ class Codec(Generic[T]):
         """A codec that decodes straight into a msgspec struct, dropping every field the struct does not name."""
         return cls(msgspec.json.Decoder(struct).decode)
 
-    def item(self, body: bytes | msgspec.Raw) -> T:
-        """One object; raises msgspec.MsgspecError if it is not of the kind's shape."""
-        return self._decode(body)
+    def item(self, body: bytes) -> T:
+        """Returns the one object of an answer. Raises GarbledAnswer if it is not of the kind's shape."""
+        try:
+            return self._item(body)
+        except Exception as error:
+            raise GarbledAnswer(f"not an object of the kind: {_why(error)}") from error
 
     def page(self, body: bytes) -> Page[T]:
-        """One page of a list."""
-        page = _list_decoder.decode(body)
-        items = []
-        for raw in page.items or ():
-            try:
-                items.append(self._decode(raw))
-            except msgspec.MsgspecError as error:
-                _left_out(error)
-        return Page(items, page.metadata.resource_version, page.metadata.continue_)
-
-    def event(self, line: bytes) -> WatchEvent[T] | None:
-        """One line of a watch; None for an object that was left out. Raises the ERROR event's named error."""
-        event = _event_decoder.decode(line)
-        if event.type == "BOOKMARK":
-            metadata = _bookmark_decoder.decode(event.object).metadata
-            return Bookmark(metadata.resource_version, metadata.annotations.get(INITIAL_EVENTS_END) == "true")
-        if event.type == "ERROR":
-            raise watch_error(bytes(event.object))
+        """Returns one page of a list. Raises GarbledAnswer if it is none; an unreadable object is left out of it."""
         try:
-            item = self._decode(event.object)
-        except msgspec.MsgspecError as error:
-            _left_out(error)
-            return None
-        return Deleted(item) if event.type == "DELETED" else Put(item)
+            metadata, raws = _split_page(body)
+        except Exception as error:
+            raise GarbledAnswer(f"not a list: {_why(error)}") from error
+        if not metadata.resource_version:
+            raise GarbledAnswer("not a list: it has no resourceVersion")
+        items: list[T] = []
+        unreadable = []
+        for raw in raws:
+            item = self._item_or_why(raw)
+            if isinstance(item, Unreadable):
+                unreadable.append(item)
+            else:
+                items.append(item)
+        return Page(items, metadata.resource_version, metadata.continue_, tuple(unreadable))
+
+    def event(self, line: bytes) -> WatchEvent[T]:
+        """Returns what one line of a watch says.
+
+        Raises the named error of an ERROR event, and GarbledAnswer for a line that is no event.
+        """
+        try:
+            kind, raw = _split_event(line)
+            if kind == "BOOKMARK":
+                metadata = _bookmark_decoder.decode(raw).metadata
+                return Bookmark(metadata.resource_version, metadata.annotations.get(INITIAL_EVENTS_END) == "true")
+        except Exception as error:
+            raise GarbledAnswer(f"not a watch event: {_why(error)}") from error
+        if kind == "ERROR":
+            raise watch_error(bytes(raw))
+        if kind == "DELETED":
+            identity = _identity(raw)
+            return Deleted(identity) if identity else Unreadable(None, "a deletion that names no object")
+        item = self._item_or_why(raw)
+        return item if isinstance(item, Unreadable) else Put(item)
+
+    def _item_or_why(self, raw: bytes | msgspec.Raw) -> T | Unreadable:
+        try:
+            return self._item(raw)
+        except Exception as error:  # noqa: BLE001 - whatever it is, no other object is to suffer from it
+            return Unreadable(_identity(raw), _why(error))
+
+    def _item(self, raw: bytes | msgspec.Raw) -> T:
+        item = self._decode(raw)
+        if _may_be_deep(bytes(raw)) and _is_deep(item):
+            raise _TooDeep(f"nested deeper than {MAX_DEPTH} levels")
+        return item
 
 
 def watch_error(body: bytes) -> ApiError:
@@ -126,8 +197,61 @@ def watch_error(body: bytes) -> ApiError:
     return error_from_status(Status.parse(body), http_code=500)
 
 
-def _left_out(error: msgspec.MsgspecError) -> None:
-    log.error("object left out of the cache: it is not of its kind's shape", error=str(error))
+def _split_page(body: bytes) -> tuple[_ListMeta, list[bytes] | list[msgspec.Raw]]:
+    try:
+        page = _list_decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError):  # perhaps of one object, that is too deep even to be skipped
+        parts = jsontext.members(body)
+        items = parts.get("items", b"null")
+        metadata = _list_meta_decoder.decode(parts.get("metadata", b"{}"))
+        return metadata, [] if items == b"null" else jsontext.elements(items)
+    return page.metadata, page.items or []
+
+
+def _split_event(line: bytes) -> tuple[str, bytes | msgspec.Raw]:
+    try:
+        event = _event_decoder.decode(line)
+    except (msgspec.DecodeError, RecursionError):  # as in `_split_page`
+        if framed := _framed_event.fullmatch(line):
+            return framed.group(1).decode(), framed.group(2)
+        parts = jsontext.members(line)
+        return jsontext.string(parts["type"]), parts["object"]
+    return event.type, event.object
+
+
+def _identity(raw: bytes | msgspec.Raw) -> Identity | None:
+    """Which object this is, even if it is too deep; None if that cannot be read."""
+    try:
+        try:
+            meta = _identity_decoder.decode(raw).metadata
+        except (msgspec.DecodeError, RecursionError):
+            parts = jsontext.members(jsontext.member(bytes(raw), "metadata"))
+            named = {name: jsontext.string(parts[name]) for name in _IDENTITY_MEMBERS if name in parts}
+            meta = msgspec.convert(named, _IdentityMeta)
+    except (ValueError, RecursionError):
+        return None
+    return Identity(Key(meta.namespace, meta.name), meta.uid, meta.resource_version)
+
+
+def _may_be_deep(text: bytes) -> bool:
+    return text.count(b"{") + text.count(b"[") > MAX_DEPTH
+
+
+def _is_deep(item: object) -> bool:
+    fields = (getattr(item, name) for name in getattr(item, "__struct_fields__", ()))
+    layer: list[JsonObject | list[Json]] = [value for value in fields if type(value) in _CONTAINERS]
+    for _ in range(MAX_DEPTH):
+        inside = (container.values() if isinstance(container, dict) else container for container in layer)
+        layer = [value for values in inside for value in values if type(value) in _CONTAINERS]
+        if not layer:
+            return False
+    return True
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return f"nested deeper than {MAX_DEPTH} levels"
+    return f"{type(error).__name__}: {error}" if not isinstance(error, (msgspec.MsgspecError, _TooDeep)) else str(error)
 
 
 def _decode_unstructured(body: bytes | msgspec.Raw) -> Unstructured:

@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 import structlog
 
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.errors import ApiError, KubeError
+from wasmcloud_operator.kube.errors import KubeError, retry_after
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.queue import Priority, QueueClosed, WorkQueue, no_tenant
@@ -26,8 +26,6 @@ K = TypeVar("K", bound=Hashable)
 Outcome = Literal["success", "requeue_after", "error", "terminal"]
 
 _REPORT_SECONDS = 10.0
-# A Retry-After of a day would leave the object alone for a day after the server is well again.
-_MAX_RETRY_AFTER = 120.0
 # Of how many keys the last outcome is kept, to be looked at.
 _REMEMBERED = 4096
 
@@ -202,8 +200,7 @@ class Controller(Generic[K]):
     async def _failed(self, key: K, priority: Priority, error: Exception) -> tuple[Outcome, str]:
         self._count("error")
         self._errors.inc()
-        asked = error.retry_after if isinstance(error, ApiError) else None
-        delay = self.queue.add_rate_limited(key, priority, at_least=min(asked or 0.0, _MAX_RETRY_AFTER))
+        delay = self.queue.add_rate_limited(key, priority, at_least=retry_after(error))
         self._log_failure(error, delay)
         await self._tell(key, error)
         return "error", f"another try, after {type(error).__name__}: {error}"

@@ -24,6 +24,10 @@ class NoConnectionFree(KubeError):
     """All connections that the request may use were in use for too long; nothing was sent."""
 
 
+class GarbledAnswer(Unreachable):
+    """An answer that is not what the API server answers: a proxy's page, half a body. A write may have happened."""
+
+
 class WritesForbidden(KubeError):
     """This replica may not write now: it does not hold the lease, or not for long enough."""
 
@@ -96,6 +100,16 @@ class ResourceVersionTooLarge(ServerError):
     """504 with cause ResourceVersionTooLarge: the server has not seen that resourceVersion yet, or never will."""
 
 
+# A Retry-After of a day would make us as deaf as a dead server does.
+_MAX_RETRY_AFTER = 120.0
+
+
+def retry_after(error: BaseException) -> float:
+    """Returns the seconds for which the API server asked us not to come again with this; 0 if it did not ask."""
+    asked = error.retry_after if isinstance(error, ApiError) else None
+    return min(asked or 0.0, _MAX_RETRY_AFTER)
+
+
 class _Cause(msgspec.Struct, frozen=True):
     reason: str = ""
     message: str = ""
@@ -120,7 +134,7 @@ class Status(msgspec.Struct, frozen=True):
         """The status in `body`; a body that is none (a proxy's HTML page) gives an empty one."""
         try:
             return msgspec.json.decode(body, type=cls)
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):  # msgspec's own errors, and text that is not UTF-8
             return cls(message=body[:200].decode("utf-8", "replace").strip())
 
 
@@ -145,7 +159,7 @@ def error_from_status(status: Status, http_code: int, headers: Mapping[str, str]
     code = status.code or http_code
     details = status.details or _Details()
     causes = tuple((cause.field, cause.message) for cause in details.causes)
-    retry_after = details.retry_after_seconds or _seconds((headers or {}).get("Retry-After")) or None
+    wait = _seconds(details.retry_after_seconds) or _seconds((headers or {}).get("Retry-After")) or None
     kind = _BY_CODE.get(code, ServerError if code >= 500 else ApiError)
     if status.reason == "AlreadyExists":
         kind = AlreadyExists
@@ -155,11 +169,12 @@ def error_from_status(status: Status, http_code: int, headers: Mapping[str, str]
         status.message.startswith("Too large resource version")
     ):
         kind = ResourceVersionTooLarge
-    return kind(code, status.reason or "Unknown", status.message, causes=causes, retry_after=retry_after)
+    return kind(code, status.reason or "Unknown", status.message, causes=causes, retry_after=wait)
 
 
-def _seconds(text: str | None) -> float:
+def _seconds(value: str | float | None) -> float:
     try:
-        return max(0.0, float(text)) if text else 0.0
+        seconds = float(value or 0.0)
     except ValueError:
         return 0.0
+    return seconds if seconds > 0 else 0.0  # not negative, and a number

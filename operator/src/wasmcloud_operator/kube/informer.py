@@ -11,6 +11,7 @@ import structlog
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.following import Failed
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES, Scope
 from wasmcloud_operator.kube.objects import HasMetadata
@@ -64,6 +65,7 @@ class Informer(Generic[T]):
         self._events = metrics.informer_events.labels(name)
         self._relists = metrics.informer_relists.labels(name)
         metrics.informer_objects.labels(name).set_function(lambda: len(self.store))
+        metrics.informer_unreadable.labels(name).set_function(lambda: len(self.store.unreadable))
         if scope is not None:
             scope.listen(self._narrow)
 
@@ -140,7 +142,7 @@ class Informer(Generic[T]):
     def synced(self) -> bool:
         """Whether every followed namespace was listed in full at least once."""
         return all(
-            (reflector := self._reflectors.get(namespace)) is not None and reflector.health.synced
+            (reflector := self._reflectors.get(namespace)) is not None and reflector.synced
             for namespace in self._namespaces
         )
 
@@ -148,16 +150,16 @@ class Informer(Generic[T]):
         """Whether the objects of this namespace are known: it is followed and was listed in full."""
         followed = ALL_NAMESPACES if ALL_NAMESPACES in self._namespaces else namespace
         reflector = self._reflectors.get(followed)
-        return followed in self._namespaces and reflector is not None and reflector.health.synced
+        return followed in self._namespaces and reflector is not None and reflector.synced
 
     @property
     def problem(self) -> str:
         """Why the cache does not follow the server now; empty if it does."""
         for namespace in sorted(self._namespaces):
             reflector = self._reflectors.get(namespace)
-            if reflector is None or not reflector.health.live:
+            if reflector is None or not reflector.state.live:
                 where = f" in {namespace}" if namespace else ""
-                return f"{self.name}{where}: {reflector.health.problem if reflector else 'not started'}"
+                return f"{self.name}{where}: {reflector.state.problem if reflector else 'not started'}"
         return ""
 
     async def wait_synced(self) -> None:
@@ -181,7 +183,7 @@ class Informer(Generic[T]):
                     await asyncio.wait([task])
                     del self._reflectors[namespace]
                     self._emit(self.store.drop(namespace), False)
-                self._on_health()
+                self._on_state()
                 await self._changed.wait()
 
     async def _reflect(self, reflector: Reflector[T]) -> None:
@@ -197,7 +199,7 @@ class Informer(Generic[T]):
             self._clock,
             namespace=namespace,
             idle=self.idle,
-            on_health=self._on_health,
+            on_state=self._on_state,
             on_relist=self._on_relist,
         )
 
@@ -212,10 +214,10 @@ class Informer(Generic[T]):
             self._changed.set()
             self._progress.set()
 
-    def _on_health(self) -> None:
+    def _on_state(self) -> None:
         if self._scope is not None:
             for namespace, reflector in self._reflectors.items():
-                if reflector.health.refused:
+                if isinstance(reflector.state, Failed) and reflector.state.refused:
                     self._scope.doubt(namespace)
         self._live.set(0 if self.problem else 1)
         self._progress.set()

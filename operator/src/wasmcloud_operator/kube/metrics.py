@@ -100,6 +100,12 @@ class Metrics:
         self.informer_objects = Gauge(
             f"{prefix}_informer_objects", "Objects in the informer's cache", ("resource",), registry=register
         )
+        self.informer_unreadable = Gauge(
+            f"{prefix}_informer_unreadable_objects",
+            "Objects left out of the informer's cache because they cannot be decoded",
+            ("resource",),
+            registry=register,
+        )
         self.informer_events = Counter(f"{prefix}_informer_events", "Changes seen", ("resource",), registry=register)
         self.informer_relists = Counter(
             f"{prefix}_informer_relists", "Full lists of a kind", ("resource",), registry=register

@@ -9,39 +9,47 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-import msgspec
 import structlog
 
 from wasmcloud_operator.kube.backoff import Backoff
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.codec import Bookmark, Codec, Deleted, Page, WatchEvent
-from wasmcloud_operator.kube.errors import (
-    ApiError,
-    BadRequest,
-    Expired,
-    Forbidden,
-    Invalid,
-    KubeError,
-    NotFound,
-    ResourceVersionTooLarge,
+from wasmcloud_operator.kube.codec import Bookmark, Codec, Deleted, Put, Unreadable, WatchEvent
+from wasmcloud_operator.kube.errors import BadRequest, Expired, Invalid, KubeError, retry_after
+from wasmcloud_operator.kube.following import (
+    Asked,
+    Broke,
+    Came,
+    Empty,
+    Ended,
+    FellSilent,
+    Happened,
+    Listed,
+    Listing,
+    Opened,
+    Opening,
+    State,
+    Watching,
+    step,
 )
 from wasmcloud_operator.kube.objects import HasMetadata, newer
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.source import Source
-from wasmcloud_operator.kube.store import Change, Store
+from wasmcloud_operator.kube.store import Change, Meanwhile, Store
 
 log = structlog.get_logger()
 
 T = TypeVar("T", bound=HasMetadata)
 
-# Above the API server's bookmark interval (about a minute), so that a quiet healthy watch is not torn down.
+# Above the API server's bookmark interval (about a minute), so that a quiet watch is seldom opened anew for nothing.
 IDLE_SECONDS = 68.0
+# To open a watch anew after a silence: with the silence before it, a dead peer is noticed within 75 seconds.
+_REOPEN_SECONDS = 6.0
 # A server that ignores sendInitialEvents never ends the initial events; it is then listed instead.
 _INITIAL_IDLE_SECONDS = 30.0
 _MIN_STREAM_SECONDS = 1.0
 _WATCH_SECONDS = (300, 600)
-# A Retry-After of a day would make the cache as stale as a deaf watch.
-_MAX_RETRY_AFTER = 120.0
+# Streamed lists in a row that were not completed, after which no more are asked for.
+_STREAM_TRIES = 2
 
 
 class StreamTooShort(KubeError):
@@ -49,49 +57,23 @@ class StreamTooShort(KubeError):
 
 
 class _NotStreamed(Exception):
-    """The server does not stream this list (KEP-3157): it says so, or answers with an ordinary watch."""
+    """The list did not come as a stream (KEP-3157); `refused`: because the server does not do that."""
+
+    def __init__(self, why: str, *, refused: bool) -> None:
+        super().__init__(why)
+        self.refused = refused
 
 
-@dataclass(slots=True)
-class Health:
-    """How a reflector is doing: `synced` once it had a full list, `live` while it follows the server; else why not.
-
-    `refused`: because the permission is missing.
-    """
-
-    synced: bool = False
-    live: bool = False
-    refused: bool = False
-    problem: str = "not listed yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """What to do after a failure: list anew or go on at the last resourceVersion, and the seconds to wait at least."""
-
-    relist: bool
-    at_least: float = 0.0
-
-
-def recovery_from(error: Exception) -> Recovery:
-    """The way out of a failed list or watch.
-
-    A resourceVersion that the server rejected (too old, from the future, malformed) is never shown to it again; so
-    is one of a kind that was removed meanwhile, and one at which the stream cannot be read.
-    """
-    rejected = (Expired, ResourceVersionTooLarge, NotFound, BadRequest, Invalid, msgspec.MsgspecError)
-    retry_after = error.retry_after if isinstance(error, ApiError) else None
-    return Recovery(isinstance(error, rejected), min(retry_after or 0.0, _MAX_RETRY_AFTER))
+class _Silence(Exception):
+    """Nothing came on a stream for `idle` seconds."""
 
 
 @dataclass(slots=True)
 class Reflector(Generic[T]):
     """Lists and watches one source into a store and tells `emit` of every change; the flag says "from a full list".
 
-    `idle` is the silence, in seconds, after which a watch counts as dead: more than the server's bookmark interval.
-    State: `_version` is the resourceVersion up to which the store is complete; empty means that a list is due.
-    `_reached` is the latest one that the server ever confirmed, also when it has become useless for a watch.
-    `_silences` counts the watches in a row that died of silence.
+    `idle` is the silence, in seconds, after which a watch is opened anew at the same resourceVersion. That costs a
+    request and nothing else: what came meanwhile on the old connection comes again on the new one.
     """
 
     name: str
@@ -103,14 +85,12 @@ class Reflector(Generic[T]):
     namespace: str = ""
     idle: float = IDLE_SECONDS
     rng: random.Random = field(default_factory=random.Random)
-    on_health: Callable[[], None] = lambda: None
+    on_state: Callable[[], None] = lambda: None
     on_relist: Callable[[], None] = lambda: None
-    health: Health = field(default_factory=Health)
+    state: State = field(default_factory=Empty, init=False)
+    synced: bool = field(default=False, init=False)  # once there was a full list
     _backoff: Backoff = field(init=False)
-    _version: str = field(default="", init=False)
-    _reached: str = field(default="", init=False)
-    _silences: int = field(default=0, init=False)
-    _streams_lists: bool = field(default=True, init=False)
+    _unstreamed: int = field(default=0, init=False)  # streamed lists in a row that were not completed
 
     def __post_init__(self) -> None:
         self._backoff = Backoff(self.clock, rng=self.rng)
@@ -119,130 +99,150 @@ class Reflector(Generic[T]):
         """Follow the source for ever; only cancellation ends it."""
         try:
             while True:
+                self._move(Asked())
                 try:
-                    await self._follow()
-                except (KubeError, msgspec.MsgspecError, TimeoutError) as error:
-                    recovery = recovery_from(error)
-                    self._silences += isinstance(error, TimeoutError)
-                    # Silence again on a new connection: the resourceVersion itself may be one that never comes.
-                    if recovery.relist or self._silences > 1:
-                        self._version = ""
-                    delay = self._backoff.next(recovery.at_least)
-                    self._failed(error, delay)
+                    await self._connect()
+                except (KubeError, TimeoutError) as error:
+                    delay = self._backoff.next(retry_after(error))
+                    self._move(Broke(error))
+                    self._log_failure(delay)
                     await self.clock.sleep(delay)
         finally:
-            self._set_dead("stopped")
+            self.state = Empty("stopped")
+            self.on_state()
 
-    async def _follow(self) -> None:
-        """One connection: list if that is due, then watch until the stream ends."""
-        if not self._version and self._streams_lists:
+    async def _connect(self) -> None:
+        """One connection: a list if that is due, then a watch until the stream ends or falls silent."""
+        if isinstance(self.state, Opening):
+            await self._watch(self.state)
+        elif self._unstreamed >= _STREAM_TRIES:
+            await self._list_pages()
+        else:
             try:
-                await self._stream_list()
-            except _NotStreamed as error:
-                self._streams_lists = False
-                log.info("the server does not stream lists; listing in pages", resource=self.name, why=str(error))
-            return
-        if not self._version:
-            await self._list()
-        await self._watch()
+                await self._watch(self.state)
+            except _NotStreamed as reason:
+                self._unstreamed += _STREAM_TRIES if reason.refused else 1
+                log.info("listing in pages", resource=self.name, namespace=self.namespace or None, why=str(reason))
+                await self._list_pages()
 
-    async def _list(self) -> None:
+    async def _list_pages(self) -> None:
         items: list[T] = []
+        unreadable: list[Unreadable] = []
         token = ""
-        while True:
-            page: Page[T] = await self.source.page(token)
-            items += (self._known(item) for item in page.items)
-            if not (token := page.continue_token):
-                break
-        self._replace(items, page.resource_version)
+        with self.store.listing() as meanwhile:
+            while True:
+                page = await self.source.page(token)
+                items += (self._known(item) for item in page.items)
+                unreadable += page.unreadable
+                if not (token := page.continue_token):
+                    break
+            self._replace(items, unreadable, page.resource_version, meanwhile)
 
-    async def _stream_list(self) -> None:
-        """List and watch in one request (KEP-3157, WatchList)."""
+    async def _watch(self, state: State) -> None:
+        """Watch, with the list as a part of the stream (KEP-3157, WatchList) where one is due."""
+        started, seconds = self.clock.monotonic(), self.rng.randint(*_WATCH_SECONDS)
+        version = state.place.version if isinstance(state, Opening) else ""
+        # Refused before anything came: that is what a server does that does not know streamed lists.
+        refusal: tuple[type[Exception], ...] = () if version else (BadRequest, Invalid)
+        stream = self.source.watch(version, initial_events=not version, timeout_seconds=seconds)
         try:
-            async with (
-                self.source.watch("", initial_events=True, timeout_seconds=self._timeout()) as batches,
-                aclosing(self._events(batches)) as events,
-            ):
-                await self._take_initial(events)
-                self._set_live()
-                await self._apply_all(events)
-        except (BadRequest, Invalid) as error:
-            if self._version:
-                raise
-            raise _NotStreamed(str(error)) from error
-        except TimeoutError as error:
-            if self._version:
-                raise
-            raise _NotStreamed("the initial events did not end") from error
+            async with self.clock.timeout(_REOPEN_SECONDS if state.live else None) as opening, stream as batches:
+                opening.reschedule(None)
+                async with aclosing(self._events(batches)) as events:
+                    if not version:
+                        await self._take_initial(events)
+                    self._move(Opened())
+                    await self._apply_all(events)
+        except refusal as error:
+            if isinstance(self.state, Listing):
+                raise _NotStreamed(str(error), refused=True) from error
+            raise
+        except _Silence:
+            self._move(FellSilent())
+            return
+        lasted = self.clock.monotonic() - started
+        if lasted < _MIN_STREAM_SECONDS and isinstance(self.state, Watching) and self.state.place.version == version:
+            raise StreamTooShort("the watch ended within a second and brought nothing")
+        self._move(Ended(early=lasted < seconds - _MIN_STREAM_SECONDS))
 
     async def _take_initial(self, events: AsyncIterator[WatchEvent[T]]) -> None:
-        initial: dict[Key, T] = {}
-        async for event in events:
-            if isinstance(event, Bookmark):
-                if not event.ends_initial_events:
-                    raise _NotStreamed("an ordinary bookmark came before the end of the initial events")
-                self._replace(list(initial.values()), event.resource_version)
-                return
-            if isinstance(event, Deleted):
-                initial.pop(event.item.metadata.key, None)
-            else:
-                initial[event.item.metadata.key] = self._known(event.item)
-        raise _NotStreamed("the stream ended before the initial events did")
-
-    async def _watch(self) -> None:
-        started, version = self.clock.monotonic(), self._version
-        async with (
-            self.source.watch(self._version, initial_events=False, timeout_seconds=self._timeout()) as batches,
-            aclosing(self._events(batches)) as events,
-        ):
-            self._set_live()
-            await self._apply_all(events)
-        if self._version == version and self.clock.monotonic() - started < _MIN_STREAM_SECONDS:
-            raise StreamTooShort("the watch ended within a second and brought nothing")
+        initial: dict[Key, Put[T] | Unreadable] = {}
+        with self.store.listing() as meanwhile:
+            try:
+                async for event in events:
+                    match event:
+                        case Bookmark(_, ends_initial_events=False):
+                            raise _NotStreamed("an ordinary bookmark came before the end of the list", refused=True)
+                        case Bookmark(version):
+                            items = [put.item for put in initial.values() if isinstance(put, Put)]
+                            unreadable = [left for left in initial.values() if isinstance(left, Unreadable)]
+                            self._replace(items, unreadable, version, meanwhile)
+                            self._unstreamed = 0
+                            return
+                        case Put(item):
+                            initial[item.metadata.key] = Put(self._known(item))
+                        case Deleted(identity):
+                            initial.pop(identity.key, None)
+                        case Unreadable(identity, _):
+                            if identity is not None:
+                                initial[identity.key] = event
+            except _Silence:
+                raise _NotStreamed("the initial events did not end", refused=False) from None
+        raise _NotStreamed("the stream ended before the initial events did", refused=False)
 
     async def _apply_all(self, events: AsyncIterator[WatchEvent[T]]) -> None:
         async for event in events:
             self._apply(event)
 
     def _apply(self, event: WatchEvent[T]) -> None:
-        self._silences = 0
-        if isinstance(event, Bookmark):
-            if newer(self._version, event.resource_version):
-                raise Expired(410, "Expired", f"the bookmark {event.resource_version} is before {self._version}")
-            self._version = self._reached = event.resource_version
-            return
-        meta = event.item.metadata
-        gone = isinstance(event, Deleted)
-        put = self.store.put
-        changes = self.store.delete(meta.key, meta.uid, meta.resource_version) if gone else put(event.item)
-        self._version = self._reached = meta.resource_version
+        changes: list[Change[T]] = []
+        version = ""
+        match event:
+            case Bookmark():
+                version = event.resource_version
+                held = self.state.place.version if isinstance(self.state, Watching) else ""
+                if newer(held, version):
+                    raise Expired(410, "Expired", f"the bookmark {version} is before {held}: the history went back")
+            case Put(item):
+                version = item.metadata.resource_version
+                changes = self.store.put(item)
+            case Deleted(identity):
+                version = identity.resource_version
+                changes = self.store.delete(identity.key, identity.uid, version)
+            case Unreadable(identity):
+                self._log_left_out([event])
+                if identity is not None:
+                    version = identity.resource_version
+                    changes = self.store.leave_out(identity.key, version)
+        self._move(Came(version))
         if changes:
             self.emit(changes, False)
 
     async def _events(self, batches: AsyncIterator[list[bytes]]) -> AsyncGenerator[WatchEvent[T], None]:
-        """The decoded events; raises TimeoutError after too long a silence, an ERROR event's named error."""
+        """The decoded events; raises _Silence after too long a silence, an ERROR event's named error."""
         while True:
-            async with self.clock.timeout(self.idle if self._version else min(self.idle, _INITIAL_IDLE_SECONDS)):
-                batch = await anext(batches, None)
+            idle = min(self.idle, _INITIAL_IDLE_SECONDS) if isinstance(self.state, Listing) else self.idle
+            try:
+                async with self.clock.timeout(idle):
+                    batch = await anext(batches, None)
+            except TimeoutError:
+                raise _Silence from None
             if batch is None:
                 return
             for line in batch:
-                if line and (event := self.codec.event(line)) is not None:
-                    yield event
+                if line:
+                    yield self.codec.event(line)
             # A burst that is already in the buffer must not keep the loop from everybody else.
             await asyncio.sleep(0)
 
-    def _replace(self, items: list[T], resource_version: str) -> None:
-        # A consistent list is never older than what was seen before, unless etcd was restored from a backup.
-        rewound = bool(self._reached) and newer(self._reached, resource_version)
-        if rewound:
-            log.warning(
-                "the API server's history went back", resource=self.name, from_=self._reached, to=resource_version
-            )
-        changes = self.store.replace(items, resource_version, namespace=self.namespace, rewound=rewound)
-        self._version = self._reached = resource_version
-        self._silences = 0
-        self.health.synced = True
+    def _replace(
+        self, items: list[T], unreadable: list[Unreadable], resource_version: str, meanwhile: Meanwhile
+    ) -> None:
+        self._log_left_out(unreadable)
+        left_out = {left.identity.key: left.identity.resource_version for left in unreadable if left.identity}
+        changes = self.store.replace(items, resource_version, meanwhile, namespace=self.namespace, unreadable=left_out)
+        self.synced = True
+        self._move(Listed(resource_version))
         self.on_relist()
         self.emit(changes, True)
 
@@ -253,28 +253,28 @@ class Reflector(Generic[T]):
             return item
         return held if held.metadata.resource_version == item.metadata.resource_version else item
 
-    def _timeout(self) -> int:
-        return self.rng.randint(*_WATCH_SECONDS)
+    def _move(self, happened: Happened) -> None:
+        before, self.state = self.state, step(self.state, happened)
+        if (before.live, before.problem) != (self.state.live, self.state.problem):
+            self.on_state()
 
-    def _set_live(self) -> None:
-        self.health.live = True
-        self.health.refused = False
-        self.health.problem = ""
-        self.on_health()
+    def _log_left_out(self, unreadable: list[Unreadable]) -> None:
+        """Once for each state of an object, however often it is listed."""
+        for left in unreadable:
+            identity = left.identity
+            if identity is None or self.store.unreadable.get(identity.key) != identity.resource_version:
+                log.error(
+                    "object left out of the cache: it cannot be read; it is looked at again when it changes",
+                    resource=self.name,
+                    object=str(identity.key) if identity else "of unknown name",
+                    why=left.why,
+                )
 
-    def _set_dead(self, problem: str) -> None:
-        self.health.live = False
-        self.health.problem = problem
-        self.on_health()
-
-    def _failed(self, error: Exception, delay: float) -> None:
-        self.health.refused = isinstance(error, Forbidden)
-        self._set_dead(str(error) or f"nothing came for {self.idle:.0f} s")
+    def _log_failure(self, delay: float) -> None:
         log.warning(
             "watch interrupted",
             resource=self.name,
             namespace=self.namespace or None,
-            error=self.health.problem,
+            error=self.state.problem,
             retry_seconds=round(delay, 2),
-            relist=not self._version,
         )

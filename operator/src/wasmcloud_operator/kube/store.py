@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import structlog
@@ -45,12 +46,24 @@ class Change(Generic[T]):
         return self.item.metadata.key
 
 
+@dataclass(slots=True)
+class Meanwhile:
+    """What was learnt, from other answers, while a list was under way."""
+
+    keys: set[Key] = field(default_factory=set)
+    uids: set[str] = field(default_factory=set)
+
+
 class Store(Generic[T]):
     """Objects of one kind by key, with indexes.
 
     Invariants: every object is in `_objects` once and in each index under exactly the values that its indexer gives;
-    an object's resourceVersion never goes back; a uid seen to vanish never returns in a state from before that. All
-    methods are synchronous, so a reader on the loop never sees half of a change or of a relist.
+    between two lists an object's resourceVersion never goes back, and a uid seen to vanish never returns in a state
+    from before that; a key is not both in `_objects` and in `unreadable`. All methods are synchronous, so a reader on
+    the loop never sees half of a change or of a relist.
+
+    A full list shows all that happened before it was asked for, also where the API server's own history went back (a
+    restored backup). So it wins over everything but what was learnt while it was under way (`listing`).
     """
 
     def __init__(self, indexers: Mapping[str, Indexer[T]] | None = None) -> None:
@@ -60,6 +73,9 @@ class Store(Generic[T]):
         # By uid: the resourceVersion up to which the object is known to have vanished. It may come back later than
         # that, by matching the label selector of the watch again.
         self._gone: OrderedDict[str, str] = OrderedDict()
+        self._listings: list[Meanwhile] = []
+        # Objects that exist and cannot be decoded, with their resourceVersion.
+        self.unreadable: dict[Key, str] = {}
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -97,22 +113,13 @@ class Store(Generic[T]):
         """
         meta = item.metadata
         gone = self._gone.get(meta.uid)
-        if gone is not None:
-            if not newer(meta.resource_version, gone):
-                return []
-            del self._gone[meta.uid]
-        old = self._objects.get(meta.key)
-        if old is None:
-            self._set(meta.key, item)
-            return [Change(None, item)]
-        if not newer(meta.resource_version, old.metadata.resource_version):
+        if gone is not None and not newer(meta.resource_version, gone):
             return []
-        if old.metadata.uid != meta.uid:
-            self._bury(old.metadata.uid, _FOR_GOOD)
-            self._set(meta.key, item)
-            return [Change(old, None), Change(None, item)]
-        self._set(meta.key, item)
-        return [Change(old, item)]
+        known = self._version_of(meta.key)
+        if known and not newer(meta.resource_version, known):
+            return []
+        self._learnt(meta.key, meta.uid)
+        return self._exchange(meta.key, item)
 
     def delete(self, key: Key, uid: str, resource_version: str = _FOR_GOOD) -> list[Change[T]]:
         """Take note that the object of that key and uid vanished at `resource_version`; without one, for good.
@@ -124,45 +131,67 @@ class Store(Generic[T]):
         if old is not None and held and _later(old.metadata.resource_version, resource_version):
             return []
         self._bury(uid, resource_version)
+        self._learnt(key, uid)
+        if old is None and not _later(self.unreadable.get(key, ""), resource_version):
+            self.unreadable.pop(key, None)
         if old is None or not held:
             return []
         self._unset(key)
         return [Change(old, None)]
 
+    def leave_out(self, key: Key, resource_version: str) -> list[Change[T]]:
+        """Take note that the object of that key can no longer be decoded: whatever is held of it is out of date."""
+        old = self._objects.get(key)
+        if old is not None and not newer(resource_version, old.metadata.resource_version):
+            return []
+        self._unset(key)
+        self.unreadable[key] = resource_version
+        return [] if old is None else [Change(old, None)]
+
+    @contextmanager
+    def listing(self) -> Iterator[Meanwhile]:
+        """A scope for a full list, from before it is asked for until `replace` has taken it in."""
+        meanwhile = Meanwhile()
+        self._listings.append(meanwhile)
+        try:
+            yield meanwhile
+        finally:
+            self._listings.remove(meanwhile)
+
     def replace(
-        self, items: Iterable[T], resource_version: str, *, namespace: str = "", rewound: bool = False
+        self,
+        items: Iterable[T],
+        resource_version: str,
+        meanwhile: Meanwhile,
+        *,
+        namespace: str = "",
+        unreadable: Mapping[Key, str] | None = None,
     ) -> list[Change[T]]:
         """Make the cache (or its part of one namespace) equal to a list taken at `resource_version`.
 
-        What was written by ourselves after the list was taken is kept: the watch that follows the list brings it.
-        With `rewound` the list is believed whatever is held: the API server's own history went back, as it does
-        when etcd is restored from a backup.
+        What was learnt while the list was under way and is later than it stays: the watch after the list brings it.
         """
+        left_out = unreadable or {}
         listed = {item.metadata.key: item for item in items}
-        if rewound:
-            return self._rewind(listed, namespace)
         changes: list[Change[T]] = []
-        for key, held in list(self._objects.items()):
-            if (namespace and key.namespace != namespace) or key in listed:
+        for key in [key for key in (*self._objects, *self.unreadable) if not namespace or key.namespace == namespace]:
+            if key in listed or (key in meanwhile.keys and _later(self._version_of(key), resource_version)):
                 continue
-            changes += self.delete(key, held.metadata.uid, resource_version or _FOR_GOOD)
-        for item in listed.values():
-            changes += self.put(item)
-        return changes
-
-    def _rewind(self, listed: dict[Key, T], namespace: str) -> list[Change[T]]:
-        changes: list[Change[T]] = []
-        self._gone.clear()
-        for key in [key for key in self._objects if not namespace or key.namespace == namespace]:
-            held, item = self._objects[key], listed.get(key)
-            if item is None or item.metadata.uid != held.metadata.uid:
-                self._unset(key)
+            held = self._objects.get(key)
+            if held is not None:
+                self._bury(held.metadata.uid, resource_version)
                 changes.append(Change(held, None))
+            self._unset(key)
+            self.unreadable.pop(key, None)
         for key, item in listed.items():
-            before = self._objects.get(key)
-            if before is None or before.metadata.resource_version != item.metadata.resource_version:
-                self._set(key, item)
-                changes.append(Change(before, item))
+            uid = item.metadata.uid
+            buried = uid in meanwhile.uids and _later(self._gone.get(uid, ""), resource_version)
+            written = key in meanwhile.keys and _later(self._version_of(key), resource_version)
+            if not buried and not written:
+                changes += self._exchange(key, item)
+        for key, version in left_out.items():
+            if key not in self._objects:
+                self.unreadable[key] = version
         return changes
 
     def drop(self, namespace: str) -> list[Change[T]]:
@@ -171,7 +200,33 @@ class Store(Generic[T]):
         for key in [key for key in self._objects if key.namespace == namespace]:
             changes.append(Change(self._objects[key], None))
             self._unset(key)
+        for key in [key for key in self.unreadable if key.namespace == namespace]:
+            del self.unreadable[key]
         return changes
+
+    def _exchange(self, key: Key, item: T) -> list[Change[T]]:
+        """Hold this state from now on, whatever is known of the object."""
+        self._gone.pop(item.metadata.uid, None)
+        self.unreadable.pop(key, None)
+        old = self._objects.get(key)
+        if old is not None and old.metadata.uid != item.metadata.uid:
+            self._bury(old.metadata.uid, _FOR_GOOD)
+            self._set(key, item)
+            return [Change(old, None), Change(None, item)]
+        if old is not None and old.metadata.resource_version == item.metadata.resource_version:
+            return []
+        self._set(key, item)
+        return [Change(old, item)]
+
+    def _version_of(self, key: Key) -> str:
+        """The latest resourceVersion at which the object was seen to exist; empty if it was not."""
+        held = self._objects.get(key)
+        return held.metadata.resource_version if held is not None else self.unreadable.get(key, "")
+
+    def _learnt(self, key: Key, uid: str) -> None:
+        for meanwhile in self._listings:
+            meanwhile.keys.add(key)
+            meanwhile.uids.add(uid)
 
     def _bury(self, uid: str, resource_version: str) -> None:
         if (known := self._gone.get(uid)) is None or newer(resource_version, known):

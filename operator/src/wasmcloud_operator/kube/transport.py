@@ -292,7 +292,8 @@ def _failures_named(method: str, path: str) -> Iterator[None]:
         yield
     except TimeoutError as error:  # aiohttp's timeouts are TimeoutErrors too
         raise DeadlineExceeded(f"{method} {path}: no answer in time") from error
-    except (aiohttp.ClientError, OSError) as error:
+    # ValueError: a URL, header or body that aiohttp cannot make sense of.
+    except (aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(f"{method} {path}: {type(error).__name__} {error}") from error
 
 

@@ -152,6 +152,16 @@ class ScriptedApi:
             self._objects[path] = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
         self.cut_streams()
 
+    def backup(self) -> tuple[int, dict[str, JsonObject]]:
+        """What `restore` takes: the version and the objects as they are now."""
+        return self.version, dict(self._objects)
+
+    def restore(self, backup: tuple[int, Mapping[str, JsonObject]]) -> None:
+        """Restart with the objects and the version of a backup; the history after it is lost."""
+        version, objects = backup
+        self.rewind(self.version - version)
+        self._objects = dict(objects)
+
     def record(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Json
     ) -> tuple[Recorded, Fault | None]:
