@@ -15,7 +15,8 @@ SINCE = "2026-03-01T12:00:00Z"
 
 def store(*items: CustomResource) -> Store[CustomResource]:
     filled: Store[CustomResource] = Store()
-    filled.replace(items, "9")
+    for item in items:
+        filled.put(item)
     return filled
 
 
