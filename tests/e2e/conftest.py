@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from e2ecluster import cluster
 from e2ereport import Notes, Report
-from e2etogether import Planned, SideBySide, journeys_of
+from e2etogether import PlannedService, SideBySide, journeys_of
 from e2ewatched import watching
 from e2eworld import World, namespace_of
 
@@ -75,7 +75,7 @@ async def watched(world: World, request: pytest.FixtureRequest) -> AsyncIterator
 
 
 @contextlib.asynccontextmanager
-async def _started(world: World, journeys: dict[str, Planned]) -> AsyncIterator[SideBySide]:
+async def _started(world: World, journeys: dict[str, PlannedService]) -> AsyncIterator[SideBySide]:
     """Starts each in its place; stops what is still on its way at the end."""
     running = SideBySide()
     for place, planned in journeys.items():
@@ -86,7 +86,7 @@ async def _started(world: World, journeys: dict[str, Planned]) -> AsyncIterator[
         await running.stop()
 
 
-async def _journey(world: World, place: str, planned: Planned) -> None:
+async def _journey(world: World, place: str, planned: PlannedService) -> None:
     async with namespace_of(world, place):
         await planned.journey(world=world, place=place, notes=_notes_of(planned.item))
         assert world.verdicts[place].contradictions() == []

@@ -46,7 +46,7 @@ def together(runner: str, *, alone: bool = False) -> Callable[[Journey], Journey
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedService:
     """A journey that a runner has to start, for its test; the test's parameters are filled in."""
 
     item: pytest.Item
@@ -54,14 +54,14 @@ class Planned:
     alone: bool
 
 
-def journeys_of(runner: str, items: list[pytest.Item]) -> list[Planned]:
+def journeys_of(runner: str, items: list[pytest.Item]) -> list[PlannedService]:
     """The journeys that a runner has to start, in the order of their tests."""
     found = []
     for item in items:
         function = getattr(item, "function", None)
         if getattr(function, "runner", None) == runner:
             parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            found.append(Planned(item, partial(function.journey, **parameters), function.alone))
+            found.append(PlannedService(item, partial(function.journey, **parameters), function.alone))
     return found
 
 

@@ -19,9 +19,18 @@ OWNER_NAME = "k8s.wasmcloud.dev/owner-name"
 # On every object that the operator applies: what was rendered.
 FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
 
+# On an Application: what becomes of its application in wadm when it is deleted.
+DELETION_POLICY = "k8s.wasmcloud.dev/deletion-policy"
+ORPHAN = "Orphan"
+
 PAUSED = "k8s.wasmcloud.dev/paused"
 
 
 def is_paused(annotations: Mapping[str, str]) -> bool:
     """Whether nothing is to be written for a resource with those annotations."""
     return annotations.get(PAUSED) == "true"
+
+
+def is_orphan(annotations: Mapping[str, str]) -> bool:
+    """Whether the application in wadm is to outlive its Application."""
+    return annotations.get(DELETION_POLICY) == ORPHAN

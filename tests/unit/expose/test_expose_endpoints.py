@@ -239,7 +239,7 @@ def test_a_routing_mode_without_a_route_is_a_problem_but_the_port_is_open() -> N
 )
 def test_addresses_that_lead_nowhere(address: str, reason: str, word: str) -> None:
     found = exposure(manifest(link(defined(address=address))))
-    assert found.providers == ()
+    assert [provider.endpoints for provider in found.providers] == [()], "it serves HTTP, nobody knows where"
     assert reasons(found) == [reason]
     assert word in str(found.problems[0])
     assert found.problems[0].path == "spec.components[1].traits[0].properties.source.config"
@@ -259,7 +259,7 @@ def test_addresses_that_lead_nowhere(address: str, reason: str, word: str) -> No
 )
 def test_settings_that_the_provider_would_not_take(settings: dict[str, str], word: str) -> None:
     found = exposure(manifest(link(defined(**settings))))
-    assert found.providers == ()
+    assert [provider.endpoints for provider in found.providers] == [()], "it serves HTTP, nobody knows where"
     assert word in found.problems[0].message
 
 

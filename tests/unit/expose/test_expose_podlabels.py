@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from hostpools import NewsByHand
 from wasmcloud_operator.expose import naming, render
+from wasmcloud_operator.expose.annotations import read_options
+from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
 from wasmcloud_operator.expose.plan import Claim, Record, claim_of, plan
 from wasmcloud_operator.expose.pod_labels import PodLabeler
@@ -137,6 +139,11 @@ def host_pods() -> Informer[Pod]:
     )
 
 
+def a_view(held: dict[Key, Pool], configs: Informer[CustomResource], services: Informer[Unstructured]) -> View:
+    by_application = ByApplication(services, lambda *_: None)
+    return View(FakePools(held), Directory(), configs, services, by_application, None, lambda *_: None)  # type: ignore[arg-type]
+
+
 PROVIDERS = st.sampled_from([f"{app}-{server}" for app in ("one", "two") for server in ("http", "admin")])
 HOST = st.fixed_dictionaries(
     {
@@ -215,14 +222,14 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
     for lattice in lattices:
         news.tell(lattice, Change(hosts=frozenset(lattice.hosts.hosts)))
     configs = informer(Codec.of(CustomResource))
-    view = View(FakePools(held), Directory(), configs, services, None, lambda *_: None)  # type: ignore[arg-type]
+    view = a_view(held, configs, services)
     for lattice, apps in zip(lattices, deployed, strict=True):
         lattice.apps.apps = tuple(ModelSummary(name=name, deployed_version="v1") for name in apps)
         for name, servers in apps.items():
             view.book(lattice).put(name, Record(name, "v1", exposure(app_manifest(name, servers))))  # type: ignore[arg-type]
     for pool in held.values():
         for record in view.book(pool.lattice).records.values():
-            for planned in plan(record, None).services:
+            for planned in plan(record, read_options({})).services:
                 body = render.service(planned, pool.key.namespace, pool.lattice.identity, [])
                 body["metadata"] |= {"uid": planned.name, "resourceVersion": "1"}
                 services.offer(Unstructured.from_body(body))
@@ -277,12 +284,12 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
     services, pods, news = informer(UNSTRUCTURED), host_pods(), NewsByHand()
     hosts_in_pods = HostsInPods(pods, news)  # type: ignore[arg-type]
     news.tell(now, Change(hosts=frozenset({"N"})))
-    view = View(FakePools(held), Directory(), informer(Codec.of(CustomResource)), services, None, lambda *_: None)  # type: ignore[arg-type]
+    view = a_view(held, informer(Codec.of(CustomResource)), services)
     record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
     for lattice in in_use.values():
         lattice.apps.apps = (ModelSummary(name="one", deployed_version="v1"),)
         view.book(lattice).put("one", record)  # type: ignore[arg-type]
-    body = render.service(plan(record, None).services[0], "ns-a", former.identity, [])
+    body = render.service(plan(record, read_options({})).services[0], "ns-a", former.identity, [])
     body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
     services.offer(Unstructured.from_body(body))
     pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool", naming.serves_label("one"): "true"}))
@@ -296,9 +303,9 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
 def test_what_a_pool_claims_that_is_not_known_yet_is_nobody_elses() -> None:
     mine, theirs = (LatticeRoute(ConnectionSpec(("nats://a",)), name) for name in ("mine", "theirs"))
     services, configs = informer(UNSTRUCTURED), informer(Codec.of(CustomResource))
-    view = View(FakePools({}), Directory(), configs, services, None, lambda *_: None)  # type: ignore[arg-type]
+    view = a_view({}, configs, services)
     record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
-    body = render.service(plan(record, None).services[0], "ns-a", mine.identity, [])
+    body = render.service(plan(record, read_options({})).services[0], "ns-a", mine.identity, [])
     body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
     held = Unstructured.from_body(body)
     services.offer(held)

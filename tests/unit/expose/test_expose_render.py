@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from natsjwt import Account
 from wasmcloud_operator.expose import naming, render
-from wasmcloud_operator.expose.options import Gateway, read_options
-from wasmcloud_operator.expose.plan import Planned, Record, plan
+from wasmcloud_operator.expose.annotations import Gateway, read_options, read_reach
+from wasmcloud_operator.expose.plan import PlannedService, Record, plan
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.manifest.http_endpoints import Endpoint, Exposure, HttpProvider, Route, exposure
@@ -31,8 +31,8 @@ def provider(*endpoints: Endpoint, component: str = "httpserver") -> HttpProvide
     return HttpProvider(component, "hello", f"hello-{component}", endpoints or (ONE,))
 
 
-def planned(*endpoints: Endpoint, annotations: dict[str, str] | None = None) -> Planned:
-    return plan(record(provider(*endpoints)), annotations).services[0]
+def planned(*endpoints: Endpoint, annotations: dict[str, str] | None = None) -> PlannedService:
+    return plan(record(provider(*endpoints)), read_options(annotations or {})).services[0]
 
 
 @pytest.mark.parametrize("name", ["hello", "a", "a-b-1", "a" * 63])
@@ -103,7 +103,7 @@ def test_families_are_those_that_every_port_takes(families: tuple[Any, ...], exp
 )
 def test_ports_that_no_one_service_reaches_are_said(families: tuple[Any, ...], reasons: list[str]) -> None:
     ports = [Endpoint(8080 + at, "http", family, "address", ()) for at, family in enumerate(families)]
-    made = plan(record(provider(*ports)), None)
+    made = plan(record(provider(*ports)), read_options({}))
     assert [problem.reason for problem in made.problems] == reasons
     assert all("8081" in str(problem) for problem in made.problems)
 
@@ -116,16 +116,52 @@ def test_ports_have_names_of_their_own_and_the_first_is_plain() -> None:
 
 
 def test_each_provider_has_a_service_of_its_own() -> None:
-    made = plan(record(provider(), provider(component="admin")), None).services
+    made = plan(record(provider(), provider(component="admin")), read_options({})).services
     assert [(one.name, one.provider.component) for one in made] == [("hello", "httpserver"), ("hello-admin", "admin")]
+
+
+@pytest.mark.parametrize(
+    ("held", "reserved", "expected"),
+    [
+        ({}, (), ["hello", "hello-public"]),
+        ({"public": "hello"}, (), ["hello-admin", "hello"]),
+        ({"public": "hello", "admin": "hello-admin"}, (), ["hello-admin", "hello"]),
+        ({"public": "hello-public"}, (), ["hello", "hello-public"]),
+        ({"gone": "hello"}, (), ["hello", "hello-public"]),
+        ({"gone": "hello"}, ("hello",), ["hello-admin", "hello-public"]),
+        ({"public": "of-another-name"}, (), ["hello", "hello-public"]),
+    ],
+)
+def test_a_service_stays_with_its_component(held: dict[str, str], reserved: tuple[str, ...], expected: Any) -> None:
+    both = record(provider(component="admin"), provider(component="public"))
+    assert [one.name for one in plan(both, read_options({}), held, reserved).services] == expected
+
+
+def test_what_the_host_configs_do_not_allow_is_left_out_and_told() -> None:
+    asked = read_options(
+        {
+            naming.SERVICE_TYPE: "LoadBalancer",
+            naming.SERVICE_ANNOTATIONS: '{"example.com/a": "b"}',
+            naming.GATEWAY: "main",
+            naming.INGRESS_CLASS: "nginx",
+        }
+    )
+    nothing = asked.within(read_reach(""), where="the host config")
+    assert (nothing.type, nothing.annotations, nothing.gateway, nothing.ingress_class) == ("ClusterIP", {}, None, "")
+    assert [problem.reason for problem in nothing.problems] == ["ExposureNotAllowed"] * 3
+    some = asked.within(read_reach("loadbalancer, Ingress,nonsense"), where="the host config")
+    assert (some.type, some.annotations) == ("LoadBalancer", {"example.com/a": "b"})
+    assert (some.gateway, some.ingress_class) == (None, "nginx")
+    assert ["Gateway" in str(problem) for problem in some.problems] == [True]
+    assert asked.within(frozenset()).problems == ()
 
 
 def test_the_applications_annotations_count_before_the_manifests() -> None:
     mine = record(provider(), annotations={naming.SERVICE_NAME: "from-manifest"})
-    assert plan(mine, None).services[0].name == "from-manifest"
-    assert plan(mine, {}).services[0].name == "hello"
-    assert plan(mine, {naming.SERVICE: "false"}).services == ()
-    assert not plan(mine, {naming.SERVICE: "False"}).enabled
+    assert plan(mine, read_options(mine.annotations or {})).services[0].name == "from-manifest"
+    assert plan(mine, read_options({})).services[0].name == "hello"
+    assert plan(mine, read_options({naming.SERVICE: "false"})).services == ()
+    assert not plan(mine, read_options({naming.SERVICE: "False"})).enabled
 
 
 def test_options() -> None:
@@ -215,6 +251,8 @@ def test_the_examples_say_what_they_promise(example: str, name: str, kind: str) 
     made = yaml.safe_load(path.read_text())
     found = exposure(made)
     assert found.problems == ()
-    [planned] = plan(Record(made["metadata"]["name"], "v1", found), made["metadata"]["annotations"]).services
+    [planned] = plan(
+        Record(made["metadata"]["name"], "v1", found), read_options(made["metadata"]["annotations"])
+    ).services
     assert (planned.name, planned.options.type, planned.options.problems) == (name, kind, ())
     assert [endpoint.port for endpoint in planned.provider.endpoints] == [8080]

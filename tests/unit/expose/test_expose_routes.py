@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from wasmcloud_operator.expose import naming, render
-from wasmcloud_operator.expose.plan import Planned, Record, plan
+from wasmcloud_operator.expose.annotations import read_options
+from wasmcloud_operator.expose.plan import PlannedService, Record, plan
 from wasmcloud_operator.expose.routes import Routes
 from wasmcloud_operator.kube.apply import Kind
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, Key
@@ -70,10 +71,10 @@ def routes(discovery: Discovery, applied: Applied, clock: VirtualClock) -> Route
     return Routes(discovery, applied, clock, *kinds, NoneHeld(), NoneHeld(), ("",))  # type: ignore[arg-type]
 
 
-def planned(*links: Route, name: str = "hello") -> Planned:
+def planned(*links: Route, name: str = "hello") -> PlannedService:
     endpoint = Endpoint(80, "http", "IPv4", "host", ("a",), links or (Route("a.example.com"),))
     provider = HttpProvider("httpserver", name, f"{name}-httpserver", (endpoint,))
-    return plan(Record(name, "v1", Exposure((provider,))), ASKED).services[0]
+    return plan(Record(name, "v1", Exposure((provider,))), read_options(ASKED)).services[0]
 
 
 async def test_nobody_is_told_that_there_is_no_gateway_api_before_the_cluster_has_said_so() -> None:
@@ -94,7 +95,10 @@ async def test_routes_that_cannot_be_listed_keep_no_service_waiting_for_long() -
     discovery.may_answer.set()
     several = routes(discovery, Applied(), clock)
     several.http_routes.informer.can_be_listed = False  # type: ignore[attr-defined]
-    asking = [asyncio.create_task(several.remove(Key("team", name), [])) for name in ("one", "two", "three")]
+    asking = [
+        asyncio.create_task(several.remove(Key("team", name), [], (), lambda _: True))
+        for name in ("one", "two", "three")
+    ]
     await clock.advance(6)
     assert all(task.done() for task in asking)
     await asyncio.gather(*asking)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from wasmcloud_operator import names
+
 UNDEPLOY = "k8s.wasmcloud.dev/undeploy"
-DELETION_POLICY = "k8s.wasmcloud.dev/deletion-policy"
-ORPHAN = "Orphan"
+DELETION_POLICY = names.DELETION_POLICY
+ORPHAN = names.ORPHAN
 LATTICE = "k8s.wasmcloud.dev/lattice"
 HOST_CONFIG = "k8s.wasmcloud.dev/host-config"
 REVISION_HISTORY_LIMIT = "k8s.wasmcloud.dev/revision-history-limit"

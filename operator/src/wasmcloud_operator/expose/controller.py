@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
 from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler
-from wasmcloud_operator.expose.owned import Owned
 from wasmcloud_operator.expose.plan import claim_of
 from wasmcloud_operator.expose.pod_labels import PodLabeler
 from wasmcloud_operator.expose.reader import ManifestReader
+from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler
 from wasmcloud_operator.expose.routes import Routes
-from wasmcloud_operator.expose.services import Outcomes, ServiceReconciler
 from wasmcloud_operator.expose.status import ExposedWriter
 from wasmcloud_operator.expose.view import Deployed, View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -28,6 +28,7 @@ from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRES
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.host_types import Change as HostChange
+from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
@@ -35,6 +36,7 @@ from wasmcloud_operator.names import HOST_CONTAINER, INSTANCE_LABEL
 from wasmcloud_operator.shared.context import INSTANCE_INDEX, MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pool
+from wasmcloud_operator_types import POD_UID_LABEL
 
 _METADATA = Codec.of(Metadata)
 
@@ -56,6 +58,7 @@ class _Wiring:
 
     def __init__(self, context: Context, hosts_in_pods: HostsInPods, deployed: Deployed | None) -> None:
         self.context = context
+        self.hosts_in_pods = hosts_in_pods
         self.pools = context.pools
         self.pods = context.host_pods()
         services = context.managed(SERVICE)
@@ -65,10 +68,16 @@ class _Wiring:
             context.informer(APPLICATION, CUSTOM_RESOURCE) if deployed is not None else None
         )
         configs: Informer[CustomResource] = context.informer(HOST_CONFIG, CUSTOM_RESOURCE)
+        self.owned = ByApplication(services.informer, self._on_service)
         self.view = View(
-            context.pools, Directory(), configs, services.informer, self.applications, deployed or (lambda *_: None)
+            context.pools,
+            Directory(),
+            configs,
+            services.informer,
+            self.owned,
+            self.applications,
+            deployed or (lambda *_: None),
         )
-        self.owned = Owned(services.informer, self._on_service)
         self.rust = RustServices(
             context.writer,
             services.informer,
@@ -84,8 +93,8 @@ class _Wiring:
             context.clock,
             http_routes,
             ingresses,
-            Owned(http_routes.informer, self._on_route),
-            Owned(ingresses.informer, self._on_route),
+            ByApplication(http_routes.informer, self._on_route),
+            ByApplication(ingresses.informer, self._on_route),
             context.scope.wanted,
         )
         reconciler = ServiceReconciler(
@@ -165,11 +174,13 @@ class _Wiring:
             for key in pods:
                 self.labels.queue.add(key)
 
-    def _on_manifest(self, key: AppKey, completed: bool, contenders: frozenset[str]) -> None:
-        """An application is known otherwise than before."""
+    def _on_manifest(self, key: AppKey, completed: bool, contenders: frozenset[str], hosts: Iterable[Host]) -> None:
+        """An application is known otherwise than before; `hosts` run a provider of its, by either account."""
         book = self.view.book(key.lattice)
         for namespace in self.view.namespaces(key.lattice):
             self.services.queue.add(Key(namespace, key.application))
+        for pod in filter(None, (self.hosts_in_pods.pod(host.labels.get(POD_UID_LABEL, "")) for host in hosts)):
+            self.labels.queue.add(pod.metadata.key)
         self._read(key.lattice, book.sharing(key.application))
         for application in {key.application} | contenders:
             self._show(key.lattice, application)
@@ -253,14 +264,14 @@ class _Wiring:
 
     def _on_application(self, change: Change[CustomResource], listed: bool) -> None:
         old, new = change.old, change.new
-        if old is not None and new is not None and old.metadata.annotations == new.metadata.annotations:
-            if old.status == new.status and old.metadata.deleting == new.metadata.deleting:
-                return
-            self._show_application(change.key)
+        if old is None or new is None or _wish(old) != _wish(new):
+            namespaces = {change.key.namespace} | self.owned.namespaces(change.key.name)
+            for lattice, _ in self.view.records_of(change.key):
+                namespaces |= set(self.view.namespaces(lattice))
+            for namespace in namespaces:
+                self.services.queue.add(Key(namespace, change.key.name), _priority(listed))
+        elif old.status == new.status:
             return
-        for lattice, record in self.view.records_of(change.key):
-            for namespace in self.view.namespaces(lattice):
-                self.services.queue.add(Key(namespace, record.application), _priority(listed))
         self._show_application(change.key)
 
     def _on_outcome(self, key: Key) -> None:
@@ -327,6 +338,11 @@ def _ready(pod: Pod | None) -> bool:
 
 def _running(pod: Pod | None) -> datetime | None:
     return pod.running_since(HOST_CONTAINER) if pod is not None else None
+
+
+def _wish(item: CustomResource) -> tuple[object, ...]:
+    """What of an Application says which Services it wants."""
+    return item.metadata.annotations, item.metadata.generation, item.metadata.deleting
 
 
 def _priority(listed: bool) -> Priority:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,10 +16,10 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class MadePlan:
-    """A plan with the annotations of the Application that it was made with (None: there is none)."""
+class CachedPlan:
+    """A plan, and what beside the record it was made from."""
 
-    annotations: Mapping[str, str] | None
+    inputs: object
     plan: Plan
 
 
@@ -28,7 +28,7 @@ class LatticeBook:
     """One lattice: its applications that were read, and those of them that are not deployed.
 
     `by_provider` finds the applications that a provider serves, `by_port` the providers that want a port, `plans` what
-    was made of a record; invariant: all three are of what `records` holds.
+    was made of a record, by namespace; invariant: all three are of what `records` holds.
     """
 
     lattice: Lattice
@@ -36,7 +36,7 @@ class LatticeBook:
     absent: set[str] = field(default_factory=set)
     by_provider: dict[ProviderId, set[str]] = field(default_factory=dict)
     by_port: dict[int, set[ProviderId]] = field(default_factory=dict)
-    plans: dict[str, MadePlan] = field(default_factory=dict)
+    plans: dict[str, dict[str, CachedPlan]] = field(default_factory=dict)
 
     def put(self, application: str, record: Record | None) -> None:
         """Take in what was read (None: it is not deployed)."""

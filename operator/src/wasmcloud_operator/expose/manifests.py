@@ -13,6 +13,7 @@ from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.lattice.errors import LatticeBusy, LatticeError
+from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.manifest.http_endpoints import Object
 
@@ -38,9 +39,9 @@ class AppKey:
         return f"{self.lattice.name}/{self.application}"
 
 
-# Told of an application that is known otherwise than before, whether that completed the lattice's book, and of the
-# applications that contend with it for a port, before or now.
-Tell = Callable[[AppKey, bool, frozenset[str]], None]
+# Receives an application that is known otherwise than before, whether that completed the lattice's book, the
+# applications that contend with it for a port, before or now, and the hosts that run a provider of its, before or now.
+Tell = Callable[[AppKey, bool, frozenset[str], tuple[Host, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,14 @@ class ManifestReconciler:
         if record is not None and not certain and before is not None and before.certain:
             record = before if before.version == record.version else record
         knew, was_complete = book.knows(key.application), book.complete
-        contenders = book.contending(key.application, book.where(key.application))
+        hosts = tuple(book.where(key.application))
+        contenders = book.contending(key.application, hosts)
         book.put(key.application, before if record == before else record)
         completed = book.complete and not was_complete
         if record != before or not knew or completed:
-            contenders |= book.contending(key.application, book.where(key.application))
-            self.tell(key, completed, frozenset(contenders))
+            now = tuple(book.where(key.application))
+            contenders |= book.contending(key.application, now)
+            self.tell(key, completed, frozenset(contenders), (*hosts, *now))
         return certain
 
     async def report(self, key: AppKey, error: Exception) -> None:

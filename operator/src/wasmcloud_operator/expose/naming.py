@@ -16,6 +16,10 @@ APPLICATION = "k8s.wasmcloud.dev/application"
 LATTICE = "k8s.wasmcloud.dev/lattice"
 LATTICE_ID = "k8s.wasmcloud.dev/lattice-id"
 COMPONENT = "k8s.wasmcloud.dev/component"
+# The namespace of the Application that wants them.
+APPLICATION_NAMESPACE = "k8s.wasmcloud.dev/application-namespace"
+# The annotations of the Application that wanted them, which is to be deleted without its application in wadm.
+ORPHANED = "k8s.wasmcloud.dev/orphaned"
 
 # On an Application, or in the manifest of one that was deployed by other means.
 SERVICE = "k8s.wasmcloud.dev/service"
@@ -24,6 +28,11 @@ SERVICE_TYPE = "k8s.wasmcloud.dev/service-type"
 SERVICE_ANNOTATIONS = "k8s.wasmcloud.dev/service-annotations"
 GATEWAY = "k8s.wasmcloud.dev/gateway"
 INGRESS_CLASS = "k8s.wasmcloud.dev/ingress-class"
+STEERING = (SERVICE, SERVICE_NAME, SERVICE_TYPE, SERVICE_ANNOTATIONS, GATEWAY, INGRESS_CLASS)
+
+# On a host config: how far applications that were deployed by other means than an Application may reach, a list of
+# NodePort, LoadBalancer, Gateway and Ingress.
+EXPOSURE = "k8s.wasmcloud.dev/exposure"
 
 COMPONENT_LABEL = "app.kubernetes.io/component"
 HTTP_COMPONENT = "http"
@@ -50,6 +59,11 @@ def service_name(wanted: str) -> str:
         kept = f"app-{kept}".rstrip("-")
     digest = hashlib.sha256(wanted.encode()).hexdigest()[:_HASH_DIGITS]
     return f"{kept[: _LONGEST - _HASH_DIGITS - 1].rstrip('-')}-{digest}"
+
+
+def service_names(base: str, component: str) -> tuple[str, str]:
+    """The names that the Service of a component may have: the application's own, or with the component's."""
+    return service_name(base), service_name(f"{base}-{component}")
 
 
 def serves_label(service: str) -> str:

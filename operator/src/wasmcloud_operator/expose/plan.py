@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.options import Options, read_options
+from wasmcloud_operator.expose.annotations import Options
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.manifest.http_endpoints import Exposure, HttpProvider
@@ -57,7 +57,7 @@ def claim_of(metadata: ObjectMeta) -> Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedService:
     """A Service that is to be, in every namespace with hosts of the lattice, for one provider of an application."""
 
     name: str
@@ -70,27 +70,35 @@ class Planned:
 class Plan:
     """An application's Services, and what is wrong with its annotations or its manifest."""
 
-    services: tuple[Planned, ...] = ()
+    services: tuple[PlannedService, ...] = ()
     problems: tuple[Problem, ...] = ()
     enabled: bool = True
 
 
-def plan(record: Record, annotations: Mapping[str, str] | None) -> Plan:
+def plan(
+    record: Record, options: Options, held: Mapping[str, str] | None = None, reserved: Collection[str] = ()
+) -> Plan:
     """The Services of an application.
 
-    `annotations` are its Application's, None where there is no Application: then the manifest's own count. The first
-    provider's Service has the application's name, those of further providers also the component's: hosts that run one
-    of them need not run the other.
+    A component keeps the Service that leads to it: `held` has their names by component. Of the others the first has the
+    application's name if it is free, all others also the component's: hosts that run one of them need not run the
+    other. `reserved` are names of Services that are kept for components which are not deployed now.
     """
-    options = read_options((record.annotations or {}) if annotations is None else annotations)
     if not options.enabled:
         return Plan(enabled=False)
+    base = options.name or record.application
+    names = {
+        component: name for component, name in (held or {}).items() if name in naming.service_names(base, component)
+    }
+    offered = {provider.component for provider in record.exposure.providers}
+    taken = {name for component, name in names.items() if component in offered} | set(reserved)
     services = []
     problems = [*record.exposure.problems, *options.problems]
-    base = options.name or record.application
-    for number, provider in enumerate(record.exposure.providers):
-        name = naming.service_name(base if number == 0 else f"{base}-{provider.component}")
-        services.append(Planned(name, record.application, provider, options))
+    for provider in record.exposure.providers:
+        own, further = naming.service_names(base, provider.component)
+        name = names.get(provider.component) or (further if own in taken else own)
+        taken.add(name)
+        services.append(PlannedService(name, record.application, provider, options))
         problems += _of_families(provider)
     return Plan(tuple(services), tuple(problems))
 

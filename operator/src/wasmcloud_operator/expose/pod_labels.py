@@ -100,7 +100,7 @@ class PodLabeler:
             provider_id = (provider.application, provider.id)
             for application in book.by_provider.get(provider_id, ()):
                 claim = Claim(application, here)
-                for planned in self.view.plan(book.lattice, book.records[application]).services:
+                for planned in self.view.plan(namespace, book.lattice, book.records[application]).services:
                     served = (planned.provider.application, planned.provider.id) == provider_id
                     if served and self.view.leads_to(namespace, planned.name, claim):
                         found[provider_id].append(planned.name)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.plan import Planned
+from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Resource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
@@ -15,7 +16,13 @@ from wasmcloud_operator.manifest.http_endpoints import Endpoint
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
-def service(planned: Planned, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]) -> JsonObject:
+def service(
+    planned: PlannedService,
+    namespace: str,
+    lattice: LatticeIdentity,
+    owners: Sequence[JsonObject],
+    origin: Mapping[str, str] = MappingProxyType({}),
+) -> JsonObject:
     """The Service: it selects the pods with its own label, and Kubernetes makes the EndpointSlices of them."""
     endpoints = planned.provider.endpoints
     spec: JsonObject = {
@@ -24,11 +31,12 @@ def service(planned: Planned, namespace: str, lattice: LatticeIdentity, owners: 
         "ports": [_port(endpoint, first=number == 0) for number, endpoint in enumerate(endpoints)],
         **_families(endpoints),
     }
-    return {**_head(SERVICE, planned, namespace, lattice, owners, extra=True), "spec": spec}
+    extra = {**planned.options.annotations, **origin}
+    return {**_head(SERVICE, planned, namespace, lattice, owners, extra), "spec": spec}
 
 
 def http_route(
-    planned: Planned, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
+    planned: PlannedService, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
 ) -> JsonObject | None:
     """The HTTPRoute (Gateway API v1) of the first endpoint; None unless it is asked for and possible."""
     gateway = planned.options.gateway
@@ -52,7 +60,7 @@ def http_route(
 
 
 def ingress(
-    planned: Planned, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
+    planned: PlannedService, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
 ) -> JsonObject | None:
     """The Ingress of the first endpoint; None unless it is asked for and possible."""
     if not planned.options.ingress_class or not routable(planned):
@@ -65,19 +73,19 @@ def ingress(
     return {**_head(INGRESS, planned, namespace, lattice, owners), "spec": spec}
 
 
-def routable(planned: Planned) -> bool:
+def routable(planned: PlannedService) -> bool:
     """Whether there can be a route: without a host that it may name, it would take everybody's requests."""
     endpoint = planned.provider.endpoints[0]
     return bool(_hosts(endpoint)) or not any(route.host for route in endpoint.routes)
 
 
-def unfit_hosts(planned: Planned) -> list[str]:
+def unfit_hosts(planned: PlannedService) -> list[str]:
     """The hosts of the first endpoint that no route can name."""
     hosts = (route.host for route in planned.provider.endpoints[0].routes)
     return [host for host in hosts if host and not _HOST.fullmatch(_host_name(host))]
 
 
-def urls(planned: Planned, namespace: str) -> tuple[str, ...]:
+def urls(planned: PlannedService, namespace: str) -> tuple[str, ...]:
     """The addresses of the Service inside the cluster."""
     return tuple(
         f"{endpoint.scheme}://{planned.name}.{namespace}.svc:{endpoint.port}" for endpoint in planned.provider.endpoints
@@ -92,15 +100,14 @@ def owner(api_version: str, kind: str, name: str, uid: str, *, controller: bool)
 
 def _head(
     resource: Resource,
-    planned: Planned,
+    planned: PlannedService,
     namespace: str,
     lattice: LatticeIdentity,
     owners: Sequence[JsonObject],
-    *,
-    extra: bool = False,
+    extra: Mapping[str, str] = MappingProxyType({}),
 ) -> JsonObject:
     annotations = {
-        **(planned.options.annotations if extra else {}),
+        **extra,
         naming.APPLICATION: planned.application,
         naming.COMPONENT: planned.provider.component,
         naming.LATTICE: lattice.name,

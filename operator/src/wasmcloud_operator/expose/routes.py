@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.expose import naming, render
-from wasmcloud_operator.expose.owned import Owned, application_of
-from wasmcloud_operator.expose.plan import Planned
+from wasmcloud_operator.expose.by_application import ByApplication, application_of
+from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.expose.refusal import REFUSALS, reasons
 from wasmcloud_operator.kube.access import serves
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
@@ -20,6 +20,8 @@ from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, Key
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.shared.problem import Problem
+
+ROUTE_CONFLICT = "RouteConflict"
 
 _LOOK_AGAIN_SECONDS = 60.0
 _LIST_SECONDS = 5.0
@@ -42,14 +44,14 @@ class Routes:
     clock: Clock
     http_routes: Kind
     ingresses: Kind
-    owned_http_routes: Owned
-    owned_ingresses: Owned
+    owned_http_routes: ByApplication
+    owned_ingresses: ByApplication
     namespaces: tuple[str, ...]
     _looked_at: float | None = field(default=None)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def apply(
-        self, planned: Planned, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
+        self, planned: PlannedService, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
     ) -> list[Problem]:
         """Bring the routes to one Service to what is asked for; gives what is wrong with that."""
         problems: list[Problem] = []
@@ -66,18 +68,27 @@ class Routes:
         unfit = render.unfit_hosts(planned) if planned.options.gateway or planned.options.ingress_class else []
         return [*problems, *(Problem("InvalidHost", "", f"{host!r} can be no host of a route") for host in unfit)]
 
-    async def _bring(self, kind: Kind, body: JsonObject, planned: Planned) -> list[Problem]:
+    async def _bring(self, kind: Kind, body: JsonObject, planned: PlannedService) -> list[Problem]:
         """Apply one route. What stands against it stands against the route alone: the Service leads on."""
         try:
             await self.applier.apply(kind, body, _ours(planned.application))
         except ForeignObject as error:
-            return [Problem("RouteConflict", "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
+            return [Problem(ROUTE_CONFLICT, "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
         except REFUSALS as error:
             return [Problem("RouteRefused", "", f"{kind.resource.kind} refused by the API server: {reasons(error)}")]
         return []
 
-    async def remove(self, key: Key, services: Sequence[Planned]) -> None:
-        """Remove the routes of an application in a namespace that nobody asks for (any more)."""
+    async def remove(
+        self,
+        key: Key,
+        services: Sequence[PlannedService],
+        kept: Collection[str],
+        removable: Callable[[ObjectMeta], bool],
+    ) -> None:
+        """Remove the routes of an application in a namespace that nobody asks for (any more).
+
+        Those to Services that are `kept` as they are stay, and so do those that are not `removable`.
+        """
         await self._gateway_api()
         routable = [one for one in services if render.routable(one)]
         for kind, owned, wanted in (
@@ -85,7 +96,7 @@ class Routes:
             (self.ingresses, self.owned_ingresses, {one.name for one in routable if one.options.ingress_class}),
         ):
             for item in owned.of(key):
-                if item.metadata.name not in wanted:
+                if item.metadata.name not in {*wanted, *kept} and removable(item.metadata):
                     await self.applier.delete(kind, item, _ours(key.name))
 
     async def _gateway_api(self) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wasmcloud_operator.expose import naming, render
+from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
-from wasmcloud_operator.expose.plan import Plan, Planned, Record
-from wasmcloud_operator.expose.services import Outcomes
+from wasmcloud_operator.expose.plan import Plan, Record
+from wasmcloud_operator.expose.reconciler import Made, Outcomes, State
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
@@ -48,7 +48,7 @@ class ExposedWriter:
         if item is None or item.metadata.deleting or is_paused(item.metadata.annotations):
             return DONE
         found = list(self.view.records_of(key))
-        if found:
+        if found or self.view.intended(key):
             said = self._said(item, found)
         elif self._known_absent(item):
             said = ([], None)
@@ -72,32 +72,38 @@ class ExposedWriter:
         namespaces: dict[str, None] = {}
         enabled, offers = True, False
         for lattice, record in found:
-            plan = self.view.plan(lattice, record)
+            plan = self.view.plan(item.metadata.namespace, lattice, record)
             enabled = enabled and plan.enabled
             offers = offers or bool(plan.services or plan.problems)
             problems += plan.problems
             problems += _port_conflicts(self.view.book(lattice), plan)
             namespaces |= dict.fromkeys(self.view.namespaces(lattice) if plan.services else ())
+        if self.view.intended(item.metadata.key):
+            offers = True
+            namespaces[item.metadata.namespace] = None
         services: list[JsonObject] = []
+        kept = False
         for namespace in namespaces:
             outcome = self.outcomes.get(Key(namespace, item.metadata.name))
             if outcome is None:
                 return None
             problems += outcome.problems
-            services += (self._service(namespace, planned) for planned in outcome.services)
+            there = [one for one in outcome.services if one.state in (State.LEADS, State.KEPT)]
+            kept = kept or any(one.state is State.KEPT for one in there)
+            services += (self._service(namespace, one) for one in there)
         if not enabled:
             told = f"the annotation {naming.SERVICE} says that no Service is wanted"
             return [], Condition(EXPOSED, "False", "Disabled", told)
         if not offers:
             return [], None
-        return services, _condition(services, list(dict.fromkeys(problems)))
+        return services, _condition(services, list(dict.fromkeys(problems)), kept)
 
-    def _service(self, namespace: str, planned: Planned) -> JsonObject:
+    def _service(self, namespace: str, made: Made) -> JsonObject:
         return {
-            "name": planned.name,
+            "name": made.name,
             "namespace": namespace,
-            "urls": list(render.urls(planned, namespace)),
-            "readyEndpoints": self._ready(namespace, planned.name),
+            "urls": list(made.urls),
+            "readyEndpoints": self._ready(namespace, made.name),
         }
 
     def _ready(self, namespace: str, service: str) -> int:
@@ -137,7 +143,7 @@ class ExposedWriter:
         self.applications.offer(written)
 
 
-def _condition(services: list[JsonObject], problems: list[Problem]) -> Condition:
+def _condition(services: list[JsonObject], problems: list[Problem], kept: bool) -> Condition:
     ready = sum(service["readyEndpoints"] for service in services)
     shown = [str(problem) for problem in problems[:_SHOWN_PROBLEMS]]
     if len(problems) > len(shown):
@@ -146,6 +152,10 @@ def _condition(services: list[JsonObject], problems: list[Problem]) -> Condition
     if not services:
         reason = problems[0].reason if problems else "NoHosts"
         return Condition(EXPOSED, "False", reason, "; ".join(shown) or "no namespace has hosts of the lattice")
+    if kept:
+        reason = problems[0].reason if problems else "NotDeployed"
+        why = shown or ["what it leads to is not deployed"]
+        return Condition(EXPOSED, "False", reason, "; ".join([*why, f"the Service stays as it was ({reach})"]))
     if not ready:
         waiting = f"no ready host runs the HTTP provider yet ({reach})"
         return Condition(EXPOSED, "False", "NoReadyEndpoints", "; ".join([*shown, waiting]))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from wasmcloud_operator.expose.directory import Directory, LatticeBook, MadePlan
-from wasmcloud_operator.expose.plan import Claim, Plan, Record, claim_of, plan
+from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.annotations import Options, Reach, read_options, read_reach
+from wasmcloud_operator.expose.by_application import ByApplication
+from wasmcloud_operator.expose.directory import CachedPlan, Directory, LatticeBook
+from wasmcloud_operator.expose.plan import Claim, Plan, PlannedService, Record, claim_of, plan
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.objects import CustomResource, Unstructured
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.manifest.http_endpoints import Object
+from wasmcloud_operator.manifest.http_endpoints import Object, http_servers
 from wasmcloud_operator.shared.pools import Pools
 
 # The manifest that an Application has in wadm under a version, if by its status that is what it still says.
@@ -26,6 +30,7 @@ class View:
     directory: Directory
     configs: Informer[CustomResource]
     services: Informer[Unstructured]
+    by_application: ByApplication
     applications: Informer[CustomResource] | None
     deployed: Deployed
 
@@ -39,13 +44,17 @@ class View:
 
     def undecided(self, namespace: str) -> bool:
         """Whether there is a host config whose lattice is not known (yet)."""
-        if not self.configs.synced_in(namespace):
-            return True
-        return any(
-            config.metadata.namespace == namespace
-            and not config.metadata.deleting
-            and self.pools.get(config.metadata.key) is None
-            for config in self.configs.store
+        return not self.configs.synced_in(namespace) or bool(self._undeclared(namespace))
+
+    def settled(self, namespace: str, metadata: ObjectMeta) -> bool:
+        """Whether everything is known of the lattice and the application that an object of ours leads to."""
+        claim = claim_of(metadata)
+        if not self.configs.synced_in(namespace) or claim.lattice in self._undeclared(namespace):
+            return False
+        return all(
+            self.book(lattice).sure_of(claim.application)
+            for lattice in self.lattices(namespace)
+            if claim.lattice_id in lattice.identity.ids
         )
 
     def _undeclared(self, namespace: str) -> set[str]:
@@ -65,9 +74,76 @@ class View:
 
     def application(self, record: Record) -> CustomResource | None:
         """The Application that a record comes from, if it is one of this cluster and still there."""
-        if self.applications is None or record.owner is None or record.owner.name != record.application:
+        owner = self._owner(record)
+        return self.applications.store.get(owner) if self.applications is not None and owner is not None else None
+
+    def _owner(self, record: Record) -> Key | None:
+        """The key of the Application of this cluster that a record comes from, where it can be looked up."""
+        owner = record.owner
+        if self.applications is None or owner is None or owner.name != record.application:
             return None
-        return self.applications.store.get(record.owner)
+        return owner if self.applications.synced_in(owner.namespace) else None
+
+    def _options(self, namespace: str, lattice: Lattice, record: Record) -> Options:
+        """What is asked for in a namespace: anything by an Application there, only a way to the pods by others.
+
+        An Application of this cluster that is gone, or about to go, asks for nothing; what it left behind on purpose
+        is kept as it was.
+        """
+        owner = self._owner(record)
+        if owner is None:
+            where = f"the annotation {naming.EXPOSURE} of a host config in namespace {namespace}"
+            return read_options(record.annotations or {}).within(self._reach(namespace, lattice), where=where)
+        item = self.application(record)
+        if item is None or item.metadata.deleting:
+            left = self.orphaned(Key(namespace, record.application))
+            return Options(enabled=False) if left is None else read_options(left)
+        options = read_options(item.metadata.annotations)
+        return options if owner.namespace == namespace else options.within(frozenset())
+
+    def _reach(self, namespace: str, lattice: Lattice) -> frozenset[Reach]:
+        """What the host configs of a lattice allow in a namespace."""
+        pools = (pool for pool in self.pools.in_namespace(namespace) if pool.lattice is lattice)
+        configs = (self.configs.store.get(pool.key) for pool in pools)
+        return frozenset[Reach]().union(
+            *(
+                read_reach(config.metadata.annotations.get(naming.EXPOSURE, ""))
+                for config in configs
+                if config is not None
+            )
+        )
+
+    def orphaned(self, key: Key) -> dict[str, str] | None:
+        """The annotations of an Application that left its Services behind."""
+        for item in self.by_application.of(key):
+            text = item.metadata.annotations.get(naming.ORPHANED)
+            if text is not None:
+                found = json.loads(text) if text.startswith("{") else {}
+                return {str(name): str(value) for name, value in found.items()}
+        return None
+
+    def intended(self, key: Key) -> frozenset[str]:
+        """The names of the Services in a namespace that an Application wants, deployed or not.
+
+        A Service is somebody's address: it lives as long as an Application that exists wants it and offers HTTP.
+        """
+        names = set()
+        for item in self.by_application.of(key):
+            annotations = item.metadata.annotations
+            component = annotations.get(naming.COMPONENT, "")
+            application = self._wanting(Key(annotations.get(naming.APPLICATION_NAMESPACE, ""), key.name))
+            if application is None:
+                continue
+            options = read_options(application.metadata.annotations)
+            offered = http_servers({"spec": application.spec})
+            fits = item.metadata.name in naming.service_names(options.name or key.name, component)
+            if options.enabled and component in offered and fits:
+                names.add(item.metadata.name)
+        return frozenset(names)
+
+    def _wanting(self, key: Key) -> CustomResource | None:
+        item = self.applications.store.get(key) if self.applications is not None and key.namespace else None
+        return None if item is None or item.metadata.deleting else item
 
     def deployed_by_application(self, lattice: Lattice, application: str, version: str) -> Object | None:
         """The manifest that wadm runs as this version, from the Application that it was made from; None: ask wadm."""
@@ -83,15 +159,22 @@ class View:
                     return manifest
         return None
 
-    def plan(self, lattice: Lattice, record: Record) -> Plan:
-        """The Services of an application; made anew only when the record or the annotations are others."""
+    def plan(self, namespace: str, lattice: Lattice, record: Record) -> Plan:
+        """The Services of an application in a namespace; made anew only when what it is made from is other."""
+        key = Key(namespace, record.application)
         item = self.application(record)
-        annotations = None if item is None else item.metadata.annotations
-        plans = self.book(lattice).plans
-        held = plans.get(record.application)
-        if held is None or held.annotations != annotations:
-            held = plans[record.application] = MadePlan(annotations, plan(record, annotations))
-        return held.plan
+        held = {
+            service.metadata.annotations.get(naming.COMPONENT, ""): service.metadata.name
+            for service in self.by_application.of(key)
+            if claim_of(service.metadata).lattice_id in lattice.identity.ids
+        }
+        inputs = (item.metadata.resource_version if item is not None else "", self._reach(namespace, lattice), held)
+        plans = self.book(lattice).plans.setdefault(record.application, {})
+        cached = plans.get(namespace)
+        if cached is None or cached.inputs != inputs:
+            options = self._options(namespace, lattice, record)
+            cached = plans[namespace] = CachedPlan(inputs, plan(record, options, held, self.intended(key)))
+        return cached.plan
 
     def records_of(self, owner: Key) -> Iterator[tuple[Lattice, Record]]:
         """What is deployed that was made from an Application."""
@@ -115,9 +198,12 @@ class View:
             record = book.records.get(claim.application)
             if record is None and not book.knows(claim.application):
                 return True
-            if record is not None and any(one.name == service for one in self.plan(lattice, record).services):
+            if record is not None and any(one.name == service for one in self._planned(namespace, lattice, record)):
                 return True
-        return False
+        return service in self.intended(Key(namespace, claim.application))
+
+    def _planned(self, namespace: str, lattice: Lattice, record: Record) -> tuple[PlannedService, ...]:
+        return self.plan(namespace, lattice, record).services
 
     def leads_to(self, namespace: str, service: str, claim: Claim) -> bool:
         """Whether our Service of that name leads to what is claimed, or is about to: the lattice has moved."""

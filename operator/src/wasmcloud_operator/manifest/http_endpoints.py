@@ -41,7 +41,8 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class HttpProvider:
-    """A provider that serves HTTP: how it is known in the lattice, and its endpoints in the order of the manifest.
+    """A provider that serves HTTP: how it is known in the lattice, and its endpoints in the order of the manifest; none
+    where its settings cannot be read.
 
     `application` is the one that runs it: another than the manifest's for a shared provider.
     """
@@ -86,6 +87,15 @@ def shared_applications(manifest: Object) -> frozenset[str]:
     ) - {""}
 
 
+def http_servers(manifest: Object) -> frozenset[str]:
+    """The names of the components of a manifest that serve HTTP, whatever their settings are."""
+    return frozenset(
+        str(component["name"])
+        for _, component in _components(manifest)
+        if component.get("type") == "capability" and any(_is_http(link) for _, link in _links(component, ""))
+    )
+
+
 def external_configs(manifest: Object, manifests: Mapping[str, Object | None] | None = None) -> frozenset[str]:
     """The configurations that the HTTP providers of the manifest use and that exist in the lattice already."""
     names: set[str] = set()
@@ -112,7 +122,7 @@ def exposure(manifest: Object, externals: Externals = Externals()) -> Exposure:
             continue
         found = _Reading(path, source, component, externals, problems)
         endpoints = found.endpoints()
-        if endpoints:
+        if endpoints or found.linked:
             providers.append(HttpProvider(str(component["name"]), source.application, source.id, endpoints))
     return Exposure(tuple(providers), tuple(problems))
 
@@ -156,6 +166,11 @@ class _Reading:
     component: Object
     externals: Externals
     problems: list[Problem]
+
+    @property
+    def linked(self) -> bool:
+        """Whether it is to serve somebody."""
+        return any(_is_http(link) for _, link in _links(self.component, self.path))
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         config = self._merged(_items(self.source.properties.get("config")), f"{self.path}.properties.config")

@@ -24,7 +24,7 @@ def application_of(metadata: ObjectMeta) -> str:
     return metadata.annotations.get(naming.APPLICATION, "") if leads_to_application(metadata) else ""
 
 
-class Owned:
+class ByApplication:
     """An index over an informer whose own indexes are not ours to choose. Keys are (namespace, application)."""
 
     def __init__(
@@ -36,12 +36,16 @@ class Owned:
         informer.on_change(self._on_change)
 
     def __repr__(self) -> str:
-        return f"<Owned {self._informer.name} of {len(self._names)} applications>"
+        return f"<ByApplication {self._informer.name} of {len(self._names)} applications>"
 
     def of(self, key: Key) -> list[Unstructured]:
         """The objects that lead to an application, in one namespace."""
         found = (self._informer.store.get(Key(key.namespace, name)) for name in sorted(self._names.get(key, ())))
         return [item for item in found if item is not None]
+
+    def namespaces(self, application: str) -> set[str]:
+        """The namespaces that have an object for an application."""
+        return {key.namespace for key in self._names if key.name == application}
 
     def applications(self, namespace: str) -> set[str]:
         """The applications that have an object in a namespace."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 import structlog
 
 from wasmcloud_operator.expose import naming, render
-from wasmcloud_operator.expose.owned import Owned, leads_to_application
-from wasmcloud_operator.expose.plan import Claim, Planned, Record, claim_of
+from wasmcloud_operator.expose.by_application import ByApplication, leads_to_application
+from wasmcloud_operator.expose.plan import Claim, PlannedService, Record, claim_of
 from wasmcloud_operator.expose.refusal import REFUSALS, is_of_family, reasons
-from wasmcloud_operator.expose.routes import Routes
+from wasmcloud_operator.expose.routes import ROUTE_CONFLICT, Routes
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
@@ -25,7 +27,7 @@ from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import SERVICE, Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
-from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.names import is_orphan, is_paused
 from wasmcloud_operator.shared.problem import Problem
 
 log = structlog.get_logger()
@@ -37,11 +39,34 @@ _REFUSED_SECONDS = 60.0
 _ENDPOINT_SECONDS = 1.0
 
 
+class State(Enum):
+    """How a Service that is wanted does."""
+
+    LEADS = auto()
+    KEPT = auto()
+    """It is as it was: what it is to lead to is not deployed, or cannot be read."""
+
+    MISSING = auto()
+    """There is none: something stands against it."""
+
+    IN_THE_WAY = auto()
+    """There is none of ours: an object of somebody else has its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A Service that is wanted, and by which addresses it is reached inside the cluster."""
+
+    name: str
+    state: State
+    urls: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an application's Services in one namespace."""
 
-    services: tuple[Planned, ...] = ()
+    services: tuple[Made, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -72,7 +97,7 @@ class Outcomes:
 class _Wanted:
     """The Services of an application in a namespace, by lattice; `sure` when there is nothing left to find out."""
 
-    services: tuple[tuple[Lattice, Record, Planned], ...]
+    services: tuple[tuple[Lattice, Record, PlannedService], ...]
     sure: bool
 
 
@@ -85,7 +110,7 @@ class ServiceReconciler:
 
     view: View
     services: Kind
-    owned: Owned
+    owned: ByApplication
     routes: Routes
     rust: RustServices
     applier: Applier
@@ -99,25 +124,35 @@ class ServiceReconciler:
         if any(self._paused(record) for _, record, _ in wanted.services):
             return DONE
         before = self.outcomes.get(key) or Outcome()
-        made: list[Planned] = []
+        made: list[Made] = []
         problems: list[Problem] = []
         for lattice, record, planned in wanted.services:
-            found = await self._bring(key, lattice, record, planned)
-            self._tell(key.namespace, record, [problem for problem in found if problem not in before.problems])
+            state, found = await self._apply_one(key, lattice, record, planned)
+            self._record_events(key.namespace, record, [one for one in found if one not in before.problems])
             problems += found
-            if not any(problem.reason in _NOT_MADE for problem in found):
-                made.append(planned)
-        if wanted.sure:
-            await self._remove(key, [planned for _, _, planned in wanted.services])
-        if wanted.services:
+            urls = render.urls(planned, key.namespace) if state is State.LEADS else self._urls(key, planned.name)
+            made.append(Made(planned.name, state, urls))
+        planned_names = {planned.name for _, _, planned in wanted.services}
+        intended = sorted(self.view.intended(key) - planned_names)
+        made += [Made(name, State.KEPT, self._urls(key, name)) for name in intended]
+        await self._remove(
+            key, [planned for _, _, planned in wanted.services], {*planned_names, *intended}, wanted.sure
+        )
+        if made:
             self.outcomes.put(key, Outcome(tuple(made), tuple(dict.fromkeys(problems))))
         elif wanted.sure:
             self.outcomes.drop(key)
-        if any(problem.reason in _CONFLICTS for problem in problems):
+        if any(one.state is State.IN_THE_WAY for one in made) or ROUTE_CONFLICT in {one.reason for one in problems}:
             return Result(_CONFLICT_SECONDS)
-        if any(self.rust.due(Key(key.namespace, planned.name)) for planned in made):
+        if any(self.rust.due(Key(key.namespace, one.name)) for one in made if one.state is State.LEADS):
             return Result(_ENDPOINT_SECONDS)
         return Result(_REFUSED_SECONDS) if problems else DONE
+
+    def _urls(self, key: Key, name: str) -> tuple[str, ...]:
+        """The addresses of a Service as it is."""
+        held = self.services.informer.store.get(Key(key.namespace, name))
+        ports = held.body.get("spec", {}).get("ports") or () if held is not None else ()
+        return tuple(f"{port.get('appProtocol', 'http')}://{name}.{key.namespace}.svc:{port['port']}" for port in ports)
 
     async def report(self, key: Key, error: Exception) -> None:
         """Show a failure that is no fault of the application."""
@@ -127,7 +162,7 @@ class ServiceReconciler:
 
     def _wanted(self, key: Key) -> _Wanted:
         sure = not self.view.undecided(key.namespace)
-        services: list[tuple[Lattice, Record, Planned]] = []
+        services: list[tuple[Lattice, Record, PlannedService]] = []
         for lattice in self.view.lattices(key.namespace):
             book = self.view.book(lattice)
             record = book.records.get(key.name)
@@ -135,39 +170,54 @@ class ServiceReconciler:
                 sure = sure and book.knows(key.name)
             else:
                 sure = sure and record.certain
-                services += [(lattice, record, planned) for planned in self.view.plan(lattice, record).services]
+                services += [
+                    (lattice, record, planned) for planned in self.view.plan(key.namespace, lattice, record).services
+                ]
         return _Wanted(tuple(services), sure)
 
     def _paused(self, record: Record) -> bool:
         item = self.view.application(record)
         return item is not None and is_paused(item.metadata.annotations)
 
-    async def _bring(self, key: Key, lattice: Lattice, record: Record, planned: Planned) -> list[Problem]:
-        """Apply one Service with its routes; gives what stood against it."""
-        owners = self._owners(key.namespace, lattice, record)
-        body = render.service(planned, key.namespace, lattice.identity, owners)
+    async def _apply_one(
+        self, key: Key, lattice: Lattice, record: Record, planned: PlannedService
+    ) -> tuple[State, list[Problem]]:
+        """Apply one Service with its routes; returns what came of it, and what stood against it."""
         claim = Claim(record.application, lattice.identity.id)
-        problems: list[Problem] = []
+        ours = self._ours(key.namespace, planned.name, claim)
+        if not planned.provider.endpoints:
+            held = self.services.informer.store.get(Key(key.namespace, planned.name))
+            return (State.KEPT if held is not None and ours(held.metadata) else State.MISSING), []
+        owners = self._owners(key.namespace, lattice, record)
+        body = render.service(planned, key.namespace, lattice.identity, owners, self._origin(key.namespace, record))
         try:
             if self._is_host_configs(Key(key.namespace, planned.name)):
                 raise ForeignObject(SERVICE, Key(key.namespace, planned.name), f"{HOST_CONFIG.kind} {planned.name}")
             body = await self.rust.eased(Key(key.namespace, planned.name), body)
-            applied = await self._apply(record, body, self._ours(key.namespace, planned.name, claim))
+            applied = await self._apply(record, body, ours)
             await self.rust.clean(Key(key.namespace, planned.name), applied.item.metadata)
-            problems = await self.routes.apply(planned, key.namespace, lattice.identity, owners)
+            return State.LEADS, await self.routes.apply(planned, key.namespace, lattice.identity, owners)
         except ForeignObject as error:
-            problems = [Problem("Conflict", "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
+            told = f"{error}, or choose another name with {naming.SERVICE_NAME}"
+            return State.IN_THE_WAY, [Problem("Conflict", "", told)]
         except _StillThere:
-            problems = [
-                Problem(
-                    "ServiceBeingReplaced",
-                    "",
-                    f"waits until the former Service {planned.name}, of another address family, is gone",
-                )
-            ]
+            told = f"waits until the former Service {planned.name}, of another address family, is gone"
+            return State.MISSING, [Problem("ServiceBeingReplaced", "", told)]
         except REFUSALS as error:
-            problems = [Problem("ServiceRefused", "", f"refused by the API server: {reasons(error)}")]
-        return problems
+            return State.MISSING, [Problem("ServiceRefused", "", f"refused by the API server: {reasons(error)}")]
+
+    def _origin(self, namespace: str, record: Record) -> dict[str, str]:
+        """What a Service keeps of the Application that wants it, or wanted it and left it behind."""
+        item = self.view.application(record)
+        if item is None:
+            left = self.view.orphaned(Key(namespace, record.application))
+            return {} if left is None else {naming.ORPHANED: json.dumps(left, sort_keys=True)}
+        meta = item.metadata
+        origin = {naming.APPLICATION_NAMESPACE: meta.namespace}
+        if meta.namespace == namespace and is_orphan(meta.annotations):
+            steering = {name: meta.annotations[name] for name in naming.STEERING if name in meta.annotations}
+            origin[naming.ORPHANED] = json.dumps(steering, sort_keys=True)
+        return origin
 
     async def _apply(self, record: Record, body: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
         """Apply a Service. Where it would have to begin with another address family, it is made anew.
@@ -189,21 +239,28 @@ class ServiceReconciler:
             raise _StillThere
         return await self.applier.apply(self.services, body, ours)
 
-    async def _remove(self, key: Key, wanted: list[Planned]) -> None:
+    async def _remove(self, key: Key, planned: list[PlannedService], kept: set[str], sure: bool) -> None:
         """Remove what leads to the application and is not wanted (any more)."""
-        await self.routes.remove(key, wanted)
-        kept = {planned.name for planned in wanted}
+
+        def removable(metadata: ObjectMeta) -> bool:
+            return self.view.settled(key.namespace, metadata)
+
+        readable = [one for one in planned if one.provider.endpoints]
+        await self.routes.remove(key, readable, kept - {one.name for one in readable}, removable)
         for held in self.owned.of(key):
-            if held.metadata.name not in kept:
+            if held.metadata.name not in kept and removable(held.metadata):
                 await self.applier.delete(self.services, held, leads_to_application)
                 log.info("Service deleted", service=str(held.metadata.key), application=key.name)
-        if key.name not in kept:
+        if sure and key.name not in kept:
             await self.rust.remove(key)
 
     def _owners(self, namespace: str, lattice: Lattice, record: Record) -> list[JsonObject]:
-        """The Application where it is in this namespace, else the host configs whose hosts may serve it."""
+        """The Application where it is in this namespace, else the host configs whose hosts may serve it.
+
+        An Application that leaves its application in wadm is no owner: its Services are to outlive it.
+        """
         item = self.view.application(record)
-        if item is not None and item.metadata.namespace == namespace:
+        if item is not None and item.metadata.namespace == namespace and not is_orphan(item.metadata.annotations):
             meta = item.metadata
             return [render.owner(APPLICATION.api_version, APPLICATION.kind, meta.name, meta.uid, controller=True)]
         return [
@@ -233,7 +290,7 @@ class ServiceReconciler:
 
         return ours
 
-    def _tell(self, namespace: str, record: Record, problems: Iterable[Problem]) -> None:
+    def _record_events(self, namespace: str, record: Record, problems: Iterable[Problem]) -> None:
         """Report what stands in the way to those who look at the Application."""
         item = self.view.application(record)
         if item is None:
@@ -259,8 +316,3 @@ def _trial(body: JsonObject) -> JsonObject:
     """The same under a name that nobody has, to ask whether it would be taken."""
     metadata = body["metadata"]
     return {**body, "metadata": {**metadata, "name": naming.service_name(f"{metadata['name']} anew")}}
-
-
-# Problems that mean that there is no Service; others are about what goes with it.
-_NOT_MADE = frozenset({"Conflict", "ServiceRefused", "ServiceBeingReplaced"})
-_CONFLICTS = frozenset({"Conflict", "RouteConflict"})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.shared.problem import Problem
@@ -15,6 +16,15 @@ SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 _KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _OWN_DOMAIN = "k8s.wasmcloud.dev/"
+
+
+class Reach(Enum):
+    """By what an application is reached from outside the cluster."""
+
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+    GATEWAY = "Gateway"
+    INGRESS = "Ingress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,32 @@ class Options:
     gateway: Gateway | None = None
     ingress_class: str = ""
     problems: tuple[Problem, ...] = ()
+
+    def within(self, reach: frozenset[Reach], *, where: str = "") -> Options:
+        """The options as far as they stay within a reach. `where` says where more is granted: then the rest is told."""
+        asked = {
+            Reach.NODE_PORT: self.type == "NodePort",
+            Reach.LOAD_BALANCER: self.type == "LoadBalancer",
+            Reach.GATEWAY: self.gateway is not None,
+            Reach.INGRESS: bool(self.ingress_class),
+        }
+        refused = [each for each, wanted in asked.items() if wanted and each not in reach]
+        types = {Reach.NODE_PORT, Reach.LOAD_BALANCER}
+        told = tuple(Problem("ExposureNotAllowed", "", f"{each.value} is allowed by {where}") for each in refused)
+        return replace(
+            self,
+            type="ClusterIP" if types & set(refused) else self.type,
+            annotations=self.annotations if types & reach else {},
+            gateway=self.gateway if Reach.GATEWAY in reach else None,
+            ingress_class=self.ingress_class if Reach.INGRESS in reach else "",
+            problems=(*self.problems, *told) if where else self.problems,
+        )
+
+
+def read_reach(text: str) -> frozenset[Reach]:
+    """What the annotation of a host config allows; names that mean nothing allow nothing."""
+    names = {name.strip().lower() for name in text.split(",")}
+    return frozenset(each for each in Reach if each.value.lower() in names)
 
 
 def read_options(annotations: Mapping[str, str]) -> Options:
