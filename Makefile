@@ -55,6 +55,14 @@ manifests: setup ## write the CRDs, the RBAC manifests and the dashboard anew
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac manifests
 	@$(BIN)/python manifests/monitoring/dashboard.py
 
+.PHONY: install-yaml
+install-yaml: setup ## write dist/install.yaml from the chart: namespace, CRDs, RBAC and the operator in one file
+	@$(TESTBED) build tools
+	@mkdir -p dist
+	@{ cat manifests/base/namespace.yaml; $$($(TESTBED) where helm) template wasmcloud-operator manifests/chart/wasmcloud-operator \
+		--namespace wasmcloud-operator; } > dist/install.yaml
+	@echo "dist/install.yaml: kubectl apply --server-side -f dist/install.yaml"
+
 .PHONY: build-testbed
 build-testbed: setup ## build the testbed's real components into the cache (once for each version)
 	@$(TESTBED) build

@@ -78,6 +78,16 @@ def build(names: tuple[str, ...], list_only: bool) -> None:
 
 
 @main.command()
+@click.argument("name", type=click.Choice(sorted(COMPONENTS)))
+def where(name: str) -> None:
+    """Print the path of a component's program; ends with 1 when it is not there."""
+    binary = find(COMPONENTS[name])
+    if binary is None:
+        raise click.ClickException(f"{name} is not built: build {name}")
+    click.echo(binary.path)
+
+
+@main.command()
 @_with
 @_state
 @_nodes
