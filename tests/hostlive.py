@@ -94,7 +94,6 @@ async def leaf_of(admin: Admin, namespace: str, folder: Path, mounts: Mapping[st
 
     `mounts` are Secrets by the path at which the pod has them.
     """
-    program = await ensure("nats-server")
     text = (await admin.get("v1/ConfigMap", "pool", namespace))["data"]["nats.conf"]
     for path, name in mounts.items():
         place = folder / name
@@ -102,10 +101,19 @@ async def leaf_of(admin: Admin, namespace: str, folder: Path, mounts: Mapping[st
         for key, value in decoded(await admin.get("v1/Secret", name, namespace)).items():
             (place / key).write_text(value)
         text = text.replace(f"{path}/", f"{place}/")
+    async with running_leaf(text, folder):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def running_leaf(text: str, folder: Path) -> AsyncIterator[None]:
+    """nats-server on a pool's nats.conf; only its folder and ports are those of the test."""
+    program = await ensure("nats-server")
     conf = folder / "nats.conf"
     conf.write_text(
         text.replace('"/data"', f'"{folder / "data"}"')
         .replace("0.0.0.0:4222", "127.0.0.1:-1")
+        .replace("127.0.0.1:4222", "127.0.0.1:-1")
         .replace("0.0.0.0:8222", "127.0.0.1:-1")
     )
     quiet = asyncio.subprocess.DEVNULL

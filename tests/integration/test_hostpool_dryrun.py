@@ -126,7 +126,7 @@ SPECS = st.fixed_dictionaries(
 
 def facts_for(spec):
     return Facts(
-        credentials_digest="c" if "secretName" in spec else "",
+        credentials="secretName" in spec,
         hub_tls=HubTls(True, True, "t") if "natsTls" in spec else None,
         registries=("ghcr.io",) if "registryCredentialsSecret" in spec else (),
         registry_digest="r" if "registryCredentialsSecret" in spec else "",

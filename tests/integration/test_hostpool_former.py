@@ -112,6 +112,24 @@ async def test_its_objects_are_adopted_and_the_hosts_restart_once(crds, admin, k
         assert writes(crds, since, namespace) == []
 
 
+async def test_an_adopted_pool_keeps_its_leaf_service_until_it_says_otherwise(crds, admin, kwok, namespace):
+    config = await left_behind(admin, namespace, GENERATIONS[0])
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"natsAddress": "nats://user:password@127.0.0.1:9"}})
+    before = await admin.get("v1/Service", "pool", namespace)
+    for _ in range(2):  # also once the finalizer that told of the former operator is gone
+        async with RunningOperator.start(crds, watch_namespaces=namespace):
+            await shown(admin, namespace, Warnings="True")
+            await admin.wait_for(CONFIG, "pool", namespace, lambda found: "finalizers" not in found["metadata"])
+            await at_rest(crds, namespace)
+            assert (await admin.get("v1/Service", "pool", namespace))["metadata"]["uid"] == before["metadata"]["uid"]
+    (event,) = await events(admin, namespace, "LeafServiceOpen")
+    assert event["regarding"]["uid"] == config["metadata"]["uid"]
+    async with RunningOperator.start(crds, watch_namespaces=namespace):
+        await admin.patch(CONFIG, "pool", namespace, {"spec": {"leafService": {"enabled": False}}})
+        await gone(admin, "v1/Service", namespace)
+        await admin.wait_for(CONFIG, "pool", namespace, lambda found: found["status"].get("leafService") == "loopback")
+
+
 async def migration(crds, namespace, *, dry_run=True):
     lines = []
     code = await run_migration(Credentials(crds.kubeconfig), namespace, "auto", dry_run=dry_run, say=lines.append)
@@ -157,7 +175,14 @@ async def test_migrate_tells_of_new_objects(crds, admin, namespace):
     await admin.create(pull)
     await admin.create(host_config(namespace, registryCredentialsSecret="pull"))
     _, lines = await migration(crds, namespace)
-    made = ("Secret pool-registry", "ServiceAccount pool", "ConfigMap pool", "Deployment pool", "Service pool")
+    made = (
+        "Secret pool-checksums",
+        "Secret pool-registry",
+        "ServiceAccount pool",
+        "ConfigMap pool",
+        "Deployment pool",
+        "Service pool",
+    )
     assert lines == [f"WasmCloudHostConfig {namespace}/pool: {what} is created" for what in made]
 
 

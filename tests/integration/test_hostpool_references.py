@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 from hostlive import (
@@ -67,6 +68,24 @@ async def test_a_ca_that_changes_in_a_config_map_rolls_the_pods(operator, crds, 
     await shown(admin, namespace, Stalled="ConfigMapNotFound")
     await at_rest(crds, namespace)
     assert (await admin.get(DEPLOYMENT, "pool", namespace))["spec"] == after["spec"]
+
+
+async def test_a_checksum_tells_two_pools_apart_and_stays_over_restarts(crds, admin, namespace):
+    login = {"auths": {"r.example": {"username": "u", "password": "p"}}}
+    pull = secret(namespace, "pull", {".dockerconfigjson": json.dumps(login)}, "kubernetes.io/dockerconfigjson")
+    await admin.create(pull)
+    seen = []
+    for _ in range(2):
+        async with RunningOperator.start(crds, watch_namespaces=namespace):
+            for name in ("pool", "more"):
+                await admin.apply(host_config(namespace, name, registryCredentialsSecret="pull"))
+            found = [await exists(admin, DEPLOYMENT, namespace, name) for name in ("pool", "more")]
+            await at_rest(crds, namespace)
+            seen.append([checksums(one)["checksum.k8s.wasmcloud.dev/registry"] for one in found])
+            assert [(await exists(admin, DEPLOYMENT, namespace, name))["metadata"]["generation"] for name in
+                    ("pool", "more")] == [1, 1]  # fmt: skip
+    assert seen[0] == seen[1]
+    assert seen[0][0] != seen[0][1]  # or one who knows a password could look for it in another pool
 
 
 async def test_operator_and_leaf_reach_a_hub_that_demands_certificates(operator, admin, namespace, tmp_path):

@@ -138,7 +138,7 @@ ROWS = [
     Row("secretName", HOST_SECRET, env("CLUSTER_SEED"),
         {"secretKeyRef": {"name": "keys", "key": "WASMCLOUD_CLUSTER_SEED"}}),
     Row("secretName", {"secretName": "keys"}, lambda found: found.volumes["nats-creds"]["secret"]["secretName"],
-        "keys", Facts(credentials_digest="d")),
+        "keys", Facts(credentials=True)),
     Row("hostLabels", {"hostLabels": {"zone": "a", "kubernetes": "no"}},
         lambda found: [found.env[f"WASMCLOUD_LABEL_{key}"] for key in ("zone", "kubernetes")], ["a", "no"]),
     Row("hostLabels", {"hostLabels": {"zone": "a"}},

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hostpools import config
 from testbed.cache import ensure
 from wasmcloud_operator.hostpool.nats_addresses import client_urls, leaf_urls
-from wasmcloud_operator.hostpool.natsconf import nats_conf, quoted
+from wasmcloud_operator.hostpool.natsconf import LeafFiles, nats_conf, quoted
 from wasmcloud_operator.hostpool.problems import SpecError
 
 # What a field of that kind may hold by the schema: anything but what NATS subjects or control characters forbid.
@@ -82,7 +82,7 @@ def test_bad_addresses_are_refused_by_field(address):
 
 
 def test_the_configuration_of_a_leaf():
-    text = nats_conf(spec(natsAddress="h"), credentials=False, tls_ca=False, tls_client=False)
+    text = nats_conf(spec(natsAddress="h"), LeafFiles(), on_pod=True)
     assert (
         text
         == """\
@@ -91,6 +91,8 @@ http: "0.0.0.0:8222"
 jetstream {
   domain: "leaf"
   store_dir: "/data"
+  max_file_store: 1073741824
+  max_memory_store: 268435456
 }
 leafnodes {
   remotes: [
@@ -139,7 +141,7 @@ def test_whatever_is_rendered_loads(accepts, domain, user, password, hosts, sche
         userinfo += ":" + "".join(f"%{byte:02X}" for byte in password.encode()) + "@"
     addresses = ",".join(f"{scheme}://{userinfo}{host}{port}" for host, port in hosts)
     made = spec(natsAddress=addresses, leafNodeDomain=domain, leafService={"enabled": service})
-    text = nats_conf(made, credentials=False, tls_ca=False, tls_client=False)
+    text = nats_conf(made, LeafFiles(), on_pod=service)
     ok, said = accepts(text)
     assert ok, said
 
@@ -148,7 +150,7 @@ def test_whatever_is_rendered_loads(accepts, domain, user, password, hosts, sche
 @FEW
 def test_any_text_as_address_is_refused_or_loads(accepts, address):
     try:
-        text = nats_conf(spec(natsAddress=address), credentials=False, tls_ca=False, tls_client=False)
+        text = nats_conf(spec(natsAddress=address), LeafFiles(), on_pod=True)
     except SpecError:
         return
     ok, said = accepts(text)
@@ -169,7 +171,7 @@ def test_a_quoted_value_arrives_as_it_is(accepts, value, shown):
 
 
 def test_credentials_and_tls_files_are_named(accepts):
-    text = nats_conf(spec(natsAddress="tls://h"), credentials=True, tls_ca=True, tls_client=True)
+    text = nats_conf(spec(natsAddress="tls://h"), LeafFiles(True, True, True), on_pod=True)
     assert 'credentials: "/nats/creds/nats.creds"' in text
     for name in ("ca.crt", "tls.crt", "tls.key"):
         assert json.dumps(f"/nats/tls/{name}") in text
@@ -179,5 +181,5 @@ def test_credentials_and_tls_files_are_named(accepts):
 
 
 def test_a_tls_address_insists_on_tls_without_a_ca():
-    assert "tls {" in nats_conf(spec(natsAddress="tls://h"), credentials=False, tls_ca=False, tls_client=False)
-    assert "tls {" not in nats_conf(spec(natsAddress="h"), credentials=False, tls_ca=False, tls_client=False)
+    assert "tls {" in nats_conf(spec(natsAddress="tls://h"), LeafFiles(), on_pod=True)
+    assert "tls {" not in nats_conf(spec(natsAddress="h"), LeafFiles(), on_pod=True)

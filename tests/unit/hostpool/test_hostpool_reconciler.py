@@ -18,7 +18,7 @@ from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.kube.controller import DONE
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta, Unstructured
-from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, Key
+from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, SERVICE, Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.legacy.hostpools import RustPools
@@ -39,7 +39,7 @@ class Site:
 
     def __init__(self, pools):
         self.pools = pools
-        self.configs, self.secrets, self.workloads = {}, {}, {DEPLOYMENT: {}, DAEMON_SET: {}}
+        self.configs, self.secrets, self.workloads = {}, {}, {DEPLOYMENT: {}, DAEMON_SET: {}, SERVICE: {}}
         self.refusal = None
         self.said, self.fields = {}, {}
         watch = SimpleNamespace(synced_in=lambda _: True, store=self.secrets)

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from hostpools import AUTHORITY, ONE_REGISTRY, SAMPLE, SECRET_CA, authority, config, rendered, scheduling
-from wasmcloud_operator.hostpool.inputs import Authority, Facts, HubTls, references
+from wasmcloud_operator.hostpool.inputs import Authority, ChecksumKey, Facts, HubTls, references
 from wasmcloud_operator.hostpool.platform import Platform, platform_of
 from wasmcloud_operator.hostpool.problems import SpecError
-from wasmcloud_operator.hostpool.render_workload import render
+from wasmcloud_operator.hostpool.render_workload import leaf_warnings, render
 from wasmcloud_operator.kube.access import ServerVersion
 from wasmcloud_operator_types import InvalidObjectError, dump
 
@@ -67,8 +67,14 @@ class TestSample:
         assert self.found.leaf["securityContext"]["readOnlyRootFilesystem"] is True
         assert {"name": "nats-data", "mountPath": "/data"} in self.found.leaf["volumeMounts"]
         assert {"name": "tmp", "mountPath": "/tmp"} in self.found.host["volumeMounts"]
-        for name in ("nats-data", "tmp"):
-            assert self.found.volumes[name] == {"name": name, "emptyDir": {}}
+        assert self.found.volumes["tmp"] == {"name": "tmp", "emptyDir": {}}
+
+    def test_what_the_leaf_stores_is_bounded_by_the_server_before_the_pod_is_evicted(self):
+        assert "max_file_store: 1073741824" in self.found.nats_conf
+        assert self.found.volumes["nats-data"]["emptyDir"] == {"sizeLimit": "1280Mi"}
+        own = rendered(scheduling(podTemplateAdditions={"volumes": [{"name": "nats-data", "emptyDir": {}}]}))
+        assert own.volumes["nats-data"] == {"name": "nats-data", "emptyDir": {}}
+        assert "max_file_store" not in own.nats_conf
 
     def test_the_pods_have_an_account_of_their_own_without_a_token(self):
         assert self.found.pod["serviceAccountName"] == "my-wasmcloud-cluster"
@@ -103,7 +109,6 @@ class TestSample:
 @pytest.mark.parametrize(
     ("name", "before", "after"),
     [
-        ("nats-creds", Facts(credentials_digest="a"), Facts(credentials_digest="b")),
         ("cluster-seed", Facts(seed_digest="a"), Facts(seed_digest="b")),
         ("nats-tls", Facts(hub_tls=HubTls(True, True, "a")), Facts(hub_tls=HubTls(True, True, "b"))),
         ("registry", ONE_REGISTRY, Facts(registries=("ghcr.io",), registry_digest="r2")),
@@ -120,6 +125,68 @@ def test_new_content_rolls_the_pods(name, before, after):
 def test_a_changed_conf_rolls_the_pods_and_replicas_do_not():
     assert rendered({"natsAddress": "a"}).checksums != rendered({"natsAddress": "b"}).checksums
     assert rendered({"hostReplicas": 1}).template == rendered({"hostReplicas": 2}).template
+
+
+def test_one_registry_goes_by_the_config_service_alone_where_hosts_ask_it():
+    spec = {"registryCredentialsSecret": "pull", "configServiceEnabled": True}
+    found = rendered(spec, ONE_REGISTRY)
+    assert found.env["WASMCLOUD_CONFIG_SERVICE"] == "true"
+    assert not [name for name in found.env if name.startswith("WASMCLOUD_OCI_REGISTRY")]
+    assert found.template == rendered(spec, Facts(registries=("ghcr.io",), registry_digest="r2")).template
+
+
+def test_new_hub_credentials_roll_nothing():
+    before, after = (rendered({"secretName": "keys"}, Facts(credentials=True)) for _ in range(2))
+    assert before.template == after.template
+    (mount,) = (one for one in before.leaf["volumeMounts"] if one["name"] == "nats-creds")
+    assert "subPath" not in mount  # or the kubelet would leave the old file in place
+
+
+USERINFO = {"natsAddress": "nats://user:password@hub"}
+CLIENT_CERTIFICATE = Facts(hub_tls=HubTls(True, True, "t"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "facts", "is_open"),
+    [
+        ({}, Facts(), True),
+        ({"natsTls": {"secretName": "hub"}}, Facts(hub_tls=HubTls(True, False, "t")), True),
+        ({"secretName": "keys"}, Facts(credentials=True), False),
+        (USERINFO, Facts(), False),
+        ({"natsTls": {"secretName": "hub"}}, CLIENT_CERTIFICATE, False),
+        ({**USERINFO, "leafService": {"enabled": True}}, Facts(), True),
+        ({**USERINFO, "leafService": {"enabled": None}}, Facts(), False),
+        ({"leafService": {"enabled": False}}, Facts(), False),
+        (USERINFO, Facts(leaf_service_kept=True), True),
+        ({**USERINFO, "leafService": {"enabled": False}}, Facts(leaf_service_kept=True), False),
+    ],
+)
+def test_others_reach_a_leaf_with_hub_credentials_only_where_that_is_asked_for(spec, facts, is_open):
+    found = rendered(spec, facts)
+    conf = found.children.secret_conf or found.nats_conf
+    assert ('listen: "0.0.0.0:4222"' in conf, found.child("Service") is not None) == (is_open, is_open)
+    assert found.children.leaf_address == ("pool.team.svc:4222" if is_open else "loopback")
+
+
+def test_a_service_that_was_there_before_is_marked_and_warned_of():
+    kept = Facts(leaf_service_kept=True)
+    service = rendered(USERINFO, kept).child("Service")
+    assert service["metadata"]["annotations"] == {"k8s.wasmcloud.dev/adopted": "true"}
+    assert [one.reason for one in leaf_warnings(config(USERINFO).spec, kept)] == ["LeafServiceOpen"]
+    assert list(leaf_warnings(config({}).spec, kept)) == []
+    assert list(leaf_warnings(config({**USERINFO, "leafService": {"enabled": True}}).spec, kept)) == []
+
+
+def test_a_service_of_the_namespace_does_not_become_a_hosts_setting():
+    assert rendered({}).pod["enableServiceLinks"] is False
+
+
+def test_a_digest_of_a_password_cannot_be_found_by_whoever_guesses_the_password():
+    keys = ChecksumKey("c4nary"), ChecksumKey("other")
+    one, other = (rendered(USERINFO, Facts(checksum_key=key)).checksums["nats-conf"] for key in keys)
+    assert one != other
+    assert "c4nary" not in repr(Facts(checksum_key=keys[0]))
+    assert rendered({}, Facts(checksum_key=keys[0])).checksums == rendered({}, Facts(checksum_key=keys[1])).checksums
 
 
 def test_several_registries_go_by_the_config_service_and_roll_nothing():
@@ -140,7 +207,7 @@ def test_a_password_in_the_address_is_in_no_child_and_in_no_repr(address):
 
 def test_the_names_of_the_operators_own_volumes_are_taken():
     spec = {"secretName": "keys", "natsTls": {"secretName": "hub"}}
-    found = rendered(spec, Facts(credentials_digest="c", hub_tls=HubTls(True, True, "t")))
+    found = rendered(spec, Facts(credentials=True, hub_tls=HubTls(True, True, "t")))
     for name in found.volumes:
         with pytest.raises(InvalidObjectError, match="volumes of the operator's own"):
             config(authority({**SECRET_CA, "name": name}))

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from hostpools import config
 from wasmcloud_operator.hostpool.docker_config import RegistryCredentials, RegistryError, parse_docker_config
-from wasmcloud_operator.hostpool.inputs import Authority, HubTls
+from wasmcloud_operator.hostpool.inputs import Authority, ChecksumKey, HubTls
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.reference_checks import Content, Contents, examine
 
@@ -45,7 +45,7 @@ def judge(spec, secrets=None, config_maps=None, *, secret_type="Opaque"):
         {name: data and Content(secret_type, data) for name, data in (secrets or {}).items()},
         {name: data and Content("", data) for name, data in (config_maps or {}).items()},
     )
-    return examine(config(spec).spec, contents, Platform())
+    return examine(config(spec).spec, contents, Platform(), ChecksumKey("k"))
 
 
 def auths(**entries):
@@ -190,10 +190,19 @@ def test_a_new_seed_concerns_only_the_hosts_that_take_one(version, used):
     assert (one != two) is used
 
 
-def test_new_credentials_have_a_new_digest_and_other_keys_none():
+def test_new_hub_credentials_are_no_new_facts_for_the_leaf_reads_them_again():
     one = judge(KEYS, {"keys": {"nats.creds": CREDS}}).facts
-    assert one == judge(KEYS, {"keys": {"nats.creds": CREDS, "else": b"x"}}).facts
-    assert one != judge(KEYS, {"keys": {"nats.creds": CREDS + b"\n"}}).facts
+    assert one == judge(KEYS, {"keys": {"nats.creds": CREDS + b"\n", "else": b"x"}}).facts
+    assert one.credentials is True
+
+
+def test_a_digest_depends_on_the_content_and_on_the_key():
+    def digest(content, key):
+        contents = Contents({"hub": Content("Opaque", {"ca.crt": content})}, {})
+        return examine(config(TLS).spec, contents, Platform(), ChecksumKey(key)).facts.hub_tls.digest
+
+    assert digest(PEM, "a") == digest(PEM, "a")
+    assert len({digest(PEM, "a"), digest(PEM, "b"), digest(PEM + PEM, "a")}) == 3
 
 
 def test_nothing_secret_is_in_a_repr():

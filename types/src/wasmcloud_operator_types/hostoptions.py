@@ -90,4 +90,7 @@ class LeafService(Model):
     """The Service on the leaf nodes' client port."""
 
     enabled: StrictBool | None = None
-    """Whether there is one; true when left out. Without it the leaf listens on the pod's loopback only."""
+    """Whether there is one. Without it the leaf listens on the pod's loopback only.
+
+    When left out there is one, unless the connection to the hub carries credentials: whoever reaches the leaf acts in
+    the hub's account without having them."""

@@ -69,6 +69,9 @@ class WasmCloudHostConfigStatus(StatusModel):
     selector: str | None = None
     """Selector of the host pods, for kubectl scale and autoscalers."""
 
+    leaf_service: str | None = None
+    """Where other pods reach the leaf nodes; loopback when only the hosts beside them do."""
+
     host_count: Annotated[int | None, Field(json_schema_extra={"format": "int32"})] = None
     """Hosts of this pool that are live in the lattice."""
 

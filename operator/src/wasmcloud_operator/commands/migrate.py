@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
@@ -17,7 +17,7 @@ from wasmcloud_operator.hostpool.platform import IpFamily, Platform, platform_of
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reconciler import parsed
 from wasmcloud_operator.hostpool.references import read_references
-from wasmcloud_operator.hostpool.render_workload import Children, render
+from wasmcloud_operator.hostpool.render_workload import Children, leaf_warnings, render
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.access import server_version
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
@@ -116,18 +116,19 @@ async def run_migration(
 
 async def _pool(client: Client, item: CustomResource, platform: Platform) -> list[str]:
     config = parsed(item)
-    examined = await read_references(client, item.metadata.namespace, config.spec, platform)
+    examined = await read_references(client, item.metadata.key, config.spec, platform)
     if examined.problems:
         raise SpecError(*examined.problems)
     if examined.values is not None:
         lattice_route(config.spec, examined.values)
-    children = render(config, examined.facts)
+    facts = replace(examined.facts, leaf_service_kept=FINALIZER in item.metadata.finalizers)
+    children = render(config, facts)
     lines = [
         f"Secret {name} is created"
         for name in needed_secrets(config, examined.facts, children.secret_conf)
         if await _find(client, SECRET, Key(item.metadata.namespace, name)) is None
     ]
-    lines += [f"{warning}" for warning in examined.warnings]
+    lines += map(str, (*examined.warnings, *leaf_warnings(config.spec, facts)))
     lines += await _children(client, item, children)
     if FINALIZER in item.metadata.finalizers:
         for resource in leftovers(children.workload.resource):

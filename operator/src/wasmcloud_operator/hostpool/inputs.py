@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
+from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.platform import Platform
+from wasmcloud_operator.hostpool.problems import SpecError
+from wasmcloud_operator.hostpool.versions import Feature, understands
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 
@@ -27,16 +35,44 @@ class HubTls:
 
 
 @dataclass(frozen=True, slots=True)
+class ChecksumKey:
+    """The pool's random key for digests of secret content.
+
+    Whoever may read pods reads the digests. Without the key nobody finds the content behind them by trying, and with
+    the same key the same content has the same digest, whatever restarts or is restored.
+    """
+
+    value: str = field(default="", repr=False)
+
+    @classmethod
+    def new(cls) -> Self:
+        """Returns a key that nobody knows."""
+        return cls(secrets.token_hex(32))
+
+    def digest(self, parts: Mapping[str, bytes]) -> str:
+        """Returns the digest of named contents."""
+        hashed = hmac.new(self.value.encode(), digestmod=hashlib.sha256)
+        for name, value in sorted(parts.items()):
+            hashed.update(f"{len(name)}:{name}:{len(value)}:".encode() + value)
+        return hashed.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything from outside the config. Digests change when the content behind them does; empty means none."""
 
-    credentials_digest: str = ""
+    credentials: bool = False
+    """Whether there is a credentials file for the hub."""
+
     seed_digest: str = ""
     hub_tls: HubTls | None = None
     registries: tuple[str, ...] = ()
     registry_digest: str = ""
     authorities: tuple[Authority, ...] = ()
     platform: Platform = field(default_factory=Platform)
+    checksum_key: ChecksumKey = field(default_factory=ChecksumKey)
+    leaf_service_kept: bool = False
+    """Whether the pool had the Service of its leaf nodes before this operator, which would not make one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +81,29 @@ class References:
 
     secrets: frozenset[str]
     config_maps: frozenset[str]
+
+
+def registry_in_environment(spec: WasmCloudHostConfigSpec, registries: Iterable[str]) -> bool:
+    """Whether the hosts get their registry credentials by the environment, which knows one registry.
+
+    Otherwise the lattice's config service has them.
+    """
+    return len(tuple(registries)) == 1 and not spec.config_service_enabled
+
+
+def uses_cluster_seed(spec: WasmCloudHostConfigSpec) -> bool:
+    """Whether the hosts are to have a cluster seed and check issuers."""
+    return bool(spec.issuers) and understands(spec.version, Feature.CLUSTER_SEED)
+
+
+def has_secret_content(spec: WasmCloudHostConfigSpec) -> bool:
+    """Whether there is a digest of anything secret."""
+    if spec.nats_tls or spec.registry_credentials_secret or (spec.secret_name and uses_cluster_seed(spec)):
+        return True
+    try:
+        return has_userinfo(spec)
+    except SpecError:
+        return False  # an address that is refused
 
 
 def references(spec: WasmCloudHostConfigSpec) -> References:

@@ -12,6 +12,12 @@ from wasmcloud_operator_types import WasmCloudHostConfig
 # On a Secret of ours, whose values are no part of a fingerprint.
 DIGEST = "k8s.wasmcloud.dev/digest"
 
+# The key of the data in the Secret with the pool's checksum key.
+CHECKSUM_KEY = "key"
+
+# On the leaf nodes' Service: it was there before this operator, which would not have made it.
+ADOPTED = "k8s.wasmcloud.dev/adopted"
+
 LEAF_CONTAINER = "nats-leaf"
 
 HOST_LABEL_PREFIX = "host-label.k8s.wasmcloud.dev"
@@ -48,6 +54,11 @@ def host_labels(config: WasmCloudHostConfig) -> Mapping[str, str]:
 def registry_secret_name(config: WasmCloudHostConfig) -> str:
     """The owned Secret with the one registry's user and password."""
     return f"{_name(config)}-registry"
+
+
+def checksum_secret_name(config: str) -> str:
+    """The owned Secret with the key of the digests in the pods' annotations, for the config of that name."""
+    return f"{config}-checksums"
 
 
 def conf_secret_name(config: WasmCloudHostConfig) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from wasmcloud_operator.hostpool.nats_addresses import hub_addresses, leaf_urls
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
@@ -10,6 +12,10 @@ MONITOR_PORT = 8222
 CREDENTIALS_FILE = "/nats/creds/nats.creds"
 TLS_FOLDER = "/nats/tls"
 STORE_FOLDER = "/data"
+STORE_VOLUME = "nats-data"
+# In bytes. JetStream of its own takes three quarters of the node's disk and memory.
+_MAX_FILE_STORE = 1 << 30
+_MAX_MEMORY_STORE = 256 << 20
 
 # The Service and the kubelet's probes come from outside the pod; nats-server takes this for IPv6 addresses too.
 _EVERYWHERE = "0.0.0.0"  # noqa: S104
@@ -32,38 +38,62 @@ def quoted(value: str) -> str:
     return f'"{"".join(escaped)}"'
 
 
-def nats_conf(spec: WasmCloudHostConfigSpec, *, credentials: bool, tls_ca: bool, tls_client: bool) -> str:
-    """The configuration. The flags say which files there are: hub credentials, a CA, a client certificate.
+@dataclass(frozen=True, slots=True)
+class LeafFiles:
+    """The files of the hub connection that there are: credentials, a CA, a client certificate."""
+
+    credentials: bool = False
+    ca: bool = False
+    client_certificate: bool = False
+
+
+def nats_conf(spec: WasmCloudHostConfigSpec, files: LeafFiles, *, on_pod: bool) -> str:
+    """The configuration. `on_pod`: whether the leaf listens on the pod's address, not only on its loopback.
 
     Raises SpecError for an address that cannot be used.
     """
-    on_pod = spec.leaf_service is None or spec.leaf_service.enabled is not False
     lines = [
         f"listen: {quoted(f'{_EVERYWHERE if on_pod else _LOOPBACK}:{CLIENT_PORT}')}",
         f"http: {quoted(f'{_EVERYWHERE}:{MONITOR_PORT}')}",
         "jetstream {",
         f"  domain: {quoted(spec.leaf_node_domain or 'leaf')}",
         f"  store_dir: {quoted(STORE_FOLDER)}",
+        *([] if _has_own_store(spec) else [f"  max_file_store: {_MAX_FILE_STORE}"]),
+        f"  max_memory_store: {_MAX_MEMORY_STORE}",
         "}",
         "leafnodes {",
         "  remotes: [",
         "    {",
         f"      urls: [{', '.join(quoted(url) for url in leaf_urls(spec))}]",
     ]
-    if credentials:
+    if files.credentials:
         lines.append(f"      credentials: {quoted(CREDENTIALS_FILE)}")
-    if tls_ca or tls_client or any(address.scheme in ("tls", "wss") for address in hub_addresses(spec)):
-        lines += _tls(tls_ca, tls_client)
+    if wants_tls(spec):
+        lines += _tls(files)
     lines += ["    }", "  ]", "}"]
     return "\n".join(lines) + "\n"
 
 
-def _tls(ca: bool, client: bool) -> list[str]:
+def wants_tls(spec: WasmCloudHostConfigSpec) -> bool:
+    """Whether the hub is reached over TLS alone, whatever it offers: nothing is sent to one that has none."""
+    return spec.nats_tls is not None or any(address.scheme in ("tls", "wss") for address in hub_addresses(spec))
+
+
+def _tls(files: LeafFiles) -> list[str]:
     """The block is what makes the leaf insist on TLS; the scheme alone would let the hub decide."""
     lines = ["      tls {"]
-    if ca:
+    if files.ca:
         lines.append(f"        ca_file: {quoted(f'{TLS_FOLDER}/ca.crt')}")
-    if client:
+    if files.client_certificate:
         lines.append(f"        cert_file: {quoted(f'{TLS_FOLDER}/tls.crt')}")
         lines.append(f"        key_file: {quoted(f'{TLS_FOLDER}/tls.key')}")
     return [*lines, "      }"]
+
+
+def _has_own_store(spec: WasmCloudHostConfigSpec) -> bool:
+    """Whether the user has a volume in place of ours, whose size is known to nobody here."""
+    additions = (spec.scheduling_options.pod_template_additions if spec.scheduling_options else None) or {}
+    volumes = additions.get("volumes")
+    return isinstance(volumes, list) and any(
+        isinstance(volume, dict) and volume.get("name") == STORE_VOLUME for volume in volumes
+    )

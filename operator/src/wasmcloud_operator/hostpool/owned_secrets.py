@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.hostpool import naming
-from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.inputs import Facts, has_secret_content, registry_in_environment
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.render_host import PASSWORD_KEY, USERNAME_KEY
 from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
 from wasmcloud_operator.kube.apply import ONLY_IF_MISSING, ForeignObject
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.difference import difference, fingerprint
+from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -29,8 +29,12 @@ Content = Callable[[], Awaitable[Mapping[str, str] | None]]
 
 def needed_secrets(config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> list[str]:
     """The names of those that the pods need."""
-    registry = [naming.registry_secret_name(config)] if len(facts.registries) == 1 else []
-    return registry + ([naming.conf_secret_name(config)] if secret_conf else [])
+    wanted = {
+        naming.checksum_secret_name(config.metadata.name or ""): has_secret_content(config.spec),
+        naming.registry_secret_name(config): registry_in_environment(config.spec, facts.registries),
+        naming.conf_secret_name(config): bool(secret_conf),
+    }
+    return [name for name, needed in wanted.items() if needed]
 
 
 @dataclass(slots=True)
@@ -46,8 +50,8 @@ class OwnedSecrets:
     async def ensure(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
         """Have those Secrets that are needed hold what they have to now.
 
-        They are: the one registry's user and password, and nats.conf (`secret_conf`, empty if it is none). Raises
-        ForeignObject or the errors of `kube.errors`.
+        They are: the key of the pods' checksums, the one registry's user and password, and nats.conf (`secret_conf`,
+        empty if it is none). Raises ForeignObject or the errors of `kube.errors`.
         """
 
         async def registry() -> Mapping[str, str] | None:
@@ -60,17 +64,27 @@ class OwnedSecrets:
         async def conf() -> Mapping[str, str]:
             return {CONF_KEY: secret_conf}
 
+        async def checksum_key() -> Mapping[str, str]:
+            return {naming.CHECKSUM_KEY: facts.checksum_key.value}
+
         namespace = config.metadata.namespace or ""
         needed = needed_secrets(config, facts, secret_conf)
+        # First: digests made with a key that nobody keeps would be others after a restart.
+        if (name := naming.checksum_secret_name(config.metadata.name or "")) in needed:
+            await self._keep(config, name, "host", facts.checksum_key.digest({}), checksum_key)
         if (name := naming.registry_secret_name(config)) in needed:
             await self._keep(config, name, "host", facts.registry_digest, registry)
         if (name := naming.conf_secret_name(config)) in needed:
-            await self._keep(config, name, "leaf", fingerprint({CONF_KEY: secret_conf}), conf)
+            await self._keep(config, name, "leaf", facts.checksum_key.digest({CONF_KEY: secret_conf.encode()}), conf)
 
     async def remove_unneeded(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
         """Have the others be gone; not before the workload does without them. Raises the errors of `kube.errors`."""
-        both = {naming.registry_secret_name(config), naming.conf_secret_name(config)}
-        for name in sorted(both - set(needed_secrets(config, facts, secret_conf))):
+        every = {
+            naming.checksum_secret_name(config.metadata.name or ""),
+            naming.registry_secret_name(config),
+            naming.conf_secret_name(config),
+        }
+        for name in sorted(every - set(needed_secrets(config, facts, secret_conf))):
             held = self.secrets.store.get(Key(config.metadata.namespace or "", name))
             if held is not None and _owned_by(held.metadata, config):
                 await self._delete(held)

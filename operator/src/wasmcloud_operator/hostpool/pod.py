@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wasmcloud_operator.hostpool import naming
-from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
 from wasmcloud_operator.hostpool.merge import merged, normal
+from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.render_host import grace_seconds, host_container
 from wasmcloud_operator.hostpool.render_leaf import leaf_container, leaf_volumes
@@ -12,7 +13,7 @@ from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.names import HOST_CONTAINER
 from wasmcloud_operator.shared.problem import Problem
-from wasmcloud_operator_types import WasmCloudHostConfig
+from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
 
 # Any user will do who is not root; the same for both containers, so that one fsGroup serves.
 _USER = 65532
@@ -21,7 +22,7 @@ _USER = 65532
 def pod_template(config: WasmCloudHostConfig, conf: str, facts: Facts) -> JsonObject:
     """The template. `conf` is the text of nats.conf. Raises SpecError for additions that cannot be merged."""
     return {
-        "metadata": {"labels": naming.pod_labels(config), "annotations": _checksums(conf, facts)},
+        "metadata": {"labels": naming.pod_labels(config), "annotations": _checksums(config.spec, conf, facts)},
         "spec": pod_spec(config, facts),
     }
 
@@ -39,6 +40,8 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     pod: JsonObject = {
         "serviceAccountName": name,
         "automountServiceAccountToken": False,
+        # A Service named like a host's setting (wasmcloud-ctl) would become that setting.
+        "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace_seconds(spec),
         "securityContext": {
             "runAsNonRoot": True,
@@ -86,18 +89,20 @@ def _authority_volumes(config: WasmCloudHostConfig) -> list[JsonObject]:
     return [authority.model_dump(mode="json", by_alias=True, exclude_none=True) for authority in authorities]
 
 
-def _checksums(conf: str, facts: Facts) -> JsonObject:
+def _checksums(spec: WasmCloudHostConfigSpec, conf: str, facts: Facts) -> JsonObject:
     """What rolls the pods when content that they read at start changes.
 
-    The registry's is there only if its one password goes by the environment; several are told to running hosts.
+    Credentials for the hub are not among it: the leaf reads their file again whenever it connects. Nor are those for
+    registries that running hosts are told.
     """
     authorities = "".join(authority.digest for authority in facts.authorities)
     found = {
-        "nats-conf": fingerprint({"conf": conf}),
-        "nats-creds": facts.credentials_digest,
+        "nats-conf": facts.checksum_key.digest({"conf": conf.encode()})
+        if has_userinfo(spec)
+        else fingerprint({"conf": conf}),
         "cluster-seed": facts.seed_digest,
         "nats-tls": facts.hub_tls.digest if facts.hub_tls else "",
-        "registry": facts.registry_digest if len(facts.registries) == 1 else "",
+        "registry": facts.registry_digest if registry_in_environment(spec, facts.registries) else "",
         "authorities": fingerprint({"authorities": authorities}) if authorities else "",
     }
     return {f"{naming.CHECKSUM_PREFIX}/{name}": digest for name, digest in sorted(found.items()) if digest}

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier
-from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
 from wasmcloud_operator.hostpool.reference_checks import Examined
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.registries import RegistryService
-from wasmcloud_operator.hostpool.render_workload import WORKLOADS, Children, render
+from wasmcloud_operator.hostpool.render_workload import WORKLOADS, Children, leaf_warnings, render
 from wasmcloud_operator.hostpool.status import WorkloadState, is_rolled_out, workload_state
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kube.apply import Kind
@@ -23,12 +23,12 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import Key, Resource
-from wasmcloud_operator.legacy.hostpools import RIVAL_SECONDS, RustPools
+from wasmcloud_operator.kube.resources import SERVICE, Key, Resource
+from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
-from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, parse
+from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, WasmCloudHostConfigSpec, parse
 
 _SECRETS_VALID = Condition("SecretsValid", "True", "Valid")
 _RIVAL = Problem(
@@ -91,7 +91,7 @@ class HostConfigReconciler:
             return Result(RETRY_SECONDS)
 
     async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> Result:
-        facts = examined.facts
+        facts = replace(examined.facts, leaf_service_kept=self._keeps_leaf_service(item))
         children = render(config, facts)
         await self.rust.take_over(item, (child.resource for child in children.all))
         complete = await self.children.apply(
@@ -104,8 +104,9 @@ class HostConfigReconciler:
         rolled_out = held is not None and is_rolled_out(workload.kind, held.body)
         if await self.rust.clean_up(item, workload, rolled_out=rolled_out):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
-        await self._show_workload(item, config, children, examined.warnings)
-        self._keep_told(item.metadata.key, facts)
+        warnings = [*examined.warnings, *leaf_warnings(config.spec, facts)]
+        await self._show_workload(item, config, children, warnings)
+        self._keep_told(item.metadata.key, config.spec, facts)
         return DONE
 
     async def report(self, key: Key, error: Exception) -> None:
@@ -156,9 +157,20 @@ class HostConfigReconciler:
             if not examined.problems:
                 self._declare(item, config, examined)
 
-    def _keep_told(self, key: Key, facts: Facts) -> None:
+    def _keeps_leaf_service(self, item: CustomResource) -> bool:
+        """Whether the leaf nodes' Service is one of the operator written in Rust, or was once."""
+        if FINALIZER in item.metadata.finalizers:
+            return True
+        held = self.kinds[SERVICE].informer.store.get(item.metadata.key)
+        return (
+            held is not None
+            and held.metadata.belongs_to(item.metadata.uid)
+            and naming.ADOPTED in held.metadata.annotations
+        )
+
+    def _keep_told(self, key: Key, spec: WasmCloudHostConfigSpec, facts: Facts) -> None:
         pool = self.pools.get(key)
-        if pool is None or len(facts.registries) < 2:
+        if pool is None or not facts.registries or registry_in_environment(spec, facts.registries):
             self.registries.forget(key)
         elif self.registries.due(key, facts.registry_digest, pool.lattice):
             self.tell_registries(key)
@@ -169,7 +181,11 @@ class HostConfigReconciler:
         resource = children.workload.resource
         held = self.kinds[resource].informer.store.get(item.metadata.key)
         state = workload_state(resource.kind, held.body if held else None)
-        fields = {**_counts(state), "selector": naming.selector_text(config)}
+        fields = {
+            **_counts(state),
+            "selector": naming.selector_text(config),
+            "leafService": children.leaf_address,
+        }
         warned = self.status.warn(item, warnings)
         await self.status.show(item, [*state.progress, *state.available, _SECRETS_VALID, *warned], fields)
 

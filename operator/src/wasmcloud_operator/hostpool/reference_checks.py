@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import ssl
 from collections.abc import Mapping
@@ -15,9 +14,8 @@ from wasmcloud_operator.hostpool.docker_config import (
     RegistryError,
     parse_docker_config,
 )
-from wasmcloud_operator.hostpool.inputs import Authority, Facts, HubTls
+from wasmcloud_operator.hostpool.inputs import Authority, ChecksumKey, Facts, HubTls, uses_cluster_seed
 from wasmcloud_operator.hostpool.platform import Platform
-from wasmcloud_operator.hostpool.render_host import uses_cluster_seed
 from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
 from wasmcloud_operator.hostpool.versions import Feature, understands
 from wasmcloud_operator.shared.problem import Problem
@@ -75,12 +73,14 @@ class Examined:
     values: Values | None = field(default=None, repr=False)
 
 
-def examine(spec: WasmCloudHostConfigSpec, contents: Contents, platform: Platform) -> Examined:
+def examine(
+    spec: WasmCloudHostConfigSpec, contents: Contents, platform: Platform, checksum_key: ChecksumKey
+) -> Examined:
     """Judge everything that the spec refers to, all problems at once."""
     problems: list[Problem] = []
     warnings = list(spec_warnings(spec))
-    credentials_digest, seed_digest = _credentials(spec, contents, problems, warnings)
-    hub_tls = _hub_tls(spec, contents, problems)
+    credentials, seed = _credentials(spec, contents, problems, warnings)
+    hub_tls = _hub_tls(spec, contents, problems, checksum_key)
     registries = _registries(spec, contents, problems)
     authorities = tuple(
         found
@@ -88,17 +88,18 @@ def examine(spec: WasmCloudHostConfigSpec, contents: Contents, platform: Platfor
         if (found := _authority(authority, index, contents, problems)) is not None
     )
     facts = Facts(
-        credentials_digest=credentials_digest,
-        seed_digest=seed_digest,
+        credentials=credentials,
+        seed_digest=checksum_key.digest({SEED_KEY: seed}) if seed else "",
         hub_tls=hub_tls,
         registries=tuple(entry.registry for entry in registries),
-        registry_digest=_digest(
+        registry_digest=checksum_key.digest(
             {entry.registry: f"{entry.username}\0{entry.password}".encode() for entry in registries}
         )
         if registries
         else "",
         authorities=authorities,
         platform=platform,
+        checksum_key=checksum_key,
     )
     return Examined(facts, tuple(problems), tuple(warnings), _values(spec, contents, registries))
 
@@ -120,15 +121,15 @@ def _values(spec: WasmCloudHostConfigSpec, contents: Contents, registries: tuple
 
 def _credentials(
     spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem], warnings: list[Problem]
-) -> tuple[str, str]:
-    """The digests of nats.creds and of the cluster seed; empty if the pods use none."""
+) -> tuple[bool, bytes]:
+    """Whether there is nats.creds, and the cluster seed; empty if the pods use none."""
     if spec.secret_name is None:
-        return "", ""
+        return False, b""
     path, name = ".spec.secretName", spec.secret_name
     secret = contents.secrets.get(name)
     if secret is None:
         problems.append(_missing("Secret", name, path, _wanted_keys(spec)))
-        return "", ""
+        return False, b""
     seed, creds = secret.data.get(SEED_KEY), secret.data.get(CREDENTIALS_KEY)
     if spec.issuers and not understands(spec.version, Feature.CLUSTER_SEED):
         warnings.append(Problem("HostTooNew", ".spec.issuers", "has no effect: hosts from 1.0 on read no cluster seed"))
@@ -138,9 +139,9 @@ def _credentials(
         problems.append(
             Problem("SecretKeyMissing", path, f"Secret {name} has neither {CREDENTIALS_KEY} nor {SEED_KEY}; add one")
         )
-    seed_digest = _digest({SEED_KEY: seed}) if seed and uses_cluster_seed(spec) else ""
+    used_seed = seed if seed and uses_cluster_seed(spec) else b""
     if creds is None:
-        return "", seed_digest
+        return False, used_seed
     if not creds.strip():
         problems.append(_bad_key(name, CREDENTIALS_KEY, path, "is empty; remove the key or give the whole creds file"))
     elif b"\r" in creds:
@@ -153,10 +154,12 @@ def _credentials(
         problems.append(
             _bad_key(name, CREDENTIALS_KEY, path, "has no USER NKEY SEED section; give the whole creds file")
         )
-    return _digest({CREDENTIALS_KEY: creds}), seed_digest
+    return True, used_seed
 
 
-def _hub_tls(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]) -> HubTls | None:
+def _hub_tls(
+    spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem], checksum_key: ChecksumKey
+) -> HubTls | None:
     if spec.nats_tls is None:
         return None
     path, name = ".spec.natsTls.secretName", spec.nats_tls.secret_name
@@ -176,7 +179,7 @@ def _hub_tls(spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[P
     )
     if "tls.key" in found and not _PRIVATE_KEY.search(found["tls.key"]):
         problems.append(_bad_key(name, "tls.key", path, "is not an unencrypted PEM private key"))
-    return HubTls("ca.crt" in found, "tls.crt" in found and "tls.key" in found, _digest(found))
+    return HubTls("ca.crt" in found, "tls.crt" in found and "tls.key" in found, checksum_key.digest(found))
 
 
 def _registries(
@@ -228,7 +231,8 @@ def _authority(
     for file, data in certificates.items():
         if not _is_pem(data):
             problems.append(Problem("SecretContentInvalid", path, f"{kind} {name}: {file} is not a PEM certificate"))
-    return Authority(authority.name, tuple(sorted(certificates)), _digest(certificates))
+    # Certificates are public: their digest needs no key.
+    return Authority(authority.name, tuple(sorted(certificates)), ChecksumKey().digest(certificates))
 
 
 def _files(content: Content, items: tuple[KeyToPath, ...] | None) -> dict[str, bytes]:
@@ -246,13 +250,6 @@ def _is_pem(data: bytes) -> bool:
     except (ssl.SSLError, ValueError):
         return False
     return True
-
-
-def _digest(parts: Mapping[str, bytes]) -> str:
-    hashed = hashlib.sha256()
-    for name, value in sorted(parts.items()):
-        hashed.update(f"{len(name)}:{name}:{len(value)}:".encode() + value)
-    return hashed.hexdigest()[:16]
 
 
 def _wanted_keys(spec: WasmCloudHostConfigSpec) -> str:

@@ -6,7 +6,8 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from wasmcloud_operator.hostpool.inputs import references
+from wasmcloud_operator.hostpool import naming
+from wasmcloud_operator.hostpool.inputs import ChecksumKey, has_secret_content, references
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.reference_checks import Content, Contents, Examined, examine
 from wasmcloud_operator.kube.client import Client
@@ -37,29 +38,30 @@ class ReferenceReader:
 
         Raises the errors of `kube.errors`.
         """
-        known = self._known_versions(key.namespace, spec)
+        known = self._known_versions(key, spec)
         held = self._found.get(key)
         if held is not None and known is not None and held[0] == spec and held[1] == known:
             return held[2]
-        examined, versions = await _read(self.client, key.namespace, spec, self.platform)
+        examined, versions = await _read(self.client, key, spec, self.platform)
         self._found[key] = (spec, versions, replace(examined, values=None))
         return examined
 
     async def read_values(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
         """The same, read live in any case, with the values."""
-        return await read_references(self.client, key.namespace, spec, self.platform)
+        return await read_references(self.client, key, spec, self.platform)
 
     def forget(self, key: Key) -> None:
         """The config is gone."""
         self._found.pop(key, None)
 
-    def _known_versions(self, namespace: str, spec: WasmCloudHostConfigSpec) -> _Versions | None:
+    def _known_versions(self, key: Key, spec: WasmCloudHostConfigSpec) -> _Versions | None:
         """The versions that the metadata watches tell; None while they do not follow the namespace yet."""
+        namespace = key.namespace
         if not self.secrets.synced_in(namespace) or not self.config_maps.synced_in(namespace):
             return None
         wanted = references(spec)
         return (
-            *self._versions(self.secrets, SECRET, namespace, wanted.secrets),
+            *self._versions(self.secrets, SECRET, namespace, _secret_names(key.name, spec)),
             *self._versions(self.config_maps, CONFIG_MAP, namespace, wanted.config_maps),
         )
 
@@ -72,27 +74,31 @@ class ReferenceReader:
             yield resource.kind, name, (held.metadata.uid, held.metadata.resource_version) if held else None
 
 
-async def read_references(
-    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, platform: Platform
-) -> Examined:
-    """What a spec's references in that namespace hold now. Raises the errors of `kube.errors`."""
-    return (await _read(client, namespace, spec, platform))[0]
+async def read_references(client: Client, key: Key, spec: WasmCloudHostConfigSpec, platform: Platform) -> Examined:
+    """What the references of the config of that key hold now. Raises the errors of `kube.errors`."""
+    return (await _read(client, key, spec, platform))[0]
 
 
 async def _read(
-    client: Client, namespace: str, spec: WasmCloudHostConfigSpec, platform: Platform
+    client: Client, key: Key, spec: WasmCloudHostConfigSpec, platform: Platform
 ) -> tuple[Examined, _Versions]:
-    wanted = references(spec)
-    asked = [(SECRET, name) for name in sorted(wanted.secrets)]
-    asked += [(CONFIG_MAP, name) for name in sorted(wanted.config_maps)]
-    items = await gather_first_error(_get(client, resource, Key(namespace, name)) for resource, name in asked)
+    asked = [(SECRET, name) for name in sorted(_secret_names(key.name, spec))]
+    asked += [(CONFIG_MAP, name) for name in sorted(references(spec).config_maps)]
+    items = await gather_first_error(_get(client, resource, Key(key.namespace, name)) for resource, name in asked)
     found = list(zip(asked, items, strict=True))
     contents = Contents(
         {name: _decoded(item) for (resource, name), item in found if resource is SECRET},
         {name: _decoded(item) for (resource, name), item in found if resource is CONFIG_MAP},
     )
     versions = tuple((resource.kind, name, _version(item)) for (resource, name), item in found)
-    return examine(spec, contents, platform), versions
+    held = contents.secrets.get(naming.checksum_secret_name(key.name))
+    text = held.data.get(naming.CHECKSUM_KEY, b"").decode("ascii", "replace") if held is not None else ""
+    return examine(spec, contents, platform, ChecksumKey(text) if text else ChecksumKey.new()), versions
+
+
+def _secret_names(config: str, spec: WasmCloudHostConfigSpec) -> set[str]:
+    """The Secrets to read: those that the spec refers to, and the key of their digests."""
+    return {*references(spec).secrets, *([naming.checksum_secret_name(config)] if has_secret_content(spec) else [])}
 
 
 async def _get(client: Client, resource: Resource, key: Key) -> Unstructured | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
+from wasmcloud_operator.hostpool.inputs import registry_in_environment
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
@@ -91,7 +92,7 @@ class RegistryService:
         everyone = len(pool.lattice.hosts.hosts)
         examined = await self.reader.read_values(key, spec)
         registries = examined.values.registries if examined.values is not None else ()
-        if len(registries) < 2 or not hosts:
+        if not registries or not hosts or registry_in_environment(spec, examined.facts.registries):
             return DONE
         try:
             taken = await pool.lattice.control.put_registries(_by_registry(registries))

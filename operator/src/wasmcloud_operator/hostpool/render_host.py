@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wasmcloud_operator.hostpool import naming
-from wasmcloud_operator.hostpool.inputs import Facts
+from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment, uses_cluster_seed
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
 from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -47,7 +47,7 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         container["ports"] = [{"name": "admin", "containerPort": port, "protocol": "TCP"}]
         container |= {
             "startupProbe": _probe("/readyz", port, period=1, failures=120),
-            "readinessProbe": _probe("/readyz", port, period=5, failures=3),
+            "readinessProbe": _probe("/readyz", port, period=5, failures=2),
             "livenessProbe": _probe("/livez", port, period=10, failures=6),
         }
     if facts.platform.sleep_action and grace_seconds(spec) > _PRE_STOP_SECONDS:  # the API server refuses a longer sleep
@@ -78,11 +78,6 @@ def probed(spec: WasmCloudHostConfigSpec) -> bool:
 def admin_port(spec: WasmCloudHostConfigSpec) -> int:
     """The port of the host's HTTP admin endpoint."""
     return (spec.probes and spec.probes.port) or DEFAULT_ADMIN_PORT
-
-
-def uses_cluster_seed(spec: WasmCloudHostConfigSpec) -> bool:
-    """Whether the hosts are to have a cluster seed and check issuers."""
-    return bool(spec.issuers) and understands(spec.version, Feature.CLUSTER_SEED)
 
 
 def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
@@ -153,8 +148,8 @@ def _policy(spec: WasmCloudHostConfigSpec) -> dict[str, str]:
 
 
 def _registry(config: WasmCloudHostConfig, facts: Facts, values: dict[str, str]) -> list[JsonObject]:
-    """One registry goes by the environment (all three variables or none); several by the config service."""
-    if len(facts.registries) != 1:
+    """The credentials for one registry: all three variables or none."""
+    if not registry_in_environment(config.spec, facts.registries):
         return []
     values["WASMCLOUD_OCI_REGISTRY"] = _literal(facts.registries[0])
     name = naming.registry_secret_name(config)

@@ -10,6 +10,7 @@ from wasmcloud_operator.hostpool.natsconf import (
     CREDENTIALS_FILE,
     MONITOR_PORT,
     STORE_FOLDER,
+    STORE_VOLUME,
     TLS_FOLDER,
 )
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -18,6 +19,8 @@ from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpe
 DEFAULT_IMAGE = "nats:2.10-alpine"
 CONF_KEY = "nats.conf"
 _CONF_FILE = f"/nats/{CONF_KEY}"
+# JetStream's own limit in nats.conf is below: a full store refuses a message instead of having the pod evicted.
+_STORE_LIMIT = "1280Mi"
 
 
 def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
@@ -57,9 +60,9 @@ def leaf_volumes(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
         conf = {"configMap": {"name": config.metadata.name}}
     volumes: list[JsonObject] = [
         {"name": "nats-config", **conf},
-        {"name": "nats-data", "emptyDir": {}},
+        {"name": STORE_VOLUME, "emptyDir": {"sizeLimit": _STORE_LIMIT}},
     ]
-    if facts.credentials_digest:
+    if facts.credentials:
         items = [{"key": "nats.creds", "path": "nats.creds"}]
         volumes.append({"name": "nats-creds", "secret": {"secretName": spec.secret_name, "items": items}})
     if facts.hub_tls is not None and spec.nats_tls is not None:
@@ -70,9 +73,9 @@ def leaf_volumes(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
 def _mounts(facts: Facts) -> list[JsonObject]:
     mounts: list[JsonObject] = [
         {"name": "nats-config", "mountPath": _CONF_FILE, "subPath": CONF_KEY, "readOnly": True},
-        {"name": "nats-data", "mountPath": STORE_FOLDER},
+        {"name": STORE_VOLUME, "mountPath": STORE_FOLDER},
     ]
-    if facts.credentials_digest:
+    if facts.credentials:
         folder = CREDENTIALS_FILE.rpartition("/")[0]
         mounts.append({"name": "nats-creds", "mountPath": folder, "readOnly": True})
     if facts.hub_tls is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
-from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT, nats_conf
+from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT, LeafFiles, nats_conf
 from wasmcloud_operator.hostpool.pod import pod_template
 from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
@@ -20,6 +21,7 @@ from wasmcloud_operator.kube.resources import (
     SERVICE_ACCOUNT,
     Resource,
 )
+from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
 
 # The kinds that a pool's children can be of; one that is no longer wanted is looked for among these.
@@ -49,6 +51,14 @@ class Children:
     secret_conf: str = field(default="", repr=False)
 
     @property
+    def leaf_address(self) -> str:
+        """Where other pods reach the leaf nodes; `loopback` if they do not."""
+        for child in self.after:
+            if child.resource is SERVICE:
+                return f"{child.body['metadata']['name']}.{child.body['metadata']['namespace']}.svc:{CLIENT_PORT}"
+        return "loopback"
+
+    @property
     def all(self) -> tuple[Child, ...]:
         """All of them."""
         return (*self.before, self.workload, *self.after)
@@ -56,21 +66,45 @@ class Children:
 
 def render(config: WasmCloudHostConfig, facts: Facts) -> Children:
     """The children of a config. Raises SpecError for what the CRD's schema cannot refuse."""
-    conf = nats_conf(
-        config.spec,
-        credentials=bool(facts.credentials_digest),
-        tls_ca=bool(facts.hub_tls and facts.hub_tls.ca),
-        tls_client=bool(facts.hub_tls and facts.hub_tls.client),
-    )
+    tls = facts.hub_tls
+    files = LeafFiles(facts.credentials, bool(tls and tls.ca), bool(tls and tls.client))
+    conf = nats_conf(config.spec, files, on_pod=leaf_is_open(config.spec, facts))
     service_account = _child(config, SERVICE_ACCOUNT, "host", automountServiceAccountToken=False)
     secret = has_userinfo(config.spec)
     config_map = _child(config, CONFIG_MAP, "leaf", **({} if secret else {"data": {CONF_KEY: conf}}))
     after: list[Child] = []
-    if config.spec.leaf_service is None or config.spec.leaf_service.enabled is not False:
-        after.append(_service(config))
+    if leaf_is_open(config.spec, facts):
+        after.append(_service(config, facts))
     if config.spec.pod_disruption_budget is not None:
         after.append(_disruption_budget(config))
     return Children((service_account, config_map), _workload(config, conf, facts), tuple(after), conf if secret else "")
+
+
+def leaf_is_open(spec: WasmCloudHostConfigSpec, facts: Facts) -> bool:
+    """Whether other pods reach the leaf nodes.
+
+    With credentials for the hub they do only where that is asked for, or was so before this operator: they would act in
+    the hub's account without having its credentials.
+    """
+    if spec.leaf_service is not None and spec.leaf_service.enabled is not None:
+        return spec.leaf_service.enabled
+    return facts.leaf_service_kept or not _has_credentials(spec, facts)
+
+
+def leaf_warnings(spec: WasmCloudHostConfigSpec, facts: Facts) -> Iterator[Problem]:
+    """What is open to others though nobody asked for it."""
+    asked = spec.leaf_service is not None and spec.leaf_service.enabled is not None
+    if facts.leaf_service_kept and not asked and _has_credentials(spec, facts):
+        yield Problem(
+            "LeafServiceOpen",
+            ".spec.leafService.enabled",
+            "is not set, so the leaf nodes' Service stays as it was found: whoever reaches its port 4222 acts in the"
+            " hub's account without credentials; set it to false to close it, or to true if that is wanted",
+        )
+
+
+def _has_credentials(spec: WasmCloudHostConfigSpec, facts: Facts) -> bool:
+    return facts.credentials or has_userinfo(spec) or bool(facts.hub_tls and facts.hub_tls.client)
 
 
 def _workload(config: WasmCloudHostConfig, conf: str, facts: Facts) -> Child:
@@ -116,12 +150,14 @@ def holds_node_ports(pod: JsonObject) -> bool:
     return bool(pod.get("hostNetwork")) or any(port.get("hostPort") for port in ports)
 
 
-def _service(config: WasmCloudHostConfig) -> Child:
+def _service(config: WasmCloudHostConfig, facts: Facts) -> Child:
     port = {"name": "nats-client", "port": CLIENT_PORT, "targetPort": CLIENT_PORT, "protocol": "TCP"}
     child = _child(
         config, SERVICE, "leaf", spec={"selector": naming.selector_labels(config), "ports": [port], "type": "ClusterIP"}
     )
     child.body["metadata"]["labels"]["wasmcloud.dev/route-to"] = "true"
+    if facts.leaf_service_kept:
+        child.body["metadata"]["annotations"] = {naming.ADOPTED: "true"}
     return child
 
 

@@ -18,7 +18,7 @@ from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
 
-_WORKLOAD_FIELDS = ("replicas", "readyReplicas", "selector")
+_WORKLOAD_FIELDS = ("replicas", "readyReplicas", "selector", "leafService")
 # Said while it holds, and gone with the next status that does not say it.
 _PAUSED = Condition("Paused", "True", "Paused", "no writes while paused")
 
