@@ -15,6 +15,7 @@ import pytest
 from latticehost import Lattice, LatticeHost
 from testbed import Admin, NatsServer, eventually
 from wasmcloud_operator.application import reconciler
+from wasmcloud_operator.lattice import ledger
 from wasmcloud_operator.lattice.wadm import WadmClient
 
 APP = "core.oam.dev/v1beta1/Application"
@@ -26,7 +27,7 @@ EVENT = "events.k8s.io/v1/Event"
 def impatient() -> Iterator[None]:
     """The operator waits a fifth of its time for wadm's word after a deploy: tests mostly waited for that."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reconciler, "SETTLE_SECONDS", reconciler.SETTLE_SECONDS / 5)
+        patch.setattr(ledger, "SETTLE_SECONDS", ledger.SETTLE_SECONDS / 5)
         patch.setattr(reconciler, "_PUSH_SECONDS", reconciler._PUSH_SECONDS / 5)
         yield
 

@@ -145,7 +145,7 @@ async def test_the_lattice_has_to_be_told_where_there_are_several(
     await site.annotate(**{f"{OWN}/lattice": other})
     await site.reaches(lambda obj: obj["status"].get("lattice") == other and "deployedVersion" in obj["status"])
     await site.annotate(**{f"{OWN}/lattice": None, f"{OWN}/host-config": "pool"})
-    await site.reaches(lambda obj: obj["status"].get("lattice") == site.lattice)
+    await site.reaches(lambda obj: obj["status"].get("lattice") == site.lattice and not obj["status"].get("leaving"))
     assert len(await site.versions()) == 1
     assert (await site.wadm("get.hello", {}, other))["result"] == "notfound", "it has moved"
     await admin.delete(CONFIG, "second", site.namespace)

@@ -13,7 +13,8 @@ import nats
 import pytest
 
 from testbed import NatsServer
-from wasmcloud_operator.application.manifest import Owner, choose_version, content_of, digest_of, owner_of, to_manifest
+from wasmcloud_operator.application.manifest import content_of
+from wasmcloud_operator.lattice.content import Owner, choose_version, digest_of, owner_of, to_manifest
 from wasmcloud_operator.manifest.validation import errors, validate
 
 LINK = {"namespace": "wasi", "package": "http", "interfaces": ["incoming-handler"], "target": {"name": "web"}}

@@ -11,11 +11,6 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 # In each pod of a pool: the container that is a wasmCloud host.
 HOST_CONTAINER = "wasmcloud-host"
 
-# In the manifests that the operator puts: the Application they were made from, and its cluster.
-OWNER_CLUSTER = "k8s.wasmcloud.dev/owner-cluster"
-OWNER_NAMESPACE = "k8s.wasmcloud.dev/owner-namespace"
-OWNER_NAME = "k8s.wasmcloud.dev/owner-name"
-
 # On every object that the operator applies: what was rendered.
 FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
 

@@ -16,7 +16,7 @@ import structlog
 
 from wasmcloud_operator.application.coexistence import CrdWatch
 from wasmcloud_operator.application.controller import application_controller, applications
-from wasmcloud_operator.application.plan import deployed_manifest
+from wasmcloud_operator.application.manifest import deployed_manifest
 from wasmcloud_operator.expose.controller import service_controllers
 from wasmcloud_operator.hostpool.controller import host_configs, host_pool_controllers
 from wasmcloud_operator.hostpool.platform import platform_of

@@ -8,17 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmcloud_operator.application.manifest import (
+from wasmcloud_operator.application.manifest import content_of, passed_metadata, without_nulls
+from wasmcloud_operator.lattice.content import (
     Owner,
     VersionChoice,
     choose_version,
-    content_of,
     digest_of,
     draft,
     owner_of,
-    passed_metadata,
     to_manifest,
-    without_nulls,
 )
 from wasmcloud_operator.manifest.validation import validate
 

@@ -10,11 +10,12 @@ import pytest
 from kstatus import argocd_health, kstatus
 from wasmcloud_operator.application import status
 from wasmcloud_operator.application.lattice_choice import NotChosen
-from wasmcloud_operator.application.manifest import Owner
 from wasmcloud_operator.application.status import Verdict
-from wasmcloud_operator.application.view import Record
 from wasmcloud_operator.application.writer import own_status
 from wasmcloud_operator.kube.conditions import to_status
+from wasmcloud_operator.lattice.content import Owner
+from wasmcloud_operator.lattice.ledger import Deploying, Entry
+from wasmcloud_operator.lattice.ledger_writer import Step
 from wasmcloud_operator.lattice.wadm_types import Status
 from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator_types import Application, parse
@@ -22,9 +23,9 @@ from wasmcloud_operator_types import Application, parse
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def record(word: str = "", *, deploying: bool = False, message: str = "") -> Record:
+def record(word: str = "", *, deploying: bool = False, message: str = "") -> Entry:
     told = Status.model_validate({"status": {"type": word, "message": message}}) if word else None
-    return Record("v1", "v1", ("v1",), told, deployed_at=1.0 if deploying else None)
+    return Entry("v1", "v1", ("v1",), told, deploying=Deploying(1.0, None, distinct=True) if deploying else None)
 
 
 KEPT = {
@@ -37,8 +38,8 @@ DECIDED: dict[str, tuple[Verdict, str]] = {
     "invalid": (status.invalid([ManifestProblem("error", "spec", "is required")]), "Failed"),
     "ambiguous": (status.no_lattice(NotChosen("AmbiguousLattice", "choose", stalled=True)), "Failed"),
     "conflict": (status.conflict(Owner("c", "ns", "app"), "default"), "Failed"),
-    "put rejected": (status.rejected("Put", "too large"), "Failed"),
-    "deploy rejected": (status.rejected("Deploy", "id in use"), "Failed"),
+    "put rejected": (status.rejected(Step.PUT, "too large"), "Failed"),
+    "deploy rejected": (status.rejected(Step.DEPLOY, "id in use"), "Failed"),
     "undeployed": (status.undeployed(), "Undeployed"),
     "deploying": (status.running(record(deploying=True)), "Reconciling"),
     "no status yet": (status.running(record()), "Reconciling"),
@@ -142,7 +143,7 @@ def test_a_thousand_problems_and_scalers_stay_small() -> None:
         for number in range(500)
     ]
     told = status.fields(
-        Record("v1", "v1", status=Status.model_validate({"status": {"type": "failed"}, "scalers": scalers}))
+        Entry("v1", "v1", status=Status.model_validate({"status": {"type": "failed"}, "scalers": scalers}))
     )
     assert len(told["scalers"]) == 500
     assert max(len(entry["message"]) for entry in told["scalers"]) == 256

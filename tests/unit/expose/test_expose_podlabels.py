@@ -51,11 +51,11 @@ class Hosts:
 
 @dataclass
 class Apps:
-    apps: tuple[ModelSummary, ...] | None = ()
+    listed: tuple[ModelSummary, ...] | None = ()
 
     @property
-    def deployed(self) -> dict[str, str]:
-        return {app.name: app.deployed_version for app in self.apps or ()}
+    def deployed_versions(self) -> dict[str, str]:
+        return {app.name: app.deployed_version for app in self.listed or ()}
 
 
 @dataclass(eq=False)
@@ -64,7 +64,7 @@ class FakeLattice:
 
     key: LatticeRoute
     hosts: Hosts = field(default_factory=Hosts)
-    apps: Apps = field(default_factory=Apps)
+    ledger: Apps = field(default_factory=Apps)
 
     @property
     def name(self) -> str:
@@ -224,7 +224,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
     configs = informer(Codec.of(CustomResource))
     view = a_view(held, configs, services)
     for lattice, apps in zip(lattices, deployed, strict=True):
-        lattice.apps.apps = tuple(ModelSummary(name=name, deployed_version="v1") for name in apps)
+        lattice.ledger.listed = tuple(ModelSummary(name=name, deployed_version="v1") for name in apps)
         for name, servers in apps.items():
             view.book(lattice).put(name, Record(name, "v1", exposure(app_manifest(name, servers))))  # type: ignore[arg-type]
     for pool in held.values():
@@ -287,7 +287,7 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
     view = a_view(held, informer(Codec.of(CustomResource)), services)
     record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
     for lattice in in_use.values():
-        lattice.apps.apps = (ModelSummary(name="one", deployed_version="v1"),)
+        lattice.ledger.listed = (ModelSummary(name="one", deployed_version="v1"),)
         view.book(lattice).put("one", record)  # type: ignore[arg-type]
     body = render.service(plan(record, read_options({})).services[0], "ns-a", former.identity, [])
     body["metadata"] |= {"uid": "one", "resourceVersion": "1"}

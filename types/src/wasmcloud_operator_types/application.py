@@ -56,6 +56,19 @@ class ServiceStatus(StatusModel):
     """How many pods serve the endpoint now."""
 
 
+class Departure(StatusModel):
+    """A lattice that the application is leaving."""
+
+    lattice: str
+    """The lattice's name."""
+
+    lattice_id: str | None = None
+    """Tells the lattice from others of that name."""
+
+    host_config: str | None = None
+    """Name of the WasmCloudHostConfig by which it was reached."""
+
+
 class ApplicationStatus(StatusModel):
     """What was last seen of the application in its lattice."""
 
@@ -68,8 +81,17 @@ class ApplicationStatus(StatusModel):
     lattice: str | None = None
     """The lattice that the application runs in."""
 
+    lattice_id: str | None = None
+    """Tells the lattice from others of that name."""
+
     host_config: str | None = None
     """Name of the WasmCloudHostConfig whose connection is used."""
+
+    leaving: tuple[Departure, ...] | None = None
+    """Lattices that the application was moved out of and that still run it: each is tried until it is done."""
+
+    inputs_digest: str | None = None
+    """Digest of the annotations and labels that this status is about: metadata.generation does not count them."""
 
     deployed_version: str | None = None
     """The version that wadm has deployed."""

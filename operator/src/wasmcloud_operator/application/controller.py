@@ -18,15 +18,10 @@ from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change
-from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
-from wasmcloud_operator.lattice.wadm_events import (
-    ManifestPublished,
-    ManifestUnpublished,
-    StatusPushed,
-    WadmEvent,
-)
+from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged
+from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.pools import Pool
 
@@ -97,31 +92,33 @@ class _Routes:
         for key in sorted(keys | set(self.places.holders(lattice))):
             self.queue.add_after(key, after, Priority.BACKGROUND)
 
-    def listed(self, lattice: Lattice, news: AppsListed) -> None:
-        """wadm has listed its applications. What it lists because of pushes is known from those already."""
-        view = self.places.view(lattice)
-        anew = not view.listed
-        if anew or news.occasion != "pushes":
-            names = view.take_list(news.apps)
-            if anew:
-                self.lattice(lattice)
-            else:
-                self.named(names, Priority.BACKGROUND)
+    def on_event(self, lattice: Lattice, event: LatticeEvent) -> None:
+        """Something happened in a lattice."""
+        match event:
+            case ConnectionState():
+                if not event.connected:
+                    self.lattice(lattice, after=_LOST_SECONDS)
+            case AppsListed():
+                self.listed(lattice, event)
+            case AppsNotListed():  # without a list each one is asked for
+                self.lattice(lattice, after=_LOST_SECONDS)
+            case EntryChanged(name=name):
+                self.named([name])
+            case ManifestPublished() | ManifestUnpublished():
+                self.unblocked(lattice, event)
 
-    def not_listed(self, lattice: Lattice) -> None:
-        """wadm cannot list its applications: without a list each one is asked for."""
-        self.places.view(lattice).not_listed()
-        self.lattice(lattice, after=_LOST_SECONDS)
+    def listed(self, lattice: Lattice, event: AppsListed) -> None:
+        """wadm has listed its applications."""
+        if event.anew:
+            self.lattice(lattice)
+        else:
+            self.named(event.news, Priority.BACKGROUND)
 
-    def pushed(self, lattice: Lattice, event: WadmEvent) -> None:
-        """wadm told of one application."""
-        view = self.places.view(lattice)
-        if view.take_event(event):
-            self.named([event.name])
-        if isinstance(event, ManifestPublished | ManifestUnpublished):
-            for key in view.refused:  # what stood in their way may be gone, what they need be there
-                if key.name != event.name or isinstance(event, ManifestUnpublished):
-                    self.queue.add(key)
+    def unblocked(self, lattice: Lattice, event: ManifestPublished | ManifestUnpublished) -> None:
+        """What stood in the way of others may be gone, what they need be there."""
+        for key in self.places.refused(lattice):
+            if key.name != event.name or isinstance(event, ManifestUnpublished):
+                self.queue.add(key)
 
 
 def _wire(
@@ -142,24 +139,10 @@ def _wire(
     def on_pool(pool: Pool) -> None:
         routes.namespace(pool.key.namespace, Priority.BACKGROUND)
 
-    def on_news(lattice: Lattice, news: LatticeEvent) -> None:
-        match news:
-            case ConnectionState():
-                # Connected is told again when messages were dropped: either way only a list tells what was missed.
-                routes.places.view(lattice).lost()
-                if not news.connected:
-                    routes.lattice(lattice, after=_LOST_SECONDS)
-            case AppsListed():
-                routes.listed(lattice, news)
-            case AppsNotListed():
-                routes.not_listed(lattice)
-            case StatusPushed() | ManifestPublished() | ManifestUnpublished():
-                routes.pushed(lattice, news)
-
     applications.on_change(on_application)
     configs.on_change(on_config)
     context.pools.listen(on_pool)
-    context.pools.lattices.listen(on_news)
+    context.pools.lattices.listen(routes.on_event)
 
 
 def _lattice_of(item: CustomResource | None) -> object:

@@ -1,18 +1,19 @@
-"""Taking an Application out of wadm: when its resource is deleted, or when it moves to another lattice."""
+"""Taking an Application out of wadm: when its resource is deleted, and from each lattice that it has left."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from wasmcloud_operator.application import naming, status
-from wasmcloud_operator.application.lattice_choice import Chosen
+from wasmcloud_operator.application.lattice_choice import Chosen, NotChosen
 from wasmcloud_operator.application.owners import Owners
+from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.application.places import Places
-from wasmcloud_operator.application.wadmside import WadmSide
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
@@ -25,11 +26,21 @@ from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import NAMESPACE, Key
 from wasmcloud_operator.lattice.errors import LatticeError, LatticeUnavailable
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.ledger_writer import LedgerWriter
 
 # A namespace or host config that is going away waits no longer than this for a wadm that does not answer.
 GIVE_UP_SECONDS = 60.0
 
+# A connection that is made for the first time, a name that is in hand: soon over.
+_SOON_SECONDS = 1.0
+# After a start host configs are still being read.
+_START_SECONDS = 5.0
+
 log = structlog.get_logger()
+
+
+class _NotYet(Exception):
+    """Nothing is wrong: what is awaited comes by itself."""
 
 
 def left_in_wadm(registry: CollectorRegistry) -> Counter:
@@ -66,47 +77,92 @@ class Deletion:
         if _is_orphan(item):
             self._event(item, "Normal", "Orphaned", "Left in wadm, as the annotation deletion-policy asks")
             return await self._let_go(item)
-        lattice = self._lattice(item)
+        self._since.setdefault(key, self.clock.monotonic())
         try:
-            if lattice is None:
-                raise LatticeUnavailable("no host config leads to the application's lattice any more")
-            state = lattice.connection.state
-            if not state.connected:
-                raise LatticeUnavailable(state.message)
-            view = self.places.view(lattice)
-            if not view.enter(key):
-                return DONE  # whoever is at work there wakes it
-            try:
-                removed = await self._side(item, lattice).remove(item.metadata.name, self.owners.alive)
-            finally:
-                for following in view.leave(key):
-                    self.wake(following)
+            removed = [lattice for lattice in self._lattices(item) if await self._remove(item, lattice)]
+        except _NotYet:
+            return Result(_SOON_SECONDS)
         except LatticeError as error:
             return await self._stuck(item, str(error))
         if removed:
-            self._event(item, "Normal", "Deleted", f"Deleted from wadm in lattice {lattice.name}")
+            names = ", ".join(lattice.name for lattice in removed)
+            self._event(item, "Normal", "Deleted", f"Deleted from wadm in lattice {names}")
         return await self._let_go(item)
 
-    async def leave(self, item: CustomResource, chosen: Lattice) -> None:
-        """Take the Application out of the lattice that it was in before, if it has moved. Raises LatticeError."""
-        key = item.metadata.key
-        before = self.places.last(item)
-        if before is None or before is chosen or naming.FINALIZER not in item.metadata.finalizers:
-            return
-        if _is_orphan(item):
-            self._event(item, "Normal", "Orphaned", f"Left in lattice {before.name}, as the annotation asks")
-        elif before.connection.state.connected:
-            await self._side(item, before).remove(key.name, self.owners.alive)
-            self._event(item, "Normal", "Moved", f"Deleted from lattice {before.name}; it moves to {chosen.name}")
-        else:
-            note = f"Lattice {before.name} is out of reach: what runs there has to be deleted with `wash app delete`"
-            self._event(item, "Warning", "LeftBehind", note)
+    async def depart(self, item: CustomResource, leaving: Iterable[Place]) -> list[Place]:
+        """Take the Application out of the lattices that it was in before; gives those that are still to be left."""
+        left = []
+        for place in leaving:
+            lattice = self.places.departing(item, place)
+            try:
+                if _is_orphan(item):
+                    self._event(item, "Normal", "Orphaned", f"Left in lattice {place.lattice}, as the annotation asks")
+                elif lattice is None:
+                    raise LatticeUnavailable("no host config leads there any more")
+                else:
+                    await self._remove(item, lattice)
+                    self._event(item, "Normal", "Moved", f"Deleted from lattice {place.lattice}, which it has left")
+            except (_NotYet, LatticeError) as error:
+                left.append(place)
+                if isinstance(error, LatticeError):
+                    self._tell_leaving(item, place, error)
+                continue
+            self.places.departed(item, place)
+        return left
+
+    def ledger_writer(self, item: CustomResource, lattice: Lattice) -> LedgerWriter:
+        """Changes in a lattice what is the Application's."""
+        return LedgerWriter(
+            ledger=lattice.ledger,
+            wadm=lattice.wadm,
+            channel=lattice.connection,
+            me=self.owners.of(item),
+            alive=self.owners.alive,
+            clock=self.clock,
+        )
 
     def forget(self, key: Key) -> None:
         """The Application is gone, or nothing of it is in wadm."""
         self.places.release(key)
         self.retries.forget(key)
         self._since.pop(key, None)
+
+    def _lattices(self, item: CustomResource) -> Iterable[Lattice]:
+        """Every lattice that has, or may have, something of the Application. Raises for one that is out of reach."""
+        places = self.places.leaving(item, None)
+        for place in places:
+            lattice = self.places.departing(item, place)
+            if lattice is None:
+                self._wait_for_pools(item)
+                raise LatticeUnavailable(f"no host config leads to lattice {place.lattice} any more")
+            yield lattice
+        if not places:
+            choice = self.places.choose(item)
+            if isinstance(choice, Chosen):
+                yield choice.lattice
+            else:
+                self._wait_for_pools(item)
+                raise LatticeUnavailable("no host config leads to the application's lattice any more")
+
+    def _wait_for_pools(self, item: CustomResource) -> None:
+        choice = self.places.choose(item)
+        waited = self.clock.monotonic() - self._since[item.metadata.key]
+        if isinstance(choice, NotChosen) and choice.soon and waited < _START_SECONDS:
+            raise _NotYet
+
+    async def _remove(self, item: CustomResource, lattice: Lattice) -> bool:
+        """Remove it from a lattice's wadm; whether it was there and ours."""
+        state, key = lattice.connection.state, item.metadata.key
+        if not state.connected:
+            if state.reason == "Connecting":
+                raise _NotYet
+            raise LatticeUnavailable(state.message)
+        if not lattice.ledger.acquire(key.name, waiter=key, wake=partial(self.wake, key)):
+            raise _NotYet
+        try:
+            return await self.ledger_writer(item, lattice).remove(key.name)
+        finally:
+            lattice.ledger.release(key.name)
 
     async def _let_go(self, item: CustomResource) -> Result:
         await self.writer.remove_finalizer(item)
@@ -145,22 +201,19 @@ class Deletion:
             return "" if config is not None and not config.metadata.deleting else f"host config {name}"
         return "" if self.places.has_configs(namespace) else "the last host config"
 
-    def _lattice(self, item: CustomResource) -> Lattice | None:
-        last = self.places.last(item)
-        if last is not None:
-            return last
-        choice = self.places.choose(item)
-        return choice.lattice if isinstance(choice, Chosen) else None
-
-    def _side(self, item: CustomResource, lattice: Lattice) -> WadmSide:
-        return WadmSide(lattice, self.places.view(lattice), self.owners.of(item), self.clock)
-
     def _tell_left(self, item: CustomResource, note: str) -> None:
         """By log and metric too: a namespace that is going away takes no Events."""
         lattice = str(own_status(item.status).get("lattice", ""))
         self._event(item, "Warning", "LeftInWadm", note)
         log.error("application left in wadm", application=str(item.metadata.key), lattice=lattice, why=note)
         self.left.labels(lattice).inc()
+
+    def _tell_leaving(self, item: CustomResource, place: Place, error: LatticeError) -> None:
+        note = f"Lattice {place.lattice} has it still and is out of reach: {error}; it is tried again"
+        log.warning(
+            "application not taken out of the lattice that it left", application=str(item.metadata.key), why=note
+        )
+        self._event(item, "Warning", "LeftBehind", note)
 
     def _event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         self.recorder.event(APPLICATION, item.metadata, type_, reason, note, action="Delete")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from wasmcloud_operator.application.manifest import Content, content_of, draft, without_nulls
+from wasmcloud_operator.application.manifest import content_of, without_nulls
+from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.content import Content, draft
 from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator.manifest.validation import errors, validate
 
@@ -17,6 +19,8 @@ class Examined:
 
     content: Content
     problems: tuple[ManifestProblem, ...]
+    unscaled: tuple[str, ...] = ()
+    """Components without a trait that has wadm start them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +50,38 @@ class Examiner:
             meta.labels,
         ):
             examined = known.examined
-            return Examined(replace(examined.content, spec=spec), examined.problems)
+            return replace(examined, content=replace(examined.content, spec=spec))
         content = content_of({"name": meta.name, "annotations": meta.annotations, "labels": meta.labels}, spec)
-        examined = Examined(content, tuple(errors(validate(draft(content)))))
+        examined = Examined(content, tuple(errors(validate(draft(content)))), unscaled(spec))
         # Without the spec: the cache holds that, and a second one would double what a large manifest takes.
-        remembered = Examined(replace(content, spec={}), examined.problems)
+        remembered = replace(examined, content=replace(content, spec={}))
         self._known[meta.key] = _Known(meta.uid, meta.generation, meta.annotations, meta.labels, remembered)
         return examined
 
     def forget(self, key: Key) -> None:
         """The item is gone."""
         self._known.pop(key, None)
+
+
+def unscaled(spec: JsonObject) -> tuple[str, ...]:
+    """The names of the components of a manifest that have no scaler: wadm starts no instance of them.
+
+    What another application runs (`properties.application`) needs none here.
+    """
+    components = spec.get("components")
+    return tuple(
+        str(component.get("name"))
+        for component in (components if isinstance(components, list) else [])
+        if isinstance(component, dict) and not _is_shared(component) and not _is_scaled(component)
+    )
+
+
+def _is_shared(component: JsonObject) -> bool:
+    properties = component.get("properties")
+    return isinstance(properties, dict) and bool(properties.get("application"))
+
+
+def _is_scaled(component: JsonObject) -> bool:
+    traits = component.get("traits")
+    types = [trait.get("type") for trait in traits if isinstance(trait, dict)] if isinstance(traits, list) else []
+    return bool({"spreadscaler", "daemonscaler"} & set(types))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wasmcloud_operator.application import naming
+from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.shared.pools import Pool
 
@@ -38,8 +39,13 @@ class NotChosen:
     """The host config is there and only its connection is not known yet."""
 
 
-def choose(annotations: Mapping[str, str], configs: Sequence[ConfiguredPool]) -> Chosen | NotChosen:
-    """The lattice of an application with these annotations among its namespace's host configs."""
+def choose(
+    annotations: Mapping[str, str], configs: Sequence[ConfiguredPool], before: Place | None = None
+) -> Chosen | NotChosen:
+    """The lattice of an application with these annotations among its namespace's host configs.
+
+    Where several fit, it stays where it was `before`: what runs is not to fail because of a host config that comes.
+    """
     wanted_config, wanted_lattice = annotations.get(naming.HOST_CONFIG), annotations.get(naming.LATTICE)
     fitting = [
         config
@@ -48,6 +54,9 @@ def choose(annotations: Mapping[str, str], configs: Sequence[ConfiguredPool]) ->
     ]
     if not fitting:
         return _nothing_fits(wanted_config, wanted_lattice, configs)
+    stays = [config for config in fitting if before is not None and config.lattice == before.lattice]
+    if len({config.lattice for config in fitting}) > 1:
+        fitting = stays or fitting
     if len({config.lattice for config in fitting}) > 1:
         return _ambiguous("lattices", naming.LATTICE, fitting)
     connected = [(config, config.pool) for config in fitting if config.pool is not None]
@@ -57,6 +66,9 @@ def choose(annotations: Mapping[str, str], configs: Sequence[ConfiguredPool]) ->
         return NotChosen("HostConfigNotReady", f"{message}: see its status", soon=True)
     # A route that was never up leads nobody knows where: it must not stand in the way of one that is.
     identified = [(config, pool) for config, pool in connected if pool.lattice.identified]
+    if before is not None and len({pool.lattice for _, pool in identified}) > 1:
+        same = [(config, pool) for config, pool in identified if before.is_in(pool.lattice.identity)]
+        identified = same or identified
     if len({pool.lattice for _, pool in identified}) > 1:
         return _ambiguous(f"NATS systems with a lattice {fitting[0].lattice}", naming.HOST_CONFIG, fitting)
     config, pool = (identified or connected)[0]

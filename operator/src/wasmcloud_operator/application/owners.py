@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wasmcloud_operator.application.manifest import Owner
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.content import Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,11 @@ class Owners:
 
     def of(self, item: CustomResource) -> Owner:
         """The owner that an Application is."""
-        return Owner(self.cluster_id, item.metadata.namespace, item.metadata.name)
+        return Owner(self.cluster_id, item.metadata.namespace, item.metadata.name, item.metadata.uid)
 
     def alive(self, owner: Owner) -> bool:
         """Whether an owner is there still, as far as can be told from here."""
         if owner.cluster != self.cluster_id or not self.applications.synced_in(owner.namespace):
             return True
-        return Key(owner.namespace, owner.name) in self.applications.store
+        item = self.applications.store.get(Key(owner.namespace, owner.name))
+        return item is not None and owner.uid in ("", item.metadata.uid)

@@ -1,18 +1,21 @@
-"""Which lattice an Application uses, and the views of all lattices in use."""
+"""Which lattice an Application uses, which ones it is leaving, and that they stay reachable meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wasmcloud_operator.application.lattice_choice import Chosen, ConfiguredPool, NotChosen, choose
-from wasmcloud_operator.application.view import View
+from wasmcloud_operator.application.place import Place, departures, place
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.shared.pools import Pools
+
+_HOLDER = f"{APPLICATION.kind} "
+_LEAVING = " leaving "
 
 
 @dataclass(slots=True)
@@ -25,11 +28,13 @@ class Places:
 
     pools: Pools
     configs: Informer[CustomResource]
-    _views: dict[Lattice, View] = field(default_factory=dict)
+    # Applications that wadm would not deploy as things were: any other's deploy or undeploy may change that.
+    _refused: dict[Key, Lattice] = field(default_factory=dict)
 
     def choose(self, item: CustomResource) -> Chosen | NotChosen:
         """The lattice that the Application belongs in."""
-        return choose(item.metadata.annotations, self._configured(item.metadata.namespace))
+        configured = self._configured(item.metadata.namespace)
+        return choose(item.metadata.annotations, configured, place(item.status))
 
     def config(self, key: Key) -> CustomResource | None:
         """A host config."""
@@ -39,40 +44,70 @@ class Places:
         """Whether a namespace has host configs that stay."""
         return bool(self._configured(namespace))
 
-    def view(self, lattice: Lattice) -> View:
-        """What is known of a lattice's applications."""
-        if lattice not in self._views:
-            used = set(self.pools.lattices.all)
-            for gone in [known for known in self._views if known not in used]:
-                del self._views[gone]
-        return self._views.setdefault(lattice, View())
-
     def hold(self, key: Key, lattice: Lattice) -> None:
         """Keep the lattice for the Application of that key, instead of another one."""
         if self.held(key) is not lattice:
             self.pools.lattices.keep(_holder(key), lattice)
 
-    def release(self, key: Key) -> None:
-        """Nothing of the Application of that key is in wadm any more."""
-        for view in self._views.values():
-            view.refused.discard(key)
-        self.pools.lattices.release(_holder(key))
-
     def held(self, key: Key) -> Lattice | None:
         """The lattice that is held for the Application of that key."""
         return self.pools.lattices.held_by(_holder(key))
 
+    def release(self, key: Key) -> None:
+        """Nothing of the Application of that key is in wadm any more."""
+        self._refused.pop(key, None)
+        for holder in self.pools.lattices.all_holders():
+            if holder == _holder(key) or holder.startswith(_holder(key) + _LEAVING):
+                self.pools.lattices.release(holder)
+
+    def refuse(self, key: Key, lattice: Lattice) -> None:
+        """wadm would not take the Application of that key."""
+        self._refused[key] = lattice
+
+    def accept(self, key: Key) -> None:
+        """Nothing stands in its way any more."""
+        self._refused.pop(key, None)
+
+    def refused(self, lattice: Lattice) -> list[Key]:
+        """The Applications that a lattice's wadm would not take."""
+        return [key for key, where in self._refused.items() if where is lattice]
+
     def last(self, item: CustomResource) -> Lattice | None:
         """Where the Application was put: held, or by its status and a pool that still leads there."""
         held = self.held(item.metadata.key)
+        before = place(item.status)
+        return held if held is not None or before is None else self._at(item.metadata.namespace, before)
+
+    def leaving(self, item: CustomResource, chosen: Lattice | None) -> list[Place]:
+        """The lattices that the Application has to be taken out of, as it is to be in `chosen`."""
+        before, held = place(item.status), self.held(item.metadata.key)
+        found = list(departures(item.status))
         if held is not None:
-            return held
-        status = item.status if isinstance(item.status, dict) else {}
-        name = status.get("lattice")
-        pools = self.pools.in_namespace(item.metadata.namespace)
-        fitting = [pool for pool in pools if pool.lattice.name == name]
-        same = [pool for pool in fitting if pool.key.name == status.get("hostConfig")]
-        return next((pool.lattice for pool in (*same, *fitting)), None)
+            found.append(Place(held.name, before.host_config if before else "", held.identity.id))
+        elif before is not None:
+            found.append(before)
+        return [one for one in dict.fromkeys(found) if chosen is None or not one.is_in(chosen.identity)]
+
+    def departing(self, item: CustomResource, departure: Place) -> Lattice | None:
+        """The lattice of a departure, held until it is done; None while no route leads there."""
+        holder = _leaving(item, departure)
+        kept, held = self.pools.lattices.held_by(holder), self.held(item.metadata.key)
+        if kept is not None:
+            return kept
+        found = held if held is not None and departure.is_in(held.identity) else None
+        found = found or self._at(item.metadata.namespace, departure)
+        if found is not None:
+            self.pools.lattices.keep(holder, found)
+            return found
+        for pool in self.pools.in_namespace(item.metadata.namespace):
+            route = replace(pool.route, name=departure.lattice)  # the config named another lattice of that NATS system
+            if departure.is_in(route.identity):
+                return self.pools.lattices.hold(holder, route)
+        return None
+
+    def departed(self, item: CustomResource, departure: Place) -> None:
+        """Nothing of the Application is there any more, or it is left to itself."""
+        self.pools.lattices.release(_leaving(item, departure))
 
     def namespaces(self, lattice: Lattice) -> set[str]:
         """The namespaces whose Applications may be in a lattice."""
@@ -80,11 +115,15 @@ class Places:
 
     def holders(self, lattice: Lattice) -> Iterable[Key]:
         """The Applications for which a lattice is held."""
-        prefix = _holder(Key("", ""))
         for holder in self.pools.lattices.holders(lattice):
-            if holder.startswith(prefix):
-                namespace, _, name = holder.removeprefix(prefix).partition("/")
+            if holder.startswith(_HOLDER):
+                namespace, _, name = holder.removeprefix(_HOLDER).partition(_LEAVING)[0].partition("/")
                 yield Key(namespace, name)
+
+    def _at(self, namespace: str, before: Place) -> Lattice | None:
+        """The lattice of a place that a pool of the namespace still leads to."""
+        lattices = (pool.lattice for pool in self.pools.in_namespace(namespace))
+        return next((lattice for lattice in lattices if before.is_in(lattice.identity)), None)
 
     def _configured(self, namespace: str) -> list[ConfiguredPool]:
         found = []
@@ -96,4 +135,8 @@ class Places:
 
 
 def _holder(key: Key) -> str:
-    return f"{APPLICATION.kind} {key.namespace}/{key.name}" if key.name else f"{APPLICATION.kind} "
+    return f"{_HOLDER}{key.namespace}/{key.name}"
+
+
+def _leaving(item: CustomResource, departure: Place) -> str:
+    return f"{_holder(item.metadata.key)}{_LEAVING}{departure.lattice} {departure.id}"

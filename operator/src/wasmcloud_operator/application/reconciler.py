@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from msgspec.structs import replace
 
-from wasmcloud_operator.application import naming, plan, status
+from wasmcloud_operator.application import naming, status
 from wasmcloud_operator.application.deletion import Deletion
-from wasmcloud_operator.application.examine import Examiner
+from wasmcloud_operator.application.examine import Examined, Examiner
 from wasmcloud_operator.application.lattice_choice import Chosen, NotChosen
-from wasmcloud_operator.application.manifest import Content, Owner
 from wasmcloud_operator.application.owners import Owners
+from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.application.places import Places
-from wasmcloud_operator.application.plan import Run, Stored
 from wasmcloud_operator.application.status import Verdict
-from wasmcloud_operator.application.view import Record, View
-from wasmcloud_operator.application.wadmside import WadmSide
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
@@ -26,14 +24,17 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.errors import LatticeError, PayloadTooLarge, WadmRejected
+from wasmcloud_operator.lattice.content import VERSION
+from wasmcloud_operator.lattice.decision import Run
+from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.ledger import Entry, Listing
+from wasmcloud_operator.lattice.ledger_writer import LedgerWriter, NameTaken, StepRefused
 from wasmcloud_operator.names import is_paused
 
-# After a deploy wadm says nothing when the status stays what it was: then it is asked.
-SETTLE_SECONDS = 5.0
 # Nearly always a push comes within this after a deploy: one status is written instead of two.
 _PUSH_SECONDS = 2.0
 # What wadm refuses is tried again now and then: only the lattice knows why.
@@ -42,14 +43,6 @@ _REFUSED_SECONDS = 60.0
 _START_SECONDS = 5.0
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
-
-
-class _Ended(Exception):
-    """The way ends here, with this verdict."""
-
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.message)
-        self.verdict = verdict
 
 
 @dataclass(slots=True)
@@ -76,11 +69,11 @@ class ApplicationReconciler:
         if item is None:
             self._forget(key)
             return DONE
+        if is_paused(item.metadata.annotations):
+            await self.writer.show_paused(item)  # a deletion waits as well: nothing is written, in wadm neither
+            return DONE
         if item.metadata.deleting:
             return await self.deletion.finalize(item)
-        if is_paused(item.metadata.annotations):
-            await self.writer.show_paused(item)
-            return DONE
         return await self._run(item)
 
     async def report(self, key: Key, error: Exception) -> None:
@@ -97,143 +90,105 @@ class ApplicationReconciler:
         choice = self.places.choose(item)
         if isinstance(choice, NotChosen):
             return await self._wait_for_lattice(item, choice)
-        return await self._at(item, examined.content, choice)
+        return await self._at(item, examined, choice)
 
-    async def _at(self, item: CustomResource, content: Content, choice: Chosen) -> Result:
+    async def _at(self, item: CustomResource, examined: Examined, choice: Chosen) -> Result:
         """Go on in the lattice, unless it is out of reach or has enough to do."""
-        lattice = choice.lattice
-        state = lattice.connection.state
+        key, ledger, state = item.metadata.key, choice.lattice.ledger, choice.lattice.connection.state
         if not state.connected:
             if state.reason != "Connecting":
                 await self.writer.show(item, status.out_of_reach(state.reason, state.message))
             return DONE  # its news brings the key back
-        view = self.places.view(lattice)
-        if not (view.listed or view.list_failed):
+        if ledger.listing is Listing.AWAITED:
             return DONE  # so does the list
-        if not view.enter(item.metadata.key):
+        if not ledger.acquire(key.name, waiter=key, wake=partial(self.wake, key)):
             return DONE  # and so does whoever is at work there
         try:
-            result = await self._in_lattice(item, content, choice, view)
+            result = await self._in_lattice(item, examined, choice)
         except LatticeError as error:
             return await self._unavailable(item, error)
         finally:
-            for following in view.leave(item.metadata.key):
-                self.wake(following)
-        self.retries.forget(item.metadata.key)
+            ledger.release(key.name)
+        self.retries.forget(key)
         return result
 
-    async def _in_lattice(self, item: CustomResource, content: Content, choice: Chosen, view: View) -> Result:
-        side = WadmSide(choice.lattice, view, self.owners.of(item), self.clock)
-        await self.deletion.leave(item, choice.lattice)
-        if naming.FINALIZER in item.metadata.finalizers:
-            self.places.hold(item.metadata.key, choice.lattice)
-        again: float | None = None
-        record = view.records.get(content.name)
-        try:
-            if item.metadata.annotations.get(naming.UNDEPLOY) == "true":
-                record = await self._undeployed(side, record, content.name)
-                verdict = status.undeployed()
-            else:
-                record = await self._deployed(item, content, side, record)
-                again = await self._confirmed(side, record, content.name)
-                if again is not None and again > SETTLE_SECONDS - _PUSH_SECONDS:
-                    return Result(_PUSH_SECONDS)
-                verdict = status.running(record)
-        except _Ended as ended:
-            view.refused.add(item.metadata.key)
-            await self._show_stalled(item, ended.verdict, _place(choice))
-            return Result(_REFUSED_SECONDS) if ended.verdict.reason != "Conflict" else DONE
-        view.refused.discard(item.metadata.key)
-        told = {**_place(choice), **_remembered_versions(item, record), **(status.fields(record) if record else {})}
-        await self._show(item, verdict, told)
-        return Result(again)
-
-    async def _deployed(self, item: CustomResource, content: Content, side: WadmSide, record: Record | None) -> Record:
-        """wadm's record of the content, once it is stored and deployed. Raises _Ended when it cannot be."""
+    async def _in_lattice(self, item: CustomResource, examined: Examined, choice: Chosen) -> Result:
+        """Have wadm run the content, then take it out of the lattices that it has left."""
+        key, content = item.metadata.key, examined.content
+        side, leaving = self.deletion.ledger_writer(item, choice.lattice), self.places.leaving(item, choice.lattice)
+        told = {**_place(choice), **_leaving(leaving)}
+        wanted = item.metadata.annotations.get(naming.UNDEPLOY) != "true"
         before = own_status(item.status)
-        if record is not None and before.get("lattice") == side.lattice.name:
+        if Place(choice.lattice.name, "", str(before.get("latticeId", ""))).is_in(choice.lattice.identity):
             version, digest = before.get("deployedVersion"), before.get("contentDigest")
-            plan.remembered(record, content, side.me, version=version, digest=digest)
-        if record is not None and plan.settled(record, content, side.me):
-            return record
-        if record is not None and record.certain and record.owner not in (None, side.me):
-            self._check_owner(record.owner, side)
-        absent = record is None and side.view.listed  # by the list and the pushes since; a first put is read back
-        stored = None if absent else await side.look(content.name, content.declared_version)
-        decided = plan.decide(content, stored, side.me, self.owners.alive)
-        if isinstance(decided, plan.Conflict):
-            raise self._conflict(decided.owner, side, stored)
-        item = await self.writer.add_finalizer(item)
-        self.places.hold(item.metadata.key, side.lattice)
-        self._tell_takeover(item, decided, side.lattice)
-        if decided.put:
-            stored = await self._put(item, content, side, decided, stored)
-        if stored is None:
-            raise _Ended(status.rejected("Put", "the application is not there"))
-        if not decided.deploy and content.name not in side.view.untold:
-            return side.keep(content, decided.version, stored)
+            side.ledger.remember(content.name, content, side.me, version=version, digest=digest)
         try:
-            return await side.deploy(content, decided.version, stored)
-        except WadmRejected as error:
-            raise _Ended(status.rejected("Deploy", error.message)) from error
-
-    async def _put(
-        self, item: CustomResource, content: Content, side: WadmSide, run: Run, stored: Stored | None
-    ) -> Stored:
-        try:
-            after = await side.put(content, run, stored, _history_limit(item))
-        except WadmRejected as error:
-            raise _Ended(status.rejected("Put", error.message)) from error
-        except PayloadTooLarge as error:
-            raise _Ended(status.rejected("Put", f"the manifest is too large: {error}")) from error
-        if after.owner is not None and after.owner != side.me:
-            raise self._conflict(after.owner, side, after)
-        if run.renamed:
-            note = (
-                f"Version {content.declared_version} has other content already: deployed as {run.version}. "
-                "Change the annotation version with the content"
+            entry = await side.ensure(
+                content,
+                deployed=wanted,
+                limit=_history_limit(item),
+                before_write=partial(self._before_write, item, choice.lattice, leaving),
             )
-            self._event(item, "Warning", "VersionReused", note)
-        return after
+        except NameTaken as taken:
+            self.places.refuse(key, choice.lattice)
+            await self._show_stalled(item, status.conflict(taken.owner, choice.lattice.name), told)
+            return DONE
+        except StepRefused as refused:
+            self.places.refuse(key, choice.lattice)
+            await self._show_stalled(item, status.rejected(refused.step, refused.message), told)
+            return Result(_REFUSED_SECONDS)
+        self.places.accept(key)
+        await self._settle(item, choice.lattice, leaving)
+        entry, again = await self._confirmed(side, entry, content.name) if wanted else (entry, None)
+        if again is None or again <= side.ledger.lag - _PUSH_SECONDS or leaving:
+            verdict = status.running(entry, examined.unscaled) if wanted else status.undeployed()
+            await self._show(item, verdict, {**told, **_remembered_versions(item, entry), **status.fields(entry)})
+        else:
+            again = _PUSH_SECONDS
+        return await self._leave(item, leaving, again)
 
-    async def _undeployed(self, side: WadmSide, record: Record | None, name: str) -> Record | None:
-        """The record of an application of which nothing is deployed. Raises _Ended when that is not ours to say."""
-        known = side.view.listed if record is None else record.certain and not record.deployed
-        if known:
-            return record
-        stored = await side.look(name)
-        if stored is None:
-            side.view.records.pop(name, None)
-            return None
-        if stored.owner not in (None, side.me) and self.owners.alive(stored.owner):
-            raise self._conflict(stored.owner, side, stored)
-        await side.undeploy(name, stored)
-        return side.view.records[name]
+    async def _leave(self, item: CustomResource, leaving: list[Place], again: float | None) -> Result:
+        """Take it out of where it was; the status of where it is now stands already."""
+        left = await self.deletion.depart(item, leaving)
+        if left != leaving:
+            latest = self._latest(item)
+            await self.writer.show_leaving(latest, _leaving(left))
+        if not left:
+            return Result(again)
+        delay = self.deletion.retries.when(item.metadata.key)
+        return Result(delay if again is None else min(again, delay))
 
-    async def _confirmed(self, side: WadmSide, record: Record, name: str) -> float | None:
-        """Have the status of the deployed version; gives the seconds until it has to be asked for, None if known."""
-        if record.deployed_at is not None:
-            left = record.deployed_at + SETTLE_SECONDS - self.clock.monotonic()
+    async def _before_write(self, item: CustomResource, lattice: Lattice, leaving: list[Place], run: Run) -> None:
+        """Have the deletion wait for what is about to be written."""
+        await self._settle(item, lattice, leaving)
+        if run.adopts:
+            note = f"Lattice {lattice.name} had an application of this name without an owner: it is managed here now"
+            self._event(item, "Normal", "Adopted", note)
+        elif run.inherits is not None and run.inherits.name_here != self.owners.of(item).name_here:
+            self._event(item, "Normal", "Adopted", f"Its owner {run.inherits} is gone: it is managed here now")
+        if run.put and run.renamed and not run.adopts:
+            version = item.metadata.annotations.get(VERSION)
+            note = f"Version {version} has other content already: deployed as {run.version}. "
+            self._event(item, "Warning", "VersionReused", f"{note}Change the annotation version with the content")
+
+    async def _settle(self, item: CustomResource, lattice: Lattice, leaving: list[Place]) -> None:
+        """Hold what the deletion needs: the finalizer, which tools may have taken away, and the ways to wadm."""
+        for place in leaving:
+            self.places.departing(item, place)
+        self.places.hold(item.metadata.key, lattice)
+        now = self.applications.store.get(item.metadata.key)
+        if now is not None and now.metadata.uid == item.metadata.uid and not now.metadata.deleting:
+            await self.writer.add_finalizer(now)
+
+    async def _confirmed(self, side: LedgerWriter, entry: Entry, name: str) -> tuple[Entry, float | None]:
+        """Have the status of the deployed version; with the seconds until it has to be asked for, None if known."""
+        if entry.deploying is not None:
+            left = entry.deploying.since + side.ledger.lag - self.clock.monotonic()
             if left > 0:
-                return left
-            await side.poll(record, name)
-        elif record.status is None:
-            await side.poll(record, name)
-        return None
-
-    def _check_owner(self, owner: Owner, side: WadmSide) -> None:
-        if self.owners.alive(owner):
-            raise self._conflict(owner, side, None)
-
-    def _conflict(self, owner: Owner, side: WadmSide, stored: Stored | None) -> _Ended:
-        """The end of the way when the name belongs to somebody else; what was read of it is kept."""
-        record = side.view.records.get(side.me.name)
-        if stored is not None:
-            if record is None or record.deployed != stored.deployed:
-                record = side.view.records[side.me.name] = Record(stored.deployed, stored.versions[-1])
-            record.versions, record.owner = stored.versions, owner
-            record.suspect = record.outdated = False
-        return _Ended(status.conflict(owner, side.lattice.name))
+                return entry, left
+            entry = await side.refresh_status(name)
+            return entry, side.ledger.lag if entry.deploying is not None else None
+        return (await side.refresh_status(name) if entry.status is None else entry), None
 
     async def _wait_for_lattice(self, item: CustomResource, why: NotChosen) -> Result:
         started = self.clock.monotonic() if self._started is None else self._started
@@ -279,14 +234,14 @@ class ApplicationReconciler:
         now = self.applications.store.get(item.metadata.key)
         if now is None or now.metadata.uid != item.metadata.uid:
             return item
-        return replace(now, metadata=replace(now.metadata, generation=item.metadata.generation))
-
-    def _tell_takeover(self, item: CustomResource, run: Run, lattice: Lattice) -> None:
-        if run.adopts:
-            note = f"Lattice {lattice.name} had an application of this name without an owner: it is managed here now"
-            self._event(item, "Normal", "Adopted", note)
-        elif run.inherits is not None:
-            self._event(item, "Normal", "Adopted", f"Its owner {run.inherits} is gone: it is managed here now")
+        looked_at = item.metadata
+        metadata = replace(
+            now.metadata,
+            generation=looked_at.generation,
+            annotations=looked_at.annotations,
+            labels=looked_at.labels,
+        )
+        return replace(now, metadata=metadata)
 
     def _forget(self, key: Key) -> None:
         self.deletion.forget(key)
@@ -298,13 +253,19 @@ class ApplicationReconciler:
 
 
 def _place(choice: Chosen) -> dict[str, object]:
-    return {"lattice": choice.lattice.name, "hostConfig": choice.host_config}
+    identity = choice.lattice.identity
+    return {"lattice": identity.name, "latticeId": identity.id, "hostConfig": choice.host_config}
 
 
-def _remembered_versions(item: CustomResource, record: Record | None) -> dict[str, object]:
+def _leaving(places: Iterable[Place]) -> JsonObject:
+    listed = [place.as_status() for place in places]
+    return {"leaving": listed} if listed else {}
+
+
+def _remembered_versions(item: CustomResource, record: Entry) -> dict[str, object]:
     """The versions as last read, while wadm's list has not shown that they changed: it does not tell them itself."""
     versions = own_status(item.status).get("versions")
-    if record is None or not versions or versions[-1] != record.newest or record.deployed not in ("", *versions):
+    if not versions or versions[-1] != record.newest or record.deployed not in ("", *versions):
         return {}
     return {"versions": versions}
 

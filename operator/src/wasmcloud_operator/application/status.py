@@ -7,20 +7,31 @@ Unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wasmcloud_operator.application.lattice_choice import NotChosen
-from wasmcloud_operator.application.manifest import Owner
-from wasmcloud_operator.application.view import Record
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.lattice.content import Owner
+from wasmcloud_operator.lattice.ledger import Entry
+from wasmcloud_operator.lattice.ledger_writer import Step
 from wasmcloud_operator.lattice.wadm_types import Status, StatusType
 from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator_types.application import Phase
 
 # Fields that are found out in the lattice: they stay as they were while it cannot be asked.
-FOUND_OUT = ("lattice", "hostConfig", "deployedVersion", "contentDigest", "versions", "wadm", "scalers")
+FOUND_OUT = (
+    "lattice",
+    "latticeId",
+    "hostConfig",
+    "leaving",
+    "deployedVersion",
+    "contentDigest",
+    "versions",
+    "wadm",
+    "scalers",
+)
 
 _SHOWN_PROBLEMS = 20
 # A status is no place for megabytes: of 500 scalers' messages each is cut.
@@ -63,7 +74,7 @@ def conflict(owner: Owner, lattice: str) -> Verdict:
     return _failed("Conflict", message, CONNECTED)
 
 
-def rejected(step: str, message: str) -> Verdict:
+def rejected(step: Step, message: str) -> Verdict:
     """wadm refused a step: Put or Deploy."""
     return _failed(f"{step}Rejected", f"wadm: {message}", CONNECTED)
 
@@ -92,32 +103,32 @@ def undeployed() -> Verdict:
     return Verdict("Undeployed", (*ready("Undeployed", message), _SYNCED, CONNECTED), message)
 
 
-def running(record: Record) -> Verdict:
-    """Deployed; how it does is what wadm last said."""
-    if record.deployed_at is not None or record.status is None:
+def running(record: Entry, unscaled: Sequence[str] = ()) -> Verdict:
+    """Deployed; how it does is what wadm last said. `unscaled` are components that no trait has wadm start."""
+    if record.deploying is not None or record.status is None:
         return _pending("Reconciling", "Deploying", f"wadm deploys version {record.deployed}", CONNECTED, _SYNCED)
     kind, message = record.status.info.type, record.status.info.message
     match kind:
         case StatusType.DEPLOYED:
-            told = message or f"version {record.deployed} is deployed"
+            told = message or f"version {record.deployed} is deployed{_without(unscaled)}"
             return Verdict("Deployed", (*ready("Deployed", told), _SYNCED, CONNECTED), told)
         case StatusType.FAILED | StatusType.UNHEALTHY:
             told = message or f"wadm says that version {record.deployed} is {kind}; see .status.scalers"
             return Verdict("Failed", (*stalled(kind.capitalize(), told), _SYNCED, CONNECTED), told)
         case StatusType.WAITING | StatusType.UNDEPLOYED:
-            told = message or f"version {record.deployed} waits for hosts"
+            told = message or f"version {record.deployed} waits for hosts{_without(unscaled)}"
             return _pending("Reconciling", "Waiting", told, CONNECTED, _SYNCED)
         case _:
             told = message or f"wadm says {kind} of version {record.deployed}"
             return _pending("Reconciling", kind.capitalize(), told, CONNECTED, _SYNCED)
 
 
-def fields(record: Record) -> JsonObject:
+def fields(record: Entry) -> JsonObject:
     """What the status tells of wadm's record, next to phase and conditions."""
     told: JsonObject = {}
     if record.deployed:
         told["deployedVersion"] = record.deployed
-    if record.deployed and record.digest:
+    if record.digest:
         told["contentDigest"] = record.digest
     if record.versions is not None:
         told["versions"] = list(record.versions)
@@ -147,6 +158,12 @@ def _wadm_status(status: Status) -> JsonObject:
     if scalers:
         told["scalers"] = scalers
     return told
+
+
+def _without(unscaled: Sequence[str]) -> str:
+    if not unscaled:
+        return ""
+    return f"; {', '.join(unscaled)}: no spreadscaler or daemonscaler, so wadm starts no instance"
 
 
 def _failed(reason: str, message: str, connected: Condition | None = None) -> Verdict:

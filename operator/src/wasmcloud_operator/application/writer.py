@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 from wasmcloud_operator.application import naming
+from wasmcloud_operator.application.manifest import passed_metadata
 from wasmcloud_operator.application.status import FOUND_OUT, Verdict
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
@@ -15,6 +18,7 @@ from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.lattice.content import DESCRIPTION, VERSION
 
 PAUSED = Condition("Paused", "True", "Paused", "nothing is written while paused")
 
@@ -30,15 +34,23 @@ class ApplicationWriter:
     async def show(self, item: CustomResource, verdict: Verdict, told: JsonObject | None = None) -> bool:
         """Write the verdict with the fields `told`; None keeps those of before. Whether it was written."""
         before = own_status(item.status)
+        digest = inputs_digest(item)
         kept = {name: before[name] for name in FOUND_OUT if name in before} if told is None else told
         status = {
             **kept,
             "observedGeneration": item.metadata.generation,
-            "phase": verdict.phase or _last_phase(before, item.metadata.generation),
+            "inputsDigest": digest,
+            "phase": verdict.phase or _last_phase(before, item.metadata.generation, digest),
             "message": verdict.message,
             "conditions": self._conditions(item, before, verdict.conditions, keep=()),
         }
         return await self._apply(item, before, status)
+
+    async def show_leaving(self, item: CustomResource, leaving: JsonObject) -> bool:
+        """Tell which lattices it is leaving still, and leave the rest as it is. Whether it was written."""
+        before = own_status(item.status)
+        rest = {name: value for name, value in before.items() if name != "leaving"}
+        return await self._apply(item, before, {**rest, **leaving})
 
     async def show_paused(self, item: CustomResource) -> bool:
         """Say that it is paused, and leave the rest as it is. Whether it was written."""
@@ -118,7 +130,14 @@ def _comparable(status: JsonObject) -> JsonObject:
     return {**status, "conditions": {entry["type"]: entry for entry in status.get("conditions") or ()}}
 
 
-def _last_phase(before: JsonObject, generation: int) -> str:
-    """The phase as it was last known; of a spec that was never looked at nothing is known."""
-    known = before.get("observedGeneration") == generation
+def inputs_digest(item: CustomResource) -> str:
+    """Digest of the annotations and labels that decide what runs and where; the generation counts the spec alone."""
+    annotations, labels = item.metadata.annotations, item.metadata.labels
+    inputs = [passed_metadata(annotations, also=(VERSION, DESCRIPTION, *naming.STEERING)), passed_metadata(labels)]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _last_phase(before: JsonObject, generation: int, digest: str) -> str:
+    """The phase as it was last known; of inputs that were never looked at nothing is known."""
+    known = before.get("observedGeneration") == generation and before.get("inputsDigest", digest) == digest
     return str(before["phase"]) if known and "phase" in before else "Reconciling"

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wasmcloud_operator.application.manifest import Owner, owner_of
 from wasmcloud_operator.application.status import running
-from wasmcloud_operator.application.view import Record
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
+from wasmcloud_operator.lattice.content import Owner, owner_of
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
+from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
 from wasmcloud_operator.lattice.wadm import WadmClient
@@ -74,7 +74,7 @@ def _app(summary: ModelSummary, owner: Owner | None) -> ListedApp:
     phase, message = "Undeployed", ""
     if summary.deployed_version:
         status = Status(info=summary.status, scalers=summary.scalers)
-        verdict = running(Record(summary.deployed_version, summary.version, status=status))
+        verdict = running(Entry(summary.deployed_version, summary.version, status=status))
         phase, message = verdict.phase or "Reconciling", verdict.message
     return ListedApp(summary.name, phase, summary.deployed_version, summary.version, owner, message)
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from wasmcloud_operator.application.manifest import API_VERSION, DESCRIPTION, KIND, VERSION, passed_metadata
+from wasmcloud_operator.application.manifest import passed_metadata
+from wasmcloud_operator.lattice.content import API_VERSION, DESCRIPTION, KIND, VERSION
 from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator.manifest.validation import validate
 

@@ -26,10 +26,10 @@ from wasmcloud_operator.kube.objects import CustomResource, Metadata, Pod, Unstr
 from wasmcloud_operator.kube.queue import Priority
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
-from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.host_types import Change as HostChange
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
+from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
 from wasmcloud_operator.names import HOST_CONTAINER, INSTANCE_LABEL

@@ -61,15 +61,17 @@ class LatticeBook:
     @property
     def complete(self) -> bool:
         """Whether every application that wadm lists as deployed was read."""
-        apps = self.lattice.apps
-        return apps.apps is not None and all(name in self.records or name in self.absent for name in apps.deployed)
+        apps = self.lattice.ledger
+        return apps.listed is not None and all(
+            name in self.records or name in self.absent for name in apps.deployed_versions
+        )
 
     def knows(self, application: str) -> bool:
         """Whether it is known if the application is deployed, and as what."""
         if application in self.records or application in self.absent:
             return True
-        apps = self.lattice.apps
-        return apps.apps is not None and application not in apps.deployed
+        apps = self.lattice.ledger
+        return apps.listed is not None and application not in apps.deployed_versions
 
     def sure_of(self, application: str) -> bool:
         """Whether that is known, and all that its manifest refers to as well."""
@@ -78,7 +80,7 @@ class LatticeBook:
 
     def outdated(self) -> set[str]:
         """The applications for which wadm's list says something else than what was read."""
-        listed = self.lattice.apps.deployed
+        listed = self.lattice.ledger.deployed_versions
         known = {name: record.version for name, record in self.records.items()}
         return {name for name in listed.keys() | known.keys() if listed.get(name) != known.get(name)}
 

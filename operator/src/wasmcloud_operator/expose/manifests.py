@@ -95,7 +95,7 @@ class ManifestReconciler:
     async def _record(self, key: AppKey, news: _News | None) -> Record | None:
         lattice, application = key.lattice, key.application
         if news is None:
-            version = lattice.apps.deployed.get(application) if lattice.apps.current else None
+            version = lattice.ledger.deployed_versions.get(application) if lattice.ledger.current else None
             manifest = self.view.deployed_by_application(lattice, application, version) if version else None
             if version is not None and manifest is not None:
                 return await self.reader.record(lattice, application, version, manifest)

@@ -8,6 +8,7 @@ from typing import Any
 
 from wasmcloud_operator.expose.plan import Record
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_NAME, OWNER_NAMESPACE
 from wasmcloud_operator.lattice.errors import InvalidName, LatticeError, WadmNotFound
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.manifest.http_endpoints import (
@@ -17,7 +18,6 @@ from wasmcloud_operator.manifest.http_endpoints import (
     external_configs,
     shared_applications,
 )
-from wasmcloud_operator.names import OWNER_CLUSTER, OWNER_NAME, OWNER_NAMESPACE
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,10 @@ from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadat
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key, Resource
 from wasmcloud_operator.kube.store import Change
-from wasmcloud_operator.lattice.apps import AppsListed
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostsChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
+from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.shared.context import Context

@@ -114,7 +114,7 @@ class StatusWriter:
             tuple((pod.metadata.name, host) for pod, host in self.hosts_in_pods.hosts_of(item.metadata.key, lattice))
             if known
             else None,
-            lattice.apps.apps,
+            lattice.ledger.listed,
         )
         condition, fields = lattice_status(seen, before)
         return [condition], fields

@@ -14,7 +14,6 @@ from typing import Self
 
 import structlog
 
-from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed, LiveApps
 from wasmcloud_operator.lattice.clock import Clock, SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService, Labels
 from wasmcloud_operator.lattice.connection import Connection
@@ -24,6 +23,8 @@ from wasmcloud_operator.lattice.control import ControlClient
 from wasmcloud_operator.lattice.host_types import Change
 from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute, account_of
+from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged, Ledger
+from wasmcloud_operator.lattice.listing import AppLister
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.routes import RoutedChannel
 from wasmcloud_operator.lattice.wadm import WadmClient
@@ -40,14 +41,14 @@ _log = structlog.get_logger(__name__)
 
 _RESTART_AFTER = 5.0
 
-LatticeEvent = ConnectionState | WadmEvent | Change | AppsListed | AppsNotListed
+LatticeEvent = ConnectionState | WadmEvent | Change | AppsListed | AppsNotListed | EntryChanged
 CredentialsFor = Callable[["Lattice", Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
 EventListener = Callable[["Lattice", LatticeEvent], None]
 MoveListener = Callable[[str, "Lattice"], None]
 
 
 class Lattice:
-    """One lattice in use: `wadm`, `control`, `hosts`, `apps` to work with, `connection.state` to tell how it does."""
+    """One lattice in use: `wadm`, `control`, `hosts`, `ledger` to work with, `connection.state` to tell how it does."""
 
     def __init__(
         self, route: LatticeRoute, connections: ConnectionPool, clock: Clock, tell: EventListener, gate: WriteGate
@@ -61,7 +62,8 @@ class Lattice:
         self.wadm = WadmClient(self.connection, self.name, prefix=wadm_prefix, gate=gate)
         self.control = ControlClient(self.connection, self.name, prefix=control_prefix, gate=gate)
         self.hosts = LiveHosts(self.connection, self.control, clock=clock)
-        self.apps = LiveApps(self.connection, self.wadm, clock=clock, tell=self._event)
+        self.ledger = Ledger(self.name, clock=clock)
+        self._lister = AppLister(self.connection, self.wadm, self.ledger, clock=clock, tell=self._event)
         self._clock = clock
         self._tell = tell
 
@@ -118,7 +120,7 @@ class Lattice:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.connection.run())
                 tasks.create_task(self.hosts.run())
-                tasks.create_task(self.apps.run())
+                tasks.create_task(self._lister.run())
                 if credentials_for is not None:
                     tasks.create_task(self._serve_config(credentials_for))
         finally:
@@ -133,9 +135,11 @@ class Lattice:
 
     def _event(self, event: LatticeEvent) -> None:
         if isinstance(event, ConnectionState):
-            self.apps.connection_changed()
+            self._lister.connection_changed()
         elif isinstance(event, StatusPushed | ManifestPublished | ManifestUnpublished):
-            self.apps.request_refresh()
+            self._lister.request_refresh()
+            if self.ledger.take_event(event):
+                self._tell(self, EntryChanged(event.name))
         self._tell(self, event)
 
 
@@ -214,6 +218,10 @@ class Lattices:
         """How the route does by which `holder` asked for its lattice; None for one that asked for none."""
         route = self._wanted.get(holder)
         return self._led_to[route].connection.routes[route].state if route is not None else None
+
+    def all_holders(self) -> tuple[str, ...]:
+        """Who uses a lattice."""
+        return tuple(self._held)
 
     def holders(self, lattice: Lattice) -> tuple[str, ...]:
         """Who uses the lattice."""

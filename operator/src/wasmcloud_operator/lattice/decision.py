@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from wasmcloud_operator.application.manifest import Content, Owner, choose_version, content_of, to_manifest
-from wasmcloud_operator.application.view import Record
-from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.lattice.content import Content, Owner, choose_version
 
 _MADE = re.compile(r"(?:content-|.*\+)[0-9a-f]{12}")
 
@@ -36,6 +34,9 @@ class Stored:
     newest_bytes: int = 0
     """Size of the newest manifest as JSON."""
 
+    shape: frozenset[tuple[str, ...]] | None = None
+    """`scaler_shape` of what is deployed; None when nothing is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
@@ -61,47 +62,10 @@ class Run:
     """An owner of this cluster that is there no more."""
 
 
-def settled(record: Record | None, content: Content, me: Owner) -> bool:
-    """Whether what is known already says that the content runs, and that it is ours."""
-    if (
-        record is None
-        or not record.certain
-        or not record.deployed
-        or record.owner != me
-        or record.digest != content.digest
-    ):
-        return False
-    return record.deployed in _names_of(content)
-
-
-def remembered(record: Record, content: Content, me: Owner, *, version: object, digest: object) -> None:
-    """Take the owner and digest that an earlier life wrote into the status for those of the record, if they fit it.
-
-    They were read from wadm before they were written, and ownership cannot pass on while the record stays as it is.
-    """
-    if record.owner is None and record.deployed and record.deployed == version and digest == content.digest:
-        record.owner, record.digest = me, content.digest
-
-
-def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[str, object] | None:
-    """The manifest that wadm has deployed under a version, if the Application's status says that it is of its content.
-
-    None when wadm has to be asked.
-    """
-    told = item.status if isinstance(item.status, dict) else {}
-    if told.get("deployedVersion") != version or not isinstance(item.spec, dict):
-        return None
-    meta = item.metadata
-    content = content_of({"name": meta.name, "annotations": meta.annotations, "labels": meta.labels}, item.spec)
-    if told.get("contentDigest") != content.digest:
-        return None
-    return to_manifest(content, version, Owner(cluster, meta.namespace, meta.name))
-
-
 def decide(content: Content, stored: Stored | None, me: Owner, alive: Callable[[Owner], bool]) -> Conflict | Run:
     """What it takes to run the content. `alive` tells whether an owner still stands behind what it put."""
     owner = stored.owner if stored else None
-    foreign = owner if owner is not None and owner != me else None
+    foreign = owner if owner is not None and not owner.is_same(me) else None
     if foreign is not None and alive(foreign):
         return Conflict(foreign)
     choice = choose_version(content, stored.versions if stored else (), stored.declared_digest if stored else None)
@@ -138,8 +102,43 @@ def size_of(manifest: object) -> int:
     return len(json.dumps(manifest, separators=(",", ":"), ensure_ascii=False).encode(errors="replace"))
 
 
-def _names_of(content: Content) -> tuple[str, ...]:
+def names_of(content: Content) -> tuple[str, ...]:
+    """The versions under which a content may be stored."""
     declared = content.declared_version
     if declared is None:
         return (choose_version(content, (), None).version,)
     return declared, f"{declared}+{content.short_digest}"
+
+
+def scaler_shape(manifest: Mapping[str, object]) -> frozenset[tuple[str, ...]]:
+    """What of a manifest is in the ids of wadm's scalers: when this differs, so do they.
+
+    These are images, component ids, the names of configurations and the ends of links; instances and the values of
+    configurations are not in it.
+    """
+    spec = _mapping(manifest.get("spec"))
+    return frozenset(part for component in _mappings(spec.get("components")) for part in _shape_of(component))
+
+
+def _shape_of(component: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
+    name, properties = str(component.get("name")), _mapping(component.get("properties"))
+    yield "component", name, str(properties.get("image")), str(properties.get("id")), *_config_names(properties)
+    for trait in _mappings(component.get("traits")):
+        about = _mapping(trait.get("properties"))
+        if trait.get("type") == "link":
+            target, source = about.get("target"), _mapping(about.get("source"))
+            to: Mapping[str, object] = target if isinstance(target, Mapping) else {"name": target}
+            ends = ("target", *_config_names(to), "source", *_config_names(source))
+            yield "link", name, str(about.get("name", "default")), str(to.get("name")), *ends
+
+
+def _config_names(owner: Mapping[str, object]) -> list[str]:
+    return sorted(str(config.get("name")) for config in _mappings(owner.get("config")))
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: object) -> list[Mapping[str, object]]:
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list | tuple) else []

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest_asyncio
 
 from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.lattice.apps import AppsListed, AppsNotListed, LiveApps
 from wasmcloud_operator.lattice.errors import WadmUnavailable
+from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, Ledger
+from wasmcloud_operator.lattice.listing import AppLister
 from wasmcloud_operator.lattice.wadm_types import model_summary
 
 HOUR = 3600.0
@@ -42,11 +43,18 @@ class Bench:
         self.wadm = Wadm(self.clock)
         self.connection = SimpleNamespace(state=SimpleNamespace(connected=True))
         self.told = []
-        self.apps = LiveApps(self.connection, self.wadm, clock=self.clock, tell=self.told.append)
+        self.ledger = Ledger("default", clock=self.clock)
+        self.lister = AppLister(self.connection, self.wadm, self.ledger, clock=self.clock, tell=self.tell)
+        self.lists = []
+
+    def tell(self, event):
+        self.told.append(event)
+        if isinstance(event, AppsListed) and event.changed:
+            self.lists.append(self.ledger.listed)
 
     def connect(self, connected=True):
         self.connection.state = SimpleNamespace(connected=connected)
-        self.apps.connection_changed()
+        self.lister.connection_changed()
 
     @property
     def changes(self):
@@ -58,13 +66,13 @@ class Bench:
 
     @property
     def names(self):
-        return None if self.apps.apps is None else [app.name for app in self.apps.apps]
+        return None if self.ledger.listed is None else [app.name for app in self.ledger.listed]
 
 
 @pytest_asyncio.fixture
 async def bench():
     bench = Bench()
-    task = asyncio.create_task(bench.apps.run())
+    task = asyncio.create_task(bench.lister.run())
     yield bench
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -84,7 +92,7 @@ async def test_news_bring_a_list_within_seconds_and_a_burst_only_one(bench):
     asked = len(bench.wadm.asked)
     bench.wadm.answers = [("a", "deployed")]
     for _ in range(100):
-        bench.apps.request_refresh()
+        bench.lister.request_refresh()
         await bench.clock.advance(0.005)
     await bench.clock.advance(1)
     assert (len(bench.wadm.asked) - asked, bench.names) == (1, ["a"])
@@ -94,7 +102,7 @@ async def test_while_a_burst_lasts_wadm_is_left_alone(bench):
     await bench.clock.advance(60)
     asked = len(bench.wadm.asked)
     for _ in range(30):
-        bench.apps.request_refresh()
+        bench.lister.request_refresh()
         await bench.clock.advance(0.1)
     assert len(bench.wadm.asked) == asked
     await bench.clock.advance(1)
@@ -105,17 +113,17 @@ async def test_news_without_end_do_not_make_it_ask_without_end(bench):
     await bench.clock.advance(60)
     asked = len(bench.wadm.asked)
     for _ in range(600):
-        bench.apps.request_refresh()
+        bench.lister.request_refresh()
         await bench.clock.advance(0.1)
     assert len(bench.wadm.asked) - asked <= 12
 
 
 async def test_what_comes_while_it_asks_is_not_lost(bench):
     await bench.clock.advance(60)
-    bench.apps.request_refresh()
+    bench.lister.request_refresh()
     await bench.clock.advance(1.5)  # asked; now it rests
     bench.wadm.answers = [("late", "deployed")]
-    bench.apps.request_refresh()
+    bench.lister.request_refresh()
     await bench.clock.advance(10)
     assert bench.names == ["late"]
 
@@ -123,7 +131,7 @@ async def test_what_comes_while_it_asks_is_not_lost(bench):
 async def test_a_silent_wadm_is_asked_ever_less_is_told_once_and_the_last_answer_stands(bench):
     await bench.clock.advance(60)
     bench.wadm.silent = True
-    bench.apps.request_refresh()
+    bench.lister.request_refresh()
     await bench.clock.advance(HOUR)
     assert bench.names == ["a", "b"]
     assert bench.told.count(AppsNotListed()) == 1
@@ -139,13 +147,13 @@ async def test_a_silent_wadm_is_asked_ever_less_is_told_once_and_the_last_answer
 async def test_a_wadm_that_listed_before_is_told_as_silent_only_after_some_attempts(bench):
     await bench.clock.advance(60)
     bench.wadm.silent = True
-    bench.apps.request_refresh()
+    bench.lister.request_refresh()
     await bench.clock.advance(10)
     assert AppsNotListed() not in bench.told
-    assert bench.apps.current
+    assert bench.ledger.current
     await bench.clock.advance(10)
     assert bench.told[-1] == AppsNotListed()
-    assert not bench.apps.current
+    assert not bench.ledger.current
     bench.wadm.silent = False
     await bench.clock.advance(15)
     assert bench.occasions[-1] == "connection", "all of it is news"
@@ -163,17 +171,17 @@ async def test_a_silent_wadm_is_told_at_once_of_a_new_connection(bench):
 
 async def test_a_new_connection_brings_a_list_at_once(bench):
     await bench.clock.advance(60)
-    bench.apps.request_refresh()
+    bench.lister.request_refresh()
     await bench.clock.advance(1.5)  # asked; the next push would have to wait
     asked = len(bench.wadm.asked)
     bench.connect(False)
-    assert not bench.apps.current
+    assert not bench.ledger.current
     await bench.clock.advance(HOUR)
     assert len(bench.wadm.asked) == asked
     bench.connect()
     await bench.clock.advance(0)
     assert len(bench.wadm.asked) == asked + 1
-    assert bench.apps.current
+    assert bench.ledger.current
     assert bench.occasions == ["connection", "pushes", "connection"]
 
 
@@ -181,18 +189,18 @@ async def test_an_answer_from_before_a_new_connection_does_not_count(bench):
     await bench.clock.advance(60)
     bench.wadm.answers = [("before", "deployed")]
     bench.wadm.held = asyncio.Event()
-    bench.apps.request_refresh()
+    bench.lister.request_refresh()
     await bench.clock.advance(1.5)
     bench.connect()
     held, bench.wadm.held = bench.wadm.held, None
     bench.wadm.answers = [("after", "deployed")]
     held.set()
     await bench.clock.advance(1)
-    assert [news.apps[0].name for news in bench.changes if news.apps] == ["a", "after"]
+    assert [apps[0].name for apps in bench.lists if apps] == ["a", "after"]
 
 
 async def test_pushes_without_end_do_not_keep_the_resync_away(bench):
     for _ in range(100):
-        bench.apps.request_refresh()
+        bench.lister.request_refresh()
         await bench.clock.advance(7)
     assert bench.occasions.count("resync") == 2

@@ -1,0 +1,45 @@
+"""Where an Application is in the lattices, as its status tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.lattice.identity import LatticeIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A lattice that an Application was put in, and the host config whose route led there."""
+
+    lattice: str
+    host_config: str = ""
+    id: str = ""
+    """One of the lattice's ids; empty in a status that was written before lattices had them."""
+
+    def is_in(self, identity: LatticeIdentity) -> bool:
+        """Whether this is that lattice, as far as can be told."""
+        return self.id in identity.ids if self.id else self.lattice == identity.name
+
+    def as_status(self) -> JsonObject:
+        """As it stands in `status.leaving`."""
+        return {"lattice": self.lattice, "latticeId": self.id, "hostConfig": self.host_config}
+
+
+def place(status: object) -> Place | None:
+    """Where the Application is; None before it was put anywhere."""
+    return _place(status) if isinstance(status, dict) else None
+
+
+def departures(status: object) -> tuple[Place, ...]:
+    """The lattices that it is leaving."""
+    entries = status.get("leaving") if isinstance(status, dict) else None
+    found = (_place(entry) for entry in entries or () if isinstance(entry, dict))
+    return tuple(one for one in found if one is not None)
+
+
+def _place(entry: JsonObject) -> Place | None:
+    lattice = entry.get("lattice")
+    if not lattice:
+        return None
+    return Place(str(lattice), str(entry.get("hostConfig") or ""), str(entry.get("latticeId") or ""))

@@ -1,0 +1,310 @@
+"""The changes to what wadm has, for one owner: decided on what is known, read where that is not enough, then recorded.
+
+Each is safe to repeat after a lost answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.lattice.connection_types import Channel
+from wasmcloud_operator.lattice.content import Content, Owner, digest_of, owner_of, to_manifest
+from wasmcloud_operator.lattice.decision import (
+    Conflict,
+    Run,
+    Stored,
+    decide,
+    fits,
+    made_by_operator,
+    scaler_shape,
+    size_of,
+    worth_measuring,
+)
+from wasmcloud_operator.lattice.errors import (
+    LatticeError,
+    PayloadTooLarge,
+    WadmNotFound,
+    WadmRejected,
+    WadmTransient,
+    WadmVersionExists,
+)
+from wasmcloud_operator.lattice.ledger import Deploying, Entry, Ledger
+from wasmcloud_operator.lattice.wadm import WadmClient
+
+# Of a NATS message; wadm wraps manifests in its answers and events.
+_NEARLY_FULL = 0.9
+
+
+class Step(StrEnum):
+    """What wadm was asked to do."""
+
+    PUT = "Put"
+    DEPLOY = "Deploy"
+
+
+class StepRefused(LatticeError):
+    """wadm will not take a step as things are; only a user or another application can change that."""
+
+    def __init__(self, step: Step, message: str) -> None:
+        super().__init__(f"{step}: {message}")
+        self.step = step
+        self.message = message
+
+
+class NameTaken(LatticeError):
+    """The application of that name belongs to somebody else."""
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(f"it belongs to {owner}")
+        self.owner = owner
+
+
+Alive = Callable[[Owner], bool]
+BeforeWrite = Callable[[Run], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerWriter:
+    """Changes the applications of one owner in one lattice.
+
+    The name must be in hand (`Ledger.acquire`). `alive` tells whether an owner still stands behind what it put. Methods
+    raise the errors of `WadmClient`, `NameTaken` and `StepRefused`.
+    """
+
+    ledger: Ledger
+    wadm: WadmClient
+    channel: Channel
+    me: Owner
+    alive: Alive
+    clock: Clock
+
+    async def ensure(self, content: Content, *, deployed: bool, limit: int, before_write: BeforeWrite) -> Entry:
+        """Have the content stored, and run or not; gives what wadm then has.
+
+        `limit` old versions stay beside it. `before_write` hears of what is to be done before any of it is.
+        """
+        entry = self.ledger.entry(content.name)
+        if entry is not None and entry.holds(content, self.me, deployed=deployed):
+            if not self.ledger.is_unconfirmed(content.name):
+                return entry
+        elif entry is not None and entry.certain:
+            self._check_owner(entry.owner)
+        absent = entry is None and self.ledger.current  # a first put is read back
+        stored = None if absent else await self.look(content.name, content.declared_version)
+        decided = decide(content, stored, self.me, self.alive)
+        if isinstance(decided, Conflict):
+            self._note_others(content.name, decided.owner, stored)
+            raise NameTaken(decided.owner)
+        await before_write(decided)
+        if decided.put:
+            stored = await self._put(content, decided, stored, limit)
+        if stored is None:
+            raise StepRefused(Step.PUT, "the application is not there")
+        if deployed:
+            return await self._deployed(content, decided, stored)
+        return await self._undeployed(content, stored)
+
+    async def remove(self, name: str) -> bool:
+        """Undeploy and forget it, if it is ours; whether it was. What was taken over may still name its first owner.
+
+        What is gone without wadm's workers having been told is deleted again: they are told then.
+        """
+        stored = await self.look(name)
+        owner = stored.owner if stored is not None else None
+        ours = owner is not None and (owner.is_same(self.me) or not self.alive(owner))
+        unconfirmed = self.ledger.is_unconfirmed(name)
+        if stored is not None and ours and (stored.deployed or unconfirmed):
+            await self._passed_on(name, self.wadm.undeploy(name))
+        if ours or (stored is None and unconfirmed):
+            await self._passed_on(name, self.wadm.delete(name))
+            self.ledger.remove(name)
+            return True
+        return False
+
+    async def refresh_status(self, name: str) -> Entry:
+        """Ask for the status, where no push told it."""
+        return self.ledger.answered(name, await self.wadm.status(name))
+
+    async def look(self, name: str, declared: str | None = None) -> Stored | None:
+        """The application as wadm has it now, with the digest of its version `declared`; None if it has none.
+
+        Its owner is that of what runs, else of the newest version that names one: what somebody has put on top with
+        other means than ours does not take it from its owner.
+        """
+        try:
+            infos = await self.wadm.versions(name)
+            if not infos:
+                return None
+            versions = tuple(info.version for info in infos)
+            deployed = next((info.version for info in infos if info.deployed), "")
+            manifests = {versions[-1]: await self.wadm.get(name)}
+            for version in (deployed, declared):
+                if version in versions and version not in manifests:
+                    manifests[version] = await self.wadm.get(name, version)
+            owner = owner_of(manifests.get(deployed, manifests[versions[-1]]))
+            for version in reversed(versions):
+                if owner is not None:
+                    break
+                manifest = manifests.get(version) or await self.wadm.get(name, version)
+                owner = owner_of(manifest)
+        except WadmNotFound:
+            return None
+        return Stored(
+            versions,
+            deployed,
+            owner,
+            digest_of(manifests[declared]) if declared in manifests else None,
+            size_of(manifests[versions[-1]]),
+            scaler_shape(manifests[deployed]) if deployed else None,
+        )
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    async def _deployed(self, content: Content, run: Run, stored: Stored) -> Entry:
+        entry = self._entry(content, run.version, stored)
+        if not run.deploy and not self.ledger.is_unconfirmed(content.name):
+            before = self.ledger.entry(content.name)
+            if before is not None and before.deployed == run.version:
+                entry = replace(entry, status=before.status, deploying=before.deploying)
+            return self.ledger.record(content.name, entry)
+        # The entry says so before wadm does, since its pushes can come before its answer.
+        self.ledger.record(content.name, replace(entry, deploying=self._deploying(content, run, stored)))
+        try:
+            await self._passed_on(content.name, self.wadm.deploy(content.name, run.version))
+        except WadmRejected as error:
+            self.ledger.doubt(content.name)
+            raise StepRefused(Step.DEPLOY, error.message) from error
+        except BaseException:
+            self.ledger.doubt(content.name)
+            raise
+        return self.ledger.entry(content.name) or entry
+
+    def _deploying(self, content: Content, run: Run, stored: Stored) -> Deploying:
+        before = self.ledger.entry(content.name)
+        status = before.status if before is not None else None
+        former = frozenset(scaler.id for scaler in status.scalers) if status is not None and stored.deployed else None
+        shape = scaler_shape(to_manifest(content, run.version, self.me))
+        return Deploying(self.clock.monotonic(), former or None, distinct=stored.shape != shape)
+
+    async def _undeployed(self, content: Content, stored: Stored) -> Entry:
+        name = content.name
+        if stored.deployed or self.ledger.is_unconfirmed(name):
+            await self._passed_on(name, self.wadm.undeploy(name))
+        return self.ledger.record(name, self._entry(content, "", stored))
+
+    def _entry(self, content: Content, deployed: str, stored: Stored) -> Entry:
+        return Entry(deployed, stored.versions[-1], stored.versions, owner=self.me, digest=content.digest)
+
+    def _check_owner(self, owner: Owner | None) -> None:
+        if owner is not None and not owner.is_same(self.me) and self.alive(owner):
+            raise NameTaken(owner)
+
+    def _note_others(self, name: str, owner: Owner, stored: Stored | None) -> None:
+        """Keep what was read of somebody else's application."""
+        if stored is not None:
+            before = self.ledger.entry(name)
+            if before is None or before.deployed != stored.deployed:
+                before = Entry(stored.deployed, stored.versions[-1])
+            self.ledger.record(name, replace(before, versions=stored.versions, owner=owner, stale=None))
+
+    async def _put(self, content: Content, run: Run, stored: Stored | None, limit: int) -> Stored:
+        try:
+            after = await self._store(content, run, stored, limit)
+        except WadmRejected as error:
+            raise StepRefused(Step.PUT, error.message) from error
+        except PayloadTooLarge as error:
+            raise StepRefused(Step.PUT, f"the manifest is too large: {error}") from error
+        if after.owner is not None and not after.owner.is_same(self.me):
+            self._note_others(content.name, after.owner, after)
+            raise NameTaken(after.owner)
+        return after
+
+    async def _store(self, content: Content, run: Run, stored: Stored | None, limit: int) -> Stored:
+        """Store the content under the version of the plan, old versions pruned before; gives what wadm then has.
+
+        Of a first put the owner is read back, as wadm lets two writers overwrite each other there. Raises
+        PayloadTooLarge for what wadm could not store beside what must stay, or not hand out again.
+        """
+        manifest = to_manifest(content, run.version, self.me)
+        self._check_size(size_of(manifest))
+        left = await self._prune(content, run, stored, limit, size_of(manifest)) if stored is not None else ()
+        try:
+            total = (await self.wadm.put(manifest)).total_versions
+            if not left:
+                return await self._read_back(content, run.version, total)
+        except WadmVersionExists as error:
+            # A lost answer, or somebody else was faster: what is stored decides, next time.
+            self.ledger.doubt(content.name)
+            raise WadmTransient(f"version {run.version} was stored meanwhile; looking again") from error
+        except BaseException:
+            self.ledger.doubt(content.name)
+            raise
+        deployed, shape = (stored.deployed, stored.shape) if stored is not None else ("", None)
+        return Stored((*left, run.version), deployed, self.me, content.digest, shape=shape)
+
+    async def _read_back(self, content: Content, version: str, total: int) -> Stored:
+        """What wadm has after a first put, and whose it is: the first version decides, whatever was put on top."""
+        name = content.name
+        if total > 1:  # it was put by others since the list, and now has our version on top
+            infos = await self.wadm.versions(name)
+            others = [info.version for info in infos if info.version != version]
+            theirs = owner_of(await self.wadm.get(name, others[-1])) if others else None
+            if theirs is not None and not theirs.is_same(self.me):
+                await self.wadm.delete(name, version)
+                raise WadmTransient(f"{name} was put by somebody else meanwhile; looking again")
+            stored = await self.look(name)
+            if stored is not None:
+                return stored
+        try:
+            manifest = await self.wadm.get(name, version)
+        except WadmNotFound:
+            raise WadmTransient(f"{name} was overwritten by somebody else meanwhile; looking again") from None
+        return Stored((version,), "", owner_of(manifest), digest_of(manifest))
+
+    async def _passed_on(self, name: str, change: Awaitable[object]) -> None:
+        """Have wadm make a change; when it could not tell its own workers, what it has stored does not say so."""
+        try:
+            await change
+        except WadmTransient:
+            self.ledger.unconfirmed(name, True)
+            self.ledger.doubt(name)
+            raise
+        self.ledger.unconfirmed(name, False)
+
+    async def _prune(self, content: Content, run: Run, stored: Stored, limit: int, new_bytes: int) -> tuple[str, ...]:
+        """Delete the oldest of our own versions until the new one has room; gives those that stay.
+
+        wadm is never asked to store more than one message holds: it would lose its connection over that.
+        """
+        whole = self.channel.max_payload
+        sizes: dict[str, int] = {}
+        if run.adopts or worth_measuring(max(new_bytes, stored.newest_bytes), limit, whole):
+            for version in stored.versions:
+                sizes[version] = size_of(await self.wadm.get(content.name, version))
+        kept = {stored.deployed, content.declared_version}  # the user's own must not be put again
+        self._check_size(new_bytes + sum(size for version, size in sizes.items() if version in kept))
+        left = list(stored.versions)
+        for version in stored.versions:
+            if fits(left, sizes, new_bytes, limit=limit, whole=whole):
+                break
+            if version not in kept and await self._is_ours(content.name, version):
+                await self.wadm.delete(content.name, version)
+                left.remove(version)
+        self._check_size(new_bytes + sum(sizes.get(version, 0) for version in left))
+        return tuple(left)
+
+    def _check_size(self, size: int) -> None:
+        limit = self.channel.max_payload
+        if size > limit * _NEARLY_FULL:
+            raise PayloadTooLarge(size, limit)
+
+    async def _is_ours(self, name: str, version: str) -> bool:
+        if made_by_operator(version):
+            return True
+        try:
+            return self.me.is_same(owner_of(await self.wadm.get(name, version)))
+        except WadmNotFound:
+            return False

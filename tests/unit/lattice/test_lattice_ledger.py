@@ -1,0 +1,208 @@
+"""What is believed of wadm's applications after lists, pushes, breaks and changes of our own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.lattice.content import Content, Owner, to_manifest
+from wasmcloud_operator.lattice.ledger import Deploying, Entry, Ledger, Listing, Stale
+from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
+from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusType
+
+ME, OTHER = Owner("c1", "ns", "app", "u1"), Owner("c2", "ns", "app", "u2")
+WANTED = Content("app", {}, {}, {"components": []}, "1.0", "d" * 64)
+FITS: dict[str, Any] = {"deployed": "1.0", "newest": "1.0", "owner": ME, "digest": WANTED.digest}
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def ledger(clock: VirtualClock) -> Ledger:
+    return Ledger("default", clock=clock)
+
+
+def summary(name: str = "app", version: str = "v", deployed: str = "v", word: str = "deployed") -> ModelSummary:
+    return ModelSummary.model_validate(
+        {"name": name, "version": version, "deployed_version": deployed, "status": {"type": word}}
+    )
+
+
+def status(word: str, *ids: str) -> Status:
+    scalers = [{"id": id_, "status": {"type": word}} for id_ in ids]
+    return Status.model_validate({"status": {"type": word}, "scalers": scalers})
+
+
+def pushed(word: str, *ids: str) -> StatusPushed:
+    return StatusPushed("app", status(word, *ids))
+
+
+def test_a_list_tells_only_what_is_new(ledger: Ledger) -> None:
+    listed = ledger.take_list([summary("b"), summary("a")], "connection")
+    assert (listed.news, listed.anew, listed.changed) == ({"a", "b"}, True, True)
+    listed = ledger.take_list([summary("a"), summary("b")], "resync")
+    assert (listed.news, listed.anew, listed.changed) == (frozenset(), False, False)
+    assert ledger.take_list([summary("a", word="failed")], "resync").news == {"a", "b"}
+    assert ledger.deployed("b") == ""
+    assert ledger.take_list([summary("a", version="w", word="failed")], "resync").news == {"a"}
+    assert ledger.deployed("a") is None, "wadm has to be asked"
+    assert ledger.deployed_versions == {"a": "v"}
+
+
+def test_a_list_tells_nothing_of_what_is_being_changed_unless_nothing_is_certain(ledger: Ledger) -> None:
+    ledger.take_list([summary("a"), summary("b"), summary("c")], "connection")
+    assert ledger.acquire("a", waiter="a", wake=list)
+    ledger.record("b", Entry("v", "v", deploying=Deploying(1.0, frozenset({"x"}), distinct=True)))
+    assert ledger.take_list([], "resync").news == {"c"}
+    old = [summary("a", version="old"), summary("b", version="old")]
+    assert ledger.take_list(old, "resync").news == frozenset()
+    ledger.lost()
+    assert ledger.take_list([], "connection").news == {"a", "b"}
+
+
+def test_what_is_listed_because_of_pushes_is_known_from_those(ledger: Ledger) -> None:
+    ledger.take_list([summary()], "connection")
+    assert ledger.take_list([], "pushes").news == frozenset()
+    assert ledger.deployed("app") == "v"
+
+
+def test_what_was_known_before_a_break_counts_again_when_it_is_listed(ledger: Ledger) -> None:
+    for name in ("a", "b"):
+        ledger.record(name, Entry(**FITS))
+    ledger.lost()
+    assert ledger.listing is Listing.AWAITED
+    ledger.not_listed()
+    assert {entry.stale for entry in ledger.entries.values()} == {Stale.NOT_LISTED}
+    listed = [summary("a", version="1.0", deployed="1.0"), summary("b", version="1.1", deployed="1.0")]
+    ledger.take_list(listed, "connection")
+    assert ledger.entries["a"].holds(WANTED, ME, deployed=True)
+    assert not ledger.entries["b"].holds(WANTED, ME, deployed=True)
+
+
+def test_only_an_entry_that_fits_in_everything_holds_a_content() -> None:
+    assert Entry(**FITS).holds(WANTED, ME, deployed=True)
+    assert Entry(**{**FITS, "deployed": f"1.0+{WANTED.short_digest}"}).holds(WANTED, ME, deployed=True)
+    assert Entry(**{**FITS, "deployed": ""}).holds(WANTED, ME, deployed=False)
+    assert not Entry(**FITS).holds(WANTED, ME, deployed=False)
+    misfits = ({"deployed": ""}, {"deployed": "2.0"}, {"owner": OTHER}, {"digest": "x"}, {"stale": Stale.CHANGED})
+    for change in misfits:
+        assert not Entry(**{**FITS, **change}).holds(WANTED, ME, deployed=True)
+
+
+def test_what_an_earlier_life_wrote_counts_only_for_the_same_version_and_content(ledger: Ledger) -> None:
+    for version, digest, taken in (("v", WANTED.digest, True), ("w", WANTED.digest, False), ("v", "x", False)):
+        ledger.record("app", Entry("v", "v"))
+        ledger.remember("app", WANTED, ME, version=version, digest=digest)
+        assert (ledger.entries["app"].owner == ME) is taken
+
+
+@pytest.mark.parametrize(
+    ("former", "distinct", "told"),
+    [
+        (None, True, status("deployed", "new")),
+        ({"old"}, True, status("deployed", "new")),
+        ({"old"}, True, status("reconciling", "new", "other")),
+    ],
+    ids=["nothing ran before", "other ids", "more ids"],
+)
+def test_a_status_that_can_only_be_of_the_new_version_counts_at_once(
+    ledger: Ledger, former: set[str] | None, distinct: bool, told: Status
+) -> None:
+    deploying = Deploying(0.0, frozenset(former) if former else None, distinct)
+    ledger.record("app", Entry("v", "v", deploying=deploying))
+    assert ledger.take_event(StatusPushed("app", told))
+    assert ledger.status("app") == told
+    assert not ledger.take_event(StatusPushed("app", told))
+
+
+async def test_what_the_former_version_still_says_is_not_taken_for_the_new_one(
+    ledger: Ledger, clock: VirtualClock
+) -> None:
+    ledger.record("app", Entry("v", "v", deploying=Deploying(clock.monotonic(), frozenset({"old"}), distinct=True)))
+    await clock.advance(20.0)
+    assert not ledger.take_event(pushed("deployed", "old"))
+    assert ledger.status("app") is None
+    assert ledger.lag > 20.0, "so late is this wadm"
+    assert ledger.take_event(pushed("deployed", "new"))
+    assert ledger.lag > 20.0
+    await clock.advance(200.0)
+    assert ledger.lag == 5.0, "that was long ago"
+
+
+async def test_where_ids_cannot_tell_time_does(ledger: Ledger, clock: VirtualClock) -> None:
+    ledger.record("app", Entry("v", "v", deploying=Deploying(clock.monotonic(), frozenset({"same"}), distinct=False)))
+    assert not ledger.take_event(pushed("deployed", "same"))
+    await clock.advance(5.0)
+    assert ledger.take_event(pushed("deployed", "same"))
+
+
+async def test_a_status_that_never_tells_of_the_new_version_counts_in_the_end(
+    ledger: Ledger, clock: VirtualClock
+) -> None:
+    ledger.record("app", Entry("v", "v", deploying=Deploying(clock.monotonic(), frozenset({"same"}), distinct=True)))
+    await clock.advance(60.0)
+    ledger.answered("app", status("deployed", "same"))
+    assert ledger.status("app") is not None
+
+
+def test_a_push_of_an_application_that_nobody_knows_tells_nothing(ledger: Ledger) -> None:
+    assert not ledger.take_event(pushed("failed"))
+
+
+def test_what_waits_has_one_wording(ledger: Ledger) -> None:
+    ledger.take_list([summary(word="undeployed")], "connection")
+    told = ledger.status("app")
+    assert told is not None
+    assert told.info.type is StatusType.WAITING
+    assert ledger.take_list([summary(word="waiting")], "resync").news == frozenset()
+
+
+def test_only_what_is_not_ours_makes_a_published_manifest_doubtful(ledger: Ledger) -> None:
+    ledger.record("app", Entry(**FITS))
+    assert not ledger.take_event(ManifestPublished("app", to_manifest(WANTED, "1.0", ME)))
+    assert ledger.deployed("app") == "1.0"
+    assert ledger.take_event(ManifestPublished("app", to_manifest(WANTED, "1.0", OTHER)))
+    assert ledger.deployed("app") is None
+    assert ledger.take_event(ManifestPublished("new", to_manifest(WANTED, "1.0", OTHER)))
+
+
+def test_unpublished_is_a_reason_to_look_where_something_was_deployed(ledger: Ledger) -> None:
+    ledger.record("app", Entry("v", "v"))
+    ledger.record("idle", Entry("", "v"))
+    assert ledger.take_event(ManifestUnpublished("app"))
+    assert ledger.deployed("app") is None
+    assert not ledger.take_event(ManifestUnpublished("idle"))
+    assert not ledger.entries["idle"].certain, "for whomever it stood in the way of"
+    assert not ledger.take_event(ManifestUnpublished("unknown"))
+
+
+def test_whoever_waits_is_woken_and_one_name_is_in_one_hand(ledger: Ledger) -> None:
+    woken: list[str] = []
+
+    def acquire(waiter: str) -> bool:
+        return ledger.acquire(waiter.partition("/")[2], waiter=waiter, wake=lambda: woken.append(waiter))
+
+    assert acquire("a/app")
+    assert not acquire("b/app")
+    others = [f"a/app-{number}" for number in range(20)]
+    in_hand = [waiter for waiter in others if acquire(waiter)]
+    assert len(in_hand) == 15
+    ledger.release("app")
+    assert woken == ["b/app"], "one place is free"
+    # The woken one is gone and never comes: the last to leave wakes all that wait.
+    for waiter in in_hand:
+        ledger.release(waiter.partition("/")[2])
+    assert set(woken) == {"b/app", *others} - set(in_hand)
+
+
+def test_an_owner_is_who_has_its_uid(ledger: Ledger) -> None:
+    assert ME.is_same(Owner("another id of the cluster", "ns", "app", "u1"))
+    assert not ME.is_same(Owner("c1", "ns", "app", "u3")), "the name was given anew"
+    assert ME.is_same(Owner("c1", "ns", "app")), "put before owners had a uid"
+    assert not ME.is_same(Owner("c2", "ns", "app"))
+    assert not ME.is_same(None)
