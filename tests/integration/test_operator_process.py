@@ -68,11 +68,11 @@ async def test_a_port_that_is_taken_is_said_in_one_line(crds):
 
 
 async def said_at_the_start(crds: ControlPlane, *flags: str) -> list[dict]:
-    """The log of one who has no rights, until it serves."""
+    """The log of one who has no rights, until it tries to watch."""
     async with started(crds.kubeconfig_for(crds.user("erin")), *flags) as process:
         said = []
         async with asyncio.timeout(120):
-            while not said or said[-1]["event"] != "serving metrics and probes":
+            while not said or said[-1]["event"] != "watch interrupted":
                 said.append(json.loads(await process.stderr.readline()))
     return said
 

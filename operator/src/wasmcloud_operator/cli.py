@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
 
 import click
-from pydantic import ValidationError
 
-from wasmcloud_operator import logs
-from wasmcloud_operator.commands.apps import list_apps, table
-from wasmcloud_operator.commands.check import check_files
-from wasmcloud_operator.commands.crds import crd_yaml
-from wasmcloud_operator.commands.migrate import run_migration
-from wasmcloud_operator.hostpool.platform import IpFamily
-from wasmcloud_operator.kube.credentials import Credentials
-from wasmcloud_operator.kube.tracing import Span, tracing
-from wasmcloud_operator.lattice.errors import LatticeError
-from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
-from wasmcloud_operator.operator import Operator
-from wasmcloud_operator.settings import Settings
-from wasmcloud_operator_types import custom_resource_definitions
+from wasmcloud_operator.names import IP_FAMILIES, IpFamily
+
+# Each command imports what it needs when it is called: all of it at once takes three quarters of a second.
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"wasmcloud-operator, version {version('wasmcloud-operator')}")
+        context.exit()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("wasmcloud-operator"), prog_name="wasmcloud-operator")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show the version."
+)
 def main() -> None:
     """Runs wasmCloud hosts and applications on Kubernetes."""
 
@@ -39,20 +34,17 @@ def main() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(arguments: Sequence[str]) -> None:
     """Run the operator, in a cluster or from a kubeconfig (run --help lists the settings)."""
-    try:
-        settings = Settings.from_arguments(arguments)
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_context=False):
-            name = "-".join(str(part) for part in problem["loc"]).replace("_", "-")
-            click.echo(f"--{name} (WASMCLOUD_OPERATOR_{name.replace('-', '_').upper()}): {problem['msg']}", err=True)
-        sys.exit(2)
-    logs.configure(settings.log_level, settings.log_format)
-    sys.exit(_run(settings))
+    from wasmcloud_operator.commands.run import run_operator
+
+    sys.exit(run_operator(arguments))
 
 
 @main.command()
 def crds() -> None:
     """Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`."""
+    from wasmcloud_operator.commands.crds import crd_yaml
+    from wasmcloud_operator_types import custom_resource_definitions
+
     click.echo("---\n".join(crd_yaml(crd) for crd in custom_resource_definitions()), nl=False)
 
 
@@ -63,6 +55,8 @@ def check(files: Sequence[Path]) -> None:
 
     Exit status: 0 fine (warnings at most), 1 errors, 2 a file that cannot be read.
     """
+    from wasmcloud_operator.commands.check import check_files
+
     report = check_files(files)
     for line in report.lines:
         click.echo(line)
@@ -79,6 +73,13 @@ def apps(lattice: str, nats: str, creds: Path | None, wadm_prefix: str) -> None:
 
     Those of `wash` have no owner. Exit status: 0 listed, 2 NATS or wadm does not answer.
     """
+    import asyncio
+
+    from wasmcloud_operator import logs
+    from wasmcloud_operator.commands.apps import list_apps, table
+    from wasmcloud_operator.lattice.errors import LatticeError
+    from wasmcloud_operator.lattice.spec import ConnectionSpec
+
     logs.configure("error", "auto")
     try:
         spec = ConnectionSpec((nats,), credentials=creds.read_text(encoding="utf-8") if creds else "")
@@ -95,29 +96,16 @@ def apps(lattice: str, nats: str, creds: Path | None, wadm_prefix: str) -> None:
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file, as for run.")
 @click.option("--context", help="The kubeconfig's context; the current one when left out.")
 @click.option("-n", "--namespace", default="", help="Only the host configs of this namespace.")
-@click.option("--ip-family", type=click.Choice(get_args(IpFamily)), default="auto", help="As for run.")
+@click.option("--ip-family", type=click.Choice(IP_FAMILIES), default="auto", help="As for run.")
 def migrate(dry_run: bool, kubeconfig: Path | None, context: str | None, namespace: str, ip_family: IpFamily) -> None:
     """Come from the operator written in Rust: say what will change, and remove what is in the way.
 
     Exit status: 0 ready, 1 something has to be mended first, 2 the cluster cannot be read.
     """
+    import asyncio
+
+    from wasmcloud_operator.commands.migrate import run_migration
+    from wasmcloud_operator.kube.credentials import Credentials
+
     credentials = Credentials(kubeconfig, context)
     sys.exit(asyncio.run(run_migration(credentials, namespace, ip_family, dry_run=dry_run, say=click.echo)))
-
-
-def _run(settings: Settings) -> int:
-    # Outside the event loop, since sending the last spans blocks.
-    with tracing("wasmcloud-operator", version("wasmcloud-operator")) as span:
-        try:
-            import uvloop  # noqa: PLC0415 - optional: a raw GET takes half the time with it
-        except ImportError:
-            return asyncio.run(_until_told(settings, span))
-        return uvloop.run(_until_told(settings, span))
-
-
-async def _until_told(settings: Settings, span: Span) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
-    return await Operator(settings, span=span).run(stop)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, get_args
+
+IpFamily = Literal["auto", "ipv4", "ipv6"]
+IP_FAMILIES: tuple[IpFamily, ...] = get_args(IpFamily)
 
 # On the children of a host config and on its pods: its name.
 INSTANCE_LABEL = "app.kubernetes.io/instance"

@@ -22,11 +22,12 @@ from wasmcloud_operator.hostpool.controller import host_configs, host_pool_contr
 from wasmcloud_operator.hostpool.platform import platform_of
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier
+from wasmcloud_operator.kube.backoff import Backoff
 from wasmcloud_operator.kube.client import AlwaysOpen, Client
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.credentials import Credentials
-from wasmcloud_operator.kube.errors import KubeError
+from wasmcloud_operator.kube.errors import KubeError, NotKubernetes, retry_after
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
@@ -81,6 +82,8 @@ class Operator:
         self._metrics = Metrics("wasmcloud_operator")
         register_process(self._metrics.registry, version("wasmcloud-operator"))
         self._leading = False
+        self._parts: _Parts | None = None
+        self._waits_for = "the credentials"  # until there are parts
 
     async def run(self, stop: asyncio.Event) -> int:
         """Run until `stop` is set; gives the exit code: 0 for a clean stop, 1 with the reason in the log."""
@@ -92,11 +95,14 @@ class Operator:
             strict_x509=settings.strict_x509,
             user_agent=f"{FIELD_MANAGER}/{version('wasmcloud-operator')}",
         )
+        serving = health.serve(
+            settings.http_address, metrics=self._metrics, alive=tuple, ready=self._problems, notes=self._notes
+        )
         try:
-            async with _ended_by(stop) as started, Transport.open(options) as transport:
+            async with serving, _ended_by(stop) as started, Transport.open(options) as transport:
                 slots = Slots(Shares.within(settings.max_connections))
                 client = Client(transport, field_manager=FIELD_MANAGER, metrics=self._metrics, slots=slots)
-                findings = await inspect(client, settings)
+                findings = await self._inspected(client)
                 started()
                 elector = self._elector(transport)
                 async with Lattices(clock=self._clock, gate=elector or AlwaysOpen()) as lattices:
@@ -110,20 +116,28 @@ class Operator:
         log.info("stopped")
         return 0
 
+    async def _inspected(self, client: Client) -> Findings:
+        """Look at the cluster until that succeeds: an API server may start later than we do, or be busy."""
+        backoff = Backoff(self._clock)
+        while True:
+            self._waits_for = f"the API server at {client.host}"
+            try:
+                return await inspect(client, self._settings)
+            except NotKubernetes:
+                raise
+            except KubeError as error:
+                delay = backoff.next(retry_after(error))
+                self._waits_for = f"the API server at {client.host}: {error}"
+                log.warning(
+                    "not started yet: the API server is waited for", error=str(error), retry_seconds=round(delay, 2)
+                )
+                await self._clock.sleep(delay)
+
     async def _run(
         self, client: Client, findings: Findings, pools: Pools, elector: Elector | None, stop: asyncio.Event
     ) -> None:
-        parts = self._parts(client, findings, pools, elector)
-        async with (
-            health.serve(
-                self._settings.http_address,
-                metrics=self._metrics,
-                alive=tuple,
-                ready=lambda: _problems(parts),
-                notes=lambda: _notes(parts),
-            ),
-            _background(self._tasks(parts)),
-        ):
+        parts = self._parts = self._made(client, findings, pools, elector)
+        async with _background(self._tasks(parts)):
             leading = asyncio.create_task(self._lead(parts, stop), name="leader")
             stopping = asyncio.create_task(stop.wait(), name="stop")
             await asyncio.wait({leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -175,7 +189,7 @@ class Operator:
             async with self._clock.timeout(_FLUSH_SECONDS):
                 await parts.recorder.flush()
 
-    def _parts(self, client: Client, findings: Findings, pools: Pools, elector: Elector | None) -> _Parts:
+    def _made(self, client: Client, findings: Findings, pools: Pools, elector: Elector | None) -> _Parts:
         settings, clock, metrics = self._settings, self._clock, self._metrics
         lease = (elector.informer,) if elector is not None else ()
         writer = client.gated(elector) if elector is not None else client
@@ -215,6 +229,21 @@ class Operator:
         metrics.registry.register(ObjectMetrics(host_configs(context).store, followed.store if followed else None))
         scope.begin(findings.missing)
         return _Parts(scope, (*context.informers.values(), *lease), controllers, recorder, elector, crd)
+
+    def _problems(self) -> list[str]:
+        parts = self._parts
+        if parts is None:
+            return [f"not started yet, waits for {self._waits_for}"]
+        crd = parts.applications_crd.problems if parts.applications_crd else []
+        informers = (informer.problem for informer in parts.informers if informer.problem)
+        return [*crd, *parts.scope.problems, *informers]
+
+    def _notes(self) -> list[str]:
+        parts = self._parts
+        if parts is None:
+            return []
+        crd = parts.applications_crd.notes if parts.applications_crd else []
+        return [*crd, *parts.scope.notes]
 
     def _elector(self, transport: Transport) -> Elector | None:
         """Returns the elector on a client of its own: the Lease must not wait for a connection behind other calls."""
@@ -264,14 +293,3 @@ async def _background(tasks: Iterable[tuple[str, Run]]) -> AsyncIterator[None]:
                     task.cancel()
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-
-
-def _problems(parts: _Parts) -> list[str]:
-    crd = parts.applications_crd.problems if parts.applications_crd else []
-    informers = (informer.problem for informer in parts.informers if informer.problem)
-    return [*crd, *parts.scope.problems, *informers]
-
-
-def _notes(parts: _Parts) -> list[str]:
-    crd = parts.applications_crd.notes if parts.applications_crd else []
-    return [*crd, *parts.scope.notes]

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict
 
+from wasmcloud_operator.names import IpFamily
+
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -63,7 +65,7 @@ class Settings(BaseSettings):
     http_address: str = ":8080"
     """Where /metrics, /healthz and /readyz are served; no host: on all addresses; port 0 takes a free one."""
 
-    ip_family: Literal["auto", "ipv4", "ipv6"] = "auto"
+    ip_family: IpFamily = "auto"
     """The family of a pod's first address; auto: that of the API's Service, IPv4 outside of a cluster."""
 
     workers: int = Field(default=32, ge=1, le=256)

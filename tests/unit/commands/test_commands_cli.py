@@ -40,6 +40,13 @@ def test_version() -> None:
     assert "wasmcloud-operator, version 0." in CliRunner().invoke(main, ["--version"]).output
 
 
+def test_a_command_that_needs_little_imports_little() -> None:
+    heavy = ("aiohttp", "asyncio", "kubernetes_asyncio", "msgspec", "nats", "pydantic", "structlog", "yaml")
+    code = f"import sys, wasmcloud_operator.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_check_has_exit_codes(tmp_path: Path) -> None:
     good = tmp_path / "good.yaml"
     good.write_text(

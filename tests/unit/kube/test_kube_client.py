@@ -266,10 +266,19 @@ async def test_nobody_listens(tmp_path: Path):
             await client.get_path("/version")
 
 
-async def test_no_usable_credentials_say_what_to_do(tmp_path: Path):
+async def test_a_kubeconfig_that_is_not_there_is_said_once(tmp_path: Path):
     options = ConnectionOptions(credentials=Credentials(kubeconfig=tmp_path / "none"))
-    with pytest.raises(errors.Unreachable, match="set KUBECONFIG"):
+    with pytest.raises(errors.NoCredentials) as caught:
         async with Transport.open(options):
+            pass
+    assert str(caught.value) == f"the kubeconfig {tmp_path / 'none'} does not exist"
+
+
+async def test_no_usable_credentials_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "empty"))
+    (tmp_path / "empty").touch()
+    with pytest.raises(errors.NoCredentials, match="set KUBECONFIG"):
+        async with Transport.open(ConnectionOptions(credentials=Credentials())):
             pass
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from wasmcloud_operator.kube.access import ServerVersion
-
-IpFamily = Literal["auto", "ipv4", "ipv6"]
+from wasmcloud_operator.names import IpFamily
 
 # Kubernetes from this version on takes preStop.sleep.
 _SLEEP_ACTION = (1, 30)

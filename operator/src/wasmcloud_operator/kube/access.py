@@ -10,9 +10,10 @@ from typing import TypeVar
 import msgspec
 
 from wasmcloud_operator.kube.client import Client
-from wasmcloud_operator.kube.errors import GarbledAnswer, NotFound
+from wasmcloud_operator.kube.errors import GarbledAnswer, NotFound, NotKubernetes
+from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.resources import SELF_SUBJECT_ACCESS_REVIEW, Resource
+from wasmcloud_operator.kube.resources import SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_RULES_REVIEW, Resource
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -65,12 +66,39 @@ class _Review(msgspec.Struct, frozen=True):
     status: _ReviewStatus
 
 
+class _Rule(msgspec.Struct, frozen=True, rename="camel"):
+    verbs: list[str] = []
+    api_groups: list[str] = []
+    resources: list[str] = []
+    resource_names: list[str] = []
+
+    def allows(self, permission: Permission) -> bool:
+        """Whether it grants this on objects of any name; `*` stands for all, `*/status` for that of every kind."""
+        plural, subresource = permission.resource.plural, permission.subresource
+        resources = {"*", f"{plural}/{subresource}", f"*/{subresource}"} if subresource else {"*", plural}
+        return (
+            not self.resource_names
+            and not {"*", permission.verb}.isdisjoint(self.verbs)
+            and not {"*", permission.resource.group}.isdisjoint(self.api_groups)
+            and not resources.isdisjoint(self.resources)
+        )
+
+
+class _Rules(msgspec.Struct, frozen=True, rename="camel"):
+    resource_rules: list[_Rule] = []
+    incomplete: bool = False  # an authorizer that cannot list its rules, a webhook say, may allow more
+
+
+class _RulesReview(msgspec.Struct, frozen=True):
+    status: _Rules
+
+
 async def server_version(client: Client) -> ServerVersion:
-    """The version of the API server. Some builds say `29+` for the minor version."""
+    """Returns the version of the API server; some builds say `29+` for the minor one. Raises NotKubernetes."""
     try:
         answer = _as(_Version, await client.get_path("/version"))
-    except GarbledAnswer:
-        raise GarbledAnswer(f"GET /version: what answers at {client.host} is no Kubernetes API server") from None
+    except NotFound:
+        raise NotKubernetes(f"GET /version: what answers at {client.host} is no Kubernetes API server") from None
     return ServerVersion(_digits(answer.major), _digits(answer.minor), answer.text)
 
 
@@ -95,34 +123,45 @@ def _as(shape: type[S], answer: JsonObject) -> S:
 
 
 async def missing_permissions(client: Client, needed: Iterable[Permission]) -> list[Permission]:
-    """Those of the permissions that the API server would refuse us now (SelfSubjectAccessReview).
+    """Returns those of the permissions that the API server would refuse us now.
 
-    Raises the errors of `kube.errors`.
+    In each namespace our rules are read at once (SelfSubjectRulesReview). What has to be allowed in all namespaces is
+    asked for one by one (SelfSubjectAccessReview); so is what the rules lack where there may be more than they say.
     """
-    limit = asyncio.Semaphore(_CONCURRENT_REVIEWS)
     wanted = list(needed)
+    limit = asyncio.Semaphore(_CONCURRENT_REVIEWS)
+    namespaces = [namespace for namespace in dict.fromkeys(permission.namespace for permission in wanted) if namespace]
+
+    async def rules_in(namespace: str) -> _Rules:
+        body = {**_head(SELF_SUBJECT_RULES_REVIEW), "spec": {"namespace": namespace}}
+        async with limit:
+            return _as(_RulesReview, (await client.create(SELF_SUBJECT_RULES_REVIEW, body)).body).status
 
     async def allowed(permission: Permission) -> bool:
-        body = {
-            "apiVersion": SELF_SUBJECT_ACCESS_REVIEW.api_version,
-            "kind": SELF_SUBJECT_ACCESS_REVIEW.kind,
-            "spec": {
-                "resourceAttributes": {
-                    "verb": permission.verb,
-                    "group": permission.resource.group,
-                    "resource": permission.resource.plural,
-                    "subresource": permission.subresource,
-                    "namespace": permission.namespace,
-                }
-            },
-        }
+        rules = known.get(permission.namespace)
+        if rules is not None and any(rule.allows(permission) for rule in rules.resource_rules):
+            return True
+        if rules is not None and not rules.incomplete:
+            return False
         async with limit:
-            answer = await client.create(SELF_SUBJECT_ACCESS_REVIEW, body)
-        return _as(_Review, answer.body).status.allowed
+            return await _reviewed(client, permission)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            answers = [group.create_task(allowed(permission)) for permission in wanted]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None  # the first; the others were cancelled or say the same
-    return [permission for permission, answer in zip(wanted, answers, strict=True) if not answer.result()]
+    known = dict(zip(namespaces, await gather_first_error(map(rules_in, namespaces)), strict=True))
+    answers = await gather_first_error(map(allowed, wanted))
+    return [permission for permission, answer in zip(wanted, answers, strict=True) if not answer]
+
+
+async def _reviewed(client: Client, permission: Permission) -> bool:
+    attributes = {
+        "verb": permission.verb,
+        "group": permission.resource.group,
+        "resource": permission.resource.plural,
+        "subresource": permission.subresource,
+        "namespace": permission.namespace,
+    }
+    body = {**_head(SELF_SUBJECT_ACCESS_REVIEW), "spec": {"resourceAttributes": attributes}}
+    return _as(_Review, (await client.create(SELF_SUBJECT_ACCESS_REVIEW, body)).body).status.allowed
+
+
+def _head(resource: Resource) -> JsonObject:
+    return {"apiVersion": resource.api_version, "kind": resource.kind}

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from wasmcloud_operator.kube.errors import Unreachable
+from wasmcloud_operator.kube.errors import NoCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,12 @@ class Credentials:
     async def load(self, configuration: Any) -> None:
         """Write the address, CA and credentials into a kubernetes_asyncio Configuration.
 
-        Called again, it brings what has changed since: a rotated token, a renewed exec credential. Raises Unreachable
+        Called again, it brings what has changed since: a rotated token, a renewed exec credential. Raises NoCredentials
         with what to do if there is nothing usable.
         """
         source = self._source()
+        if source is not None and not source.exists():
+            raise NoCredentials(f"the kubeconfig {source} does not exist{self._advice()}")
         try:
             if source is None:
                 LIBRARY.incluster_config.load_incluster_config(configuration)
@@ -99,9 +101,10 @@ class Credentials:
                 )
         except Exception as error:
             where = source or "the pod's service account"
-            raise Unreachable(
-                f"no usable credentials in {where}: {error}; set KUBECONFIG or run in a cluster"
-            ) from error
+            raise NoCredentials(f"no usable credentials in {where}: {error}{self._advice()}") from error
+
+    def _advice(self) -> str:
+        return "" if self.kubeconfig is not None else "; set KUBECONFIG or run in a cluster"
 
     def _source(self) -> Path | None:
         if self.kubeconfig is not None:

@@ -24,6 +24,14 @@ class NoConnectionFree(KubeError):
     """All connections that the request may use were in use for too long; nothing was sent."""
 
 
+class NoCredentials(KubeError):
+    """There is no kubeconfig or service account to go by, or one that makes no sense: waiting does not help."""
+
+
+class NotKubernetes(KubeError):
+    """What answers at the address is no Kubernetes API server: waiting does not help."""
+
+
 class GarbledAnswer(Unreachable):
     """An answer that is not what the API server answers: a proxy's page, half a body. A write may have happened."""
 

@@ -15,7 +15,14 @@ import aiohttp
 import structlog
 
 from wasmcloud_operator.kube.credentials import LIBRARY, Credentials
-from wasmcloud_operator.kube.errors import DeadlineExceeded, KubeError, Status, Unreachable, error_from_status
+from wasmcloud_operator.kube.errors import (
+    DeadlineExceeded,
+    KubeError,
+    NoCredentials,
+    Status,
+    Unreachable,
+    error_from_status,
+)
 from wasmcloud_operator.kube.jsontypes import Json
 
 log = structlog.get_logger()
@@ -91,7 +98,7 @@ class Transport:
     async def open(cls, options: ConnectionOptions) -> AsyncIterator[Transport]:
         """Load the credentials, open the connection pools and keep the credentials fresh.
 
-        Raises Unreachable, with what to do, if there are no usable credentials.
+        Raises NoCredentials, with what to do, if there are none that are usable.
         """
         configuration = LIBRARY.configuration()
         configuration.disable_strict_ssl_verification = not options.strict_x509
@@ -209,7 +216,7 @@ class Transport:
             fresh = LIBRARY.configuration()
             try:
                 await self._options.credentials.load(fresh)
-            except Unreachable as error:
+            except NoCredentials as error:
                 log.warning("credentials could not be read again; the old ones stay in use", error=str(error))
             else:
                 self._configuration.api_key = fresh.api_key
