@@ -91,10 +91,12 @@ selftest: setup ## the testbed's own tests: what starts, stops and builds the re
 	@$(TESTBED) build core wadm
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/selftest
 
+JOURNEYS ?= tests/e2e
+
 .PHONY: e2e
-e2e: setup ## the README's journeys with real pods, hosts and HTTP; E2E_CLUSTER=auto|kind|node|existing
+e2e: setup ## the README's journeys with real pods, hosts and HTTP; E2E_CLUSTER=auto|kind|node|existing, JOURNEYS=FILE
 	@$(TESTBED) build core wadm host node
-	@$(BIN)/pytest -s -q -o faulthandler_timeout=600 tests/e2e
+	@$(BIN)/pytest -s -q -o faulthandler_timeout=600 $(JOURNEYS)
 
 .PHONY: bench
 bench: setup ## measure, and print a table each

@@ -27,8 +27,9 @@ _ORDER = {
     "test_e2e_quickstart": 1,
     "test_e2e_change": 2,
     "test_e2e_placement": 3,
-    "test_e2e_absence": 5,
-    "test_e2e_rights": 6,
+    "test_e2e_readme": 5,
+    "test_e2e_absence": 6,
+    "test_e2e_rights": 7,
 }
 _ANYWHERE = 4
 

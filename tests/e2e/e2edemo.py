@@ -63,7 +63,10 @@ async def show(world: World, stop: asyncio.Event) -> None:
     try:
         world.progress.say("installing NATS, wadm and the operator:  kubectl apply --server-side -k manifests")
         await world.install()
-        for file, what in (("hosts.yaml", "whc/my-wasmcloud-cluster"), ("hello.yaml", "app/hello-python")):
+        for file, what in (
+            ("hosts.yaml", "whc/my-wasmcloud-cluster"),
+            ("hello.yaml", "applications.core.oam.dev/hello-python"),
+        ):
             world.progress.say(f"kubectl apply -f tests/e2e/manifests/{file}")
             await world.cluster.kubectl("apply", "-f", str(MANIFESTS / file))
             await world.cluster.kubectl("wait", "--for=condition=Ready", what, "--timeout=180s", timeout=190)

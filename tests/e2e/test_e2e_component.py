@@ -72,7 +72,7 @@ async def test_a_component_answers_http(
                 subject = f"wadm.api.{lattice}.model.{operation}"
                 reply = await client.request(subject, json.dumps(body).encode(), timeout=10)
                 assert json.loads(reply.data)["result"] in {"created", "acknowledged"}, reply.data
-            text = await eventually(lambda: _get(f"http://{address}/there"), timeout=60)
+            text = await eventually(lambda: _get(f"http://{address}/there"), timeout=240)
             assert text == f"{answer}\n"
             inventory = await host.inventory()
             assert [part["image_ref"] for part in inventory["components"]] == [component.as_uri()]

@@ -1,4 +1,4 @@
-"""The README's quickstart: NATS, wadm, the operator, a pool of hosts, an application; then somebody asks it."""
+"""A pool of hosts and an application in Python, step by step; then somebody asks it."""
 
 from __future__ import annotations
 
