@@ -19,7 +19,7 @@ from wasmcloud_operator.settings import Settings
 log = structlog.get_logger()
 
 # Native sidecars are on by default from this minor version of Kubernetes 1.
-_OLDEST_MINOR = 29
+OLDEST_MINOR = 29
 
 
 class ServerTooOld(Exception):
@@ -40,9 +40,9 @@ class Findings:
 async def inspect(client: Client, settings: Settings) -> Findings:
     """Look at the cluster and log what was found. Raises ServerTooOld for Kubernetes before 1.29."""
     version = await server_version(client)
-    if (version.major, version.minor) < (1, _OLDEST_MINOR):
+    if (version.major, version.minor) < (1, OLDEST_MINOR):
         raise ServerTooOld(
-            f"the API server at {client.host} is {version.text}; the operator needs Kubernetes 1.{_OLDEST_MINOR}"
+            f"the API server at {client.host} is {version.text}; the operator needs Kubernetes 1.{OLDEST_MINOR}"
             " or newer (native sidecar containers)"
         )
     host_configs = await serves(client, HOST_CONFIG)

@@ -1,0 +1,1 @@
+"""`kubectl wasmcloud`: what runs, where, and why not, read from Kubernetes alone with the user's own rights."""

@@ -1,0 +1,130 @@
+"""`kubectl wasmcloud doctor`: what the operator's own start-up looks at, from outside and with the user's rights."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from wasmcloud_operator.application.coexistence import crd_state
+from wasmcloud_operator.commands.overview.snapshot import Snapshot, condition, fails
+from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kube.access import server_version, serves
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.errors import Forbidden
+from wasmcloud_operator.kube.lease import LEASE_CODEC, LeaseObject
+from wasmcloud_operator.kube.resources import LEASE
+from wasmcloud_operator.preflight import OLDEST_MINOR
+
+_LEASE_NAME = "wasmcloud-operator"
+# A leader renews every two seconds; this is how old its Lease may look through a slow connection.
+_FRESH_SECONDS = 30.0
+_CLOCK_SECONDS = 5.0
+
+
+class Health(Enum):
+    """How one thing was found; the value is what is printed before it."""
+
+    FINE = "ok"
+    WRONG = "!!"
+    UNKNOWN = "??"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, and what to do where it is wrong."""
+
+    health: Health
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.health.value}  {self.text}"
+
+
+async def examine(client: Client, snapshot: Snapshot) -> list[Finding]:
+    """Looks at the server, the CRDs, the operator's Lease, and NATS and wadm as the operator sees them.
+
+    What the user has no right to read is UNKNOWN. Raises the errors of `kube.errors` where nothing can be read.
+    """
+    checks: tuple[Callable[[Client], Awaitable[list[Finding]]], ...] = (_server, _kinds, _leases)
+    found = [finding for check in checks for finding in await _unless_forbidden(check, client)]
+    return [*found, *_lattices(snapshot)]
+
+
+async def _unless_forbidden(check: Callable[[Client], Awaitable[list[Finding]]], client: Client) -> list[Finding]:
+    try:
+        return await check(client)
+    except Forbidden as error:
+        return [Finding(Health.UNKNOWN, str(error))]
+
+
+async def _server(client: Client) -> list[Finding]:
+    version = await server_version(client)
+    supported = (version.major, version.minor) >= (1, OLDEST_MINOR)
+    advice = "" if supported else f"; the operator needs 1.{OLDEST_MINOR} or newer"
+    found = [Finding(Health.FINE if supported else Health.WRONG, f"Kubernetes {version.text}{advice}")]
+    if client.server_now is not None:
+        apart = abs((datetime.now(UTC) - client.server_now).total_seconds())
+        fine = apart < _CLOCK_SECONDS
+        text = f"this machine's clock and the API server's are {apart:.0f} s apart"
+        found.append(Finding(Health.FINE if fine else Health.WRONG, text))
+    return found
+
+
+async def _kinds(client: Client) -> list[Finding]:
+    installed = await serves(client, HOST_CONFIG)
+    text = "is served" if installed else "is not installed: kubectl apply --server-side -f manifests/crds"
+    found = [Finding(Health.FINE if installed else Health.WRONG, f"{HOST_CONFIG} {text}")]
+    state = await crd_state(client)
+    ours = state.served_by == "ours"
+    note = state.note or f"served by: {state.served_by}"
+    return [*found, Finding(Health.FINE if ours else Health.WRONG, f"applications.core.oam.dev: {note}")]
+
+
+async def _leases(client: Client) -> list[Finding]:
+    leases = [item for item in await client.list_all(LEASE, LEASE_CODEC) if item.metadata.name == _LEASE_NAME]
+    now = client.server_now or datetime.now(UTC)
+    return judge_leases(leases, now)
+
+
+def judge_leases(leases: Iterable[LeaseObject], now: datetime) -> list[Finding]:
+    """Returns whether exactly one operator leads, given every Lease of the operator's name."""
+    held = [lease for lease in leases if _fresh(lease, now)]
+    if not held:
+        text = "no operator leads: is it running? kubectl get pods -A -l app.kubernetes.io/name=wasmcloud-operator"
+        return [Finding(Health.WRONG, text)]
+    names = ", ".join(f"{lease.spec.holder_identity} in {lease.metadata.namespace}" for lease in held)
+    if len(held) > 1:
+        return [Finding(Health.WRONG, f"{len(held)} operators lead at once: {names}; let each watch other namespaces")]
+    return [Finding(Health.FINE, f"the operator is led by {names}")]
+
+
+def _fresh(lease: LeaseObject, now: datetime) -> bool:
+    if not lease.spec.holder_identity or not lease.spec.renew_time:
+        return False
+    try:
+        renewed = datetime.fromisoformat(str(lease.spec.renew_time))
+    except ValueError:
+        return False
+    return (now - renewed).total_seconds() < _FRESH_SECONDS
+
+
+def _lattices(snapshot: Snapshot) -> list[Finding]:
+    found = []
+    for pool in snapshot.pools:
+        for kind, what in (("LatticeConnected", "NATS"), ("WadmAvailable", "wadm")):
+            entry = condition(pool, kind)
+            name = f"{what} of host config {pool.metadata.key}"
+            if fails(pool, kind):
+                found.append(Finding(Health.WRONG, f"{name}: {entry.get('message')}"))
+            elif entry.get("status") == "True":
+                found.append(Finding(Health.FINE, f"{name} answers"))
+            elif kind == "LatticeConnected":
+                found.append(Finding(Health.UNKNOWN, f"{name}: {entry.get('message') or 'not known yet'}"))
+    return found
+
+
+def worst(findings: Iterable[Finding]) -> int:
+    """Returns the exit status: 1 where something is wrong, else 0."""
+    return int(any(finding.health is Health.WRONG for finding in findings))

@@ -1,0 +1,269 @@
+"""`kubectl wasmcloud status`: pools, lattices, applications and Services in one screen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+from wasmcloud_operator.commands.overview.snapshot import (
+    Snapshot,
+    as_objects,
+    condition,
+    fails,
+    holds,
+    lattice_of,
+    looked_at,
+    spec_of,
+    status_of,
+)
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import CustomResource
+
+
+class _Row(Protocol):
+    @property
+    def fine(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRow:
+    """One host config. `hosts` is in the lattice/desired."""
+
+    namespace: str
+    name: str
+    fine: bool
+    lattice: str
+    version: str
+    hosts: str
+    state: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LatticeRow:
+    """One lattice name, over all host configs that name it."""
+
+    name: str
+    fine: bool
+    nats: str
+    wadm: str
+    pools: int
+    hosts: int
+    applications: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationRow:
+    """One Application."""
+
+    namespace: str
+    name: str
+    fine: bool
+    lattice: str
+    phase: str
+    version: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """One Service of an Application."""
+
+    namespace: str
+    name: str
+    fine: bool
+    application: str
+    endpoints: int
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the command shows. `fine`: nothing in it needs a look."""
+
+    pools: tuple[PoolRow, ...]
+    lattices: tuple[LatticeRow, ...]
+    applications: tuple[ApplicationRow, ...]
+    services: tuple[ServiceRow, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def fine(self) -> bool:
+        """Whether everything is as it should be and all of it could be read."""
+        rows: tuple[_Row, ...] = (*self.pools, *self.lattices, *self.applications, *self.services)
+        return not self.unreadable and all(row.fine for row in rows)
+
+    def as_json(self) -> JsonObject:
+        """Returns the report as JSON: the rows by kind, and `fine`."""
+        return {"fine": self.fine, **asdict(self)}
+
+
+def report(snapshot: Snapshot) -> Report:
+    """Returns the rows for what was read."""
+    return Report(
+        tuple(_pool(pool) for pool in snapshot.pools),
+        tuple(_lattice(name, snapshot) for name in sorted({lattice_of(pool) for pool in snapshot.pools})),
+        tuple(_application(application) for application in snapshot.applications),
+        tuple(row for application in snapshot.applications for row in _services(application)),
+        tuple(f"{kind}: {why}" for kind, why in snapshot.unreadable.items()),
+    )
+
+
+def lines(found: Report, *, wide: bool = False) -> list[str]:
+    """Returns the report as text: a table for each kind that has rows."""
+    blocks = [
+        _table(
+            ("POOL", "LATTICE", "HOSTS", "VERSION", "STATE", "MESSAGE"),
+            (
+                (f"{row.namespace}/{row.name}", row.lattice, row.hosts, row.version, row.state, _shown(row, wide=wide))
+                for row in found.pools
+            ),
+        ),
+        _table(
+            ("LATTICE", "NATS", "WADM", "POOLS", "HOSTS", "APPLICATIONS"),
+            (
+                (row.name, row.nats, row.wadm, str(row.pools), str(row.hosts), str(row.applications))
+                for row in found.lattices
+            ),
+        ),
+        _table(
+            ("APPLICATION", "LATTICE", "PHASE", "VERSION", "MESSAGE"),
+            (
+                (f"{row.namespace}/{row.name}", row.lattice, row.phase, row.version, _shown(row, wide=wide))
+                for row in found.applications
+            ),
+        ),
+        _table(
+            ("SERVICE", "APPLICATION", "ENDPOINTS", "URLS"),
+            (
+                (f"{row.namespace}/{row.name}", row.application, str(row.endpoints), " ".join(row.urls))
+                for row in found.services
+            ),
+        ),
+    ]
+    shown = [line for block in blocks if block for line in (*block, "")]
+    shown += [f"cannot be shown: {text}" for text in found.unreadable]
+    return shown or ["no host config and no application"]
+
+
+def _pool(pool: CustomResource) -> PoolRow:
+    status, spec = status_of(pool), spec_of(pool)
+    ready = condition(pool, "Ready")
+    state = _state(pool)
+    desired = status.get("replicas", 0) if _is_daemonset(spec) else spec.get("hostReplicas", 1)
+    return PoolRow(
+        pool.metadata.namespace,
+        pool.metadata.name,
+        state in ("Ready", "Paused"),
+        lattice_of(pool),
+        str(spec.get("version", "")),
+        f"{status.get('hostCount', '?')}/{desired}",
+        state,
+        str(ready.get("message", "")),
+    )
+
+
+def _lattice(name: str, snapshot: Snapshot) -> LatticeRow:
+    pools = snapshot.pools_in(name)
+    nats, wadm = _reach(pools, "LatticeConnected"), _reach(pools, "WadmAvailable")
+    return LatticeRow(
+        name,
+        "down" not in (nats, wadm),
+        nats,
+        wadm,
+        len(pools),
+        sum(_count(status_of(pool), "hostCount") for pool in pools),
+        sum(status_of(application).get("lattice") == name for application in snapshot.applications),
+    )
+
+
+def _application(application: CustomResource) -> ApplicationRow:
+    status = status_of(application)
+    state = _state(application)
+    phase = str(status.get("phase") or "")
+    return ApplicationRow(
+        application.metadata.namespace,
+        application.metadata.name,
+        state in ("Ready", "Paused"),
+        str(status.get("lattice", "")),
+        phase if state == "Ready" else f"{phase or 'New'} ({state})",
+        str(status.get("deployedVersion", "")),
+        str(status.get("message", "")),
+    )
+
+
+def _services(application: CustomResource) -> Iterable[ServiceRow]:
+    for entry in as_objects(status_of(application).get("services")):
+        ready = _count(entry, "readyEndpoints")
+        urls = entry.get("urls")
+        yield ServiceRow(
+            str(entry.get("namespace", "")),
+            str(entry.get("name", "")),
+            ready > 0,
+            f"{application.metadata.namespace}/{application.metadata.name}",
+            ready,
+            tuple(map(str, urls)) if isinstance(urls, list) else (),
+        )
+
+
+def _state(item: CustomResource) -> str:
+    """One word by kstatus, in the order in which the states hide each other."""
+    if item.metadata.deleting:
+        return "Deleting"
+    if holds(item, "Paused"):
+        return "Paused"
+    if not looked_at(item):
+        return "NotLookedAt"
+    if holds(item, "Stalled"):
+        return str(condition(item, "Stalled").get("reason", "Stalled"))
+    return "Ready" if holds(item, "Ready") else str(condition(item, "Ready").get("reason") or "Unknown")
+
+
+def _reach(pools: Sequence[CustomResource], kind: str) -> str:
+    """Returns up where one pool's way leads there, down where all that know fail, else a question mark."""
+    if any(holds(pool, kind) for pool in pools):
+        return "up"
+    return "down" if any(fails(pool, kind) for pool in pools) else "?"
+
+
+def _is_daemonset(spec: JsonObject) -> bool:
+    scheduling = spec.get("schedulingOptions")
+    return bool(spec.get("daemonset") or (isinstance(scheduling, dict) and scheduling.get("daemonset")))
+
+
+def _count(status: JsonObject, name: str) -> int:
+    value = status.get(name)
+    return value if isinstance(value, int) else 0
+
+
+_MESSAGE_WIDTH = 60
+
+
+def _shown(row: PoolRow | ApplicationRow, *, wide: bool) -> str:
+    """The message of what is not fine, cut to fit a screen; all of it with -o wide."""
+    if wide:
+        return row.message
+    text = "" if row.fine else row.message
+    return text if len(text) <= _MESSAGE_WIDTH else f"{text[: _MESSAGE_WIDTH - 1]}…"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    body = list(rows)
+    if not body:
+        return []
+    widths = [max(len(row[column]) for row in (header, *body)) for column in range(len(header))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (header, *body)
+    ]
+
+
+def summary(found: Report) -> str:
+    """Returns the counts of what is not fine, for the last line."""
+    bad: Counter[str] = Counter()
+    for kind, rows in (("pools", found.pools), ("applications", found.applications), ("services", found.services)):
+        bad[kind] += sum(not row.fine for row in rows)
+    named = [f"{count} {kind}" for kind, count in bad.items() if count]
+    return f"not fine: {', '.join(named)}; `kubectl wasmcloud why KIND/NAME` has the reason" if named else "all is fine"

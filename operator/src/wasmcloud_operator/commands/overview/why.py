@@ -1,0 +1,196 @@
+"""`kubectl wasmcloud why`: the chain of causes, most distant first, each with what mends it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wasmcloud_operator.commands.overview import pods
+from wasmcloud_operator.commands.overview.snapshot import (
+    Snapshot,
+    as_object,
+    as_objects,
+    condition,
+    fails,
+    holds,
+    lattice_of,
+    looked_at,
+    spec_of,
+    status_of,
+)
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.objects import CustomResource, Unstructured
+
+_POOL, _APPLICATION = "wasmcloudhostconfig", "applications.core.oam.dev"
+_PAUSED = "k8s.wasmcloud.dev/paused"
+_LATTICE, _HOST_CONFIG = "k8s.wasmcloud.dev/lattice", "k8s.wasmcloud.dev/host-config"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One link of the chain: the object, the field that shows it, a sentence, and the command that mends it."""
+
+    subject: str
+    field: str
+    text: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.subject} ({self.field})" if self.field else self.subject
+        return f"{where}: {self.text}" + (f"\n    {self.command}" if self.command else "")
+
+
+def of_pool(pool: CustomResource, snapshot: Snapshot) -> list[Cause]:
+    """Returns why a host config is not as it should be; nothing when it is."""
+    return list(_pool(pool, snapshot))
+
+
+def of_application(application: CustomResource, snapshot: Snapshot) -> list[Cause]:
+    """Returns why an Application is not deployed or not served; nothing when it is."""
+    return list(_application(application, snapshot))
+
+
+def of_service(namespace: str, name: str, snapshot: Snapshot) -> list[Cause]:
+    """Returns why nothing answers behind an Application's Service; nothing when something does."""
+    for application in snapshot.applications:
+        for entry in as_objects(status_of(application).get("services")):
+            if (entry.get("namespace"), entry.get("name")) == (namespace, name):
+                if entry.get("readyEndpoints"):
+                    return []
+                empty = Cause(f"Service {namespace}/{name}", "", "has no ready endpoint")
+                return [*of_application(application, snapshot), empty]
+    text = "belongs to no Application that you can read; an application deployed by wash has no status in the cluster"
+    return [Cause(f"Service {namespace}/{name}", "", text, f"kubectl -n {namespace} get service {name} -o yaml")]
+
+
+def _pool(pool: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:
+    subject = f"WasmCloudHostConfig {pool.metadata.key}"
+    if (early := _before_reconcile(pool, subject, _POOL)) is not None:
+        yield early
+        return
+    if fails(pool, "SecretsValid"):
+        yield _from_condition(pool, subject, "SecretsValid", _describe(pool, _POOL))
+    unready = [(pod, why) for pod in snapshot.pods_of(pool) if (why := pods.trouble(pod))]
+    for pod, why in unready[:_SHOWN_PODS]:
+        command = f"kubectl -n {pod.metadata.namespace} describe pod {pod.metadata.name}"
+        yield Cause(f"Pod {pod.metadata.key}", ".status", why, command)
+    for kind in ("LatticeConnected", "WadmAvailable"):
+        if fails(pool, kind):
+            yield _from_condition(pool, subject, kind, _describe(pool, _POOL))
+    yield from _outcome(pool, subject, _POOL)
+
+
+def _application(application: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:
+    subject = f"Application {application.metadata.key}"
+    if (early := _before_reconcile(application, subject, _APPLICATION)) is not None:
+        yield early
+        return
+    pool = _pool_of(application, snapshot)
+    ended = holds(application, "Ready")
+    if pool is None and not ended:
+        yield from _no_pool(application, snapshot, subject)
+    if pool is not None and not ended and not holds(application, "Stalled"):
+        yield from _pool(pool, snapshot)
+        yield from _unmatched(application, snapshot, subject, lattice_of(pool))
+    for scaler in as_objects(status_of(application).get("scalers")):
+        if scaler.get("status") in ("failed", "unhealthy"):
+            words = str(scaler.get("message") or scaler.get("status"))
+            what = f"{subject}, {scaler.get('kind')} {scaler.get('name')}"
+            command = f"kubectl wasmcloud tree -n {application.metadata.namespace} app/{application.metadata.name}"
+            yield Cause(what, ".status.scalers", f"wadm: {words}", command)
+    yield from _outcome(application, subject, _APPLICATION)
+    if fails(application, "Exposed"):
+        yield _from_condition(application, subject, "Exposed", _describe(application, _APPLICATION))
+
+
+def _before_reconcile(item: CustomResource, subject: str, resource: str) -> Cause | None:
+    """What keeps the operator from working on an object at all."""
+    namespace, name = item.metadata.namespace, item.metadata.name
+    if item.metadata.annotations.get(_PAUSED) == "true":
+        text = "is paused: nothing is written for it until the annotation goes"
+        return Cause(
+            subject, f"annotation {_PAUSED}", text, f"kubectl -n {namespace} annotate {resource} {name} {_PAUSED}-"
+        )
+    if item.metadata.deleting:
+        ready = condition(item, "Ready")
+        text = f"is being deleted: {ready.get('message') or 'a finalizer is waited for'}"
+        return Cause(subject, ".metadata.finalizers", text, _describe(item, resource))
+    if not looked_at(item):
+        text = "the operator has not looked at this state yet: is it running, and does it watch this namespace?"
+        command = "kubectl wasmcloud doctor"
+        return Cause(subject, ".status.observedGeneration", text, command)
+    return None
+
+
+def _outcome(item: CustomResource, subject: str, resource: str) -> Iterator[Cause]:
+    """The object's own last word, where it is not ready."""
+    if not holds(item, "Ready"):
+        yield _from_condition(item, subject, "Ready", _describe(item, resource))
+
+
+def _no_pool(application: CustomResource, snapshot: Snapshot, subject: str) -> Iterator[Cause]:
+    namespace = application.metadata.namespace
+    own = [pool for pool in snapshot.pools if pool.metadata.namespace == namespace]
+    lattices = sorted({lattice_of(pool) for pool in own})
+    if not own:
+        text = f"namespace {namespace} has no host config, so there is no lattice to deploy to"
+        yield Cause(f"Namespace {namespace}", "", text, f"kubectl -n {namespace} get wasmcloudhostconfigs")
+    elif len(lattices) > 1 and not application.metadata.annotations.keys() & {_LATTICE, _HOST_CONFIG}:
+        command = f"kubectl -n {namespace} annotate {_APPLICATION} {application.metadata.name} {_LATTICE}={lattices[0]}"
+        text = f"namespace {namespace} has hosts of the lattices {', '.join(lattices)}: name one"
+        yield Cause(subject, f"annotation {_LATTICE}", text, command)
+
+
+def _pool_of(application: CustomResource, snapshot: Snapshot) -> CustomResource | None:
+    """The host config whose lattice the Application uses: by status, by annotation, or the only one there is."""
+    namespace, annotations = application.metadata.namespace, application.metadata.annotations
+    own = [pool for pool in snapshot.pools if pool.metadata.namespace == namespace]
+    named = status_of(application).get("hostConfig") or annotations.get(_HOST_CONFIG)
+    for pool in own:
+        if pool.metadata.name == named or (not named and lattice_of(pool) == annotations.get(_LATTICE)):
+            return pool
+    only = {lattice_of(pool) for pool in own}
+    return own[0] if len(only) == 1 and not named else None
+
+
+def _unmatched(application: CustomResource, snapshot: Snapshot, subject: str, lattice: str) -> Iterator[Cause]:
+    """Requirements of scalers that no host config of the lattice fulfils."""
+    pools = snapshot.pools_in(lattice)
+    for position, component in enumerate(as_objects(spec_of(application).get("components"))):
+        for wanted, path in _requirements(component, f".spec.components[{position}]"):
+            if any(wanted.items() <= _labels(pool).items() for pool in pools):
+                continue
+            labels = ", ".join(f"{key}={value}" for key, value in sorted(wanted.items()))
+            names = ", ".join(str(pool.metadata.key) for pool in pools)
+            text = (
+                f"{component.get('name')} wants hosts with {labels}; no host config of lattice {lattice} has that label"
+            )
+            mend = f"set .spec.hostLabels of one of: {names}" if names else ""
+            yield Cause(subject, path, text, mend)
+
+
+def _requirements(component: JsonObject, path: str) -> Iterator[tuple[dict[str, str], str]]:
+    for number, trait in enumerate(as_objects(component.get("traits"))):
+        spread = as_objects(as_object(trait.get("properties")).get("spread"))
+        for index, entry in enumerate(spread):
+            wanted = {str(key): str(value) for key, value in as_object(entry.get("requirements")).items()}
+            if wanted:
+                yield wanted, f"{path}.traits[{number}].properties.spread[{index}].requirements"
+
+
+def _labels(pool: CustomResource) -> dict[str, str]:
+    own: Json = spec_of(pool).get("hostLabels")
+    return {"kubernetes": "true", **{str(key): str(value) for key, value in as_object(own).items()}}
+
+
+def _from_condition(item: CustomResource | Unstructured, subject: str, kind: str, command: str) -> Cause:
+    found = condition(item, kind)
+    text = str(found.get("message") or found.get("reason") or "has no such condition yet")
+    return Cause(subject, f"condition {kind}, {found.get('reason', 'not set')}", text, command)
+
+
+def _describe(item: CustomResource, resource: str) -> str:
+    return f"kubectl -n {item.metadata.namespace} describe {resource} {item.metadata.name}"
+
+
+_SHOWN_PODS = 5

@@ -1,0 +1,135 @@
+"""The chain of causes: for each scenario the true cause comes first, with its object, field and command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from overviewobjects import FINE, WAITING, Conditions, app, pod, pool, resource
+from wasmcloud_operator.commands.overview import why
+from wasmcloud_operator.commands.overview.snapshot import Snapshot
+from wasmcloud_operator.kube.objects import CustomResource, Unstructured
+
+
+def spread(**requirements: str) -> dict[str, Any]:
+    trait = {"type": "spreadscaler", "properties": {"instances": 3, "spread": [{"requirements": requirements}]}}
+    return {"components": [{"name": "web", "type": "component", "traits": [trait]}]}
+
+
+CRASHING = {"waiting": {"reason": "CrashLoopBackOff"}}
+PULLING = {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
+UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+FAILED_SCALER = {"kind": "SpreadScaler", "name": "web", "status": "failed", "message": "no image"}
+
+
+def container(state: dict[str, Any]) -> Unstructured:
+    return pod("edge-1", containerStatuses=[{"name": "wasmcloud-host", "state": state}])
+
+
+def stalled(reason: str, message: str, **fields: Any) -> CustomResource:
+    conditions: Conditions = {"Ready": ("False", reason, message), "Stalled": ("True", reason, message)}
+    return app(conditions, fields={"lattice": "x", "hostConfig": "edge", **fields})
+
+
+def with_condition(kind: str, reason: str, message: str) -> CustomResource:
+    return pool({**FINE, kind: ("False", reason, message)})
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is there, and the subject and the words of the first cause."""
+
+    subject: str
+    words: str
+    application: CustomResource = field(default_factory=lambda: app(WAITING))
+    pools: tuple[CustomResource, ...] = field(default_factory=lambda: (pool(FINE),))
+    pods: tuple[Unstructured, ...] = ()
+
+
+PAUSED = {"k8s.wasmcloud.dev/paused": "true"}
+SCENARIOS = {
+    "paused": Scenario("Application", "paused", app(WAITING, annotations=PAUSED)),
+    "deleting": Scenario("Application", "being deleted", app(WAITING, deleting=True)),
+    "no host config": Scenario("Namespace team-a", "no host config", app(WAITING, fields={}), ()),
+    "two lattices": Scenario(
+        "Application",
+        "hosts of the lattices x, y",
+        app(WAITING, fields={}),
+        (pool(FINE), pool(FINE, "other", spec={"lattice": "y"})),
+    ),
+    "pool paused": Scenario("WasmCloudHostConfig", "paused", pools=(pool(FINE, annotations=PAUSED),)),
+    "missing Secret": Scenario(
+        "WasmCloudHostConfig", "no Secret", pools=(with_condition("SecretsValid", "SecretMissing", "no Secret creds"),)
+    ),
+    "wrong hub": Scenario(
+        "WasmCloudHostConfig", "refused", pools=(with_condition("LatticeConnected", "Refused", "lattice x: refused"),)
+    ),
+    "expired credentials": Scenario(
+        "WasmCloudHostConfig", "expired", pools=(with_condition("LatticeConnected", "Expired", "creds expired"),)
+    ),
+    "wadm gone": Scenario(
+        "WasmCloudHostConfig", "wadm is away", pools=(with_condition("WadmAvailable", "Silent", "wadm is away"),)
+    ),
+    "image cannot be pulled": Scenario("Pod", "ErrImagePull: not found", pods=(container(PULLING),)),
+    "no node": Scenario("Pod", "0/3 nodes", pods=(pod("edge-1", conditions=[UNSCHEDULABLE]),)),
+    "crashing": Scenario("Pod", "CrashLoopBackOff", pods=(container(CRASHING),)),
+    "no host matches": Scenario("Application", "zone=b", app(WAITING, spread(zone="b"))),
+    "wadm failed": Scenario(
+        "Application team-a/shop, SpreadScaler web", "no image", stalled("Failed", "failed", scalers=[FAILED_SCALER])
+    ),
+    "invalid manifest": Scenario("Application", "missing", stalled("InvalidManifest", "spec.components: missing")),
+    "name owned elsewhere": Scenario("Application", "team-b/shop", stalled("Conflict", "belongs to team-b/shop")),
+    "loopback address": Scenario(
+        "Application", "127.0.0.1", app({**FINE, "Exposed": ("False", "Loopback", "127.0.0.1:8080 serves nobody")})
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_the_true_cause_of_an_application_comes_first(name: str) -> None:
+    scenario = SCENARIOS[name]
+    seen = Snapshot(scenario.pools, (scenario.application,), scenario.pods)
+    first = why.of_application(scenario.application, seen)[0]
+    assert first.subject.startswith(scenario.subject)
+    assert scenario.words in first.text
+    assert first.command
+
+
+def test_an_application_that_is_fine_has_no_cause() -> None:
+    application = app(FINE, spread(zone="b"))
+    assert why.of_application(application, Snapshot((pool(FINE),), (application,))) == []
+
+
+def test_a_label_that_one_of_the_pools_has_is_no_cause() -> None:
+    application = app(WAITING, spread(zone="b"))
+    pools = (pool(FINE), pool(FINE, "other", spec={"hostLabels": {"zone": "b"}}))
+    causes = why.of_application(application, Snapshot(pools, (application,)))
+    assert [cause.field for cause in causes] == ["condition Ready, Waiting"]
+
+
+def test_a_state_that_nobody_looked_at_points_to_the_operator() -> None:
+    fresh = resource("shop", {}, {"observedGeneration": 0})
+    (cause,) = why.of_application(fresh, Snapshot((), (fresh,)))
+    assert cause.command == "kubectl wasmcloud doctor"
+
+
+def test_a_service_without_endpoints_is_explained_by_its_application() -> None:
+    services = [{"namespace": "team-a", "name": "shop", "readyEndpoints": 0}]
+    application = app(WAITING, fields={"hostConfig": "edge", "services": services})
+    seen = Snapshot((pool({**FINE, "LatticeConnected": ("False", "Refused", "refused")}),), (application,))
+    causes = why.of_service("team-a", "shop", seen)
+    assert [cause.subject.split()[0] for cause in causes] == ["WasmCloudHostConfig", "Application", "Service"]
+
+
+def test_a_service_of_nobody_is_called_so() -> None:
+    (cause,) = why.of_service("team-a", "other", Snapshot())
+    assert "no Application" in cause.text
+
+
+def test_odd_content_of_an_object_raises_nothing() -> None:
+    for odd in (None, [], "text", 5, {"conditions": "x"}, {"conditions": [1]}, {"scalers": {"a": 1}}):
+        item = resource("odd", odd, odd)
+        assert why.of_application(item, Snapshot((item,), (item,)))
+        assert why.of_pool(item, Snapshot((item,), (item,)))
