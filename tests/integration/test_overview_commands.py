@@ -1,0 +1,107 @@
+"""`kubectl wasmcloud` as a user runs it, against a real API server and a real operator."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from operatorfixture import RunningOperator
+from testbed import Admin, ControlPlane
+from testbed.waiting import eventually
+
+PROGRAM = Path(sys.executable).with_name("kubectl-wasmcloud")
+
+
+async def run(kubeconfig: Path, *arguments: str) -> tuple[int, str]:
+    """Returns exit status and output."""
+    process = await asyncio.create_subprocess_exec(
+        PROGRAM,
+        *arguments,
+        *("--kubeconfig", str(kubeconfig)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(60):
+            out, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, out.decode()
+
+
+def pool(namespace: str, **spec: object) -> dict[str, object]:
+    return {
+        "apiVersion": "k8s.wasmcloud.dev/v1alpha1",
+        "kind": "WasmCloudHostConfig",
+        "metadata": {"name": "edge", "namespace": namespace},
+        "spec": {"lattice": "x", "version": "1.9.0", "natsAddress": "nats://127.0.0.1:9", **spec},
+    }
+
+
+async def test_the_missing_secret_of_a_pool_is_named_with_the_command_that_shows_more(
+    crds: ControlPlane, admin: Admin, namespace: str, operator: RunningOperator
+) -> None:
+    await admin.create(pool(namespace, secretName="nowhere"))
+    kubeconfig = crds.kubeconfig_for(crds.user("admin"))
+
+    async def explained() -> str | None:
+        status, text = await run(kubeconfig, "why", "whc/edge", "-n", namespace)
+        return text if status == 1 and "nowhere" in text else None
+
+    text = await eventually(explained, timeout=60)
+    assert text.startswith(f"1. WasmCloudHostConfig {namespace}/edge (condition SecretsValid")
+    assert f"kubectl -n {namespace} describe wasmcloudhostconfig edge" in text
+    status, shown = await run(kubeconfig, "status", "-n", namespace, "-o", "json")
+    report = json.loads(shown)
+    assert (status, report["fine"]) == (1, False)
+    assert [row["name"] for row in report["pools"]] == ["edge"]
+
+
+async def test_an_application_without_a_pool_is_explained_by_its_namespace(
+    crds: ControlPlane, admin: Admin, namespace: str, operator: RunningOperator
+) -> None:
+    await admin.create(
+        {
+            "apiVersion": "core.oam.dev/v1beta1",
+            "kind": "Application",
+            "metadata": {"name": "shop", "namespace": namespace},
+            "spec": {"components": [{"name": "web", "type": "component", "properties": {"image": "a/b:1"}}]},
+        }
+    )
+    kubeconfig = crds.kubeconfig_for(crds.user("admin"))
+
+    async def explained() -> str | None:
+        status, text = await run(kubeconfig, "why", "app/shop", "-n", namespace)
+        return text if status == 1 and "has no host config" in text else None
+
+    assert (await eventually(explained, timeout=60)).startswith(f"1. Namespace {namespace}")
+    status, text = await run(kubeconfig, "tree", "app/shop", "-n", namespace)
+    assert status == 0
+    assert text.splitlines()[1] == "└─ component web"
+
+
+async def test_a_user_without_rights_reads_what_is_missing_and_no_verdict_of_fine(
+    crds: ControlPlane, namespace: str
+) -> None:
+    status, text = await run(crds.kubeconfig_for(crds.user("dave")), "status", "-n", namespace)
+    assert status == 1
+    assert "cannot be shown: pods: you have no right to list them" in text
+
+
+async def test_a_cluster_out_of_reach_is_one_line_and_exit_status_two(tmp_path: Path) -> None:
+    status, text = await run(tmp_path / "nowhere", "status")
+    assert status == 2
+    assert "cannot read the cluster: " in text
+    assert "Traceback" not in text
+
+
+async def test_the_doctor_finds_no_leader_where_no_operator_holds_a_lease(crds: ControlPlane) -> None:
+    status, text = await run(crds.kubeconfig_for(crds.user("admin")), "doctor")
+    assert status == 1
+    assert "ok  Kubernetes v1." in text
+    assert "no operator leads" in text
