@@ -6,22 +6,38 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NoReturn
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import structlog
 
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock, rfc3339_micro
-from wasmcloud_operator.kube.codec import Codec
-from wasmcloud_operator.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from wasmcloud_operator.kube.election import (
+    LEASE_CODEC,
+    STEPS,
+    Candidate,
+    Leading,
+    LeaseObject,
+    LeaseSpec,
+    LeaseTimes,
+    Seen,
+    State,
+    Step,
+    Term,
+    free_at,
+    noted,
+    situation,
+)
+from wasmcloud_operator.kube.errors import AlreadyExists, ApiError, Conflict, KubeError, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
-from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.kube.objects import newer
 from wasmcloud_operator.kube.resources import LEASE, Key
+from wasmcloud_operator.kube.store import Change
+
+__all__ = ["LEASE_CODEC", "Elector", "LeaseLost", "LeaseObject", "LeaseTimes"]
 
 log = structlog.get_logger()
 
@@ -33,51 +49,22 @@ class LeaseLost(Exception):
     """The lease could not be renewed in time: another replica may lead now, so this one must stop writing."""
 
 
-class LeaseSpec(msgspec.Struct, frozen=True, rename="camel"):
-    """A Lease's spec (coordination.k8s.io/v1)."""
-
-    holder_identity: str | None = None
-    lease_duration_seconds: int | None = None
-    acquire_time: str | None = None
-    renew_time: str | None = None
-    lease_transitions: int | None = None
-
-    @property
-    def never_held(self) -> bool:
-        """Whether nobody has led on it yet; one that was given back has a renew time."""
-        return not self.holder_identity and not self.renew_time
-
-
-class LeaseObject(msgspec.Struct, frozen=True):
-    """A Lease."""
-
-    metadata: ObjectMeta
-    spec: LeaseSpec = LeaseSpec()
-
-
-LEASE_CODEC: Codec[LeaseObject] = Codec.of(LeaseObject)
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseTimes:
-    """Seconds: how long a lease is valid, how long a leader tries to renew it, how often it does (client-go's)."""
-
-    duration: float = 15.0
-    renew_deadline: float = 10.0
-    retry: float = 2.0
+def _something_may_be() -> bool:
+    return False
 
 
 @dataclass(slots=True)
 class Elector:
-    """Takes the lease when it is free and keeps it.
+    """Takes the lease when it is free and keeps it, by the table `STEPS`.
 
-    Whether another's lease has run out is judged by our own monotonic clock, from the moment we last saw it change;
-    the times written in it are for people. `remaining` is the gate for writes: it closes `renew_deadline` seconds
-    after the start of the last renewal that succeeded, well before another may take over.
+    Whether another's lease has run out is judged by our own monotonic clock, from the moment we last saw it change.
+    `remaining` is the gate for writes: it closes `renew_deadline` seconds after the start of the last renewal that
+    succeeded, well before another may take over.
 
     A missing lease does not mean that nobody leads: somebody may have deleted it while its holder was cut off. So who
     finds none makes one without a holder, and takes it only when that has been there for `renew_deadline` seconds: by
-    then the gate of any earlier holder has closed. Only that holder may take it at once.
+    then the gate of any earlier holder has closed. Only that holder may take it at once. `nothing_in_danger` says that
+    no replica has ever written anything: then there is no earlier holder to wait for.
     """
 
     client: Client
@@ -88,31 +75,50 @@ class Elector:
     metrics: Metrics
     times: LeaseTimes = field(default_factory=LeaseTimes)
     rng: random.Random = field(default_factory=random.Random)
-    _held: LeaseObject | None = None
-    _valid_until: float = float("-inf")
-    _seen: tuple[str, LeaseSpec] | None = None
-    _seen_at: float = 0.0
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    nothing_in_danger: Callable[[], bool] = _something_may_be
+    _state: State = field(init=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def __post_init__(self) -> None:
-        self.informer.on_change(lambda _change, _listed: self._changed.set())
+        self._state = Candidate(Term(self.identity))
+        self.informer.on_change(self._on_change)
 
     def remaining(self) -> float:
         """Seconds for which this replica may still write; 0 or less if it does not lead."""
-        return self._valid_until - self.clock.monotonic()
+        if isinstance(self._state, Leading):
+            return self._state.valid_until - self.clock.monotonic()
+        return float("-inf")
+
+    def state(self) -> JsonObject:
+        """Returns the state of this replica and of the lease as it knows it, to be shown to a person."""
+        now = self.clock.monotonic()
+        shown: JsonObject = {"lease": str(self.key), "identity": self.identity}
+        if isinstance(self._state, Leading):
+            return {**shown, "state": "leading", "maySecondsWrite": round(self.remaining(), 1)}
+        seen = self._state.seen
+        where = situation(self._state.term, seen, now, self.times)
+        holder = seen.lease.spec.holder_identity or "" if seen is not None else ""
+        return {**shown, "state": "standing by", "situation": where.value, "holder": holder}
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Wait for the lease, run `lead` while it is held, and give the lease back when `lead` returns.
 
-        Raises LeaseLost when the lease cannot be renewed in time; `lead` has been cancelled by then.
+        Raises LeaseLost when the lease cannot be renewed in time; `lead` has been cancelled and has ended by then.
         """
         leader = self.metrics.leader.labels(str(self.key))
         leader.set(0)
-        await self._acquire()
+        try:
+            await self._acquire()
+        except asyncio.CancelledError:
+            await self._release()  # the stop may have come in the very moment of taking it
+            raise
         leader.set(1)
         log.info("leading", lease=str(self.key), identity=self.identity)
         try:
             await self._lead(lead)
+        except BaseException:
+            self._state = Candidate(self._state.term)  # the gate closes, and the lease runs out by itself
+            raise
         finally:
             leader.set(0)
         await self._release()
@@ -132,65 +138,84 @@ class Elector:
                 task.cancel()
             await asyncio.gather(renewing, leading, return_exceptions=True)
 
+    # --- standing by --------------------------------------------------------------------------------------------------
+
     async def _acquire(self) -> None:
         while True:
-            self._changed.clear()
-            started = self.clock.monotonic()
             try:
                 async with self.clock.timeout(self.times.renew_deadline):
-                    if await self._try_to_take():
-                        self._valid_until = started + self.times.renew_deadline
-                        return
+                    await self._look()
             except (KubeError, TimeoutError) as error:
-                log.warning("lease cannot be read or written", lease=str(self.key), error=str(error))
+                log.warning("lease cannot be read or written", lease=str(self.key), error=str(error) or "no answer")
+            if isinstance(self._state, Leading):
+                return
             await self._wait_for_a_chance()
 
-    async def _wait_for_a_chance(self) -> None:
-        """Until the lease changes, or may be taken by our clock; at most one look a retry interval."""
-        wait = self.times.retry * (1 + self.rng.random() * 0.2)
-        if self._seen is not None:
-            wait = max(wait / 2, self._free_at() - self.clock.monotonic())
-        try:
-            async with self.clock.timeout(wait):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
-
-    async def _try_to_take(self) -> bool:
+    async def _look(self) -> None:
+        started = self.clock.monotonic()
+        state = self._state
         lease = await self._read()
-        if lease is not None:
-            self._note(lease)
-        if self.clock.monotonic() < self._free_at():
-            return False
-        if lease is None:
-            await self._make()
-            return False
+        seen = None if lease is None else noted(state.seen if isinstance(state, Candidate) else None, lease, started)
+        self._state = Candidate(state.term, seen)
+        step = self._step(seen)
+        if step is Step.TAKE and lease is not None:
+            await self._take(lease, started)
+        elif step is Step.MAKE_UNHELD and self.nothing_in_danger():
+            await self._take(None, started)
+        elif step is Step.MAKE_UNHELD:
+            with contextlib.suppress(AlreadyExists):
+                await self._create({"leaseDurationSeconds": self._duration})
+
+    async def _take(self, lease: LeaseObject | None, started: float) -> None:
+        """Write ourselves into the lease, or make one. Its term counts as ours until the server says that it is not."""
+        before = self._state
+        ours = lease is not None and before.term.holds(lease.spec)
+        term = before.term if ours else Term(self.identity, rfc3339_micro(self.clock.now()))
+        self._state = replace(before, term=term)
         try:
-            self._held = await self._put(self._body(lease.spec, lease.metadata, self.clock.now()))
-        except Conflict:
-            return False
-        return True
+            taken = await (self._create(self._spec(term, LeaseSpec())) if lease is None else self._renewed(term, lease))
+        except ApiError as error:
+            if error.code < 500:
+                self._state = before
+            if isinstance(error, (Conflict, AlreadyExists)):
+                return
+            raise
+        self._state = Leading(term, taken, started + self.times.renew_deadline)
 
-    def _note(self, lease: LeaseObject) -> None:
-        seen = (lease.metadata.uid, lease.spec)
-        if seen != self._seen:
-            self._seen, self._seen_at = seen, self.clock.monotonic()
+    async def _wait_for_a_chance(self) -> None:
+        """Until the lease may be taken, by what the watch tells and our clock; never two looks at once."""
+        pause = self.times.retry * (1 + self.rng.random() * 0.2) / 2
+        await self.clock.sleep(pause)
+        while isinstance(self._state, Candidate):
+            self._changed.clear()
+            seen = self._state.seen
+            left = 0.0 if seen is None else free_at(seen, self.times) - self.clock.monotonic()
+            try:
+                async with self.clock.timeout(max(pause, left)):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+            if self._step(self._state.seen) is not Step.WAIT:
+                return
 
-    def _free_at(self) -> float:
-        """When the lease as last seen may be taken, by our monotonic clock."""
-        spec = self._seen[1] if self._seen is not None else None
-        if spec is None or spec.holder_identity == self.identity:
-            return float("-inf")
-        if spec.holder_identity:
-            return self._seen_at + float(spec.lease_duration_seconds or self.times.duration)
-        return self._seen_at + self.times.renew_deadline if spec.never_held else float("-inf")
+    def _on_change(self, change: Change[LeaseObject], _listed: bool) -> None:
+        if not isinstance(self._state, Candidate):
+            return
+        seen = self._state.seen
+        if change.new is None:
+            now = None
+        elif seen is None or newer(change.new.metadata.resource_version, seen.lease.metadata.resource_version):
+            now = noted(seen, change.new, self.clock.monotonic())
+        else:
+            return
+        self._state = replace(self._state, seen=now)
+        if now is None or seen is None or now.lease.spec != seen.lease.spec:
+            self._changed.set()
 
-    async def _make(self) -> None:
-        """A lease that nobody holds yet."""
-        body = self._body(LeaseSpec(), ObjectMeta(), self.clock.now())
-        body["spec"] = {"leaseDurationSeconds": body["spec"]["leaseDurationSeconds"]}
-        with contextlib.suppress(AlreadyExists):
-            await self.client.create(LEASE, body, namespace=self.key.namespace)
+    def _step(self, seen: Seen | None) -> Step:
+        return STEPS[type(self._state), situation(self._state.term, seen, self.clock.monotonic(), self.times)]
+
+    # --- leading ------------------------------------------------------------------------------------------------------
 
     async def _renew(self) -> None:
         """Renew every retry interval; raises LeaseLost once it has not worked for the renew deadline."""
@@ -205,65 +230,87 @@ class Elector:
             try:
                 # A third of the time for one call, so that a dead connection leaves time to try on another.
                 async with self.clock.timeout(min(left, self.times.renew_deadline / 3)):
-                    await self._renew_once()
+                    lease = await self._renew_once()
             except (KubeError, TimeoutError) as error:
                 log.warning("lease not renewed", lease=str(self.key), error=str(error) or "no answer in time")
             else:
-                self._valid_until = started + self.times.renew_deadline
+                self._state = Leading(self._state.term, lease, started + self.times.renew_deadline)
 
-    async def _renew_once(self) -> None:
-        held = self._held
-        if held is None:
+    async def _renew_once(self) -> LeaseObject:
+        state = self._state
+        if not isinstance(state, Leading):
             raise LeaseLost(f"lease {self.key} is not held")
         try:
-            self._held = await self._put(self._body(held.spec, held.metadata, self.clock.now()))
+            return await self._renewed(state.term, state.lease)
         except (Conflict, NotFound):
-            self._held = await self._put_back()
+            return await self._put_back(state)
 
-    async def _put_back(self) -> LeaseObject:
-        """Renew a lease that a stranger wrote to or deleted, or whose last renewal got through without an answer.
-
-        While our gate is open nobody else has taken a lease that was made anew, so it is still ours to take.
-        """
+    async def _put_back(self, state: Leading) -> LeaseObject:
+        """Renew a lease that a stranger wrote to or deleted, or whose last renewal got through without an answer."""
         current = await self._read()
-        if current is None:
-            await self.client.create(
-                LEASE, self._body(LeaseSpec(), ObjectMeta(), self.clock.now()), namespace=self.key.namespace
-            )
-            current = await self._read()
-        elif current.spec.never_held or current.spec.holder_identity == self.identity:
-            current = await self._put(self._body(current.spec, current.metadata, self.clock.now()))
-        if current is None or current.spec.holder_identity != self.identity:
-            self._lost()
-        return current
-
-    def _lost(self) -> NoReturn:
-        self._valid_until = float("-inf")
-        raise LeaseLost(f"lease {self.key} was taken by another replica")
+        now = self.clock.monotonic()
+        where = situation(state.term, None if current is None else Seen(current, now), now, self.times)
+        match STEPS[Leading, where]:
+            case Step.MAKE_HELD:
+                return await self._create(self._spec(state.term, LeaseSpec()))
+            case Step.TAKE if current is not None:
+                return await self._renewed(state.term, current)
+            case _:
+                self._state = Candidate(Term(self.identity))  # the gate closes at once
+                raise LeaseLost(f"lease {self.key} was taken by another replica: {where.value}")
 
     async def _release(self) -> None:
-        """Give the lease back, so that a standby need not wait for it to run out."""
-        held, self._held = self._held, None
-        self._valid_until = float("-inf")
-        if held is None:
+        """Give the lease back if it is or may be ours, so that a standby need not wait for it to run out."""
+        state = self._state
+        self._state = Candidate(Term(self.identity))
+        if not state.term.acquired:
             return
         try:
             async with self.clock.timeout(_RELEASE_SECONDS):
-                try:
-                    await self._put(self._freed(held))
-                except Conflict:
-                    # The last renewal was cut off and reached the server all the same.
-                    current = await self._read()
-                    if current is not None and current.spec.holder_identity == self.identity:
-                        await self._put(self._freed(current))
-            log.info("lease released", lease=str(self.key))
+                if await self._freed(state):
+                    log.info("lease released", lease=str(self.key))
         except (KubeError, TimeoutError) as error:
             log.warning("lease not released; it runs out by itself", lease=str(self.key), error=str(error))
 
-    def _freed(self, lease: LeaseObject) -> JsonObject:
-        body = self._body(lease.spec, lease.metadata, self.clock.now())
-        body["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
-        return body
+    async def _freed(self, state: State) -> bool:
+        if isinstance(state, Leading):
+            with contextlib.suppress(Conflict):  # the last renewal was cut off and reached the server all the same
+                await self._put(state.lease, self._free_spec(state.lease.spec))
+                return True
+        current = await self._read()
+        if current is None or not state.term.holds(current.spec):
+            return False
+        await self._put(current, self._free_spec(current.spec))
+        return True
+
+    # --- the object ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _duration(self) -> int:
+        return max(1, int(self.times.duration))
+
+    async def _renewed(self, term: Term, lease: LeaseObject) -> LeaseObject:
+        return await self._put(lease, self._spec(term, lease.spec))
+
+    def _spec(self, term: Term, spec: LeaseSpec) -> JsonObject:
+        transitions = spec.lease_transitions or 0
+        same = term.holds(spec) or not spec.renew_time
+        return {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": self._duration,
+            "acquireTime": term.acquired,
+            "renewTime": rfc3339_micro(self.clock.now()),
+            "leaseTransitions": transitions if same else transitions + 1,
+        }
+
+    def _free_spec(self, spec: LeaseSpec) -> JsonObject:
+        return {
+            "holderIdentity": "",
+            "leaseDurationSeconds": 1,
+            "acquireTime": spec.acquire_time,
+            "renewTime": rfc3339_micro(self.clock.now()),
+            "leaseTransitions": spec.lease_transitions or 0,
+        }
 
     async def _read(self) -> LeaseObject | None:
         try:
@@ -271,29 +318,19 @@ class Elector:
         except NotFound:
             return None
 
-    async def _put(self, body: JsonObject) -> LeaseObject:
+    async def _put(self, lease: LeaseObject, spec: JsonObject) -> LeaseObject:
+        body = self._body(spec)
+        body["metadata"] |= {
+            "resourceVersion": lease.metadata.resource_version,
+            "labels": lease.metadata.labels,
+            "annotations": lease.metadata.annotations,
+        }
         return await self.client.update(LEASE, self.key, body, LEASE_CODEC)
 
-    def _body(self, spec: LeaseSpec, metadata: ObjectMeta, now: datetime) -> JsonObject:
-        mine = spec.holder_identity == self.identity
-        moment = rfc3339_micro(now)
-        transitions = spec.lease_transitions or 0
-        body: JsonObject = {
-            "apiVersion": LEASE.api_version,
-            "kind": LEASE.kind,
-            "metadata": {"name": self.key.name, "namespace": self.key.namespace},
-            "spec": {
-                "holderIdentity": self.identity,
-                "leaseDurationSeconds": max(1, int(self.times.duration)),
-                "acquireTime": spec.acquire_time if mine and spec.acquire_time else moment,
-                "renewTime": moment,
-                "leaseTransitions": transitions if mine or not spec.renew_time else transitions + 1,
-            },
-        }
-        if metadata.resource_version:
-            body["metadata"] |= {
-                "resourceVersion": metadata.resource_version,
-                "labels": metadata.labels,
-                "annotations": metadata.annotations,
-            }
-        return body
+    async def _create(self, spec: JsonObject) -> LeaseObject:
+        made = await self.client.create(LEASE, self._body(spec), namespace=self.key.namespace)
+        return msgspec.convert(made.body, LeaseObject)
+
+    def _body(self, spec: JsonObject) -> JsonObject:
+        metadata = {"name": self.key.name, "namespace": self.key.namespace}
+        return {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}

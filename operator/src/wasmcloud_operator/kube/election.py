@@ -1,0 +1,154 @@
+"""Leader election as data: what is known of the Lease, the states of a replica, and the table of what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.objects import ObjectMeta
+
+
+class LeaseSpec(msgspec.Struct, frozen=True, rename="camel"):
+    """A Lease's spec (coordination.k8s.io/v1)."""
+
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    acquire_time: str | None = None
+    renew_time: str | None = None
+    lease_transitions: int | None = None
+
+    @property
+    def never_held(self) -> bool:
+        """Whether nobody has led on it yet; one that was given back has a renew time."""
+        return not self.holder_identity and not self.renew_time
+
+
+class LeaseObject(msgspec.Struct, frozen=True):
+    """A Lease."""
+
+    metadata: ObjectMeta
+    spec: LeaseSpec = LeaseSpec()
+
+
+LEASE_CODEC: Codec[LeaseObject] = Codec.of(LeaseObject)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """Seconds: how long a lease is valid, how long a leader tries to renew it, how often it does (client-go's)."""
+
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A time of leading. Two replicas may have one identity by mistake, but never took the lease at one moment.
+
+    `acquired` is the lease's acquireTime, which the holder keeps when it renews; empty: this replica never took it.
+    """
+
+    identity: str
+    acquired: str = ""
+
+    def holds(self, spec: LeaseSpec) -> bool:
+        """Whether the lease is held in this very term."""
+        return bool(self.acquired) and (spec.holder_identity, spec.acquire_time) == (self.identity, self.acquired)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The lease as it changed last, and when that was seen, by our own monotonic clock."""
+
+    lease: LeaseObject
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Stands by. `term` is that of a taking whose answer was lost, or of a lease that was not renewed in time."""
+
+    term: Term
+    seen: Seen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """Holds the lease, and may write until `valid_until` (monotonic)."""
+
+    term: Term
+    lease: LeaseObject
+    valid_until: float
+
+
+State = Candidate | Leading
+
+
+class Situation(Enum):
+    """How the lease stands for a replica. The times written in it are for people and count for nothing."""
+
+    MISSING = "there is no lease"
+    UNHELD = "made a moment ago, and an earlier holder of a deleted one may still write"
+    FREE = "nobody holds it"
+    OURS = "held in our own term"
+    OTHERS = "held by another, who renewed it lately"
+    RUN_OUT = "held by another, who has not renewed it for its whole duration"
+
+
+class Step(Enum):
+    """What a replica does next."""
+
+    MAKE_UNHELD = "make one without a holder"
+    MAKE_HELD = "make one that is held"
+    TAKE = "write oneself into it"
+    WAIT = "look again later"
+    GIVE_UP = "stop leading"
+
+
+# What to do, by state and by how the lease stands. A leader comes here when its lease is not as it left it. While its
+# gate is open nobody else has taken a lease that is missing or was made anew, so those are still its own.
+STEPS: dict[tuple[type[State], Situation], Step] = {
+    (Candidate, Situation.MISSING): Step.MAKE_UNHELD,
+    (Candidate, Situation.UNHELD): Step.WAIT,
+    (Candidate, Situation.FREE): Step.TAKE,
+    (Candidate, Situation.OURS): Step.TAKE,
+    (Candidate, Situation.OTHERS): Step.WAIT,
+    (Candidate, Situation.RUN_OUT): Step.TAKE,
+    (Leading, Situation.MISSING): Step.MAKE_HELD,
+    (Leading, Situation.UNHELD): Step.TAKE,
+    (Leading, Situation.FREE): Step.GIVE_UP,
+    (Leading, Situation.OURS): Step.TAKE,
+    (Leading, Situation.OTHERS): Step.GIVE_UP,
+    (Leading, Situation.RUN_OUT): Step.GIVE_UP,
+}
+
+
+def noted(seen: Seen | None, lease: LeaseObject, now: float) -> Seen:
+    """Returns what is known of the lease after one more look; a change of its metadata alone is none."""
+    if seen is not None and (seen.lease.metadata.uid, seen.lease.spec) == (lease.metadata.uid, lease.spec):
+        return Seen(lease, seen.at)
+    return Seen(lease, now)
+
+
+def situation(term: Term, seen: Seen | None, now: float, times: LeaseTimes) -> Situation:
+    """Returns how the lease stands now; None stands for no lease."""
+    if seen is None:
+        return Situation.MISSING
+    spec = seen.lease.spec
+    if term.holds(spec):
+        return Situation.OURS
+    if spec.holder_identity:
+        return Situation.OTHERS if now < free_at(seen, times) else Situation.RUN_OUT
+    return Situation.UNHELD if now < free_at(seen, times) else Situation.FREE
+
+
+def free_at(seen: Seen, times: LeaseTimes) -> float:
+    """Returns when somebody else than its holder may take the lease, by our monotonic clock."""
+    spec = seen.lease.spec
+    if spec.holder_identity:
+        return seen.at + float(spec.lease_duration_seconds or times.duration)
+    return seen.at + times.renew_deadline if spec.never_held else seen.at
