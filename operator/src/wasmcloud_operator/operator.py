@@ -30,9 +30,11 @@ from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.errors import KubeError, NotKubernetes, retry_after
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import Scope
+from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import LEASE, Key
 from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.supervise import supervise
@@ -96,7 +98,12 @@ class Operator:
             user_agent=f"{FIELD_MANAGER}/{version('wasmcloud-operator')}",
         )
         serving = health.serve(
-            settings.http_address, metrics=self._metrics, alive=tuple, ready=self._problems, notes=self._notes
+            settings.http_address,
+            metrics=self._metrics,
+            alive=tuple,
+            ready=self._problems,
+            notes=self._notes,
+            debug=self._debug,
         )
         try:
             async with serving, _ended_by(stop) as started, Transport.open(options) as transport:
@@ -227,6 +234,9 @@ class Operator:
             deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
             controllers = (*controllers, *service_controllers(context, hosts_in_pods, deployed=deployed))
         metrics.registry.register(ObjectMetrics(host_configs(context).store, followed.store if followed else None))
+        if elector is not None:
+            users = tuple(filter(None, (host_configs(context), followed)))
+            elector.nothing_in_danger = lambda: _untouched(context.written.values(), users)
         scope.begin(findings.missing)
         return _Parts(scope, (*context.informers.values(), *lease), controllers, recorder, elector, crd)
 
@@ -237,6 +247,14 @@ class Operator:
         crd = parts.applications_crd.problems if parts.applications_crd else []
         informers = (informer.problem for informer in parts.informers if informer.problem)
         return [*crd, *parts.scope.problems, *informers]
+
+    def _debug(self) -> JsonObject:
+        """Returns what each controller and the election do now."""
+        if self._parts is None:
+            return {"waitsFor": self._waits_for}
+        elector, controllers = self._parts.elector, self._parts.controllers
+        lease = elector.state() if elector is not None else None
+        return {"lease": lease, "controllers": {controller.name: controller.state() for controller in controllers}}
 
     def _notes(self) -> list[str]:
         parts = self._parts
@@ -293,3 +311,10 @@ async def _background(tasks: Iterable[tuple[str, Run]]) -> AsyncIterator[None]:
                     task.cancel()
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+
+
+def _untouched(written: Iterable[Informer[Any]], custom_resources: Iterable[Informer[CustomResource]]) -> bool:
+    """Whether no replica can have written anything yet: none of our objects, no finalizer and no status."""
+    return not any(len(informer.store) for informer in written) and not any(
+        item.status or item.metadata.finalizers for informer in custom_resources for item in informer.store
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     lease_name: str = Field(default="wasmcloud-operator", min_length=1)
     """The Lease's name."""
 
-    identity: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", min_length=1)
+    identity: str = Field(default_factory=lambda: f"{socket.gethostname()}-{secrets.token_hex(3)}", min_length=1)
     """The name of this replica in the Lease and in Events."""
 
     cluster_id: str = ""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import time
 from concurrent import futures
 
@@ -9,6 +10,7 @@ import aiohttp
 import pytest
 
 from testbed import eventually
+from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.controller import DONE, Controller
 from wasmcloud_operator.kube.health import serve, watch_loop
@@ -105,3 +107,16 @@ async def test_the_stack_of_a_stuck_loop_is_shown(capfd: pytest.CaptureFixture[s
         return "test_the_stack_of_a_stuck_loop_is_shown" in capfd.readouterr().err
 
     await eventually(shown)  # a machine that stands still shortly before is shown there
+
+
+async def test_the_keys_are_shown_to_callers_on_this_host():
+    state = {"controllers": {"a": {"keys": {"ns/b": {"waitsFor": "list of lattice x"}}}}}
+    async with serve("127.0.0.1:0", metrics=Metrics(), alive=list, ready=list, debug=lambda: state) as address:
+        status, text = await get(address, "/debug/keys")
+    assert (status, json.loads(text)) == (200, state)
+
+
+@pytest.mark.parametrize("remote", ["10.1.2.3", "fd00::1", "::ffff:10.1.2.3", None, "unix"])
+def test_the_keys_are_shown_to_nobody_else(remote: str | None):
+    assert not health._on_loopback(remote)
+    assert all(health._on_loopback(here) for here in ("127.0.0.1", "127.8.0.1", "::1"))

@@ -29,7 +29,7 @@ from wasmcloud_operator.kube.election import (
     noted,
     situation,
 )
-from wasmcloud_operator.kube.errors import AlreadyExists, ApiError, Conflict, KubeError, NotFound
+from wasmcloud_operator.kube.errors import AlreadyExists, ApiError, Conflict, GarbledAnswer, KubeError, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
@@ -329,7 +329,10 @@ class Elector:
 
     async def _create(self, spec: JsonObject) -> LeaseObject:
         made = await self.client.create(LEASE, self._body(spec), namespace=self.key.namespace)
-        return msgspec.convert(made.body, LeaseObject)
+        try:
+            return msgspec.convert(made.body, LeaseObject)
+        except msgspec.ValidationError as error:
+            raise GarbledAnswer(f"not a Lease: {error}") from error
 
     def _body(self, spec: JsonObject) -> JsonObject:
         metadata = {"name": self.key.name, "namespace": self.key.namespace}

@@ -15,7 +15,7 @@ from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import Scope
-from wasmcloud_operator.kube.objects import HasMetadata, Pod
+from wasmcloud_operator.kube.objects import HasMetadata, Pod, Unstructured
 from wasmcloud_operator.kube.resources import POD, Key, Resource
 from wasmcloud_operator.kube.store import Indexer
 from wasmcloud_operator.kube.tracing import Span
@@ -72,6 +72,8 @@ class Context:
     span: Span
     # By name: one for each kind and purpose, whoever asks for it.
     informers: dict[str, Informer[Any]] = field(default_factory=dict)
+    # Those of them that hold what we write.
+    written: dict[Resource, Informer[Unstructured]] = field(default_factory=dict)
     # Those of them that follow all namespaces of the scope.
     everywhere: list[Informer[Any]] = field(default_factory=list)
 
@@ -117,6 +119,7 @@ class Context:
         informer = self.informer(
             resource, UNSTRUCTURED, indexers={OWNER_INDEX: owner_uids}, label_selector=MANAGED_SELECTOR
         )
+        self.written[resource] = informer
         return Kind(resource, informer)
 
     def host_pods(self) -> Informer[Pod]:
