@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -27,7 +27,7 @@ from wasmcloud_operator.kube.client import AlwaysOpen, Client
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.credentials import Credentials
-from wasmcloud_operator.kube.errors import KubeError, NotKubernetes, retry_after
+from wasmcloud_operator.kube.errors import KubeError, NoCredentials, NotKubernetes, retry_after
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -59,6 +59,7 @@ FIELD_MANAGER = "wasmcloud-operator"
 _DRAIN_SECONDS = 3.0
 _FLUSH_SECONDS = 0.5
 
+T = TypeVar("T")
 Run = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -106,10 +107,13 @@ class Operator:
             debug=self._debug,
         )
         try:
-            async with serving, _ended_by(stop) as started, Transport.open(options) as transport:
+            async with serving, _ended_by(stop) as started, contextlib.AsyncExitStack() as stack:
+                transport = await self._patiently(
+                    "the credentials", lambda: stack.enter_async_context(Transport.open(options))
+                )
                 slots = Slots(Shares.within(settings.max_connections))
                 client = Client(transport, field_manager=FIELD_MANAGER, metrics=self._metrics, slots=slots)
-                findings = await self._inspected(client)
+                findings = await self._patiently(f"the API server at {client.host}", lambda: inspect(client, settings))
                 started()
                 elector = self._elector(transport)
                 async with Lattices(clock=self._clock, gate=elector or AlwaysOpen()) as lattices:
@@ -123,21 +127,19 @@ class Operator:
         log.info("stopped")
         return 0
 
-    async def _inspected(self, client: Client) -> Findings:
-        """Look at the cluster until that succeeds: an API server may start later than we do, or be busy."""
+    async def _patiently(self, what: str, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Try until it succeeds: an API server may start later than we do, or be busy."""
         backoff = Backoff(self._clock)
+        self._waits_for = what
         while True:
-            self._waits_for = f"the API server at {client.host}"
             try:
-                return await inspect(client, self._settings)
-            except NotKubernetes:
+                return await attempt()
+            except (NoCredentials, NotKubernetes):
                 raise
             except KubeError as error:
                 delay = backoff.next(retry_after(error))
-                self._waits_for = f"the API server at {client.host}: {error}"
-                log.warning(
-                    "not started yet: the API server is waited for", error=str(error), retry_seconds=round(delay, 2)
-                )
+                self._waits_for = f"{what}: {error}"
+                log.warning("not started yet", waits_for=what, error=str(error), retry_seconds=round(delay, 2))
                 await self._clock.sleep(delay)
 
     async def _run(

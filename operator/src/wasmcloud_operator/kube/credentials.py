@@ -8,10 +8,15 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
-from wasmcloud_operator.kube.errors import NoCredentials
+import msgspec
+
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.kube.errors import KubeError, NoCredentials
+from wasmcloud_operator.kube.exec_credential import ExecPlugin, PluginSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,34 +88,81 @@ class Credentials:
     kubeconfig: Path | None = None
     context: str | None = None
 
-    async def load(self, configuration: Any) -> None:
+    def source(self) -> str:
+        """Returns the kubeconfig's path (or several, as `$KUBECONFIG` takes them); empty: the service account."""
+        if self.kubeconfig is not None:
+            return str(self.kubeconfig)
+        if named := os.environ.get("KUBECONFIG"):
+            return named
+        if os.environ.get("KUBERNETES_SERVICE_HOST"):
+            return ""
+        return str(Path.home() / ".kube" / "config")
+
+
+class CredentialLoader:
+    """Reads credentials again and again: each time it brings what has changed since."""
+
+    def __init__(self, credentials: Credentials, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._credentials = credentials
+        self._plugin = ExecPlugin(clock)
+        self._files = TemporaryDirectory(prefix="kube-credentials-")  # ssl takes certificates from files only
+
+    def close(self) -> None:
+        """Remove the certificates that a plugin gave."""
+        self._files.cleanup()
+
+    async def load(self, configuration: Any, *, rejected: bool = False) -> None:
         """Write the address, CA and credentials into a kubernetes_asyncio Configuration.
 
-        Called again, it brings what has changed since: a rotated token, a renewed exec credential. Raises NoCredentials
-        with what to do if there is nothing usable.
+        `rejected`: the server no longer accepts what was loaded last. Raises NoCredentials with what to do if there is
+        nothing usable, Unreachable if a credential plugin fails.
         """
-        source = self._source()
-        if source is not None and not source.exists():
-            raise NoCredentials(f"the kubeconfig {source} does not exist{self._advice()}")
+        source = self._credentials.source()
         try:
-            if source is None:
-                LIBRARY.incluster_config.load_incluster_config(configuration)
+            if source:
+                await self._load_kubeconfig(source, configuration, rejected)
             else:
-                await LIBRARY.kube_config.load_kube_config(
-                    str(source), context=self.context, client_configuration=configuration, persist_config=False
-                )
+                # Without the library's own refreshing, which holds on to a token for a minute after a 401.
+                LIBRARY.incluster_config.load_incluster_config(configuration, try_refresh_token=False)
+        except KubeError:
+            raise
         except Exception as error:
             where = source or "the pod's service account"
             raise NoCredentials(f"no usable credentials in {where}: {error}{self._advice()}") from error
 
-    def _advice(self) -> str:
-        return "" if self.kubeconfig is not None else "; set KUBECONFIG or run in a cluster"
+    async def _load_kubeconfig(self, source: str, configuration: Any, rejected: bool) -> None:
+        if not _exists(source):
+            raise NoCredentials(f"the kubeconfig {source} does not exist{self._advice()}")
+        loader = LIBRARY.kube_config.KubeConfigLoader(
+            config_dict=LIBRARY.kube_config.KubeConfigMerger(source).config,
+            active_context=self._credentials.context,
+            config_base_path=None,
+        )
+        user = loader._user  # noqa: SLF001 - the library offers no other way to its own choice of user
 
-    def _source(self) -> Path | None:
-        if self.kubeconfig is not None:
-            return self.kubeconfig
-        if named := os.environ.get("KUBECONFIG"):
-            return Path(named)
-        if os.environ.get("KUBERNETES_SERVICE_HOST"):
-            return None
-        return Path.home() / ".kube" / "config"
+        async def run_plugin() -> bool:
+            spec = msgspec.convert(user["exec"].value, PluginSpec)
+            credential = await self._plugin.credential(spec, Path(user.path).parent, rejected=rejected)
+            if credential.token:
+                loader.token = f"Bearer {credential.token}"
+            if credential.certificate:
+                loader.cert_file = self._file("client.crt", credential.certificate)
+                loader.key_file = self._file("client.key", credential.key)
+            return True
+
+        # The library's own way has no deadline, and runs the plugin each time.
+        loader.load_from_exec_plugin = run_plugin
+        await loader.load_and_set(configuration)
+
+    def _file(self, name: str, content: str) -> str:
+        path = Path(self._files.name, name)
+        path.touch(mode=0o600)
+        path.write_text(content, encoding="utf-8")
+        return str(path)
+
+    def _advice(self) -> str:
+        return "" if self._credentials.kubeconfig is not None else "; set KUBECONFIG or run in a cluster"
+
+
+def _exists(source: str) -> bool:
+    return any(Path(path).expanduser().exists() for path in source.split(os.pathsep) if path)

@@ -7,18 +7,18 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import structlog
 
-from wasmcloud_operator.kube.credentials import LIBRARY, Credentials
+from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials
 from wasmcloud_operator.kube.errors import (
     DeadlineExceeded,
     KubeError,
-    NoCredentials,
     Status,
     Unreachable,
     error_from_status,
@@ -31,6 +31,8 @@ _READ_BUFFER = 2**17
 # For the Lease: one call at a time, and another connection when the first one is dead.
 _RESERVED = 2
 _REFRESH_SECONDS = 60.0
+# Longer than any call has.
+_RETIRE_SECONDS = 75.0
 # The API server sends a watch's headers at once, also when there is nothing to watch yet.
 _OPEN_SECONDS = 30.0
 # The largest object that etcd takes is 1.5 MB; a line that goes on for ever must not fill the memory.
@@ -83,11 +85,15 @@ class Transport:
     the calls of `reserved`, which must not wait for others.
     """
 
-    def __init__(self, options: ConnectionOptions, configuration: Any) -> None:
+    def __init__(self, options: ConnectionOptions, configuration: Any, loader: CredentialLoader) -> None:
         self._options = options
         self._configuration = configuration
+        self._loader = loader
+        # The library's own sessions (no keepalive, no bound on watches), and those of certificates that were replaced.
+        self._unused: list[aiohttp.ClientSession] = []
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._tls = _tls_material(configuration)
         tls = _tls_context(configuration)
-        self._unused: list[aiohttp.ClientSession] = []  # the library's own sessions: no keepalive, no bound on watches
         self._calls = self._api_client(tls, options.max_connections)
         self._watches = self._api_client(tls, 0)
         self._reserved = self._api_client(tls, _RESERVED)
@@ -98,24 +104,25 @@ class Transport:
     async def open(cls, options: ConnectionOptions) -> AsyncIterator[Transport]:
         """Load the credentials, open the connection pools and keep the credentials fresh.
 
-        Raises NoCredentials, with what to do, if there are none that are usable.
+        Raises NoCredentials, with what to do, if there are none that are usable; Unreachable if a plugin fails.
         """
         configuration = LIBRARY.configuration()
         configuration.disable_strict_ssl_verification = not options.strict_x509
-        await options.credentials.load(configuration)
-        transport = cls(options, configuration)
-        for session in transport._unused:
-            await session.close()
-        refresher = asyncio.create_task(transport._keep_fresh(), name="credentials")
-        try:
+        loader = CredentialLoader(options.credentials)
+        async with AsyncExitStack() as stack:
+            stack.callback(loader.close)
+            await loader.load(configuration)
+            transport = cls(options, configuration, loader)
+            stack.push_async_callback(transport._close)
+            refresher = asyncio.create_task(transport._keep_fresh(), name="credentials")
+            stack.push_async_callback(_cancelled, refresher)
             yield transport
-        finally:
-            refresher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await refresher
-            await transport._calls.rest_client.close()
-            await transport._watches.rest_client.close()
-            await transport._reserved.rest_client.close()
+
+    async def _close(self) -> None:
+        await _cancelled(*self._retiring)
+        current = [api_client.rest_client.pool_manager for api_client in (self._calls, self._watches, self._reserved)]
+        for session in (*self._unused, *current):
+            await session.close()
 
     def reserved(self) -> ReservedTransport:
         """Returns the same way to the API server, with connections for short calls that nobody else uses."""
@@ -205,31 +212,61 @@ class Transport:
         return error_from_status(Status.parse(content), response.status, response.headers)
 
     async def _keep_fresh(self) -> None:
-        """Read the credentials again every minute, and when the server no longer accepts them."""
+        """Read the credentials again every minute, and at once when the server no longer accepts them."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_REFRESH_SECONDS):
                     await self._stale.wait()
-                # At most one reading a second, however many requests are refused.
-                await asyncio.sleep(1)
+            rejected = self._stale.is_set()
             self._stale.clear()
             fresh = LIBRARY.configuration()
             try:
-                await self._options.credentials.load(fresh)
-            except NoCredentials as error:
+                await self._loader.load(fresh, rejected=rejected)
+                self._take_over(fresh)
+            except (KubeError, OSError) as error:  # OSError: a certificate that is none, half a file
                 log.warning("credentials could not be read again; the old ones stay in use", error=str(error))
-            else:
-                self._configuration.api_key = fresh.api_key
+            # At most one reading a second, however many requests are refused.
+            await asyncio.sleep(1)
+
+    def _take_over(self, fresh: Any) -> None:
+        self._configuration.api_key = fresh.api_key
+        material = _tls_material(fresh)
+        if material == self._tls:
+            return
+        fresh.disable_strict_ssl_verification = self._configuration.disable_strict_ssl_verification
+        tls = _tls_context(fresh)
+        self._tls = material
+        for api_client in (self._calls, self._watches, self._reserved):
+            old = api_client.rest_client.pool_manager
+            api_client.rest_client.pool_manager = self._session(tls, old.connector.limit)
+            retiring = asyncio.create_task(self._retire(old), name="replaced connections")
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+        log.info("certificates were replaced: new connections use the new ones")
+
+    async def _retire(self, session: aiohttp.ClientSession) -> None:
+        """Close the connections once their calls have ended; the watches on them are opened anew."""
+        self._unused.append(session)
+        await asyncio.sleep(_RETIRE_SECONDS)
+        self._unused.remove(session)
+        await session.close()
 
     def _api_client(self, tls: ssl.SSLContext, limit: int) -> Any:
         api_client = LIBRARY.api_client(configuration=self._configuration)
         api_client.user_agent = self._options.user_agent
-        connector = aiohttp.TCPConnector(limit=limit, ssl=tls, socket_factory=_socket_with_keepalive)
         self._unused.append(api_client.rest_client.pool_manager)
-        api_client.rest_client.pool_manager = aiohttp.ClientSession(
-            connector=connector, trust_env=self._options.trust_env, read_bufsize=_READ_BUFFER
-        )
+        api_client.rest_client.pool_manager = self._session(tls, limit)
         return api_client
+
+    def _session(self, tls: ssl.SSLContext, limit: int) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=limit, ssl=tls, socket_factory=_socket_with_keepalive)
+        return aiohttp.ClientSession(connector=connector, trust_env=self._options.trust_env, read_bufsize=_READ_BUFFER)
+
+
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +305,12 @@ class ReservedTransport:
     ) -> AbstractAsyncContextManager[AsyncIterator[list[bytes]]]:
         """As `Transport.stream`."""
         return self.transport.stream(path, timeouts=timeouts, query=query, headers=headers)
+
+
+def _tls_material(configuration: Any) -> tuple[bytes, ...]:
+    """Returns what secures connections, to see whether it has changed: the contents of files, not their names."""
+    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+    return tuple(Path(file).read_bytes() if file else b"" for file in files)
 
 
 def _tls_context(configuration: Any) -> ssl.SSLContext:
