@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 SECRET_TYPE = "kubernetes.io/dockerconfigjson"  # noqa: S105 - the name of a type, not a secret
+REGISTRIES_LIMIT = 256
 SECRET_KEY = ".dockerconfigjson"  # noqa: S105
 
 # Docker's name for its own registry, in every form that tools write.
@@ -41,12 +41,16 @@ def parse_docker_config(text: bytes) -> tuple[RegistryCredentials, ...]:
     entries = document.get("auths") if isinstance(document, dict) else None
     if not isinstance(entries, dict) or not entries:
         raise RegistryError(f"{SECRET_KEY} has no registries under `auths`")
+    if len(entries) > REGISTRIES_LIMIT:
+        raise RegistryError(f"{SECRET_KEY} has more than {REGISTRIES_LIMIT} registries")
     found: dict[str, RegistryCredentials] = {}
     for address, entry in sorted(entries.items()):
         registry = _registry_host(address)
         if not isinstance(entry, dict):
             raise RegistryError(f"the entry for {registry} in {SECRET_KEY} is not an object")
         username, password = _user_and_password(registry, entry)
+        if not _is_unicode(registry + username + password):
+            raise RegistryError(f"an entry in {SECRET_KEY} has half a surrogate pair in it, which is no character")
         found.setdefault(registry, RegistryCredentials(registry, username, password))
     return tuple(found[registry] for registry in sorted(found))
 
@@ -59,12 +63,17 @@ def _user_and_password(registry: str, entry: dict[str, object]) -> tuple[str, st
         raise RegistryError(f"the entry for {registry} in {SECRET_KEY} has neither username and password nor auth")
     try:
         decoded = base64.b64decode(auth, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, or not UTF-8 inside
         raise RegistryError(f"auth of the entry for {registry} in {SECRET_KEY} is not base64") from None
     username, colon, password = decoded.strip("\n").partition(":")
     if not colon or not username or not password:
         raise RegistryError(f"auth of the entry for {registry} in {SECRET_KEY} is not base64 of user:password")
     return username, password
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON can hold half of a surrogate pair, which nothing downstream can encode."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _registry_host(address: str) -> str:

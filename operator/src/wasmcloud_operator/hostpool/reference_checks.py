@@ -18,6 +18,7 @@ from wasmcloud_operator.hostpool.inputs import Authority, ChecksumKey, Facts, Hu
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
 from wasmcloud_operator.hostpool.versions import Feature, understands
+from wasmcloud_operator.lattice import armor
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import (
     CertificateAuthority,
@@ -30,10 +31,9 @@ from wasmcloud_operator_types import (
 SEED_KEY = "WASMCLOUD_CLUSTER_SEED"
 CREDENTIALS_KEY = "nats.creds"
 
-_JWT = re.compile(rb"-----BEGIN NATS USER JWT-----\n\s*[\w-]+\.[\w-]+\.[\w-]+\s*\n-{3,}END NATS USER JWT-{3,}")
-_SEED = re.compile(rb"-----BEGIN USER NKEY SEED-----\n\s*SU[A-Z2-7]+\s*\n-{3,}END USER NKEY SEED-{3,}")
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+_SEED = re.compile(r"SU[A-Z2-7]+")
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\s")
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +146,13 @@ def _credentials(
         problems.append(_bad_key(name, CREDENTIALS_KEY, path, "is empty; remove the key or give the whole creds file"))
     elif b"\r" in creds:
         problems.append(_bad_key(name, CREDENTIALS_KEY, path, "has Windows line endings; convert it to Unix ones"))
-    elif not _JWT.search(creds):
+    elif len(creds) > armor.CREDENTIALS_LIMIT:
+        problems.append(_bad_key(name, CREDENTIALS_KEY, path, f"has more than {armor.CREDENTIALS_LIMIT // 1024} KiB"))
+    elif not _JWT.fullmatch(armor.token(creds.decode("utf-8", "replace"), armor.USER_JWT)):
         problems.append(
             _bad_key(name, CREDENTIALS_KEY, path, "has no NATS USER JWT section; give the whole creds file")
         )
-    elif not _SEED.search(creds):
+    elif not _SEED.fullmatch(armor.token(creds.decode("utf-8", "replace"), armor.USER_SEED)):
         problems.append(
             _bad_key(name, CREDENTIALS_KEY, path, "has no USER NKEY SEED section; give the whole creds file")
         )
@@ -244,9 +246,11 @@ def _files(content: Content, items: tuple[KeyToPath, ...] | None) -> dict[str, b
 
 def _is_pem(data: bytes) -> bool:
     """Whether there are certificates, and every one of them can be read. What stands between them is of no account."""
-    blocks = _CERTIFICATE.findall(data)
+    if len(data) > armor.CERTIFICATES_LIMIT:
+        return False
+    certificates = armor.certificates(data.decode("utf-8", "replace"))
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"\n".join(blocks).decode("ascii"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError):
         return False
     return True

@@ -224,13 +224,16 @@ def _provider(entry: object) -> Provider | None:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) and len(value) <= _TEXT_LIMIT else ""
+    return value if isinstance(value, str) and _is_acceptable(value) else ""
+
+
+def _is_acceptable(text: str) -> bool:
+    """Short enough, and without half a surrogate pair, which JSON can hold and nothing downstream can encode."""
+    return len(text) <= _TEXT_LIMIT and (text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text))
 
 
 def _map(value: object) -> Mapping[str, str]:
     if not isinstance(value, dict):
         return MappingProxyType({})
-    pairs = (
-        (key, text) for key, text in value.items() if isinstance(text, str) and len(key) + len(text) <= _TEXT_LIMIT
-    )
+    pairs = ((key, text) for key, text in value.items() if isinstance(text, str) and _is_acceptable(key + text))
     return MappingProxyType(dict(pair for pair, _ in zip(pairs, range(_MAP_LIMIT), strict=False)))

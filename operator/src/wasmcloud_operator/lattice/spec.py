@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import os
-import re
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -18,13 +17,13 @@ from urllib.parse import SplitResult, urlsplit
 
 import nkeys
 
+from wasmcloud_operator.lattice import armor
 from wasmcloud_operator.lattice.errors import InvalidConnection
 
+_ADDRESS_LIMIT = 2048
 _SCHEMES = {"nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
 _WEBSOCKET = frozenset({"ws", "wss"})
 _ENCRYPTED = frozenset({"tls", "wss"})
-_JWT = re.compile(r"-+BEGIN NATS USER JWT-+\s+(\S+)\s+-+END NATS USER JWT-+")
-_SEED = re.compile(r"-+BEGIN USER NKEY SEED-+\s+(\S+)\s+-+END USER NKEY SEED-+")
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ class ConnectionSpec:
 
         The same for all its users: other credentials of an account lead to the same lattices, those of another do not.
         """
-        jwt = _JWT.search(self.credentials)
-        return _account(jwt[1]) if jwt is not None else ""
+        jwt = armor.token(self.credentials, armor.USER_JWT)
+        return _account(jwt) if jwt else ""
 
     @property
     def anonymous(self) -> bool:
@@ -101,8 +100,13 @@ class ConnectionSpec:
 
     def tls_context(self) -> ssl.SSLContext:
         """A client context with the spec's authorities (else the system's) and its client certificate."""
+        if max(map(len, (self.ca, self.client_certificate, self.client_key))) > armor.CERTIFICATES_LIMIT:
+            raise InvalidConnection("CA", f"more than {armor.CERTIFICATES_LIMIT // 1024} KiB of certificates")
+        authorities = armor.certificates(self.ca)
+        if self.ca and not authorities:
+            raise InvalidConnection("CA", "not a PEM certificate")
         try:
-            context = ssl.create_default_context(cadata=self.ca or None)
+            context = ssl.create_default_context(cadata=authorities or None)
         except (ssl.SSLError, ValueError):
             raise InvalidConnection("CA", "not a PEM certificate") from None
         if self.client_certificate:
@@ -124,11 +128,13 @@ def without_userinfo(server: str) -> str:
 
 def _normal_server(server: str) -> str:
     text = server.strip()
+    if len(text) > _ADDRESS_LIMIT:
+        raise InvalidConnection("servers", f"an address has more than {_ADDRESS_LIMIT} characters")
     parts = _split(text if "://" in text else f"nats://{text}")
     if parts.scheme not in _SCHEMES:
-        raise InvalidConnection("servers", f"scheme {parts.scheme!r} is unknown: use nats, tls, ws or wss")
-    if not parts.hostname or re.search(r"\s", text):
-        raise InvalidConnection("servers", f"{without_userinfo(parts.geturl())!r} has no host name")
+        raise InvalidConnection("servers", "the scheme of an address is unknown: use nats, tls, ws or wss")
+    if not parts.hostname or len(text.split()) != 1:
+        raise InvalidConnection("servers", "an address has no host name, or a space in it")
     userinfo, at, host = parts.netloc.rpartition("@")
     port = parts.port or _SCHEMES[parts.scheme]
     host = host if parts.port else f"{host.rstrip(':')}:{port}"
@@ -146,22 +152,24 @@ def _split(text: str) -> SplitResult:
 
 def _canonical_credentials(text: str) -> str:
     """The creds file as `nsc` writes it: nats-py loops for ever over a text without a JWT and trips over CRLF."""
-    jwt, seed = _JWT.search(text), _SEED.search(text)
-    if jwt is None:
+    if len(text) > armor.CREDENTIALS_LIMIT:
+        raise InvalidConnection("credentials", f"more than {armor.CREDENTIALS_LIMIT // 1024} KiB")
+    jwt, seed = armor.token(text, armor.USER_JWT), armor.token(text, armor.USER_SEED)
+    if not jwt:
         raise InvalidConnection("credentials", "no NATS USER JWT section: give the whole creds file")
-    if len(jwt[1].split(".")) != 3:
+    if len(jwt.split(".")) != 3:
         raise InvalidConnection("credentials", "the user JWT does not have its three parts")
-    if seed is None:
+    if not seed:
         raise InvalidConnection("credentials", "no USER NKEY SEED section: give the whole creds file")
-    if not seed[1].startswith("SU"):
+    if not seed.startswith("SU"):
         raise InvalidConnection("credentials", "the seed is not a user's (these begin with SU)")
     try:
-        nkeys.from_seed(bytearray(seed[1].encode())).wipe()
+        nkeys.from_seed(bytearray(seed.encode())).wipe()
     except Exception:  # noqa: BLE001 - binascii and nkeys errors alike, whose texts may quote the seed
         raise InvalidConnection("credentials", "the user seed is damaged") from None
     return (
-        f"-----BEGIN NATS USER JWT-----\n{jwt[1]}\n------END NATS USER JWT------\n\n"
-        f"-----BEGIN USER NKEY SEED-----\n{seed[1]}\n------END USER NKEY SEED------\n"
+        f"-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
     )
 
 

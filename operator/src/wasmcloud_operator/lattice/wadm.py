@@ -166,7 +166,7 @@ def _by_wadm_name(lattice: str) -> Iterator[None]:
 def _decoded(raw: bytes) -> JsonObject:
     try:
         answer = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise WadmGarbled(f"wadm's answer is not JSON ({len(raw)} bytes)") from None
     if isinstance(answer, list):
         return {"result": "success", "models": answer}

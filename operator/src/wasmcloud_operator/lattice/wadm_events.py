@@ -79,7 +79,7 @@ def parse_event(data: bytes) -> ManifestPublished | ManifestUnpublished | None:
             return ManifestPublished(str(body["metadata"]["name"]), body)
         if kind == _UNPUBLISHED:
             return ManifestUnpublished(str(body["name"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return None
 
