@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +14,7 @@ from wasmcloud_operator.hostpool.reference_checks import Examined, Values
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.errors import ControlRejected, LatticeUnavailable
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.registry import RegistryCredential
@@ -53,18 +54,32 @@ class Bench:
     lattice: Lattice = field(default_factory=Lattice)
     pools: dict[Key, SimpleNamespace] = field(default_factory=dict)
     configs: dict[Key, SimpleNamespace] = field(default_factory=dict)
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    reads: int = 0
+    remembered: str = ""
 
     def __post_init__(self):
         self.news = NewsByHand()
         hosts_in_pods = HostsInPods(self.pods, self.news)
-        self.service = RegistryService(SimpleNamespace(store=self.configs), self, self.pools, hosts_in_pods)
+        self.service = RegistryService(SimpleNamespace(store=self.configs), self, self.pools, hosts_in_pods, self.clock)
         self.add(POOL, self.lattice)
 
     def add(self, key, lattice):
         self.pools[key] = SimpleNamespace(lattice=lattice)
         self.configs[key] = SimpleNamespace(spec=SPEC)
 
+    async def read(self, key, spec):
+        """As the reader does: what was found is remembered by the Secret's version, its values are not."""
+        if self.remembered != self.digest:
+            self.remembered = self.digest
+            return await self.read_values(key, spec)
+        return replace(await self.examined(), values=None)
+
     async def read_values(self, key, spec):
+        self.reads += 1
+        return await self.examined()
+
+    async def examined(self):
         facts = Facts(registries=tuple(one.registry for one in self.registries), registry_digest=self.digest)
         return Examined(facts, (), (), Values(self.registries))
 
@@ -111,8 +126,46 @@ async def test_of_pods_of_one_name_it_is_the_one_whose_pool_is_in_that_lattice(b
 
 async def test_without_registries_the_answer_is_empty(bench):
     bench.registries = ()
+    bench.configs[POOL] = SimpleNamespace(spec={**SPEC, "configServiceEnabled": True})
     bench.pods.add("ns", "pool-a", "pool")
     assert await bench.ask() == {}
+
+
+async def test_a_pool_whose_password_travels_by_environment_is_not_answered_for(bench):
+    """Whoever may publish in the lattice can ask in a pod's name."""
+    bench.registries = TWO[:1]
+    bench.pods.add("ns", "pool-a", "pool")
+    assert await bench.ask() is None
+    bench.configs[POOL] = SimpleNamespace(spec={**SPEC, "configServiceEnabled": True})
+    assert await bench.ask() == {"a": RegistryCredential("ua", "pa")}
+
+
+async def test_a_flood_of_requests_costs_one_read_of_each_version_and_three_answers_a_minute(bench):
+    bench.pods.add("ns", "pool-a", "pool")
+    for _ in range(2):
+        answers = [await bench.ask() for _ in range(1000)]
+        assert answers == [AS_TOLD] * 3 + [None] * 997
+        await bench.clock.advance(61)
+    assert bench.reads == 1
+    bench.digest = "d2"
+    assert await bench.ask() == AS_TOLD
+    assert bench.reads == 2
+
+
+async def test_one_pods_flood_takes_no_answer_from_another(bench):
+    for pod in ("pool-a", "pool-b"):
+        bench.pods.add("ns", pod, "pool")
+    for _ in range(100):
+        await bench.ask("pool-a")
+    assert await bench.ask("pool-b") == AS_TOLD
+
+
+async def test_a_host_in_whose_name_a_stranger_may_have_asked_is_told_in_any_case(bench):
+    bench.pods.add("ns", "pool-a", "pool")
+    await bench.ask()
+    await bench.ask()
+    bench.host(1)
+    assert bench.due
 
 
 async def test_a_host_that_asked_at_its_start_need_not_be_told(bench):

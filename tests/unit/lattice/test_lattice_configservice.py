@@ -177,7 +177,7 @@ async def test_more_requests_than_can_wait_are_dropped_and_said(bench):
     with structlog.testing.capture_logs() as logs:
         for number in range(1_005):
             bench.ask(f"inbox-{number}")
-    assert [line["event"] for line in logs] == ["lattice.config_request_dropped"] * 5
+    assert [line["event"] for line in logs] == ["lattice.config_request_dropped"]  # once a minute
     while len(bench.wire.sent) < 1_000:
         await bench.clock.settle()
     assert "inbox-1000" not in bench.answered

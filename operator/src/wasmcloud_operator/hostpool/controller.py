@@ -64,7 +64,7 @@ def host_pool_controllers(
     kinds = {resource: context.managed(resource) for resource in KINDS}
     secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
     reader = ReferenceReader(context.client, secrets, config_maps, platform)
-    registries = RegistryService(configs, reader, context.pools, hosts_in_pods)
+    registries = RegistryService(configs, reader, context.pools, hosts_in_pods, context.clock)
     context.pools.lattices.answer_hosts(registries.answer)
     telling: Controller[Key] = Controller(
         "hostregistries",

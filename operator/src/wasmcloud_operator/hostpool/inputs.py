@@ -91,6 +91,11 @@ def registry_in_environment(spec: WasmCloudHostConfigSpec, registries: Iterable[
     return len(tuple(registries)) == 1 and not spec.config_service_enabled
 
 
+def uses_config_service(spec: WasmCloudHostConfigSpec, registries: Iterable[str]) -> bool:
+    """Whether the hosts ask the lattice's config service at their start: where the spec wants it or it takes that."""
+    return bool(spec.config_service_enabled) or len(tuple(registries)) > 1
+
+
 def uses_cluster_seed(spec: WasmCloudHostConfigSpec) -> bool:
     """Whether the hosts are to have a cluster seed and check issuers."""
     return bool(spec.issuers) and understands(spec.version, Feature.CLUSTER_SEED)

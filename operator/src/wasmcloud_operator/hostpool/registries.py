@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
-from wasmcloud_operator.hostpool.inputs import registry_in_environment
+from wasmcloud_operator.hostpool.inputs import registry_in_environment, uses_config_service
 from wasmcloud_operator.hostpool.references import ReferenceReader
+from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
@@ -26,18 +28,22 @@ log = structlog.get_logger()
 
 _AGAIN_AFTER = 30.0
 _REFUSED_AGAIN_AFTER = 300.0
+_WINDOW = 60.0
+_ANSWERS_IN_WINDOW = 3  # a container that crashes at its start asks anew each time, at most about so often
 
 
 @dataclass(slots=True)
 class _Known:
     """What the hosts of a pool were given: those in `told` have the credentials behind `digest`.
 
-    `answered` are uids of pods whose host asked at its start and is not seen in the lattice yet.
+    `answered` counts the answers by the uids of pods whose host is not seen in the lattice yet. `credentials` are what
+    was last read; they are kept, or each request that anybody sends would be a read of the Secret.
     """
 
     digest: str
     told: frozenset[str] = frozenset()
-    answered: set[str] = field(default_factory=set)
+    answered: Counter[str] = field(default_factory=Counter)
+    credentials: Mapping[str, RegistryCredential] | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -52,11 +58,16 @@ class RegistryService:
     reader: ReferenceReader
     pools: Pools
     hosts_in_pods: HostsInPods
+    clock: Clock
     _known: dict[Key, _Known] = field(default_factory=dict)
+    _answers: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """When (monotonic seconds) a pod was answered within the last minute, by its uid."""
 
     async def answer(self, lattice: Lattice, labels: Labels) -> Mapping[str, RegistryCredential] | None:
-        """The credentials for a starting host with those labels; None if it is in no pool of this cluster.
+        """Returns the credentials for a starting host with those labels.
 
+        None if it is in no pool of this cluster, if its pool does not use the config service, or if its pod asked
+        too often: nothing proves who sent a request, so that a pool which can do without is never answered for.
         Raises the errors of `kube.errors`.
         """
         pod = self.hosts_in_pods.pod(labels.get(POD_UID_LABEL, ""))
@@ -65,12 +76,38 @@ class RegistryService:
         spec = self._spec(key) if key is not None else None
         if pod is None or key is None or pool is None or pool.lattice is not lattice or spec is None:
             return None
-        examined = await self.reader.read_values(key, spec)
-        registries = examined.values.registries if examined.values is not None else ()
-        if registries:
-            self._of(key, examined.facts.registry_digest).answered.add(pod.metadata.uid)
-        log.info("host asked for its registries", object=str(key), pod=pod.metadata.name, registries=len(registries))
-        return _by_registry(registries)
+        examined = await self.reader.read(key, spec)
+        facts = examined.facts
+        if not uses_config_service(spec, facts.registries):
+            return None
+        known = self._of(key, facts.registry_digest)
+        known.answered[pod.metadata.uid] += 1
+        if not self._may_be_answered(pod.metadata.uid):
+            return None
+        if known.credentials is None:
+            if examined.values is None:
+                examined = await self.reader.read_values(key, spec)
+                known = self._of(key, examined.facts.registry_digest)
+            known.credentials = _by_registry(examined.values.registries if examined.values is not None else ())
+        log.info(
+            "host asked for its registries",
+            object=str(key),
+            pod=pod.metadata.name,
+            registries=len(known.credentials),
+        )
+        return known.credentials
+
+    def _may_be_answered(self, uid: str) -> bool:
+        since = self.clock.monotonic() - _WINDOW
+        recent = {
+            pod: kept for pod, times in self._answers.items() if (kept := tuple(at for at in times if at > since))
+        }
+        self._answers = recent
+        times = recent.get(uid, ())
+        if len(times) >= _ANSWERS_IN_WINDOW:
+            return False
+        recent[uid] = (*times, self.clock.monotonic())
+        return True
 
     def due(self, key: Key, digest: str, lattice: Lattice) -> bool:
         """Whether a host of the pool runs without the credentials behind `digest`, as far as is known."""
@@ -78,8 +115,10 @@ class RegistryService:
             return False  # the pool is looked at again when it is
         known = self._of(key, digest)
         hosts = [(pod.metadata.uid, host) for pod, host in self.hosts_in_pods.hosts_of(key, lattice)]
-        asked = {host.id for pod, host in hosts if pod in known.answered}
-        known.answered -= {pod for pod, host in hosts}
+        # Of two requests in a pod's name one may be a stranger's: then the host is told in any case.
+        asked = {host.id for pod, host in hosts if known.answered[pod] == 1}
+        for pod, _ in hosts:
+            known.answered.pop(pod, None)
         known.told = (known.told | asked) & {host.id for _, host in hosts}
         return any(host.id not in known.told for _, host in hosts)
 

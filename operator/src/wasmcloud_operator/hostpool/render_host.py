@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wasmcloud_operator.hostpool import naming
-from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment, uses_cluster_seed
+from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment, uses_cluster_seed, uses_config_service
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
 from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -92,7 +92,7 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
         "WASMCLOUD_LOG_LEVEL": spec.log_level or "INFO",
         "WASMCLOUD_STRUCTURED_LOGGING_ENABLED": _flag(spec.enable_structured_logging is not False),
         "WASMCLOUD_OCI_ALLOW_LATEST": _flag(bool(spec.allow_latest)),
-        "WASMCLOUD_CONFIG_SERVICE": _flag(bool(spec.config_service_enabled) or len(facts.registries) > 1),
+        "WASMCLOUD_CONFIG_SERVICE": _flag(uses_config_service(spec, facts.registries)),
         **{f"WASMCLOUD_LABEL_{key}": value for key, value in naming.host_labels(config).items()},
         **_policy(spec),
     }

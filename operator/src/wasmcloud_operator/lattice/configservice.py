@@ -15,6 +15,7 @@ import structlog
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import Channel, Message
 from wasmcloud_operator.lattice.errors import LatticeError
+from wasmcloud_operator.lattice.log_limiter import LogLimiter
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.subjects import ControlSubjects
 
@@ -50,6 +51,7 @@ class ConfigService:
         self._credentials_for = credentials_for
         self._clock = clock
         self._timeout = timeout
+        self._log_limiter = LogLimiter(clock.monotonic)
         self._requests: asyncio.Queue[tuple[float, Message]] = asyncio.Queue(_QUEUE_LIMIT)
 
     def __repr__(self) -> str:
@@ -71,7 +73,7 @@ class ConfigService:
         try:
             self._requests.put_nowait((self._clock.monotonic(), message))
         except asyncio.QueueFull:
-            _log.warning("lattice.config_request_dropped", subject=self._subject, waiting=_QUEUE_LIMIT)
+            self._warn("lattice.config_request_dropped", f"{_QUEUE_LIMIT} wait already")
 
     async def _answer_all(self) -> None:
         while True:
@@ -82,11 +84,17 @@ class ConfigService:
                 async with asyncio.timeout(self._timeout):
                     await self._answer(message)
             except TimeoutError:
-                _log.warning("lattice.config_answer_late", subject=self._subject, timeout=self._timeout)
+                self._warn("lattice.config_answer_late", f"not within {self._timeout:g} s")
             except LatticeError as error:
-                _log.warning("lattice.config_answer_not_sent", subject=self._subject, error=str(error))
+                self._warn("lattice.config_answer_not_sent", type(error).__name__)
             except Exception as error:  # noqa: BLE001 - one request must not end the service; the text may hold a secret
-                _log.error("lattice.config_answer_failed", subject=self._subject, error=type(error).__name__)
+                self._warn("lattice.config_answer_failed", type(error).__name__)
+
+    def _warn(self, event: str, error: str) -> None:
+        """Log, each kind once a minute: whoever may publish decides how often it happens."""
+        left_out = self._log_limiter.admit(f"{event} {error}")
+        if left_out is not None:
+            _log.warning(event, subject=self._subject, error=error, left_out=left_out)
 
     async def _answer(self, message: Message) -> None:
         credentials = await self._credentials_for(requested_labels(message.data))
