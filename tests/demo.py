@@ -8,11 +8,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import yaml
 
+from latticehost import Lattice, LatticeHost
 from operatorprocess import OperatorProcess
 from testbed import Admin, ControlPlane, Kwok, NatsServer
 from testbed.admin import Object, is_true
@@ -49,18 +50,56 @@ async def run(folder: Path, stop: asyncio.Event) -> None:
         say("installing the CRDs:  kubectl apply --server-side -f manifests/crds")
         await admin.apply_files(*sorted((ROOT / "manifests/crds").glob("*.yaml")))
         say("starting the operator:  wasmcloud-operator run")
-        async with OperatorProcess.start(cluster.kubeconfig, folder, "--no-leader-election") as operator:
+        async with (
+            OperatorProcess.start(cluster.kubeconfig, folder, "--no-leader-election") as operator,
+            simulated_hosts(admin, nats),
+        ):
             await show_quickstart(admin, nats)
             how_to_go_on(cluster, operator)
             if sys.stdin.isatty():
                 await stop.wait()
 
 
+@contextlib.asynccontextmanager
+async def simulated_hosts(admin: Admin, nats: NatsServer) -> AsyncIterator[None]:
+    """A host in the lattice for each simulated pod, as long as that is there."""
+    async with contextlib.AsyncExitStack() as stack:
+        running: dict[str, contextlib.AsyncExitStack] = {}
+
+        async def keep() -> None:
+            while True:
+                pods = await admin.list("v1/Pod", NAMESPACE, labels=f"app.kubernetes.io/instance={NAME}")
+                uids = {pod["metadata"]["uid"] for pod in pods if is_true(pod, "ContainersReady")}
+                for uid in uids - running.keys():
+                    running[uid] = await stack.enter_async_context(contextlib.AsyncExitStack())
+                    labels = {"kubernetes": "true", "kubernetes_pod_uid": uid}
+                    host = LatticeHost.running(nats.url, Lattice(quickstart()["spec"]["lattice"]), labels=labels)
+                    await running[uid].enter_async_context(host)
+                for uid in running.keys() - uids:
+                    await running.pop(uid).aclose()
+                await asyncio.sleep(0.5)
+
+        keeping = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeping
+
+
+def quickstart() -> Object:
+    """The quickstart's host config."""
+    (config,) = yaml.safe_load_all((ROOT / "manifests/examples/quickstart/hosts.yaml").read_text())
+    assert isinstance(config, dict)
+    return config
+
+
 async def show_quickstart(admin: Admin, nats: NatsServer) -> None:
     say(
         "applying the host config first, without its Secret:  kubectl apply -f manifests/examples/quickstart/hosts.yaml"
     )
-    (config,) = yaml.safe_load_all((ROOT / "manifests/examples/quickstart/hosts.yaml").read_text())
+    config = quickstart()
     # The demo's NATS is a process of this machine; in a cluster it is the Service that the example names.
     config["spec"]["natsAddress"] = nats.url
     await admin.apply(config)

@@ -127,7 +127,7 @@ class ServiceSite:
         return len(await self.pods(config)) == count
 
     async def pods(self, config: str = "pool") -> list[str]:
-        """The names of the pool's ready pods."""
+        """The names of the pool's pods whose containers are ready: they wait for their hosts."""
         found = await self.admin.list("v1/Pod", self.namespace, labels=f"app.kubernetes.io/instance={config}")
         ready = [pod for pod in found if any(_ready(each) for each in pod["status"].get("conditions") or ())]
         return sorted(pod["metadata"]["name"] for pod in ready if not pod["metadata"].get("deletionTimestamp"))
@@ -352,4 +352,4 @@ def told_endpoints(app: dict[str, Any]) -> list[int]:
 
 
 def _ready(condition: dict[str, Any]) -> bool:
-    return (condition["type"], condition["status"]) == ("Ready", "True")
+    return (condition["type"], condition["status"]) == ("ContainersReady", "True")

@@ -81,8 +81,8 @@ async def test_who_is_killed_is_replaced_and_only_what_was_missed_is_done(
             await exists(admin, "v1/Service", namespace, "robbed")
             await eventually(lambda: running_pods(admin, namespace, "edited", 3))
             # Meanwhile the pods have been ready for minReadySeconds: news that nobody has told yet.
-            await shown(admin, namespace, "still", Ready="True")
-            await shown(admin, namespace, "robbed", Ready="True")
+            await shown(admin, namespace, "still", Ready="HostsNotKnown")
+            await shown(admin, namespace, "robbed", Ready="HostsNotKnown")
             await at_rest(crds, namespace)
             done = Counter((event.name, event.resource) for event in writes(crds, since, namespace))
             assert two.process.returncode is None

@@ -55,7 +55,7 @@ async def test_without_a_terminal_it_shows_the_quickstart_and_ends(tmp_path: Pat
         "without its Secret",
         "SecretNotFound",
         "now its Secret",
-        "HostsAvailable: 2 of 2",
+        "HostsInLattice: 2 of 2",
         "everything is stopped",
     )
     places = [shown.index(step) for step in steps]

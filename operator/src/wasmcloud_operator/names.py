@@ -22,6 +22,9 @@ FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
 DELETION_POLICY = "k8s.wasmcloud.dev/deletion-policy"
 ORPHAN = "Orphan"
 
+# The readiness gate of host pods.
+SERVING_GATE = "k8s.wasmcloud.dev/serving"
+
 PAUSED = "k8s.wasmcloud.dev/paused"
 
 

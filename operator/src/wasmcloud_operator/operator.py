@@ -49,6 +49,7 @@ from wasmcloud_operator.settings import Settings
 from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.object_metrics import ObjectMetrics, register_process
+from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pools
 
 log = structlog.get_logger()
@@ -226,7 +227,8 @@ class Operator:
         )
         platform = platform_of(findings.version, settings.ip_family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
         hosts_in_pods = HostsInPods(context.host_pods(), pools.lattices)
-        controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform, hosts_in_pods)
+        placements = Placements()
+        controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform, hosts_in_pods, placements)
         crd, followed = None, None
         if settings.applications:
             controllers = (*controllers, application_controller(context))
@@ -234,7 +236,7 @@ class Operator:
             crd = CrdWatch(client, followed, scope.wanted, findings.applications, clock, metrics)
         if settings.services:
             deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
-            controllers = (*controllers, *service_controllers(context, hosts_in_pods, deployed=deployed))
+            controllers = (*controllers, *service_controllers(context, hosts_in_pods, placements, deployed=deployed))
         metrics.registry.register(ObjectMetrics(host_configs(context).store, followed.store if followed else None))
         if elector is not None:
             users = tuple(filter(None, (host_configs(context), followed)))

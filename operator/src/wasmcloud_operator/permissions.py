@@ -47,6 +47,7 @@ RULES = (
     Rule(resources.DAEMON_SET, _MANAGE, "host pods"),
     Rule(resources.POD_DISRUPTION_BUDGET, _MANAGE, "host pods"),
     Rule(resources.POD, (*_READ, "patch"), "find a host's pod; label it with the Services that it serves"),
+    Rule(resources.POD, ("patch",), "say that a host serves, by its pod's readiness gate", "status"),
     Rule(resources.ENDPOINT_SLICE, (*_READ, "delete"), "remove what an earlier operator left"),
     Rule(resources.INGRESS, _MANAGE, "of HTTP applications that ask for one"),
     Rule(resources.HTTP_ROUTE, _MANAGE, "of HTTP applications that ask for one"),

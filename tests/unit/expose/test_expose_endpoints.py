@@ -310,3 +310,24 @@ def test_the_id_is_the_declared_one_or_wadms() -> None:
 )
 def test_what_is_no_manifest_offers_nothing(garbage: dict[str, Any]) -> None:
     assert exposure(garbage) == Exposure()
+
+
+@pytest.mark.parametrize(
+    ("scaler", "spread", "expected"),
+    [
+        ("daemonscaler", None, {"{}": True, "{'zone': 'a'}": True}),
+        ("daemonscaler", [{"name": "s", "requirements": {"zone": "a"}}], {"{}": False, "{'zone': 'a'}": True}),
+        ("spreadscaler", None, {"{}": False, "{'zone': 'a'}": False}),
+    ],
+)
+def test_a_daemonscaler_places_its_provider_on_each_host_with_its_labels(
+    scaler: str, spread: list[dict[str, Any]] | None, expected: dict[str, bool]
+) -> None:
+    scaling = {"type": scaler, "properties": {"instances": 1, **({"spread": spread} if spread else {})}}
+    server = {
+        "name": "httpserver", "type": "capability", "properties": {"image": IMAGE},
+        "traits": [link(defined(address="0.0.0.0:8080")), scaling],
+    }  # fmt: skip
+    manifest = {"metadata": {"name": "app", "annotations": {}}, "spec": {"components": [server]}}
+    (provider,) = exposure(manifest).providers
+    assert {str(labels): provider.belongs_on(labels) for labels in ({}, {"zone": "a"})} == expected

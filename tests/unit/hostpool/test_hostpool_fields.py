@@ -236,13 +236,17 @@ ROWS = [
         lambda found: found.child("PodDisruptionBudget")["spec"]["maxUnavailable"], 0),
     Row("podDisruptionBudget.maxUnavailable", {"podDisruptionBudget": {}},
         lambda found: found.child("PodDisruptionBudget")["spec"]["maxUnavailable"], 1),
+    Row("rollout.waitForLattice", {"rollout": {"waitForLattice": False}},
+        lambda found: found.pod.get("readinessGates"), [{"conditionType": "k8s.wasmcloud.dev/serving"}]),
+    Row("rollout.waitForApplications", {"rollout": {"waitForLattice": False, "waitForApplications": False}},
+        lambda found: found.pod.get("readinessGates"), None),
     *SOURCE_ROWS,
     *TELEMETRY_ROWS,
     *RESOURCE_ROWS,
 ]  # fmt: skip
 
-# Fields that show in the operator's own connection, not in an object.
-ELSEWHERE = {"natsClientPort"}
+# Fields that show in what the operator itself does, not in an object.
+ELSEWHERE = {"natsClientPort", "rollout.timeoutSeconds"}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.path)

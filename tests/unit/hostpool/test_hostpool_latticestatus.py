@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from wasmcloud_operator.hostpool.lattice_status import CONNECTED, MOST_SHOWN, Seen, lattice_status
+from wasmcloud_operator.hostpool.lattice_status import CONNECTED, MOST_SHOWN, Seen, in_lattice, lattice_status
+from wasmcloud_operator.kube.conditions import ready
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Host, Provider
 from wasmcloud_operator.lattice.wadm_types import model_summary
@@ -20,8 +21,8 @@ def down(reason="Unreachable", message="nats://h:4222: connection refused"):
     return ConnectionState(False, reason, message, NOW)
 
 
-def seen(state=UP, hosts=None, apps=None):
-    return Seen("blue", ("nats://h:4222",), state, hosts, apps)
+def seen(state=UP, hosts=None, apps=None, wadm=None):
+    return Seen("blue", ("nats://h:4222",), state, hosts, apps, wadm)
 
 
 def standing(status, reason, message):
@@ -47,7 +48,7 @@ def host(number, **about):
     ],
 )  # fmt: skip
 def test_the_condition_changes_only_with_what_it_means(state, before, expected):
-    condition, _ = lattice_status(seen(state), before)
+    (condition, _), _ = lattice_status(seen(state), before)
     assert (condition.status, condition.reason, condition.message) == expected
 
 
@@ -109,3 +110,53 @@ def test_applications_have_the_version_that_is_deployed():
     )
     _, fields = lattice_status(seen(apps=apps), {})
     assert fields["apps"] == [{"name": "a", "phase": "deployed", "version": "v1"}, {"name": "b", "phase": "undeployed"}]
+
+
+@pytest.mark.parametrize(
+    ("state", "wadm", "before", "expected"),
+    [
+        (UP, True, None, ("True", "Answers")),
+        (UP, False, "True", ("False", "NoAnswer")),
+        (UP, None, "True", ("True", "Old")),
+        (UP, None, None, ("Unknown", "Asking")),
+        (CONNECTING, None, "True", ("True", "Old")),
+        (down(), False, "True", ("Unknown", "LatticeNotConnected")),
+    ],
+)
+def test_wadm_has_a_condition_of_its_own_that_stands_while_it_is_asked(state, wadm, before, expected):
+    old = {"conditions": [{"type": "WadmConnected", "status": before, "reason": "Old"}]} if before else {}
+    (_, condition), _ = lattice_status(seen(state, wadm=wadm), old)
+    assert (condition.type, condition.status, condition.reason) == ("WadmConnected", *expected)
+
+
+AVAILABLE = ready("HostsAvailable", "2 of 2 hosts available")
+TWO = (("pod-a", host(1)), ("pod-b", host(2)))
+
+
+def test_a_pool_is_ready_once_its_hosts_are_in_the_lattice():
+    found = in_lattice(AVAILABLE, 2, seen(hosts=TWO), {}, 1)
+    assert (found[0].status, found[0].message) == ("True", "2 of 2 hosts in lattice blue")
+    found = in_lattice(AVAILABLE, 2, seen(hosts=TWO[:1]), {}, 1)
+    assert (found[0].status, found[0].message) == ("Unknown", "1 of 2 hosts in lattice blue")
+
+
+def test_a_lattice_that_was_never_reached_leaves_a_pool_not_ready_and_one_that_was_takes_nothing_away():
+    found = in_lattice(AVAILABLE, 2, seen(down()), {}, 1)
+    assert (found[0].status, found[1].status, found[0].reason) == ("Unknown", "True", "HostsNotKnown")
+    assert "connection refused" in found[0].message
+    was = {"type": "Ready", "status": "True", "reason": "HostsInLattice", "message": "m", "observedGeneration": 1}
+    assert in_lattice(AVAILABLE, 2, seen(down()), {"conditions": [was]}, 1)[0].status == "True"
+    assert in_lattice(AVAILABLE, 2, seen(down()), {"conditions": [was]}, 2)[0].status == "Unknown"
+
+
+def test_a_pool_without_hosts_is_ready():
+    assert in_lattice(AVAILABLE, 0, None, {}, 1) == AVAILABLE
+
+
+@pytest.mark.parametrize("reason", ["HostsMissing", "HostsNotKnown"])
+def test_after_a_start_what_was_found_of_the_hosts_stands_until_something_else_is_known(reason):
+    was = {"type": "Ready", "status": "Unknown", "reason": reason, "message": "m", "observedGeneration": 1}
+    for state in (None, seen(CONNECTING), seen(UP)):
+        found = in_lattice(AVAILABLE, 2, state, {"conditions": [was]}, 1)[0]
+        assert (found.status, found.reason, found.message) == ("Unknown", reason, "m")
+    assert in_lattice(AVAILABLE, 2, seen(down()), {"conditions": [was]}, 1)[0].reason == "HostsNotKnown"

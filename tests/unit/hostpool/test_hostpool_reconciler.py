@@ -53,6 +53,7 @@ class Site:
             RustPools(None, None, VirtualClock()),
             pools,
             self,
+            SimpleNamespace(pods_of=lambda _: ()),
             lambda _: None,
         )
 

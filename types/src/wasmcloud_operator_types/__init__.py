@@ -54,6 +54,7 @@ from wasmcloud_operator_types.scheduling import (
     ResourceClaim,
     ResourceRequirements,
     RollingUpdate,
+    Rollout,
     SchedulingOptions,
 )
 
@@ -96,6 +97,7 @@ __all__ = [
     "ResourceClaim",
     "ResourceRequirements",
     "RollingUpdate",
+    "Rollout",
     "ScalerProperties",
     "ScalerStatus",
     "ScalerTrait",

@@ -55,6 +55,7 @@ HOST_CONFIG = Kind(
         Column("Ready", f"{_READY}.status", description="Whether the hosts run as asked for"),
         Column("Reason", f"{_READY}.reason", description="Why they do or do not"),
         Column("Replicas", ".status.replicas", type="integer", description="Host pods that exist"),
+        Column("Hosts", ".status.hostCount", type="integer", description="Hosts of the pool in the lattice"),
         Column("Version", ".spec.version", description="wasmCloud version asked for"),
         Column("Lattice", ".spec.lattice", description="Lattice that the hosts join", wide=True),
         Column("Message", f"{_READY}.message", description="What holds them up", wide=True),

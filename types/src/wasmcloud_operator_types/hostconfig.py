@@ -13,7 +13,7 @@ from wasmcloud_operator_types.certificates import Certificates
 from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes
 from wasmcloud_operator_types.hoststatus import WasmCloudHostConfigStatus
 from wasmcloud_operator_types.meta import ObjectMeta
-from wasmcloud_operator_types.scheduling import DisruptionBudget, SchedulingOptions
+from wasmcloud_operator_types.scheduling import DisruptionBudget, Rollout, SchedulingOptions
 
 _LABEL = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 # The host labels by which a host in the lattice is found as a pod in the cluster: the name for people and for wadm's
@@ -188,6 +188,9 @@ class WasmCloudHostConfigSpec(Model):
 
     scheduling_options: SchedulingOptions | None = None
     """How and where the host pods run."""
+
+    rollout: Rollout | None = None
+    """What a new host pod waits for before it counts as ready."""
 
     pod_disruption_budget: DisruptionBudget | None = None
     """A PodDisruptionBudget for the host pods; none when left out. For a DaemonSet only minAvailable as a number."""

@@ -58,7 +58,8 @@ class WasmCloudHostConfigStatus(StatusModel):
         tuple[Condition, ...] | None,
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = None
-    """Observations: Ready, Reconciling, Stalled, WorkloadAvailable, SecretsValid, LatticeConnected, Paused."""
+    """Observations: Ready, Reconciling, Stalled, WorkloadAvailable, SecretsValid, LatticeConnected, WadmConnected,
+    Paused."""
 
     replicas: Annotated[int | None, Field(json_schema_extra={"format": "int32"})] = None
     """Host pods that exist."""

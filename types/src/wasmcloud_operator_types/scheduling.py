@@ -57,6 +57,25 @@ class ContainerTemplateAdditions(Model):
     """Merged into the wasmcloud-host container, lists by name as Kubernetes does."""
 
 
+class Rollout(Model):
+    """What a new host pod has to show before it counts as ready, so that no earlier one goes before.
+
+    The operator tells the pods, by the readiness gate k8s.wasmcloud.dev/serving. While it is away new pods wait, and
+    those that are ready stay so.
+    """
+
+    wait_for_lattice: StrictBool | None = None
+    """Wait until its host is in the lattice; true when left out."""
+
+    wait_for_applications: StrictBool | None = None
+    """Wait until its host runs the HTTP providers of the daemonscalers that match its labels; true when left out."""
+
+    timeout_seconds: Annotated[StrictInt | None, Field(ge=1, le=3600)] = None
+    """Seconds after which a pod is not kept waiting any more; 120 when left out.
+
+    One whose host is not in the lattice waits on while another pod of the pool has a host there."""
+
+
 class RollingUpdate(Model):
     """How many pods a change replaces at a time."""
 

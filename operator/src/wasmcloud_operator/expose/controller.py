@@ -35,6 +35,7 @@ from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR,
 from wasmcloud_operator.names import HOST_CONTAINER, INSTANCE_LABEL
 from wasmcloud_operator.shared.context import INSTANCE_INDEX, MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
+from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pool
 from wasmcloud_operator_types import POD_UID_LABEL
 
@@ -47,10 +48,15 @@ _LABEL_SECONDS = 1.0
 
 
 def service_controllers(
-    context: Context, hosts_in_pods: HostsInPods, *, deployed: Deployed | None
+    context: Context, hosts_in_pods: HostsInPods, placements: Placements, *, deployed: Deployed | None
 ) -> tuple[Controller[Any], ...]:
-    """The controllers of Services, wired to their caches; without `deployed` no Applications are followed."""
-    return _Wiring(context, hosts_in_pods, deployed).controllers
+    """The controllers of Services, wired to their caches; without `deployed` no Applications are followed.
+
+    From now on `placements` answers by what they have read.
+    """
+    wiring = _Wiring(context, hosts_in_pods, deployed)
+    placements.on = wiring.view.placement_on
+    return wiring.controllers
 
 
 class _Wiring:

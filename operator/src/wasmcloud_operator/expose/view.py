@@ -10,12 +10,16 @@ from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import Options, Reach, read_options, read_reach
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import CachedPlan, Directory, LatticeBook
+from wasmcloud_operator.expose.placement import runs
 from wasmcloud_operator.expose.plan import Claim, Plan, PlannedService, Record, claim_of, plan
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.ledger import Listing
 from wasmcloud_operator.manifest.http_endpoints import Object, http_servers
+from wasmcloud_operator.shared.placements import Placement
 from wasmcloud_operator.shared.pools import Pools
 
 # The manifest that an Application has in wadm under a version, if by its status that is what it still says.
@@ -144,6 +148,18 @@ class View:
     def _wanting(self, key: Key) -> CustomResource | None:
         item = self.applications.store.get(key) if self.applications is not None and key.namespace else None
         return None if item is None or item.metadata.deleting else item
+
+    def placement_on(self, lattice: Lattice, host: Host) -> Placement:
+        """The HTTP providers that wadm is to run on a host and that do not run there."""
+        book = self.book(lattice)
+        missing = {
+            f"{provider.application}/{provider.id}"
+            for record in book.records.values()
+            for provider in record.exposure.providers
+            if provider.belongs_on(host.labels) and not runs(host, (provider.application, provider.id))
+        }
+        awaited = lattice.ledger.listing is not Listing.FAILED
+        return Placement(tuple(sorted(missing)), book.complete and awaited, awaited)
 
     def deployed_by_application(self, lattice: Lattice, application: str, version: str) -> Object | None:
         """The manifest that wadm runs as this version, from the Application that it was made from; None: ask wadm."""

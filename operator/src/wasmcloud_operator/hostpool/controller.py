@@ -9,6 +9,9 @@ from wasmcloud_operator.hostpool.apply import PoolApplier
 from wasmcloud_operator.hostpool.inputs import references
 from wasmcloud_operator.hostpool.owned_secrets import OwnedSecrets
 from wasmcloud_operator.hostpool.platform import Platform
+from wasmcloud_operator.hostpool.pod_reasons import reason_of
+from wasmcloud_operator.hostpool.readiness import ReadinessReconciler
+from wasmcloud_operator.hostpool.readiness import wire as wire_readiness
 from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.registries import RegistryService
@@ -31,6 +34,7 @@ from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, pool_of
+from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, parse
 
@@ -57,9 +61,9 @@ def host_configs(context: Context) -> Informer[CustomResource]:
 
 
 def host_pool_controllers(
-    context: Context, platform: Platform, hosts_in_pods: HostsInPods
+    context: Context, platform: Platform, hosts_in_pods: HostsInPods, placements: Placements
 ) -> tuple[Controller[Key], ...]:
-    """The controller of host pools, and the one that tells running hosts their registries, wired to their caches."""
+    """The controllers of host pools, of what running hosts are told of registries, and of the pods' readiness."""
     configs = host_configs(context)
     kinds = {resource: context.managed(resource) for resource in KINDS}
     secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
@@ -83,12 +87,19 @@ def host_pool_controllers(
         RustPools(context.writer, configs, context.clock),
         context.pools,
         StatusWriter(configs, context.pools, hosts_in_pods, context.applier, context.recorder, context.clock),
+        hosts_in_pods,
         telling.queue.add,
     )
     controller = context.controller("wasmcloudhostconfig", reconciler.reconcile, reconciler.report)
     _wire(controller.queue, configs, kinds, secrets, config_maps)
-    _wire_lattices(controller.queue, context.pools, hosts_in_pods, context.host_pods())
-    return controller, telling
+    pods = context.host_pods()
+    gatekeeper = ReadinessReconciler(
+        configs, pods, context.pools, hosts_in_pods, placements, context.writer, context.clock
+    )
+    readiness = context.controller("readiness", gatekeeper.reconcile, _nothing_to_report)
+    wire_readiness(readiness.queue, context.pools, hosts_in_pods, pods)
+    _wire_lattices(controller.queue, context.pools, hosts_in_pods, pods)
+    return controller, telling, readiness
 
 
 def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
@@ -155,7 +166,7 @@ def _wire_lattices(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPo
             look(pool.key for pool in pools.of(lattice))
 
     def on_pod(change: Change[Pod], listed: bool) -> None:
-        if not listed and (change.old is None or change.new is None):
+        if not listed and (change.old is None or change.new is None or reason_of(change.old) != reason_of(change.new)):
             key = pool_of(change.item)
             look((key,) if key is not None else ())
 
@@ -163,6 +174,11 @@ def _wire_lattices(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPo
     pools.lattices.listen(on_news)
     pools.listen(lambda pool: look([pool.key]))
     pods.on_change(on_pod)
+
+
+async def _nothing_to_report(key: Key, error: Exception) -> None:
+    """Tried again, and logged by the controller: a pod that waits says so itself."""
+    del key, error
 
 
 def _namespace(item: CustomResource) -> Iterable[str]:

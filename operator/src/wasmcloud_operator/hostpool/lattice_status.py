@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from wasmcloud_operator.kube.clock import rfc3339
-from wasmcloud_operator.kube.conditions import Condition
+from wasmcloud_operator.kube.conditions import Condition, progressing
+from wasmcloud_operator.kube.conditions import ready as is_ready
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 
 CONNECTED = "LatticeConnected"
+WADM = "WadmConnected"
 # The fields that stand as they are while the lattice has not told anything newer.
 FIELDS = ("hostCount", "hosts", "appCount", "apps")
+
+_MISSING, _NOT_KNOWN = "HostsMissing", "HostsNotKnown"
 
 # A status is read by people and stored in etcd: the counts tell the rest.
 MOST_SHOWN = 50
@@ -27,7 +31,8 @@ _SAME_START = timedelta(seconds=5)
 class Seen:
     """What is known of a pool's lattice now; `hosts` are the pool's own, with their pods' names, by name.
 
-    `hosts` is None while they are not known, `apps` while wadm has not told them.
+    `hosts` is None while they are not known, `apps` while wadm has not told them; `wadm` says whether it answers, None
+    while it is being asked.
     """
 
     lattice: str
@@ -35,26 +40,73 @@ class Seen:
     connection: ConnectionState
     hosts: tuple[tuple[str, Host], ...] | None
     apps: tuple[ModelSummary, ...] | None
+    wadm: bool | None
 
 
-def lattice_status(seen: Seen, before: JsonObject) -> tuple[Condition, JsonObject]:
-    """The condition and the fields, given the status that stands."""
+def lattice_status(seen: Seen, before: JsonObject) -> tuple[list[Condition], JsonObject]:
+    """The conditions and the fields, given the status that stands."""
     fields = {name: before[name] for name in FIELDS if name in before}
     if seen.hosts is not None:
         fields |= _hosts(seen.hosts, before.get("hosts") or ())
     if seen.apps is not None:
         fields |= _apps(seen.apps)
-    return _condition(seen, before), fields
+    return [_condition(seen, before), _wadm(seen, before)], fields
+
+
+def in_lattice(
+    ready: list[Condition], wanted: int, seen: Seen | None, before: JsonObject, generation: int
+) -> list[Condition]:
+    """What becomes of a rolled out workload's conditions: it is ready once its hosts are in the lattice.
+
+    As long as the lattice cannot be asked, what was found of this generation stands: silence takes nothing away.
+    """
+    if not wanted:
+        return ready
+    if seen is not None and seen.hosts is not None:
+        found = f"{min(len(seen.hosts), wanted)} of {wanted} hosts in lattice {seen.lattice}"
+        return is_ready("HostsInLattice", found) if len(seen.hosts) >= wanted else progressing(_MISSING, found)
+    old = _entry(before, "Ready")
+    if old is not None and old.get("observedGeneration") == generation:
+        if old.get("status") == "True":
+            return is_ready(old["reason"], old.get("message", ""))
+        undecided = seen is None or seen.connection.connected or seen.connection.reason == "Connecting"
+        # That the lattice cannot be reached in other words is no news.
+        if old.get("reason") == _NOT_KNOWN or (undecided and old.get("reason") == _MISSING):
+            return progressing(old["reason"], old.get("message", ""))
+    where, why = (seen.lattice, seen.connection.message) if seen is not None else ("", "not known yet")
+    return progressing(_NOT_KNOWN, f"{wanted} hosts run; whether they are in lattice {where} is not known: {why}")
+
+
+def _entry(before: JsonObject, type_: str) -> JsonObject | None:
+    found = (entry for entry in before.get("conditions") or () if entry.get("type") == type_)
+    return next(found, None)
+
+
+def _wadm(seen: Seen, before: JsonObject) -> Condition:
+    """Whether wadm answers; as it was while it is being asked, or the connection is about to be made."""
+    old, where = _entry(before, WADM), f"lattice {seen.lattice}"
+    connecting = seen.connection.reason == "Connecting"
+    if not seen.connection.connected and not connecting:
+        return Condition(WADM, "Unknown", "LatticeNotConnected", where)
+    if seen.wadm is None or connecting:
+        return _as_before(old) if old is not None else Condition(WADM, "Unknown", "Asking", where)
+    if seen.wadm:
+        return Condition(WADM, "True", "Answers", where)
+    return Condition(WADM, "False", "NoAnswer", f"{where}: wadm does not list its applications")
+
+
+def _as_before(old: JsonObject) -> Condition:
+    return Condition(old["type"], old["status"], old["reason"], old.get("message", ""))
 
 
 def _condition(seen: Seen, before: JsonObject) -> Condition:
     state, where = seen.connection, ", ".join(seen.addresses)
     if state.connected:
         return Condition(CONNECTED, "True", "Connected", f"lattice {seen.lattice} at {where}")
-    old = next((entry for entry in before.get("conditions") or () if entry.get("type") == CONNECTED), None)
+    old = _entry(before, CONNECTED)
     # The first attempt is under way, or another address fails in other words: that is no news.
     if old is not None and (state.reason == "Connecting" or (old["status"], old["reason"]) == ("False", state.reason)):
-        return Condition(CONNECTED, old["status"], old["reason"], old.get("message", ""))
+        return _as_before(old)
     if state.reason == "Connecting":
         return Condition(CONNECTED, "Unknown", state.reason, f"lattice {seen.lattice} at {where}: connecting")
     return Condition(

@@ -9,9 +9,10 @@ from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.render_host import grace_seconds, host_container
 from wasmcloud_operator.hostpool.render_leaf import leaf_container, leaf_volumes
+from wasmcloud_operator.hostpool.serving import Patience
 from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.names import HOST_CONTAINER
+from wasmcloud_operator.names import HOST_CONTAINER, SERVING_GATE
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
 
@@ -60,6 +61,9 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         pod["imagePullSecrets"] = [{"name": spec.registry_credentials_secret}]
     if scheduling is not None and scheduling.pod_template_additions:
         pod = merged(pod, _checked(scheduling.pod_template_additions))
+    patience = Patience.of(spec.rollout)
+    if patience.lattice or patience.applications:
+        pod["readinessGates"] = [*(pod.get("readinessGates") or ()), {"conditionType": SERVING_GATE}]
     if pod.get("hostNetwork"):
         # The node's own network settings: Kubernetes refuses a pod that would change them.
         kept = [entry for entry in pod["securityContext"].get("sysctls") or () if not entry["name"].startswith("net.")]

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
+from wasmcloud_operator.hostpool.lattice_status import in_lattice
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
+from wasmcloud_operator.hostpool.pod_reasons import first_reason
 from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
 from wasmcloud_operator.hostpool.reference_checks import Examined
 from wasmcloud_operator.hostpool.references import ReferenceReader
@@ -26,6 +28,7 @@ from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import SERVICE, Key, Resource
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
 from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, WasmCloudHostConfigSpec, parse
@@ -50,6 +53,7 @@ class HostConfigReconciler:
     rust: RustPools
     pools: Pools
     status: StatusWriter
+    hosts_in_pods: HostsInPods
     # Has the running hosts of a pool told their registries, in the background.
     tell_registries: Callable[[Key], None]
 
@@ -180,14 +184,22 @@ class HostConfigReconciler:
     ) -> None:
         resource = children.workload.resource
         held = self.kinds[resource].informer.store.get(item.metadata.key)
-        state = workload_state(resource.kind, held.body if held else None)
+        held_up = first_reason(self.hosts_in_pods.pods_of(item.metadata.key))
+        state = workload_state(resource.kind, held.body if held else None, held_up)
+        progress = state.progress
+        if held is not None and is_rolled_out(resource.kind, held.body):
+            before = item.status if isinstance(item.status, dict) else {}
+            seen = self.status.seen(item)
+            progress = tuple(in_lattice(list(progress), state.wanted, seen, before, item.metadata.generation))
+        elif held_up is not None:
+            self.status.report_once(item, held_up)
         fields = {
             **_counts(state),
             "selector": naming.selector_text(config),
             "leafService": children.leaf_address,
         }
         warned = self.status.warn(item, warnings)
-        await self.status.show(item, [*state.progress, *state.available, _SECRETS_VALID, *warned], fields)
+        await self.status.show(item, [*progress, *state.available, _SECRETS_VALID, *warned], fields)
 
     async def _refuse(
         self, item: CustomResource, problems: Iterable[Problem], others: Iterable[Condition] = ()

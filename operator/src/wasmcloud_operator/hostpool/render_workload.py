@@ -137,6 +137,8 @@ def _rolling_update(spec: WasmCloudHostConfigSpec, pod: JsonObject) -> JsonObjec
     unavailable = wanted.max_unavailable if wanted is not None else None
     if spec.as_daemonset and surge is None and (holds_node_ports(pod) or unavailable):
         surge, unavailable = 0, unavailable or 1
+    elif not spec.as_daemonset and holds_node_ports(pod) and unavailable is None:
+        unavailable = 1  # every node may have one already
     return {
         "maxSurge": 1 if surge is None else surge,
         "maxUnavailable": (1 if surge in (0, "0%") else 0) if unavailable is None else unavailable,

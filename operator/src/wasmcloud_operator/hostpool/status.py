@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wasmcloud_operator.hostpool.pod_reasons import PodReason
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadState:
-    """How far a Deployment or DaemonSet is: pods there are, pods ready, whether it works, and where it stands."""
+    """How far a Deployment or DaemonSet is: pods wanted, pods there are, pods ready, whether it works, and where it
+    stands.
+    """
 
+    wanted: int
     replicas: int
     ready_replicas: int
     available: tuple[Condition, ...]
     progress: tuple[Condition, ...]
 
 
-def workload_state(kind: str, body: JsonObject | None) -> WorkloadState:
-    """Judge a workload as kstatus does: rolled out, on the way, or stuck."""
+def workload_state(kind: str, body: JsonObject | None, held_up: PodReason | None = None) -> WorkloadState:
+    """Judge a workload as kstatus does: rolled out, on the way, or stuck; `held_up` is what a pod of its waits for."""
     if body is None:
-        return WorkloadState(0, 0, (), tuple(progressing("WorkloadCreated", f"the {kind} is being created")))
+        return WorkloadState(0, 0, 0, (), tuple(progressing("WorkloadCreated", f"the {kind} is being created")))
     status = body.get("status") or {}
     if kind == "DaemonSet":
         wanted, total = _count(status, "desiredNumberScheduled"), _count(status, "currentNumberScheduled")
@@ -34,13 +38,13 @@ def workload_state(kind: str, body: JsonObject | None) -> WorkloadState:
     observed = status.get("observedGeneration", 0) >= body["metadata"].get("generation", 0)
     failure = _failure(status)
     if failure is not None:
-        conditions = stalled(*failure)
+        why = f"; {held_up.message}" if held_up is not None else ""
+        conditions = stalled(failure[0], f"{failure[1]}{why}")
     elif not observed:
         conditions = progressing("RollingOut", f"the {kind} has not been looked at yet")
     elif updated < wanted or total > updated or available < wanted:
-        conditions = progressing(
-            "RollingOut", f"{available} of {wanted} hosts available, {updated} of {wanted} up to date"
-        )
+        counts = f"{available} of {wanted} hosts available, {updated} of {wanted} up to date"
+        conditions = _rolling_out(kind, body, counts, held_up)
     else:
         conditions = ready("HostsAvailable", f"{available} of {wanted} hosts available")
     # Without counts in the message: it would change with every pod and say what replicas and readyReplicas say.
@@ -51,7 +55,20 @@ def workload_state(kind: str, body: JsonObject | None) -> WorkloadState:
         "Available" if works else "NotAvailable",
         f"{kind} {body['metadata']['name']}",
     )
-    return WorkloadState(total, ready_pods, (availability,), tuple(conditions))
+    return WorkloadState(wanted, total, ready_pods, (availability,), tuple(conditions))
+
+
+def _rolling_out(kind: str, body: JsonObject, counts: str, held_up: PodReason | None) -> list[Condition]:
+    if held_up is None:
+        return progressing("RollingOut", counts)
+    surge = ((body["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("maxSurge")
+    if kind == "DaemonSet" and held_up.reason == "Unschedulable" and surge not in (None, 0, "0%"):
+        hint = (
+            "a node has no room for a second host beside the one that is to be replaced; set"
+            " schedulingOptions.rollingUpdate.maxSurge to 0 and maxUnavailable to 1, or ask for less of the node"
+        )
+        return stalled("NoRoomToSurge", f"{counts}; {held_up.message}; {hint}")
+    return progressing(held_up.reason, f"{counts}; {held_up.message}")
 
 
 def is_rolled_out(kind: str, body: JsonObject) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, Seen, lattice_status
+from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, WADM, Seen, lattice_status
+from wasmcloud_operator.hostpool.pod_reasons import PodReason
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.clock import Clock
@@ -14,10 +15,12 @@ from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.lattice.ledger import Listing
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
 
+_WADM_ANSWERS = {Listing.CURRENT: True, Listing.FAILED: False, Listing.AWAITED: None}
 _WORKLOAD_FIELDS = ("replicas", "readyReplicas", "selector", "leafService")
 # Said while it holds, and gone with the next status that does not say it.
 _PAUSED = Condition("Paused", "True", "Paused", "no writes while paused")
@@ -33,6 +36,23 @@ class StatusWriter:
     applier: Applier
     recorder: EventRecorder
     clock: Clock
+
+    def seen(self, item: CustomResource) -> Seen | None:
+        """What is known of the config's lattice; None before it is known which that is."""
+        pool = self.pools.get(item.metadata.key)
+        if pool is None or pool.uid != item.metadata.uid:
+            return None
+        lattice = pool.lattice
+        known = lattice.connection.state.connected and lattice.hosts.synced
+        hosts = self.hosts_in_pods.hosts_of(item.metadata.key, lattice)
+        return Seen(
+            lattice.name,
+            pool.route.spec.addresses,
+            self.pools.route_state(pool.key) or lattice.connection.state,
+            tuple((pod.metadata.name, host) for pod, host in hosts) if known else None,
+            lattice.ledger.listed,
+            _WADM_ANSWERS[lattice.ledger.listing],
+        )
 
     async def show(
         self,
@@ -53,7 +73,7 @@ class StatusWriter:
         said += [
             old
             for old in before.get("conditions") or ()
-            if old["type"] not in superseded and (keep or old["type"] == CONNECTED)
+            if old["type"] not in superseded and (keep or old["type"] in (CONNECTED, WADM))
         ]
         status = {
             **{name: before[name] for name in (*kept, *FIELDS) if name in before},
@@ -63,6 +83,7 @@ class StatusWriter:
             "conditions": said,
         }
         await self.applier.apply_status(HOST_CONFIG, self.configs, item, status)
+        self._report_lattice(item, before, about_lattice)
 
     async def show_paused(self, item: CustomResource) -> None:
         """Say that it is paused. All else stays, so that a spec which is not followed does not look as if it were."""
@@ -97,27 +118,30 @@ class StatusWriter:
             self.event(item, "Warning", condition.reason, condition.message)
         return [condition]
 
+    def report_once(self, item: CustomResource, held_up: PodReason) -> None:
+        """An Event of what holds a pod up, unless that is what the status says already."""
+        before: JsonObject = item.status if isinstance(item.status, dict) else {}
+        said: JsonObject = next((old for old in before.get("conditions") or () if old.get("type") == "Ready"), {})
+        if said.get("reason") != held_up.reason and held_up.message not in said.get("message", ""):
+            self.event(item, "Warning", held_up.reason, held_up.message)
+
     def event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         """An Event about the config."""
         self.recorder.event(HOST_CONFIG, item.metadata, type_, reason, note, action="Reconcile")
 
     def _lattice(self, item: CustomResource, before: JsonObject) -> tuple[list[Condition], JsonObject]:
-        pool = self.pools.get(item.metadata.key)
-        if pool is None or pool.uid != item.metadata.uid:
-            return [], {}
-        lattice = pool.lattice
-        known = lattice.connection.state.connected and lattice.hosts.synced
-        seen = Seen(
-            lattice.name,
-            pool.route.spec.addresses,
-            self.pools.route_state(pool.key) or lattice.connection.state,
-            tuple((pod.metadata.name, host) for pod, host in self.hosts_in_pods.hosts_of(item.metadata.key, lattice))
-            if known
-            else None,
-            lattice.ledger.listed,
-        )
-        condition, fields = lattice_status(seen, before)
-        return [condition], fields
+        seen = self.seen(item)
+        return ([], {}) if seen is None else lattice_status(seen, before)
+
+    def _report_lattice(self, item: CustomResource, before: JsonObject, about: Iterable[Condition]) -> None:
+        """Events of a lattice, or its wadm, that is lost, and of one that is found again."""
+        was = {entry.get("type"): entry.get("status") for entry in before.get("conditions") or ()}
+        for condition in about:
+            name = condition.type.removesuffix("Connected")
+            if (was.get(condition.type), condition.status) == ("True", "False"):
+                self.event(item, "Warning", f"{name}Lost", condition.message)
+            elif (was.get(condition.type), condition.status) == ("False", "True"):
+                self.event(item, "Normal", f"{name}Found", condition.message)
 
 
 def _has(item: CustomResource, condition: Condition) -> bool:

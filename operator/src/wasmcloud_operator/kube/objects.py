@@ -100,9 +100,18 @@ class Unstructured(msgspec.Struct, frozen=True):
         return cls(msgspec.convert(metadata, ObjectMeta), body)
 
 
-class _PodCondition(msgspec.Struct, frozen=True, gc=False):
+class PodCondition(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A condition in a pod's status."""
+
     type: str = ""
     status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
+
+
+class _ReadinessGate(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    condition_type: str = ""
 
 
 class _Probe(msgspec.Struct, frozen=True, gc=False):
@@ -117,31 +126,59 @@ class _Container(msgspec.Struct, frozen=True, rename="camel", gc=False):
 class _PodSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
     node_name: str = ""
     containers: tuple[_Container, ...] = ()
+    readiness_gates: tuple[_ReadinessGate, ...] = ()
 
 
 class _Running(msgspec.Struct, frozen=True, rename="camel", gc=False):
     started_at: str | None = None
 
 
+class _Waiting(msgspec.Struct, frozen=True, gc=False):
+    reason: str = ""
+    message: str = ""
+
+
+class _Terminated(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    reason: str = ""
+    message: str = ""
+    exit_code: int = 0
+
+
 class _ContainerState(msgspec.Struct, frozen=True, gc=False):
     running: _Running | None = None
+    waiting: _Waiting | None = None
+    terminated: _Terminated | None = None
 
 
-class _ContainerStatus(msgspec.Struct, frozen=True, gc=False):
+class ContainerStatus(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """How a container does, and how it ended the time before."""
+
     name: str = ""
+    ready: bool = False
+    restart_count: int = 0
     state: _ContainerState = _ContainerState()
+    last_state: _ContainerState = _ContainerState()
 
 
-class _PodStatus(msgspec.Struct, frozen=True, rename={"pod_ip": "podIP", "container_statuses": "containerStatuses"}):
+class _PodStatus(
+    msgspec.Struct,
+    frozen=True,
+    rename={
+        "pod_ip": "podIP",
+        "container_statuses": "containerStatuses",
+        "init_container_statuses": "initContainerStatuses",
+    },
+):
     phase: str = ""
     pod_ip: str = ""
-    conditions: tuple[_PodCondition, ...] = ()
-    container_statuses: tuple[_ContainerStatus, ...] = ()
+    conditions: tuple[PodCondition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
 
 
 class Pod(msgspec.Struct, frozen=True):
-    """The projection of a pod that is cached: metadata, node, phase, address, conditions, and of each container whether
-    it is probed and since when it runs.
+    """The projection of a pod that is cached: metadata, node, phase, address, conditions, readiness gates, and of each
+    container whether it is probed, since when it runs and what it waits for.
     """
 
     metadata: ObjectMeta
@@ -152,6 +189,10 @@ class Pod(msgspec.Struct, frozen=True):
     def ready(self) -> bool:
         """Whether the pod's Ready condition is True."""
         return any(condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions)
+
+    def condition(self, type_: str) -> PodCondition | None:
+        """The condition of that type."""
+        return next((condition for condition in self.status.conditions if condition.type == type_), None)
 
     def probed(self, container: str) -> bool:
         """Whether the container's readiness is probed."""

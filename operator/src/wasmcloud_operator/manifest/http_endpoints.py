@@ -44,13 +44,19 @@ class HttpProvider:
     """A provider that serves HTTP: how it is known in the lattice, and its endpoints in the order of the manifest; none
     where its settings cannot be read.
 
-    `application` is the one that runs it: another than the manifest's for a shared provider.
+    `application` is the one that runs it: another than the manifest's for a shared provider. `daemons` are the host
+    labels that its daemonscalers require, one entry for each spread.
     """
 
     component: str
     application: str
     id: str
     endpoints: tuple[Endpoint, ...]
+    daemons: tuple[frozenset[tuple[str, str]], ...] = ()
+
+    def belongs_on(self, labels: Mapping[str, str]) -> bool:
+        """Whether a daemonscaler places it on each host with these labels; a spreadscaler promises no host anything."""
+        return any(required <= labels.items() for required in self.daemons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,9 @@ def exposure(manifest: Object, externals: Externals = Externals()) -> Exposure:
         found = _Reading(path, source, component, externals, problems)
         endpoints = found.endpoints()
         if endpoints or found.linked:
-            providers.append(HttpProvider(str(component["name"]), source.application, source.id, endpoints))
+            providers.append(
+                HttpProvider(str(component["name"]), source.application, source.id, endpoints, source.daemons)
+            )
     return Exposure(tuple(providers), tuple(problems))
 
 
@@ -134,6 +142,7 @@ class _Source:
     application: str
     id: str
     properties: Object
+    daemons: tuple[frozenset[tuple[str, str]], ...]
 
     @property
     def builtin(self) -> bool:
@@ -154,7 +163,17 @@ def _source(manifest: Object, component: Object, externals: Externals) -> _Sourc
     if component.get("type") != "capability" or not _is_http_server(properties.get("image")):
         return None
     name = str(component.get("name", ""))
-    return _Source(application, str(properties.get("id") or component_id(application, name)), properties)
+    own_id = str(properties.get("id") or component_id(application, name))
+    return _Source(application, own_id, properties, tuple(_daemons(component)))
+
+
+def _daemons(component: Object) -> Iterator[frozenset[tuple[str, str]]]:
+    """The labels that each spread of the component's daemonscalers requires; without a spread it goes everywhere."""
+    for scaler in _maps(component.get("traits")):
+        if scaler.get("type") == "daemonscaler":
+            for spread in list(_maps(_map(scaler.get("properties")).get("spread"))) or [{}]:
+                required = _map(spread.get("requirements"))
+                yield frozenset((str(key), str(value)) for key, value in required.items())
 
 
 @dataclass(slots=True)
@@ -326,8 +345,12 @@ def _name(manifest: Object) -> str:
 
 
 def _items(value: object) -> Iterator[Object]:
+    return (entry for entry in _maps(value) if isinstance(entry.get("name"), str))
+
+
+def _maps(value: object) -> Iterator[Object]:
     for entry in value if isinstance(value, Sequence) and not isinstance(value, str) else ():
-        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
+        if isinstance(entry, Mapping):
             yield entry
 
 

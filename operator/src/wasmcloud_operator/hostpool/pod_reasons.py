@@ -1,0 +1,71 @@
+"""What holds a host pod up, in the words of the scheduler, the kubelet or its readiness gate: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wasmcloud_operator.hostpool.serving import is_gated
+from wasmcloud_operator.kube.objects import ContainerStatus, Pod
+from wasmcloud_operator.names import SERVING_GATE
+
+# On the way: no reason yet.
+_STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
+# The kubelet alternates between the two words for one state.
+_SAME = {"ErrImagePull": "ImagePullBackOff"}
+_CRASHING = "CrashLoopBackOff"
+# Between two crashes a container runs for a while: after so many restarts it still counts as crashing.
+_RESTARTS = 2
+_LONGEST_LINE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class PodReason:
+    """Why a pod is not ready: a CamelCase reason, and a sentence that names the pod."""
+
+    reason: str
+    message: str
+
+
+def first_reason(pods: Iterable[Pod]) -> PodReason | None:
+    """The reason of the first pod that has one; what came first in a pod's life goes before what comes later in it."""
+    found = [(order, pod.metadata.name, reason) for pod in pods for order, reason in _reasons(pod)]
+    return min(found, key=lambda each: each[:2])[2] if found else None
+
+
+def reason_of(pod: Pod) -> PodReason | None:
+    """What holds this pod up."""
+    return first_reason((pod,))
+
+
+def _reasons(pod: Pod) -> Iterable[tuple[int, PodReason]]:
+    if pod.metadata.deleting or pod.ready:
+        return
+    scheduled = pod.condition("PodScheduled")
+    if scheduled is not None and scheduled.status == "False":
+        yield 0, PodReason(scheduled.reason or "Unschedulable", f"pod {pod.metadata.name}: {scheduled.message}")
+    for container in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        reason, message = _stuck(container)
+        if reason:
+            yield 1, PodReason(reason, f"pod {pod.metadata.name}, container {container.name}: {message or reason}")
+    gate = pod.condition(SERVING_GATE)
+    if is_gated(pod) and gate is not None and gate.status == "False":
+        yield 2, PodReason(gate.reason, f"pod {pod.metadata.name}: {gate.message}")
+
+
+def _stuck(container: ContainerStatus) -> tuple[str, str]:
+    """The reason and its words, empty while the container starts or runs well."""
+    waiting, ended = container.state.waiting, container.last_state.terminated
+    reason = waiting.reason if waiting is not None else ""
+    if reason == _CRASHING or (ended is not None and not container.ready and container.restart_count >= _RESTARTS):
+        said = _last_line(ended.message) if ended is not None else ""
+        why = f"ended with {ended.exit_code} ({ended.reason})" if ended is not None else ""
+        return _CRASHING, ": ".join(part for part in (why, said) if part)
+    if waiting is None or reason in _STARTING:
+        return "", ""
+    return _SAME.get(reason, reason), waiting.message
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:_LONGEST_LINE] if lines else ""

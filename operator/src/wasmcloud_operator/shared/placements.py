@@ -1,0 +1,33 @@
+"""What wadm is to run on a host: asked by the readiness of pods, answered by who reads the manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.lattice.host_types import Host
+from wasmcloud_operator.lattice.lattices import Lattice
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The HTTP providers that wadm places on a host and that do not run there (yet), as application/id.
+
+    `known` is False while not all that is deployed has been read, `awaited` says whether it soon may be: wadm answers.
+    """
+
+    missing: tuple[str, ...] = ()
+    known: bool = True
+    awaited: bool = True
+
+
+def _nothing_is_placed(lattice: Lattice, host: Host) -> Placement:
+    del lattice, host
+    return Placement()
+
+
+@dataclass(slots=True)
+class Placements:
+    """Where to ask. Nothing is expected of hosts as long as nobody reads manifests (Services are switched off)."""
+
+    on: Callable[[Lattice, Host], Placement] = field(default=_nothing_is_placed)
