@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from kubebench import WIDGETS, KubeBench
@@ -10,6 +11,7 @@ from wasmcloud_operator.kube.errors import DeadlineExceeded, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.resources import CONFIG_MAP
 from wasmcloud_operator.kube.testing import NoAnswer
+from wasmcloud_operator.kube.transport import Response
 
 STAMP = "tests.example.com/rendered"
 
@@ -177,3 +179,48 @@ async def test_a_status_is_written_only_when_it_differs(bench: KubeBench):
 async def test_get_of_nothing_is_named(bench: KubeBench):
     with pytest.raises(NotFound):
         await bench.client.get_as(WIDGET, key("none"), WIDGETS)
+
+
+async def test_an_apply_that_changed_nothing_is_not_repeated(world: World):
+    """A field that the API server drops differs for ever."""
+    await world.apply(config())
+    body = world.live()
+    world.bench.api.put(CONFIG_MAP, {**body, "data": {}})
+    await world.bench.clock.settle()
+    drops_all_data(world)
+    world.sent()
+    for _ in range(5):
+        assert (await world.apply(config())).outcome == "unchanged"
+        await world.bench.clock.advance(60)
+    assert world.sent() == ["PATCH"]
+    assert (await world.apply(config("2"))).outcome == "unchanged"  # another wish is another try
+    assert world.sent() == ["PATCH"]
+    metadata = {**world.live()["metadata"], "annotations": {"theirs": "1"}}
+    world.bench.api.put(CONFIG_MAP, {**world.live(), "metadata": metadata})
+    await world.bench.clock.settle()
+    await world.apply(config("2"))
+    assert world.sent() == ["PATCH"], "a changed object is another try as well"
+
+
+def drops_all_data(world: World) -> None:
+    """As a webhook does that sets back what we apply: the object stays as it is."""
+    request = world.bench.transport.request
+
+    async def set_back(method, path, **settings):
+        if method == "PATCH":
+            world.bench.api.record(method, path, {}, {}, None)
+            return Response(200, msgspec.json.encode(world.live()), {})
+        return await request(method, path, **settings)
+
+    world.bench.transport.request = set_back
+
+
+async def test_what_is_remembered_of_strangers_objects_is_bounded(world: World):
+    for number in range(600):
+        name = f"c{number}"
+        world.bench.api.put(CONFIG_MAP, {"metadata": {"name": name, "namespace": "ns"}, "data": {}})
+        with pytest.raises(ForeignObject):
+            await world.apply({**config(), "metadata": {**config()["metadata"], "name": name}})
+        world.bench.api.remove(CONFIG_MAP, key(name))
+    assert len(world.applier._strangers) <= 256
+    assert not world.applier._uncertain

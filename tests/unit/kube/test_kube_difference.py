@@ -108,3 +108,39 @@ def test_quantity(text, value):
 def test_a_fingerprint_tells_of_a_field_we_stopped_sending_and_not_of_order():
     assert fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
     assert fingerprint({"a": 1, "b": 2}) != fingerprint({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("desired", "live"),
+    [
+        ({"env": [{"name": "A", "value": ""}]}, {"env": [{"name": "A"}]}),
+        ({"hostNetwork": False}, {}),
+        ({"volumeMounts": [{"mountPath": "/x", "readOnly": False}]}, {"volumeMounts": [{"mountPath": "/x"}]}),
+        ({"emptyDir": {"medium": ""}}, {"emptyDir": {}}),
+        ({"overhead": {"cpu": "0.25"}}, {"overhead": {"cpu": "250m"}}),
+        ({"minReadySeconds": 0}, {}),
+        ({"nodeName": ""}, {}),
+        ({"tty": False, "stdin": False}, {}),
+        ({"overhead": {}}, {}),
+    ],
+)
+def test_a_zero_value_that_the_api_server_leaves_out_is_no_difference(desired, live):
+    assert difference(desired, live) is None
+
+
+def test_a_zero_value_that_counts_is_a_difference():
+    assert difference({"automountServiceAccountToken": False}, {}) == ".automountServiceAccountToken"
+    assert difference({"replicas": 0}, {}) == ".replicas"
+
+
+@pytest.mark.parametrize("name", ["selector", "nodeSelector"])
+def test_a_foreign_key_in_an_atomic_map_is_a_difference(name: str):
+    """A Service with one more key in its selector selects no pod."""
+    assert difference({"spec": {name: {"a": "1"}}}, {"spec": {name: {"a": "1", "foreign": "x"}}}) == (
+        f".spec.{name}.foreign"
+    )
+
+
+def test_a_foreign_toleration_is_a_difference():
+    ours, theirs = {"key": "a", "operator": "Exists"}, {"key": "b", "operator": "Exists"}
+    assert difference({"tolerations": [ours]}, {"tolerations": [ours, theirs]}) == ".tolerations"

@@ -72,7 +72,7 @@ async def test_repeats_after_six_minutes_are_a_new_event(bench: KubeBench, recor
 async def test_reporting_never_waits_and_is_bounded(bench: KubeBench, recorder: EventRecorder):
     bench.api.fail(NoAnswer("write"))
     for number in range(3000):
-        report(recorder, f"note {number}")
+        report(recorder, f"note {number}", ObjectMeta(name="w", namespace="ns", uid=f"u{number}"))
     await bench.clock.advance(1)
     assert recorder._pending.qsize() <= 1000
     dropped = bench.metrics.registry.get_sample_value("kube_events_dropped_total", {"cause": "full"})
@@ -118,7 +118,7 @@ async def test_a_created_event_whose_answer_was_lost_becomes_a_series(bench: Kub
 async def test_flush_sends_what_waits(bench: KubeBench):
     recorder = EventRecorder(bench.client, controller="c", instance="i", clock=bench.clock, metrics=bench.metrics)
     for number in range(5):
-        report(recorder, f"note {number}")
+        report(recorder, f"note {number}", ObjectMeta(name="w", namespace="ns", uid=f"u{number}"))
     await recorder.flush()
     assert len(events(bench)) == 5
 
@@ -131,3 +131,24 @@ async def test_long_and_odd_texts_fit_the_bounds_of_the_api(bench: KubeBench, re
     assert event["metadata"]["namespace"] == "default"
     assert len(event["metadata"]["name"]) <= 253
     assert "-." not in event["metadata"]["name"]
+
+
+async def test_an_object_cannot_make_events_without_bound(bench: KubeBench, recorder: EventRecorder):
+    """A note with a number in it that changes at every try is another Event each time."""
+    for number in range(600):
+        report(recorder, f"try {number} failed")
+        await bench.clock.advance(1)
+    assert {f"try {number} failed" for number in range(10)} <= {event["note"] for event in events(bench)}
+    assert len(events(bench)) <= 12
+    await bench.clock.advance(300)
+    assert "try 599 failed" in {event["note"] for event in events(bench)}, "the newest is what stays"
+
+
+async def test_another_reason_and_another_object_are_not_held_up(bench: KubeBench, recorder: EventRecorder):
+    for number in range(50):
+        report(recorder, f"try {number} failed")
+    recorder.event(WIDGET, ABOUT, "Normal", "Mended", "it works", action="Reconcile")
+    report(recorder, about=ObjectMeta(name="other", namespace="ns", uid="v"))
+    await bench.clock.settle()
+    assert {"Mended", "Broken"} == {event["reason"] for event in events(bench)}
+    assert "other" in {event["regarding"]["name"] for event in events(bench)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.strategic_merge import FREE_MAPS, KEY_DEFAULTS, is_dropped
 
 # The merge keys of a pod's lists, from the API types' `patchMergeKey`. Lists that are not here are replaced whole.
 _MERGE_KEYS = {
@@ -22,17 +23,6 @@ _MERGE_KEYS = {
 # Entries that hold one of several alternatives: ours must not stay beside the user's.
 _WHOLE_ENTRIES = frozenset({"env", "volumes", "resourceClaims"})
 _HANDLERS = frozenset({"httpGet", "exec", "tcpSocket", "grpc", "sleep"})
-_DEFAULTS = {"protocol": "TCP"}
-
-# What the API server leaves out of an answer when it has its zero value; other zero values it keeps.
-_DROPPED_FALSE = frozenset({"hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly"})
-_DROPPED_ZERO = frozenset({"initialDelaySeconds", "hostPort"})
-_DROPPED_EMPTY = frozenset(
-    {"nodeSelector", "overhead", "matchLabels", "labels", "annotations", "limits", "requests"}
-    | {"value", "workingDir", "subPath", "subPathExpr", "nodeName", "priorityClassName", "hostname", "subdomain"}
-)
-# Their keys are the user's own words.
-_FREE_MAPS = frozenset({"nodeSelector", "overhead", "matchLabels", "labels", "annotations", "limits", "requests"})
 
 
 def merged(base: JsonObject, additions: JsonObject) -> JsonObject:
@@ -65,7 +55,7 @@ def _merged_list(name: str, base: list[JsonObject], additions: list[JsonObject])
 
 
 def _key(item: JsonObject, keys: tuple[str, ...]) -> tuple[Json, ...]:
-    return tuple(item.get(key, _DEFAULTS.get(key)) for key in keys)
+    return tuple(item.get(key, KEY_DEFAULTS.get(key)) for key in keys)
 
 
 def normal(value: Json) -> Json:
@@ -75,18 +65,5 @@ def normal(value: Json) -> Json:
     if not isinstance(value, dict):
         return value
     return {
-        name: item if name in _FREE_MAPS else normal(item)
-        for name, item in value.items()
-        if not _is_dropped(name, item)
+        name: item if name in FREE_MAPS else normal(item) for name, item in value.items() if not is_dropped(name, item)
     }
-
-
-def _is_dropped(name: str, value: Json) -> bool:
-    if value is False:
-        return name in _DROPPED_FALSE
-    return (
-        value is None
-        or value == []
-        or (value in ("", {}) and name in _DROPPED_EMPTY)
-        or (value == 0 and name in _DROPPED_ZERO)
-    )

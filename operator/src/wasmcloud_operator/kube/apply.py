@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import structlog
 
@@ -21,8 +22,29 @@ from wasmcloud_operator.kube.resources import Key, Resource
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 Outcome = Literal["created", "changed", "unchanged"]
 CUSTOM_RESOURCE: Codec[CustomResource] = Codec.of(CustomResource)
+
+
+_Place = tuple[Resource, Key]
+# Objects of which is remembered that a write would be refused or in vain: forgetting one costs that request.
+_REMEMBERED = 256
+# Objects whose last answer was lost: more than there are writes under way; the watch has brought the oldest long since.
+_UNCERTAIN = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _InVain:
+    """An apply that left the object as it was: the API server drops a field, or a webhook sets it back.
+
+    While the object stays at that version the same apply would do the same nothing.
+    """
+
+    fingerprint: str
+    uid: str
+    resource_version: str
 
 
 class ForeignObject(Exception):
@@ -70,14 +92,16 @@ class Applier:
         self._client = client
         self._annotation = fingerprint_annotation
         self._formerly = frozenset(formerly)
-        self._uncertain: set[tuple[Resource, Key]] = set()
+        self._uncertain: OrderedDict[_Place, None] = OrderedDict()
+        self._strangers: OrderedDict[_Place, None] = OrderedDict()
+        self._in_vain: OrderedDict[_Place, _InVain] = OrderedDict()
 
     async def apply(self, kind: Kind, rendered: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
         """Bring the live object to what was rendered. Raises ForeignObject, or the errors of `kube.errors`."""
         desired = self._stamped(rendered)
         key = Key(desired["metadata"].get("namespace", ""), desired["metadata"]["name"])
         held = kind.informer.store.get(key)
-        if (kind.resource, key) in self._uncertain:
+        if (kind.resource, key) in self._uncertain or (kind.resource, key) in self._strangers:
             held = await self._read(kind, key)
         try:
             return await self._bring(kind, key, desired, held, ours)
@@ -96,17 +120,25 @@ class Applier:
         if held is None:
             return Applied(await self._write(kind, key, desired, ONLY_IF_MISSING), "created")
         if not ours(held.metadata):
-            self._uncertain.add((kind.resource, key))
+            _remember(self._strangers, (kind.resource, key), None, _REMEMBERED)
             raise ForeignObject(kind.resource, key, _owner(held.metadata))
         where = difference(desired, held.body)
         if where is None:
             return Applied(held, "unchanged")
         if self._formerly and self._annotation not in held.metadata.annotations:
             await take_over(self._client, kind.resource, key, self._formerly)
+        place = (kind.resource, key)
+        vain = _InVain(fingerprint(desired), held.metadata.uid, held.metadata.resource_version)
+        if self._in_vain.get(place) == vain:
+            return Applied(held, "unchanged")
         log.debug("applying", kind=kind.resource.kind, object=str(key), differs=where)
         item = await self._write(kind, key, desired, {"uid": held.metadata.uid})
         # A field that the API server drops, or a webhook sets back, leaves the object as it was: no watch tells of it.
         same = item.metadata.resource_version == held.metadata.resource_version
+        if same:
+            _remember(self._in_vain, place, vain, _REMEMBERED)
+        else:
+            self._in_vain.pop(place, None)
         return Applied(item, "unchanged" if same else "changed")
 
     async def delete(self, kind: Kind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
@@ -145,6 +177,10 @@ class Applier:
         informer.offer(await self._client.apply(resource, body, CUSTOM_RESOURCE, subresource="status"))
         return True
 
+    def _look_no_more(self, place: _Place) -> None:
+        self._uncertain.pop(place, None)
+        self._strangers.pop(place, None)
+
     def _stamped(self, rendered: JsonObject) -> JsonObject:
         metadata = rendered["metadata"]
         annotations = {**metadata.get("annotations", {}), self._annotation: fingerprint(rendered)}
@@ -156,11 +192,11 @@ class Applier:
         except NotFound:
             if (stale := kind.informer.store.get(key)) is not None:
                 kind.informer.forget(stale)
-            self._uncertain.discard((kind.resource, key))
+            self._look_no_more((kind.resource, key))
             return None
         if key in kind.informer.store:
             kind.informer.offer(live)
-        self._uncertain.discard((kind.resource, key))
+        self._look_no_more((kind.resource, key))
         return live
 
     async def _write(self, kind: Kind, key: Key, desired: JsonObject, only: JsonObject) -> Unstructured:
@@ -168,10 +204,17 @@ class Applier:
         try:
             item = await self._client.apply(kind.resource, body, UNSTRUCTURED)
         except (Unreachable, TimeoutError, asyncio.CancelledError):
-            self._uncertain.add((kind.resource, key))
+            _remember(self._uncertain, (kind.resource, key), None, _UNCERTAIN)
             raise
         kind.informer.offer(item)
         return item
+
+
+def _remember(memory: OrderedDict[_Place, T], place: _Place, what: T, at_most: int) -> None:
+    memory[place] = what
+    memory.move_to_end(place)
+    if len(memory) > at_most:
+        memory.popitem(last=False)
 
 
 def _owner(metadata: ObjectMeta) -> str:

@@ -9,25 +9,14 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
-
-# The keys by which the API server merges lists of objects (`x-kubernetes-list-map-keys`), most telling first.
-_LIST_KEYS = (
-    ("containerPort", "protocol"),
-    ("port", "protocol"),
-    ("mountPath",),
-    ("devicePath",),
-    ("topologyKey", "whenUnsatisfiable"),
-    ("uid",),
-    ("name",),
-    ("type",),
-    ("ip",),
+from wasmcloud_operator.kube.strategic_merge import (
+    ATOMIC_LISTS,
+    ATOMIC_MAPS,
+    KEY_DEFAULTS,
+    LIST_KEYS,
+    QUANTITIES,
+    is_dropped,
 )
-# Lists that the API server replaces as a whole, though their items have names: what others added is not theirs to keep.
-_ATOMIC = frozenset({"subjects", "rules", "httpHeaders", "envFrom", "sources", "items", "tolerations"})
-# Maps and lists that the API server drops when they are empty.
-_DROPPED_MAPS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests", "data"})
-_DEFAULTS = {"protocol": "TCP"}
-_QUANTITIES = frozenset({"limits", "requests", "sizeLimit", "divisor"})
 
 _SUFFIXES = {
     "n": Decimal("1e-9"),
@@ -58,13 +47,13 @@ def difference(desired: Json, live: Json, path: str = "") -> str | None:
     """The JSON path of the first place where `live` lacks something of `desired`; None if it has all of it.
 
     What others added to the live object (defaults, more labels, injected containers) is no difference, nor is
-    something empty that the API server does not keep. Lists of objects are matched by the keys that the API server
-    merges them by; other lists must be the same.
+    something empty that the API server does not keep; a key that others put into an atomic map is one. Lists of
+    objects are matched by the keys that the API server merges them by; other lists must be the same.
     """
     if isinstance(desired, dict):
         return _in_object(desired, live, path)
     if isinstance(desired, (list, tuple)):
-        keys = None if path.rpartition(".")[2] in _ATOMIC else _list_keys(desired)
+        keys = None if path.rpartition(".")[2] in ATOMIC_LISTS else _list_keys(desired)
         return _in_list(desired, live, keys, path)
     return None if type(desired) is type(live) and desired == live else path or "."
 
@@ -88,14 +77,14 @@ def _in_object(desired: JsonObject, live: Json, path: str) -> str | None:
     for name, value in desired.items():
         where = f"{path}.{name}"
         if name not in live:
-            if _dropped(name, value):
+            if is_dropped(name, value):
                 continue
             return where
-        found = (
-            _in_quantities(value, live[name], where) if name in _QUANTITIES else difference(value, live[name], where)
-        )
+        found = _in_quantities(value, live[name], where) if name in QUANTITIES else difference(value, live[name], where)
         if found is not None:
             return found
+    if path.rpartition(".")[2] in ATOMIC_MAPS and (foreign := live.keys() - desired.keys()):
+        return f"{path}.{min(foreign)}"
     return None
 
 
@@ -110,10 +99,6 @@ def _in_quantities(desired: Json, live: Json, path: str) -> str | None:
 
 def _same_quantity(one: Json, other: Json) -> bool:
     return one == other or ((value := quantity(one)) is not None and value == quantity(other))
-
-
-def _dropped(name: str, value: Json) -> bool:
-    return value is None or value in ([], ()) or (value == {} and name in _DROPPED_MAPS)
 
 
 def _in_list(desired: Sequence[Json], live: Json, keys: tuple[str, ...] | None, path: str) -> str | None:
@@ -139,11 +124,11 @@ def _list_keys(items: Sequence[Json]) -> tuple[str, ...] | None:
     """The merge keys that tell these items apart, if they are objects that have them."""
     if not items or not all(isinstance(item, dict) for item in items):
         return None
-    for keys in _LIST_KEYS:
+    for keys in LIST_KEYS:
         if all(keys[0] in item for item in items) and len({_key_of(item, keys) for item in items}) == len(items):
             return keys
     return None
 
 
 def _key_of(item: JsonObject, keys: tuple[str, ...]) -> tuple[Json, ...]:
-    return tuple(item.get(key, _DEFAULTS.get(key)) for key in keys)
+    return tuple(item.get(key, KEY_DEFAULTS.get(key)) for key in keys)

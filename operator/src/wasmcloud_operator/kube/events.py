@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -30,6 +31,9 @@ _MAX_NOTE = 1024
 _SERIES_SECONDS = 360.0
 # A series is written once for its first repeat and then no oftener than this.
 _SERIES_WRITE_SECONDS = 60.0
+# Of one object and reason: notes sent at once, and the seconds until there may be another (client-go's spam filter).
+_BURST = 10
+_REFILL_SECONDS = 300.0
 _MAX_PENDING = 1000
 _MAX_SERIES = 4096
 
@@ -57,11 +61,29 @@ class _Series:
     timer: TimerHandle | None = None  # runs while repeats wait for the next write
 
 
+@dataclass(slots=True)
+class _Budget:
+    """How many more Events one object may have of one reason; `newest` is the report that waits for the next."""
+
+    left: float
+    at: float
+    newest: Callable[[], None] | None = None
+
+    def spend(self, now: float) -> bool:
+        """Take one, if there is one."""
+        self.left, self.at = min(float(_BURST), self.left + (now - self.at) / _REFILL_SECONDS), now
+        if self.left < 1 - 1e-9:
+            return False
+        self.left -= 1
+        return True
+
+
 class EventRecorder:
     """Sends Events in the background.
 
     The same event again within six minutes becomes a series: one object whose count grows, written at most once a
-    minute. At most 1,000 events wait; more are dropped and counted.
+    minute. Of one object and reason at most ten notes are sent at once, then one in five minutes: the newest. At most
+    1,000 events wait; more are dropped and counted.
     """
 
     def __init__(self, client: Client, *, controller: str, instance: str, clock: Clock, metrics: Metrics) -> None:
@@ -71,6 +93,7 @@ class EventRecorder:
         self._clock = clock
         self._dropped = metrics.events_dropped
         self._series: OrderedDict[_Subject, _Series] = OrderedDict()
+        self._budgets: OrderedDict[tuple[str, EventType, str], _Budget] = OrderedDict()
         self._pending: asyncio.Queue[_Subject] = asyncio.Queue(_MAX_PENDING)
 
     def event(
@@ -81,6 +104,11 @@ class EventRecorder:
         now = self._clock.monotonic()
         series = self._series.get(subject)
         if series is None or now - series.first > _SERIES_SECONDS:
+            budget = self._budget(subject, now)
+            if not budget.spend(now):
+                again = partial(self.event, resource, regarding, type_, reason, note, action=action)
+                self._wait_for_turn(budget, again)
+                return
             body = self._body(resource, regarding, subject, action)
             self._series[subject] = series = _Series(body, None, 1, now, now)
             self._series.move_to_end(subject)
@@ -94,6 +122,28 @@ class EventRecorder:
                     series.timer = self._clock.call_later(wait, partial(self._due, subject, series))
                 return
         self._enqueue(subject, series)
+
+    def _budget(self, subject: _Subject, now: float) -> _Budget:
+        about = (subject.uid, subject.type, subject.reason)
+        budget = self._budgets.get(about)
+        if budget is None:
+            budget = self._budgets[about] = _Budget(_BURST, now)
+        self._budgets.move_to_end(about)
+        if len(self._budgets) > _MAX_SERIES:
+            self._budgets.popitem(last=False)
+        return budget
+
+    def _wait_for_turn(self, budget: _Budget, report: Callable[[], None]) -> None:
+        """Have the newest note sent when the object may have another Event of this reason."""
+        self._dropped.labels("too many").inc()
+        if budget.newest is None:
+            self._clock.call_later(_REFILL_SECONDS * (1 - budget.left), partial(self._turn_came, budget))
+        budget.newest = report
+
+    def _turn_came(self, budget: _Budget) -> None:
+        report, budget.newest = budget.newest, None
+        if report is not None:
+            report()
 
     def _due(self, subject: _Subject, series: _Series) -> None:
         series.timer = None
