@@ -224,3 +224,36 @@ async def test_what_is_remembered_of_strangers_objects_is_bounded(world: World):
         world.bench.api.remove(CONFIG_MAP, key(name))
     assert len(world.applier._strangers) <= 256
     assert not world.applier._uncertain
+
+
+async def test_after_a_write_that_was_cut_off_the_object_is_read_live(world: World):
+    """A reconcile that is cancelled at its deadline may have written all the same."""
+    await world.apply(config("1"))
+    world.bench.api.fail(NoAnswer("write", late=True))
+    writing = world.bench.start(world.apply(config("2")))
+    await world.bench.clock.settle()
+    writing.cancel()
+    await world.bench.clock.settle()
+    world.sent()
+    assert (await world.apply(config("2"))).outcome == "unchanged"
+    assert world.sent() == ["GET"]
+
+
+async def test_what_is_read_of_an_object_outside_of_the_selection_does_not_enter_the_cache(world: World):
+    """No watch would tell when it goes."""
+    world.bench.api.put(CONFIG_MAP, {"metadata": {"name": "c", "namespace": "ns"}, "data": {}})
+    with pytest.raises(ForeignObject):
+        await world.apply(config())
+    assert key("c") not in world.kind.informer.store
+
+
+async def test_an_object_that_is_on_its_way_out_is_not_deleted_again(world: World):
+    item = (await world.apply(config())).item
+    metadata = {**world.live()["metadata"], "finalizers": ["x/y"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    world.bench.api.put(CONFIG_MAP, {**world.live(), "metadata": metadata})
+    await world.bench.clock.settle()
+    held = world.kind.informer.store.get(key("c"))
+    world.sent()
+    assert held.metadata.uid == item.metadata.uid
+    assert not await world.applier.delete(world.kind, held, ours)
+    assert world.sent() == []

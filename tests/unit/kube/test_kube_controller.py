@@ -425,3 +425,13 @@ async def test_a_worker_that_dies_is_replaced(play):
     p.controller.queue.add("b")
     await p.clock.advance(1)
     assert len(p.times("b")) == 1
+
+
+async def test_a_terminal_error_starts_the_backoff_over(play):
+    p = play()
+    p.script["bad"] = Unreachable("no")
+    p.controller.queue.add("bad")
+    await p.clock.advance(0.1)
+    p.script["bad"] = TerminalError("spec is wrong")
+    await p.clock.advance(1)
+    assert p.controller.queue.failures("bad") == 0

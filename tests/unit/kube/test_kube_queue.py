@@ -300,3 +300,13 @@ async def test_a_key_that_is_delayed_again_and_again_leaves_nothing_behind():
     for number in range(5_000):
         queue.add_after("key", 10_000 - number)
     assert len(queue._delayed) < 100
+
+
+async def test_keys_that_are_due_at_one_moment_wake_as_many_workers():
+    clock = VirtualClock()
+    queue = make(clock)
+    queue.add_after("a", 5)
+    queue.add_after("b", 5)
+    waiting = [asyncio.create_task(queue.get()) for _ in range(2)]
+    await clock.advance(5)
+    assert sorted(task.result()[0] for task in waiting) == ["a", "b"]
