@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -32,12 +30,12 @@ from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
+from wasmcloud_operator.kube.manager import Informers, Manager
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import LEASE, Key
 from wasmcloud_operator.kube.slots import Slots
-from wasmcloud_operator.kube.supervise import supervise
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.kube.turns import Shares
@@ -56,24 +54,7 @@ log = structlog.get_logger()
 
 FIELD_MANAGER = "wasmcloud-operator"
 
-# SIGTERM to end in under five seconds: the work in progress gets most of it, the Lease and the Events the rest.
-_DRAIN_SECONDS = 3.0
-_FLUSH_SECONDS = 0.5
-
 T = TypeVar("T")
-Run = Callable[[], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """Everything that runs."""
-
-    scope: Scope
-    informers: tuple[Informer[Any], ...]  # of several kinds
-    controllers: tuple[Controller[Any], ...]  # of several key types
-    recorder: EventRecorder
-    elector: Elector | None
-    applications_crd: CrdWatch | None
 
 
 class Operator:
@@ -85,9 +66,8 @@ class Operator:
         self._clock = clock
         self._metrics = Metrics("wasmcloud_operator")
         register_process(self._metrics.registry, version("wasmcloud-operator"))
-        self._leading = False
-        self._parts: _Parts | None = None
-        self._waits_for = "the credentials"  # until there are parts
+        self._manager: Manager | None = None
+        self._waits_for = "the credentials"  # until there is a manager
 
     async def run(self, stop: asyncio.Event) -> int:
         """Run until `stop` is set; gives the exit code: 0 for a clean stop, 1 with the reason in the log."""
@@ -118,7 +98,8 @@ class Operator:
                 started()
                 elector = self._elector(transport)
                 async with Lattices(clock=self._clock, gate=elector or AlwaysOpen()) as lattices:
-                    await self._run(client, findings, Pools(lattices), elector, stop)
+                    self._manager = self._made(client, findings, Pools(lattices), elector)
+                    await self._manager.run(stop)
         except (KubeError, ServerTooOld, OSError) as error:  # OSError: a CA that is none, a port that is taken
             log.error("cannot start", error=str(error))
             return 1
@@ -143,65 +124,8 @@ class Operator:
                 log.warning("not started yet", waits_for=what, error=str(error), retry_seconds=round(delay, 2))
                 await self._clock.sleep(delay)
 
-    async def _run(
-        self, client: Client, findings: Findings, pools: Pools, elector: Elector | None, stop: asyncio.Event
-    ) -> None:
-        parts = self._parts = self._made(client, findings, pools, elector)
-        async with _background(self._tasks(parts)):
-            leading = asyncio.create_task(self._lead(parts, stop), name="leader")
-            stopping = asyncio.create_task(stop.wait(), name="stop")
-            await asyncio.wait({leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if not self._leading:
-                leading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await leading
-
-    def _tasks(self, parts: _Parts) -> Iterable[tuple[str, Run]]:
-        for informer in parts.informers:
-            yield f"informer {informer.name}", self._supervised(f"informer {informer.name}", informer.run)
-        yield "namespaces", self._supervised("namespaces", parts.scope.run)
-        yield "events", self._supervised("events", parts.recorder.run)
-        if parts.applications_crd is not None:
-            yield "applications CRD", self._supervised("applications CRD", parts.applications_crd.run)
-        yield "loop watchdog", self._supervised("loop watchdog", lambda: health.watch_loop(self._clock))
-
-    def _supervised(self, name: str, run: Run) -> Run:
-        return lambda: supervise(name, run, clock=self._clock, metrics=self._metrics)
-
-    async def _lead(self, parts: _Parts, stop: asyncio.Event) -> None:
-        for informer in parts.informers:
-            await informer.wait_synced()
-        gc.collect()
-        gc.freeze()  # what the caches hold now lives long; full collections need not walk it
-        log.info("caches filled", objects={informer.name: len(informer.store) for informer in parts.informers})
-
-        async def lead() -> None:
-            await self._control(parts, stop)
-
-        if parts.elector is None:
-            await lead()
-        else:
-            await parts.elector.run(lead)
-
-    async def _control(self, parts: _Parts, stop: asyncio.Event) -> None:
-        """Run the controllers until `stop` is set, let the work in progress end, then send what was reported."""
-        self._leading = True
-        controllers = parts.controllers
-        for controller in controllers:
-            controller.start()
-        for informer in parts.informers:
-            informer.replay()
-        async with _background((controller.name, controller.run) for controller in controllers):
-            await stop.wait()
-            await asyncio.gather(*(controller.drain(_DRAIN_SECONDS) for controller in controllers))
-        with contextlib.suppress(TimeoutError):  # while the gate is open
-            async with self._clock.timeout(_FLUSH_SECONDS):
-                await parts.recorder.flush()
-
-    def _made(self, client: Client, findings: Findings, pools: Pools, elector: Elector | None) -> _Parts:
+    def _made(self, client: Client, findings: Findings, pools: Pools, elector: Elector | None) -> Manager:
         settings, clock, metrics = self._settings, self._clock, self._metrics
-        lease = (elector.informer,) if elector is not None else ()
         writer = client.gated(elector) if elector is not None else client
         recorder = EventRecorder(
             writer,
@@ -224,6 +148,7 @@ class Operator:
             workers=settings.workers,
             reconcile_timeout=settings.reconcile_timeout,
             span=self._span,
+            informers=Informers(client, scope, clock, metrics),
         )
         platform = platform_of(findings.version, settings.ip_family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
         hosts_in_pods = HostsInPods(context.host_pods(), pools.lattices)
@@ -242,30 +167,27 @@ class Operator:
             users = tuple(filter(None, (host_configs(context), followed)))
             elector.nothing_in_danger = lambda: _untouched(context.written.values(), users)
         scope.begin(findings.missing)
-        return _Parts(scope, (*context.informers.values(), *lease), controllers, recorder, elector, crd)
+        beside = {"events": recorder.run, "loop watchdog": lambda: health.watch_loop(clock)}
+        if crd is not None:
+            beside["applications CRD"] = crd.run
+        return Manager(
+            context.informers,
+            controllers,
+            elector=elector,
+            flush=recorder.flush,
+            beside=beside,
+            watched=(crd,) if crd is not None else (),
+        )
 
     def _problems(self) -> list[str]:
-        parts = self._parts
-        if parts is None:
-            return [f"not started yet, waits for {self._waits_for}"]
-        crd = parts.applications_crd.problems if parts.applications_crd else []
-        informers = (informer.problem for informer in parts.informers if informer.problem)
-        return [*crd, *parts.scope.problems, *informers]
+        return self._manager.problems if self._manager else [f"not started yet, waits for {self._waits_for}"]
 
     def _debug(self) -> JsonObject:
         """Returns what each controller and the election do now."""
-        if self._parts is None:
-            return {"waitsFor": self._waits_for}
-        elector, controllers = self._parts.elector, self._parts.controllers
-        lease = elector.state() if elector is not None else None
-        return {"lease": lease, "controllers": {controller.name: controller.state() for controller in controllers}}
+        return self._manager.state() if self._manager else {"waitsFor": self._waits_for}
 
     def _notes(self) -> list[str]:
-        parts = self._parts
-        if parts is None:
-            return []
-        crd = parts.applications_crd.notes if parts.applications_crd else []
-        return [*crd, *parts.scope.notes]
+        return self._manager.notes if self._manager else []
 
     def _elector(self, transport: Transport) -> Elector | None:
         """Returns the elector on a client of its own: the Lease must not wait for a connection behind other calls."""
@@ -300,21 +222,6 @@ async def _ended_by(stop: asyncio.Event) -> AsyncIterator[Callable[[], object]]:
             raise
     finally:
         told.cancel()
-
-
-@contextlib.asynccontextmanager
-async def _background(tasks: Iterable[tuple[str, Run]]) -> AsyncIterator[None]:
-    """Run these while the scope is open; one that fails cancels the scope and raises its error there."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            running = [group.create_task(run(), name=name) for name, run in tasks]
-            try:
-                yield
-            finally:
-                for task in running:
-                    task.cancel()
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
 
 
 def _untouched(written: Iterable[Informer[Any]], custom_resources: Iterable[Informer[CustomResource]]) -> bool:

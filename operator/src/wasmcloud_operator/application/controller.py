@@ -37,7 +37,7 @@ _LOST_SECONDS = 2.0
 def application_controller(context: Context) -> Controller[Key]:
     """The controller of Applications, wired to its caches."""
     informer = applications(context)
-    configs: Informer[CustomResource] = context.informer(HOST_CONFIG, CUSTOM_RESOURCE)
+    configs: Informer[CustomResource] = context.informers.made(HOST_CONFIG)
     places = Places(context.pools, configs)
     writer = ApplicationWriter(context.writer, informer, context.clock)
 
@@ -60,7 +60,7 @@ def application_controller(context: Context) -> Controller[Key]:
 def applications(context: Context) -> Informer[CustomResource]:
     """The cache of Applications. It follows none until it is told that their CRD is ours (`CrdWatch`)."""
     indexers = {NAMESPACE_INDEX: _namespace, NAME_INDEX: _name}
-    return context.informer(APPLICATION, CUSTOM_RESOURCE, indexers=indexers, namespaces=())
+    return context.informers.get(APPLICATION, CUSTOM_RESOURCE, indexers=indexers, namespaces=())
 
 
 @dataclass(frozen=True, slots=True)

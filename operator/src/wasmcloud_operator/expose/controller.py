@@ -18,7 +18,7 @@ from wasmcloud_operator.expose.routes import Routes
 from wasmcloud_operator.expose.status import ExposedWriter
 from wasmcloud_operator.expose.view import Deployed, View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
+from wasmcloud_operator.kube.apply import Kind
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
@@ -71,9 +71,9 @@ class _Wiring:
         ingresses = context.managed(INGRESS)
         http_routes = Kind(HTTP_ROUTE, _not_followed_yet(context))
         self.applications: Informer[CustomResource] | None = (
-            context.informer(APPLICATION, CUSTOM_RESOURCE) if deployed is not None else None
+            context.informers.made(APPLICATION) if deployed is not None else None
         )
-        configs: Informer[CustomResource] = context.informer(HOST_CONFIG, CUSTOM_RESOURCE)
+        configs: Informer[CustomResource] = context.informers.made(HOST_CONFIG)
         self.owned = ByApplication(services.informer, self._on_service)
         self.view = View(
             context.pools,
@@ -318,7 +318,7 @@ async def _nothing_to_report(key: Key, error: Exception) -> None:
 
 def _not_followed_yet(context: Context) -> Informer[Unstructured]:
     """HTTPRoutes: followed in no namespace until the cluster is seen to have them."""
-    return context.informer(
+    return context.informers.get(
         HTTP_ROUTE,
         UNSTRUCTURED,
         indexers={OWNER_INDEX: owner_uids},
@@ -329,7 +329,7 @@ def _not_followed_yet(context: Context) -> Informer[Unstructured]:
 
 
 def _left(context: Context, resource: Resource, selector: str) -> Informer[Metadata]:
-    return context.informer(resource, _METADATA, purpose="formerly", label_selector=selector, metadata_only=True)
+    return context.informers.get(resource, _METADATA, purpose="formerly", label_selector=selector, metadata_only=True)
 
 
 def _served(pod: Pod | None) -> frozenset[str]:

@@ -44,6 +44,9 @@ _NAMESPACE_INDEX = "namespace"
 _REFERENCE_INDEX = "reference"
 _METADATA = Codec.of(Metadata)
 
+# A namespace that is watched by itself costs 155 KiB and two connections, the metadata of a Secret or ConfigMap 1 KiB:
+# from so many namespaces on, those of the whole cluster are followed with one watch a kind.
+_SEVERAL_NAMESPACES = 16
 _TELLING_WORKERS = 2
 _TELLING_SECONDS = 30.0
 # A host that starts tells a dozen things within a second.
@@ -57,7 +60,7 @@ _POOLS_A_REST = 4
 def host_configs(context: Context) -> Informer[CustomResource]:
     """Returns the cache of host configs."""
     indexers = {_NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
-    return context.informer(HOST_CONFIG, CUSTOM_RESOURCE, indexers=indexers)
+    return context.informers.get(HOST_CONFIG, CUSTOM_RESOURCE, indexers=indexers)
 
 
 def host_pool_controllers(
@@ -104,7 +107,9 @@ def host_pool_controllers(
 
 def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
     """Metadata only, and only in the namespaces that hold a config: values are read by name when they are needed."""
-    return context.informer(resource, _METADATA, purpose="referenced", namespaces=(), metadata_only=True)
+    return context.informers.get(
+        resource, _METADATA, purpose="referenced", namespaces=(), metadata_only=True, widen=_SEVERAL_NAMESPACES
+    )
 
 
 def _wire(

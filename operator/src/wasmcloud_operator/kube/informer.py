@@ -32,6 +32,9 @@ Handler = Callable[[Change[T], bool], None]
 class Informer(Generic[T]):
     """Follows one kind in a set of namespaces, which may change while it runs; none that its `scope` leaves out.
 
+    Each namespace costs a watch, with a connection of its own. An informer that may `widen` follows all namespaces
+    with one watch as soon as more than so many are asked for, and for good: then what it does not need costs less.
+
     Handlers run on the loop, one after the other, in the order of the changes; they must only enqueue.
     """
 
@@ -47,8 +50,10 @@ class Informer(Generic[T]):
         namespaces: Iterable[str] = (ALL_NAMESPACES,),
         scope: Scope | None = None,
         idle: float = IDLE_SECONDS,
+        widen: int | None = None,
     ) -> None:
         self.name = name
+        self._widen = widen
         self.idle = idle
         self.store: Store[T] = Store(indexers)
         self._source = source
@@ -86,6 +91,7 @@ class Informer(Generic[T]):
         metadata_only: bool = False,
         idle: float = IDLE_SECONDS,
         name: str = "",
+        widen: int | None = None,
     ) -> Informer[T]:
         """An informer of a kind on the API server; `name` tells it from others of the same kind."""
 
@@ -102,6 +108,7 @@ class Informer(Generic[T]):
             namespaces=namespaces,
             scope=scope,
             idle=idle,
+            widen=widen,
         )
 
     def __repr__(self) -> str:
@@ -112,8 +119,11 @@ class Informer(Generic[T]):
         self._handlers.append(handler)
 
     def follow(self, namespaces: Iterable[str]) -> None:
-        """Follow exactly these namespaces from now on; what was cached of others is dropped."""
-        self._wanted = frozenset(namespaces)
+        """Follow exactly these namespaces from now on, or all; what was cached of others is dropped."""
+        wanted = frozenset(namespaces)
+        if ALL_NAMESPACES not in self._wanted or self._widen is None:
+            widens = self._widen is not None and len(wanted) > self._widen
+            self._wanted = frozenset({ALL_NAMESPACES}) if widens else wanted
         self._narrow()
 
     def replay(self) -> None:
@@ -182,7 +192,8 @@ class Informer(Generic[T]):
                     task.cancel()
                     await asyncio.wait([task])
                     del self._reflectors[namespace]
-                    self._emit(self.store.drop(namespace), False)
+                    if ALL_NAMESPACES not in self._namespaces:  # else its objects are still followed
+                        self._emit(self.store.drop(namespace), False)
                 self._on_state()
                 await self._changed.wait()
 

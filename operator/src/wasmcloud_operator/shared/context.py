@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from wasmcloud_operator.kube.apply import Applier, Kind
 from wasmcloud_operator.kube.client import Client
@@ -13,11 +13,11 @@ from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Controller, Result
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.manager import Informers
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.objects import HasMetadata, Pod, Unstructured
 from wasmcloud_operator.kube.resources import POD, Key, Resource
-from wasmcloud_operator.kube.store import Indexer
 from wasmcloud_operator.kube.tracing import Span
 from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
 from wasmcloud_operator.shared.pools import Pools
@@ -70,53 +70,13 @@ class Context:
     workers: int
     reconcile_timeout: float
     span: Span
-    # By name: one for each kind and purpose, whoever asks for it.
-    informers: dict[str, Informer[Any]] = field(default_factory=dict)
+    informers: Informers
     # Those of them that hold what we write.
     written: dict[Resource, Informer[Unstructured]] = field(default_factory=dict)
-    # Those of them that follow all namespaces of the scope.
-    everywhere: list[Informer[Any]] = field(default_factory=list)
-
-    def informer(
-        self,
-        resource: Resource,
-        codec: Codec[T],
-        *,
-        purpose: str = "",
-        indexers: Mapping[str, Indexer[T]] | None = None,
-        namespaces: Iterable[str] | None = None,
-        label_selector: str = "",
-        metadata_only: bool = False,
-        optional: bool = False,
-    ) -> Informer[T]:
-        """The informer of a kind for a purpose: made by the first who asks, and the same one for all others.
-
-        A namespace in which an `optional` one must not list is not left out.
-        """
-        name = f"{resource} ({purpose})" if purpose else str(resource)
-        if name not in self.informers:
-            self.informers[name] = Informer.on_api(
-                self.client,
-                resource,
-                codec,
-                clock=self.clock,
-                metrics=self.metrics,
-                indexers=indexers,
-                namespaces=self.scope.wanted if namespaces is None else namespaces,
-                scope=self.scope,
-                label_selector=label_selector,
-                metadata_only=metadata_only,
-                name=name,
-            )
-            if not optional:
-                self.scope.need(resource)
-            if namespaces is None:
-                self.everywhere.append(self.informers[name])
-        return self.informers[name]
 
     def managed(self, resource: Resource) -> Kind:
         """A kind whose objects the operator writes: those with its managed-by label, whole, indexed by owner."""
-        informer = self.informer(
+        informer = self.informers.get(
             resource, UNSTRUCTURED, indexers={OWNER_INDEX: owner_uids}, label_selector=MANAGED_SELECTOR
         )
         self.written[resource] = informer
@@ -124,7 +84,7 @@ class Context:
 
     def host_pods(self) -> Informer[Pod]:
         """The pods of all host pools, indexed by the name of their config."""
-        return self.informer(POD, _POD_CODEC, indexers={INSTANCE_INDEX: _instance}, label_selector=_HOST_PODS)
+        return self.informers.get(POD, _POD_CODEC, indexers={INSTANCE_INDEX: _instance}, label_selector=_HOST_PODS)
 
     def controller(
         self,
@@ -159,4 +119,4 @@ class Context:
     def _half_listed(self, namespace: str) -> bool:
         if not self.scope.narrow((namespace,)):
             return False  # left out: what is known of it is to be forgotten
-        return not all(informer.synced_in(namespace) for informer in self.everywhere)
+        return not all(informer.synced_in(namespace) for informer in self.informers.everywhere)
