@@ -142,6 +142,8 @@ def step(state: State, happened: Happened) -> State:
     """Returns the state after what happened. Raises Impossible for what cannot happen in this state."""
     after: State | None = None
     match state, happened:
+        case Watching(place), Came(version):  # first, since there are most of these
+            after = Watching(Place(version or place.version))
         case _, Broke(error):
             after = Failed(_place_after(state, error), _words(error), isinstance(error, Forbidden))
         case ((Empty(problem) | Failed(None, problem)), Asked()):
@@ -154,8 +156,6 @@ def step(state: State, happened: Happened) -> State:
             after = Opening(Place(version), problem=problem)
         case Opening(place), Opened():
             after = Watching(place)
-        case Watching(place), Came(version):
-            after = Watching(Place(version or place.version))
         case Watching(place), Ended(early):
             after = Opening(replace(place, doubted=place.doubted or early), live=True)
         case Watching(place), FellSilent():
