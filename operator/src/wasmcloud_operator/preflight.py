@@ -86,9 +86,13 @@ def _tell_missing(watched: Iterable[str], wanted: list[Permission], missing: lis
 
 
 async def _cluster_id(client: Client) -> str:
-    """The uid of kube-system, which lives as long as the cluster; its host name where that must not be read."""
+    """The uid of kube-system, which lives as long as the cluster.
+
+    Where that must not be read it is made of the API server's URL and certificate authorities: clusters made by kubeadm
+    have the same URL.
+    """
     try:
         return (await client.get(NAMESPACE, Key("", "kube-system"))).metadata.uid
     except Forbidden:
         log.warning("namespace kube-system must not be read; set --cluster-id if clusters share a lattice")
-        return client.host
+        return client.server_identity

@@ -171,7 +171,7 @@ def test_names_that_only_the_operator_gives() -> None:
 
 def test_an_application_tells_what_wadm_runs_while_its_status_fits_what_it_says() -> None:
     spec = {"components": [{"image": "x:1"}]}
-    meta = ObjectMeta(name="app", namespace="ns", annotations={"example.com/tool": "x"})
+    meta = ObjectMeta(name="app", namespace="ns", annotations={"argocd.argoproj.io/sync-wave": "x"})
     digest = content_of({"name": "app"}, spec).digest
     told = {"deployedVersion": "v1", "contentDigest": digest}
     manifest = deployed_manifest(CustomResource(meta, spec, told), "v1", ME.cluster)

@@ -40,22 +40,35 @@ def metadata(**annotations):
         ("kubectl.kubernetes.io/last-applied-configuration", False),
         ("argocd.argoproj.io/tracking-id", False),
         ("kustomize.toolkit.fluxcd.io/name", False),
-        ("notwasmcloud.dev/x", False),
-        ("wasmcloud.dev", False),
-        ("team", False),
+        ("meta.helm.sh/release-name", False),
+        ("config.kubernetes.io/origin", False),
+        ("3scale.net/team", False),
+        ("notwasmcloud.dev/x", True),
+        ("backstage.io/kubernetes-id", True),
+        ("team", True),
     ],
 )
-def test_only_wasmclouds_annotations_reach_wadm(key, passes):
+def test_all_annotations_but_those_of_tools_reach_wadm(key, passes):
     content = content_of({"name": "hello", "annotations": {key: "v"}}, SPEC)
     sent = to_manifest(content, "1", OWNER)["metadata"]["annotations"]
     assert (key in sent) is passes
 
 
-def test_labels_pass_by_the_same_rule_without_version_and_description():
-    labels = {"version": "1", "app.kubernetes.io/instance": "argo", "a.wasmcloud.dev/b": "c"}
+def test_labels_pass_by_the_same_rule():
+    labels = {"team": "a", "kustomize.toolkit.fluxcd.io/name": "x", "a.wasmcloud.dev/b": "c"}
     content = content_of({"name": "hello", "labels": labels}, SPEC)
-    assert to_manifest(content, "1", OWNER)["metadata"]["labels"] == {"a.wasmcloud.dev/b": "c"}
-    assert passed_metadata(labels) == {"a.wasmcloud.dev/b": "c"}
+    passed = {"team": "a", "a.wasmcloud.dev/b": "c"}
+    assert to_manifest(content, "1", OWNER)["metadata"]["labels"] == passed
+    assert passed_metadata(labels) == passed
+
+
+def test_what_is_not_wasmclouds_is_no_content_of_its_own():
+    def digest(**metadata):
+        return content_of({"name": "hello", **metadata}, SPEC).digest
+
+    assert digest(annotations={"backstage.io/kubernetes-id": "a"}, labels={"team": "a"}) == digest()
+    assert digest(annotations={"description": "a"}) != digest()
+    assert digest(labels={"experimental.wasmcloud.dev/a": "a"}) != digest()
 
 
 def test_the_manifest_is_one_that_wadm_takes_and_holds_nothing_else_of_the_resource():

@@ -24,6 +24,7 @@ class Wadm:
         self.subjects = SimpleNamespace(lattice="default")
         self.answers = [("b", "deployed"), ("a", "waiting")]
         self.asked = []
+        self.pinged = []
         self.silent = False
         self.held = None
 
@@ -35,6 +36,11 @@ class Wadm:
         if self.silent:
             raise WadmUnavailable("wadm does not listen")
         return tuple(model_summary({"name": name, "status": status}) for name, status in answers)
+
+    async def ping(self):
+        self.pinged.append(self.clock.monotonic())
+        if self.silent:
+            raise WadmUnavailable("wadm does not listen")
 
 
 class Bench:
@@ -204,3 +210,21 @@ async def test_pushes_without_end_do_not_keep_the_resync_away(bench):
         bench.lister.request_refresh()
         await bench.clock.advance(7)
     assert bench.occasions.count("resync") == 2
+
+
+async def test_a_wadm_that_says_nothing_is_asked_for_a_word_and_missed_within_a_minute(bench):
+    await bench.clock.advance(0)
+    await bench.clock.advance(29.0)
+    bench.lister.request_refresh()  # a push
+    await bench.clock.advance(29.0)
+    assert bench.wadm.pinged == [], "it was heard lately"
+    await bench.clock.advance(60.0)
+    assert len(bench.wadm.pinged) in (2, 3)
+    assert bench.ledger.current
+    bench.wadm.silent = True
+    await bench.clock.advance(60.0)
+    assert not bench.ledger.current
+    assert sum(isinstance(event, AppsNotListed) for event in bench.told) == 1
+    bench.wadm.silent = False
+    await bench.clock.advance(16.0)
+    assert bench.ledger.current

@@ -23,6 +23,7 @@ READS = {
     "list": lambda wadm: wadm.list(),
     "versions": lambda wadm: wadm.versions("shop"),
     "status": lambda wadm: wadm.status("shop"),
+    "ping": lambda wadm: wadm.ping(),
 }
 
 

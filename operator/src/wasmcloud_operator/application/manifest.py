@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.content import DESCRIPTION, VERSION, Content, Owner, to_manifest
+from wasmcloud_operator.manifest.validation import is_oam_key
 
-_PASSED_DOMAIN = "wasmcloud.dev"
+_DECIDING_DOMAIN = "wasmcloud.dev"
 _OWN_DOMAIN = "k8s.wasmcloud.dev"
+_TOOLS = (
+    "kubectl.kubernetes.io",
+    "argoproj.io",
+    "fluxcd.io",
+    "helm.sh",
+    "config.kubernetes.io",
+    "config.k8s.io",
+)
 
 
 def content_of(metadata: Mapping[str, object], spec: Mapping[str, object]) -> Content:
@@ -20,11 +29,11 @@ def content_of(metadata: Mapping[str, object], spec: Mapping[str, object]) -> Co
     Raises KeyError for metadata without a name, which the API server never gives.
     """
     name = str(metadata["name"])
-    annotations = passed_metadata(_strings(metadata.get("annotations")), also=(VERSION, DESCRIPTION))
+    annotations = passed_metadata(_strings(metadata.get("annotations")))
     labels = passed_metadata(_strings(metadata.get("labels")))
     version = annotations.pop(VERSION, None)
-    digest = _digest({"name": name, "annotations": annotations, "labels": labels, "spec": spec})
-    return Content(name, annotations, labels, spec, version, digest)
+    counted = {"annotations": deciding_metadata(annotations), "labels": deciding_metadata(labels)}
+    return Content(name, annotations, labels, spec, version, _digest({"name": name, "spec": spec, **counted}))
 
 
 def without_nulls(value: JsonObject) -> JsonObject:
@@ -38,12 +47,18 @@ def _without_nulls(value: Json) -> Json:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def passed_metadata(entries: Mapping[str, str], *, also: Collection[str] = ()) -> dict[str, str]:
-    """The annotations or labels that wadm is told: those of wasmCloud except the operator's own, and the named ones.
+def passed_metadata(entries: Mapping[str, str]) -> dict[str, str]:
+    """The annotations or labels that wadm is told: all but the operator's own, those of tools, and what it refuses.
 
-    What kubectl and GitOps tools write for themselves stays out: it changes without the application changing.
+    What kubectl and GitOps tools write for themselves stays out: it is of no use to who looks at the lattice. Keys that
+    Kubernetes takes and wadm does not, like `3scale.net/team`, would have it refuse the whole manifest.
     """
-    return {key: value for key, value in entries.items() if key in also or _passes(key)}
+    return {key: value for key, value in entries.items() if _passes(key)}
+
+
+def deciding_metadata(entries: Mapping[str, str]) -> dict[str, str]:
+    """Those of them that are content: a change of any other one alone deploys nothing."""
+    return {key: value for key, value in entries.items() if key == DESCRIPTION or _is_within(key, (_DECIDING_DOMAIN,))}
 
 
 def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[str, object] | None:
@@ -62,12 +77,13 @@ def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[
 
 
 def _passes(key: str) -> bool:
+    return not _is_within(key, (_OWN_DOMAIN, *_TOOLS)) and (is_oam_key(key) or _is_within(key, (_DECIDING_DOMAIN,)))
+
+
+def _is_within(key: str, domains: Iterable[str]) -> bool:
+    """Whether a key like `domain/name` is of one of these domains or of a part of one."""
     domain, slash, _ = key.partition("/")
-    return bool(slash) and _within(domain, _PASSED_DOMAIN) and not _within(domain, _OWN_DOMAIN)
-
-
-def _within(domain: str, parent: str) -> bool:
-    return domain == parent or domain.endswith(f".{parent}")
+    return bool(slash) and any(domain == parent or domain.endswith(f".{parent}") for parent in domains)
 
 
 def _strings(entries: object) -> dict[str, str]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 
 from wasmcloud_operator.application import naming
-from wasmcloud_operator.application.manifest import passed_metadata
+from wasmcloud_operator.application.manifest import deciding_metadata, passed_metadata
 from wasmcloud_operator.application.status import FOUND_OUT, Verdict
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
@@ -18,7 +18,7 @@ from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.lattice.content import DESCRIPTION, VERSION
+from wasmcloud_operator.lattice.content import VERSION
 
 PAUSED = Condition("Paused", "True", "Paused", "nothing is written while paused")
 
@@ -133,7 +133,8 @@ def _comparable(status: JsonObject) -> JsonObject:
 def inputs_digest(item: CustomResource) -> str:
     """Digest of the annotations and labels that decide what runs and where; the generation counts the spec alone."""
     annotations, labels = item.metadata.annotations, item.metadata.labels
-    inputs = [passed_metadata(annotations, also=(VERSION, DESCRIPTION, *naming.STEERING)), passed_metadata(labels)]
+    steering = {key: annotations[key] for key in (VERSION, *naming.STEERING) if key in annotations}
+    inputs = [deciding_metadata(passed_metadata(annotations)), steering, deciding_metadata(passed_metadata(labels))]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from wasmcloud_operator.application.manifest import passed_metadata
-from wasmcloud_operator.lattice.content import API_VERSION, DESCRIPTION, KIND, VERSION
+from wasmcloud_operator.lattice.content import API_VERSION, KIND
 from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator.manifest.validation import validate
 
@@ -193,12 +193,12 @@ def _as_sent(metadata: Mapping[str, object]) -> dict[str, object]:
     """The metadata with those annotations and labels that reach wadm, and those that Kubernetes does not take."""
     sent = dict(metadata)
     sent.setdefault("annotations", {})
-    for part, also in (("annotations", (VERSION, DESCRIPTION)), ("labels", ())):
+    for part in ("annotations", "labels"):
         entries = sent.get(part)
         if isinstance(entries, Mapping):
             texts = {str(key): value for key, value in entries.items() if isinstance(value, str)}
             others = {str(key): value for key, value in entries.items() if not isinstance(value, str)}
-            sent[part] = {**passed_metadata(texts, also=also), **others}
+            sent[part] = {**passed_metadata(texts), **others}
     return sent
 
 

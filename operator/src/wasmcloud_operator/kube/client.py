@@ -47,6 +47,10 @@ class Sends(Protocol):
     def host(self) -> str:
         """The API server's URL."""
 
+    @property
+    def server_identity(self) -> str:
+        """What tells the API server from others at the same URL."""
+
     async def request(
         self,
         method: str,
@@ -137,6 +141,11 @@ class Client:
     def host(self) -> str:
         """The API server's URL."""
         return self._transport.host
+
+    @property
+    def server_identity(self) -> str:
+        """What tells the API server from others at the same URL: that and the authorities that vouch for it."""
+        return self._transport.server_identity
 
     @property
     def server_now(self) -> datetime | None:

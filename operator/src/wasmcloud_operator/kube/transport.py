@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -93,6 +94,7 @@ class Transport:
         self._unused: list[aiohttp.ClientSession] = []
         self._retiring: set[asyncio.Task[None]] = set()
         self._tls = _tls_material(configuration)
+        self.server_identity = _identity(configuration)
         tls = _tls_context(configuration)
         self._calls = self._api_client(tls, options.max_connections)
         self._watches = self._api_client(tls, 0)
@@ -280,6 +282,11 @@ class ReservedTransport:
         """The API server's URL."""
         return self.transport.host
 
+    @property
+    def server_identity(self) -> str:
+        """What tells the API server from others at the same URL."""
+        return self.transport.server_identity
+
     async def request(
         self,
         method: str,
@@ -311,6 +318,14 @@ def _tls_material(configuration: Any) -> tuple[bytes, ...]:
     """Returns what secures connections, to see whether it has changed: the contents of files, not their names."""
     files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
     return tuple(Path(file).read_bytes() if file else b"" for file in files)
+
+
+def _identity(configuration: Any) -> str:
+    """Tells the API server from others at the same URL: by the URL and the authorities that vouch for it."""
+    known = hashlib.sha256(str(configuration.host).encode())
+    if configuration.ssl_ca_cert:
+        known.update(Path(configuration.ssl_ca_cert).read_bytes())
+    return known.hexdigest()[:32]
 
 
 def _tls_context(configuration: Any) -> ssl.SSLContext:

@@ -22,12 +22,14 @@ _NO_OFTENER_THAN = 5.0
 _AT_LATEST = 5.0  # after the first push of a burst
 _FIRST_RETRY = 0.5
 _LAST_RETRY = 15.0
+_STARTED_ANEW = 10.0  # seconds for which a wadm may be away without a word
+_SILENCE = 30.0  # after so long without a word from wadm it is asked for one: NATS does not tell that it is gone
 
 
 class AppLister:
     """Has wadm list its applications, and puts the lists into the ledger.
 
-    It is asked at each (re)connect at once, every `resync` seconds, and a second after the last `request_refresh` (a
+    wadm is asked at each (re)connect at once, every `resync` seconds, and a second after the last `request_refresh` (a
     push of wadm's), no oftener than once in five and no later than that; while it does not answer the last answer
     stands.
     """
@@ -52,6 +54,8 @@ class AppLister:
         self._stirred: float | None = None  # since when there are pushes of which no list tells
         self._next_for_pushes = math.inf
         self._retry = 0.0  # above 0: the last attempt failed, and the next one waits so long
+        self._failing_since: float | None = None
+        self._heard = clock.monotonic()
         self._connections = 0  # a list that was asked for before the last change of the connection tells nothing
         self._rescheduled = asyncio.Event()
 
@@ -60,7 +64,7 @@ class AppLister:
 
     def request_refresh(self) -> None:
         """Something may have changed: ask soon."""
-        now = self._clock.monotonic()
+        now = self._heard = self._clock.monotonic()
         if self._stirred is None:
             self._stirred = now
             self._rescheduled.set()  # further ones only put it off
@@ -80,6 +84,11 @@ class AppLister:
         while True:
             self._rescheduled.clear()
             due = min(self._next, self._next_for_pushes)
+            asleep = self._heard + _SILENCE if self._ledger.current and not self._retry else math.inf
+            if self._connection.state.connected and asleep <= min(due, self._clock.monotonic()):
+                await self._ping()
+                continue
+            due = min(due, asleep)
             wait = due - self._clock.monotonic() if self._connection.state.connected else self._resync
             if wait > 0:
                 await self._sleep(wait)
@@ -105,6 +114,7 @@ class AppLister:
         self._next_for_pushes, self._stirred = math.inf, None
         try:
             listed = await self._wadm.list()
+            self._heard = self._clock.monotonic()
         except LatticeError as error:
             if connection == self._connections:
                 self._failed(error)
@@ -112,14 +122,24 @@ class AppLister:
             if connection == self._connections:
                 self._take(listed, occasion)
 
+    async def _ping(self) -> None:
+        connection = self._connections
+        try:
+            await self._wadm.ping()
+            self._heard = self._clock.monotonic()
+        except LatticeError as error:
+            if connection == self._connections:
+                self._failed(error)
+
     def _failed(self, error: LatticeError) -> None:
-        before = self._retry
+        before, now = self._retry, self._clock.monotonic()
         self._retry = min(2 * before, _LAST_RETRY) if before else _FIRST_RETRY
-        self._next = self._clock.monotonic() + self._retry
+        self._next = now + self._retry
         if not before:
+            self._failing_since = now
             _log.warning("lattice.apps_not_listed", lattice=self._wadm.subjects.lattice, error=str(error))
-        # A wadm that is only started anew is back before the last retry.
-        if self._retry >= _LAST_RETRY if self._ledger.current else not before:
+        away = now - (now if self._failing_since is None else self._failing_since)
+        if away >= _STARTED_ANEW if self._ledger.current else not before:
             self._ledger.not_listed()
             self._tell(AppsNotListed())
 

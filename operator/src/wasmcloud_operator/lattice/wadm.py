@@ -33,6 +33,7 @@ _T = TypeVar("_T")
 
 _JSON_HEADER = {"Content-Type": "application/json"}
 _RETRIES = 2
+_NOBODYS = "wasmcloud-operator-asks-whether-wadm-is-there"
 _VERSIONS = TypeAdapter(tuple[VersionInfo, ...])
 
 
@@ -91,6 +92,11 @@ class WadmClient:
         except WadmRejected:  # before 0.15 `get` needs a name, and `list` answers with a bare array
             answer = await self._read(self.subjects.model("list"))
         return _shaped(lambda models: tuple(model_summary(model) for model in models), answer.get("models"))
+
+    async def ping(self) -> None:
+        """Have wadm answer to the cheapest request there is: about an application that nobody has."""
+        with suppress(WadmNotFound, WadmRejected):
+            await self._ask(self.subjects.model("get", _NOBODYS), b"{}")
 
     async def versions(self, name: str) -> tuple[VersionInfo, ...]:
         """The stored versions, oldest first. Raises `WadmNotFound`."""
