@@ -100,7 +100,7 @@ async def test_the_finalizer_is_there_before_wadm_has_anything(site: Site, betwe
     assert all(finalizers == [f"{OWN}/application"] for finalizers in before)
 
 
-async def test_a_lattice_whose_wadm_is_gone_is_left_when_that_is_asked_for(
+async def test_a_lattice_whose_wadm_is_gone_holds_up_no_move_and_is_left_in_the_end(
     site: Site, between: Between, admin: Admin
 ) -> None:
     other = f"{site.lattice}-b"
@@ -114,14 +114,56 @@ async def test_a_lattice_whose_wadm_is_gone_is_left_when_that_is_asked_for(
 
     between.handle = half_gone
     await site.annotate(**{f"{OWN}/lattice": other})
-    await site.reaches(lambda obj: why(obj) == "WadmUnavailable")
-    assert (await site.wadm("get.hello", {}, other))["result"] == "notfound", "it is moved, not doubled"
+    moved = await site.reaches(lambda obj: obj["status"]["lattice"] == other and "deployedVersion" in obj["status"])
+    assert [place["lattice"] for place in moved["status"]["leaving"]] == [site.lattice]
+    await eventually(lambda: site.has_event("LeftBehind"))
+    assert (await site.wadm("get.hello", {}, other))["result"] == "success"
+    between.handle = straight_on
+    assert await site.versions() == {version: True}
+    await site.reaches(lambda obj: "leaving" not in obj["status"])
+    assert await site.versions() == {}
+    await remove(site)
+
+
+async def test_a_lattice_whose_wadm_is_gone_is_given_up_when_that_is_asked_for(
+    site: Site, between: Between, admin: Admin
+) -> None:
+    other = f"{site.lattice}-b"
+    await admin.create(host_config(site.namespace, other, site.nats.url, "second"))
+    await site.create(annotations={f"{OWN}/lattice": site.lattice})
+    version = (await site.deployed())["status"]["deployedVersion"]
+
+    async def half_gone(request: Request) -> None:
+        if request.message.subject.split(".")[2] == other:
+            await straight_on(request)
+
+    between.handle = half_gone
+    await site.annotate(**{f"{OWN}/lattice": other})
+    await site.reaches(lambda obj: "leaving" in obj["status"])
     await site.annotate(**{f"{OWN}/deletion-policy": "Orphan"})
-    await site.reaches(lambda obj: obj["status"].get("lattice") == other)
+    await site.reaches(lambda obj: "leaving" not in obj["status"])
     between.handle = straight_on
     assert await site.versions() == {version: True}
     await site.annotate(**{f"{OWN}/deletion-policy": None})
     await remove(site)
+
+
+async def test_annotations_that_wadm_has_not_heard_of_are_not_said_to_be_deployed(site: Site, between: Between) -> None:
+    async with site.host():
+        await site.create()
+        before = await site.phase("Deployed")
+
+        async def gone(request: Request) -> None:
+            del request
+
+        between.handle = gone
+        await site.annotate(version="2.0")
+        told = await site.reaches(lambda obj: obj["status"]["phase"] == "Reconciling")
+        assert told["metadata"]["generation"] == before["metadata"]["generation"]
+        assert told["status"]["inputsDigest"] != before["status"]["inputsDigest"]
+        between.handle = straight_on
+        await site.reaches(lambda obj: obj["status"].get("deployedVersion") == "2.0")
+        await remove(site)
 
 
 async def test_undeployed_is_said_only_when_wadm_says_so(
