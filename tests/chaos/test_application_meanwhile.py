@@ -11,7 +11,7 @@ import pytest
 
 from applications import APP, Site, conditions, host_config, impatient, patient, why
 from operatorfixture import RunningOperator
-from testbed import Admin, ControlPlane, NatsServer, Wadm
+from testbed import Admin, ControlPlane, NatsServer, Wadm, eventually
 from wadmbetween import Between, Request, straight_on
 
 OWN = "k8s.wasmcloud.dev"

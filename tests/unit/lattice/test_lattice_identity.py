@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from natsjwt import Account
@@ -14,10 +16,14 @@ def route(servers: str = "nats://a", name: str = "default", credentials: str = "
     return LatticeRoute(ConnectionSpec(tuple(servers.split(",")), credentials), name)
 
 
-def evidence(account: str, *servers: ServerInfo) -> Evidence:
+_NUMBERS = itertools.count()
+
+
+def evidence(account: str, *servers: ServerInfo, address: str = "") -> Evidence:
+    """Of servers that were reached at addresses which nobody else used, unless one is given."""
     found = Evidence()
-    for number, server in enumerate(servers):
-        found.take(route(f"nats://{number}"), server, account)
+    for server in servers:
+        found.take(route(f"nats://{address or next(_NUMBERS)}"), server, account)
     return found
 
 
@@ -43,6 +49,8 @@ def test_what_leads_to_one_lattice_before_anything_is_connected() -> None:
         (evidence("A", ServerInfo("S", "nats", ("x",))), evidence("A", ServerInfo("T", "nats", ("y",))), False),
         (evidence("A", ServerInfo("S", "", ("x",))), evidence("A", ServerInfo("T", "", ("x",))), False),
         (evidence("A", ServerInfo("S"), ServerInfo("T")), evidence("A", ServerInfo("T")), True),
+        (evidence("A", ServerInfo("S"), address="a"), evidence("A", ServerInfo("T"), address="a"), True),
+        (evidence("A", ServerInfo("S"), address="a"), evidence("B", ServerInfo("S"), address="a"), False),
     ],
     ids=[
         "one server, one account",
@@ -53,6 +61,8 @@ def test_what_leads_to_one_lattice_before_anything_is_connected() -> None:
         "two clusters of one name",
         "servers without a cluster",
         "one route of two",
+        "a server that was started anew",
+        "two accounts at one address",
     ],
 )
 def test_lattices_are_joined_on_proof_alone(one: Evidence, other: Evidence, same: bool) -> None:
@@ -61,6 +71,6 @@ def test_lattices_are_joined_on_proof_alone(one: Evidence, other: Evidence, same
 
 
 def test_what_a_dropped_route_told_proves_nothing_any_more() -> None:
-    left = evidence("A", ServerInfo("S"))
-    left.forget(route("nats://0"))
+    left = evidence("A", ServerInfo("S"), address="left")
+    left.forget(route("nats://left"))
     assert not left.proves_same(evidence("A", ServerInfo("S")))

@@ -108,18 +108,24 @@ class Evidence:
         self.servers.pop(route, None)
 
     def proves_same(self, other: Evidence) -> bool:
-        """Whether both are of one account of one NATS system: of one server, or of one cluster with a common member.
+        """Whether both are of one account of one NATS system.
 
-        The name of a cluster alone proves nothing: charts use the same one everywhere.
+        That is so for routes with a common address, to one server, or to one cluster with a common member. The name of
+        a cluster alone proves nothing: charts use the same one everywhere.
         """
         if not self.account or self.account != other.account:
             return False
         return any(
-            one.id == another.id
-            or bool(one.cluster and one.cluster == another.cluster and {*one.urls} & {*another.urls})
-            for one in self.servers.values()
-            for another in other.servers.values()
+            _is_one_system(route, server, another_route, another)
+            for route, server in self.servers.items()
+            for another_route, another in other.servers.items()
         )
+
+
+def _is_one_system(route: LatticeRoute, server: ServerInfo, another_route: LatticeRoute, another: ServerInfo) -> bool:
+    if server.id == another.id or set(route.spec.addresses) & set(another_route.spec.addresses):
+        return True
+    return bool(server.cluster) and server.cluster == another.cluster and bool({*server.urls} & {*another.urls})
 
 
 async def account_of(channel: Channel, spec: ConnectionSpec) -> str:
