@@ -27,12 +27,14 @@ UNSCHEDULABLE = {
     "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: Insufficient cpu.",
 }  # fmt: skip
 PULL = container(state={"waiting": {"reason": "ErrImagePull", "message": "no such manifest"}})
-ENDED = {"terminated": {"exitCode": 2, "reason": "Error", "message": "Error: a\n\nno lattice\n"}}
+ENDED = {"terminated": {"exitCode": 2, "reason": "Error", "message": "Error: a\n\nno lattice at nats://u:pw@h:4222\n"}}
 CRASH = container(restarts=3, state={"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, lastState=ENDED)
 BETWEEN = container(restarts=3, state={"running": {"startedAt": "2026-05-01T12:00:00Z"}}, lastState=ENDED)
 STARTING = container(state={"waiting": {"reason": "ContainerCreating"}})
 GATE = {"type": SERVING_GATE, "status": "False", "reason": "HostNotInLattice", "message": "its host is not there"}
-CRASHED = PodReason("CrashLoopBackOff", "pod p, container wasmcloud-host: ended with 2 (Error): no lattice")
+CRASHED = PodReason(
+    "CrashLoopBackOff", "pod p, container wasmcloud-host: ended with 2 (Error): no lattice at nats://h:4222"
+)
 
 
 @pytest.mark.parametrize(

@@ -303,3 +303,9 @@ def test_references_are_all_that_is_read():
 def test_a_spec_round_trips():
     spec = {"lattice": "a", "version": "1", "schedulingOptions": {"podTemplateAdditions": {"hostNetwork": False}}}
     assert dump(config(spec).spec) == spec
+
+
+def test_what_a_container_said_last_is_kept_for_the_status():
+    pod = rendered({}).pod
+    policies = {each["terminationMessagePolicy"] for each in (*pod["containers"], *pod["initContainers"])}
+    assert policies == {"FallbackToLogsOnError"}

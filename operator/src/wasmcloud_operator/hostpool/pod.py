@@ -33,6 +33,8 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     spec = config.spec
     name = config.metadata.name or ""
     leaf, host = leaf_container(spec, facts), host_container(config, facts)
+    # What a container that ends has said last is shown in the config's status.
+    leaf, host = ({**each, "terminationMessagePolicy": "FallbackToLogsOnError"} for each in (leaf, host))
     scheduling = spec.scheduling_options
     containers = scheduling.container_template_additions if scheduling is not None else None
     if containers is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ _CRASHING = "CrashLoopBackOff"
 # Between two crashes a container runs for a while: after so many restarts it still counts as crashing.
 _RESTARTS = 2
 _LONGEST_LINE = 300
+# A log may show the address that a program was given.
+_USERINFO = re.compile(r"://[^/\s@]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +71,4 @@ def _stuck(container: ContainerStatus) -> tuple[str, str]:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:_LONGEST_LINE] if lines else ""
+    return _USERINFO.sub("://", lines[-1])[:_LONGEST_LINE] if lines else ""
