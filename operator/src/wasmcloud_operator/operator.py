@@ -162,7 +162,9 @@ class Operator:
         if settings.services:
             deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
             controllers = (*controllers, *service_controllers(context, hosts_in_pods, placements, deployed=deployed))
-        metrics.registry.register(ObjectMetrics(host_configs(context).store, followed.store if followed else None))
+        metrics.registry.register(
+            ObjectMetrics(host_configs(context).store, followed.store if followed else None, pools.all)
+        )
         if elector is not None:
             users = tuple(filter(None, (host_configs(context), followed)))
             elector.nothing_in_danger = lambda: _untouched(context.written.values(), users)

@@ -105,14 +105,23 @@ def test_repr_hides_passwords_and_credentials() -> None:
     assert spec.addresses == ("nats://a:4222",)
 
 
-def test_the_account_is_the_issuers_or_that_for_which_a_signing_key_signed() -> None:
-    def spec(claims: object) -> ConnectionSpec:
-        body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-        return ConnectionSpec(("nats",), CREDENTIALS.replace(JWT, f"e30.{body}.sig"))
+def with_claims(claims: object) -> ConnectionSpec:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return ConnectionSpec(("nats",), CREDENTIALS.replace(JWT, f"e30.{body}.sig"))
 
+
+def test_the_account_is_the_issuers_or_that_for_which_a_signing_key_signed() -> None:
     account = Account("A")
     assert ConnectionSpec(("nats",), account.credentials("u")).account == account.public
-    assert spec({"iss": "ASIGNER", "nats": {"issuer_account": "AOWNER"}}).account == "AOWNER"
-    assert [spec(claims).account for claims in ({}, [], {"nats": 1}, {"iss": None})] == ["", "", "", ""]
+    assert with_claims({"iss": "ASIGNER", "nats": {"issuer_account": "AOWNER"}}).account == "AOWNER"
+    assert [with_claims(claims).account for claims in ({}, [], {"nats": 1}, {"iss": None})] == ["", "", "", ""]
     assert ConnectionSpec(("nats",), CREDENTIALS.replace(JWT, "a.!.b")).account == ""
     assert ConnectionSpec(("nats",)).account == ""
+
+
+def test_the_credentials_end_when_their_jwt_does() -> None:
+    account = Account("A")
+    assert ConnectionSpec(("nats",), account.credentials("u")).expires is None
+    assert ConnectionSpec(("nats",)).expires is None
+    endings = ({"exp": 1_800_000_000}, {"exp": 0}, {"exp": "soon"}, {"exp": None}, [])
+    assert [with_claims(claims).expires for claims in endings] == [1_800_000_000.0, None, None, None, None]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from natsjwt import Account
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
+from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Store
+from wasmcloud_operator.lattice.identity import LatticeRoute
+from wasmcloud_operator.lattice.lattices import Lattices
+from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.shared.object_metrics import ObjectMetrics, register_process
+from wasmcloud_operator.shared.pools import Pools
 
 SINCE = "2026-03-01T12:00:00Z"
 
@@ -87,6 +94,21 @@ def test_applications_are_counted_by_phase_and_their_services_by_lattice() -> No
     assert value(metrics, "applications", lattice="", phase="Unknown") == 1
     assert value(metrics, "application_services", lattice="x") == 2
     assert value(metrics, "application_service_endpoints_ready", lattice="x") == 3
+
+
+async def test_the_end_of_credentials_is_shown_for_each_pool() -> None:
+    body = base64.urlsafe_b64encode(b'{"exp": 1800000000}').decode().rstrip("=")
+    credentials = Account("A").credentials("u")
+    (jwt,) = (line for line in credentials.splitlines() if line.count(".") == 2)
+    ending = LatticeRoute(ConnectionSpec(("nats",), credentials.replace(jwt, f"e30.{body}.sig")), "x")
+    async with Lattices() as lattices:
+        pools = Pools(lattices)
+        pools.declare(Key("team-a", "edge"), "1", ending)
+        pools.declare(Key("team-a", "open"), "2", LatticeRoute(ConnectionSpec(("nats://other",)), "y"))
+        metrics = ObjectMetrics(store(), pools=pools.all)
+        name = "credentials_expiry_timestamp_seconds"
+        assert value(metrics, name, namespace="team-a", name="edge", lattice="x") == 1_800_000_000
+        assert value(metrics, name, namespace="team-a", name="open", lattice="y") is None
 
 
 def test_the_process_shows_its_version_memory_and_collections() -> None:

@@ -79,8 +79,22 @@ class ConnectionSpec:
 
         The same for all its users: other credentials of an account lead to the same lattices, those of another do not.
         """
+        claims = self._claims
+        nats = claims.get("nats")
+        # a signing key of the account may have signed in the account's place
+        signed_for = nats.get("issuer_account") if isinstance(nats, dict) else None
+        return str(signed_for or claims.get("iss") or "")
+
+    @cached_property
+    def expires(self) -> float | None:
+        """When the credentials end, in seconds since the epoch; None for those that do not."""
+        moment = self._claims.get("exp")
+        return float(moment) if isinstance(moment, int | float) and moment > 0 else None
+
+    @cached_property
+    def _claims(self) -> dict[str, object]:
         jwt = armor.token(self.credentials, armor.USER_JWT)
-        return _account(jwt) if jwt else ""
+        return _claims(jwt) if jwt else {}
 
     @property
     def anonymous(self) -> bool:
@@ -173,18 +187,14 @@ def _canonical_credentials(text: str) -> str:
     )
 
 
-def _account(jwt: str) -> str:
-    """Whose user it is: a signing key of the account may have signed in the account's place."""
+def _claims(jwt: str) -> dict[str, object]:
+    """Returns what a user JWT says, unverified: the server judges it. Nothing where it cannot be read."""
     try:
         body = jwt.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except (ValueError, RecursionError):
-        return ""
-    if not isinstance(claims, dict):
-        return ""
-    nats = claims.get("nats")
-    signed_for = nats.get("issuer_account") if isinstance(nats, dict) else None
-    return str(signed_for or claims.get("iss") or "")
+        return {}
+    return claims if isinstance(claims, dict) else {}
 
 
 @contextmanager

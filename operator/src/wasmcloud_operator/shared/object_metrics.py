@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +21,7 @@ from prometheus_client.process_collector import ProcessCollector
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.store import Store
+from wasmcloud_operator.shared.pools import Pool
 
 _PREFIX = "wasmcloud_operator"
 _PHASES = ("Deployed", "Reconciling", "Failed", "Undeployed")
@@ -35,12 +36,14 @@ class ObjectMetrics:
 
     host_configs: Store[CustomResource]
     applications: Store[CustomResource] | None = None
+    pools: Callable[[], Iterable[Pool]] = tuple
 
     def collect(self) -> Iterator[Metric]:
         """Yields the families, as prometheus_client's registry calls for them."""
         yield from _pools(self.host_configs)
         if self.applications is not None:
             yield from _applications(self.applications)
+        yield _expiries(self.pools())
 
 
 class BuildInfo:
@@ -112,6 +115,18 @@ def _host_counts(spec: JsonObject, status: JsonObject) -> Iterator[tuple[str, fl
         "in_lattice": status.get("hostCount"),
     }
     return ((state, float(value)) for state, value in counts.items() if isinstance(value, int))
+
+
+def _expiries(pools: Iterable[Pool]) -> Metric:
+    family = GaugeMetricFamily(
+        f"{_PREFIX}_credentials_expiry_timestamp_seconds",
+        "When the NATS credentials of a host config end, in seconds since the epoch; absent for those that do not",
+        labels=("namespace", "name", "lattice"),
+    )
+    for pool in pools:
+        if pool.route.spec.expires is not None:
+            family.add_metric([pool.key.namespace, pool.key.name, pool.lattice.name], pool.route.spec.expires)
+    return family
 
 
 def _applications(applications: Iterable[CustomResource]) -> Iterator[Metric]:
