@@ -77,6 +77,17 @@ test: setup ## unit and integration tests, against a real control plane, NATS an
 	@$(TESTBED) build core wadm tools
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
+# What of the integration tests depends on the API server; 1.35 is what all of them run on.
+MATRIX_SERVERS ?= 1.29 1.32 1.37
+MATRIX := tests/matrix $(addprefix tests/integration/test_,crds_apply.py kube_machinery.py kube_namespaces.py \
+	hostpool_children.py hostpool_dryrun.py expose_lifecycle.py)
+
+.PHONY: matrix
+matrix: setup ## what depends on the API server, on servers of other versions: MATRIX_SERVERS="1.29 1.32 1.37"
+	@$(TESTBED) build core wadm matrix
+	@for minor in $(MATRIX_SERVERS); do echo "API server $$minor"; \
+		TESTBED_API_SERVER=$$minor $(BIN)/pytest -q -n 2 --dist loadfile $(MATRIX); done
+
 .PHONY: chaos
 chaos: setup ## what the operator does while servers are killed, cut off, silent, wiped, or of another time
 	@$(TESTBED) build core wadm
@@ -104,9 +115,9 @@ bench: setup ## measure, and print a table each
 	@for bench in tests/bench/bench_*.py; do PYTHONPATH=tests $(BIN)/python $$bench; done
 
 .PHONY: cluster
-cluster: setup ## start the testbed in the background: .testbed/kubeconfig, .testbed/env
+cluster: setup ## control plane, simulated nodes, NATS and wadm in the background: .testbed/kubeconfig, .testbed/env
 	@$(TESTBED) build core wadm
-	@$(TESTBED) up
+	@$(TESTBED) up --with kwok,nats,wadm
 
 .PHONY: cluster-down
 cluster-down: ## stop the testbed

@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 from e2ecluster import choose, cluster
 from e2eworld import MANIFESTS, World
 
 import demo
 from testbed.build import Progress, toolchain_problem
-from testbed.cache import find
+from testbed.cache import ensure, find
 from testbed.components import select
 
+_APPLICATIONS = "applications.core.oam.dev"
 _URL = "http://hello-python.default.svc.cluster.local:8000/demo"
 
 
@@ -65,18 +67,35 @@ async def show(world: World, stop: asyncio.Event) -> None:
         await world.install()
         for file, what in (
             ("hosts.yaml", "whc/my-wasmcloud-cluster"),
-            ("hello.yaml", "applications.core.oam.dev/hello-python"),
+            ("hello.yaml", f"{_APPLICATIONS}/hello-python"),
         ):
             world.progress.say(f"kubectl apply -f tests/e2e/manifests/{file}")
             await world.cluster.kubectl("apply", "-f", str(MANIFESTS / file))
             await world.cluster.kubectl("wait", "--for=condition=Ready", what, "--timeout=180s", timeout=190)
-        print(await world.cluster.kubectl("get", "whc,app,deploy,pods,svc", "-n", "default"))
+        print(await world.cluster.kubectl("get", f"whc,{_APPLICATIONS},deploy,pods,svc", "-n", "default"))
         print(f"\n$ kubectl exec client -- curl {_URL}\n{await world.answers(_URL)}", flush=True)
         if os.isatty(0):
-            print(f"\nexport KUBECONFIG={world.cluster.kubeconfig}\nCtrl-C takes all of it down.", flush=True)
+            print(what_next(world.cluster.kubeconfig, (await ensure("kubectl")).parent), flush=True)
             await stop.wait()
     finally:
         stop.set()
+
+
+def what_next(kubeconfig: Path, kubectl: Path) -> str:
+    """Commands that work against the running demo, and what each shows."""
+    return f"""
+To go on, in another terminal:
+
+  export KUBECONFIG={kubeconfig} PATH=$PATH:{kubectl}
+  kubectl scale whc my-wasmcloud-cluster --replicas=3     # a third host, which serves within a minute or two
+  kubectl wait --for=condition=Ready whc/my-wasmcloud-cluster --timeout=5m
+  kubectl get endpointslices -l kubernetes.io/service-name=hello-python
+  kubectl exec client -- curl -sS {_URL}
+  kubectl annotate {_APPLICATIONS} hello-python k8s.wasmcloud.dev/undeploy=true    # wadm keeps it, nothing runs
+  kubectl annotate {_APPLICATIONS} hello-python k8s.wasmcloud.dev/undeploy-        # and back
+  kubectl logs -n wasmcloud-operator deployment/wasmcloud-operator
+
+Ctrl-C takes all of it down."""
 
 
 if __name__ == "__main__":

@@ -32,6 +32,17 @@ class Verdicts:
     def of(self, name: str) -> list[str]:
         return self.seen.get(name, [])
 
+    def went_well(self, name: str, *, changes: int = 0) -> bool:
+        """Whether a pool was always under way or right, and right once for the first time and for each change at least.
+
+        How often it was under way in between depends on how busy the machine is.
+        """
+        seen = self.of(name)
+        assert set(seen) <= {"InProgress", "Current"}, seen
+        assert seen[0] == "InProgress", seen
+        assert seen.count("Current") > changes, seen
+        return True
+
     async def end(self, name: str, verdict: str) -> None:
         """Waits until the last verdict is that one: what another watch has shown may be on its way here still."""
 

@@ -76,7 +76,7 @@ class World:
         await self.admin.apply_files(MANIFESTS / "wadm.yaml")
         for name in ("wadm", "registry"):
             await self.available(name, "default")
-        await self.admin.wait_for("v1/Pod", "client", "default", lambda pod: is_true(pod, "Ready"), timeout=120)
+        await self.admin.wait_for("v1/Pod", "client", "default", lambda pod: is_true(pod, "Ready"), timeout=300)
         self.took["NATS, wadm"] = time.monotonic() - started
 
     async def _install_operator(self, folder: Path, lattice: asyncio.Task[None]) -> None:
@@ -99,10 +99,10 @@ class World:
         await self.cluster.load(await assemble(archive))
 
     async def hub_ready(self, namespace: str) -> None:
-        await self.admin.wait_for("apps/v1/StatefulSet", "nats-cluster", namespace, _all_ready, timeout=120)
+        await self.admin.wait_for("apps/v1/StatefulSet", "nats-cluster", namespace, _all_ready, timeout=300)
 
     async def available(self, deployment: str, namespace: str) -> None:
-        await self.admin.wait_for(DEPLOYMENT, deployment, namespace, _all_ready, timeout=120)
+        await self.admin.wait_for(DEPLOYMENT, deployment, namespace, _all_ready, timeout=300)
 
     async def install_own(self, namespace: str, server: str, changed: Callable[[Objects], None] | None = None) -> None:
         """`nats`, `wadm` or `registry` in a journey's own namespace, changed as that journey wants it."""
@@ -123,7 +123,7 @@ class World:
         curl = ("curl", "--silent", "--show-error", "--fail", "--max-time", "3", url)
         return await self.cluster.kubectl("exec", "-n", "default", "client", "--", *curl)
 
-    async def answers(self, url: str, *, timeout: float = 120) -> str:
+    async def answers(self, url: str, *, timeout: float = 400) -> str:
         """The first answer from `url`."""
         return await eventually(lambda: self.get(url), timeout=timeout, interval=0.5, message=f"an answer from {url}")
 
@@ -185,6 +185,7 @@ class World:
     async def models(self, lattice: str, *, hub: str = "default") -> set[str]:
         """The applications that wadm has in a lattice."""
         answer = await self.ask_wadm(lattice, "get", hub=hub)
+        assert answer["result"] == "success", f"wadm did not tell its applications: {answer}"
         return {model["name"] for model in answer.get("models") or []}
 
     async def metrics(self) -> str:
@@ -210,14 +211,14 @@ class World:
         await self.admin.apply(login)
         await self.admin.apply(config)
 
-    async def hosts_ready(self, namespace: str, name: str = POOL, *, timeout: float = 240) -> Object:
+    async def hosts_ready(self, namespace: str, name: str = POOL, *, timeout: float = 400) -> Object:
         found = await self.admin.wait_for(
             CONFIG, name, namespace, _ready_and_seen, timeout=timeout, message="the pool to be Ready"
         )
         assert found is not None
         return found
 
-    async def application_ready(self, namespace: str, name: str = "hello-python", *, timeout: float = 240) -> Object:
+    async def application_ready(self, namespace: str, name: str = "hello-python", *, timeout: float = 400) -> Object:
         found = await self.admin.wait_for(
             APPLICATION, name, namespace, _ready_and_seen, timeout=timeout, message="the application to be Ready"
         )

@@ -29,18 +29,18 @@ async def change_under_load(world: World, place: str, notes: Notes) -> None:
     options = documents("hosts.yaml")[1]["spec"]["schedulingOptions"]
     options["containerTemplateAdditions"]["wasmcloud"]["readinessProbe"] = {"httpGet": {"path": "/", "port": 8000}}
     await world.apply_hosts(place, hostReplicas=2, schedulingOptions=options)
-    await eventually(lambda: world.live_hosts(place, 2), timeout=120, interval=0.5)
+    await eventually(lambda: world.live_hosts(place, 2), timeout=300, interval=0.5)
     await world.admin.apply(hello(place))
     await world.hosts_ready(place)
     await world.application_ready(place)
-    await eventually(lambda: world.all_serve(place), timeout=120, interval=0.5)
+    await eventually(lambda: world.all_serve(place), timeout=300, interval=0.5)
     before = names(await world.host_pods(place))
 
     # ten requests a second from another pod, each on a connection of its own
     await world.admin.apply(load_script(place))
     await world.admin.apply(load_pod(place, operator_image_name()))
-    await world.admin.wait_for("v1/Pod", "load", place, running, timeout=60)
-    await eventually(lambda: requests(world, place, more_than=30), timeout=60, interval=0.5)
+    await world.admin.wait_for("v1/Pod", "load", place, running, timeout=180)
+    await eventually(lambda: requests(world, place, more_than=30), timeout=180, interval=0.5)
 
     started = time.monotonic()
     await world.admin.patch(CONFIG, POOL, place, {"spec": {"logLevel": "DEBUG"}})
@@ -48,10 +48,12 @@ async def change_under_load(world: World, place: str, notes: Notes) -> None:
     await world.hosts_ready(place)
     notes.add(f"both hosts replaced in {time.monotonic() - started:.1f} s")
     await world.verdicts[place].end(POOL, "Current")
-    assert world.verdicts[place].of(POOL) == ["InProgress", "Current", "InProgress", "Current"]
+    assert world.verdicts[place].went_well(POOL, changes=1)
     at_the_end = await requests(world, place)
     assert at_the_end is not None
-    seen = await eventually(lambda: requests(world, place, more_than=at_the_end["sent"] + 30), timeout=60, interval=0.5)
+    seen = await eventually(
+        lambda: requests(world, place, more_than=at_the_end["sent"] + 30), timeout=180, interval=0.5
+    )
     assert seen is not None
     notes.add(f"{seen['sent']} requests, {seen['failed']} failed, slowest {seen['slowest']:.2f} s")
     assert seen["failed"] == 0, seen["failures"]

@@ -16,7 +16,9 @@ from e2eworld import POOL, World, hello, names
 from testbed import eventually, is_true
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-LONGEST = 150.0  # seconds: a minute to give up a wadm that is out of reach, and what pods take to stop
+LONGEST = (
+    300.0  # seconds: a minute to give up a wadm that is out of reach, and what pods take to stop, on a busy machine
+)
 
 Order = tuple[str, ...]
 ORDERS: tuple[Order, ...] = (
@@ -44,7 +46,7 @@ async def delete_in_order(world: World, place: str, order: Order, notes: Notes) 
     await world.apply_hosts(place, hostReplicas=1)
     await world.admin.apply(hello(place))
     await world.hosts_ready(place)
-    await world.admin.wait_for(APPLICATION, "hello-python", place, lambda seen: is_true(seen, "Synced"), timeout=60)
+    await world.admin.wait_for(APPLICATION, "hello-python", place, lambda seen: is_true(seen, "Synced"), timeout=180)
     assert await world.models(place) == {"hello-python"}
 
     await deleted(world, place, order, notes)
@@ -72,7 +74,8 @@ async def empty(world: World, lattice: str) -> bool:
 async def test_the_lattice_goes_too(world: World, place: str, notes: Notes) -> None:
     await with_own_lattice(world, place)
     await deleted(world, place, ("namespace",), notes)
-    assert await left_in_wadm(world, place) == 1  # no Event: a namespace that is going away takes none
+    # no Event: a namespace that is going away takes none
+    await eventually(lambda: one_left_in_wadm(world, place), timeout=180, interval=1)
 
 
 @pytest.mark.journey("6 delete pool and application while wadm is away")
@@ -80,11 +83,10 @@ async def test_the_lattice_goes_too(world: World, place: str, notes: Notes) -> N
 async def test_wadm_is_away(world: World, place: str, notes: Notes) -> None:
     await with_own_lattice(world, place)
     await world.cluster.kubectl("scale", "-n", place, "deployment/wadm", "--replicas=0")
-    await eventually(lambda: no_wadm(world, place), timeout=60, interval=0.5)
+    await eventually(lambda: no_wadm(world, place), timeout=180, interval=0.5)
     await deleted(world, place, ("pool", "application"), notes)
-    assert await left_in_wadm(world, place) == 1
-    events = await world.admin.list("events.k8s.io/v1/Event", place)
-    assert "LeftInWadm" in {event["reason"] for event in events}
+    await eventually(lambda: one_left_in_wadm(world, place), timeout=180, interval=1)
+    await eventually(lambda: event_of(world, place, "LeftInWadm"), timeout=180, interval=1)
 
     # it is told rightly: wadm comes back with it
     await world.cluster.kubectl("scale", "-n", place, "deployment/wadm", "--replicas=1")
@@ -99,7 +101,7 @@ async def with_own_lattice(world: World, place: str) -> None:
     await world.apply_hosts(place, own=("nats-cluster",), hostReplicas=1)
     await world.hosts_ready(place)
     await world.admin.apply(hello(place))
-    await world.admin.wait_for(APPLICATION, "hello-python", place, lambda seen: is_true(seen, "Synced"), timeout=60)
+    await world.admin.wait_for(APPLICATION, "hello-python", place, lambda seen: is_true(seen, "Synced"), timeout=180)
     assert await world.models(place, hub=place) == {"hello-python"}
 
 
@@ -107,11 +109,18 @@ async def no_wadm(world: World, place: str) -> bool:
     return "wadm" not in {name.partition("-")[0] for name in names(await world.admin.list("v1/Pod", place))}
 
 
-async def left_in_wadm(world: World, place: str) -> float:
-    """How many applications of a lattice the operator has left in wadm by its metric; its log has to name them."""
+async def one_left_in_wadm(world: World, place: str) -> bool:
+    """Whether the operator has left one application of a lattice in wadm: its metric says so, and its log names it."""
     log = await world.operator_log()
     lines = [line for line in log.splitlines() if "application left in wadm" in line]
     assert any(f"{place}/hello-python" in line for line in lines), log[-3000:]
     wanted = f'wasmcloud_operator_applications_left_in_wadm_total{{lattice="{place}"}} '
     samples = (await world.metrics()).splitlines()
-    return sum(float(sample.removeprefix(wanted)) for sample in samples if sample.startswith(wanted))
+    left = sum(float(sample.removeprefix(wanted)) for sample in samples if sample.startswith(wanted))
+    assert left == 1, f"{left} applications left in wadm by the metric"
+    return True
+
+
+async def event_of(world: World, place: str, reason: str) -> bool:
+    events = await world.admin.list("events.k8s.io/v1/Event", place)
+    return reason in {event["reason"] for event in events}

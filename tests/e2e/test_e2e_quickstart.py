@@ -23,7 +23,7 @@ WADM_RETRIES = "Failed, Degraded"
 @together("side_by_side")
 async def test_quickstart(world: World, place: str, notes: Notes) -> None:
     async def kubectl(*args: str, stdin: str | None = None) -> None:
-        await world.cluster.kubectl(*args, "-n", place, stdin=stdin, timeout=190)
+        await world.cluster.kubectl(*args, "-n", place, stdin=stdin, timeout=310)
 
     async def apply(file: str) -> None:
         text = (MANIFESTS / file).read_text().replace("namespace: default", f"namespace: {place}")
@@ -33,11 +33,11 @@ async def test_quickstart(world: World, place: str, notes: Notes) -> None:
     verdicts = world.verdicts[place]
     started = time.monotonic()
     await apply("hosts.yaml")
-    await kubectl("wait", "--for=condition=Ready", f"whc/{POOL}", "--timeout=120s")
+    await kubectl("wait", "--for=condition=Ready", f"whc/{POOL}", "--timeout=300s")
     notes.add(f"two hosts ready in {time.monotonic() - started:.1f} s")
     assert len(await world.host_pods(place)) == 2
     await verdicts.end(POOL, "Current")
-    assert verdicts.of(POOL) == ["InProgress", "Current"]
+    assert verdicts.went_well(POOL)
 
     # the application, as `kubectl` applies it
     started = time.monotonic()
@@ -53,13 +53,13 @@ async def test_quickstart(world: World, place: str, notes: Notes) -> None:
     # another pod asks it by the Service's name
     assert await world.answers(url(place, "/there")) == "Hello from Python, you asked for /there"
     notes.add(f"answered after {time.monotonic() - started:.1f} s")
-    await eventually(lambda: world.all_serve(place), timeout=120, interval=0.5)
+    await eventually(lambda: world.all_serve(place), timeout=300, interval=0.5)
 
     # undeployed by its annotation: still there, suspended for Argo CD
     await kubectl("annotate", f"app/{APP}", "k8s.wasmcloud.dev/undeploy=true")
-    await world.admin.wait_for(APPLICATION, APP, place, is_undeployed, timeout=60)
+    await world.admin.wait_for(APPLICATION, APP, place, is_undeployed, timeout=180)
     await verdicts.end(APP, "Current, Suspended")
-    await kubectl("delete", f"app/{APP}", f"whc/{POOL}", "--timeout=60s")
+    await kubectl("delete", f"app/{APP}", f"whc/{POOL}", "--timeout=180s")
     await verdicts.end(APP, "Terminating, Progressing")
 
 

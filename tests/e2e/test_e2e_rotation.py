@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -31,7 +32,7 @@ async def test_registry_password_is_rotated(world: World, place: str, notes: Not
     # the registry has a new password, then the pool gets it
     await world.admin.patch("v1/Secret", "registry-users", place, {"stringData": {"htpasswd": SECOND_PASSWORD}})
     await world.cluster.kubectl("rollout", "restart", "-n", place, "deployment/registry")
-    await world.cluster.kubectl("rollout", "status", "-n", place, "deployment/registry", "--timeout=60s", timeout=70)
+    await world.cluster.kubectl("rollout", "status", "-n", place, "deployment/registry", "--timeout=180s", timeout=190)
     started = time.monotonic()
     login, _ = documents("hosts.yaml", place, own=own)
     text = login["stringData"][".dockerconfigjson"].replace("first-password", "second-password")
@@ -67,14 +68,14 @@ async def test_nats_creds_are_rotated(world: World, place: str, notes: Notes) ->
     started = time.monotonic()
     await world.admin.patch("v1/Secret", "hosts-creds", place, {"stringData": {"nats.creds": second}})
     await rolled_once(world, place, before)
-    await eventually(lambda: world.all_serve(place), timeout=120, interval=0.5)
+    await eventually(lambda: world.all_serve(place), timeout=300, interval=0.5)
     notes.add(f"rolled after {time.monotonic() - started:.1f} s")
 
     # the hub throws the former user out, and everything goes on: hosts, wadm, and the operator's own connection
     await revoke(world, place, root, account, public_key_of(first))
     assert await world.answers(url(place, "/new")) == GREETING
-    await eventually(lambda: world.live_hosts(place, 1), timeout=60, interval=0.5)
-    await world.cluster.kubectl("delete", "-n", place, "app/hello-python", "--timeout=30s")
+    await eventually(lambda: world.live_hosts(place, 1), timeout=180, interval=0.5)
+    await world.cluster.kubectl("delete", "-n", place, "app/hello-python", "--timeout=180s")
     pool = await world.hosts_ready(place)
     assert is_true(pool, "LatticeConnected")
 
@@ -92,12 +93,12 @@ def use_creds(wadm: Objects) -> None:
 
 
 async def rolled_once(world: World, place: str, before: Objects) -> None:
-    await eventually(lambda: replaced(world, place, before), timeout=120, interval=0.5)
+    await eventually(lambda: replaced(world, place, before), timeout=300, interval=0.5)
     await world.hosts_ready(place)
     deployment = await world.admin.get(DEPLOYMENT, POOL, place)
     assert deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "2"
     await world.verdicts[place].end(POOL, "Current")
-    assert world.verdicts[place].of(POOL) == ["InProgress", "Current", "InProgress", "Current"]
+    assert world.verdicts[place].went_well(POOL, changes=1)
 
 
 async def replaced(world: World, namespace: str, before: Objects) -> bool:
@@ -115,4 +116,6 @@ async def revoke(world: World, place: str, root: Operator, account: Account, use
     """What `nsc revocations add-user` and `nsc push` do."""
     account.revoke(user)
     async with world.nats(place, user_credentials=RawCredentials(root.system.credentials("admin"))) as client:
-        await client.request("$SYS.REQ.CLAIMS.UPDATE", root.jwt_of(account).encode(), timeout=5)
+        answer = await client.request("$SYS.REQ.CLAIMS.UPDATE", root.jwt_of(account).encode(), timeout=20)
+    told = json.loads(answer.data)
+    assert told.get("data", {}).get("code") == 200, f"the hub has not taken the revocation: {told}"

@@ -31,7 +31,7 @@ async def test_a_service_appears(world: World, place: str, notes: Notes) -> None
     assert await world.admin.list(APPLICATION, place) == []
 
     await world.ask_wadm(place, "del.from-wash", {})
-    await eventually(lambda: no_service(world, place), timeout=60, interval=0.5)
+    await eventually(lambda: no_service(world, place), timeout=180, interval=0.5)
 
 
 async def no_service(world: World, namespace: str) -> bool:

@@ -89,6 +89,7 @@ async def _go(component: Component, target: Path, log: Path, progress: Progress)
     major, minor, _ = component.version.split(".", 2)
     flags = component.linker_flags.format(version=component.version, major=major, minor=minor)
     command = ["go", "build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", f"-s -w {flags}"]
+    command += ["-tags", component.tags] if component.tags else []
     # without CGO the program also runs in an image that holds nothing else
     await _run(
         component,

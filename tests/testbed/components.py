@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -33,13 +33,14 @@ class Component:
     """One program of the testbed."""
 
     name: str
-    group: str  # what `build` takes together: core, wadm, tools, host, node, kind
+    group: str  # what `build` takes together: core, wadm, tools, host, node, kind, matrix
     toolchain: Toolchain
     recipe_name: str
     module: str  # the Go module or crate whose version is the component's
     package: str  # what is built: a Go package, or the binary's name for cargo
     cold_seconds: int  # on two cores with empty build caches, measured
     linker_flags: str = ""  # Go: {version} is replaced
+    tags: str = ""  # Go's build tags
     version_args: tuple[str, ...] = ("--version",)  # how the program tells its version
 
     @property
@@ -61,7 +62,7 @@ class Component:
     @property
     def key(self) -> str:
         """Name of its folder in the cache: changes with the version and with anything in the recipe."""
-        digest = hashlib.sha256(f"{self.package} {self.linker_flags}".encode())
+        digest = hashlib.sha256(f"{self.package} {self.linker_flags}{self.tags}".encode())
         for file in sorted(path for path in self.recipe.rglob("*") if path.is_file() and "target" not in path.parts):
             digest.update(f"{file.relative_to(self.recipe)}\0".encode() + file.read_bytes())
         return f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
@@ -79,6 +80,15 @@ def _kubernetes(name: str, cold_seconds: int, group: str = "core") -> Component:
         cold_seconds,
         f"-X {stamp}.gitVersion=v{{version}} -X {stamp}.gitMajor={{major}} -X {stamp}.gitMinor={{minor}}",
     )
+
+
+def _apiserver_of(minor: str) -> Component:
+    """The API server of another minor version, of a recipe of its own.
+
+    Before 1.31 it has cloud providers in it, one of which is no module to be had any more: it is built without them.
+    """
+    current = _kubernetes("kube-apiserver", cold_seconds=180, group="matrix")
+    return replace(current, name=f"kube-apiserver-{minor}", recipe_name=f"kubernetes-{minor}", tags="providerless")
 
 
 def _cni(name: str, kind: str) -> Component:
@@ -166,6 +176,7 @@ _ALL = (
     ),
     Component("kind", "kind", Toolchain.GO, "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind", cold_seconds=50),
     _kubernetes("kubeadm", cold_seconds=50, group="kind"),
+    *(_apiserver_of(minor) for minor in ("1.29", "1.32", "1.37")),
 )
 COMPONENTS = {component.name: component for component in _ALL}
 GROUPS = tuple(dict.fromkeys(component.group for component in _ALL))

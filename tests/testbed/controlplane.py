@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,9 @@ class ControlPlane:
 
 
 _ENV = {"GOGC": "400"}  # a little memory for a tenth of the processor's time
-PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+# TESTBED_API_SERVER is the minor version of another API server (`1.29`), one of the group `matrix`
+APISERVER = "-".join(filter(None, ("kube-apiserver", os.environ.get("TESTBED_API_SERVER"))))
+PROGRAMS = ("etcd", APISERVER, "kube-controller-manager", "kube-scheduler")
 
 
 def _etcd(program: Path, folder: Path, ports: list[int]) -> Server:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from testbed.node import sysctls
-from testbed.node.commands import run
+from testbed.node.commands import CommandFailed, run
 
 BRIDGE = "wctestbed0"
 NODE_IP = "10.244.0.1"  # the bridge's own address; the API server, the kubelet and every pod's gateway
@@ -47,7 +47,11 @@ async def network(notes: Path) -> AsyncIterator[None]:
 async def remove() -> None:
     """The bridge, the pods' ends on it and kube-proxy's tables go; nothing happens where there are none."""
     for name in await interfaces():
-        await _ip("link", "delete", name)
+        try:
+            await _ip("link", "delete", name)
+        except CommandFailed:
+            if name in await interfaces():  # else it went with its pod meanwhile
+                raise
     for family in ("ip", "ip6"):
         if f"table {family} kube-proxy" in await tables():
             await run("nft", "delete", "table", family, "kube-proxy")
