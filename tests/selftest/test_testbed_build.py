@@ -145,3 +145,13 @@ def test_pins_get_the_registry_of_this_machine() -> None:
     )
     with pytest.raises(BuildFailed):
         pinned_lock(pins, resolved="")
+
+
+def test_builds_side_by_side_share_the_line() -> None:
+    out = io.StringIO()
+    progress = Progress(out, every=0)
+    progress.update("etcd: 1 s", of="etcd")
+    progress.update("wadm: 1 s", of="wadm")
+    progress.ended("etcd")
+    progress.update("wadm: 2 s", of="wadm")
+    assert out.getvalue().splitlines() == ["etcd: 1 s", "etcd: 1 s; wadm: 1 s", "wadm: 2 s"]

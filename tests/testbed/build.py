@@ -26,26 +26,36 @@ class ToolchainMissing(BuildFailed):
 
 
 class Progress:
-    """One line that says what is being built, for how long, and how long it takes; on a terminal it is rewritten."""
+    """One line that says what is being built, for how long, and how long it takes; on a terminal it is rewritten.
+
+    What goes on side by side shares the line.
+    """
 
     def __init__(self, out: TextIO = sys.stderr, *, every: float = 20.0) -> None:
         self._out = out
         self._terminal = out.isatty()
         self._every = every  # seconds between lines where there is no terminal
         self._last = 0.0
+        self._going_on: dict[str, str] = {}
 
     def say(self, text: str) -> None:
         """A line of its own."""
         print(f"\r\x1b[K{text}" if self._terminal else text, file=self._out, flush=True)
         self._last = time.monotonic()
 
-    def update(self, text: str) -> None:
-        """The state of what goes on."""
+    def update(self, text: str, *, of: str = "") -> None:
+        """The state of what goes on, one of several where it has a name."""
+        self._going_on[of] = text
+        text = "; ".join(self._going_on.values())
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r\x1b[K{text[:width]}", end="", file=self._out, flush=True)
         elif time.monotonic() - self._last >= self._every:
             self.say(text)
+
+    def ended(self, of: str) -> None:
+        """It no longer goes on."""
+        self._going_on.pop(of, None)
 
 
 def toolchain_problem(component: Component) -> str | None:
@@ -150,9 +160,10 @@ async def run_step(
     try:
         while process.poll() is None:
             step = log_tail(log, 1).strip().split("/")[-1]
-            progress.update(f"  {title}: {time.monotonic() - started:.0f} s of about {about} s: {step}")
+            progress.update(f"  {title}: {time.monotonic() - started:.0f} s of about {about} s: {step}", of=title)
             await asyncio.sleep(0.25)
     finally:
+        progress.ended(title)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait()

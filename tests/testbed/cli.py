@@ -17,7 +17,7 @@ import click
 from testbed import background, stack
 from testbed.build import BuildFailed, Progress, toolchain_problem
 from testbed.cache import ensure, find
-from testbed.components import COMPONENTS, GROUPS, Component, select
+from testbed.components import COMPONENTS, GROUPS, Component, Toolchain, select
 from testbed.process import ComponentFailed
 
 T = TypeVar("T")
@@ -180,8 +180,19 @@ async def _build_missing(components: list[Component]) -> None:
         progress.say(
             f"{len(missing)} components to build, about {max(1, round(total / 60))} minutes; once, then cached"
         )
-    for component in missing:
-        await ensure(component.name, progress)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for toolchain in Toolchain:
+                names = [component.name for component in missing if component.toolchain is toolchain]
+                group.create_task(_build_in_turn(names, progress))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
+async def _build_in_turn(names: Sequence[str], progress: Progress) -> None:
+    """The components of one toolchain: each takes all cores, so the other toolchain's fill the gaps between them."""
+    for name in names:
+        await ensure(name, progress)
 
 
 def _list(components: list[Component]) -> None:

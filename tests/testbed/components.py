@@ -121,7 +121,7 @@ _ALL = (
         "sigs.k8s.io/kwok/cmd/kwok",
         cold_seconds=60,
     ),
-    Component("wadm", "wadm", Toolchain.CARGO, "wadm", "wadm", "wadm", cold_seconds=210),
+    Component("wadm", "wadm", Toolchain.CARGO, "wadm", "wadm", "wadm", cold_seconds=240),
     Component(
         "wasmcloud-host",
         "host",
@@ -129,7 +129,7 @@ _ALL = (
         "wasmcloud-host",
         "wasmcloud-host",
         "wasmcloud-host",
-        cold_seconds=540,
+        cold_seconds=330,
     ),
     _kubernetes("kubelet", cold_seconds=25, group="node"),
     _kubernetes("kube-proxy", cold_seconds=15, group="node"),
