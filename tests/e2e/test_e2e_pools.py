@@ -39,5 +39,7 @@ async def test_scale_and_toggle(world: World, place: str, notes: Notes) -> None:
         await world.admin.wait_for(f"apps/v1/{gone}", POOL, place, lambda seen: seen is None, timeout=300)
         await world.hosts_ready(place)
         assert await world.admin.find(f"apps/v1/{kind}", POOL, place) is not None
+        wanted = len(await world.admin.list("v1/Node")) if daemonset else 1
+        await eventually(lambda n=wanted: world.live_hosts(place, n), timeout=300, interval=0.5)
     assert first["metadata"]["name"] not in names(await world.host_pods(place))
     assert set(world.verdicts[place].of(POOL)) == {"InProgress", "Current"}
