@@ -79,8 +79,7 @@ test: setup ## unit and integration tests, against a real control plane, NATS an
 
 # What of the integration tests depends on the API server; 1.35 is what all of them run on.
 MATRIX_SERVERS ?= 1.29
-MATRIX := tests/matrix $(addprefix tests/integration/test_,crds_apply.py kube_machinery.py kube_namespaces.py \
-	hostpool_children.py hostpool_dryrun.py expose_lifecycle.py)
+MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/test_kube_machinery.py
 
 .PHONY: matrix
 matrix: setup ## what depends on the API server, on the oldest server that is supported

@@ -13,6 +13,7 @@ import pytest_asyncio
 import yaml
 
 from testbed import ApiError, ControlPlane
+from testbed.controlplane import APISERVER
 from wasmcloud_operator.commands.crds import crd_files, write
 from wasmcloud_operator_types import (
     Application,
@@ -242,11 +243,11 @@ async def test_the_pool_scales_by_its_subresource(admin, crds, namespace):
 
 
 async def refusal(admin, obj, namespace):
-    """What the API server says to `kubectl create` of the object."""
+    """What the API server says to `kubectl create` of the object; older ones say a refused object's type too."""
     with pytest.raises(ApiError) as raised:
         await admin.create(obj, namespace)
     assert raised.value.status == 422, raised.value
-    return str(raised.value)
+    return str(raised.value).replace('Invalid value: "object": ', "Invalid value: ")
 
 
 LABEL_RULE = "hostLabels must be usable as pod labels"
@@ -446,6 +447,7 @@ async def test_five_hundred_components_and_unknown_fields_are_kept(admin, crds, 
     assert stored["spec"] == spec
 
 
+@pytest.mark.skipif(APISERVER != "kube-apiserver", reason="the schemas are those of one version")
 async def test_the_embedded_schemas_are_those_of_the_server(admin, tmp_path):
     """Fails after an upgrade of the testbed's Kubernetes: then run types/scripts/embed_schemas.py."""
     published = await admin.request("GET", "/openapi/v3/api/v1")
