@@ -46,7 +46,7 @@ async def test_registry_password_is_rotated(world: World, place: str, notes: Not
     assert await world.answers(url(place, "/new")) == GREETING
 
 
-@pytest.mark.journey("4 rotated NATS creds: pods roll once, the former user is revoked")
+@pytest.mark.journey("4 rotated NATS creds: no pod rolls, the former user is revoked")
 @together("side_by_side")
 async def test_nats_creds_are_rotated(world: World, place: str, notes: Notes) -> None:
     # a hub that lets nobody in without creds, and a wadm with creds of its own
@@ -63,21 +63,28 @@ async def test_nats_creds_are_rotated(world: World, place: str, notes: Notes) ->
     await world.admin.apply(hello(place))
     await world.application_ready(place)
     assert await world.answers(url(place)) == GREETING
-    before = await world.host_pods(place)
-
-    started = time.monotonic()
+    before = names(await world.host_pods(place))
     await world.admin.patch("v1/Secret", "hosts-creds", place, {"stringData": {"nats.creds": second}})
-    await rolled_once(world, place, before)
-    await eventually(lambda: world.all_serve(place), timeout=300, interval=0.5)
-    notes.add(f"rolled after {time.monotonic() - started:.1f} s")
 
     # the hub throws the former user out, and everything goes on: hosts, wadm, and the operator's own connection
+    started = time.monotonic()
     await revoke(world, place, root, account, public_key_of(first))
     assert await world.answers(url(place, "/new")) == GREETING
+    # a leaf reads the file of its creds when it connects anew; the kubelet renews the file within two minutes
+    await eventually(lambda: host_answers(world, place, second), timeout=400, interval=1)
+    notes.add(f"back in the lattice {time.monotonic() - started:.1f} s after the revocation")
     await eventually(lambda: world.live_hosts(place, 1), timeout=180, interval=0.5)
+    assert names(await world.host_pods(place)) == before
     await world.cluster.kubectl("delete", "-n", place, "app/hello-python", "--timeout=180s")
     pool = await world.hosts_ready(place)
     assert is_true(pool, "LatticeConnected")
+
+
+async def host_answers(world: World, lattice: str, creds: str) -> bool:
+    """Whether a host of the lattice answers through the hub."""
+    async with world.nats(lattice, user_credentials=RawCredentials(creds)) as client:
+        answer = await client.request(f"wasmbus.ctl.v1.{lattice}.host.ping", b"", timeout=5)
+    return bool(answer.data)
 
 
 def require_creds(nats: Objects, root: Operator) -> None:
