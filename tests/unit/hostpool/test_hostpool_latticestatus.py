@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -160,3 +161,13 @@ def test_after_a_start_what_was_found_of_the_hosts_stands_until_something_else_i
         found = in_lattice(AVAILABLE, 2, state, {"conditions": [was]}, 1)[0]
         assert (found.status, found.reason, found.message) == ("Unknown", reason, "m")
     assert in_lattice(AVAILABLE, 2, seen(down()), {"conditions": [was]}, 1)[0].reason == "HostsNotKnown"
+
+
+def test_what_did_not_fit_is_said_in_powers_of_ten_so_that_the_status_stays():
+    messages = {}
+    for count in (0, 1, 9, 10, 99, 100, 4711):
+        (condition, *_), _ = lattice_status(replace(seen(), left_out=count), {})
+        messages[count] = condition.message.partition("; ")[2]
+    assert messages[0] == ""
+    assert messages[1] == messages[9] != messages[10] == messages[99]
+    assert "1000 times or more" in messages[4711]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wasmcloud_operator.lattice import inventory as transitions
 from wasmcloud_operator.lattice.errors import ControlRejected, GarbledAnswer
 from wasmcloud_operator.lattice.host_events import (
     ComponentScaled,
@@ -311,3 +312,52 @@ def test_answers_of_the_control_interface() -> None:
     pong = {"id": "h", "friendly_name": "f", "uptime_seconds": 1, "labels": {}, "lattice": "default"}
     answer = json.dumps({"success": True, "message": "", "response": pong}).encode()
     assert parse_pong(answer) == HostSeen("h", "f", {}, None, 1)
+
+
+def large(host_id, pod="", components=1000):
+    """A heartbeat of about 200 KiB, as it is kept."""
+    seen = HostSeen(host_id, labels=MappingProxyType({"pod": pod}))
+    return Inventory(seen, frozenset(f"{number:0100}" for number in range(components)), MappingProxyType({}))
+
+
+class TestLimits:
+    def test_made_up_hosts_take_a_bounded_amount_and_what_is_left_out_is_counted(self, monkeypatch):
+        monkeypatch.setattr(transitions, "LATTICE_BYTES", 2 * 1024 * 1024)
+        hosts = Hosts()
+        for number in range(100):
+            hosts = apply(hosts, large(f"N{number}"), at(number)).hosts
+        assert hosts.size == sum(host.size for host in hosts.alive.values()) <= 2 * 1024 * 1024
+        assert hosts.left_out == 100 - len(hosts.alive) > 80
+
+    def test_a_host_of_ours_comes_in_all_the_same(self, monkeypatch):
+        monkeypatch.setattr(transitions, "LATTICE_BYTES", 2 * 1024 * 1024)
+        hosts = Hosts(ours=lambda host: host.labels.get("pod") == "known")
+        for number in range(20):
+            hosts = apply(hosts, large(f"N{number}"), at(number)).hosts
+        step = apply(hosts, large("OURS", pod="known"), at(30))
+        assert "OURS" in step.hosts.alive
+        assert step.hosts.size == sum(host.size for host in step.hosts.alive.values()) <= 2 * 1024 * 1024
+        (gone,) = hosts.alive.keys() - step.hosts.alive.keys()
+        assert step.change.hosts == {"OURS", gone}
+        assert "STRANGER" not in apply(step.hosts, large("STRANGER"), at(31)).hosts.alive
+
+    def test_no_more_hosts_than_the_limit_however_they_come(self, monkeypatch):
+        monkeypatch.setattr(transitions, "HOST_LIMIT", 10)
+        hosts = Hosts()
+        for number in range(30):
+            for event in (HostStarted(HostSeen(f"S{number}")), ComponentScaled(f"C{number}", "c", 1)):
+                hosts = apply(hosts, event, at(number)).hosts
+        assert len(hosts.alive) == 10
+        assert hosts.left_out == 50
+
+    def test_of_a_host_that_says_too_much_only_that_it_lives_is_kept(self):
+        hosts = apply(Hosts(), large("N", components=5000), at(0)).hosts
+        assert hosts.alive["N"].components == frozenset()
+        assert hosts.alive["N"].size <= 256 * 1024
+        assert hosts.left_out == 1
+
+    def test_what_goes_makes_room(self):
+        hosts = apply(Hosts(), large("N"), at(0)).hosts
+        assert apply(hosts, HostStopped("N"), at(1)).hosts.size == 0
+        assert expire(hosts, at(1000), silent_for=75, listening_since=0).hosts.size == 0
+        assert give_up(hosts, "N").hosts.size == 0

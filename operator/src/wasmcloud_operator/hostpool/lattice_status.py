@@ -32,7 +32,7 @@ class Seen:
     """What is known of a pool's lattice now; `hosts` are the pool's own, with their pods' names, by name.
 
     `hosts` is None while they are not known, `apps` while wadm has not told them; `wadm` says whether it answers, None
-    while it is being asked.
+    while it is being asked. `left_out` counts what hosts said that was too much to keep.
     """
 
     lattice: str
@@ -41,6 +41,7 @@ class Seen:
     hosts: tuple[tuple[str, Host], ...] | None
     apps: tuple[ModelSummary, ...] | None
     wadm: bool | None
+    left_out: int = 0
 
 
 def lattice_status(seen: Seen, before: JsonObject) -> tuple[list[Condition], JsonObject]:
@@ -102,7 +103,7 @@ def _as_before(old: JsonObject) -> Condition:
 def _condition(seen: Seen, before: JsonObject) -> Condition:
     state, where = seen.connection, ", ".join(seen.addresses)
     if state.connected:
-        return Condition(CONNECTED, "True", "Connected", f"lattice {seen.lattice} at {where}")
+        return Condition(CONNECTED, "True", "Connected", f"lattice {seen.lattice} at {where}{_left_out(seen.left_out)}")
     old = _entry(before, CONNECTED)
     # The first attempt is under way, or another address fails in other words: that is no news.
     if old is not None and (state.reason == "Connecting" or (old["status"], old["reason"]) == ("False", state.reason)):
@@ -112,6 +113,14 @@ def _condition(seen: Seen, before: JsonObject) -> Condition:
     return Condition(
         CONNECTED, "False", state.reason, f"lattice {seen.lattice}: {state.message}; the pods stay managed"
     )
+
+
+def _left_out(count: int) -> str:
+    """In powers of ten: a status that counted each would be written for each."""
+    if not count:
+        return ""
+    at_least = 10 ** (len(str(count)) - 1)
+    return f"; its hosts say more than is kept, {at_least} times or more something was left out"
 
 
 def _hosts(hosts: tuple[tuple[str, Host], ...], before: Iterable[JsonObject]) -> JsonObject:

@@ -52,6 +52,7 @@ class StatusWriter:
             tuple((pod.metadata.name, host) for pod, host in hosts) if known else None,
             lattice.ledger.listed,
             _WADM_ANSWERS[lattice.ledger.listing],
+            lattice.hosts.left_out,
         )
 
     async def show(

@@ -51,7 +51,7 @@ class Host:
 
     `started_at` is UTC and stays as first computed while later computations are within five seconds of it. `components`
     and `providers` are keyed by id. `inventoried` is False while only events of it were heard. `news` are the provider
-    events of the last seconds, which outweigh inventories that may be older.
+    events of the last seconds, which outweigh inventories that may be older. `size` is in bytes, about.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Host:
     providers: Mapping[str, Provider] = field(default_factory=lambda: MappingProxyType({}))
     inventoried: bool = False
     news: tuple[ProviderNews, ...] = ()
+    size: int = 0
 
     @property
     def applications(self) -> frozenset[str]:

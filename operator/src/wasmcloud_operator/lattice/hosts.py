@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import structlog
 
@@ -64,6 +65,15 @@ class LiveHosts:
     def hosts(self) -> Mapping[str, Host]:
         """The live hosts by id; the mapping never changes, a later one replaces it."""
         return self._hosts.alive
+
+    @property
+    def left_out(self) -> int:
+        """How often something that a host said did not fit into what is kept of a lattice."""
+        return self._hosts.left_out
+
+    def prefer(self, ours: Callable[[Host], bool]) -> None:
+        """Have others make room for the hosts that `ours` is true of."""
+        self._hosts = replace(self._hosts, ours=ours)
 
     @property
     def synced(self) -> bool:

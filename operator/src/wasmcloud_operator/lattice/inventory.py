@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -20,20 +20,26 @@ from wasmcloud_operator.lattice.host_events import (
     ProviderStopped,
 )
 from wasmcloud_operator.lattice.host_types import Change, Host, Instant, Provider, ProviderNews, change_between
+from wasmcloud_operator.lattice.inventory_limits import HOST_LIMIT, LATTICE_BYTES, fitted
 
 HEARTBEAT_LAG = 2.0  # seconds that a heartbeat's content may be older than its arrival
 _NEWS_KEPT = 10.0
 _STARTED_AT_TOLERANCE = timedelta(seconds=5)
-_HOST_LIMIT = 10_000
 _QUIET = 0.6  # of the silence after which a host is gone; after so much it is asked
 
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The hosts of a lattice that are alive, by id, and when (monotonic seconds) those that stopped lately did so."""
+    """The hosts of a lattice that are alive, by id, and when (monotonic seconds) those that stopped lately did so.
+
+    `left_out` counts what did not fit (see `inventory_limits`). `ours` are hosts for which others have to make room.
+    """
 
     alive: Mapping[str, Host] = field(default_factory=lambda: MappingProxyType({}))
     stopped: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    size: int = 0  # bytes, about: the sum over `alive`
+    left_out: int = 0
+    ours: Callable[[Host], bool] = field(default=lambda _: False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None =
             return _put(_without_tombstone(hosts, seen.host_id), _introduced(host, seen, now), ask=True)
     host_id = event.seen.host_id if isinstance(event, Inventory) else event.host_id
     told_at = now.monotonic - HEARTBEAT_LAG if as_of is None else as_of
-    if hosts.stopped.get(host_id, float("-inf")) >= told_at or _full(hosts, host_id):
+    if hosts.stopped.get(host_id, float("-inf")) >= told_at:
         return Step(hosts)  # said before it stopped
     host = _known(hosts, host_id, now)
     hosts = _without_tombstone(hosts, host_id)
@@ -102,7 +108,12 @@ def expire(hosts: Hosts, now: Instant, *, silent_for: float, listening_since: fl
     gone = {host_id: host for host_id, host in hosts.alive.items() if host_id not in known}
     applications = frozenset[str]().union(*(host.applications for host in gone.values()))
     return Step(
-        Hosts(MappingProxyType(known), MappingProxyType(stopped)),
+        replace(
+            hosts,
+            alive=MappingProxyType(known),
+            stopped=MappingProxyType(stopped),
+            size=sum(host.size for host in known.values()),
+        ),
         Change(hosts=frozenset(gone), applications=applications, silent=MappingProxyType(gone)),
         quiet,
     )
@@ -115,17 +126,13 @@ def give_up(hosts: Hosts, host_id: str) -> Step:
         return Step(hosts)
     alive = {key: other for key, other in hosts.alive.items() if key != host_id}
     change = replace(change_between(host, None), silent=MappingProxyType({host_id: host}))
-    return Step(replace(hosts, alive=MappingProxyType(alive)), change)
+    return Step(replace(hosts, alive=MappingProxyType(alive), size=hosts.size - host.size), change)
 
 
 def _known(hosts: Hosts, host_id: str, now: Instant) -> Host:
     """The host as known, or as good as nothing, and seen now."""
     host = hosts.alive.get(host_id)
     return replace(host, last_seen=now.monotonic) if host else Host(host_id, now.monotonic)
-
-
-def _full(hosts: Hosts, host_id: str) -> bool:
-    return host_id not in hosts.alive and len(hosts.alive) >= _HOST_LIMIT
 
 
 def _introduced(host: Host, seen: HostSeen, now: Instant) -> Host:
@@ -180,9 +187,15 @@ def _stopped(hosts: Hosts, host_id: str, now: Instant) -> Step:
     old = hosts.alive.get(host_id)
     alive = {key: host for key, host in hosts.alive.items() if key != host_id}
     stopped = {**hosts.stopped, host_id: now.monotonic}
-    if len(stopped) > _HOST_LIMIT:
+    if len(stopped) > HOST_LIMIT:
         del stopped[next(iter(stopped))]
-    return Step(Hosts(MappingProxyType(alive), MappingProxyType(stopped)), change_between(old, None))
+    left = replace(
+        hosts,
+        alive=MappingProxyType(alive),
+        stopped=MappingProxyType(stopped),
+        size=hosts.size - (old.size if old else 0),
+    )
+    return Step(left, change_between(old, None))
 
 
 def _without_tombstone(hosts: Hosts, host_id: str) -> Hosts:
@@ -193,6 +206,35 @@ def _without_tombstone(hosts: Hosts, host_id: str) -> Hosts:
 
 
 def _put(hosts: Hosts, host: Host, *, ask: bool) -> Step:
-    change = change_between(hosts.alive.get(host.id), host)
-    alive = MappingProxyType({**hosts.alive, host.id: host})
-    return Step(replace(hosts, alive=alive), change, frozenset({host.id}) if ask else frozenset())
+    old = hosts.alive.get(host.id)
+    host, cut = fitted(host)
+    if cut:
+        hosts = replace(hosts, left_out=hosts.left_out + 1)
+    others = len(hosts.alive) - (old is not None)
+    size = hosts.size - (old.size if old else 0) + host.size
+    gone: dict[str, Host] = {}
+    if size > LATTICE_BYTES or others >= HOST_LIMIT:
+        gone = _strangers(hosts, host, size - LATTICE_BYTES) if hosts.ours(host) else {}
+        size -= sum(stranger.size for stranger in gone.values())
+        if size > LATTICE_BYTES or others - len(gone) >= HOST_LIMIT:
+            return Step(replace(hosts, left_out=hosts.left_out + 1))
+    alive = {**hosts.alive, host.id: host}
+    for host_id in gone:
+        del alive[host_id]
+    change = change_between(old, host)
+    if gone:
+        change = replace(change, hosts=change.hosts | gone.keys())
+    after = replace(hosts, alive=MappingProxyType(alive), size=size, left_out=hosts.left_out + len(gone))
+    return Step(after, change, frozenset({host.id}) if ask else frozenset())
+
+
+def _strangers(hosts: Hosts, newcomer: Host, excess: int) -> dict[str, Host]:
+    """Hosts of nobody's, the largest first, that together free one place and `excess` bytes; all of them at most."""
+    found: dict[str, Host] = {}
+    for host in sorted(hosts.alive.values(), key=lambda one: one.size, reverse=True):
+        if found and excess <= 0:
+            break
+        if host.id != newcomer.id and not hosts.ours(host):
+            found[host.id] = host
+            excess -= host.size
+    return found

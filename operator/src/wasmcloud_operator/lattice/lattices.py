@@ -20,7 +20,7 @@ from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Timing
 from wasmcloud_operator.lattice.control import ControlClient
-from wasmcloud_operator.lattice.host_types import Change
+from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute, account_of
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged, Ledger
@@ -162,6 +162,7 @@ class Lattices:
         self._connections = ConnectionPool(clock=self._clock, timing=timing)
         self._tasks = asyncio.TaskGroup()
         self._credentials_for = credentials_for
+        self._ours: Callable[[Host], bool] = lambda _: False
         self._gate = gate or AlwaysOpen()
         self._held: dict[str, Lattice] = {}
         self._wanted: dict[str, LatticeRoute] = {}  # what each holder asked for, if by a route
@@ -174,6 +175,10 @@ class Lattices:
 
     def __repr__(self) -> str:
         return f"<Lattices {list(self.all)}>"
+
+    def prefer_hosts(self, ours: Callable[[Host], bool]) -> None:
+        """Keep these hosts before others where a lattice has more than fits, in lattices that are not held yet."""
+        self._ours = ours
 
     def answer_hosts(self, credentials_for: CredentialsFor) -> None:
         """Answer the hosts' config service requests from now on, in lattices that are not held yet."""
@@ -253,6 +258,7 @@ class Lattices:
                 self._watch(lattice, route)
                 return lattice
         lattice = Lattice(route, self._connections, self._clock, self._tell, self._gate)
+        lattice.hosts.prefer(self._ours)
         task = self._tasks.create_task(
             lattice.run(self._credentials_for), name=f"lattice {route.name}", context=Context()
         )

@@ -87,6 +87,10 @@ class HostsInPods:
         pod = self._pods.store.get(key) if key is not None else None
         return pod if pod is not None and pod.metadata.uid == uid else None
 
+    def is_of_a_pod(self, host: Host) -> bool:
+        """Whether a host says that it runs in one of our pods."""
+        return self.pod(host.labels.get(POD_UID_LABEL, "")) is not None
+
     def host_in(self, pod: Pod, lattice: Lattice) -> PodHost:
         """The host in a pod.
 
