@@ -29,7 +29,7 @@ log = structlog.get_logger()
 _AGAIN_AFTER = 30.0
 _REFUSED_AGAIN_AFTER = 300.0
 _WINDOW = 60.0
-_ANSWERS_IN_WINDOW = 3  # a container that crashes at its start asks anew each time, at most about so often
+_ANSWERS_IN_WINDOW = 12  # a container that crashes at its start asks anew each time
 
 
 @dataclass(slots=True)
