@@ -104,8 +104,8 @@ async def test_an_application_owns_its_service_and_tells_of_it(site: ServiceSite
         assert "wasmcloud-operator-services" in managers
 
         # In place: the address stays.
-        await site.patch("shop", {"spec": {"components": http_components(9090)}})
-        changed = await site.service("web", lambda found: found["spec"]["ports"][0]["port"] == 9090)
+        await site.patch("shop", {"spec": {"components": http_components(9095)}})
+        changed = await site.service("web", lambda found: found["spec"]["ports"][0]["port"] == 9095)
         assert changed["spec"]["clusterIP"] == service["spec"]["clusterIP"]
         assert changed["metadata"]["uid"] == service["metadata"]["uid"]
 
@@ -146,7 +146,7 @@ async def test_two_lattices_of_a_namespace_do_not_share_a_service(site: ServiceS
         await site.wash_run("hello", http_components(8080, scaler="daemonscaler"))
         await site.endpoints("hello", lambda found: found == {mine})
         service = await site.service("hello", lambda found: found is not None)
-        await other.wash_run("hello", http_components(9090, scaler="daemonscaler"))
+        await other.wash_run("hello", http_components(9095, scaler="daemonscaler"))
         await other.wash_run("marker", http_components(8090, scaler="daemonscaler"))
         await site.endpoints("marker", lambda found: found == {theirs})
         await eventually(lambda: "hello-httpserver" in host.providers, message="the other one runs as well")
@@ -154,7 +154,7 @@ async def test_two_lattices_of_a_namespace_do_not_share_a_service(site: ServiceS
         assert await site.service("hello", lambda found: found is not None) == service
         # When the first one is gone, its Service becomes the other's.
         await site.wadm("undeploy.hello", {})
-        taken = await site.service("hello", lambda found: found and found["spec"]["ports"][0]["port"] == 9090)
+        taken = await site.service("hello", lambda found: found and found["spec"]["ports"][0]["port"] == 9095)
         assert taken["metadata"]["uid"] == service["metadata"]["uid"]
         await site.endpoints("hello", lambda found: found == {theirs})
 
@@ -234,7 +234,7 @@ async def test_a_strangers_route_is_left_alone_and_the_service_leads_on(site: Se
         }
     )
     async with site.host_on(one):
-        await site.create("shop", http_components(8080), {f"{OWN}/ingress-class": "nginx"})
+        await site.create("shop", http_components(8080), {f"{OWN}/ingress-class": "nginx", f"{OWN}/host": "*"})
         app = await site.app("shop", lambda app: (condition(app, "Exposed") or {}).get("reason") == "RouteConflict")
         assert "Ingress" in condition(app, "Exposed")["message"]
         assert is_true(app, "Exposed")
@@ -285,9 +285,9 @@ async def test_a_service_lives_as_long_as_an_application_wants_it(site: ServiceS
         assert "80800" in condition(app, "Exposed")["message"]
         kept = await site.service("shop", lambda found: found is not None)
         assert (kept["metadata"]["uid"], kept["spec"]) == (made["metadata"]["uid"], made["spec"])
-        await site.patch("shop", {"spec": {"components": http_components(9090, scaler="daemonscaler")}})
+        await site.patch("shop", {"spec": {"components": http_components(9095, scaler="daemonscaler")}})
         await site.app("shop", exposed("True", "Exposed"))
-        changed = await site.service("shop", lambda found: found["spec"]["ports"][0]["port"] == 9090)
+        changed = await site.service("shop", lambda found: found["spec"]["ports"][0]["port"] == 9095)
         assert changed["metadata"]["uid"] == made["metadata"]["uid"]
         await site.endpoints("shop", lambda found: found == {one, two})
 
@@ -295,7 +295,7 @@ async def test_a_service_lives_as_long_as_an_application_wants_it(site: ServiceS
         await site.patch("shop", {"metadata": {"annotations": {f"{OWN}/undeploy": "true"}}})
         app = await site.app("shop", exposed("False", "NotDeployed"))
         assert [service["urls"] for service in app["status"]["services"]] == [
-            [f"http://shop.{site.namespace}.svc:9090"]
+            [f"http://shop.{site.namespace}.svc:9095"]
         ]
         await site.serving("shop", lambda found: not found)
         await site.patch("shop", {"metadata": {"annotations": {f"{OWN}/undeploy": None}}})
@@ -367,6 +367,7 @@ async def test_only_in_its_own_namespace_an_application_reaches_beyond_the_clust
     asked = {
         f"{OWN}/service-type": "NodePort",
         f"{OWN}/ingress-class": "nginx",
+        f"{OWN}/host": "shop.example.com",
         f"{OWN}/service-annotations": '{"a/b": "c"}',
     }
     async with (
@@ -382,6 +383,7 @@ async def test_only_in_its_own_namespace_an_application_reaches_beyond_the_clust
         await here.wash_run("plain", http_components(8081), annotations=asked)
         plain = await here.service("plain", lambda found: found is not None)
         assert plain["spec"]["type"] == "ClusterIP"
+        await admin.wait_for("networking.k8s.io/v1/Ingress", "shop", here.namespace, lambda found: found is not None)
         ingresses = await admin.list("networking.k8s.io/v1/Ingress", there.namespace)
         assert [found["metadata"]["name"] for found in ingresses] == []
         # What `wash` deploys reaches as far as a host config says.

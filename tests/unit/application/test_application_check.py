@@ -23,6 +23,7 @@ spec:
     - name: web
       type: component
       properties: {image: "x:1"}
+      traits: [{type: spreadscaler, properties: {instances: 1}}]
 """
 
 
@@ -188,3 +189,62 @@ def test_dates_and_numbers_are_what_wadm_sees(check):
 def test_standard_input(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(GOOD.replace("x:1", "")))
     assert check_files(["-"]).checked == 1
+
+
+SERVER = """\
+    - name: httpserver
+      type: capability
+      properties: {image: "ghcr.io/wasmcloud/http-server:0.27.0"}
+      traits:
+        - type: link
+          properties:
+            namespace: wasi
+            package: http
+            interfaces: [incoming-handler]
+            target: {name: web}
+            source: {config: [{name: c, properties: {address: "ADDRESS"}}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "severity", "word"),
+    [
+        ("0.0.0.0:4222", "error", "port 4222 is that of the NATS leaf node in the pod"),
+        ("0.0.0.0:8222", "error", "port 8222 is that of the NATS leaf node's monitoring"),
+        ("0.0.0.0:9090", "warning", "port 9090 is that of the host's admin endpoint"),
+        ("127.0.0.1:8080", "warning", "reached from inside the pod only"),
+        ("0.0.0.0:80800", "warning", "the port must be from 1 to 65535"),
+    ],
+)
+def test_what_nobody_would_reach_is_told_before_anything_runs(check, address, severity, word):
+    code, _, lines = check(GOOD + SERVER.replace("ADDRESS", address))
+    assert code == (ExitCode.ERRORS if severity == "error" else ExitCode.OK)
+    [line] = lines
+    assert f"{severity}: spec.components[1]" in line
+    assert word in line
+    assert check(GOOD + SERVER.replace("ADDRESS", "0.0.0.0:8080")) == (ExitCode.OK, 1, [])
+
+
+def test_a_component_that_wadm_would_not_start_is_a_warning(check):
+    without = GOOD.replace("      traits: [{type: spreadscaler, properties: {instances: 1}}]\n", "")
+    code, _, lines = check(without)
+    assert code == ExitCode.OK
+    assert ["no spreadscaler or daemonscaler" in line for line in lines] == [True]
+    link = "{type: link, properties: {namespace: a, package: b, interfaces: [c], target: {name: web}}}"
+    assert len(check(GOOD.replace("{type: spreadscaler, properties: {instances: 1}}", link))[2]) == 1
+    assert check(without.replace("type: component", "type: capability")) == (ExitCode.OK, 1, [])
+
+
+@pytest.mark.parametrize(
+    ("new", "lines"),
+    [
+        ("  annotations: {version: null, wasmcloud.dev/homepage: }\n", 0),
+        ("  annotations: {}\n  labels: {wasmcloud.dev/team: }\n", 0),
+        ("  annotations:\n", 1),  # as one that is not there: a warning
+    ],
+)
+def test_what_is_null_counts_as_left_out_as_for_kubernetes(check, new, lines):
+    code, _, found = check(GOOD.replace('  annotations: {version: "1"}\n', new))
+    assert (code, len(found)) == (ExitCode.OK, lines)
+    text = GOOD.replace('{image: "x:1"}', '{image: "x:1", config: null, id: ~}')
+    assert check(text) == (ExitCode.OK, 1, [])

@@ -18,7 +18,7 @@ from wasmcloud_operator.lattice.content import (
     owner_of,
     to_manifest,
 )
-from wasmcloud_operator.manifest.validation import validate
+from wasmcloud_operator.manifest.validation import errors, validate
 
 OWNER = Owner("c1", "team-a", "hello")
 SPEC = {"components": [{"name": "web", "type": "component", "properties": {"image": "x:1"}}]}
@@ -74,7 +74,7 @@ def test_what_is_not_wasmclouds_is_no_content_of_its_own():
 def test_the_manifest_is_one_that_wadm_takes_and_holds_nothing_else_of_the_resource():
     resource = metadata() | {"uid": "u", "resourceVersion": "5", "managedFields": [{}], "finalizers": ["f"]}
     manifest = to_manifest(content_of(resource, SPEC), "1", OWNER)
-    assert validate(manifest) == []
+    assert errors(validate(manifest)) == []
     assert manifest.keys() == {"apiVersion", "kind", "metadata", "spec"}
     assert manifest["metadata"].keys() == {"name", "annotations"}
     assert manifest["spec"] == SPEC
@@ -170,7 +170,7 @@ def test_a_draft_is_what_the_user_wrote(annotations, sent):
 
 
 def test_latest_is_found_by_validation_of_the_draft():
-    problems = validate(draft(content_of(metadata(version="latest"), SPEC)))
+    problems = errors(validate(draft(content_of(metadata(version="latest"), SPEC))))
     assert [problem.path for problem in problems] == ["metadata.annotations.version"]
 
 

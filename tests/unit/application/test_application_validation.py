@@ -151,7 +151,7 @@ def test_all_errors_are_said_at_once():
 def test_five_hundred_components_are_checked_and_a_large_manifest_is_warned_about():
     manifest = good()
     manifest["spec"]["components"] += [
-        {"name": f"c{n}", "type": "component", "properties": {"image": "x" * 3000}} for n in range(500)
+        {"name": f"c{n}", "type": "capability", "properties": {"image": "x" * 3000}} for n in range(500)
     ]
     found = validate(manifest)
     assert errors(found) == []

@@ -16,8 +16,10 @@ from wasmcloud_operator.manifest.http_endpoints import (
     component_id,
     exposure,
     external_configs,
+    http_servers,
     shared_applications,
 )
+from wasmcloud_operator_types import LinkProperties
 
 IMAGE = "ghcr.io/wasmcloud/http-server:0.27.0"
 BUILTIN = "wasmcloud+builtin://http-server"
@@ -79,10 +81,41 @@ def test_any_registrys_http_server_counts(image: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "image", ["ghcr.io/wasmcloud/http-client:1", "x/my-http-server:1", "x/http-server/other:1", "x/http-server-x:1", ""]
+    "image", ["ghcr.io/acme/wasmcloud-http-server:1.0", "x/my-http-server:1", "x/http-server/other:1", "x/y"]
 )
-def test_other_providers_do_not(image: str) -> None:
-    assert exposure(manifest(link(defined(address="0.0.0.0:8080")), image=image)) == Exposure()
+def test_what_is_linked_to_take_requests_serves_http_whatever_it_is_called(image: str) -> None:
+    assert endpoints(exposure(manifest(link(defined(address="0.0.0.0:8080")), image=image))) == [
+        (8080, "http", "IPv4", "address")
+    ]
+    by_default = [defined(default_address="0.0.0.0:8081")]
+    assert endpoints(exposure(manifest(link(), image=image, config=by_default))) == [(8081, "http", "IPv4", "address")]
+    assert exposure(manifest(image=image, config=by_default)) == Exposure(), "it may be anything"
+
+
+def test_a_server_that_nobody_knows_and_that_does_not_say_where_it_listens_is_told() -> None:
+    found = exposure(manifest(link(defined(bind="0.0.0.0:8080")), image="ghcr.io/acme/gateway:1"))
+    assert [provider.endpoints for provider in found.providers] == [()]
+    [problem] = found.problems
+    assert (problem.reason, problem.path) == ("PortUnknown", "spec.components[1]")
+    assert "k8s.wasmcloud.dev/http-port" in problem.message
+
+
+def test_a_source_that_is_null_is_as_good_as_left_out() -> None:
+    trait = link(source=None, source_config=[defined(address="0.0.0.0:8080")])
+    assert endpoints(exposure(manifest(trait))) == [(8080, "http", "IPv4", "address")]
+    read = LinkProperties.model_validate(trait["properties"])
+    assert [config.properties for config in read.effective_source_config] == [{"address": "0.0.0.0:8080"}]
+
+
+@pytest.mark.parametrize("key", ["Default_Address", "ROUTING_MODE"])
+def test_only_the_keys_of_a_listener_may_be_in_any_case(key: str) -> None:
+    config = [defined(**{key: "0.0.0.0:9999" if key.startswith("D") else "path"})]
+    assert endpoints(exposure(manifest(link(), config=config))) == [(8000, "http", "IPv4", "address")]
+
+
+def test_the_servers_of_a_manifest_are_known_whatever_their_settings() -> None:
+    assert http_servers(manifest(link(defined(address="nonsense")), image="x/y:1")) == {"httpserver"}
+    assert http_servers(manifest()) == http_servers({}) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from wasmcloud_operator.expose.annotations import Gateway, read_options, read_re
 from wasmcloud_operator.expose.plan import PlannedService, Record, plan
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.manifest.http_endpoints import Endpoint, Exposure, HttpProvider, Route, exposure
+from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, Endpoint, Exposure, HttpProvider, Route, exposure
+from wasmcloud_operator.shared.problem import Problem
 
 LATTICE = LatticeRoute(ConnectionSpec(("nats://127.0.0.1:4222",)), "default").identity
 ONE = Endpoint(8080, "http", "IPv4", "address", ("default",))
@@ -194,6 +195,13 @@ def test_options() -> None:
         (naming.GATEWAY, "a/b/c/d"),
         (naming.GATEWAY, "/"),
         (naming.INGRESS_CLASS, "no good"),
+        (naming.HOST, "shop.example.com,under_score"),
+        (naming.HOST, "http://shop.example.com"),
+        (naming.TLS_SECRET, "no good"),
+        (naming.ROUTE_ANNOTATIONS, "[]"),
+        (naming.HTTP_PORT, "none"),
+        (naming.HTTP_PORT, "0"),
+        (naming.HTTP_PORT, "a=70000"),
     ],
 )
 def test_a_mistake_in_an_annotation_is_named_and_counts_as_not_written(key: str, value: str) -> None:
@@ -214,13 +222,109 @@ def test_routes_take_hosts_and_paths_from_the_manifest() -> None:
         "hostnames": ["a.example.com", "b.example.com"],
         "rules": [{"backendRefs": [{"name": "hello", "port": 80}]}],
     }
-    by_path = Endpoint(80, "http", "IPv4", "path", ("a",), (Route(path="/api"), Route(path="/x")))
-    ingress = render.ingress(planned(by_path, annotations=asked), "team", LATTICE, [])
+    by_path = Endpoint(80, "http", "IPv4", "path", ("a",), (Route(path="/api"), Route(path="/x/{*rest}")))
+    ingress = render.ingress(planned(by_path, annotations=asked | {naming.HOST: "*"}), "team", LATTICE, [])
     assert ingress is not None
     [rule] = ingress["spec"]["rules"]
     assert [path["path"] for path in rule["http"]["paths"]] == ["/api", "/x"]
     assert "host" not in rule
     assert ingress["spec"]["ingressClassName"] == "nginx"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", render.PathMatch("/", exact=True)),
+        ("/api/v1", render.PathMatch("/api/v1", exact=True)),
+        ("/api/{*rest}", render.PathMatch("/api", exact=False)),
+        ("/{*rest}", render.PathMatch("/", exact=False)),
+        ("/{{literal}}", render.PathMatch("/{literal}", exact=True)),
+        ("/users/{id}", None),
+        ("/users/{id}/{*rest}", None),
+        ("/files/{*path}/more", None),
+        ("api", None),
+        ("", None),
+    ],
+)
+def test_a_path_is_matched_as_the_provider_does_or_not_at_all(path: str, expected: render.PathMatch | None) -> None:
+    assert render.path_match(path) == expected
+
+
+def test_without_a_host_nothing_takes_everybodys_requests_unless_asked_for() -> None:
+    classed = {naming.INGRESS_CLASS: "nginx"}
+    assert render.ingress(planned(annotations=classed), "team", LATTICE, []) is None
+    assert [one.reason for one in render.route_problems(planned(annotations=classed))] == ["HostMissing"]
+    every = planned(annotations=classed | {naming.HOST: "*"})
+    found = render.ingress(every, "team", LATTICE, [])
+    assert found is not None
+    assert "host" not in found["spec"]["rules"][0]
+    assert render.route_problems(every) == []
+
+
+def test_hosts_certificate_and_annotations_of_routes_come_from_the_application() -> None:
+    asked = {
+        naming.INGRESS_CLASS: "nginx",
+        naming.GATEWAY: "main",
+        naming.HOST: "shop.example.com, *.shop.example.com",
+        naming.TLS_SECRET: "shop-tls",
+        naming.ROUTE_ANNOTATIONS: '{"cert-manager.io/cluster-issuer": "letsencrypt"}',
+    }
+    hosts = ["shop.example.com", "*.shop.example.com"]
+    ingress = render.ingress(planned(annotations=asked), "team", LATTICE, [])
+    route = render.http_route(planned(annotations=asked), "team", LATTICE, [])
+    assert ingress is not None
+    assert route is not None
+    assert [rule["host"] for rule in ingress["spec"]["rules"]] == hosts == route["spec"]["hostnames"]
+    assert ingress["spec"]["tls"] == [{"secretName": "shop-tls", "hosts": hosts}]
+    for body in (ingress, route):
+        assert body["metadata"]["annotations"]["cert-manager.io/cluster-issuer"] == "letsencrypt"
+    assert "cert-manager.io/cluster-issuer" not in service_of(planned(annotations=asked))["metadata"]["annotations"]
+
+
+def test_a_backend_that_speaks_https_gets_its_hints_or_is_told() -> None:
+    secure = Endpoint(8443, "https", "IPv4", "address", ())
+    asked = {naming.INGRESS_CLASS: "nginx", naming.GATEWAY: "main", naming.HOST: "a.example.com"}
+    one = planned(secure, annotations=asked)
+    ingress = render.ingress(one, "team", LATTICE, [])
+    assert ingress is not None
+    assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"] == "HTTPS"
+    hints = service_of(one)["metadata"]["annotations"]
+    assert hints["traefik.ingress.kubernetes.io/service.serversscheme"] == "https"
+    assert [(problem.reason, "BackendTLSPolicy" in problem.message) for problem in render.route_problems(one)] == [
+        ("HttpsBackend", True)
+    ]
+
+
+def test_a_path_that_no_route_can_say_is_told_and_makes_none() -> None:
+    by_path = Endpoint(80, "http", "IPv4", "path", ("a",), (Route(path="/users/{id}"),))
+    one = planned(by_path, annotations={naming.INGRESS_CLASS: "nginx", naming.HOST: "a.example.com"})
+    assert render.ingress(one, "team", LATTICE, []) is None
+    assert [(problem.reason, "/users/{id}" in problem.message) for problem in render.route_problems(one)] == [
+        ("PathNotRoutable", True)
+    ]
+
+
+@pytest.mark.parametrize("port", [4222, 8222, 9090])
+def test_no_service_leads_to_what_else_listens_in_the_pod(port: int) -> None:
+    ports = (Endpoint(port, "http", "IPv4", "address", ()), Endpoint(8080, "http", "IPv4", "address", ()))
+    made = plan(record(provider(*ports)), read_options({}), pod_ports={**POD_PORTS, 9090: "the host's admin endpoint"})
+    assert [endpoint.port for endpoint in made.services[0].provider.endpoints] == [8080]
+    assert [(problem.reason, str(port) in problem.message) for problem in made.problems] == [("PortReserved", True)]
+
+
+@pytest.mark.parametrize("text", ["8443", "httpserver=8443", "other=1, httpserver=8443"])
+def test_the_port_of_a_server_that_cannot_be_read_is_named_by_annotation(text: str) -> None:
+    unread = HttpProvider("httpserver", "hello", "hello-httpserver", (), path="spec.components[0]")
+    problems = (Problem("PortUnknown", "spec.components[0]", "…"), Problem("PortUnknown", "spec.components[1]", "…"))
+    made = plan(Record("hello", "v1", Exposure((unread,), problems)), read_options({naming.HTTP_PORT: text}))
+    assert [endpoint.port for endpoint in made.services[0].provider.endpoints] == [8443]
+    assert made.problems == problems[1:]
+    kept = plan(Record("hello", "v1", Exposure((unread,), problems)), read_options({naming.HTTP_PORT: "other=1"}))
+    assert (kept.services[0].provider.endpoints, kept.problems) == ((), problems)
+
+
+def service_of(one: PlannedService) -> Any:
+    return render.service(one, "team", LATTICE, [])
 
 
 def test_no_route_unless_it_is_asked_for() -> None:

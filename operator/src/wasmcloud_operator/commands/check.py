@@ -13,13 +13,16 @@ from typing import Any
 
 import yaml
 
-from wasmcloud_operator.application.manifest import passed_metadata
+from wasmcloud_operator.application.manifest import passed_metadata, without_nulls
 from wasmcloud_operator.lattice.content import API_VERSION, KIND
+from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_problems
 from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator.manifest.validation import validate
+from wasmcloud_operator.names import DEFAULT_ADMIN_PORT
 
 STDIN = "-"
 _GROUP = API_VERSION.partition("/")[0]
+_ONLY_THE_LATTICE_KNOWS = frozenset({"ConfigMissing", "ConfigUnknown", "SharedApplicationMissing"})
 _MOST_VALUES = 1_000_000  # etcd takes no object that holds as many
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?")
 
@@ -158,7 +161,8 @@ def check_document(document: object) -> list[ManifestProblem]:
     """The problems of one manifest as a user writes it: for Kubernetes, for the operator, and for ``wash``."""
     if not isinstance(document, Mapping):
         return [ManifestProblem("error", "", "is not a manifest: it must have apiVersion, kind, metadata and spec")]
-    manifest = dict(document)
+    # Kubernetes takes what is null for left out.
+    manifest = without_nulls(dict(document))
     problems = []
     if manifest.pop("status", None) is not None:
         problems.append(
@@ -170,7 +174,24 @@ def check_document(document: object) -> list[ManifestProblem]:
     if isinstance(metadata, Mapping):
         problems.extend(_metadata_problems(metadata))
         manifest["metadata"] = _as_sent(metadata)
-    return problems + validate(manifest)
+    return problems + validate(manifest) + _http_problems(manifest)
+
+
+def _http_problems(manifest: Mapping[str, object]) -> list[ManifestProblem]:
+    """What the operator would say of the application's HTTP endpoints; what only the lattice knows is left out."""
+    found = exposure(manifest)
+    told = [
+        ManifestProblem("warning", problem.path, problem.message)
+        for problem in found.problems
+        if problem.reason not in _ONLY_THE_LATTICE_KNOWS
+    ]
+    for provider in found.providers:
+        told += [ManifestProblem("error", one.path, one.message) for one in pod_port_problems(provider)]
+        admin = pod_port_problems(
+            provider, {DEFAULT_ADMIN_PORT: "the host's admin endpoint, unless it is set otherwise,"}
+        )
+        told += [ManifestProblem("warning", one.path, one.message) for one in admin]
+    return told
 
 
 def _metadata_problems(metadata: Mapping[str, object]) -> Iterator[ManifestProblem]:

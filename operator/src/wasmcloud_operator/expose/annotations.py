@@ -15,6 +15,8 @@ SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 
 _KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+ANY_HOST = "*"
 _OWN_DOMAIN = "k8s.wasmcloud.dev/"
 
 
@@ -46,6 +48,12 @@ class Options:
     annotations: Mapping[str, str] = field(default_factory=dict)
     gateway: Gateway | None = None
     ingress_class: str = ""
+    hosts: tuple[str, ...] = ()
+    tls_secret: str = ""
+    route_annotations: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """By component; "" for any."""
+
     problems: tuple[Problem, ...] = ()
 
     def within(self, reach: frozenset[Reach], *, where: str = "") -> Options:
@@ -102,6 +110,20 @@ def read_options(annotations: Mapping[str, str]) -> Options:
     if ingress_class and not _NAME.fullmatch(ingress_class):
         wrong(naming.INGRESS_CLASS, "must be the name of an IngressClass")
         ingress_class = ""
+    hosts = tuple(dict.fromkeys(host.strip() for host in annotations.get(naming.HOST, "").split(",") if host.strip()))
+    if any(host != ANY_HOST and not fits_route(host) for host in hosts):
+        wrong(naming.HOST, "must be host names as shop.example.com or *.example.com, separated by commas, or * for any")
+        hosts = ()
+    tls_secret = annotations.get(naming.TLS_SECRET, "")
+    if tls_secret and not _NAME.fullmatch(tls_secret):
+        wrong(naming.TLS_SECRET, "must be the name of a Secret")
+        tls_secret = ""
+    of_routes = _extra(annotations.get(naming.ROUTE_ANNOTATIONS, "{}"))
+    if of_routes is None:
+        wrong(naming.ROUTE_ANNOTATIONS, 'must be JSON with text as values: {"example.com/key": "value"}')
+    ports = _ports(annotations.get(naming.HTTP_PORT, ""))
+    if ports is None:
+        wrong(naming.HTTP_PORT, "must be a port, or component=port, separated by commas")
     return Options(
         enabled=annotations.get(naming.SERVICE, "true").lower() != "false",
         name=name,
@@ -109,8 +131,27 @@ def read_options(annotations: Mapping[str, str]) -> Options:
         annotations=extra or {},
         gateway=gateway,
         ingress_class=ingress_class,
+        hosts=hosts,
+        tls_secret=tls_secret,
+        route_annotations=of_routes or {},
+        ports=ports or {},
         problems=tuple(problems),
     )
+
+
+def fits_route(host: str) -> bool:
+    """Whether a route can name a host."""
+    return _HOST.fullmatch(host) is not None
+
+
+def _ports(text: str) -> dict[str, int] | None:
+    found: dict[str, int] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        component, _, port = entry.rpartition("=")
+        if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
+            return None
+        found[component.strip()] = int(port)
+    return found
 
 
 def _extra(text: str) -> dict[str, str] | None:

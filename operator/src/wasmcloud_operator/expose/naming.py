@@ -28,7 +28,24 @@ SERVICE_TYPE = "k8s.wasmcloud.dev/service-type"
 SERVICE_ANNOTATIONS = "k8s.wasmcloud.dev/service-annotations"
 GATEWAY = "k8s.wasmcloud.dev/gateway"
 INGRESS_CLASS = "k8s.wasmcloud.dev/ingress-class"
-STEERING = (SERVICE, SERVICE_NAME, SERVICE_TYPE, SERVICE_ANNOTATIONS, GATEWAY, INGRESS_CLASS)
+# Of Ingress and HTTPRoute: the hosts, separated by commas (* for any), the Secret of their certificate, annotations.
+HOST = "k8s.wasmcloud.dev/host"
+TLS_SECRET = "k8s.wasmcloud.dev/tls-secret"  # noqa: S105 - the name of an annotation
+ROUTE_ANNOTATIONS = "k8s.wasmcloud.dev/route-annotations"
+# Where providers listen whose settings nobody can read: a port, or component=port, separated by commas.
+HTTP_PORT = "k8s.wasmcloud.dev/http-port"
+STEERING = (
+    SERVICE,
+    SERVICE_NAME,
+    SERVICE_TYPE,
+    SERVICE_ANNOTATIONS,
+    GATEWAY,
+    INGRESS_CLASS,
+    HOST,
+    TLS_SECRET,
+    ROUTE_ANNOTATIONS,
+    HTTP_PORT,
+)
 
 # On a host config: how far applications that were deployed by other means than an Application may reach, a list of
 # NodePort, LoadBalancer, Gateway and Ingress.

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import Options
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.manifest.http_endpoints import Exposure, HttpProvider
+from wasmcloud_operator.manifest.http_endpoints import (
+    POD_PORTS,
+    PORT_UNKNOWN,
+    Endpoint,
+    Exposure,
+    HttpProvider,
+    pod_port_problems,
+)
 from wasmcloud_operator.shared.problem import Problem
 
 
@@ -76,13 +83,18 @@ class Plan:
 
 
 def plan(
-    record: Record, options: Options, held: Mapping[str, str] | None = None, reserved: Collection[str] = ()
+    record: Record,
+    options: Options,
+    held: Mapping[str, str] | None = None,
+    reserved: Collection[str] = (),
+    pod_ports: Mapping[int, str] = POD_PORTS,
 ) -> Plan:
     """The Services of an application.
 
     A component keeps the Service that leads to it: `held` has their names by component. Of the others the first has the
     application's name if it is free, all others also the component's: hosts that run one of them need not run the
     other. `reserved` are names of Services that are kept for components which are not deployed now.
+    No Service leads to `pod_ports`: others listen there in a host's pod.
     """
     if not options.enabled:
         return Plan(enabled=False)
@@ -94,13 +106,26 @@ def plan(
     taken = {name for component, name in names.items() if component in offered} | set(reserved)
     services = []
     problems = [*record.exposure.problems, *options.problems]
-    for provider in record.exposure.providers:
-        own, further = naming.service_names(base, provider.component)
-        name = names.get(provider.component) or (further if own in taken else own)
+    for declared in record.exposure.providers:
+        own, further = naming.service_names(base, declared.component)
+        name = names.get(declared.component) or (further if own in taken else own)
         taken.add(name)
+        named = _named(declared, options)
+        if named is not declared:
+            problems = [one for one in problems if (one.reason, one.path) != (PORT_UNKNOWN, declared.path)]
+        endpoints = tuple(endpoint for endpoint in named.endpoints if endpoint.port not in pod_ports)
+        provider = replace(named, endpoints=endpoints)
         services.append(PlannedService(name, record.application, provider, options))
-        problems += _of_families(provider)
+        problems += [*pod_port_problems(named, pod_ports), *_of_families(provider)]
     return Plan(tuple(services), tuple(problems))
+
+
+def _named(provider: HttpProvider, options: Options) -> HttpProvider:
+    """The provider with the port that an annotation names, where its own settings do not tell."""
+    port = options.ports.get(provider.component, options.ports.get(""))
+    if provider.endpoints or port is None:
+        return provider
+    return replace(provider, endpoints=(Endpoint(port, "http", "IPv4", "address", ()),))
 
 
 def _of_families(provider: HttpProvider) -> list[Problem]:

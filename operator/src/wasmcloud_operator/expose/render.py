@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.annotations import ANY_HOST, fits_route
 from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Resource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.manifest.http_endpoints import Endpoint
+from wasmcloud_operator.shared.problem import Problem
 
-_HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+# What makes two wide-spread ingress controllers speak HTTPS to a Service; others overlook it.
+_NGINX_HTTPS = {"nginx.ingress.kubernetes.io/backend-protocol": "HTTPS"}
+_TRAEFIK_HTTPS = {"traefik.ingress.kubernetes.io/service.serversscheme": "https"}
 
 
 def service(
@@ -25,13 +30,14 @@ def service(
 ) -> JsonObject:
     """The Service: it selects the pods with its own label, and Kubernetes makes the EndpointSlices of them."""
     endpoints = planned.provider.endpoints
+    hints = _TRAEFIK_HTTPS if planned.options.ingress_class and endpoints[0].scheme == "https" else {}
     spec: JsonObject = {
         "type": planned.options.type,
         "selector": {naming.serves_label(planned.name): "true"},
         "ports": [_port(endpoint, first=number == 0) for number, endpoint in enumerate(endpoints)],
         **_families(endpoints),
     }
-    extra = {**planned.options.annotations, **origin}
+    extra = {**hints, **planned.options.annotations, **origin}
     return {**_head(SERVICE, planned, namespace, lattice, owners, extra), "spec": spec}
 
 
@@ -48,15 +54,17 @@ def http_route(
     if gateway.section:
         parent["sectionName"] = gateway.section
     endpoint = planned.provider.endpoints[0]
-    hosts = _hosts(endpoint)
+    hosts = _named_hosts(planned)
     rule: JsonObject = {"backendRefs": [{"name": planned.name, "port": endpoint.port}]}
-    paths = _paths(endpoint)
-    if paths:
-        rule["matches"] = [{"path": {"type": "PathPrefix", "value": path}} for path in paths]
+    if endpoint.mode == "path":
+        rule["matches"] = [
+            {"path": {"type": "Exact" if match.exact else "PathPrefix", "value": match.path}}
+            for match in _matches(endpoint)
+        ]
     spec: JsonObject = {"parentRefs": [parent], "rules": [rule]}
     if hosts:
         spec["hostnames"] = hosts
-    return {**_head(HTTP_ROUTE, planned, namespace, lattice, owners), "spec": spec}
+    return {**_head(HTTP_ROUTE, planned, namespace, lattice, owners, planned.options.route_annotations), "spec": spec}
 
 
 def ingress(
@@ -67,22 +75,74 @@ def ingress(
         return None
     endpoint = planned.provider.endpoints[0]
     backend = {"service": {"name": planned.name, "port": {"number": endpoint.port}}}
-    http = {"paths": [{"path": path, "pathType": "Prefix", "backend": backend} for path in _paths(endpoint) or ["/"]]}
-    rules = [{"host": host, "http": http} for host in _hosts(endpoint)] or [{"http": http}]
-    spec = {"ingressClassName": planned.options.ingress_class, "rules": rules}
-    return {**_head(INGRESS, planned, namespace, lattice, owners), "spec": spec}
+    matches = _matches(endpoint) if endpoint.mode == "path" else [PathMatch("/", exact=False)]
+    http = {
+        "paths": [
+            {"path": match.path, "pathType": "Exact" if match.exact else "Prefix", "backend": backend}
+            for match in matches
+        ]
+    }
+    hosts = _named_hosts(planned)
+    spec: JsonObject = {
+        "ingressClassName": planned.options.ingress_class,
+        "rules": [{"host": host, "http": http} for host in hosts] or [{"http": http}],
+    }
+    if planned.options.tls_secret:
+        certificate: JsonObject = {"secretName": planned.options.tls_secret}
+        spec["tls"] = [{**certificate, "hosts": hosts} if hosts else certificate]
+    hints = _NGINX_HTTPS if endpoint.scheme == "https" else {}
+    extra = {**hints, **planned.options.route_annotations}
+    return {**_head(INGRESS, planned, namespace, lattice, owners, extra), "spec": spec}
 
 
 def routable(planned: PlannedService) -> bool:
-    """Whether there can be a route: without a host that it may name, it would take everybody's requests."""
+    """Whether there can be a route: without a host it would take everybody's requests, which has to be asked for."""
     endpoint = planned.provider.endpoints[0]
-    return bool(_hosts(endpoint)) or not any(route.host for route in endpoint.routes)
+    return bool(planned.options.hosts or _hosts(endpoint)) and (endpoint.mode != "path" or bool(_matches(endpoint)))
 
 
-def unfit_hosts(planned: PlannedService) -> list[str]:
-    """The hosts of the first endpoint that no route can name."""
-    hosts = (route.host for route in planned.provider.endpoints[0].routes)
-    return [host for host in hosts if host and not _HOST.fullmatch(_host_name(host))]
+def route_problems(planned: PlannedService) -> list[Problem]:
+    """What of the first endpoint no route says, or not as the provider does."""
+    endpoint, options = planned.provider.endpoints[0], planned.options
+    if not options.gateway and not options.ingress_class:
+        return []
+    unfit = [route.host for route in endpoint.routes if route.host and not fits_route(_host_name(route.host))]
+    problems = [Problem("InvalidHost", "", f"{host!r} can be no host of a route") for host in unfit]
+    if not options.hosts and not _hosts(endpoint) and not unfit:
+        told = "a route without a host takes everybody's requests: name the host, or * to ask for that"
+        problems.append(Problem("HostMissing", f'metadata.annotations["{naming.HOST}"]', told))
+    if endpoint.mode == "path":
+        vague = [route.path for route in endpoint.routes if path_match(route.path) is None]
+        told = "matches what no Ingress or HTTPRoute can say: write whole paths, or {*rest} at the end"
+        problems += [Problem("PathNotRoutable", "", f"path {path!r} {told}") for path in vague]
+    if endpoint.scheme == "https" and options.gateway:
+        told = f"the provider speaks HTTPS: its Gateway needs a BackendTLSPolicy for Service {planned.name}"
+        problems.append(Problem("HttpsBackend", f'metadata.annotations["{naming.GATEWAY}"]', told))
+    return problems
+
+
+@dataclass(frozen=True, slots=True)
+class PathMatch:
+    """A path as a route says it: the whole of it, or what begins with it."""
+
+    path: str
+    exact: bool
+
+
+def path_match(path: str) -> PathMatch | None:
+    """The provider's own pattern as a route can say it: it matches whole paths; None where no route can."""
+    prefix, rest, _ = path.partition("{*")
+    exact = not rest
+    plain = prefix.replace("{{", "").replace("}}", "")
+    if (
+        not path.startswith("/")
+        or "{" in plain
+        or "}" in plain
+        or (rest and not re.fullmatch(r".*\{\*[^{}/]+\}", path))
+    ):
+        return None
+    literal = prefix.replace("{{", "{").replace("}}", "}")
+    return PathMatch(literal if exact else literal.rstrip("/") or "/", exact)
 
 
 def urls(planned: PlannedService, namespace: str) -> tuple[str, ...]:
@@ -147,9 +207,15 @@ def _families(endpoints: Iterable[Endpoint]) -> JsonObject:
     return {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4" if "IPv4" in taken else "IPv6"]}
 
 
+def _named_hosts(planned: PlannedService) -> list[str]:
+    """The hosts that a route names: those asked for, else the provider's own; none for any."""
+    asked = planned.options.hosts
+    return [] if ANY_HOST in asked else list(asked) or _hosts(planned.provider.endpoints[0])
+
+
 def _hosts(endpoint: Endpoint) -> list[str]:
     hosts = (_host_name(route.host) for route in endpoint.routes)
-    return list(dict.fromkeys(host for host in hosts if _HOST.fullmatch(host)))
+    return list(dict.fromkeys(host for host in hosts if fits_route(host)))
 
 
 def _host_name(host: str) -> str:
@@ -157,5 +223,6 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-def _paths(endpoint: Endpoint) -> list[str]:
-    return list(dict.fromkeys(route.path for route in endpoint.routes if route.path.startswith("/")))
+def _matches(endpoint: Endpoint) -> list[PathMatch]:
+    found = (path_match(route.path) for route in endpoint.routes)
+    return list(dict.fromkeys(match for match in found if match is not None))

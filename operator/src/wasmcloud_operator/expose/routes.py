@@ -65,8 +65,7 @@ class Routes:
             problems += await self._bring(self.ingresses, ingress, planned)
         if (route or ingress) and len(planned.provider.endpoints) > 1:
             problems.append(_SEVERAL_PORTS)
-        unfit = render.unfit_hosts(planned) if planned.options.gateway or planned.options.ingress_class else []
-        return [*problems, *(Problem("InvalidHost", "", f"{host!r} can be no host of a route") for host in unfit)]
+        return [*problems, *render.route_problems(planned)]
 
     async def _bring(self, kind: Kind, body: JsonObject, planned: PlannedService) -> list[Problem]:
         """Apply one route. What stands against it stands against the route alone: the Service leads on."""

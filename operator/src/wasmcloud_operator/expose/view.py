@@ -18,7 +18,8 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger import Listing
-from wasmcloud_operator.manifest.http_endpoints import Object, http_servers
+from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, Object, http_servers
+from wasmcloud_operator.names import DEFAULT_ADMIN_PORT
 from wasmcloud_operator.shared.placements import Placement
 from wasmcloud_operator.shared.pools import Pools
 
@@ -117,6 +118,18 @@ class View:
             )
         )
 
+    def _admin_ports(self, lattice: Lattice) -> dict[int, str]:
+        """The ports of the HTTP admin endpoints of a lattice's hosts."""
+        found = {}
+        for pool in self.pools.of(lattice):
+            config = self.configs.store.get(pool.key)
+            spec = config.spec if config is not None and isinstance(config.spec, dict) else {}
+            probes = spec.get("probes")
+            probes = probes if isinstance(probes, dict) else {}
+            if probes.get("enabled") is not False:
+                found[int(probes.get("port") or DEFAULT_ADMIN_PORT)] = "the host's admin endpoint"
+        return found
+
     def orphaned(self, key: Key) -> dict[str, str] | None:
         """The annotations of an Application that left its Services behind."""
         for item in self.by_application.of(key):
@@ -184,12 +197,14 @@ class View:
             for service in self.by_application.of(key)
             if claim_of(service.metadata).lattice_id in lattice.identity.ids
         }
-        inputs = (item.metadata.resource_version if item is not None else "", self._reach(namespace, lattice), held)
+        ports = {**POD_PORTS, **self._admin_ports(lattice)}
+        version = item.metadata.resource_version if item is not None else ""
+        inputs = (version, self._reach(namespace, lattice), held, ports)
         plans = self.book(lattice).plans.setdefault(record.application, {})
         cached = plans.get(namespace)
         if cached is None or cached.inputs != inputs:
             options = self._options(namespace, lattice, record)
-            cached = plans[namespace] = CachedPlan(inputs, plan(record, options, held, self.intended(key)))
+            cached = plans[namespace] = CachedPlan(inputs, plan(record, options, held, self.intended(key), ports))
         return cached.plan
 
     def records_of(self, owner: Key) -> Iterator[tuple[Lattice, Record]]:

@@ -7,7 +7,7 @@ from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment, u
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
 from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.names import HOST_CONTAINER
+from wasmcloud_operator.names import DEFAULT_ADMIN_PORT, HOST_CONTAINER
 from wasmcloud_operator_types import (
     POD_NAME_LABEL,
     POD_UID_LABEL,
@@ -17,7 +17,6 @@ from wasmcloud_operator_types import (
 )
 
 DEFAULT_IMAGE = "ghcr.io/wasmcloud/wasmcloud"
-DEFAULT_ADMIN_PORT = 9090
 AUTHORITIES_FOLDER = "/wasmcloud/certificates"
 USERNAME_KEY = "username"
 PASSWORD_KEY = "password"  # noqa: S105 - the name of a key

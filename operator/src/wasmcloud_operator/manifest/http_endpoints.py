@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from wasmcloud_operator.manifest.http_listener import Listener, Scheme, UnusableSettings, listener, lowered
+from wasmcloud_operator.manifest.http_listener import Listener, Scheme, UnusableSettings, listener, readable
 from wasmcloud_operator.shared.problem import Problem
 
 # Any with a reason: JSON documents; what is taken out of them is checked where it is taken.
@@ -15,7 +15,13 @@ Object = Mapping[str, Any]
 Mode = Literal["address", "path", "host"]
 Family = Literal["IPv4", "IPv6", "Dual"]
 
+# What listens in every pod of a host pool, beside the host.
+POD_PORTS: Mapping[int, str] = {4222: "the NATS leaf node", 8222: "the NATS leaf node's monitoring"}
+
+PORT_UNKNOWN = "PortUnknown"
+
 _IMAGE_NAME = "http-server"
+_NAME_IT = "name it with the annotation k8s.wasmcloud.dev/http-port"
 _BUILTIN = "wasmcloud+builtin://http-server"
 
 
@@ -53,6 +59,8 @@ class HttpProvider:
     id: str
     endpoints: tuple[Endpoint, ...]
     daemons: tuple[frozenset[tuple[str, str]], ...] = ()
+    path: str = ""
+    """Of the component, in the manifest."""
 
     def belongs_on(self, labels: Mapping[str, str]) -> bool:
         """Whether a daemonscaler places it on each host with these labels; a spreadscaler promises no host anything."""
@@ -93,6 +101,15 @@ def shared_applications(manifest: Object) -> frozenset[str]:
     ) - {""}
 
 
+def pod_port_problems(provider: HttpProvider, pod_ports: Mapping[int, str] = POD_PORTS) -> list[Problem]:
+    """The endpoints of a provider that are somebody else's in the pod."""
+    return [
+        Problem("PortReserved", provider.path, f"port {endpoint.port} is that of {pod_ports[endpoint.port]} in the pod")
+        for endpoint in provider.endpoints
+        if endpoint.port in pod_ports
+    ]
+
+
 def http_servers(manifest: Object) -> frozenset[str]:
     """The names of the components of a manifest that serve HTTP, whatever their settings are."""
     return frozenset(
@@ -107,8 +124,8 @@ def external_configs(manifest: Object, manifests: Mapping[str, Object | None] | 
     names: set[str] = set()
     for _, component in _components(manifest):
         source = _source(manifest, component, Externals(manifests=manifests or {}))
-        if source is not None:
-            links = [_link_configs(link) for _, link in _links(component, "") if _is_http(link)]
+        links = [_link_configs(link) for _, link in _links(component, "") if _is_http(link)]
+        if source is not None and (source.known or links):
             for configs in (_items(source.properties.get("config")), *links):
                 names.update(str(entry["name"]) for entry in configs if entry.get("properties") is None)
     return frozenset(names)
@@ -124,14 +141,13 @@ def exposure(manifest: Object, externals: Externals = Externals()) -> Exposure:
             problems.append(Problem("SharedApplicationMissing", path, f"application {shared} is not deployed"))
             continue
         source = _source(manifest, component, externals)
-        if source is None:
+        if source is None or not (source.known or any(_is_http(link) for _, link in _links(component, path))):
             continue
         found = _Reading(path, source, component, externals, problems)
         endpoints = found.endpoints()
         if endpoints or found.linked:
-            providers.append(
-                HttpProvider(str(component["name"]), source.application, source.id, endpoints, source.daemons)
-            )
+            name = str(component["name"])
+            providers.append(HttpProvider(name, source.application, source.id, endpoints, source.daemons, path))
     return Exposure(tuple(providers), tuple(problems))
 
 
@@ -145,13 +161,18 @@ class _Source:
     daemons: tuple[frozenset[tuple[str, str]], ...]
 
     @property
+    def known(self) -> bool:
+        """Whether it is an http-server by its image; of any other, a link alone says that it serves HTTP."""
+        return _is_http_server(self.properties.get("image"))
+
+    @property
     def builtin(self) -> bool:
         """Whether the host itself serves: it speaks plain HTTP, and reads less than the provider of its own."""
         return self.properties.get("image") == _BUILTIN
 
 
 def _source(manifest: Object, component: Object, externals: Externals) -> _Source | None:
-    """The http-server provider that a component stands for, if it does."""
+    """The provider that a component stands for, if it does."""
     application = _name(manifest)
     shared = _shared_name(component)
     if shared:
@@ -160,7 +181,7 @@ def _source(manifest: Object, component: Object, externals: Externals) -> _Sourc
         component = next((each for _, each in _components(other) if each.get("name") == wanted), {})
         application = shared
     properties = _map(component.get("properties"))
-    if component.get("type") != "capability" or not _is_http_server(properties.get("image")):
+    if component.get("type") != "capability":
         return None
     name = str(component.get("name", ""))
     own_id = str(properties.get("id") or component_id(application, name))
@@ -241,6 +262,12 @@ class _Reading:
         return (_endpoint(opened, mode, tuple(names), tuple(routes)),)
 
     def _opened(self, config: Mapping[str, str], default: str | None, at: str) -> Listener | None:
+        if not self.source.known and not default and not readable(config):
+            image = self.source.properties.get("image")
+            self.problems.append(
+                Problem(PORT_UNKNOWN, self.path, f"{image!r} serves HTTP on an unknown port: {_NAME_IT}")
+            )
+            return None
         try:
             opened = listener(config, default)
         except UnusableSettings as error:
@@ -253,7 +280,7 @@ class _Reading:
         return replace(opened, scheme="http") if self.source.builtin else opened
 
     def _merged(self, configs: Iterable[Object], at: str) -> dict[str, str] | None:
-        """The configurations as the host merges them, keys in lower case; None when one of them is not known."""
+        """The configurations as the host merges them; None when one of them is not known."""
         merged: dict[str, str] = {}
         for entry in configs:
             name = str(entry["name"])
@@ -265,7 +292,7 @@ class _Reading:
                     why = "is not set in the lattice: put it there" if known else "cannot be read: no host answers"
                     self._problem("ConfigMissing" if known else "ConfigUnknown", "", f"{name!r} {why}", at=at)
                     return None
-            merged |= lowered({key: str(value) for key, value in _map(properties).items()})
+            merged |= {key: str(value) for key, value in _map(properties).items()}
         return merged
 
     def _problem(self, reason: str, where: str, message: str, *, at: str = "") -> None:
@@ -314,8 +341,9 @@ def _is_http(link: Object) -> bool:
 
 
 def _link_configs(link: Object) -> Iterator[Object]:
-    """`source` wins over the deprecated `source_config`."""
-    return _items(_map(link.get("source")).get("config") if "source" in link else link.get("source_config"))
+    """`source` wins over the deprecated `source_config`; null is as good as left out, as everywhere."""
+    source = link.get("source")
+    return _items(_map(source).get("config") if source is not None else link.get("source_config"))
 
 
 def _link_name(link: Object) -> str:

@@ -1,7 +1,8 @@
 """What an http-server provider makes of its configuration: where it listens, and how.
 
-By the provider's own rules (provider-http-server 0.20 to 0.27 and the host's builtin one): keys in any case,
-`config_b64` before `config_json` before single keys; an address is an IP address with a port.
+By the provider's own rules (provider-http-server 0.20 to 0.27 and the host's builtin one): the keys of a listener in
+any case, all others as written; `config_b64` before `config_json` before single keys; an address is an IP address with
+a port.
 """
 
 from __future__ import annotations
@@ -80,6 +81,11 @@ def listener(config: Mapping[str, str], default_address: str | None) -> Listener
     return Listener(parse_address(address), _scheme(values.get("tls_cert_file"), values.get("tls_priv_key_file")))
 
 
+def readable(config: Mapping[str, str]) -> bool:
+    """Whether a configuration says in the words of http-server where to listen."""
+    return any(key in ("address", "config_json", "config_b64") for key in lowered(config))
+
+
 def lowered(config: Mapping[str, str]) -> dict[str, str]:
     """The configuration with its keys in lower case."""
     return {key.lower(): value for key, value in config.items()}
@@ -87,8 +93,10 @@ def lowered(config: Mapping[str, str]) -> dict[str, str]:
 
 def _decoded(text: str) -> str:
     try:
-        return base64.b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), validate=True).decode()
-    except (binascii.Error, ValueError):
+        if text.endswith("="):
+            raise UnusableSettings("config_b64 must be base64 without padding: leave the = at its end out")
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
         raise UnusableSettings("config_b64 is not base64") from None
 
 

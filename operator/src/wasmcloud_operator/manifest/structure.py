@@ -66,6 +66,7 @@ class Component:
     """A component or provider, as far as it could be read."""
 
     path: str
+    kind: str | None
     name: str | None
     id: str | None
     has_image: bool
@@ -107,7 +108,7 @@ def read_component(reader: Reader, source: Object, path: str) -> Component:
         elif trait.get("type") in SCALER_TYPES:
             scalers.append(trait_path)
     if properties is None:  # as if it had an image: nothing is known about it, so nothing more is wrong with it
-        return Component(path, name, None, True, False, links=tuple(links), scalers=tuple(scalers))
+        return Component(path, kind, name, None, True, False, links=tuple(links), scalers=tuple(scalers))
     reader.only(properties, ("image", "application", "id", "config", "secrets"), at)
     has_application = properties.get("application") is not None
     if has_application:
@@ -118,6 +119,7 @@ def read_component(reader: Reader, source: Object, path: str) -> Component:
     reader.optional_text(properties, "image", at)
     return Component(
         path=path,
+        kind=kind,
         name=name,
         id=reader.optional_text(properties, "id", at),
         has_image=properties.get("image") is not None,

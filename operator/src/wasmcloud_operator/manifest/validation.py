@@ -63,6 +63,7 @@ def validate(manifest: object) -> list[ManifestProblem]:
         _check_ids(reader, components, metadata or {})
         _check_sources(reader, components)
         _check_links(reader, components)
+        _check_scalers(reader, components)
         _check_secrets(reader, components, policies)
     if not errors(reader.problems):
         _check_size(reader, root)
@@ -194,6 +195,18 @@ def _check_shared(reader: Reader, component: Component) -> None:
         reader.error(f"{component.path}.properties.secrets", why)
     for scaler in component.scalers:
         reader.error(scaler, f"the scaler {why}")
+
+
+def _check_scalers(reader: Reader, components: Sequence[Component]) -> None:
+    """wadm starts providers without one, but no component."""
+    for component in components:
+        runs_elsewhere = component.has_application or component.kind == "capability"
+        if not component.scalers and not runs_elsewhere:
+            what = f"component {component.name!r}" if component.name else "the component"
+            reader.warn(
+                f"{component.path}.traits",
+                f"{what} has no spreadscaler or daemonscaler: wadm starts no instance of it",
+            )
 
 
 def _check_links(reader: Reader, components: Sequence[Component]) -> None:
