@@ -1,0 +1,347 @@
+"""What a look at an application's Services comes to, against a scripted API server: made, kept, left alone, removed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from kubebench import KubeBench
+from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.annotations import read_options
+from wasmcloud_operator.expose.by_application import ByApplication
+from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.plan import Record
+from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler, State
+from wasmcloud_operator.expose.view import View
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Applier, Kind
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator.manifest.http_endpoints import exposure
+from wasmcloud_operator.names import DELETION_POLICY, FINGERPRINT
+from wasmcloud_operator.shared.pools import Pool
+
+HERE, THERE = "here", "there"
+SHOP = Key(HERE, "shop")
+
+
+@dataclass
+class Listed:
+    listed: tuple[ModelSummary, ...] | None = ()
+
+    @property
+    def deployed_versions(self) -> dict[str, str]:
+        return {app.name: app.deployed_version for app in self.listed or ()}
+
+
+@dataclass(eq=False)
+class Lattice:
+    """As much of a lattice as Services need, without a connection."""
+
+    route: LatticeRoute = field(default_factory=lambda: LatticeRoute(ConnectionSpec(("nats://a:4222",)), "default"))
+    ledger: Listed = field(default_factory=Listed)
+
+    @property
+    def name(self) -> str:
+        return self.route.name
+
+    @property
+    def identity(self) -> LatticeIdentity:
+        return self.route.identity
+
+
+class Pools:
+    def __init__(self) -> None:
+        self.held: dict[Key, Pool] = {}
+
+    def get(self, key: Key) -> Pool | None:
+        return self.held.get(key)
+
+    def all(self) -> tuple[Pool, ...]:
+        return tuple(self.held.values())
+
+    def in_namespace(self, namespace: str) -> tuple[Pool, ...]:
+        return tuple(pool for pool in self.all() if pool.key.namespace == namespace)
+
+    def of(self, lattice: Any) -> tuple[Pool, ...]:
+        return tuple(pool for pool in self.all() if pool.lattice is lattice)
+
+
+class NothingLeft:
+    """The Rust operator left nothing."""
+
+    async def eased(self, key: Key, body: Any) -> Any:
+        return body
+
+    async def clean(self, key: Key, metadata: Any) -> None:
+        pass
+
+    async def remove(self, key: Key) -> None:
+        pass
+
+    def due(self, key: Key) -> bool:
+        return False
+
+
+class NoRoutes:
+    async def apply(self, *_: Any) -> list[Any]:
+        return []
+
+    async def remove(self, *_: Any) -> None:
+        pass
+
+
+class Events:
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def event(self, _: Any, __: Any, ___: str, reason: str, ____: str, *, action: str) -> None:
+        self.reasons.append(reason)
+
+
+def spec(address: str = "0.0.0.0:8080", *, http: bool = True) -> dict[str, Any]:
+    link = {
+        "type": "link",
+        "properties": {
+            "namespace": "wasi",
+            "package": "http",
+            "interfaces": ["incoming-handler"],
+            "target": {"name": "web"},
+            "source": {"config": [{"name": "c", "properties": {"address": address}}]},
+        },
+    }
+    server = {"name": "server", "type": "capability", "properties": {"image": "x/http-server:1"}, "traits": [link]}
+    return {"components": [server] if http else []}
+
+
+class Site:
+    """The reconciler on real caches of a scripted API server; two namespaces with a pool each in one lattice."""
+
+    def __init__(self, bench: KubeBench) -> None:
+        self.bench, self.api = bench, bench.api
+        self.lattice, self.pools, self.events = Lattice(), Pools(), Events()
+        services: Informer[Any] = self._informer(SERVICE, UNSTRUCTURED)
+        self.configs: Informer[CustomResource] = self._informer(HOST_CONFIG, CUSTOM_RESOURCE)
+        self.applications: Informer[CustomResource] = self._informer(APPLICATION, CUSTOM_RESOURCE)
+        owned = ByApplication(services, lambda *_: None)
+        self.view = View(self.pools, Directory(), self.configs, services, owned, self.applications, lambda *_: None)  # type: ignore[arg-type]
+        self.outcomes = Outcomes(lambda _: None)
+        self.reconciler = ServiceReconciler(
+            self.view,
+            Kind(SERVICE, services),
+            owned,
+            NoRoutes(),  # type: ignore[arg-type]
+            NothingLeft(),  # type: ignore[arg-type]
+            Applier(bench.client, FINGERPRINT),
+            bench.client,
+            self.events,  # type: ignore[arg-type]
+            self.outcomes,
+        )
+        self.informers = (services, self.configs, self.applications)
+        for namespace in (HERE, THERE):
+            self.config(namespace, "pool")
+            key = Key(namespace, "pool")
+            self.pools.held[key] = Pool(key, f"uid-{namespace}", self.lattice, self.lattice.route)  # type: ignore[arg-type]
+
+    def _informer(self, resource: Any, codec: Any) -> Informer[Any]:
+        made: Informer[Any] = Informer.on_api(
+            self.bench.client, resource, codec, clock=self.bench.clock, metrics=self.bench.metrics
+        )
+        self.bench.start(made.run())
+        return made
+
+    async def begin(self) -> None:
+        await self.bench.clock.until(lambda: all(informer.synced for informer in self.informers))
+
+    def config(self, namespace: str, name: str, lattice: str = "default", **annotations: str) -> None:
+        metadata = {"name": name, "namespace": namespace, "annotations": annotations}
+        self.api.put(HOST_CONFIG, {"metadata": metadata, "spec": {"lattice": lattice}})
+
+    def application(self, made: dict[str, Any] | None = None, **annotations: str) -> None:
+        metadata = {"name": "shop", "namespace": HERE, "annotations": annotations}
+        self.api.put(APPLICATION, {"metadata": metadata, "spec": made if made is not None else spec()})
+
+    def deployed(self, made: dict[str, Any] | None, *, owned: bool = True, **annotations: str) -> None:
+        """What wadm runs now."""
+        record = None
+        if made is not None:
+            found = exposure({"metadata": {"name": "shop"}, "spec": made})
+            record = Record("shop", "v1", found, owner=SHOP if owned else None, annotations=annotations)
+        self.view.book(self.lattice).put("shop", record)  # type: ignore[arg-type]
+
+    async def look(self, key: Key = SHOP) -> dict[str, Any]:
+        """Every Service by name, after a look at an application in a namespace."""
+        await self.bench.clock.advance(1)  # what was written before is in the caches
+        await self.reconciler.reconcile(key)
+        await self.bench.clock.advance(1)
+        return {found.name: body for found, body in self.api.all(SERVICE).items() if found.namespace == key.namespace}
+
+    def states(self, key: Key = SHOP) -> list[tuple[str, State]]:
+        outcome = self.outcomes.get(key)
+        return [(made.name, made.state) for made in outcome.services] if outcome is not None else []
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    bench = KubeBench()
+    made = Site(bench)
+    await made.begin()
+    yield made
+    await bench.stop()
+
+
+def owners(service: dict[str, Any]) -> set[str]:
+    return {owner["kind"] for owner in service["metadata"]["ownerReferences"]}
+
+
+async def test_an_application_gets_a_service_that_it_owns_and_nothing_more_is_written(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    made = (await site.look())["shop"]
+    assert owners(made) == {"Application"}
+    assert made["spec"]["ports"][0]["port"] == 8080
+    assert site.states() == [("shop", State.LEADS)]
+    site.api.requests.clear()
+    assert (await site.look())["shop"] == made
+    assert [request.method for request in site.api.requests if request.method != "GET"] == []
+
+
+@pytest.mark.parametrize(
+    ("deployed", "state"),
+    [
+        pytest.param(None, State.KEPT, id="nothing runs"),
+        pytest.param(spec("0.0.0.0:80800"), State.KEPT, id="its port cannot be read"),
+        pytest.param(spec("0.0.0.0:4222"), State.KEPT, id="its port is the pod's own"),
+        pytest.param(spec(http=False), State.KEPT, id="something else runs"),
+    ],
+)
+async def test_what_an_application_wants_stays_as_it_was(
+    site: Site, deployed: dict[str, Any] | None, state: State
+) -> None:
+    site.application()
+    site.deployed(spec())
+    made = await site.look()
+    site.deployed(deployed)
+    assert await site.look() == made
+    assert site.states() == [("shop", state)]
+    site.pools.held.clear()
+    assert await site.look() == made, "nor does it matter that no host config is there"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "annotations"),
+    [
+        pytest.param(spec(http=False), {}, id="it offers no HTTP"),
+        pytest.param(spec(), {naming.SERVICE: "false"}, id="it wants none"),
+        pytest.param(spec(), {naming.SERVICE_NAME: "other"}, id="it wants another name"),
+    ],
+)
+async def test_what_an_application_does_not_want_any_more_goes(
+    site: Site, wanted: dict[str, Any], annotations: dict[str, str]
+) -> None:
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    site.application(wanted, **annotations)
+    site.deployed(None)
+    assert await site.look() == {}
+    assert site.states() == []
+
+
+async def test_an_application_that_is_going_loses_its_service_at_once(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    assert await site.look() != {}
+    item = site.api.get(APPLICATION, SHOP)
+    assert item is not None
+    going = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["k8s.wasmcloud.dev/application"]}
+    site.api.put(APPLICATION, {**item, "metadata": {**item["metadata"], **going}})
+    assert await site.look() == {}
+
+
+async def test_an_application_that_is_gone_gets_nothing_back(site: Site) -> None:
+    site.deployed(spec())
+    assert await site.look() == {}
+    assert await site.look(Key(THERE, "shop")) == {}
+
+
+async def test_what_is_not_known_takes_nothing_away(site: Site) -> None:
+    site.deployed(spec(), owned=False)
+    made = await site.look()
+    book = site.view.book(site.lattice)  # type: ignore[arg-type]
+    book.put("shop", None)
+    book.absent.clear()
+    site.lattice.ledger.listed = None
+    assert await site.look() == made, "wadm has not listed"
+    site.lattice.ledger.listed = ()
+    site.config(HERE, "broken", lattice="default")
+    assert await site.look() == made, "a host config of that lattice is not followed yet"
+    site.config(HERE, "broken", lattice="another")
+    assert await site.look() == {}, "that of another lattice is no reason"
+
+
+async def test_what_is_left_in_wadm_keeps_its_service(site: Site) -> None:
+    asked = {naming.SERVICE_TYPE: "NodePort", DELETION_POLICY: "Orphan"}
+    site.application(**asked)
+    site.deployed(spec())
+    left = await site.look()
+    assert owners(left["shop"]) == {"WasmCloudHostConfig"}
+    site.api.remove(APPLICATION, SHOP)
+    kept = await site.look()
+    assert kept["shop"]["spec"]["type"] == "NodePort"
+    assert kept["shop"]["metadata"]["uid"] == left["shop"]["metadata"]["uid"]
+    site.deployed(None)
+    assert await site.look() == {}
+
+
+async def test_beyond_the_cluster_only_at_home_and_for_others_as_far_as_a_host_config_says(site: Site) -> None:
+    site.application(**{naming.SERVICE_TYPE: "NodePort"})
+    site.deployed(spec())
+    assert (await site.look())["shop"]["spec"]["type"] == "NodePort"
+    theirs = (await site.look(Key(THERE, "shop")))["shop"]
+    assert (theirs["spec"]["type"], owners(theirs)) == ("ClusterIP", {"WasmCloudHostConfig"})
+    site.api.remove(APPLICATION, SHOP)
+    site.deployed(spec(), owned=False, **{naming.SERVICE_TYPE: "NodePort"})
+    assert (await site.look())["shop"]["spec"]["type"] == "ClusterIP"
+    site.config(HERE, "pool", **{naming.EXPOSURE: "NodePort"})
+    assert (await site.look())["shop"]["spec"]["type"] == "NodePort"
+
+
+async def test_a_strangers_service_is_in_the_way_and_told_once(site: Site) -> None:
+    theirs = site.api.put(SERVICE, {"metadata": {"name": "shop", "namespace": HERE}, "spec": {"type": "ClusterIP"}})
+    site.application()
+    site.deployed(spec())
+    for _ in range(2):
+        assert (await site.look())["shop"] == theirs
+        assert site.states() == [("shop", State.IN_THE_WAY)]
+    assert site.events.reasons == ["Conflict"]
+
+
+async def test_another_application_does_not_get_a_name_that_is_kept(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    made = await site.look()
+    site.deployed(None)
+    book = site.view.book(site.lattice)  # type: ignore[arg-type]
+    found = exposure({"metadata": {"name": "rival"}, "spec": spec()})
+    book.put("rival", replace(Record("rival", "v1", found), annotations={naming.SERVICE_NAME: "shop"}))
+    assert await site.look(Key(HERE, "rival")) == made
+    assert site.states(Key(HERE, "rival")) == [("shop", State.IN_THE_WAY)]
+
+
+async def test_while_an_application_is_paused_nothing_is_written(site: Site) -> None:
+    site.application(**{"k8s.wasmcloud.dev/paused": "true"})
+    site.deployed(spec())
+    assert await site.look() == {}
+
+
+def test_the_options_of_no_annotations_ask_for_a_plain_service() -> None:
+    assert read_options({}).within(frozenset()) == read_options({})
