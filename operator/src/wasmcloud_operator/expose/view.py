@@ -118,10 +118,12 @@ class View:
             )
         )
 
-    def _admin_ports(self, lattice: Lattice) -> dict[int, str]:
-        """The ports of the HTTP admin endpoints of a lattice's hosts."""
+    def _admin_ports(self, namespace: str, lattice: Lattice) -> dict[int, str]:
+        """The ports of the HTTP admin endpoints of a lattice's hosts in a namespace."""
         found = {}
-        for pool in self.pools.of(lattice):
+        for pool in self.pools.in_namespace(namespace):
+            if pool.lattice is not lattice:
+                continue
             config = self.configs.store.get(pool.key)
             spec = config.spec if config is not None and isinstance(config.spec, dict) else {}
             probes = spec.get("probes")
@@ -197,7 +199,7 @@ class View:
             for service in self.by_application.of(key)
             if claim_of(service.metadata).lattice_id in lattice.identity.ids
         }
-        ports = {**POD_PORTS, **self._admin_ports(lattice)}
+        ports = {**POD_PORTS, **self._admin_ports(namespace, lattice)}
         version = item.metadata.resource_version if item is not None else ""
         inputs = (version, self._reach(namespace, lattice), held, ports)
         plans = self.book(lattice).plans.setdefault(record.application, {})
