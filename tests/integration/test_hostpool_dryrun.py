@@ -57,9 +57,13 @@ POD_ADDITIONS = st.fixed_dictionaries(
             ]
         ),
         "containers": st.just([{"name": "mine", "image": "i", "stdin": False}]),
-        "initContainers": st.just([{"name": "first", "image": "i"}]),
+        "initContainers": st.sampled_from(
+            [[{"name": "first", "image": "i"}], [{"name": "nats-leaf"}, {"name": "later", "image": "i"}], None]
+        ),
         "volumes": st.sampled_from([[], [{"name": "tmp", "emptyDir": {"medium": "Memory"}}], [{"name": "x"}]]),
-        "securityContext": st.sampled_from([{"runAsUser": 5}, {"fsGroup": 7, "sysctls": []}]),
+        "securityContext": st.sampled_from(
+            [{"runAsUser": 5}, {"fsGroup": 7, "sysctls": []}, {"runAsUser": None}, None]
+        ),
     },
 )
 CONTAINER_ADDITIONS = st.fixed_dictionaries(
@@ -89,39 +93,51 @@ SCHEDULING = st.fixed_dictionaries(
         ),
     },
 )
-SPECS = st.fixed_dictionaries(
-    {"lattice": TOKENS, "version": st.sampled_from(["0.82.0", "1.0.2", "1.4.2", "1.6.0", "latest"])},
-    optional={
-        "hostReplicas": st.integers(0, 5),
-        "image": IMAGES,
-        "natsLeafImage": IMAGES,
-        "hostLabels": st.dictionaries(LABELS, st.one_of(st.just(""), LABELS), max_size=3),
-        "natsAddress": st.sampled_from(["h", "nats://u:p@h:4222,nats://h:4223", "wss://[fd00::1]", "tls://h"]),
-        "natsLeafnodePort": PORTS,
-        "jetstreamDomain": SUBJECTS,
-        "leafNodeDomain": SUBJECTS,
-        "leafService": st.fixed_dictionaries({}, optional={"enabled": st.booleans()}),
-        "registryCredentialsSecret": st.just("pull"),
-        "configServiceEnabled": st.booleans(),
-        "enableStructuredLogging": st.booleans(),
-        "logLevel": st.sampled_from(["trace", "INFO"]),
-        "controlTopicPrefix": SUBJECTS,
-        "allowLatest": st.booleans(),
-        "allowedInsecure": st.lists(st.just("r:5000"), max_size=2),
-        "policyService": st.just({"topic": "p", "timeoutMs": 1, "changesTopic": "c"}),
-        "secretsTopicPrefix": SUBJECTS,
-        "maxLinearMemoryBytes": st.integers(65536, 2**62),
-        "observability": st.fixed_dictionaries(
-            {}, optional={"enable": st.booleans(), "protocol": st.just("grpc"), "logs": TELEMETRY, "traces": TELEMETRY}
-        ),
-        "probes": st.fixed_dictionaries({}, optional={"enabled": st.booleans(), "port": PORTS}),
-        "schedulingOptions": SCHEDULING,
-        "podDisruptionBudget": st.sampled_from([{}, {"minAvailable": "50%"}, {"maxUnavailable": 0}]),
-        "certificates": st.just({"authorities": [{"name": "roots", "secret": {"secretName": "ca", "items": []}}]}),
-        "natsTls": st.just({"secretName": "hub"}),
-        "secretName": st.just("keys"),
-    },
-).filter(lambda spec: not (spec.get("schedulingOptions", {}).get("daemonset") and "podDisruptionBudget" in spec))
+SPECS = (
+    st.fixed_dictionaries(
+        {"lattice": TOKENS, "version": st.sampled_from(["0.82.0", "1.0.2", "1.4.2", "1.6.0", "latest"])},
+        optional={
+            "hostReplicas": st.integers(0, 5),
+            "podMetadata": st.just({"labels": {"team": "a"}, "annotations": {"sidecar.istio.io/inject": "false"}}),
+            "serviceAccount": st.sampled_from([{}, {"name": "mine"}, {"annotations": {"a.example/role": "b"}}]),
+            "image": IMAGES,
+            "natsLeafImage": IMAGES,
+            "hostLabels": st.dictionaries(LABELS, st.one_of(st.just(""), LABELS), max_size=3),
+            "natsAddress": st.sampled_from(["h", "nats://u:p@h:4222,nats://h:4223", "wss://[fd00::1]", "tls://h"]),
+            "natsLeafnodePort": PORTS,
+            "jetstreamDomain": SUBJECTS,
+            "leafNodeDomain": SUBJECTS,
+            "leafService": st.fixed_dictionaries({}, optional={"enabled": st.booleans()}),
+            "registryCredentialsSecret": st.just("pull"),
+            "configServiceEnabled": st.booleans(),
+            "enableStructuredLogging": st.booleans(),
+            "logLevel": st.sampled_from(["trace", "INFO"]),
+            "controlTopicPrefix": SUBJECTS,
+            "allowLatest": st.booleans(),
+            "allowedInsecure": st.lists(st.just("r:5000"), max_size=2),
+            "policyService": st.just({"topic": "p", "timeoutMs": 1, "changesTopic": "c"}),
+            "secretsTopicPrefix": SUBJECTS,
+            "maxLinearMemoryBytes": st.integers(65536, 2**62),
+            "observability": st.fixed_dictionaries(
+                {},
+                optional={"enable": st.booleans(), "protocol": st.just("grpc"), "logs": TELEMETRY, "traces": TELEMETRY},
+            ),
+            "probes": st.fixed_dictionaries({}, optional={"enabled": st.booleans(), "port": PORTS}),
+            "schedulingOptions": SCHEDULING,
+            "podDisruptionBudget": st.sampled_from([{}, {"minAvailable": "50%"}, {"maxUnavailable": 0}]),
+            "certificates": st.just({"authorities": [{"name": "roots", "secret": {"secretName": "ca", "items": []}}]}),
+            "natsTls": st.just({"secretName": "hub"}),
+            "secretName": st.just("keys"),
+        },
+    )
+    .filter(
+        lambda spec: (
+            spec.get("leafNodeDomain", "leaf") != spec.get("jetstreamDomain", "default")
+            and spec.get("probes", {}).get("port") not in (4222, 8222)
+        )
+    )
+    .filter(lambda spec: not (spec.get("schedulingOptions", {}).get("daemonset") and "podDisruptionBudget" in spec))
+)
 
 
 def facts_for(spec):

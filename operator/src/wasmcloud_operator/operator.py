@@ -150,7 +150,12 @@ class Operator:
             span=self._span,
             informers=Informers(client, scope, clock, metrics),
         )
-        platform = platform_of(findings.version, settings.ip_family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
+        platform = platform_of(
+            findings.version,
+            settings.ip_family,
+            os.environ.get("KUBERNETES_SERVICE_HOST", ""),
+            openshift=findings.openshift,
+        )
         hosts_in_pods = HostsInPods(context.host_pods(), pools.lattices)
         placements = Placements()
         controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform, hosts_in_pods, placements)

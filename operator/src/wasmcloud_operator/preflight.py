@@ -8,8 +8,16 @@ from dataclasses import dataclass
 import structlog
 
 from wasmcloud_operator.application.coexistence import CrdState, crd_state
+from wasmcloud_operator.hostpool.platform import OPENSHIFT_GROUP
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.access import Permission, ServerVersion, missing_permissions, server_version, serves
+from wasmcloud_operator.kube.access import (
+    Permission,
+    ServerVersion,
+    missing_permissions,
+    server_version,
+    serves,
+    serves_group,
+)
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.errors import Forbidden
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, LEASE, NAMESPACE, Key, Resource
@@ -35,6 +43,7 @@ class Findings:
     host_configs_served: bool
     applications: CrdState
     missing: tuple[Permission, ...]
+    openshift: bool
 
 
 async def inspect(client: Client, settings: Settings) -> Findings:
@@ -64,7 +73,9 @@ async def inspect(client: Client, settings: Settings) -> Findings:
         )
     _tell_missing(settings.watch_namespaces, wanted, missing)
     cluster_id = settings.cluster_id or await _cluster_id(client)
-    return Findings(version, cluster_id, host_configs, applications, tuple(missing))
+    return Findings(
+        version, cluster_id, host_configs, applications, tuple(missing), await serves_group(client, OPENSHIFT_GROUP)
+    )
 
 
 def _used(settings: Settings) -> Iterable[Rule]:

@@ -37,7 +37,10 @@ def drawn(schema):
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema.get("x-kubernetes-int-or-string"):
-        return st.integers(0, 9) | st.sampled_from(["1", "10%"])
+        texts = (
+            st.from_regex(schema["pattern"], fullmatch=True) if "pattern" in schema else st.sampled_from(["1", "9%"])
+        )
+        return st.integers(schema.get("minimum", 0), 9) | texts
     match schema.get("type"):
         case "object":
             return drawn_object(schema)

@@ -173,7 +173,7 @@ def test_each_construct_has_its_structural_form(annotation, field, expected):
     [
         (str | bool, "a union of boolean and string"),
         (Inner | Open, "a union of"),
-        (Annotated[int, Field(ge=1)] | str, "a union of integer and string"),
+        (Annotated[int, Field(gt=1)] | str, "a union of integer and string"),
         (tuple[str, int], "prefixItems"),
         (set[str], "uniqueItems"),
         (bytes, "format 'binary'"),

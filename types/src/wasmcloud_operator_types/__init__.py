@@ -51,11 +51,13 @@ from wasmcloud_operator_types.scheduling import (
     ContainerTemplateAdditions,
     DisruptionBudget,
     KubernetesResources,
+    PodMetadata,
     ResourceClaim,
     ResourceRequirements,
     RollingUpdate,
     Rollout,
     SchedulingOptions,
+    ServiceAccountOptions,
 )
 
 __all__ = [
@@ -91,6 +93,7 @@ __all__ = [
     "Observability",
     "OwnerReference",
     "Phase",
+    "PodMetadata",
     "Policy",
     "PolicyService",
     "Probes",
@@ -105,6 +108,7 @@ __all__ = [
     "SecretProperty",
     "SecretSource",
     "SecretVolume",
+    "ServiceAccountOptions",
     "ServiceStatus",
     "SharedComponent",
     "Spread",

@@ -19,6 +19,13 @@ Subject = Annotated[str, Field(min_length=1, max_length=256, pattern=SUBJECT)]
 Endpoint = Annotated[str, Field(max_length=2048, pattern=r"^[^\x00-\x20\x7f]*$")]
 
 
+# As the API server reads a quantity, but for a sign.
+QUANTITY = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
+Quantity = Annotated[StrictInt, Field(ge=0)] | Annotated[str, Field(pattern=QUANTITY)]
+PERCENT = r"^[0-9]{1,9}%$"
+UP_TO_100_PERCENT = r"^(100|[1-9]?[0-9])%$"
+
+
 class Rule(NamedTuple):
     """A CEL expression that must be true, what is said when it is not, and of which field if not the model's own."""
 

@@ -13,7 +13,13 @@ from wasmcloud_operator_types.certificates import Certificates
 from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes
 from wasmcloud_operator_types.hoststatus import WasmCloudHostConfigStatus
 from wasmcloud_operator_types.meta import ObjectMeta
-from wasmcloud_operator_types.scheduling import DisruptionBudget, Rollout, SchedulingOptions
+from wasmcloud_operator_types.scheduling import (
+    DisruptionBudget,
+    PodMetadata,
+    Rollout,
+    SchedulingOptions,
+    ServiceAccountOptions,
+)
 
 _LABEL = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 # The host labels by which a host in the lattice is found as a pod in the cluster: the name for people and for wadm's
@@ -25,6 +31,7 @@ _ONE_DAEMONSET = "daemonset and schedulingOptions.daemonset contradict each othe
 # Later hosts check no issuers.
 _BEFORE_1_0 = "^v?0+([^0-9]|$)"
 _ISSUERS_NEED_SECRET = "issuers need secretName: the Secret holds WASMCLOUD_CLUSTER_SEED"  # noqa: S105 - prose
+_TWO_DOMAINS = "leafNodeDomain and jetstreamDomain must differ: a leaf of the hub's own domain gets no stream of it"
 _DAEMONSET_BUDGET = (
     "the podDisruptionBudget of a daemonset can only have minAvailable, and that as a number: Kubernetes knows no"
     " wanted number of a DaemonSet's pods, and with anything else would let none of them go"
@@ -67,6 +74,11 @@ class WasmCloudHostConfigSpec(Model):
                 " self.schedulingOptions.daemonset) ||"
                 " has(self.podDisruptionBudget.minAvailable) && type(self.podDisruptionBudget.minAvailable) == int",
                 _DAEMONSET_BUDGET,
+            ),
+            Rule(
+                "(has(self.leafNodeDomain) ? self.leafNodeDomain : 'leaf') !="
+                " (has(self.jetstreamDomain) ? self.jetstreamDomain : 'default')",
+                _TWO_DOMAINS,
             ),
         )
     )
@@ -186,6 +198,12 @@ class WasmCloudHostConfigSpec(Model):
     daemonset: StrictBool | None = None
     """The same as schedulingOptions.daemonset."""
 
+    pod_metadata: PodMetadata | None = None
+    """Labels and annotations of the host pods besides the operator's own."""
+
+    service_account: ServiceAccountOptions | None = None
+    """The ServiceAccount of the host pods."""
+
     scheduling_options: SchedulingOptions | None = None
     """How and where the host pods run."""
 
@@ -205,6 +223,8 @@ class WasmCloudHostConfigSpec(Model):
         budget = self.pod_disruption_budget
         if budget is not None and self.as_daemonset and not isinstance(budget.min_available, int):
             raise ValueError(_DAEMONSET_BUDGET)
+        if (self.leaf_node_domain or "leaf") == (self.jetstream_domain or "default"):
+            raise ValueError(_TWO_DOMAINS)
         return self
 
     @property

@@ -69,14 +69,27 @@ class Observability(Model):
     """Traces, where not all three are sent or these go elsewhere."""
 
 
+_RESERVED_PORT = "port: 4222 and 8222 are the leaf node's"
+
+
 class Probes(Model):
     """Probes of the wasmcloud-host container."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(Rule("!has(self.port) || !(self.port in [4222, 8222])", _RESERVED_PORT))
+    )
 
     enabled: StrictBool | None = None
     """Whether /readyz and /livez are probed; from version 1.5 on when left out. Older hosts have no such endpoint."""
 
     port: Port | None = None
     """Port of the host's HTTP admin endpoint; 9090 when left out."""
+
+    @model_validator(mode="after")
+    def _port_is_free(self) -> Self:
+        if self.port in (4222, 8222):
+            raise ValueError(_RESERVED_PORT)
+        return self
 
 
 class NatsTls(Model):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, JsonValue, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model
-from wasmcloud_operator_types._fields import Rule, cel
+from wasmcloud_operator_types._fields import PERCENT, UP_TO_100_PERCENT, ObjectName, Quantity, Rule, cel
+
+PodsOrPercent = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | Annotated[str, Field(pattern=UP_TO_100_PERCENT)]
 
 _ONE_BUDGET = "set minAvailable or maxUnavailable, not both"
 
@@ -25,10 +28,10 @@ class ResourceClaim(Model):
 class ResourceRequirements(Model):
     """Compute resources of a container, as in a pod's spec."""
 
-    limits: dict[str, StrictInt | str] | None = None
+    limits: dict[str, Quantity] | None = None
     """The most it may use, for example cpu and memory."""
 
-    requests: dict[str, StrictInt | str] | None = None
+    requests: dict[str, Quantity] | None = None
     """What is set aside for it; the limits when left out."""
 
     claims: tuple[ResourceClaim, ...] | None = None
@@ -76,14 +79,108 @@ class Rollout(Model):
     One whose host is not in the lattice waits on while another pod of the pool has a host there."""
 
 
+_NOBODY_MOVES = "maxSurge and maxUnavailable cannot both be 0: no pod could be replaced"
+
+
 class RollingUpdate(Model):
     """How many pods a change replaces at a time."""
 
-    max_surge: StrictInt | str | None = None
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            Rule(
+                "!has(self.maxSurge) || !has(self.maxUnavailable) ||"
+                " !(self.maxSurge == 0 || self.maxSurge == '0%') ||"
+                " !(self.maxUnavailable == 0 || self.maxUnavailable == '0%')",
+                _NOBODY_MOVES,
+            )
+        )
+    )
+
+    max_surge: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | Annotated[str, Field(pattern=PERCENT)] | None = None
     """Pods, or percent of them, that may run beyond the wanted number meanwhile; 1 when left out."""
 
-    max_unavailable: StrictInt | str | None = None
+    max_unavailable: PodsOrPercent | None = None
     """Pods, or percent of them, that may be missing meanwhile; 0 when left out."""
+
+    @model_validator(mode="after")
+    def _some_pod_moves(self) -> Self:
+        if self.max_surge in (0, "0%") and self.max_unavailable in (0, "0%"):
+            raise ValueError(_NOBODY_MOVES)
+        return self
+
+
+_LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+_LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+# Keys of the operator's own: what selects the pods, and what is derived from the spec.
+_OWN_KEYS = (
+    r"^(app[.]kubernetes[.]io/(name|instance|component|part-of|managed-by)|([a-z0-9-]+[.])?k8s[.]wasmcloud[.]dev/.*)$"
+)
+_KEYS = (
+    "keys must be those of labels and annotations, and none of the operator's own:"
+    " app.kubernetes.io and k8s.wasmcloud.dev"
+)
+_VALUES = (
+    "values must be usable as labels: letters, digits, '-', '_' and '.', at most 63, a letter or digit at both ends"
+)
+_ONE_ACCOUNT = "annotations are for the account that the operator makes: set name or annotations, not both"
+
+
+def _checked_keys(entries: dict[str, str] | None) -> dict[str, str] | None:
+    for key in entries or {}:
+        if not re.fullmatch(_LABEL_KEY, key) or re.fullmatch(_OWN_KEYS, key):
+            raise ValueError(_KEYS)
+    return entries
+
+
+def _checked_labels(entries: dict[str, str] | None) -> dict[str, str] | None:
+    if not all(re.fullmatch(_LABEL_VALUE, value) for value in (entries or {}).values()):
+        raise ValueError(_VALUES)
+    return entries
+
+
+_KEYS_RULE = Rule(f"self.all(k, k.matches('{_LABEL_KEY}') && !k.matches('{_OWN_KEYS}'))", _KEYS)
+_VALUES_RULE = Rule(f"self.all(k, self[k].matches('{_LABEL_VALUE}'))", _VALUES)
+
+
+class PodMetadata(Model):
+    """Labels and annotations of the host pods: for autoscalers, service meshes, cloud identities."""
+
+    labels: Annotated[
+        dict[str, Annotated[str, Field(max_length=63)]] | None,
+        Field(max_length=64, json_schema_extra=cel(_KEYS_RULE, _VALUES_RULE)),
+        AfterValidator(_checked_keys),
+        AfterValidator(_checked_labels),
+    ] = None
+    """Labels of the pods."""
+
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=65536)]] | None,
+        Field(max_length=64, json_schema_extra=cel(_KEYS_RULE)),
+        AfterValidator(_checked_keys),
+    ] = None
+    """Annotations of the pods."""
+
+
+class ServiceAccountOptions(Model):
+    """The ServiceAccount of the host pods. They never get its Kubernetes token."""
+
+    model_config = ConfigDict(json_schema_extra=cel(Rule("!has(self.name) || !has(self.annotations)", _ONE_ACCOUNT)))
+
+    name: ObjectName | None = None
+    """An existing account of the namespace; when left out the operator makes one of the config's name."""
+
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=65536)]] | None,
+        Field(max_length=64, json_schema_extra=cel(_KEYS_RULE)),
+        AfterValidator(_checked_keys),
+    ] = None
+    """Annotations of the account that the operator makes, for example for the identity of a cloud."""
+
+    @model_validator(mode="after")
+    def _is_one_account(self) -> Self:
+        if self.name is not None and self.annotations is not None:
+            raise ValueError(_ONE_ACCOUNT)
+        return self
 
 
 class SchedulingOptions(Model):
@@ -114,14 +211,10 @@ class DisruptionBudget(Model):
         json_schema_extra=cel(Rule("!has(self.minAvailable) || !has(self.maxUnavailable)", _ONE_BUDGET))
     )
 
-    min_available: Annotated[StrictInt | str | None, Field(json_schema_extra={"x-kubernetes-int-or-string": True})] = (
-        None
-    )
+    min_available: PodsOrPercent | None = None
     """Pods, or percent of them, that must stay."""
 
-    max_unavailable: Annotated[
-        StrictInt | str | None, Field(json_schema_extra={"x-kubernetes-int-or-string": True})
-    ] = None
+    max_unavailable: PodsOrPercent | None = None
     """Pods, or percent of them, that may go at a time; 1 when nothing is said."""
 
     @model_validator(mode="after")

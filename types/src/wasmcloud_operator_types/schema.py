@@ -124,9 +124,12 @@ class _Converter:
             inner = members[0] if len(members) == 1 else {"anyOf": members}
             return nullable(self.convert(inner | beside, path))
         kinds = sorted(str(member.get("type")) for member in members)
-        bare = all(set(member) <= {"type", "title"} for member in members)
+        bare = all(set(member) <= {"type", "title", "minimum", "maximum", "pattern"} for member in members)
         if kinds == ["integer", "string"] and bare:
-            return _described(source, {"x-kubernetes-int-or-string": True})
+            bounds: Schema = {}
+            for member in members:
+                _copy(member, bounds, "minimum", "maximum", "pattern")
+            return _described(source, {"x-kubernetes-int-or-string": True, **bounds})
         raise UnsupportedSchemaError(path, f"a union of {' and '.join(kinds)} has no structural form")
 
     def _anything(self, source: Schema, path: str) -> Schema:

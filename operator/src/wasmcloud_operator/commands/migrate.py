@@ -13,13 +13,13 @@ from typing import TypeVar
 
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.owned_secrets import needed_secrets
-from wasmcloud_operator.hostpool.platform import Platform, platform_of
+from wasmcloud_operator.hostpool.platform import OPENSHIFT_GROUP, Platform, platform_of
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reconciler import parsed
 from wasmcloud_operator.hostpool.references import read_references
 from wasmcloud_operator.hostpool.render_workload import Children, leaf_warnings, render
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.access import server_version
+from wasmcloud_operator.kube.access import server_version, serves_group
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
@@ -60,7 +60,12 @@ class Plan:
 
 async def plan(client: Client, namespace: str = "", family: IpFamily = "auto") -> Plan:
     """Look at every host config (of one namespace, or all). Writes nothing; raises the errors of `kube.errors`."""
-    platform = platform_of(await server_version(client), family, os.environ.get("KUBERNETES_SERVICE_HOST", ""))
+    platform = platform_of(
+        await server_version(client),
+        family,
+        os.environ.get("KUBERNETES_SERVICE_HOST", ""),
+        openshift=await serves_group(client, OPENSHIFT_GROUP),
+    )
     lines: list[str] = []
     faults: list[str] = []
     was_here = False

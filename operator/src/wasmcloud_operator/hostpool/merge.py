@@ -23,16 +23,24 @@ _MERGE_KEYS = {
 # Entries that hold one of several alternatives: ours must not stay beside the user's.
 _WHOLE_ENTRIES = frozenset({"env", "volumes", "resourceClaims"})
 _HANDLERS = frozenset({"httpGet", "exec", "tcpSocket", "grpc", "sleep"})
+# Without restartPolicy the leaf would be an init container that never ends.
+_INDISPENSABLE = frozenset({"name", "image", "restartPolicy"})
 
 
 def merged(base: JsonObject, additions: JsonObject) -> JsonObject:
-    """`base` with the additions over it: objects merge field by field, known lists by their merge keys."""
+    """`base` with the additions over it: objects merge field by field, known lists by their merge keys.
+
+    Null takes out what `base` has, but no list, which a template's bare field would empty, and nothing that a container
+    cannot be without.
+    """
     result = dict(base)
-    if additions.keys() & _HANDLERS:
+    if any(name in _HANDLERS and value is not None for name, value in additions.items()):
         result = {name: value for name, value in result.items() if name not in _HANDLERS}
     for name, value in additions.items():
         if value is not None:
             result[name] = _merged_value(name, result.get(name), value)
+        elif name not in _INDISPENSABLE and not isinstance(result.get(name), list):
+            result.pop(name, None)
     return result
 
 

@@ -51,6 +51,12 @@ def host_labels(config: WasmCloudHostConfig) -> Mapping[str, str]:
     return dict(sorted({"kubernetes": "true", **(config.spec.host_labels or {})}.items()))
 
 
+def service_account_name(config: WasmCloudHostConfig) -> str:
+    """The ServiceAccount of the pods: an existing one that the spec names, else the pool's own."""
+    account = config.spec.service_account
+    return (account.name if account is not None else None) or _name(config)
+
+
 def registry_secret_name(config: WasmCloudHostConfig) -> str:
     """The owned Secret with the one registry's user and password."""
     return f"{_name(config)}-registry"

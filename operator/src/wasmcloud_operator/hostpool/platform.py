@@ -7,23 +7,28 @@ from dataclasses import dataclass
 from wasmcloud_operator.kube.access import ServerVersion
 from wasmcloud_operator.names import IpFamily
 
+OPENSHIFT_GROUP = "security.openshift.io"
+
 # Kubernetes from this version on takes preStop.sleep.
 _SLEEP_ACTION = (1, 30)
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Whether containers may have preStop.sleep, and whether a pod's first address is an IPv6 one."""
+    """Whether containers may have preStop.sleep, whether a pod's first address is an IPv6 one, and whether the cluster
+    is OpenShift, which gives each namespace's pods users of its own.
+    """
 
     sleep_action: bool = True
     ipv6: bool = False
+    openshift: bool = False
 
 
-def platform_of(server: ServerVersion, family: IpFamily, api_service: str) -> Platform:
+def platform_of(server: ServerVersion, family: IpFamily, api_service: str, *, openshift: bool = False) -> Platform:
     """The platform of a cluster with that API server.
 
     Pods get their first address in the family of the Services, so with `auto` it is told by the API's Service, whose
     address is in every pod's KUBERNETES_SERVICE_HOST; that is empty outside of a cluster, and may be a host name.
     """
     ipv6 = ":" in api_service if family == "auto" else family == "ipv6"
-    return Platform((server.major, server.minor) >= _SLEEP_ACTION, ipv6)
+    return Platform((server.major, server.minor) >= _SLEEP_ACTION, ipv6, openshift)

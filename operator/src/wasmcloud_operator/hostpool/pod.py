@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
 from wasmcloud_operator.hostpool.merge import merged, normal
@@ -22,8 +24,11 @@ _USER = 65532
 
 def pod_template(config: WasmCloudHostConfig, conf: str, facts: Facts) -> JsonObject:
     """The template. `conf` is the text of nats.conf. Raises SpecError for additions that cannot be merged."""
+    own = config.spec.pod_metadata
+    labels = {**((own.labels if own else None) or {}), **naming.pod_labels(config)}
+    annotations = {**((own.annotations if own else None) or {}), **_checksums(config.spec, conf, facts)}
     return {
-        "metadata": {"labels": naming.pod_labels(config), "annotations": _checksums(config.spec, conf, facts)},
+        "metadata": {"labels": dict(sorted(labels.items())), "annotations": dict(sorted(annotations.items()))},
         "spec": pod_spec(config, facts),
     }
 
@@ -31,7 +36,6 @@ def pod_template(config: WasmCloudHostConfig, conf: str, facts: Facts) -> JsonOb
 def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     """The pod's spec with the user's additions."""
     spec = config.spec
-    name = config.metadata.name or ""
     leaf, host = leaf_container(spec, facts), host_container(config, facts)
     # What a container that ends has said last is shown in the config's status.
     leaf, host = ({**each, "terminationMessagePolicy": "FallbackToLogsOnError"} for each in (leaf, host))
@@ -41,16 +45,15 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         leaf = merged(leaf, {**(containers.nats or {}), "name": naming.LEAF_CONTAINER})
         host = merged(host, {**(containers.wasmcloud or {}), "name": HOST_CONTAINER})
     pod: JsonObject = {
-        "serviceAccountName": name,
+        "serviceAccountName": naming.service_account_name(config),
         "automountServiceAccountToken": False,
         # A Service named like a host's setting (wasmcloud-ctl) would become that setting.
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace_seconds(spec),
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
+            # OpenShift refuses a user that is not of the namespace's own range, and fills in one that is.
+            **({} if facts.platform.openshift else {"runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER}),
             "seccompProfile": {"type": "RuntimeDefault"},
             # A component's HTTP server may be on port 80; the namespaced sysctl allows that without a capability.
             "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],
@@ -62,30 +65,46 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     if spec.registry_credentials_secret:
         pod["imagePullSecrets"] = [{"name": spec.registry_credentials_secret}]
     if scheduling is not None and scheduling.pod_template_additions:
-        pod = merged(pod, _checked(scheduling.pod_template_additions))
+        additions = _checked(facts, scheduling.pod_template_additions)
+        pod = merged(pod, additions)
+        pod["initContainers"] = _in_order(leaf, additions.get("initContainers") or ())
     patience = Patience.of(spec.rollout)
     if patience.lattice or patience.applications:
         pod["readinessGates"] = [*(pod.get("readinessGates") or ()), {"conditionType": SERVING_GATE}]
-    if pod.get("hostNetwork"):
+    security = pod.get("securityContext") or {}
+    if pod.get("hostNetwork") and security.get("sysctls"):
         # The node's own network settings: Kubernetes refuses a pod that would change them.
-        kept = [entry for entry in pod["securityContext"].get("sysctls") or () if not entry["name"].startswith("net.")]
-        pod["securityContext"] = {**pod["securityContext"], "sysctls": kept}
+        kept = [entry for entry in security["sysctls"] if not entry["name"].startswith("net.")]
+        pod["securityContext"] = {**security, "sysctls": kept}
     result: JsonObject = normal(pod)
     return result
 
 
-def _checked(additions: JsonObject) -> JsonObject:
-    """The additions, if they leave the two containers alone."""
-    for field in ("containers", "initContainers"):
-        for index, container in enumerate(additions.get(field) or ()):
-            if container.get("name") in (naming.LEAF_CONTAINER, HOST_CONTAINER):
-                raise SpecError(
-                    Problem(
-                        "ReservedContainer",
-                        f".spec.schedulingOptions.podTemplateAdditions.{field}[{index}]",
-                        f"{container['name']} is the operator's own; change it with containerTemplateAdditions",
-                    )
-                )
+def _in_order(leaf: JsonObject, additions: Iterable[JsonObject]) -> list[JsonObject]:
+    """The init containers: the user's before the leaf, which they may prepare, but for those after its name."""
+    ordered = [leaf if _is_marker(container) else container for container in additions]
+    return ordered if leaf in ordered else [*ordered, leaf]
+
+
+def _is_marker(container: JsonObject) -> bool:
+    return {name: value for name, value in container.items() if value is not None} == {"name": naming.LEAF_CONTAINER}
+
+
+def _checked(facts: Facts, additions: JsonObject) -> JsonObject:
+    """The additions, if they leave the two containers alone and no two entries of a list have the same name."""
+    base = ".spec.schedulingOptions.podTemplateAdditions"
+    taken = {"volumes": {authority.name for authority in facts.authorities}}
+    for field in ("containers", "initContainers", "volumes"):
+        names = taken.get(field, set())
+        for index, entry in enumerate(additions.get(field) or ()):
+            path, name = f"{base}.{field}[{index}]", entry.get("name")
+            own = field != "volumes" and name in (naming.LEAF_CONTAINER, HOST_CONTAINER)
+            if own and not (field == "initContainers" and _is_marker(entry)):
+                what = f"{name} is the operator's own; change it with containerTemplateAdditions"
+                raise SpecError(Problem("ReservedContainer", path, what))
+            if name in names:
+                raise SpecError(Problem("DuplicateName", path, f"another one is named {name}, too; rename one of them"))
+            names.add(name)
     return additions
 
 

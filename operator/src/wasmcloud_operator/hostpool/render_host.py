@@ -41,8 +41,7 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     }
     if arguments := host_arguments(spec, facts):
         container["args"] = [_literal(argument) for argument in arguments]
-    if probed(spec):
-        port = admin_port(spec)
+    if port := probed_port(spec):
         container["ports"] = [{"name": "admin", "containerPort": port, "protocol": "TCP"}]
         container |= {
             "startupProbe": _probe("/readyz", port, period=1, failures=120),
@@ -65,8 +64,23 @@ def grace_seconds(spec: WasmCloudHostConfigSpec) -> int:
     return wanted if isinstance(wanted, int) else _GRACE_SECONDS
 
 
-def probed(spec: WasmCloudHostConfigSpec) -> bool:
-    """Whether the host's HTTP admin endpoint is opened and probed."""
+def probed_port(spec: WasmCloudHostConfigSpec) -> int | None:
+    """The port of the host's HTTP admin endpoint if it is probed: where the user's own variable opens it, if there is
+    one, else where ours does.
+    """
+    enabled = spec.probes.enabled if spec.probes is not None else None
+    if enabled is False:
+        return None
+    own = _own_admin_address(spec)
+    if own is None:
+        return admin_port(spec) if opens_admin(spec) else None
+    host, _, port = str(own.get("value") or "").rpartition(":")
+    reachable = port.isdecimal() and len(port) <= 5 and host not in ("localhost", "[::1]") and host[:4] != "127."
+    return int(port) if reachable else None
+
+
+def opens_admin(spec: WasmCloudHostConfigSpec) -> bool:
+    """Whether the host's HTTP admin endpoint is opened."""
     if spec.probes is not None and spec.probes.enabled is not None:
         return spec.probes.enabled
     if spec.image is not None and not is_known(spec.version):
@@ -75,8 +89,18 @@ def probed(spec: WasmCloudHostConfigSpec) -> bool:
 
 
 def admin_port(spec: WasmCloudHostConfigSpec) -> int:
-    """The port of the host's HTTP admin endpoint."""
+    """The port at which we have the host open its HTTP admin endpoint."""
     return (spec.probes and spec.probes.port) or DEFAULT_ADMIN_PORT
+
+
+def _own_admin_address(spec: WasmCloudHostConfigSpec) -> JsonObject | None:
+    scheduling = spec.scheduling_options
+    containers = scheduling.container_template_additions if scheduling is not None else None
+    entries = ((containers.wasmcloud if containers is not None else None) or {}).get("env")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("name") == "WASMCLOUD_HTTP_ADMIN":
+            return entry
+    return None
 
 
 def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
@@ -111,7 +135,7 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
         _from_field(f"WASMCLOUD_LABEL_{POD_NAME_LABEL}", "metadata.name"),
         _from_field(f"WASMCLOUD_LABEL_{POD_UID_LABEL}", "metadata.uid"),
     ]
-    if probed(spec):
+    if opens_admin(spec):
         first.append(_from_field("POD_IP", "status.podIP"))
         pod = "[$(POD_IP)]" if facts.platform.ipv6 else "$(POD_IP)"
         values["WASMCLOUD_HTTP_ADMIN"] = f"{pod}:{admin_port(spec)}"

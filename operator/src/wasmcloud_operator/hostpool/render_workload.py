@@ -69,7 +69,6 @@ def render(config: WasmCloudHostConfig, facts: Facts) -> Children:
     tls = facts.hub_tls
     files = LeafFiles(facts.credentials, bool(tls and tls.ca), bool(tls and tls.client))
     conf = nats_conf(config.spec, files, on_pod=leaf_is_open(config.spec, facts))
-    service_account = _child(config, SERVICE_ACCOUNT, "host", automountServiceAccountToken=False)
     secret = has_userinfo(config.spec)
     config_map = _child(config, CONFIG_MAP, "leaf", **({} if secret else {"data": {CONF_KEY: conf}}))
     after: list[Child] = []
@@ -77,7 +76,19 @@ def render(config: WasmCloudHostConfig, facts: Facts) -> Children:
         after.append(_service(config, facts))
     if config.spec.pod_disruption_budget is not None:
         after.append(_disruption_budget(config))
-    return Children((service_account, config_map), _workload(config, conf, facts), tuple(after), conf if secret else "")
+    before = (*_service_account(config), config_map)
+    return Children(before, _workload(config, conf, facts), tuple(after), conf if secret else "")
+
+
+def _service_account(config: WasmCloudHostConfig) -> tuple[Child, ...]:
+    """The pool's own account, unless the pods have one that is there already."""
+    wanted = config.spec.service_account
+    if wanted is not None and wanted.name is not None:
+        return ()
+    child = _child(config, SERVICE_ACCOUNT, "host", automountServiceAccountToken=False)
+    if wanted is not None and wanted.annotations:
+        child.body["metadata"]["annotations"] = dict(sorted(wanted.annotations.items()))
+    return (child,)
 
 
 def leaf_is_open(spec: WasmCloudHostConfigSpec, facts: Facts) -> bool:
@@ -154,6 +165,7 @@ def holds_node_ports(pod: JsonObject) -> bool:
 
 def _service(config: WasmCloudHostConfig, facts: Facts) -> Child:
     port = {"name": "nats-client", "port": CLIENT_PORT, "targetPort": CLIENT_PORT, "protocol": "TCP"}
+    port["appProtocol"] = "tcp"  # a service mesh takes the name for a protocol of its own otherwise
     child = _child(
         config, SERVICE, "leaf", spec={"selector": naming.selector_labels(config), "ports": [port], "type": "ClusterIP"}
     )

@@ -106,6 +106,15 @@ def _digits(text: str) -> int:
     return int("".join(character for character in text if character in "0123456789")[:9] or 0)
 
 
+async def serves_group(client: Client, group: str) -> bool:
+    """Whether the API server has that API group. Raises the errors of `kube.errors`."""
+    try:
+        await client.get_path(f"/apis/{group}")
+    except NotFound:
+        return False
+    return True
+
+
 async def serves(client: Client, resource: Resource) -> bool:
     """Whether the API server serves this kind, by discovery (which every authenticated user may read)."""
     try:
