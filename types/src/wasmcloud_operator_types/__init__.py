@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from wasmcloud_operator_types.application import (
     Application,
     ApplicationStatus,
@@ -26,6 +28,7 @@ from wasmcloud_operator_types.hostconfig import (
 )
 from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes, Telemetry
 from wasmcloud_operator_types.hoststatus import AppStatus, HostStatus, WasmCloudHostConfigStatus
+from wasmcloud_operator_types.lists import ApplicationList, ListMeta, WasmCloudHostConfigList
 from wasmcloud_operator_types.manifest import (
     ApplicationSpec,
     Component,
@@ -46,7 +49,7 @@ from wasmcloud_operator_types.manifest import (
     Trait,
 )
 from wasmcloud_operator_types.meta import Condition, ConditionStatus, ObjectMeta, OwnerReference
-from wasmcloud_operator_types.parsing import FieldError, InvalidObjectError, dump, parse
+from wasmcloud_operator_types.parsing import FieldError, InvalidObjectError, dump, parse, with_spec
 from wasmcloud_operator_types.scheduling import (
     ContainerTemplateAdditions,
     DisruptionBudget,
@@ -60,11 +63,14 @@ from wasmcloud_operator_types.scheduling import (
     ServiceAccountOptions,
 )
 
+__version__ = version("wasmcloud-operator-types")
+
 __all__ = [
     "POD_NAME_LABEL",
     "POD_UID_LABEL",
     "AppStatus",
     "Application",
+    "ApplicationList",
     "ApplicationSpec",
     "ApplicationStatus",
     "CertificateAuthority",
@@ -88,6 +94,7 @@ __all__ = [
     "LinkProperties",
     "LinkTarget",
     "LinkTrait",
+    "ListMeta",
     "NatsTls",
     "ObjectMeta",
     "Observability",
@@ -116,9 +123,11 @@ __all__ = [
     "Trait",
     "WadmStatus",
     "WasmCloudHostConfig",
+    "WasmCloudHostConfigList",
     "WasmCloudHostConfigSpec",
     "WasmCloudHostConfigStatus",
     "custom_resource_definitions",
     "dump",
     "parse",
+    "with_spec",
 ]

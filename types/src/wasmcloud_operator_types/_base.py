@@ -19,6 +19,7 @@ class Model(BaseModel):
         serialize_by_alias=True,
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,  # it may be secret
         use_attribute_docstrings=True,
     )
 

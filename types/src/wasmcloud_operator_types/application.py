@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from wasmcloud_operator_types._base import Resource, StatusModel
 from wasmcloud_operator_types._fields import Rule, cel
 from wasmcloud_operator_types.manifest import ApplicationSpec
-from wasmcloud_operator_types.meta import Condition, ObjectMeta
+from wasmcloud_operator_types.meta import Condition, ObjectMeta, find_condition
 
 Phase = Literal["Deployed", "Reconciling", "Failed", "Undeployed"]
 
@@ -119,6 +119,10 @@ class ApplicationStatus(StatusModel):
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = None
     """Observations: Ready, Reconciling, Stalled, Synced, LatticeConnected, Paused."""
+
+    def condition(self, type_: str) -> Condition | None:
+        """Returns the condition of that type, None if it is not observed yet."""
+        return find_condition(self.conditions, type_)
 
 
 class Application(Resource):

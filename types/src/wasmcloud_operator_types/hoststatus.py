@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from wasmcloud_operator_types._base import StatusModel
-from wasmcloud_operator_types.meta import Condition
+from wasmcloud_operator_types.meta import Condition, find_condition
 
 
 class HostStatus(StatusModel):
@@ -84,3 +84,7 @@ class WasmCloudHostConfigStatus(StatusModel):
 
     apps: tuple[AppStatus, ...] | None = None
     """The first of them, by name."""
+
+    def condition(self, type_: str) -> Condition | None:
+        """Returns the condition of that type, None if it is not observed yet."""
+        return find_condition(self.conditions, type_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
@@ -38,6 +39,11 @@ class Condition(StatusModel):
 
     message: Annotated[str, Field(max_length=32768)]
     """Why, as a sentence for people, with what to do where something can be done."""
+
+
+def find_condition(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:
+    """Returns the condition of that type, None if it is not observed yet."""
+    return next((condition for condition in conditions or () if condition.type == type_), None)
 
 
 class OwnerReference(Model):

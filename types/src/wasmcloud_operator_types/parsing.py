@@ -53,6 +53,31 @@ def dump(model: BaseModel) -> dict[str, JsonValue]:
     return model.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
+def with_spec(resource: M, changes: Mapping[str, object]) -> M:
+    """Returns a copy of a whole object whose spec has the changes, validated like any other.
+
+    The changes have the fields' JSON names. One that is an object changes only the fields that it names; None takes a
+    field out. Raises InvalidObjectError with every fault.
+    """
+    written = dump(resource)
+    spec = written.get("spec")
+    return parse(type(resource), {**written, "spec": _changed(spec if isinstance(spec, dict) else {}, changes)})
+
+
+def _changed(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    result = dict(base)
+    for name, change in changes.items():
+        value = dump(change) if isinstance(change, BaseModel) else change
+        held = result.get(name)
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(held, Mapping) and not isinstance(change, BaseModel):
+            result[name] = _changed(held, value)
+        else:
+            result[name] = value
+    return result
+
+
 def field_errors(error: ValidationError, value: object) -> tuple[FieldError, ...]:
     """The faults of a failed validation of ``value``, each path once per message, in the order found."""
     faults = (
