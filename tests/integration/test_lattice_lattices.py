@@ -10,7 +10,9 @@ import pytest
 from latticehost import Lattice as HostsLattice
 from latticehost import LatticeHost
 from testbed import NatsServer, eventually
-from wasmcloud_operator.lattice.connection_types import ConnectionState, Timing
+from testbed.ports import free_ports
+from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_types import ConnectionState, ServerInfo, Timing
 from wasmcloud_operator.lattice.errors import InvalidName
 from wasmcloud_operator.lattice.host_types import Change
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, LatticeRoute, Lattices
@@ -102,14 +104,20 @@ async def test_a_lattice_is_left_only_for_one_that_proves_to_be_another(server: 
 
 
 async def test_another_route_is_taken_when_the_one_in_use_ends(tmp_path: Path) -> None:
-    server, other = (
-        NatsServer.start(tmp_path / "one", jetstream=False),
-        NatsServer.start(tmp_path / "two", jetstream=False),
+    here, there = free_ports(2)
+    members = (
+        f'cluster {{ name: pair, listen: "127.0.0.1:{here}" }}',
+        f'cluster {{ name: pair, listen: "127.0.0.1:{there}", routes: ["nats://127.0.0.1:{here}"] }}',
     )
-    async with server as first, other as second, Lattices(timing=QUICK) as lattices:
-        # Both addresses in the second route: a cluster of two that tells nothing of being one.
-        lattice = lattices.hold("one", route_to(first.url))
-        assert lattices.hold("two", route_to(second.url, first.url)) is lattice
+    one, two = (
+        NatsServer.start(tmp_path / f"member-{here}", jetstream=False, config_extra=member)
+        for here, member in enumerate(members)
+    )
+    async with one as first, two as second, Lattices(timing=QUICK) as lattices:
+        lattices.hold("one", route_to(first.url))
+        lattices.hold("two", route_to(second.url))
+        await eventually(lambda: len(lattices.all) == 1)
+        (lattice,) = lattices.all
         await eventually(lambda: all(route.state.connected for route in lattice.connection.routes.values()))
         heard: list[LatticeEvent] = []
         lattices.listen(lambda _, event: heard.append(event))
@@ -173,3 +181,27 @@ async def test_the_config_service_knows_whose_lattice_asks(server: NatsServer) -
         await eventually(lambda: blue.hosts.synced)
         body = await eventually(host.ask_config_service)
         assert body == {"registryCredentials": {"blue": {"token": "{'a': 'b'}", "registryType": "oci"}}}
+
+
+async def test_a_server_that_claims_to_be_another_tenants_proves_nothing(
+    server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[ServerInfo] = []
+
+    def claimed(connection: Connection) -> ServerInfo | None:
+        """Every server says what the first one did: its id, its cluster and its members."""
+        if connection.state.connected and not told:
+            told.append(ServerInfo("NVICTIM", "nats", ("10.0.0.1:4222",)))
+        return told[0] if connection.state.connected else None
+
+    monkeypatch.setattr(Connection, "server", property(claimed))
+    async with NatsServer.start(tmp_path / "impostor", jetstream=False) as impostor, Lattices(timing=QUICK) as lattices:
+        victims = lattices.hold("victim", route_to(server.url))
+        await eventually(lambda: victims.evidence.servers)
+        fake = lattices.hold("tenant", route_to(impostor.url))
+        await eventually(lambda: fake.evidence.servers)
+        assert fake.evidence.suggests_same(victims.evidence), "the claim alone would do"
+        honest = lattices.hold("friend", route_to(server.url.replace("127.0.0.1", "localhost")))
+        await eventually(lambda: lattices.held_by("friend") is victims, message="a claim that is true is proved")
+        assert honest is not victims
+        assert lattices.held_by("tenant") is fake

@@ -29,7 +29,8 @@ def evidence(account: str, *servers: ServerInfo, address: str = "") -> Evidence:
 
 def test_what_leads_to_one_lattice_before_anything_is_connected() -> None:
     one, other = Account("one"), Account("other")
-    assert route().surely_leads_where(route("nats://a,nats://b"))
+    assert route("nats://b,nats://a").surely_leads_where(route("nats://a,nats://b"))
+    assert not route().surely_leads_where(route("nats://a,nats://b")), "b may be anybody's server"
     assert route(credentials=one.credentials("u")).surely_leads_where(route(credentials=one.credentials("v")))
     assert not route(credentials=one.credentials("u")).surely_leads_where(route(credentials=other.credentials("u")))
     assert not route(credentials=one.credentials("u")).surely_leads_where(route()), "whose account nobody knows"
@@ -65,12 +66,23 @@ def test_what_leads_to_one_lattice_before_anything_is_connected() -> None:
         "two accounts at one address",
     ],
 )
-def test_lattices_are_joined_on_proof_alone(one: Evidence, other: Evidence, same: bool) -> None:
-    assert one.proves_same(other) is same
-    assert other.proves_same(one) is same
+def test_the_proof_is_tried_where_servers_tell_of_one_system(one: Evidence, other: Evidence, same: bool) -> None:
+    assert one.suggests_same(other) is same
+    assert other.suggests_same(one) is same
 
 
-def test_what_a_dropped_route_told_proves_nothing_any_more() -> None:
+def test_a_dropped_route_suggests_nothing_any_more() -> None:
     left = evidence("A", ServerInfo("S"), address="left")
     left.forget(route("nats://left"))
-    assert not left.proves_same(evidence("A", ServerInfo("S")))
+    assert not left.suggests_same(evidence("A", ServerInfo("S")))
+
+
+def test_the_same_addresses_and_account_need_no_further_proof() -> None:
+    left, right = evidence("A", ServerInfo("S"), address="a"), evidence("A", ServerInfo("T"), address="a")
+    assert left.proves_same(right)
+    assert not left.proves_same(evidence("B", ServerInfo("S"), address="a"))
+    assert not evidence("", ServerInfo("S"), address="a").proves_same(evidence("", ServerInfo("S"), address="a"))
+    wider = Evidence()
+    wider.take(route("nats://a,nats://b"), ServerInfo("S"), "A")
+    assert left.suggests_same(wider)
+    assert not left.proves_same(wider), "b may be anybody's server"

@@ -45,9 +45,10 @@ class LatticeRoute:
     def surely_leads_where(self, other: LatticeRoute) -> bool:
         """Whether two routes lead to one lattice as far as can be seen without connecting.
 
-        They share an address, and are of one account by their user JWTs, or both without any credentials.
+        They have the same addresses, and are of one account by their user JWTs, or both without any credentials. One
+        common address is not enough: another one of a route may be anybody's server.
         """
-        if self.subjects != other.subjects or not set(self.spec.addresses) & set(other.spec.addresses):
+        if self.subjects != other.subjects or set(self.spec.addresses) != set(other.spec.addresses):
             return False
         if self.spec.account or other.spec.account:
             return self.spec.account == other.spec.account
@@ -88,7 +89,7 @@ class Evidence:
     """What servers have told of the NATS system and account behind a lattice's routes."""
 
     account: str = ""
-    """Empty while unknown: then nothing is proved."""
+    """Empty while unknown: then nothing is suggested."""
 
     servers: dict[LatticeRoute, ServerInfo] = field(default_factory=dict)
     """What was told last by each route: an address may lead somewhere else later."""
@@ -108,10 +109,17 @@ class Evidence:
         self.servers.pop(route, None)
 
     def proves_same(self, other: Evidence) -> bool:
-        """Whether both are of one account of one NATS system.
+        """Whether both are of one account, by routes that have the very same addresses, whatever their users are."""
+        if not self.account or self.account != other.account:
+            return False
+        addresses = {frozenset(route.spec.addresses) for route in other.servers}
+        return any(frozenset(route.spec.addresses) in addresses for route in self.servers)
 
-        That is so for routes with a common address, to one server, or to one cluster with a common member. The name of
-        a cluster alone proves nothing: charts use the same one everywhere.
+    def suggests_same(self, other: Evidence) -> bool:
+        """Whether both may be of one account of one NATS system, so that the proof is worth a try (`proof`).
+
+        That is so for routes with a common address, to one server, or to one cluster with a common member. It is no
+        proof: everybody who connects to a server learns its id, and may run another that claims the same.
         """
         if not self.account or self.account != other.account:
             return False

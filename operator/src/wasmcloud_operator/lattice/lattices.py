@@ -25,6 +25,7 @@ from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute, account_of
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged, Ledger
 from wasmcloud_operator.lattice.listing import AppLister
+from wasmcloud_operator.lattice.proof import leads_to_one
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.routes import RoutedChannel
 from wasmcloud_operator.lattice.wadm import WadmClient
@@ -288,23 +289,31 @@ class Lattices:
                     account = await account_of(connection, route.spec)
                     try:
                         self._led_to[route].evidence.take(route, server, account)
-                        self._learnt(self._led_to[route])
+                        await self._learnt(self._led_to[route])
                     except Exception:  # noqa: BLE001 - logged with its trace; the other lattices go on
                         _log.exception("lattice.not_identified", lattice=route.name)
                 await changed.wait()
         finally:
             unlisten()
 
-    def _learnt(self, lattice: Lattice) -> None:
+    async def _learnt(self, lattice: Lattice) -> None:
         """A lattice's identity is known, or known better."""
         for other in self.all:
-            same = other.subjects == lattice.subjects and other.evidence.proves_same(lattice.evidence)
-            if same and other is not lattice and other in self._running:
+            if other is lattice or not await self._are_one(other, lattice):
+                continue
+            if other in self._running and lattice in self._running:  # neither has ended while the proof was made
                 lattice = self._merge(other, lattice)
         for holder, route in tuple(self._wanted.items()):
             if self._led_to[route] is lattice and self._held[holder] is not lattice:
                 self._move(holder, lattice)
         self._tidy()
+
+    async def _are_one(self, one: Lattice, another: Lattice) -> bool:
+        if one.subjects != another.subjects or not one.evidence.suggests_same(another.evidence):
+            return False
+        if one.evidence.proves_same(another.evidence):
+            return True
+        return await leads_to_one(one.connection, another.connection)
 
     def _merge(self, one: Lattice, another: Lattice) -> Lattice:
         """One object for what proved to be one lattice: the one that is known longer."""
