@@ -45,7 +45,7 @@ ROWS: dict[str, tuple[Graph, ...]] = {
         Graph(
             "Lattice and wadm in reach",
             "max by (namespace, name, condition) "
-            '(wasmcloud_operator_pool_condition{condition=~"LatticeConnected|WadmAvailable"})',
+            '(wasmcloud_operator_pool_condition{condition=~"LatticeConnected|WadmConnected"})',
             "{{condition}} {{namespace}}/{{name}}",
         ),
         Graph("Hosts by version", "max by (lattice, version) (wasmcloud_operator_hosts)", "{{version}} {{lattice}}"),

@@ -44,7 +44,7 @@ def pool(metric: str, /, **labels: str) -> str:
 
 CASES = {
     "WasmcloudLatticeDisconnected": Case({pool("pool_condition", condition="LatticeConnected"): (0, 1)}, POOL),
-    "WasmcloudWadmSilent": Case({pool("pool_condition", condition="WadmAvailable"): (0, 1)}, POOL),
+    "WasmcloudWadmSilent": Case({pool("pool_condition", condition="WadmConnected"): (0, 1)}, POOL),
     "WasmcloudPoolBelowSize": Case(
         {pool("pool_hosts", state="desired"): (3, 3), pool("pool_hosts", state="in_lattice"): (2, 3)}, POOL
     ),

@@ -70,7 +70,7 @@ SCENARIOS = {
         "WasmCloudHostConfig", "expired", pools=(with_condition("LatticeConnected", "Expired", "creds expired"),)
     ),
     "wadm gone": Scenario(
-        "WasmCloudHostConfig", "wadm is away", pools=(with_condition("WadmAvailable", "Silent", "wadm is away"),)
+        "WasmCloudHostConfig", "wadm is away", pools=(with_condition("WadmConnected", "Silent", "wadm is away"),)
     ),
     "image cannot be pulled": Scenario("Pod", "ErrImagePull: not found", pods=(container(PULLING),)),
     "no node": Scenario("Pod", "0/3 nodes", pods=(pod("edge-1", conditions=[UNSCHEDULABLE]),)),

@@ -113,7 +113,7 @@ def _fresh(lease: LeaseObject, now: datetime) -> bool:
 def _lattices(snapshot: Snapshot) -> list[Finding]:
     found = []
     for pool in snapshot.pools:
-        for kind, what in (("LatticeConnected", "NATS"), ("WadmAvailable", "wadm")):
+        for kind, what in (("LatticeConnected", "NATS"), ("WadmConnected", "wadm")):
             entry = condition(pool, kind)
             name = f"{what} of host config {pool.metadata.key}"
             if fails(pool, kind):

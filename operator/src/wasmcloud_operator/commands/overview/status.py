@@ -167,7 +167,7 @@ def _pool(pool: CustomResource) -> PoolRow:
 
 def _lattice(name: str, snapshot: Snapshot) -> LatticeRow:
     pools = snapshot.pools_in(name)
-    nats, wadm = _reach(pools, "LatticeConnected"), _reach(pools, "WadmAvailable")
+    nats, wadm = _reach(pools, "LatticeConnected"), _reach(pools, "WadmConnected")
     return LatticeRow(
         name,
         "down" not in (nats, wadm),

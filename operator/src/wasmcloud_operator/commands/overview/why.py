@@ -74,7 +74,7 @@ def _pool(pool: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:
     for pod, why in unready[:_SHOWN_PODS]:
         command = f"kubectl -n {pod.metadata.namespace} describe pod {pod.metadata.name}"
         yield Cause(f"Pod {pod.metadata.key}", ".status", why, command)
-    for kind in ("LatticeConnected", "WadmAvailable"):
+    for kind in ("LatticeConnected", "WadmConnected"):
         if fails(pool, kind):
             yield _from_condition(pool, subject, kind, _describe(pool, _POOL))
     yield from _outcome(pool, subject, _POOL)
