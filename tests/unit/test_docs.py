@@ -1,0 +1,158 @@
+"""The documents name only what exists: links, files, functions."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CODE = ROOT / "operator" / "src" / "wasmcloud_operator"
+# What paths in the documents may be relative to, besides the document's own folder.
+BASES = (ROOT, CODE, ROOT / "tests")
+# A page about one package names its modules without the folder.
+PAGE_BASES = {
+    "docs/machinery.md": (CODE / "kube", ROOT / "tests" / "unit" / "kube", ROOT / "tests" / "integration"),
+    "docs/lattice.md": (CODE / "lattice",),
+}
+
+_FENCE = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_CODE_SPAN = re.compile(r"`([^`\n]+)`")
+_FUNCTION = re.compile(r"(?P<file>[\w./-]+\.py):(?P<name>[A-Za-z_][\w.]*)")
+_TEST = re.compile(r"(?P<file>[\w./-]+\.py)::(?P<name>\w+)")
+_PATH = re.compile(r"\.?\w[\w.-]*(?:/[\w.-]+)*/?")
+_FILE_NAME = re.compile(r"[\w-]+\.(?:py|md|toml)")
+
+
+def tracked(*patterns: str) -> list[str]:
+    """Tracked files and those about to be, below the root."""
+    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return [name for name in listed if (ROOT / name).exists()]
+
+
+DOCUMENTS = tracked("*.md")
+TOP_FOLDERS = {name.split("/")[0] for name in tracked() if "/" in name}
+CODE_FOLDERS = {path.name for path in CODE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+
+
+def spans(document: str) -> list[str]:
+    """The texts in backticks outside of code blocks."""
+    return _CODE_SPAN.findall(_FENCE.sub("", (ROOT / document).read_text()))
+
+
+def found(document: str, path: str) -> Path | None:
+    """The file or folder that a document means by a path."""
+    bases = (*PAGE_BASES.get(document, ()), (ROOT / document).parent, *BASES)
+    return next((base / path for base in bases if (base / path).exists()), None)
+
+
+@cache
+def names_in(file: Path) -> frozenset[str]:
+    """Every function, class and constant of a module by its dotted name, and nested functions by their own as well."""
+    names: set[str] = set()
+
+    def visit(node: ast.AST, prefix: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.update({prefix + child.name, child.name} if prefix else {child.name})
+                visit(child, f"{prefix}{child.name}.")
+            elif isinstance(child, ast.Assign):
+                names.update(prefix + target.id for target in child.targets if isinstance(target, ast.Name))
+            elif isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name):
+                names.add(prefix + child.target.id)
+
+    visit(ast.parse(file.read_text()), "")
+    return frozenset(names)
+
+
+def looks_like_a_path(span: str) -> bool:
+    """Whether a text in backticks is a path of this repository rather than of a cluster, a subject or a URL."""
+    if not _PATH.fullmatch(span):
+        return False
+    if "/" not in span:
+        return _FILE_NAME.fullmatch(span) is not None
+    return span.split("/")[0] in TOP_FOLDERS | CODE_FOLDERS
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_relative_link_leads_to_a_file(document):
+    text = _FENCE.sub("", (ROOT / document).read_text())
+    links = [link for link in _LINK.findall(text) if not re.match(r"[a-z]+:|#", link)]
+    missing = [link for link in links if not ((ROOT / document).parent / link.partition("#")[0]).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_function_that_is_named_with_its_file_exists(document):
+    missing = []
+    for span in spans(document):
+        for match in (*_FUNCTION.finditer(span), *_TEST.finditer(span)):
+            file = found(document, match["file"])
+            if file is None or match["name"] not in names_in(file):
+                missing.append(match[0])
+    assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_in_backticks_exists(document):
+    assert not [span for span in spans(document) if looks_like_a_path(span) and found(document, span) is None]
+
+
+def test_every_test_in_the_table_of_requirements_exists():
+    tests = {Path(name).stem: ROOT / name for name in tracked("tests/*.py")}
+    missing, module = [], ""
+    for span in spans("docs/machinery.md"):
+        named, _, test = span.partition("::")
+        module = named if named.startswith("test_") else module
+        if named.startswith("test_") and named not in tests:
+            missing.append(span)
+        elif test and test != "…" and not any(name.startswith(test.rstrip("…")) for name in names_in(tests[module])):
+            missing.append(span)
+    assert not missing
+
+
+def test_the_walks_name_a_function_for_every_hop():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    hops = [line for line in text.splitlines() if re.match(r"\| \d+(–\d+)? \|", line)]
+    assert len(hops) > 30
+    assert not [hop for hop in hops if not _FUNCTION.search(hop)]
+
+
+def listing() -> list[list[str]]:
+    """The names in the first column of CONTRIBUTING's listing, a list for each line; folders end with a slash."""
+    block = re.search(r"```\n(types/.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    assert block is not None
+    return [re.split(r"\s{2,}", line.strip())[0].split(", ") for line in block[1].splitlines()]
+
+
+def test_the_listing_of_the_code_has_every_folder_and_names_only_what_exists():
+    names = {name for line in listing() for name in line}
+    folders = {name.rstrip("/") for name in names if name.endswith("/")}
+    assert folders == CODE_FOLDERS | {"types", "operator", "tests", "manifests", "docs"}
+    modules = {name for name in names if not name.endswith("/")}
+    assert modules == {path.stem for path in CODE.glob("*.py")} - {"__init__"}
+
+
+def test_the_listing_of_the_code_has_the_order_that_lint_holds():
+    layers = re.search(r"layers = \[\n(.*?)\n\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL)
+    assert layers is not None
+    floors = [set(floor.split(" | ")) for floor in re.findall(r'"([^"]+)"', layers[1])]
+    listed = [name.rstrip("/") for line in listing() for name in line]
+    heights = [floors.index(floor) for name in listed for floor in floors if name in floor and name != "operator"]
+    assert heights == sorted(heights)
+    assert len(heights) == sum(map(len, floors)) - 1  # "operator" is the folder's name as well
+
+
+@pytest.mark.parametrize("name", tracked("docs/*.md", "docs/decisions/*.md"))
+def test_every_document_is_reached_from_the_index(name):
+    index = ROOT / "docs" / ("decisions/README.md" if name.startswith("docs/decisions/") else "README.md")
+    links = {(index.parent / link).resolve() for link in _LINK.findall(index.read_text())}
+    folders = {link for link in links if link.is_dir()}
+    file = (ROOT / name).resolve()
+    assert file in links | {index} or file.parent in folders
