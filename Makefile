@@ -88,9 +88,10 @@ matrix: setup ## what depends on the API server, on the oldest server that is su
 		TESTBED_API_SERVER=$$minor $(BIN)/pytest -q -n 2 --dist loadfile $(MATRIX); done
 
 .PHONY: chaos
-chaos: setup ## what the operator does while servers are killed, cut off, silent, wiped, or of another time
+chaos: setup ## what the operator does while servers are killed, cut off, silent, wiped, hostile, or of another time; fuzzing
 	@$(TESTBED) build core wadm
-	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/chaos
+	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/chaos --ignore tests/chaos/fuzz
+	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist load tests/chaos/fuzz
 
 .PHONY: monitoring
 monitoring: setup ## the alerts, by Prometheus's own rule tester (Debian's package, installed where it is missing)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from pydantic import BaseModel
@@ -34,6 +36,14 @@ from wasmcloud_operator_types import ApplicationSpec, InvalidObjectError, WasmCl
 
 CANARY = "canary-3b1f"
 MIB = 1024 * 1024
+
+# `make chaos` tries 10,000 examples, other ones each time. FUZZ_EXAMPLES asks for so many, always the same ones: what a
+# change has to pass must not depend on an example that it did not bring.
+MANY = settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "10000")),
+    derandomize="FUZZ_EXAMPLES" in os.environ,
+    print_blob=True,
+)
 
 
 @dataclass(frozen=True)

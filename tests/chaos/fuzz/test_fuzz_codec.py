@@ -5,16 +5,17 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import MANY
 from kubefuzz import CODECS, HUGE, check, objects
 
 
-@settings(max_examples=10_000, derandomize=False)
+@settings(MANY)
 @given(st.sampled_from(CODECS), objects())
-def test_any_of_ten_thousand_objects_costs_itself_at_most(codec, text: bytes):
+def test_any_object_costs_itself_at_most(codec, text: bytes):
     check(codec, text)
 
 
-@settings(max_examples=20, derandomize=False)
+@settings(MANY, max_examples=20)
 @given(st.sampled_from(CODECS), objects(HUGE))
 def test_any_object_of_megabytes_costs_itself_at_most(codec, text: bytes):
     check(codec, text)

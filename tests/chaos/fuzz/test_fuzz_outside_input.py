@@ -1,4 +1,4 @@
-"""Ten thousand examples, other ones each time, for everything that an outsider can send."""
+"""Many examples, other ones each time, for everything that an outsider can send."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzzing import TARGETS, Target, inputs
+from fuzzing import MANY, TARGETS, Target, inputs
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_no_input_raises_what_nobody_expects(target: Target) -> None:
-    @settings(max_examples=10_000, derandomize=False, print_blob=True)
+    @settings(MANY)
     @given(data=st.data())
     def examples(data: st.DataObject) -> None:
         target.run(data.draw(inputs(target)))
