@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from wasmcloud_operator.commands import kubectl
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
 from wasmcloud_operator.names import IP_FAMILIES, IpFamily
 
@@ -28,6 +29,10 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 )
 def main() -> None:
     """Runs wasmCloud hosts and applications on Kubernetes."""
+
+
+for command in kubectl.main.commands.values():
+    main.add_command(command)
 
 
 @main.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -11,6 +11,10 @@ IP_FAMILIES: tuple[IpFamily, ...] = get_args(IpFamily)
 # On the children of a host config and on its pods: its name.
 INSTANCE_LABEL = "app.kubernetes.io/instance"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "wasmcloud-operator"
+MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+# Selects the pods of all host configs.
+HOST_PODS_SELECTOR = f"app.kubernetes.io/name=wasmcloud,{MANAGED_SELECTOR}"
 
 # In each pod of a pool: the container that is a wasmCloud host.
 HOST_CONTAINER = "wasmcloud-host"

@@ -1,27 +1,18 @@
-"""`kubectl wasmcloud`: the commands status, tree, why and doctor, also under `wasmcloud-operator`."""
+"""`kubectl wasmcloud`: the commands status, tree, why and doctor, also under `wasmcloud-operator`.
+
+Each imports what it needs when it is called, so that help and mistakes are answered at once.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import click
-import yaml
-
-from wasmcloud_operator.commands.overview import doctor, snapshot, status, tree, why
-from wasmcloud_operator.kube.client import Client
-from wasmcloud_operator.kube.credentials import Credentials
-from wasmcloud_operator.kube.errors import KubeError
-from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 
 Command = Callable[..., None]
 
-_USER_AGENT = "kubectl-wasmcloud"
-_REDRAW_SECONDS = 2.0
 # What a kind may be called, by what it is.
 _KINDS = {
     "whc": "pool",
@@ -37,6 +28,7 @@ _KINDS = {
     "services": "service",
     "lattice": "lattice",
 }
+_WRITTEN = {"application": "app/NAME", "pool": "whc/NAME", "service": "svc/NAME", "lattice": "lattice/NAME"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,12 +47,12 @@ def _where(command: Command) -> Command:
     return command
 
 
-@main.command("status")
+@main.command()
 @_where
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces, as when none is named.")
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json", "yaml"]), default="table")
 @click.option("-w", "--watch", is_flag=True, help="Redraw every two seconds until Ctrl-C.")
-def show_status(
+def status(
     kubeconfig: Path | None, context: str | None, namespace: str, all_namespaces: bool, output: str, watch: bool
 ) -> None:
     """Show pools, lattices, applications and Services in one screen.
@@ -69,104 +61,47 @@ def show_status(
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
+    from wasmcloud_operator.commands.overview.screens import show, status_screen
 
-    async def show(client: Client) -> int:
-        while True:
-            found = status.report(await snapshot.take(client, namespace))
-            if watch:
-                click.clear()
-            click.echo(_rendered(found, output))
-            if not watch:
-                return 0 if found.fine else 1
-            await asyncio.sleep(_REDRAW_SECONDS)
-
-    sys.exit(_with_client(kubeconfig, context, show))
+    sys.exit(show(status_screen(namespace, output, watch=watch), kubeconfig, context))
 
 
-@main.command("tree")
+@main.command()
 @click.argument("what", metavar="KIND/NAME")
 @_where
-def show_tree(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
+def tree(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Show what hangs on app/NAME, whc/NAME or lattice/NAME: hosts, pods, nodes, Services, each with its state."""
     kind, name = _target(what, ("application", "pool", "lattice"))
+    from wasmcloud_operator.commands.overview.screens import show, tree_screen
 
-    async def show(client: Client) -> int:
-        seen = await snapshot.take(client, namespace)
-        if kind == "lattice":
-            branch = tree.of_lattice(name, seen)
-        elif kind == "pool":
-            branch = tree.of_pool(_find(seen.pools, what, name), seen)
-        else:
-            branch = tree.of_application(_find(seen.applications, what, name), seen)
-        click.echo("\n".join(branch.lines()))
-        return 0
-
-    sys.exit(_with_client(kubeconfig, context, show))
+    sys.exit(show(tree_screen(kind, name, namespace), kubeconfig, context))
 
 
-@main.command("why")
+@main.command()
 @click.argument("what", metavar="KIND/NAME")
 @_where
-def show_why(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
+def why(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Explain why app/NAME, whc/NAME or svc/NAME is not as it should be: the causes, the most distant first.
 
     Exit status: 0 nothing is wrong, 1 something is, 2 the cluster cannot be read.
     """
     kind, name = _target(what, ("application", "pool", "service"))
+    from wasmcloud_operator.commands.overview.screens import show, why_screen
 
-    async def show(client: Client) -> int:
-        seen = await snapshot.take(client, namespace)
-        if kind == "pool":
-            causes = why.of_pool(_find(seen.pools, what, name), seen)
-        elif kind == "service":
-            causes = why.of_service(namespace or "default", name, seen)
-        else:
-            causes = why.of_application(_find(seen.applications, what, name), seen)
-        click.echo("\n".join(f"{number}. {cause}" for number, cause in enumerate(causes, 1)) or f"{what} is fine")
-        return 1 if causes else 0
-
-    sys.exit(_with_client(kubeconfig, context, show))
+    sys.exit(show(why_screen(kind, name, namespace), kubeconfig, context))
 
 
-@main.command("doctor")
+@main.command()
 @_where
-def show_doctor(kubeconfig: Path | None, context: str | None, namespace: str) -> None:
+def doctor(kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Look at what the operator needs: the server, the CRDs, one leader, NATS and wadm, the clocks.
 
     Exit status: 0 fine, 1 something is wrong, 2 the cluster cannot be read.
     """
+    from wasmcloud_operator.commands.overview.doctor import doctor_screen
+    from wasmcloud_operator.commands.overview.screens import show
 
-    async def show(client: Client) -> int:
-        findings = await doctor.examine(client, await snapshot.take(client, namespace))
-        click.echo("\n".join(map(str, findings)))
-        return doctor.worst(findings)
-
-    sys.exit(_with_client(kubeconfig, context, show))
-
-
-def _with_client(kubeconfig: Path | None, context: str | None, action: Callable[[Client], Awaitable[int]]) -> int:
-    """Returns the exit status of an action on the cluster; 2 with the reason where it cannot be read."""
-
-    async def run() -> int:
-        options = ConnectionOptions(credentials=Credentials(kubeconfig, context), user_agent=_USER_AGENT)
-        async with Transport.open(options) as transport:
-            return await action(Client(transport, field_manager=_USER_AGENT))
-
-    try:
-        return asyncio.run(run())
-    except (KubeError, OSError) as error:
-        click.echo(f"cannot read the cluster: {error}", err=True)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-
-
-def _rendered(found: status.Report, output: str) -> str:
-    if output == "json":
-        return json.dumps(found.as_json(), indent=2)
-    if output == "yaml":
-        return yaml.safe_dump(json.loads(json.dumps(found.as_json())), sort_keys=False)
-    return "\n".join([*status.lines(found, wide=output == "wide"), status.summary(found)])
+    sys.exit(show(doctor_screen(namespace), kubeconfig, context))
 
 
 def _target(what: str, allowed: tuple[str, ...]) -> tuple[str, str]:
@@ -174,18 +109,5 @@ def _target(what: str, allowed: tuple[str, ...]) -> tuple[str, str]:
     kind, slash, name = what.partition("/")
     found = _KINDS.get(kind.lower(), "")
     if not (slash and name and found in allowed):
-        shown = {"application": "app/NAME", "pool": "whc/NAME", "service": "svc/NAME", "lattice": "lattice/NAME"}
-        raise click.UsageError(f"{what!r}: write {' or '.join(shown[kind] for kind in allowed)}")
+        raise click.UsageError(f"{what!r}: write {' or '.join(_WRITTEN[kind] for kind in allowed)}")
     return found, name
-
-
-def _find(items: tuple[CustomResource, ...], what: str, name: str) -> CustomResource:
-    """Returns the one of that name. Raises click.UsageError for none, or for several in several namespaces."""
-    found = [item for item in items if item.metadata.name == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        places = ", ".join(item.metadata.namespace for item in found)
-        raise click.UsageError(f"{what} is in several namespaces: choose with -n one of {places}")
-    known = ", ".join(str(item.metadata.key) for item in items[:10]) or "none"
-    raise click.UsageError(f"there is no {what}; there are: {known}")

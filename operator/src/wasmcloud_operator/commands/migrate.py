@@ -33,8 +33,7 @@ from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, K
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.legacy.differences import pod_differences, unknown_fields
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS, FINALIZER, leftovers
-from wasmcloud_operator.names import IpFamily
-from wasmcloud_operator.shared.context import MANAGED_BY
+from wasmcloud_operator.names import MANAGED_BY, IpFamily
 from wasmcloud_operator_types.crd import HOST_CONFIG as CRD_OF_HOST_CONFIG
 from wasmcloud_operator_types.crd import custom_resource_definition
 

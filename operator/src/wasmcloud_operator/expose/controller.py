@@ -32,8 +32,8 @@ from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
-from wasmcloud_operator.names import HOST_CONTAINER, INSTANCE_LABEL
-from wasmcloud_operator.shared.context import INSTANCE_INDEX, MANAGED_SELECTOR, OWNER_INDEX, Context, owner_uids
+from wasmcloud_operator.names import HOST_CONTAINER, INSTANCE_LABEL, MANAGED_SELECTOR
+from wasmcloud_operator.shared.context import INSTANCE_INDEX, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pool

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from wasmcloud_operator.names import MANAGED_BY_LABEL
-from wasmcloud_operator.shared.context import MANAGED_BY
+from wasmcloud_operator.names import MANAGED_BY, MANAGED_BY_LABEL
 
 # The label on a pod: its host serves that Service now.
 SERVES_PREFIX = "serves.k8s.wasmcloud.dev/"

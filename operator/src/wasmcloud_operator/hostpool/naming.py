@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wasmcloud_operator.kube.objects import ObjectMeta
-from wasmcloud_operator.names import FINGERPRINT, INSTANCE_LABEL, MANAGED_BY_LABEL
-from wasmcloud_operator.shared.context import MANAGED_BY
+from wasmcloud_operator.names import FINGERPRINT, INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL
 from wasmcloud_operator_types import WasmCloudHostConfig
 
 # On a Secret of ours, whose values are no part of a fingerprint.

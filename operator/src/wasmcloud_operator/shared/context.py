@@ -19,20 +19,16 @@ from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.objects import HasMetadata, Pod, Unstructured
 from wasmcloud_operator.kube.resources import POD, Key, Resource
 from wasmcloud_operator.kube.tracing import Span
-from wasmcloud_operator.names import INSTANCE_LABEL, MANAGED_BY_LABEL
+from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR
 from wasmcloud_operator.shared.pools import Pools
 
 T = TypeVar("T", bound=HasMetadata)
-
-MANAGED_BY = "wasmcloud-operator"
-MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 # The index of an informer of children: the uid of the controller.
 OWNER_INDEX = "owner"
 
 # The index of the informer of host pods: the name of the host config.
 INSTANCE_INDEX = "instance"
-_HOST_PODS = f"app.kubernetes.io/name=wasmcloud,{MANAGED_SELECTOR}"
 _POD_CODEC = Codec.of(Pod)
 
 _HALF_LISTED_SECONDS = 0.5
@@ -84,7 +80,9 @@ class Context:
 
     def host_pods(self) -> Informer[Pod]:
         """The pods of all host pools, indexed by the name of their config."""
-        return self.informers.get(POD, _POD_CODEC, indexers={INSTANCE_INDEX: _instance}, label_selector=_HOST_PODS)
+        return self.informers.get(
+            POD, _POD_CODEC, indexers={INSTANCE_INDEX: _instance}, label_selector=HOST_PODS_SELECTOR
+        )
 
     def controller(
         self,

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
+import click
+
 from wasmcloud_operator.application.coexistence import crd_state
-from wasmcloud_operator.commands.overview.snapshot import Snapshot, condition, fails
+from wasmcloud_operator.commands.overview.screens import Screen
+from wasmcloud_operator.commands.overview.snapshot import Snapshot, condition, fails, take
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.access import server_version, serves
 from wasmcloud_operator.kube.client import Client
@@ -40,6 +43,17 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.health.value}  {self.text}"
+
+
+def doctor_screen(namespace: str) -> Screen:
+    """Returns the screen of `doctor`: a line for each thing that was looked at."""
+
+    async def screen(client: Client) -> int:
+        findings = await examine(client, await take(client, namespace))
+        click.echo("\n".join(map(str, findings)))
+        return worst(findings)
+
+    return screen
 
 
 async def examine(client: Client, snapshot: Snapshot) -> list[Finding]:

@@ -15,12 +15,9 @@ from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import POD, SERVICE, Resource
-from wasmcloud_operator.names import INSTANCE_LABEL
-from wasmcloud_operator.shared.context import MANAGED_SELECTOR
+from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR
 
 T = TypeVar("T", bound=HasMetadata)
-
-_HOST_PODS = f"app.kubernetes.io/name=wasmcloud,{MANAGED_SELECTOR}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ async def take(client: Client, namespace: str = "") -> Snapshot:
 
     async def native() -> tuple[tuple[Unstructured, ...], ...]:
         return (
-            await listed(POD, UNSTRUCTURED, _HOST_PODS),
+            await listed(POD, UNSTRUCTURED, HOST_PODS_SELECTOR),
             await listed(SERVICE, UNSTRUCTURED, MANAGED_SELECTOR),
         )
 
