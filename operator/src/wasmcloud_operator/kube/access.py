@@ -22,7 +22,7 @@ _CONCURRENT_REVIEWS = 16
 
 @dataclass(frozen=True, slots=True)
 class ServerVersion:
-    """The API server's version; `text` is what it says of itself (`v1.35.4`)."""
+    """The API server's version; `text` is its own name for it (`v1.35.4`)."""
 
     major: int
     minor: int

@@ -28,7 +28,7 @@ class Backoff:
     _last: float = float("-inf")
 
     def next(self, at_least: float = 0.0) -> float:
-        """The delay after one more failure, never under `at_least` (a Retry-After, told to many at once)."""
+        """The delay after one more failure, never under `at_least` (a Retry-After, sent to many at once)."""
         now = self.clock.monotonic()
         if now - self._last > self.reset_after + self.cap:
             self._failures = 0

@@ -49,7 +49,7 @@ class Sends(Protocol):
 
     @property
     def server_identity(self) -> str:
-        """What tells the API server from others at the same URL."""
+        """What distinguishes the API server from others at the same URL."""
 
     async def request(
         self,
@@ -144,7 +144,7 @@ class Client:
 
     @property
     def server_identity(self) -> str:
-        """What tells the API server from others at the same URL: that and the authorities that vouch for it."""
+        """What distinguishes API servers: the URL and the authorities that vouch for it."""
         return self._transport.server_identity
 
     @property

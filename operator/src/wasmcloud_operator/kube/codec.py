@@ -160,7 +160,7 @@ class Codec(Generic[T]):
         return Page(items, metadata.resource_version, metadata.continue_, tuple(unreadable))
 
     def event(self, line: bytes) -> WatchEvent[T]:
-        """Returns what one line of a watch says.
+        """Returns the event in one line of a watch.
 
         Raises the named error of an ERROR event, and GarbledAnswer for a line that is no event.
         """

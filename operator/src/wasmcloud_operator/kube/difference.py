@@ -39,7 +39,7 @@ _SUFFIXES = {
 
 
 def fingerprint(rendered: JsonObject) -> str:
-    """A short hash of a rendered object: tells that we stopped sending a field, which the live object cannot."""
+    """A short hash of a rendered object: shows that a field is no longer sent, which the live object cannot."""
     return hashlib.sha256(msgspec.json.encode(rendered, order="deterministic")).hexdigest()[:16]
 
 
@@ -121,7 +121,7 @@ def _in_list(desired: Sequence[Json], live: Json, keys: tuple[str, ...] | None, 
 
 
 def _list_keys(items: Sequence[Json]) -> tuple[str, ...] | None:
-    """The merge keys that tell these items apart, if they are objects that have them."""
+    """The merge keys that distinguish these items, if they are objects that have them."""
     if not items or not all(isinstance(item, dict) for item in items):
         return None
     for keys in LIST_KEYS:

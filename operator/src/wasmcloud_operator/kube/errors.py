@@ -73,7 +73,7 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    """403: RBAC, admission or a quota says no."""
+    """403: RBAC, admission or a quota refuses it."""
 
 
 class NotFound(ApiError):
@@ -139,7 +139,7 @@ class Status(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """The status in `body`; a body that is none (a proxy's HTML page) gives an empty one."""
+        """The status in `body`; a body that is none (a proxy's HTML page) makes an empty one."""
         try:
             return msgspec.json.decode(body, type=cls)
         except (ValueError, RecursionError):  # msgspec's own errors, and text that is not UTF-8

@@ -31,7 +31,7 @@ class _EnvVar(msgspec.Struct, frozen=True):
 
 
 class PluginSpec(msgspec.Struct, frozen=True, rename="camel"):
-    """What a kubeconfig's `exec` says."""
+    """The `exec` part of a kubeconfig's user."""
 
     command: str
     api_version: str
@@ -63,7 +63,7 @@ class ExecCredential:
 
 @dataclass(slots=True)
 class ExecPlugin:
-    """Runs the plugin when its credential is about to expire, or was rejected; else gives the one it gave last."""
+    """Runs the plugin when its credential is about to expire, or was rejected; else returns the last one."""
 
     clock: Clock
     _spec: PluginSpec | None = None

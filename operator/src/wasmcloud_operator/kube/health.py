@@ -37,7 +37,7 @@ async def serve(
     notes: Check = tuple,
     debug: Callable[[], JsonObject] = dict,
 ) -> AsyncIterator[str]:
-    """Serve on `host:port` (port 0: a free one); gives the address that was taken.
+    """Serve on `host:port` (port 0: a free one). Yields the address that was taken.
 
     `debug` is shown at `/debug/keys` as JSON, to callers on this very host alone: it names objects of all tenants.
     `notes` are shown by `/readyz` besides: what whoever looks should know though all is well enough.

@@ -1,4 +1,4 @@
-"""The informer: a store kept fresh by reflectors, and handlers that are told of every change."""
+"""The informer: a store kept fresh by reflectors, and handlers that are called with every change."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Informer(Generic[T]):
         name: str = "",
         widen: int | None = None,
     ) -> Informer[T]:
-        """An informer of a kind on the API server; `name` tells it from others of the same kind."""
+        """An informer of a kind on the API server; `name` distinguishes it from others of the same kind."""
 
         def source(namespace: str) -> Source[T]:
             return ApiSource(client, resource, codec, namespace, label_selector, field_selector, metadata_only)
@@ -173,7 +173,7 @@ class Informer(Generic[T]):
         return ""
 
     async def wait_synced(self) -> None:
-        """Return once `synced`; wait for ever if a kind cannot be listed (readiness says which)."""
+        """Return once `synced`; wait for ever if a kind cannot be listed (readiness names it)."""
         while not self.synced:
             self._progress.clear()
             await self._progress.wait()

@@ -167,7 +167,7 @@ class Elector:
                 await self._create({"leaseDurationSeconds": self._duration})
 
     async def _take(self, lease: LeaseObject | None, started: float) -> None:
-        """Write ourselves into the lease, or make one. Its term counts as ours until the server says that it is not."""
+        """Write ourselves into the lease, or make one. Its term counts as ours until the server shows another."""
         before = self._state
         ours = lease is not None and before.term.holds(lease.spec)
         term = before.term if ours else Term(self.identity, rfc3339_micro(self.clock.now()))
@@ -183,7 +183,7 @@ class Elector:
         self._state = Leading(term, taken, started + self.times.renew_deadline)
 
     async def _wait_for_a_chance(self) -> None:
-        """Until the lease may be taken, by what the watch tells and our clock; never two looks at once."""
+        """Until the lease may be taken, by the watch and our clock; never two looks at once."""
         pause = self.times.retry * (1 + self.rng.random() * 0.2) / 2
         await self.clock.sleep(pause)
         while isinstance(self._state, Candidate):

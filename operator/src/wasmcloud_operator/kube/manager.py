@@ -45,7 +45,7 @@ class ContradictoryRequests(Exception):
 
 
 class Watched(Protocol):
-    """Something that may have a say in whether all is well."""
+    """Something whose problems count for the readiness."""
 
     @property
     def problems(self) -> Sequence[str]:

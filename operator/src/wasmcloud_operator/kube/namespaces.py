@@ -49,7 +49,7 @@ class Scope:
             self._resources.append(resource)
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Be told when a namespace is left out, or taken up again."""
+        """Call the listener when a namespace is left out, or taken up again."""
         self._listeners.append(listener)
 
     def narrow(self, namespaces: Iterable[str]) -> frozenset[str]:

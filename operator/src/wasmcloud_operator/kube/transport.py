@@ -168,7 +168,7 @@ class Transport:
         query: Sequence[tuple[str, str]],
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-        """Open a watch: gives batches of whole lines of any length, each batch what one read brought.
+        """Open a watch. Yields batches of whole lines of any length, each batch what one read brought.
 
         Raises as `request` does, also while lines are read.
         """
@@ -284,7 +284,7 @@ class ReservedTransport:
 
     @property
     def server_identity(self) -> str:
-        """What tells the API server from others at the same URL."""
+        """What distinguishes the API server from others at the same URL."""
         return self.transport.server_identity
 
     async def request(
