@@ -152,7 +152,7 @@ def _no_redirects() -> aiohttp.TraceConfig:
 
 
 def _server_info(info: Mapping[str, object]) -> ServerInfo | None:
-    """What an INFO line says of the server, cut to a bounded size; None without an id."""
+    """What an INFO line holds of the server, cut to a bounded size; None without an id."""
     server_id, cluster, listed = info.get("server_id"), info.get("cluster"), info.get("connect_urls")
     if not isinstance(server_id, str) or not _is_text(server_id) or not server_id:
         return None

@@ -29,7 +29,7 @@ _WORKERS = 4
 
 
 class ConfigService:
-    """Answers `wasmbus.cfg.<lattice>.req` with what `credentials_for` gives for the asking host's labels.
+    """Answers `wasmbus.cfg.<lattice>.req` with what `credentials_for` returns for the asking host's labels.
 
     `credentials_for` gives credentials by registry host, or None to leave the answer to somebody else (the host is not
     ours). It gets `timeout` seconds; a request that is older than that when its turn comes is dropped, as the host has

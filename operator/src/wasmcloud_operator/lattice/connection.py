@@ -102,7 +102,7 @@ class Connection:
 
     @property
     def server(self) -> ServerInfo | None:
-        """What the server in use tells of itself; None while not connected."""
+        """What the server in use announces of itself; None while not connected."""
         return self._client.server if self._client is not None else None
 
     @property
@@ -122,7 +122,7 @@ class Connection:
         )
 
     def listen(self, listener: StateListener) -> Callable[[], None]:
-        """Call `listener` at each change of the state; gives the function that ends it.
+        """Call `listener` at each change of the state. Returns the function that ends it.
 
         Subscriptions stand when a connected state is told, so this is the moment to list: what happened before is not
         replayed. The same connected state is told again when messages were dropped: list again then, too.
@@ -349,7 +349,7 @@ class Connection:
             _log.error("lattice.handler_failed", subject=subject, left_out=left_out, exc_info=error)
 
     def _why(self) -> Diagnosis:
-        """What is wrong with every server that was tried: what only the last one said would differ at each attempt."""
+        """What is wrong with every server that was tried: the last one's error alone would differ at each attempt."""
         found = [self._failures[server] for server in self.spec.servers if server in self._failures]
         return Diagnosis(found[0].reason, "; ".join(why.message for why in found))
 
@@ -374,7 +374,7 @@ class Connection:
                 _log.exception("lattice.listener_failed", nats=self.spec.addresses)
 
     def _is_news(self, message: str, connected: bool) -> bool:
-        """A loss is logged now and then, a recovery after each logged loss: the last line tells how it stands."""
+        """A loss is logged now and then, a recovery after each logged loss: the last line shows how it stands."""
         return message != self._logged if connected else self._log_limiter.admit(message) is not None
 
     def _backoff(self, attempt: int) -> float:

@@ -1,4 +1,4 @@
-"""What a connection is told and what it tells: timing, state, messages, counters; and how it is talked through."""
+"""What goes into and comes out of a connection: timing, state, messages, counters, and the interface of a channel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ConnectionState:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a NATS server tells of itself to whoever connects: its id, and its cluster's name and client addresses."""
+    """What a NATS server announces of itself to each client: its id, and its cluster's name and client addresses."""
 
     id: str
     cluster: str = ""
@@ -84,7 +84,7 @@ class Channel(Protocol):
         ...
 
     def listen(self, listener: StateListener) -> Callable[[], None]:
-        """Call `listener` at each change of the state; gives the function that ends it."""
+        """Call `listener` at each change of the state. Returns the function that ends it."""
         ...
 
     async def subscribe(self, subject: str, handler: Handler) -> ChannelSubscription:

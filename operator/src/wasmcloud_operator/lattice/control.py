@@ -66,7 +66,7 @@ class ControlClient:
         return {key: value for key, value in response.items() if isinstance(value, str)}
 
     async def put_registries(self, credentials: Mapping[str, RegistryCredential]) -> int:
-        """Give every running host credentials by registry; gives how many hosts took them.
+        """Give every running host credentials by registry. Returns how many hosts took them.
 
         Whoever may subscribe to the lattice's control interface can read them. Hosts that start later do not get them.
         Raises `ControlRejected` when a host refuses.

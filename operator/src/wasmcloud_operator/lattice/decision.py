@@ -63,7 +63,7 @@ class Run:
 
 
 def decide(content: Content, stored: Stored | None, me: Owner, alive: Callable[[Owner], bool]) -> Conflict | Run:
-    """What it takes to run the content. `alive` tells whether an owner still stands behind what it put."""
+    """What it takes to run the content. `alive` returns whether an owner still exists."""
     owner = stored.owner if stored else None
     foreign = owner if owner is not None and not owner.is_same(me) else None
     if foreign is not None and alive(foreign):
@@ -93,7 +93,7 @@ def fits(versions: Collection[str], sizes: Mapping[str, int], new_bytes: int, *,
 
 
 def made_by_operator(version: str) -> bool:
-    """Whether a version has a name that only the operator gives."""
+    """Whether a version has a name that only the operator makes."""
     return _MADE.fullmatch(version) is not None
 
 

@@ -20,7 +20,7 @@ from nats import errors as nats_errors
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A CamelCase reason for a condition and a message that says what to look at."""
+    """A CamelCase reason for a condition and a message with what to look at."""
 
     reason: str
     message: str

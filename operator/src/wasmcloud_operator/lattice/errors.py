@@ -8,7 +8,7 @@ class LatticeError(Exception):
 
 
 class InvalidConnection(LatticeError):
-    """The addresses, credentials or TLS files cannot be used; `part` says which, the text what to mend."""
+    """The addresses, credentials or TLS files cannot be used; `part` names which, the text what to mend."""
 
     def __init__(self, part: str, message: str) -> None:
         super().__init__(f"{part}: {message}")
@@ -82,7 +82,7 @@ class WadmNotFound(WadmError):
 
 
 class WadmTransient(WadmError):
-    """wadm could not use its store or tell its workers: another writer was faster, or its NATS is not well. Retry."""
+    """wadm could not use its store or reach its workers: another writer was faster, or its NATS is not well. Retry."""
 
 
 class WadmRejected(WadmError):
@@ -94,7 +94,7 @@ class WadmRejected(WadmError):
 
 
 class WadmVersionExists(WadmRejected):
-    """That version of the application is stored already; wadm says so even when the content is the same."""
+    """That version of the application is stored already; wadm refuses it even when the content is the same."""
 
 
 _MESSAGE_LIMIT = 1024

@@ -1,4 +1,4 @@
-"""What hosts say on the event stream and the control interface, parsed without trust: bounded, typed, or dropped."""
+"""What hosts send on the event stream and the control interface, parsed without trust: bounded, typed, or dropped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UPTIME_LIMIT = 50 * 365 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class HostSeen:
-    """A host told that it lives; what it did not say is None. `uptime` is in seconds."""
+    """A sign of life of a host; what it left out is None. `uptime` is in seconds."""
 
     host_id: str
     friendly_name: str | None = None
@@ -206,7 +206,7 @@ def inventory(host_id: str, body: Mapping[str, Any]) -> Inventory | HostSeen:
 
 
 def seen(host_id: str, body: Mapping[str, Any]) -> HostSeen:
-    """Who a host says it is."""
+    """The host's own account of itself."""
     uptime = body.get("uptime_seconds")
     return HostSeen(
         host_id,

@@ -47,7 +47,7 @@ class ProviderNews:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host that is alive: what it told last, and when (`last_seen`, monotonic seconds).
+    """A host that is alive: its last inventory, and when it was heard (`last_seen`, monotonic seconds).
 
     `started_at` is UTC and stays as first computed while later computations are within five seconds of it. `components`
     and `providers` are keyed by id. `inventoried` is False while only events of it were heard. `news` are the provider

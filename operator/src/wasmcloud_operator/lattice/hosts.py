@@ -1,4 +1,4 @@
-"""The hosts of a lattice that are alive now, kept by what they say and checked by asking them."""
+"""The hosts of a lattice that are alive now, kept up by their events and checked by asking them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class LiveHosts:
         return self._synced and since is not None and self._clock.monotonic() - since > HEARTBEAT_INTERVAL
 
     def listen(self, listener: ChangeListener) -> Callable[[], None]:
-        """Call `listener` at each change; gives the function that ends it. It must not block."""
+        """Call `listener` at each change. Returns the function that ends it. It must not block."""
         self._listeners.append(listener)
 
         def end() -> None:

@@ -1,4 +1,4 @@
-"""What a lattice is, apart from how it is reached: what NATS servers tell of themselves decides, never a name alone."""
+"""What a lattice is, apart from how it is reached: decided by what proves it, never by a name alone."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LatticeRoute:
 
     @property
     def identity(self) -> LatticeIdentity:
-        """The lattice as far as this route alone tells."""
+        """The lattice as far as this route alone shows."""
         return LatticeIdentity(self.name, self.ids[0], frozenset(self.ids))
 
     @property
@@ -74,7 +74,7 @@ class LatticeRoute:
 
 @dataclass(frozen=True, slots=True)
 class LatticeIdentity:
-    """A lattice as others name it: its name, and an id that tells lattices of that name apart.
+    """A lattice as others name it: its name, and an id that distinguishes lattices of that name.
 
     `ids` are all by which it is known: an id that was written down while another route was used is among them.
     """
@@ -86,16 +86,16 @@ class LatticeIdentity:
 
 @dataclass(slots=True)
 class Evidence:
-    """What servers have told of the NATS system and account behind a lattice's routes."""
+    """What servers have announced of the NATS system and account behind a lattice's routes."""
 
     account: str = ""
     """Empty while unknown: then nothing is suggested."""
 
     servers: dict[LatticeRoute, ServerInfo] = field(default_factory=dict)
-    """What was told last by each route: an address may lead somewhere else later."""
+    """What was announced last on each route: an address may lead somewhere else later."""
 
     def take(self, route: LatticeRoute, server: ServerInfo, account: str) -> None:
-        """Add what the server at the end of a route has told."""
+        """Add what the server at the end of a route has announced."""
         self.account = account or self.account
         self.servers[route] = server
 
@@ -137,7 +137,7 @@ def _is_one_system(route: LatticeRoute, server: ServerInfo, another_route: Latti
 
 
 async def account_of(channel: Channel, spec: ConnectionSpec) -> str:
-    """The account that a connected user belongs to: by its JWT, else as its server says; "" where neither tells."""
+    """The account that a connected user belongs to: by its JWT, else by its server; "" where neither shows it."""
     if spec.account:
         return spec.account
     try:

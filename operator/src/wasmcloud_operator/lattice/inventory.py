@@ -44,7 +44,7 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a transition gives: the next state, what changed, and the hosts whose inventory has to be asked for."""
+    """The result of a transition: the next state, what changed, and the hosts whose inventory has to be asked for."""
 
     hosts: Hosts
     change: Change = field(default_factory=Change)
@@ -79,7 +79,7 @@ def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None =
 
 
 def _told(host: Host, event: HostEvent, now: Instant) -> Host:
-    """The host after an event that tells one thing of it."""
+    """The host after an event about one thing of it."""
     match event:
         case HostSeen():
             host = _introduced(host, event, now)

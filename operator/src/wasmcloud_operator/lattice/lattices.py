@@ -49,7 +49,7 @@ MoveListener = Callable[[str, "Lattice"], None]
 
 
 class Lattice:
-    """One lattice in use: `wadm`, `control`, `hosts`, `ledger` to work with, `connection.state` to tell how it does."""
+    """One lattice in use: `wadm`, `control`, `hosts`, `ledger` to work with, `connection.state` for how it does."""
 
     def __init__(
         self, route: LatticeRoute, connections: ConnectionPool, clock: Clock, tell: EventListener, gate: WriteGate
@@ -78,7 +78,7 @@ class Lattice:
 
     @property
     def identified(self) -> bool:
-        """Whether a server has told to which system and account its routes lead."""
+        """Whether it is known to which system and account its routes lead."""
         return bool(self.evidence.servers)
 
     def add(self, route: LatticeRoute) -> None:

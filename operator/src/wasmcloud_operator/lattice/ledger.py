@@ -60,7 +60,7 @@ class Deploying:
     """Whether the new version's scalers have other ids."""
 
     def is_told_by(self, status: Status) -> bool | None:
-        """Whether a status is of the new version; None where only time tells."""
+        """Whether a status is of the new version; None where only time shows it."""
         if self.former is None:
             return True
         ids = frozenset(scaler.id for scaler in status.scalers)
@@ -78,7 +78,7 @@ class Entry:
     """The version that was stored last."""
 
     versions: tuple[str, ...] | None = None
-    """All stored versions, oldest first; None while only the list is known, which does not tell them."""
+    """All stored versions, oldest first; None while only the list is known, which does not have them."""
 
     status: Status | None = None
     """wadm's last word about the deployed version; None while there is none."""
@@ -100,7 +100,7 @@ class Entry:
         return self.stale is None
 
     def holds(self, content: Content, me: Owner, *, deployed: bool) -> bool:
-        """Whether this already says that the content is stored and (not) deployed, and that it is ours."""
+        """Whether by this the content is stored and (not) deployed already, and is ours."""
         if not self.certain or not me.is_same(self.owner) or self.digest != content.digest:
             return False
         return (self.deployed if deployed else self.newest) in names_of(content) and bool(self.deployed) is deployed
@@ -125,12 +125,12 @@ class AppsListed:
 
 @dataclass(frozen=True, slots=True)
 class AppsNotListed:
-    """wadm did not list its applications: at once of a new connection, else after some attempts; told once."""
+    """wadm did not list its applications: at once of a new connection, else after some attempts; emitted once."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryChanged:
-    """A push told something new of an application."""
+    """A push changed an application's entry."""
 
     name: str
 
@@ -200,12 +200,12 @@ class Ledger:
         return entry.status if entry is not None and entry.deploying is None else None
 
     def is_unconfirmed(self, name: str) -> bool:
-        """Whether wadm may have stored a change without being able to tell its own workers: it has to be repeated."""
+        """Whether wadm may have stored a change without being able to reach its own workers: it has to be repeated."""
         return name in self._unconfirmed
 
     @property
     def lag(self) -> float:
-        """Seconds after which this wadm is sure to have told of a new version: measured, where it could be lately."""
+        """Seconds after which this wadm has surely pushed a new version's status: measured where it could be."""
         now = self._clock.monotonic()
         late = [late for at, late in self._lags if now - at < 2 * _LONGEST_LAG]
         deploying = (entry.deploying for entry in self._entries.values())
@@ -288,7 +288,7 @@ class Ledger:
         return replace(self._with_status(entry, status), stale=stale, as_of=now)
 
     def take_event(self, event: WadmEvent) -> bool:
-        """Take in a push; gives whether it says something new."""
+        """Take in a push. Returns whether it changed something."""
         entry = self._entries.get(event.name)
         match event:
             case StatusPushed(status=status):
@@ -360,7 +360,7 @@ class Ledger:
 
 
 def as_told(status: Status, deployed: str) -> Status:
-    """The status of a deployed version in one wording: without hosts wadm's list says waiting, its status undeployed.
+    """The status of a deployed version in one wording: without hosts wadm's list has waiting, its status undeployed.
 
     Else an application that waits would seem to change between a list and a poll.
     """

@@ -82,7 +82,7 @@ class LedgerWriter:
     clock: Clock
 
     async def ensure(self, content: Content, *, deployed: bool, limit: int, before_write: BeforeWrite) -> Entry:
-        """Have the content stored, and run or not; gives what wadm then has.
+        """Have the content stored, and run or not. Returns what wadm then has.
 
         `limit` old versions stay beside it. `before_write` hears of what is to be done before any of it is.
         """
@@ -125,7 +125,7 @@ class LedgerWriter:
         return False
 
     async def refresh_status(self, name: str) -> Entry:
-        """Ask for the status, where no push told it."""
+        """Ask for the status, where no push brought it."""
         return self.ledger.answered(name, await self.wadm.status(name))
 
     async def look(self, name: str, declared: str | None = None) -> Stored | None:
@@ -223,7 +223,7 @@ class LedgerWriter:
         return after
 
     async def _store(self, content: Content, run: Run, stored: Stored | None, limit: int) -> Stored:
-        """Store the content under the version of the plan, old versions pruned before; gives what wadm then has.
+        """Store the content under the version of the plan, old versions pruned before. Returns what wadm then has.
 
         Of a first put the owner is read back, as wadm lets two writers overwrite each other there. Raises
         PayloadTooLarge for what wadm could not store beside what must stay, or not hand out again.
@@ -265,7 +265,7 @@ class LedgerWriter:
         return Stored((version,), "", owner_of(manifest), digest_of(manifest))
 
     async def _passed_on(self, name: str, change: Awaitable[object]) -> None:
-        """Have wadm make a change; when it could not tell its own workers, what it has stored does not say so."""
+        """Have wadm make a change; when it could not reach its own workers, what it has stored does not show it."""
         try:
             await change
         except WadmTransient:
@@ -275,7 +275,7 @@ class LedgerWriter:
         self.ledger.unconfirmed(name, False)
 
     async def _prune(self, content: Content, run: Run, stored: Stored, limit: int, new_bytes: int) -> tuple[str, ...]:
-        """Delete the oldest of our own versions until the new one has room; gives those that stay.
+        """Delete the oldest of our own versions until the new one has room. Returns those that stay.
 
         wadm is never asked to store more than one message holds: it would lose its connection over that.
         """

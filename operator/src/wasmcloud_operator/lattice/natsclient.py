@@ -102,7 +102,7 @@ async def subscribe(
 
 
 async def sent(client: Client, call: Awaitable[_T], payload: bytes) -> _T:
-    """What nats-py gives, its errors by our names."""
+    """What nats-py returns, its errors by our names."""
     try:
         return await _heeding_cancellation(call)
     except nats_errors.NoRespondersError:
@@ -121,7 +121,7 @@ async def close(client: Client) -> None:
 
 
 async def _heeding_cancellation(call: Awaitable[_T]) -> _T:
-    """What the call gives; CancelledError if this task was cancelled meanwhile, whatever the call made of it.
+    """What the call returns; CancelledError if this task was cancelled meanwhile, whatever the call made of it.
 
     nats-py waits with `asyncio.wait_for`, which before Python 3.12 drops a cancellation that comes together with the
     answer. Whoever went on after that would not end when told to, and the operator would not stop.

@@ -132,7 +132,7 @@ class RoutedChannel(Channel):
         self._release_left()
 
     def listen(self, listener: StateListener) -> Callable[[], None]:
-        """Call `listener` at each change of the state, as `Connection.listen` does; gives the function that ends it."""
+        """Call `listener` at each change of the state, as `Connection.listen`. Returns the function that ends it."""
         self._listeners.append(listener)
 
         def end() -> None:
@@ -193,7 +193,7 @@ class RoutedChannel(Channel):
         return self._active if self._active in there else next(iter(there), None)
 
     async def _switch(self, connection: Connection | None) -> None:
-        """Move every subscription to a connection. The state is told only then: whoever hears of it may list."""
+        """Move every subscription to a connection. Listeners hear of the state only then, so that they may list."""
         self._switching, self._active = True, connection
         try:
             for subscription in tuple(self._subscriptions):

@@ -98,7 +98,7 @@ class ConnectionSpec:
 
     @property
     def anonymous(self) -> bool:
-        """Whether nothing tells the server who connects, so that its default account is used."""
+        """Whether the server cannot know who connects, so that its default account is used."""
         return not (
             self.credentials or self.client_certificate or any(urlsplit(server).username for server in self.servers)
         )
@@ -188,7 +188,7 @@ def _canonical_credentials(text: str) -> str:
 
 
 def _claims(jwt: str) -> dict[str, object]:
-    """Returns what a user JWT says, unverified: the server judges it. Nothing where it cannot be read."""
+    """Returns the claims of a user JWT, unverified: the server judges it. Nothing where it cannot be read."""
     try:
         body = jwt.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))

@@ -97,7 +97,7 @@ class ControlSubjects:
 
     @property
     def events(self) -> str:
-        """What hosts tell of themselves."""
+        """The events that hosts publish of themselves."""
         return f"wasmbus.evt.{self.lattice}.>"
 
     @property

@@ -123,7 +123,7 @@ class WadmClient:
         return answer.get("result") != "noop"
 
     async def status(self, name: str) -> Status:
-        """How it does. wadm ≥ 0.14 says undeployed of an application it does not know; before, `WadmNotFound`."""
+        """How it does. wadm ≥ 0.14 answers undeployed for one that it does not know; before, `WadmNotFound`."""
         answer = await self._read(self.subjects.model("status", name))
         return _shaped(Status.model_validate, answer.get("status"))
 
@@ -182,7 +182,7 @@ def _decoded(raw: bytes) -> JsonObject:
 
 
 def _checked(answer: JsonObject) -> JsonObject:
-    """The answer when it tells of success, else the error it tells of.
+    """Returns the answer if it is a success. Raises the error in it otherwise.
 
     A failed delete of one version says "deleted" with the text of a storage error, so the text is looked at as well.
     """

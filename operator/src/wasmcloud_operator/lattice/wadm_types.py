@@ -1,4 +1,4 @@
-"""What wadm 0.12 to 0.21 says, typed: unknown fields are ignored, missing ones and nulls have defaults."""
+"""The answers of wadm 0.12 to 0.21, typed: unknown fields are ignored, missing ones and nulls have defaults."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ScalerStatus(Answer):
 
 
 class Status(Answer):
-    """How an application does as a whole. It tells no version: wadm's `versions` say what is deployed."""
+    """How an application does as a whole. It has no version: wadm's `versions` show what is deployed."""
 
     info: StatusInfo = Field(alias="status")
     scalers: Annotated[tuple[ScalerStatus, ...], BeforeValidator(_many)] = ()
