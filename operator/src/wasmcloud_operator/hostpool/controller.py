@@ -66,7 +66,7 @@ def host_configs(context: Context) -> Informer[CustomResource]:
 def host_pool_controllers(
     context: Context, platform: Platform, hosts_in_pods: HostsInPods, placements: Placements
 ) -> tuple[Controller[Key], ...]:
-    """The controllers of host pools, of what running hosts are told of registries, and of the pods' readiness."""
+    """The controllers of host pools, of running hosts' registry credentials, and of the pods' readiness."""
     configs = host_configs(context)
     kinds = {resource: context.managed(resource) for resource in KINDS}
     secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
@@ -183,7 +183,7 @@ def _wire_lattices(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPo
 
 
 async def _nothing_to_report(key: Key, error: Exception) -> None:
-    """Tried again, and logged by the controller: a pod that waits says so itself."""
+    """Tried again, and logged by the controller: a pod that waits shows it in its own condition."""
     del key, error
 
 
@@ -204,7 +204,7 @@ def _references(item: CustomResource) -> Iterable[str]:
 
 
 def told_or_written(change: Change[T]) -> bool:
-    """Whether nothing is new but what another controller tells in the status, or what we wrote ourselves."""
+    """Whether nothing is new but the status, which another controller writes, or our own write."""
     old, new = change.old, change.new
     if new is None:
         return False

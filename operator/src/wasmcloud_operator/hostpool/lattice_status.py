@@ -1,4 +1,4 @@
-"""What the lattice says of a host pool, as its status shows it: a pure function that never flaps."""
+"""A host pool's lattice, hosts and applications as its status shows them: a pure function that never flaps."""
 
 from __future__ import annotations
 

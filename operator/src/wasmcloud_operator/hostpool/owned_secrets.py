@@ -39,7 +39,7 @@ def needed_secrets(config: WasmCloudHostConfig, facts: Facts, secret_conf: str) 
 
 @dataclass(slots=True)
 class OwnedSecrets:
-    """Keeps those Secrets. Their values are in no cache, so a change by hand is told by the resourceVersion alone."""
+    """Keeps those Secrets. Their values are in no cache, so a change by hand shows in the resourceVersion alone."""
 
     client: Client
     secrets: Informer[Metadata]

@@ -37,7 +37,7 @@ _SILENT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReconciler:
-    """Judges pods whose containers are ready. A gate that was opened stays open: probes say what comes after."""
+    """Judges pods whose containers are ready. A gate that was opened stays open: from then on probes count."""
 
     configs: Informer[CustomResource]
     pods: Informer[Pod]

@@ -43,7 +43,7 @@ _RIVAL = Problem(
 
 @dataclass(frozen=True, slots=True)
 class HostConfigReconciler:
-    """Brings one host pool to what its config says. Every outcome is in the config's status."""
+    """Brings one host pool to what its config asks for. Every outcome is in the config's status."""
 
     configs: Informer[CustomResource]
     kinds: Mapping[Resource, Kind]
@@ -204,7 +204,7 @@ class HostConfigReconciler:
     async def _refuse(
         self, item: CustomResource, problems: Iterable[Problem], others: Iterable[Condition] = ()
     ) -> None:
-        """Say what only a user can mend, and how what runs is doing meanwhile."""
+        """Show what only a user can mend, and how the workload does meanwhile."""
         for resource in WORKLOADS:
             held = self.kinds[resource].informer.store.get(item.metadata.key)
             if held is not None and held.metadata.belongs_to(item.metadata.uid):

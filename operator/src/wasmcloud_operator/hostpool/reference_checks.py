@@ -65,7 +65,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What was found: facts that tell no secret, what to mend, what to know, and the values if they were just read."""
+    """What was found: facts without a secret, problems, warnings, and the values if they were just read."""
 
     facts: Facts
     problems: tuple[Problem, ...]

@@ -55,7 +55,7 @@ class ReferenceReader:
         self._found.pop(key, None)
 
     def _known_versions(self, key: Key, spec: WasmCloudHostConfigSpec) -> _Versions | None:
-        """The versions that the metadata watches tell; None while they do not follow the namespace yet."""
+        """The versions by the metadata watches; None while they do not follow the namespace yet."""
         namespace = key.namespace
         if not self.secrets.synced_in(namespace) or not self.config_maps.synced_in(namespace):
             return None

@@ -1,4 +1,4 @@
-"""What the API server said no to, in terms of the host config's own fields."""
+"""What the API server refused, in terms of the host config's own fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials for several registries: hosts that start are answered, hosts that run are told."""
+"""Credentials for several registries: hosts that start are answered, hosts that run are sent them."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def _registry(config: WasmCloudHostConfig, facts: Facts, values: dict[str, str])
 
 
 def _observability(spec: WasmCloudHostConfigSpec) -> list[str]:
-    """The common switch means all three signals, whatever a signal's own says: so the operator written in Rust took it.
+    """The common switch means all three signals, whatever their own are: so the operator written in Rust took it.
 
     The host refuses the common switch beside single ones, which take a value.
     """

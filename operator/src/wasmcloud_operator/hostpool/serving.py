@@ -34,7 +34,7 @@ class Patience:
 
     @classmethod
     def of(cls, rollout: Rollout | None) -> Patience:
-        """As the config says; what it does not say is on."""
+        """As the config sets it; what it leaves out is on."""
         given = rollout or Rollout()
         seconds = given.timeout_seconds
         return cls(

@@ -28,7 +28,7 @@ _PAUSED = Condition("Paused", "True", "Paused", "no writes while paused")
 
 @dataclass(frozen=True, slots=True)
 class StatusWriter:
-    """One place that knows what of a status is kept when a reconcile did not come far enough to say it anew."""
+    """The one place that knows which parts of a status stay when a reconcile ended before they were found out anew."""
 
     configs: Informer[CustomResource]
     pools: Pools
@@ -63,7 +63,7 @@ class StatusWriter:
         *,
         keep: bool = False,
     ) -> None:
-        """Write the status if it differs. With `keep`, what is not said anew stays as it is."""
+        """Write the status if it differs. With `keep`, conditions and fields that are not given stay as they are."""
         before: JsonObject = item.status if isinstance(item.status, dict) else {}
         about_lattice, lattice_fields = self._lattice(item, before)
         said = to_status(
@@ -101,7 +101,7 @@ class StatusWriter:
         others: Iterable[Condition] = (),
         fields: JsonObject | None = None,
     ) -> None:
-        """Say what only a user can mend, with an Event when it was not said before; what runs is left alone."""
+        """Show what only a user can mend, with an Event when it is new; what runs is left alone."""
         problems = list(problems)
         reason, message = problems[0].reason, "; ".join(str(problem) for problem in problems)
         conditions = stalled(reason, message)
@@ -120,7 +120,7 @@ class StatusWriter:
         return [condition]
 
     def report_once(self, item: CustomResource, held_up: PodReason) -> None:
-        """An Event of what holds a pod up, unless that is what the status says already."""
+        """Report what holds a pod up in an Event, unless the status has it already."""
         before: JsonObject = item.status if isinstance(item.status, dict) else {}
         said: JsonObject = next((old for old in before.get("conditions") or () if old.get("type") == "Ready"), {})
         if said.get("reason") != held_up.reason and held_up.message not in said.get("message", ""):
