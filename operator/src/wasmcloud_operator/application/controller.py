@@ -58,7 +58,7 @@ def application_controller(context: Context) -> Controller[Key]:
 
 
 def applications(context: Context) -> Informer[CustomResource]:
-    """The cache of Applications. It follows none until it is told that their CRD is ours (`CrdWatch`)."""
+    """The cache of Applications. It follows no namespace until `CrdWatch` finds that their CRD is ours."""
     indexers = {NAMESPACE_INDEX: _namespace, NAME_INDEX: _name}
     return context.informers.get(APPLICATION, CUSTOM_RESOURCE, indexers=indexers, namespaces=())
 

@@ -90,7 +90,7 @@ class Deletion:
         return await self._let_go(item)
 
     async def depart(self, item: CustomResource, leaving: Iterable[Place]) -> list[Place]:
-        """Take the Application out of the lattices that it was in before; gives those that are still to be left."""
+        """Take the Application out of the lattices that it was in before. Returns those that are still to be left."""
         left = []
         for place in leaving:
             lattice = self.places.departing(item, place)

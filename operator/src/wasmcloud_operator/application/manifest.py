@@ -24,7 +24,7 @@ _TOOLS = (
 
 
 def content_of(metadata: Mapping[str, object], spec: Mapping[str, object]) -> Content:
-    """The content of an Application with this ``metadata`` and ``spec``, as the API server gives them.
+    """The content of an Application with this ``metadata`` and ``spec``, as the API server returns them.
 
     Raises KeyError for metadata without a name, which the API server never gives.
     """
@@ -48,7 +48,7 @@ def _without_nulls(value: Json) -> Json:
 
 
 def passed_metadata(entries: Mapping[str, str]) -> dict[str, str]:
-    """The annotations or labels that wadm is told: all but the operator's own, those of tools, and what it refuses.
+    """The annotations or labels that reach wadm: all but the operator's own, those of tools, and what it refuses.
 
     What kubectl and GitOps tools write for themselves stays out: it is of no use to who looks at the lattice. Keys that
     Kubernetes takes and wadm does not, like `3scale.net/team`, would have it refuse the whole manifest.
@@ -62,7 +62,7 @@ def deciding_metadata(entries: Mapping[str, str]) -> dict[str, str]:
 
 
 def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[str, object] | None:
-    """The manifest that wadm has deployed under a version, if the Application's status says that it is of its content.
+    """The manifest that wadm has deployed under a version, if by the Application's status it is of its content.
 
     None when wadm has to be asked.
     """

@@ -22,7 +22,7 @@ class Owners:
         return Owner(self.cluster_id, item.metadata.namespace, item.metadata.name, item.metadata.uid)
 
     def alive(self, owner: Owner) -> bool:
-        """Whether an owner is there still, as far as can be told from here."""
+        """Whether an owner still exists, as far as this cluster knows."""
         if owner.cluster != self.cluster_id or not self.applications.synced_in(owner.namespace):
             return True
         item = self.applications.store.get(Key(owner.namespace, owner.name))

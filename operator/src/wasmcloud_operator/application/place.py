@@ -1,4 +1,4 @@
-"""Where an Application is in the lattices, as its status tells it."""
+"""Where an Application is in the lattices, by its status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Place:
     """One of the lattice's ids; empty in a status that was written before lattices had them."""
 
     def is_in(self, identity: LatticeIdentity) -> bool:
-        """Whether this is that lattice, as far as can be told."""
+        """Whether this is that lattice, as far as is known."""
         return self.id in identity.ids if self.id else self.lattice == identity.name
 
     def as_status(self) -> JsonObject:

@@ -47,7 +47,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 @dataclass(slots=True)
 class ApplicationReconciler:
-    """Brings one Application to what it says. Every outcome is in its status; failures of a lattice stay in it."""
+    """Brings one Application to what it asks for. Every outcome is in its status; failures of a lattice stay in it."""
 
     applications: Informer[CustomResource]
     places: Places
@@ -263,7 +263,7 @@ def _leaving(places: Iterable[Place]) -> JsonObject:
 
 
 def _remembered_versions(item: CustomResource, record: Entry) -> dict[str, object]:
-    """The versions as last read, while wadm's list has not shown that they changed: it does not tell them itself."""
+    """The versions as last read, while wadm's list has not shown that they changed: the list has no old versions."""
     versions = own_status(item.status).get("versions")
     if not versions or versions[-1] != record.newest or record.deployed not in ("", *versions):
         return {}

@@ -104,7 +104,7 @@ def undeployed() -> Verdict:
 
 
 def running(record: Entry, unscaled: Sequence[str] = ()) -> Verdict:
-    """Deployed; how it does is what wadm last said. `unscaled` are components that no trait has wadm start."""
+    """Deployed; how it does is wadm's last status. `unscaled` are components that no trait has wadm start."""
     if record.deploying is not None or record.status is None:
         return _pending("Reconciling", "Deploying", f"wadm deploys version {record.deployed}", CONNECTED, _SYNCED)
     kind, message = record.status.info.type, record.status.info.message
@@ -124,7 +124,7 @@ def running(record: Entry, unscaled: Sequence[str] = ()) -> Verdict:
 
 
 def fields(record: Entry) -> JsonObject:
-    """What the status tells of wadm's record, next to phase and conditions."""
+    """The status fields from wadm's record, next to phase and conditions."""
     told: JsonObject = {}
     if record.deployed:
         told["deployedVersion"] = record.deployed
