@@ -57,7 +57,7 @@ class Options:
     problems: tuple[Problem, ...] = ()
 
     def within(self, reach: frozenset[Reach], *, where: str = "") -> Options:
-        """The options as far as they stay within a reach. `where` says where more is granted: then the rest is told."""
+        """The options within a reach. With `where`, which names the place that grants more, the rest is a problem."""
         asked = {
             Reach.NODE_PORT: self.type == "NodePort",
             Reach.LOAD_BALANCER: self.type == "LoadBalancer",

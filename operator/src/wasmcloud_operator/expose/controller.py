@@ -195,7 +195,7 @@ class _Wiring:
             self._label(key.lattice)
 
     def _on_listed(self, lattice: Lattice) -> None:
-        """wadm has said what is deployed: what leads to anything else can go."""
+        """wadm has listed what is deployed: Services of anything else can go."""
         for namespace in self.view.namespaces(lattice):
             self._look_at(namespace, Priority.BACKGROUND)
 
@@ -347,7 +347,7 @@ def _running(pod: Pod | None) -> datetime | None:
 
 
 def _wish(item: CustomResource) -> tuple[object, ...]:
-    """What of an Application says which Services it wants."""
+    """The parts of an Application that decide which Services it wants."""
     return item.metadata.annotations, item.metadata.generation, item.metadata.deleting
 
 

@@ -79,7 +79,7 @@ class LatticeBook:
         return self.knows(application) if record is None else record.certain
 
     def outdated(self) -> set[str]:
-        """The applications for which wadm's list says something else than what was read."""
+        """The applications for which wadm's list differs from what was read."""
         listed = self.lattice.ledger.deployed_versions
         known = {name: record.version for name, record in self.records.items()}
         return {name for name in listed.keys() | known.keys() if listed.get(name) != known.get(name)}
@@ -101,7 +101,7 @@ class LatticeBook:
         return beside
 
     def contending(self, application: str, hosts: Iterable[Host]) -> set[str]:
-        """The applications with providers on these hosts that want one of its ports: each of them has to say so."""
+        """The applications with providers on these hosts that want one of its ports: each of them has to show it."""
         record = self.records.get(application)
         wanted: set[ProviderId] = set()
         for provider in record.exposure.providers if record is not None else ():

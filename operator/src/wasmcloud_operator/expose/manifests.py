@@ -1,4 +1,4 @@
-"""The reconciler of what is known of applications: wadm is asked, and whoever depends on the answer is told."""
+"""The reconciler of what is known of applications: reads wadm, and queues the keys that depend on the answer."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ManifestReconciler:
     _news: dict[AppKey, _News] = field(default_factory=dict)
 
     def published(self, key: AppKey, manifest: Object) -> None:
-        """Take note of a manifest that wadm told of; the key is to be reconciled next."""
+        """Take note of a manifest that wadm published; the key is to be reconciled next."""
         version = version_of(manifest)
         if version and len(self._news) < _MOST_NEWS:
             self._news[key] = _News(version, manifest, self.clock.monotonic())
@@ -79,7 +79,7 @@ class ManifestReconciler:
         self._news.pop(key, None)
 
     async def reconcile(self, key: AppKey) -> Result:
-        """Bring what is known of an application to what wadm says."""
+        """Bring what is known of an application to what wadm has."""
         news = self._news.pop(key, None)
         if not self.view.pools.of(key.lattice):
             return DONE
@@ -108,7 +108,7 @@ class ManifestReconciler:
         return unknown and self.clock.monotonic() - news.at < _NEWS_SECONDS
 
     def _take(self, key: AppKey, record: Record | None) -> bool:
-        """Put it into the book and tell of what is new; whether it is certain."""
+        """Put it into the book and report what is new. Returns whether it is certain."""
         book = self.view.book(key.lattice)
         before = book.records.get(key.application)
         certain = record is None or record.certain

@@ -22,7 +22,7 @@ class Verdict(Enum):
     """What is done with the labels of a pod."""
 
     AS_TOLD = auto()
-    """What its host said last holds."""
+    """The host's last inventory holds."""
 
     KEEP = auto()
     """Nothing is known: they stay."""

@@ -45,7 +45,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a Service leads to: an application in a lattice. `lattice_id` tells lattices of one name apart."""
+    """What a Service leads to: an application in a lattice. `lattice_id` distinguishes lattices of one name."""
 
     application: str
     lattice_id: str
@@ -121,7 +121,7 @@ def plan(
 
 
 def _named(provider: HttpProvider, options: Options) -> HttpProvider:
-    """The provider with the port that an annotation names, where its own settings do not tell."""
+    """The provider with the port that an annotation names, where its own settings do not show it."""
     port = options.ports.get(provider.component, options.ports.get(""))
     if provider.endpoints or port is None:
         return provider

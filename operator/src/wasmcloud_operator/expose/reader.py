@@ -22,7 +22,7 @@ from wasmcloud_operator.manifest.http_endpoints import (
 
 @dataclass(frozen=True, slots=True)
 class ManifestReader:
-    """Reads deployed manifests. `cluster_id` tells which of their owners are objects of this cluster."""
+    """Reads deployed manifests. By `cluster_id` owners of this cluster are recognised."""
 
     cluster_id: str
 

@@ -72,7 +72,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Outcomes:
-    """The outcomes by (namespace, application); `told` hears of each that differs from the one before."""
+    """The outcomes by (namespace, application); `told` is called for each that differs from the one before."""
 
     told: Callable[[Key], None]
     _held: dict[Key, Outcome] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ServiceReconciler:
-    """Brings the Services and routes of one application in one namespace to what its manifest says.
+    """Brings the Services and routes of one application in one namespace to what its manifest asks for.
 
     Keys are (namespace, application). Nothing is deleted while it is not known what is deployed.
     """
@@ -309,7 +309,7 @@ class ServiceReconciler:
 
 
 class _StillThere(Exception):
-    """Finalizers hold a Service that is to be replaced; the watch tells when it is gone."""
+    """Finalizers hold a Service that is to be replaced; the watch shows when it is gone."""
 
 
 def _trial(body: JsonObject) -> JsonObject:

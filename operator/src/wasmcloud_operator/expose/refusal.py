@@ -1,4 +1,4 @@
-"""What the API server says when it does not take a Service or a route."""
+"""Why the API server refused a Service or a route."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FAMILY_FIELDS = ("spec.clusterIPs[0]", "spec.clusterIP", "spec.ipFamilies[0]")
 
 
 def reasons(error: ApiError) -> str:
-    """The fields that it complains of, or what else it says."""
+    """The fields that it refused, or its message."""
     return "; ".join(f"{path}: {message}" for path, message in error.causes) or error.message
 
 

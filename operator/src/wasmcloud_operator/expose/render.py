@@ -102,7 +102,7 @@ def routable(planned: PlannedService) -> bool:
 
 
 def route_problems(planned: PlannedService) -> list[Problem]:
-    """What of the first endpoint no route says, or not as the provider does."""
+    """The parts of the first endpoint that no route can express, or not as the provider does."""
     endpoint, options = planned.provider.endpoints[0], planned.options
     if not options.gateway and not options.ingress_class:
         return []
@@ -123,14 +123,14 @@ def route_problems(planned: PlannedService) -> list[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class PathMatch:
-    """A path as a route says it: the whole of it, or what begins with it."""
+    """A path as a route has it: the whole of it, or a prefix."""
 
     path: str
     exact: bool
 
 
 def path_match(path: str) -> PathMatch | None:
-    """The provider's own pattern as a route can say it: it matches whole paths; None where no route can."""
+    """The provider's pattern as a route can express it: it matches whole paths; None where no route can."""
     prefix, rest, _ = path.partition("{*")
     exact = not rest
     plain = prefix.replace("{{", "").replace("}}", "")

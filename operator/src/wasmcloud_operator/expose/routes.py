@@ -53,7 +53,7 @@ class Routes:
     async def apply(
         self, planned: PlannedService, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
     ) -> list[Problem]:
-        """Bring the routes to one Service to what is asked for; gives what is wrong with that."""
+        """Bring the routes to one Service to what is asked for. Returns what is wrong with that."""
         problems: list[Problem] = []
         route = render.http_route(planned, namespace, lattice, owners)
         if route is not None and await self._gateway_api():

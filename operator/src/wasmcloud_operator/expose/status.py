@@ -1,4 +1,4 @@
-"""The part of an Application's status that tells how it is reached: `status.services` and the condition `Exposed`."""
+"""The part of an Application's status about how it is reached: `status.services` and the condition `Exposed`."""
 
 from __future__ import annotations
 

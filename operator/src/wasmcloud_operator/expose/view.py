@@ -221,7 +221,7 @@ class View:
         return list(dict.fromkeys(pool.lattice for pool in self.pools.all()))
 
     def wants(self, namespace: str, claim: Claim, service: str) -> bool:
-        """Whether that claim on a Service's name still stands in a namespace; also while nobody can tell."""
+        """Whether that claim on a Service's name still stands in a namespace; also while that is not known."""
         if claim.lattice in self._undeclared(namespace):
             return True
         for lattice in self.lattices(namespace):
