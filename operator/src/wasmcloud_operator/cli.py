@@ -103,7 +103,7 @@ def apps(lattice: str, nats: str, creds: Path | None, wadm_prefix: str) -> None:
 @click.option("-n", "--namespace", default="", help="Only the host configs of this namespace.")
 @click.option("--ip-family", type=click.Choice(IP_FAMILIES), default="auto", help="As for run.")
 def migrate(dry_run: bool, kubeconfig: Path | None, context: str | None, namespace: str, ip_family: IpFamily) -> None:
-    """Come from the operator written in Rust: say what will change, and remove what is in the way.
+    """Come from the operator written in Rust: list what will change, and remove what is in the way.
 
     Exit status: 0 ready, 1 something has to be mended first, 2 the cluster cannot be read.
     """

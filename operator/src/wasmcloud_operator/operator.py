@@ -70,7 +70,7 @@ class Operator:
         self._waits_for = "the credentials"  # until there is a manager
 
     async def run(self, stop: asyncio.Event) -> int:
-        """Run until `stop` is set; gives the exit code: 0 for a clean stop, 1 with the reason in the log."""
+        """Run until `stop` is set. Returns the exit code: 0 for a clean stop, 1 with the reason in the log."""
         settings = self._settings
         options = ConnectionOptions(
             credentials=Credentials(settings.kubeconfig, settings.context),

@@ -36,7 +36,7 @@ class ServerTooOld(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The state of the cluster at start. `cluster_id` tells it from others that share a lattice."""
+    """The state of the cluster at start. `cluster_id` distinguishes it from others that share a lattice."""
 
     version: ServerVersion
     cluster_id: str
@@ -88,7 +88,7 @@ def _used(settings: Settings) -> Iterable[Rule]:
 
 
 def _tell_missing(watched: Iterable[str], wanted: list[Permission], missing: list[Permission]) -> None:
-    """Each by name. A watched namespace in which there is none at all is told of when it is left out (`Scope`)."""
+    """Each by name. A watched namespace in which there is none at all is logged when it is left out (`Scope`)."""
     granted_in = {permission.namespace for permission in wanted if permission not in missing}
     without = set(watched) - granted_in
     for permission in missing:

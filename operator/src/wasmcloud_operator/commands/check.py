@@ -28,7 +28,7 @@ _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?")
 
 
 class ExitCode(IntEnum):
-    """What the command says to its caller."""
+    """The exit codes of the command."""
 
     OK = 0
     """No errors; there may be warnings."""
@@ -178,7 +178,7 @@ def check_document(document: object) -> list[ManifestProblem]:
 
 
 def _http_problems(manifest: Mapping[str, object]) -> list[ManifestProblem]:
-    """What the operator would say of the application's HTTP endpoints; what only the lattice knows is left out."""
+    """What the operator would report of the application's HTTP endpoints; what only the lattice knows is left out."""
     found = exposure(manifest)
     told = [
         ManifestProblem("warning", problem.path, problem.message)
@@ -231,7 +231,7 @@ def _documents(path: str) -> list[tuple[int, object]]:
 
 
 def _is_application(document: object) -> bool:
-    """Whether to check a document: one of another kind is somebody else's, one that says no kind is a mistake."""
+    """Whether to check a document: one of another kind is somebody else's, one without a kind is a mistake."""
     if not isinstance(document, Mapping):
         return True
     group = str(document.get("apiVersion", _GROUP)).partition("/")[0]

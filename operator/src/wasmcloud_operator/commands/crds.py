@@ -66,7 +66,7 @@ def _file_name(crd: Mapping[str, object]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Writes the files, or with --check says what differs; the exit code is 1 when something does."""
+    """Writes the files, or with --check prints what differs; the exit code is 1 when something does."""
     parser = argparse.ArgumentParser(prog="python -m wasmcloud_operator.commands.crds", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER)

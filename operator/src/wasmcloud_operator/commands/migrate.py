@@ -1,4 +1,4 @@
-"""`wasmcloud-operator migrate`: what coming from the operator written in Rust will change, said beforehand.
+"""`wasmcloud-operator migrate`: what coming from the operator written in Rust will change, before it does.
 
 The operator adopts by itself what that one left. This command tells of it, and removes what is in the way of it: the
 APIService through which the other one served applications.
@@ -99,7 +99,7 @@ async def clear_the_way(client: Client) -> list[str]:
 async def run_migration(
     credentials: Credentials, namespace: str, family: IpFamily, *, dry_run: bool, say: Callable[[str], object]
 ) -> int:
-    """The command: what it found and did goes to `say`, a line each; gives the exit status."""
+    """The command: what it found and did goes to `say`, a line each. Returns the exit status."""
     options = ConnectionOptions(credentials=credentials, user_agent=f"{MANAGED_BY}-migrate")
     try:
         async with Transport.open(options) as transport:

@@ -17,7 +17,7 @@ from wasmcloud_operator.settings import Settings
 
 
 def run_operator(arguments: Sequence[str]) -> int:
-    """Run until told to stop. Returns the exit code: 2 for settings that make no sense."""
+    """Run until a signal to stop. Returns the exit code: 2 for settings that make no sense."""
     try:
         settings = Settings.from_arguments(arguments)
     except ValidationError as error:

@@ -53,7 +53,7 @@ class RustPools:
     _taken_off: dict[Key, float] = field(default_factory=dict)  # when its finalizer went
 
     async def take_over(self, item: CustomResource, children: Iterable[Resource]) -> None:
-        """Make all that it owns of a config's children ours, while its finalizer tells that it was here.
+        """Make all that it owns of a config's children ours, while its finalizer shows that it was here.
 
         It may have written once more what we had applied already. Raises the errors of `kube.errors`.
         """

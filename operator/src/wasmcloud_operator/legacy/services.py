@@ -151,7 +151,7 @@ class RustServices:
                 yield item.metadata
 
     async def _has_endpoint(self, key: Key) -> bool:
-        """Whether Kubernetes has told of an endpoint of that Service that is ready."""
+        """Whether Kubernetes shows a ready endpoint of that Service."""
         selector = f"{_SERVICE_NAME}={key.name}"
         found = await self.client.list_all(ENDPOINT_SLICE, UNSTRUCTURED, namespace=key.namespace, selector=selector)
         old = {metadata.name for metadata in self._slices(key)}

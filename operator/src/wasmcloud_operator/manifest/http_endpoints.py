@@ -87,7 +87,7 @@ class Externals:
 
 
 def component_id(application: str, component: str) -> str:
-    """The id that wadm gives a component that declares none."""
+    """The id that wadm assigns to a component that declares none."""
     return "-".join(re.sub(r"[^0-9a-z]", "_", name.lower()) for name in (application, component))
 
 
@@ -162,7 +162,7 @@ class _Source:
 
     @property
     def known(self) -> bool:
-        """Whether it is an http-server by its image; of any other, a link alone says that it serves HTTP."""
+        """Whether its image is an http-server; any other component serves HTTP only if a link shows it."""
         return _is_http_server(self.properties.get("image"))
 
     @property
@@ -300,7 +300,7 @@ class _Reading:
 
 
 def _route(mode: Literal["path", "host"], value: str, config: Mapping[str, str]) -> Route:
-    """What a link takes; where another header than Host tells its hosts apart, nothing outside can know."""
+    """What a link takes; where it distinguishes hosts by another header than Host, nothing outside can know."""
     if mode == "path":
         return Route(path=value)
     return Route(host=value) if config.get("header", "host").lower() == "host" else Route()

@@ -23,7 +23,7 @@ _LARGEST_PORT = 65535
 
 
 class UnusableSettings(ValueError):
-    """The provider would not listen with these settings, or nobody can tell where; the text says why."""
+    """The provider would not listen with these settings, or it cannot be known where; the text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def listener(config: Mapping[str, str], default_address: str | None) -> Listener
 
 
 def readable(config: Mapping[str, str]) -> bool:
-    """Whether a configuration says in the words of http-server where to listen."""
+    """Whether a configuration has one of http-server's keys for where to listen."""
     return any(key in ("address", "config_json", "config_b64") for key in lowered(config))
 
 

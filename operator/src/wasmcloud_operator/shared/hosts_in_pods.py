@@ -29,7 +29,7 @@ class HostState(Enum):
     """Its host was heard, and stays silent since: whether it lives is not known."""
 
     STOPPED = auto()
-    """Its host said that it stops."""
+    """Its host announced its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class HostsInPods:
         return pod if pod is not None and pod.metadata.uid == uid else None
 
     def is_of_a_pod(self, host: Host) -> bool:
-        """Whether a host says that it runs in one of our pods."""
+        """Whether a host's labels name one of our pods."""
         return self.pod(host.labels.get(POD_UID_LABEL, "")) is not None
 
     def host_in(self, pod: Pod, lattice: Lattice) -> PodHost:

@@ -1,5 +1,5 @@
-"""Metrics of the objects themselves, read from the caches at scrape time: what their statuses say, so that an alert and
-`kubectl get` never disagree.
+"""Metrics of the objects themselves, read from the caches at scrape time: what their statuses hold, so that an alert
+and `kubectl get` never disagree.
 
 Cardinality: a few series for each host config; applications and Services are counted by lattice and phase, never named.
 """

@@ -43,7 +43,7 @@ class Pools:
         return f"<Pools {', '.join(str(key) for key in self._pools)}>"
 
     def listen(self, listener: PoolListener) -> None:
-        """Be told of each pool that appears, changes its lattice, or goes."""
+        """Call the listener with each pool that appears, changes its lattice, or goes."""
         self._listeners.append(listener)
 
     def declare(self, key: Key, uid: str, route: LatticeRoute) -> Pool:
