@@ -361,6 +361,31 @@ async def test_an_application_that_is_left_in_wadm_leaves_its_service_as_it_was(
         await site.service("shop", lambda found: found is None)
 
 
+async def test_an_orphan_goes_only_when_its_service_is_no_longer_its_own(site: ServiceSite) -> None:
+    one, _ = await site.pods()
+    async with site.host_on(one):
+        await site.create("shop", http_components(8080), {f"{OWN}/service-type": "NodePort"})
+        await site.endpoints("shop", lambda found: found == {one})
+        made = await site.service("shop", lambda found: found is not None)
+        # While it is paused nobody takes note of the annotation, so that everything comes at once afterwards.
+        paused = {f"{OWN}/paused": "true", f"{OWN}/deletion-policy": "Orphan"}
+        await site.patch("shop", {"metadata": {"annotations": paused}})
+        await site.app("shop", lambda app: is_true(app, "Paused"))
+        await site.admin.delete(APP, "shop", site.namespace)
+        await site.app("shop", lambda app: "deletionTimestamp" in app["metadata"])
+        held = await site.service("shop", lambda found: found is not None)
+        assert _owners(held) == {"Application"}
+        await site.patch("shop", {"metadata": {"annotations": {f"{OWN}/paused": None}}})
+        await site.admin.wait_for(APP, "shop", site.namespace, lambda found: found is None)
+        await site.create("marker", http_components(8090))
+        await site.app("marker", lambda app: is_true(app, "Exposed"))
+        kept = await site.service("shop", lambda found: found is not None)
+        assert kept["metadata"]["uid"] == made["metadata"]["uid"]
+        assert kept["spec"] == made["spec"]
+        assert _owners(kept) == {"WasmCloudHostConfig"}
+        await site.endpoints("shop", lambda found: found == {one})
+
+
 async def test_only_in_its_own_namespace_an_application_reaches_beyond_the_cluster(
     admin: Admin, nats_server: NatsServer
 ) -> None:

@@ -165,8 +165,10 @@ class Site:
         metadata = {"name": name, "namespace": namespace, "annotations": annotations}
         self.api.put(HOST_CONFIG, {"metadata": metadata, "spec": {"lattice": lattice}})
 
-    def application(self, made: dict[str, Any] | None = None, **annotations: str) -> None:
-        metadata = {"name": "shop", "namespace": HERE, "annotations": annotations}
+    def application(self, made: dict[str, Any] | None = None, *, deleting: bool = False, **annotations: str) -> None:
+        metadata: dict[str, Any] = {"name": "shop", "namespace": HERE, "annotations": annotations}
+        if deleting:
+            metadata["deletionTimestamp"] = "2026-03-01T12:00:00Z"
         self.api.put(APPLICATION, {"metadata": metadata, "spec": made if made is not None else spec()})
 
     def deployed(self, made: dict[str, Any] | None, *, owned: bool = True, **annotations: str) -> None:
@@ -300,6 +302,16 @@ async def test_what_is_left_in_wadm_keeps_its_service(site: Site) -> None:
     assert kept["shop"]["metadata"]["uid"] == left["shop"]["metadata"]["uid"]
     site.deployed(None)
     assert await site.look() == {}
+
+
+async def test_what_is_to_be_left_in_wadm_keeps_its_service_though_its_application_is_being_deleted(site: Site) -> None:
+    site.application(**{naming.SERVICE_TYPE: "NodePort"})
+    site.deployed(spec())
+    made = (await site.look())["shop"]
+    site.application(deleting=True, **{naming.SERVICE_TYPE: "NodePort", DELETION_POLICY: "Orphan"})
+    left = (await site.look())["shop"]
+    assert (left["metadata"]["uid"], left["spec"]) == (made["metadata"]["uid"], made["spec"])
+    assert owners(left) == {"WasmCloudHostConfig"}
 
 
 async def test_beyond_the_cluster_only_at_home_and_for_others_as_far_as_a_host_config_says(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.owners import Owners
@@ -14,9 +15,9 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
-from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.resources import SERVICE, Key
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
@@ -46,7 +47,10 @@ def application_controller(context: Context) -> Controller[Key]:
 
     left = left_in_wadm(context.metrics.registry)
     owners = Owners(context.cluster_id, informer)
-    deletion = Deletion(places, writer, context.client, context.recorder, context.clock, owners, wake, left)
+    services = context.managed(SERVICE).informer
+    deletion = Deletion(
+        places, writer, context.client, context.recorder, context.clock, owners, wake, left, services.store
+    )
     reconciler = ApplicationReconciler(
         informer, places, writer, deletion, context.recorder, context.clock, owners, wake
     )
@@ -54,6 +58,7 @@ def application_controller(context: Context) -> Controller[Key]:
         "application", reconciler.reconcile, reconciler.report, workers_times=_WORKERS_TIMES
     )
     _wire(context, _Routes(controller.queue, informer, places), informer, configs)
+    services.on_change(partial(_on_service, controller.queue))
     return controller
 
 
@@ -143,6 +148,14 @@ def _wire(
     configs.on_change(on_config)
     context.pools.listen(on_pool)
     context.pools.lattices.listen(routes.on_event)
+
+
+def _on_service(queue: WorkQueue[Key], change: Change[Unstructured], listed: bool) -> None:
+    """A Service that has lost its Application: the end of one that leaves its Services behind waits for that."""
+    before = change.old.metadata.controller if change.old is not None else None
+    now = change.new.metadata.controller if change.new is not None else None
+    if before is not None and before.kind == APPLICATION.kind and (now is None or now.uid != before.uid):
+        queue.add(Key(change.key.namespace, before.name), _priority(listed))
 
 
 def _lattice_of(item: CustomResource | None) -> object:

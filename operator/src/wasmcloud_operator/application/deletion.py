@@ -22,17 +22,22 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.events import EventRecorder, EventType
-from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import NAMESPACE, Key
+from wasmcloud_operator.kube.store import Store
 from wasmcloud_operator.lattice.errors import LatticeError, LatticeUnavailable
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter
+from wasmcloud_operator.names import is_orphan
+from wasmcloud_operator.shared.context import OWNER_INDEX
 
 # A namespace or host config that is going away waits no longer than this for a wadm that does not answer.
 GIVE_UP_SECONDS = 60.0
 
 # A connection that is made for the first time, a name that is in hand: soon over.
 _SOON_SECONDS = 1.0
+# An orphan's Services are given to others within this, or go with it: whoever exposes applications may not be running.
+_KEPT_SERVICES_SECONDS = 30.0
 # After a start host configs are still being read.
 _START_SECONDS = 5.0
 
@@ -65,8 +70,10 @@ class Deletion:
     owners: Owners
     wake: Callable[[Key], None]
     left: Counter  # as `left_in_wadm` makes it
+    services: Store[Unstructured]
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=15.0))
     _since: dict[Key, float] = field(default_factory=dict)
+    _orphan_since: dict[Key, float] = field(default_factory=dict)
 
     async def finalize(self, item: CustomResource) -> Result:
         """One step towards the end of an Application that is being deleted."""
@@ -74,9 +81,8 @@ class Deletion:
         if naming.FINALIZER not in item.metadata.finalizers:
             self.forget(key)
             return DONE
-        if _is_orphan(item):
-            self._event(item, "Normal", "Orphaned", "Left in wadm, as the annotation deletion-policy asks")
-            return await self._let_go(item)
+        if is_orphan(item.metadata.annotations):
+            return await self._leave_behind(item)
         self._since.setdefault(key, self.clock.monotonic())
         try:
             removed = [lattice for lattice in self._lattices(item) if await self._remove(item, lattice)]
@@ -89,13 +95,22 @@ class Deletion:
             self._event(item, "Normal", "Deleted", f"Deleted from wadm in lattice {names}")
         return await self._let_go(item)
 
+    async def _leave_behind(self, item: CustomResource) -> Result:
+        """Let an orphan's Application go once no Service is its own any more: the garbage collector would delete it."""
+        now = self.clock.monotonic()
+        left = self._orphan_since.setdefault(item.metadata.key, now) + _KEPT_SERVICES_SECONDS - now
+        if left > 0 and self.services.by_index(OWNER_INDEX, item.metadata.uid):
+            return Result(left)  # the Service's change brings the key back before
+        self._event(item, "Normal", "Orphaned", "Left in wadm, as the annotation deletion-policy asks")
+        return await self._let_go(item)
+
     async def depart(self, item: CustomResource, leaving: Iterable[Place]) -> list[Place]:
         """Take the Application out of the lattices that it was in before. Returns those that are still to be left."""
         left = []
         for place in leaving:
             lattice = self.places.departing(item, place)
             try:
-                if _is_orphan(item):
+                if is_orphan(item.metadata.annotations):
                     self._event(item, "Normal", "Orphaned", f"Left in lattice {place.lattice}, as the annotation asks")
                 elif lattice is None:
                     raise LatticeUnavailable("no host config leads there any more")
@@ -126,6 +141,7 @@ class Deletion:
         self.places.release(key)
         self.retries.forget(key)
         self._since.pop(key, None)
+        self._orphan_since.pop(key, None)
 
     def _lattices(self, item: CustomResource) -> Iterable[Lattice]:
         """Every lattice that has, or may have, something of the Application. Raises for one that is out of reach."""
@@ -217,7 +233,3 @@ class Deletion:
 
     def _event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         self.recorder.event(APPLICATION, item.metadata, type_, reason, note, action="Delete")
-
-
-def _is_orphan(item: CustomResource) -> bool:
-    return item.metadata.annotations.get(naming.DELETION_POLICY) == naming.ORPHAN

@@ -19,7 +19,7 @@ from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger import Listing
 from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, Object, http_servers
-from wasmcloud_operator.names import DEFAULT_ADMIN_PORT
+from wasmcloud_operator.names import DEFAULT_ADMIN_PORT, is_orphan
 from wasmcloud_operator.shared.placements import Placement
 from wasmcloud_operator.shared.pools import Pools
 
@@ -92,7 +92,7 @@ class View:
     def _options(self, namespace: str, lattice: Lattice, record: Record) -> Options:
         """What is asked for in a namespace: anything by an Application there, only a way to the pods by others.
 
-        An Application of this cluster that is gone, or about to go, asks for nothing; what it left behind on purpose
+        An Application of this cluster that is gone, or about to go, asks for nothing; what it leaves behind on purpose
         is kept as it was.
         """
         owner = self._owner(record)
@@ -100,7 +100,7 @@ class View:
             where = f"the annotation {naming.EXPOSURE} of a host config in namespace {namespace}"
             return read_options(record.annotations or {}).within(self._reach(namespace, lattice), where=where)
         item = self.application(record)
-        if item is None or item.metadata.deleting:
+        if item is None or _takes_all_along(item):
             left = self.orphaned(Key(namespace, record.application))
             return Options(enabled=False) if left is None else read_options(left)
         options = read_options(item.metadata.annotations)
@@ -162,7 +162,7 @@ class View:
 
     def _wanting(self, key: Key) -> CustomResource | None:
         item = self.applications.store.get(key) if self.applications is not None and key.namespace else None
-        return None if item is None or item.metadata.deleting else item
+        return None if item is None or _takes_all_along(item) else item
 
     def placement_on(self, lattice: Lattice, host: Host) -> Placement:
         """The HTTP providers that wadm is to run on a host and that do not run there."""
@@ -256,3 +256,8 @@ class View:
             if claim.lattice_id in lattice.identity.ids:
                 return replace(claim, lattice_id=lattice.identity.id)
         return claim
+
+
+def _takes_all_along(item: CustomResource) -> bool:
+    """Whether an Application is about to go, with all that is its own."""
+    return item.metadata.deleting and not is_orphan(item.metadata.annotations)
