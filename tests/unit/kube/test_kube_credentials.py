@@ -145,7 +145,7 @@ class TestPlugins:
     async def test_one_that_hangs_is_killed_with_all_it_started(self, plugin: Plugin, loader, monkeypatch):
         monkeypatch.setattr(exec_credential, "_DEADLINE_SECONDS", 0.5)
         plugin.then("sleep 600")
-        with pytest.raises(Unreachable, match="gave nothing"):
+        with pytest.raises(Unreachable, match="returned nothing"):
             await load(loader)
         pid = int(plugin.log.read_text().split()[0])
         await eventually(lambda: not Path(f"/proc/{pid}").exists())

@@ -68,7 +68,7 @@ async def crd_state(client: Client) -> CrdState:
         return CrdState("ours")
     note = (
         f"CRD {APPLICATION} belongs to somebody else (KubeVela has one of that name): it is left alone and "
-        "Applications are not run; host pools and Services are. Start with --no-applications to say that this is meant"
+        "Applications are not run; host pools and Services are. Start with --no-applications if that is intended"
     )
     return CrdState("foreign", note)
 

@@ -113,13 +113,13 @@ def running(record: Entry, unscaled: Sequence[str] = ()) -> Verdict:
             told = message or f"version {record.deployed} is deployed{_without(unscaled)}"
             return Verdict("Deployed", (*ready("Deployed", told), _SYNCED, CONNECTED), told)
         case StatusType.FAILED | StatusType.UNHEALTHY:
-            told = message or f"wadm says that version {record.deployed} is {kind}; see .status.scalers"
+            told = message or f"wadm reports version {record.deployed} as {kind}; see .status.scalers"
             return Verdict("Failed", (*stalled(kind.capitalize(), told), _SYNCED, CONNECTED), told)
         case StatusType.WAITING | StatusType.UNDEPLOYED:
             told = message or f"version {record.deployed} waits for hosts{_without(unscaled)}"
             return _pending("Reconciling", "Waiting", told, CONNECTED, _SYNCED)
         case _:
-            told = message or f"wadm says {kind} of version {record.deployed}"
+            told = message or f"wadm reports version {record.deployed} as {kind}"
             return _pending("Reconciling", kind.capitalize(), told, CONNECTED, _SYNCED)
 
 

@@ -154,7 +154,7 @@ async def _children(client: Client, item: CustomResource, children: Children) ->
             continue
         metadata = live["metadata"]
         if not _owned(metadata, item):
-            lines.append(f"{what} belongs to somebody else: the host config will say Conflict until it is renamed")
+            lines.append(f"{what} belongs to somebody else: Conflict until the host config is renamed")
             continue
         entries = metadata.get("managedFields") or []
         former = taken_over(entries, FIELD_MANAGERS, MANAGED_BY) != entries

@@ -113,7 +113,7 @@ def route_problems(planned: PlannedService) -> list[Problem]:
         problems.append(Problem("HostMissing", f'metadata.annotations["{naming.HOST}"]', told))
     if endpoint.mode == "path":
         vague = [route.path for route in endpoint.routes if path_match(route.path) is None]
-        told = "matches what no Ingress or HTTPRoute can say: write whole paths, or {*rest} at the end"
+        told = "matches what no Ingress or HTTPRoute can express: write whole paths, or {*rest} at the end"
         problems += [Problem("PathNotRoutable", "", f"path {path!r} {told}") for path in vague]
     if endpoint.scheme == "https" and options.gateway:
         told = f"the provider speaks HTTPS: its Gateway needs a BackendTLSPolicy for Service {planned.name}"

@@ -31,7 +31,7 @@ _NO_GATEWAY_API = Problem(
     "the cluster does not serve HTTPRoute gateway.networking.k8s.io/v1: install the Gateway API",
 )
 _SEVERAL_PORTS = Problem(
-    "SeveralPorts", "", "the route leads to the first port alone: requests do not tell which of the ports they mean"
+    "SeveralPorts", "", "the route leads to the first port alone: a request does not show which port it is for"
 )
 
 

@@ -92,7 +92,7 @@ class ExposedWriter:
             kept = kept or any(one.state is State.KEPT for one in there)
             services += (self._service(namespace, one) for one in there)
         if not enabled:
-            told = f"the annotation {naming.SERVICE} says that no Service is wanted"
+            told = f"the annotation {naming.SERVICE} asks for no Service"
             return [], Condition(EXPOSED, "False", "Disabled", told)
         if not offers:
             return [], None

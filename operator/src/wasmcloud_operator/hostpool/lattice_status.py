@@ -120,7 +120,7 @@ def _left_out(count: int) -> str:
     if not count:
         return ""
     at_least = 10 ** (len(str(count)) - 1)
-    return f"; its hosts say more than is kept, {at_least} times or more something was left out"
+    return f"; its hosts send more than is kept, {at_least} times or more something was left out"
 
 
 def _hosts(hosts: tuple[tuple[str, Host], ...], before: Iterable[JsonObject]) -> JsonObject:

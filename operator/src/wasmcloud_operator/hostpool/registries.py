@@ -139,11 +139,11 @@ class RegistryService:
             log.warning("hosts refuse registry credentials", object=str(key), error=str(error))
             return Result(_REFUSED_AGAIN_AFTER)
         except LatticeError as error:
-            log.info("registry credentials not told yet", object=str(key), error=str(error))
+            log.info("registry credentials not sent yet", object=str(key), error=str(error))
             return Result(_AGAIN_AFTER)
-        log.info("told running hosts their registries", object=str(key), registries=len(registries), hosts=taken)
+        log.info("sent registry credentials to hosts", object=str(key), registries=len(registries), hosts=taken)
         if taken < everyone:
-            # Some did not hear, and nobody knows which: answers do not say whose they are.
+            # Some did not get them, and nobody knows which: answers do not name their host.
             return Result(_AGAIN_AFTER if taken < len(hosts) else _REFUSED_AGAIN_AFTER)
         known = self._of(key, examined.facts.registry_digest)
         known.told |= hosts

@@ -104,7 +104,7 @@ async def run(spec: PluginSpec, folder: Path) -> bytes:
         async with asyncio.timeout(_DEADLINE_SECONDS):
             out, said = await process.communicate()
     except TimeoutError as error:
-        raise Unreachable(f"the credential plugin {spec.command} gave nothing for {_DEADLINE_SECONDS:.0f} s") from error
+        raise Unreachable(f"credential plugin {spec.command} returned nothing for {_DEADLINE_SECONDS:.0f} s") from error
     finally:
         await _end(process)
     if process.returncode:
@@ -132,7 +132,7 @@ def parse(spec: PluginSpec, output: bytes) -> ExecCredential:
         raise Unreachable(f"the credential plugin {spec.command} speaks {answer.api_version}, not {spec.api_version}")
     certificate, key = status.client_certificate_data or "", status.client_key_data or ""
     if bool(certificate) != bool(key) or not (certificate or status.token):
-        raise Unreachable(f"the credential plugin {spec.command} gave neither a token nor a certificate with its key")
+        raise Unreachable(f"credential plugin {spec.command} returned neither a token nor a certificate with its key")
     expires = status.expiration_timestamp
     if expires is not None and expires.tzinfo is None:
         expires = expires.replace(tzinfo=UTC)

@@ -185,7 +185,7 @@ def control_answer(data: bytes) -> object:
     if not isinstance(answer, dict) or not isinstance(answer.get("success"), bool):
         raise GarbledAnswer(f"not an answer of the control interface ({len(data)} bytes)")
     if not answer["success"]:
-        raise ControlRejected(one_line(str(answer.get("message") or "the host gives no reason")))
+        raise ControlRejected(one_line(str(answer.get("message") or "the host names no reason")))
     response: object = answer.get("response")
     return response
 

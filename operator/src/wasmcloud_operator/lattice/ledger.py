@@ -34,7 +34,7 @@ class Stale(StrEnum):
     """Why wadm has to be asked before what is known of an application is believed."""
 
     ANSWER_LOST = "a change went unanswered: it may have been done"
-    CHANGED = "wadm told of something that is not known here"
+    CHANGED = "wadm published something that is not known here"
     NOT_LISTED = "wadm could not list it lately"
 
 

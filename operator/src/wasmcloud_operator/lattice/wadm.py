@@ -195,7 +195,7 @@ def _checked(answer: JsonObject) -> JsonObject:
     if result == "error":
         if message.startswith("Manifest version ") and message.endswith(" already exists"):
             raise WadmVersionExists(message)
-        raise WadmRejected(message or "wadm gives no reason")
+        raise WadmRejected(message or "wadm names no reason")
     if not isinstance(result, str):
         raise WadmGarbled("wadm's answer names no result")
     return answer

@@ -192,7 +192,7 @@ def _check_scaler(reader: Reader, value: object, path: str) -> None:
     reader.only(properties, ("instances", "replicas", "spread"), path)
     match "instances" in properties, "replicas" in properties:
         case True, True:
-            reader.error(f"{path}.replicas", "says the same as instances: remove it")
+            reader.error(f"{path}.replicas", "is the same as instances: remove it")
         case False, False:
             reader.error(f"{path}.instances", "is required")
         case _:
@@ -296,7 +296,7 @@ def _secrets(reader: Reader, parent: Object, path: str) -> tuple[Secret, ...]:
         reader.ignored(entry, ("name", "properties"), at)
         name = reader.text(entry, "name", at)
         if "properties" not in entry:
-            reader.error(f"{at}.properties", "is required: policy and key say where the secret is read")
+            reader.error(f"{at}.properties", "is required: policy and key name where the secret is read")
             continue
         source = reader.mapping(entry["properties"], f"{at}.properties")
         if source is None:

@@ -251,7 +251,7 @@ def _check_configs(reader: Reader, link: Link, configs: dict[str, str]) -> None:
         if taken != config.path:
             reader.error(
                 f"{config.path}.name",
-                f"{config.name!r} is already defined by {taken}: rename it, or leave properties out to share that one",
+                f"{config.name!r} is already defined by {taken}: rename it, or leave out properties to share it",
             )
 
 
