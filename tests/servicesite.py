@@ -323,7 +323,7 @@ class ServiceSite:
         return await eventually(labelled, timeout=timeout, message=f"pods that serve {service}") - {""}
 
     async def endpoints(
-        self, service: str, predicate: Callable[[set[str]], object], *, namespace: str = "", timeout: float = 60
+        self, service: str, predicate: Callable[[set[str]], object], *, namespace: str = "", timeout: float = 150
     ) -> None:
         """Wait until the ready endpoints of a Service, as names of pods, are as wanted."""
 
