@@ -66,7 +66,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind that we write: where it is served, and the informer that caches ours of it."""
+    """A kind that we write: its resource, and the informer that caches our objects."""
 
     resource: Resource
     informer: Informer[Unstructured]
@@ -161,7 +161,7 @@ class Applier:
     async def apply_status(
         self, resource: Resource, informer: Informer[CustomResource], item: CustomResource, status: JsonObject
     ) -> bool:
-        """Write the status if it differs from the cached one; whether it was written."""
+        """Write the status if it differs from the cached one. Returns whether it was written."""
         if item.status == status:
             return False
         body = {

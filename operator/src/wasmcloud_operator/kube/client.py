@@ -91,7 +91,7 @@ class AlwaysOpen:
 
 @dataclass(slots=True)
 class ServerTime:
-    """The last answer's header `Date`, and when that was asked for: by these it is never later, but for a second."""
+    """The last answer's header `Date`, and when its request was sent: by both, time is ahead by a second at most."""
 
     date: datetime | None = None
     asked: float = 0.0
@@ -149,7 +149,7 @@ class Client:
 
     @property
     def server_now(self) -> datetime | None:
-        """The API server's wall clock, to a second or what its last answer took; None before it has given one."""
+        """The API server's wall clock, to a second or what its last answer took; None before the first answer."""
         if self._heard.date is None:
             return None
         return self._heard.date + timedelta(seconds=time.perf_counter() - self._heard.asked)

@@ -142,7 +142,7 @@ class Codec(Generic[T]):
             raise GarbledAnswer(f"not an object of the kind: {_why(error)}") from error
 
     def page(self, body: bytes) -> Page[T]:
-        """Returns one page of a list. Raises GarbledAnswer if it is none; an unreadable object is left out of it."""
+        """Returns one page of a list. Raises GarbledAnswer if it is none. Unreadable objects are left out."""
         try:
             metadata, raws = _split_page(body)
         except Exception as error:
@@ -220,7 +220,7 @@ def _split_event(line: bytes) -> tuple[str, bytes | msgspec.Raw]:
 
 
 def _identity(raw: bytes | msgspec.Raw) -> Identity | None:
-    """Which object this is, even if it is too deep; None if that cannot be read."""
+    """Returns the identity of an object, even of one that is too deep; None if it cannot be read."""
     try:
         try:
             meta = _identity_decoder.decode(raw).metadata

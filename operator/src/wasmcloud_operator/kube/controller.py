@@ -173,7 +173,7 @@ class Controller(Generic[K]):
                 self.queue.done(key)
 
     async def _one(self, key: K, priority: Priority) -> tuple[Outcome, str]:
-        """Reconcile the key and have it come back as its result asks; returns the outcome and what it waits for."""
+        """Reconcile the key and requeue as its result asks. Returns the outcome and what the key waits for."""
         try:
             result = await self._bounded(key)
         except TerminalError as error:

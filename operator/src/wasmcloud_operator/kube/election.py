@@ -22,7 +22,7 @@ class LeaseSpec(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def never_held(self) -> bool:
-        """Whether nobody has led on it yet; one that was given back has a renew time."""
+        """Whether nobody has led on this lease yet; a released one has a renew time."""
         return not self.holder_identity and not self.renew_time
 
 

@@ -89,7 +89,7 @@ class ExecPlugin:
 
 
 async def run(spec: PluginSpec, folder: Path) -> bytes:
-    """Returns what the plugin prints. It is killed when it takes too long, or when we are no longer waiting for it."""
+    """Returns the plugin's output. The plugin is killed when it takes too long, or when the caller is cancelled."""
     command = str(folder / spec.command) if os.sep in spec.command else spec.command
     info = {"apiVersion": spec.api_version, "kind": "ExecCredential", "spec": {"interactive": False}}
     env = {**os.environ, **{var.name: var.value for var in spec.env or ()}, "KUBERNETES_EXEC_INFO": json.dumps(info)}

@@ -260,7 +260,7 @@ class Elector:
                 raise LeaseLost(f"lease {self.key} was taken by another replica: {where.value}")
 
     async def _release(self) -> None:
-        """Give the lease back if it is or may be ours, so that a standby need not wait for it to run out."""
+        """Release the lease if it is or may be ours, so that a standby need not wait until it expires."""
         state = self._state
         self._state = Candidate(Term(self.identity))
         if not state.term.acquired:

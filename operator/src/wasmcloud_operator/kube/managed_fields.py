@@ -1,4 +1,4 @@
-"""Taking over an object from a field manager that is gone: its fields become ours, so that ours can take them away.
+"""Takes over an object from a field manager that is gone: its fields become ours, so that we can remove them.
 
 A field is removed by server-side apply only when its manager stops sending it. What an earlier program applied under
 another manager's name would stay for ever beside what we apply (KEP-555; client-go's csaupgrade does the same for

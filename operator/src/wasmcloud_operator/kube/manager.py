@@ -239,7 +239,7 @@ class Manager:
 
 @contextlib.asynccontextmanager
 async def background(tasks: Iterable[tuple[str, Run]]) -> AsyncIterator[None]:
-    """Run these while the scope is open; one that fails cancels the scope and raises its error there."""
+    """Run the tasks while the scope is open; the first that fails cancels the scope and raises its error there."""
     try:
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(run(), name=name) for name, run in tasks]

@@ -113,7 +113,7 @@ class Scope:
             log.info("namespace taken up", namespace=namespace)
 
     def _may_go(self, namespace: str) -> bool:
-        """Whether it can be left out: where all namespaces are followed as one, it is all or nothing."""
+        """Whether the namespace can be left out: not where all namespaces are followed as one."""
         return namespace != ALL_NAMESPACES and namespace in self.wanted
 
     def _changed(self) -> None:

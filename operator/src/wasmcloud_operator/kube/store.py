@@ -140,7 +140,7 @@ class Store(Generic[T]):
         return [Change(old, None)]
 
     def leave_out(self, key: Key, resource_version: str) -> list[Change[T]]:
-        """Take note that the object of that key can no longer be decoded: whatever is held of it is out of date."""
+        """Take note that the object of that key can no longer be decoded: the cached state is out of date."""
         old = self._objects.get(key)
         if old is not None and not newer(resource_version, old.metadata.resource_version):
             return []
@@ -257,12 +257,12 @@ class Store(Generic[T]):
 
 
 def _later(resource_version: str, than: str) -> bool:
-    """Whether it is certain that one resourceVersion is later; where it is not, a deletion is believed."""
+    """Whether one resourceVersion is certainly later; where that is not certain, a deletion is believed."""
     return resource_version.isdecimal() and than.isdecimal() and int(resource_version) > int(than)
 
 
 def _values(name: str, indexer: Indexer[T], item: T) -> tuple[str, ...]:
-    """The indexer's values; none for an object that it cannot read, so that one never keeps the rest out."""
+    """The indexer's values; none for an object that it cannot read, which must not keep the others out."""
     try:
         return tuple(indexer(item))
     except Exception:

@@ -128,7 +128,7 @@ class Turns(Generic[K]):
         self._changed(tenant, waiting)
 
     def take(self) -> K | None:
-        """Returns the key whose turn it is, with a slot that `free` must give back; None if none may have one."""
+        """Returns the key whose turn it is, with a slot that `free` must give back; None if none is free for a key."""
         passed_over: list[tuple[int, int, int, int, str]] = []
         taken: K | None = None
         while self._heap and self._total < self.shares.total:
