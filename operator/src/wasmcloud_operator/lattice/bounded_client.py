@@ -121,7 +121,7 @@ class BoundedWebSocket(WebSocketTransport):
     async def connect_tls(
         self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int
     ) -> None:
-        """Open a websocket over TLS; the server's word in INFO that it wants TLS changes nothing on one that is up."""
+        """Open a websocket over TLS; that INFO asks for TLS as well changes nothing then."""
         if self._using_tls:
             return
         url = uri if isinstance(uri, str) else uri.geturl()

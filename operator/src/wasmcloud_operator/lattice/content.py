@@ -1,4 +1,4 @@
-"""An application's content, the manifest that wadm gets of it, and what is read back from one that wadm has.
+"""An application's content, its manifest for wadm, and what is read back from a stored manifest.
 
 All of it is pure: the same content gives the same digest and version on every run and every replica.
 """

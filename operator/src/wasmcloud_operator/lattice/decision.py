@@ -47,7 +47,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The steps that bring a content to run under `version`; none of them when it does."""
+    """The steps that bring a content to run under `version`; no step where it runs already."""
 
     version: str
     put: bool
@@ -85,7 +85,7 @@ def worth_measuring(size: int, limit: int, whole: int) -> bool:
 
 
 def fits(versions: Collection[str], sizes: Mapping[str, int], new_bytes: int, *, limit: int, whole: int) -> bool:
-    """Whether these old versions may stay beside a new one: `limit` at most, and with it no more than wadm can store.
+    """Whether these old versions may stay beside a new one: `limit` at most, and no more in all than wadm can store.
 
     `sizes` in bytes, of those that were measured; `whole` is a NATS message.
     """

@@ -27,7 +27,7 @@ class Diagnosis:
 
 
 class UnacceptableServer(ConnectionError):
-    """The server does something that is not accepted; the text is ours and holds nothing that it sent."""
+    """The server does something that is not accepted; the text is ours and holds nothing from the server."""
 
     def __init__(self, message: str, *, reason: str = "Unreachable") -> None:
         super().__init__(message)

@@ -176,7 +176,7 @@ class LiveHosts:
             slept.cancel()
 
     async def _list(self) -> None:
-        """Ping everyone and ask each host, those known that did not answer as well; then it is synced."""
+        """Ping all hosts, then ask each for its inventory, also known ones that did not answer; then this is synced."""
         answered = await self._control.ping()
         now = self._now()
         for host in answered:

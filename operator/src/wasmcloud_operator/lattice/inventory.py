@@ -229,7 +229,7 @@ def _put(hosts: Hosts, host: Host, *, ask: bool) -> Step:
 
 
 def _strangers(hosts: Hosts, newcomer: Host, excess: int) -> dict[str, Host]:
-    """Hosts of nobody's, the largest first, that together free one place and `excess` bytes; all of them at most."""
+    """Hosts in no known pod, the largest first, until one place and `excess` bytes are free."""
     found: dict[str, Host] = {}
     for host in sorted(hosts.alive.values(), key=lambda one: one.size, reverse=True):
         if found and excess <= 0:

@@ -221,7 +221,7 @@ class Lattices:
         return self._held.get(holder)
 
     def route_state(self, holder: str) -> ConnectionState | None:
-        """How the route does by which `holder` asked for its lattice; None for one that asked for none."""
+        """The state of the route by which `holder` asked for its lattice; None if it asked for none."""
         route = self._wanted.get(holder)
         return self._led_to[route].connection.routes[route].state if route is not None else None
 
@@ -252,7 +252,7 @@ class Lattices:
         self._move_listeners.append(listener)
 
     def _lead(self, route: LatticeRoute) -> Lattice:
-        """The lattice of a new route: one that is known to be the same, else one of its own until that is proved."""
+        """The lattice of a new route: a known one that is surely the same, else its own until more is proved."""
         for known, lattice in self._led_to.items():
             if known.surely_leads_where(route):
                 lattice.add(route)
@@ -316,7 +316,7 @@ class Lattices:
         return await leads_to_one(one.connection, another.connection)
 
     def _merge(self, one: Lattice, another: Lattice) -> Lattice:
-        """One object for what proved to be one lattice: the one that is known longer."""
+        """Join two objects that proved to be one lattice. Returns the one that stays, which is known longer."""
         kept, gone = sorted((one, another), key=self.all.index)
         _log.info("lattice.routes_joined", lattice=kept.name, ids=sorted({*kept.identity.ids, *gone.identity.ids}))
         self._led_to.update(dict.fromkeys(gone.connection.routes, kept))

@@ -108,9 +108,10 @@ class LedgerWriter:
         return await self._undeployed(content, stored)
 
     async def remove(self, name: str) -> bool:
-        """Undeploy and forget it, if it is ours; whether it was. What was taken over may still name its first owner.
+        """Undeploy and delete it, if it is ours. Returns whether it was.
 
-        What is gone without wadm's workers having been told is deleted again: they are told then.
+        After an adoption the first owner may still be named. What is gone without wadm's workers having been reached is
+        deleted again, which reaches them.
         """
         stored = await self.look(name)
         owner = stored.owner if stored is not None else None
@@ -265,7 +266,7 @@ class LedgerWriter:
         return Stored((version,), "", owner_of(manifest), digest_of(manifest))
 
     async def _passed_on(self, name: str, change: Awaitable[object]) -> None:
-        """Have wadm make a change; when it could not reach its own workers, what it has stored does not show it."""
+        """Have wadm make a change; remembers where wadm could not reach its workers, which its store does not show."""
         try:
             await change
         except WadmTransient:

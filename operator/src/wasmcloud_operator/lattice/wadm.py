@@ -123,7 +123,7 @@ class WadmClient:
         return answer.get("result") != "noop"
 
     async def status(self, name: str) -> Status:
-        """How it does. wadm ≥ 0.14 answers undeployed for one that it does not know; before, `WadmNotFound`."""
+        """The application's status. Of an unknown one wadm ≥ 0.14 answers undeployed; before, `WadmNotFound`."""
         answer = await self._read(self.subjects.model("status", name))
         return _shaped(Status.model_validate, answer.get("status"))
 
