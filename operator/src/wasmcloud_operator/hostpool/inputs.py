@@ -92,7 +92,7 @@ def registry_in_environment(spec: WasmCloudHostConfigSpec, registries: Iterable[
 
 
 def uses_config_service(spec: WasmCloudHostConfigSpec, registries: Iterable[str]) -> bool:
-    """Whether the hosts ask the lattice's config service at their start: where the spec wants it or it takes that."""
+    """Whether hosts ask the lattice's config service when they start: by the spec, or for several registries."""
     return bool(spec.config_service_enabled) or len(tuple(registries)) > 1
 
 

@@ -75,7 +75,7 @@ def nats_conf(spec: WasmCloudHostConfigSpec, files: LeafFiles, *, on_pod: bool) 
 
 
 def wants_tls(spec: WasmCloudHostConfigSpec) -> bool:
-    """Whether the hub is reached over TLS alone, whatever it offers: nothing is sent to one that has none."""
+    """Whether the hub is reached over TLS only: to a hub without TLS nothing is sent."""
     return spec.nats_tls is not None or any(address.scheme in ("tls", "wss") for address in hub_addresses(spec))
 
 

@@ -48,7 +48,7 @@ class OwnedSecrets:
     _checked: dict[Key, dict[str, tuple[str, str]]] = field(default_factory=dict)
 
     async def ensure(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
-        """Have those Secrets that are needed hold what they have to now.
+        """Bring the needed Secrets to their present content.
 
         They are: the key of the pods' checksums, the one registry's user and password, and nats.conf (`secret_conf`,
         empty if it is none). Raises ForeignObject or the errors of `kube.errors`.

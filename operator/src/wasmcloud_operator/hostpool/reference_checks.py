@@ -245,7 +245,7 @@ def _files(content: Content, items: tuple[KeyToPath, ...] | None) -> dict[str, b
 
 
 def _is_pem(data: bytes) -> bool:
-    """Whether there are certificates, and every one of them can be read. What stands between them is of no account."""
+    """Whether there are certificates, and every one of them can be read. Text between them is ignored."""
     if len(data) > armor.CERTIFICATES_LIMIT:
         return False
     certificates = armor.certificates(data.decode("utf-8", "replace"))

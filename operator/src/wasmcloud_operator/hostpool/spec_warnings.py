@@ -1,4 +1,4 @@
-"""What in a spec has no effect, or not the one that its author may expect: worth telling, no reason to refuse it."""
+"""Warnings: what in a spec has no effect, or not the effect that its author may expect."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class StatusWriter:
         self._report_lattice(item, before, about_lattice)
 
     async def show_paused(self, item: CustomResource) -> None:
-        """Say that it is paused. All else stays, so that a spec which is not followed does not look as if it were."""
+        """Show that it is paused. All else stays, so that a spec that is not followed does not look followed."""
         before: JsonObject = item.status if isinstance(item.status, dict) else {}
         old = before.get("conditions") or ()
         said = to_status([_PAUSED], old, item.metadata.generation, self.clock.now())
@@ -135,7 +135,7 @@ class StatusWriter:
         return ([], {}) if seen is None else lattice_status(seen, before)
 
     def _report_lattice(self, item: CustomResource, before: JsonObject, about: Iterable[Condition]) -> None:
-        """Events of a lattice, or its wadm, that is lost, and of one that is found again."""
+        """Report in Events that the lattice, or its wadm, was lost or found again."""
         was = {entry.get("type"): entry.get("status") for entry in before.get("conditions") or ()}
         for condition in about:
             name = condition.type.removesuffix("Connected")
