@@ -151,7 +151,7 @@ def _wire(
 
 
 def _on_service(queue: WorkQueue[Key], change: Change[Unstructured], listed: bool) -> None:
-    """A Service that has lost its Application: the end of one that leaves its Services behind waits for that."""
+    """Have an orphaned Application, whose end waits for its Services, looked at when a Service has lost its owner."""
     before = change.old.metadata.controller if change.old is not None else None
     now = change.new.metadata.controller if change.new is not None else None
     if before is not None and before.kind == APPLICATION.kind and (now is None or now.uid != before.uid):

@@ -1,4 +1,4 @@
-"""Taking an Application out of wadm: when its resource is deleted, and from each lattice that it has left."""
+"""Removes an Application from wadm: when the resource is deleted, and after it moved to another lattice."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Deletion:
         return await self._let_go(item)
 
     async def depart(self, item: CustomResource, leaving: Iterable[Place]) -> list[Place]:
-        """Take the Application out of the lattices that it was in before. Returns those that are still to be left."""
+        """Remove the Application from its former lattices. Returns those where that is still to be done."""
         left = []
         for place in leaving:
             lattice = self.places.departing(item, place)
@@ -144,7 +144,7 @@ class Deletion:
         self._orphan_since.pop(key, None)
 
     def _lattices(self, item: CustomResource) -> Iterable[Lattice]:
-        """Every lattice that has, or may have, something of the Application. Raises for one that is out of reach."""
+        """Every lattice that may have something of the Application. Raises if one of them is out of reach."""
         places = self.places.leaving(item, None)
         for place in places:
             lattice = self.places.departing(item, place)

@@ -37,7 +37,7 @@ def content_of(metadata: Mapping[str, object], spec: Mapping[str, object]) -> Co
 
 
 def without_nulls(value: JsonObject) -> JsonObject:
-    """The object without its fields that are null: the API server takes them for left out, wadm refuses some."""
+    """Returns the object without null fields: the API server treats them as absent, wadm refuses some."""
     return {name: _without_nulls(field) for name, field in value.items() if field is not None}
 
 
@@ -57,12 +57,12 @@ def passed_metadata(entries: Mapping[str, str]) -> dict[str, str]:
 
 
 def deciding_metadata(entries: Mapping[str, str]) -> dict[str, str]:
-    """Those of them that are content: a change of any other one alone deploys nothing."""
+    """Returns the ones that count as content: a change of the others alone deploys nothing."""
     return {key: value for key, value in entries.items() if key == DESCRIPTION or _is_within(key, (_DECIDING_DOMAIN,))}
 
 
 def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[str, object] | None:
-    """The manifest that wadm has deployed under a version, if by the Application's status it is of its content.
+    """Returns the Application as wadm has it deployed, if by its status this version has its content.
 
     None when wadm has to be asked.
     """
@@ -81,7 +81,7 @@ def _passes(key: str) -> bool:
 
 
 def _is_within(key: str, domains: Iterable[str]) -> bool:
-    """Whether a key like `domain/name` is of one of these domains or of a part of one."""
+    """Whether a key like `domain/name` belongs to one of the domains or their subdomains."""
     domain, slash, _ = key.partition("/")
     return bool(slash) and any(domain == parent or domain.endswith(f".{parent}") for parent in domains)
 

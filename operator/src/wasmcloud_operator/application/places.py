@@ -1,4 +1,4 @@
-"""Which lattice an Application uses, which ones it is leaving, and that they stay reachable meanwhile."""
+"""Which lattice an Application uses and which ones it is leaving; keeps all of them reachable."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class ApplicationReconciler:
         return await self._leave(item, leaving, again)
 
     async def _leave(self, item: CustomResource, leaving: list[Place], again: float | None) -> Result:
-        """Take it out of where it was; the status of where it is now stands already."""
+        """Remove the Application from its former lattices; its status in the new one is written already."""
         left = await self.deletion.depart(item, leaving)
         if left != leaving:
             latest = self._latest(item)

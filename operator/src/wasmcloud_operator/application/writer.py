@@ -32,7 +32,7 @@ class ApplicationWriter:
     clock: Clock
 
     async def show(self, item: CustomResource, verdict: Verdict, told: JsonObject | None = None) -> bool:
-        """Write the verdict with the fields `told`; None keeps those of before. Whether it was written."""
+        """Write the verdict with the fields `told`; None keeps the former ones. Returns whether it was written."""
         before = own_status(item.status)
         digest = inputs_digest(item)
         kept = {name: before[name] for name in FOUND_OUT if name in before} if told is None else told
@@ -47,13 +47,13 @@ class ApplicationWriter:
         return await self._apply(item, before, status)
 
     async def show_leaving(self, item: CustomResource, leaving: JsonObject) -> bool:
-        """Tell which lattices it is leaving still, and leave the rest as it is. Whether it was written."""
+        """Write only `status.leaving`. Returns whether anything was written."""
         before = own_status(item.status)
         rest = {name: value for name, value in before.items() if name != "leaving"}
         return await self._apply(item, before, {**rest, **leaving})
 
     async def show_paused(self, item: CustomResource) -> bool:
-        """Say that it is paused, and leave the rest as it is. Whether it was written."""
+        """Write only the condition Paused. Returns whether anything was written."""
         before = own_status(item.status)
         told = [entry["type"] for entry in before.get("conditions") or ()]
         status = {**before, "conditions": self._conditions(item, before, (PAUSED,), keep=told)}
@@ -73,7 +73,7 @@ class ApplicationWriter:
         return await self._patch(item, patch)
 
     async def remove_finalizer(self, item: CustomResource) -> None:
-        """Let it go; harmless when it is gone. Raises Invalid when its finalizers changed meanwhile."""
+        """Remove our finalizer; harmless when the item is gone. Raises Invalid when its finalizers changed."""
         if naming.FINALIZER not in item.metadata.finalizers:
             return
         path = f"/metadata/finalizers/{item.metadata.finalizers.index(naming.FINALIZER)}"
