@@ -25,7 +25,7 @@ class CachedPlan:
 
 @dataclass(slots=True)
 class LatticeBook:
-    """One lattice: its applications that were read, and those of them that are not deployed.
+    """What was read of one lattice's applications, deployed or not.
 
     `by_provider` finds the applications that a provider serves, `by_port` the providers that want a port, `plans` what
     was made of a record, by namespace; invariant: all three are of what `records` holds.
@@ -74,7 +74,7 @@ class LatticeBook:
         return apps.listed is not None and application not in apps.deployed_versions
 
     def sure_of(self, application: str) -> bool:
-        """Whether that is known, and all that its manifest refers to as well."""
+        """Whether the application is known, and everything that its manifest refers to."""
         record = self.records.get(application)
         return self.knows(application) if record is None else record.certain
 
@@ -101,7 +101,7 @@ class LatticeBook:
         return beside
 
     def contending(self, application: str, hosts: Iterable[Host]) -> set[str]:
-        """The applications with providers on these hosts that want one of its ports: each of them has to show it."""
+        """The applications with providers on these hosts that want the same ports: each shows the conflict."""
         record = self.records.get(application)
         wanted: set[ProviderId] = set()
         for provider in record.exposure.providers if record is not None else ():

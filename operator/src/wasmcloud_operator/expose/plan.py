@@ -121,7 +121,7 @@ def plan(
 
 
 def _named(provider: HttpProvider, options: Options) -> HttpProvider:
-    """The provider with the port that an annotation names, where its own settings do not show it."""
+    """Returns the provider with the port of the annotation, where its own settings have none."""
     port = options.ports.get(provider.component, options.ports.get(""))
     if provider.endpoints or port is None:
         return provider

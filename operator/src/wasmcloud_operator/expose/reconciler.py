@@ -182,7 +182,7 @@ class ServiceReconciler:
     async def _apply_one(
         self, key: Key, lattice: Lattice, record: Record, planned: PlannedService
     ) -> tuple[State, list[Problem]]:
-        """Apply one Service with its routes; returns what came of it, and what stood against it."""
+        """Apply one Service with its routes. Returns its state and the problems."""
         claim = Claim(record.application, lattice.identity.id)
         ours = self._ours(key.namespace, planned.name, claim)
         if not planned.provider.endpoints:
@@ -207,7 +207,7 @@ class ServiceReconciler:
             return State.MISSING, [Problem("ServiceRefused", "", f"refused by the API server: {reasons(error)}")]
 
     def _origin(self, namespace: str, record: Record) -> dict[str, str]:
-        """What a Service keeps of the Application that wants it, or wanted it and left it behind."""
+        """Returns the annotations by which a Service remembers its Application, also an orphaned one."""
         item = self.view.application(record)
         if item is None:
             left = self.view.orphaned(Key(namespace, record.application))

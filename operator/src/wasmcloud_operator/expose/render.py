@@ -28,7 +28,7 @@ def service(
     owners: Sequence[JsonObject],
     origin: Mapping[str, str] = MappingProxyType({}),
 ) -> JsonObject:
-    """The Service: it selects the pods with its own label, and Kubernetes makes the EndpointSlices of them."""
+    """The Service: selects the pods with its own label, from which Kubernetes makes the EndpointSlices."""
     endpoints = planned.provider.endpoints
     hints = _TRAEFIK_HTTPS if planned.options.ingress_class and endpoints[0].scheme == "https" else {}
     spec: JsonObject = {

@@ -165,7 +165,7 @@ def _condition(services: list[JsonObject], problems: list[Problem], kept: bool) 
 
 
 def _port_conflicts(book: LatticeBook, plan: Plan) -> list[Problem]:
-    """Ports that providers of other applications want on the same hosts: only one of them gets it there."""
+    """Ports that providers of other applications want on the same hosts, where only one can have them."""
     found = []
     for planned in plan.services:
         mine = (planned.provider.application, planned.provider.id)

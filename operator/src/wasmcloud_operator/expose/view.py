@@ -83,7 +83,7 @@ class View:
         return self.applications.store.get(owner) if self.applications is not None and owner is not None else None
 
     def _owner(self, record: Record) -> Key | None:
-        """The key of the Application of this cluster that a record comes from, where it can be looked up."""
+        """The key of the Application that a record comes from, if its owner is of this cluster."""
         owner = record.owner
         if self.applications is None or owner is None or owner.name != record.application:
             return None
@@ -177,7 +177,7 @@ class View:
         return Placement(tuple(sorted(missing)), book.complete and awaited, awaited)
 
     def deployed_by_application(self, lattice: Lattice, application: str, version: str) -> Object | None:
-        """The manifest that wadm runs as this version, from the Application that it was made from; None: ask wadm."""
+        """Returns the manifest of this version, made from its Application; None where wadm has to be asked."""
         if self.applications is None:
             return None
         for namespace in self.namespaces(lattice):
@@ -251,7 +251,7 @@ class View:
         return None if item is None else self.current(claim_of(item.metadata))
 
     def current(self, claim: Claim) -> Claim:
-        """The same claim by the id that its lattice has now: it may have been written by another route."""
+        """Returns the claim with the lattice's present id: the written one may be of another route."""
         for lattice in self.lattices_in_use():
             if claim.lattice_id in lattice.identity.ids:
                 return replace(claim, lattice_id=lattice.identity.id)
