@@ -217,7 +217,7 @@ class Operator:
 
 @contextlib.asynccontextmanager
 async def _ended_by(stop: asyncio.Event) -> AsyncIterator[Callable[[], object]]:
-    """A scope that `stop` ends, until what it gives is called: an API server that hangs must not hold up SIGTERM."""
+    """A scope that `stop` ends until the yielded function is called: a hanging API server must not delay a stop."""
     told = asyncio.create_task(stop.wait(), name="stop while starting")
     scope = asyncio.timeout(None)
     try:

@@ -191,7 +191,7 @@ async def _running(client: Client, namespace: str) -> AsyncIterator[str]:
 
 
 async def _api_service(client: Client) -> Unstructured | None:
-    """The APIService, if it is the other one's: one that belongs to a CRD names no Service."""
+    """Returns the Rust operator's APIService, if there is one: the APIService of a CRD names no Service."""
     try:
         found = await client.get(API_SERVICE, Key("", FORMER_API_SERVICE))
     except NotFound:

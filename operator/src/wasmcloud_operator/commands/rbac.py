@@ -73,7 +73,7 @@ def chart_rules() -> JsonObject:
 
 
 def for_namespaces_that_go() -> list[JsonObject]:
-    """A ClusterRole that outlives a watched namespace: to end its applications when its Role is gone already.
+    """A ClusterRole that outlives a watched namespace: ends its applications after the namespace's Role is gone.
 
     Finalizers could not hold Role and binding instead: whoever lets go of one of them has lost the right to the other.
     """

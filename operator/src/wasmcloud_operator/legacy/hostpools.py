@@ -1,4 +1,4 @@
-"""Coming from the operator written in Rust: what it left on a host config and beside it goes, once it is gone."""
+"""Takes over from the operator written in Rust: removes what is left of it on and beside host configs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RIGHTS = (ROLE_BINDING, ROLE)
 
 
 def leftovers(workload: Resource) -> tuple[Resource, ...]:
-    """The kinds of which it may have left an object that a pool with that kind of workload has no use for.
+    """The kinds of which the Rust operator may have left an object that such a pool does not need.
 
     It kept the Deployment of a config that was made a DaemonSet, and the other way round.
     """
@@ -53,7 +53,7 @@ class RustPools:
     _taken_off: dict[Key, float] = field(default_factory=dict)  # when its finalizer went
 
     async def take_over(self, item: CustomResource, children: Iterable[Resource]) -> None:
-        """Make all that it owns of a config's children ours, while its finalizer shows that it was here.
+        """Make the config's children ours, while the Rust operator's finalizer is on the config.
 
         It may have written once more what we had applied already. Raises the errors of `kube.errors`.
         """
@@ -71,7 +71,7 @@ class RustPools:
         return self.clock.monotonic() - since < RIVAL_SECONDS
 
     async def clean_up(self, item: CustomResource, workload: Resource, *, rolled_out: bool) -> bool:
-        """Remove what it left of this config, its finalizer last; whether that has just been done.
+        """Remove what the Rust operator left, its finalizer last. Returns whether that was just done.
 
         A workload of the kind that is not wanted stays, and the finalizer with it, until the wanted one has rolled out:
         its hosts serve. Raises the errors of `kube.errors`, but for rights that were not given: then its Role stays,

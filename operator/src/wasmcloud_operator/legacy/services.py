@@ -39,7 +39,7 @@ _SERVICE_NAME = "kubernetes.io/service-name"
 
 
 def is_rust_operators(metadata: ObjectMeta) -> bool:
-    """Whether a Service is one that the Rust operator made for an application and that is not ours yet.
+    """Whether the Rust operator made this Service for an application, and it is not ours yet.
 
     Every version of it put its finalizer on them. Where somebody took that off, its later label tells, on a Service
     without an owner: the Services of its host pools have one.
@@ -94,7 +94,7 @@ class RustServices:
         return self.unfinished(key) and self.serves(key)
 
     async def eased(self, key: Key, body: JsonObject) -> JsonObject:
-        """Returns what to apply for the Service `body`: it leads where it led before as long as no pod serves it.
+        """Returns what to apply for the Service `body`: its former selector as long as no pod serves it.
 
         The hosts of the Rust operator's pods do not say in which pod they run: no endpoint is left with our selector
         until the first new pod serves. Raises the errors of `kube.errors`.
@@ -116,13 +116,13 @@ class RustServices:
         }
 
     async def clean(self, key: Key, live: ObjectMeta) -> None:
-        """Take its finalizer off a Service that is ours now; delete its EndpointSlice once another has an endpoint."""
+        """Take the Rust operator's finalizer off a Service; delete its EndpointSlice once another has an endpoint."""
         await self._release(key, live)
         if self.serves(key) and any(self._slices(key)) and await self._has_endpoint(key):
             await self._delete_slices(key)
 
     async def remove(self, key: Key) -> bool:
-        """Remove a Service of its that no application wants; whether there was one."""
+        """Remove a Service of the Rust operator that no application wants. Returns whether there was one."""
         held = self._held(key)
         if held is None or not is_rust_operators(held):
             return False

@@ -147,7 +147,7 @@ def read_policy(reader: Reader, source: Object, path: str) -> Policy:
 
 
 def _read_trait(reader: Reader, source: Object, path: str) -> Link | None:
-    """The link that a trait is, if it is one."""
+    """Returns the trait as a link, if it is one."""
     reader.only(source, ("type", "properties"), path)
     kind = reader.text(source, "type", path)
     at = f"{path}.properties"
@@ -169,7 +169,7 @@ def _read_trait(reader: Reader, source: Object, path: str) -> Link | None:
 
 
 def _read_link_shaped(reader: Reader, properties: Object, path: str) -> Link | None:
-    """A trait of another type in the form of a link: wadm reads it as one if it can, and leaves it alone otherwise.
+    """A trait of another type in the form of a link: wadm reads it as a link where it can, and ignores it otherwise.
 
     In some places it dies of a wrong type instead of leaving it alone, and never answers.
     """

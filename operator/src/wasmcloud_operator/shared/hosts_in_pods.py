@@ -34,7 +34,7 @@ class HostState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PodHost:
-    """The host in a pod. `host` is the one that lives, or as it was when it was last heard; else None."""
+    """The host in a pod. `host` is the live one, or the last state of a silent one; else None."""
 
     state: HostState
     host: Host | None = None
@@ -177,6 +177,6 @@ def pool_of(pod: Pod) -> Key | None:
 
 
 def _started(host: Host) -> tuple[bool, float, float, str]:
-    """Orders hosts by when they started; one whose start is not known was only heard to start: it is the latest."""
+    """Orders hosts by their start; a host without a known start has only announced itself, so it is the latest."""
     started = host.started_at.timestamp() if host.started_at is not None else 0.0
     return host.started_at is None, started, host.last_seen, host.id

@@ -36,7 +36,7 @@ class Health(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at, and what to do where it is wrong."""
+    """The result of one check, and what to do where it failed."""
 
     health: Health
     text: str

@@ -28,7 +28,7 @@ _LATTICE, _HOST_CONFIG = "k8s.wasmcloud.dev/lattice", "k8s.wasmcloud.dev/host-co
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One link of the chain: the object, the field that shows it, a sentence, and the command that mends it."""
+    """A link of the chain: the object, the field that shows the cause, a sentence, and a command that mends it."""
 
     subject: str
     field: str
