@@ -104,6 +104,15 @@ def test_every_path_in_backticks_exists(document):
     assert not [span for span in spans(document) if looks_like_a_path(span) and found(document, span) is None]
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_make_target_that_is_named_exists(document):
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = (ROOT / document).read_text()
+    commands = [*spans(document), *re.findall(r"^\$ (.*?)(?:  +#.*)?$", text, re.MULTILINE)]
+    named = [word for command in commands if command.startswith("make ") for word in command.split()[1:]]
+    assert {word for word in named if re.fullmatch(r"[a-z][a-z0-9-]*", word)} <= targets
+
+
 def test_every_test_in_the_table_of_requirements_exists():
     tests = {Path(name).stem: ROOT / name for name in tracked("tests/*.py")}
     missing, module = [], ""

@@ -25,7 +25,7 @@ class Model(BaseModel):
 
 
 class Resource(Model):
-    """A frozen model of a whole object: ``dump`` always says which kind it is, also of one that was made in Python."""
+    """A frozen model of a whole object: ``dump`` always writes its kind, also of an object that was made in Python."""
 
     def model_post_init(self, context: object, /) -> None:
         """Count both as written."""

@@ -27,7 +27,7 @@ UP_TO_100_PERCENT = r"^(100|[1-9]?[0-9])%$"
 
 
 class Rule(NamedTuple):
-    """A CEL expression that must be true, what is said when it is not, and of which field if not the model's own."""
+    """A CEL expression that must be true, the message when it is not, and the field if not the model itself."""
 
     rule: str
     message: str

@@ -1,4 +1,4 @@
-"""The OAM ``Application`` v1beta1: a manifest for wadm, and what the operator says of it."""
+"""The OAM ``Application`` v1beta1: a manifest for wadm, and its status."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Phase = Literal["Deployed", "Reconciling", "Failed", "Undeployed"]
 
 
 class WadmStatus(StatusModel):
-    """What wadm itself says about the application."""
+    """The status of the application in wadm's own words."""
 
     type: str
     """The status in wadm's words, for example deployed, reconciling, failed."""
 
     message: str | None = None
-    """What wadm says about it."""
+    """Its explanation."""
 
 
 class ScalerStatus(StatusModel):
-    """What wadm says about one scaler of the application."""
+    """One scaler of the application, in wadm's words."""
 
     kind: str
     """Kind of scaler, for example SpreadScaler."""
@@ -37,7 +37,7 @@ class ScalerStatus(StatusModel):
     """The status in wadm's words."""
 
     message: str | None = None
-    """What wadm says about it."""
+    """Its explanation."""
 
 
 class ServiceStatus(StatusModel):
@@ -97,19 +97,19 @@ class ApplicationStatus(StatusModel):
     """The version that wadm has deployed."""
 
     content_digest: str | None = None
-    """Digest (SHA-256) of the content that is deployed: tells whether it is this manifest's, whatever its version."""
+    """Digest (SHA-256) of the content that is deployed: shows whether it is this manifest's, whatever its version."""
 
     versions: tuple[str, ...] | None = None
     """The versions that wadm keeps."""
 
     message: str | None = None
-    """One sentence for people: what holds the application up, or what wadm said."""
+    """One sentence for people: what holds the application up, or wadm's explanation."""
 
     wadm: WadmStatus | None = None
-    """What wadm itself says."""
+    """The status in wadm's own words."""
 
     scalers: tuple[ScalerStatus, ...] | None = None
-    """What wadm says about each scaler."""
+    """The scalers, in wadm's words."""
 
     services: tuple[ServiceStatus, ...] | None = None
     """Kubernetes Services that lead to the application's HTTP endpoints."""

@@ -38,7 +38,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a CRD says about a kind beside its schema."""
+    """The parts of a CRD beside the schema."""
 
     model: type[WasmCloudHostConfig | Application]
     short_name: str
@@ -88,7 +88,7 @@ def custom_resource_definitions() -> list[dict[str, Any]]:
 
 
 def custom_resource_definition(kind: Kind, *, embedded: Callable[[str], Schema] = embedded_schema) -> dict[str, Any]:
-    """The CRD of one kind, ready to be applied; ``embedded`` gives the schemas of Kubernetes' own types."""
+    """The CRD of one kind, ready to be applied; ``embedded`` has the schemas of Kubernetes' own types."""
     model = kind.model
     version: dict[str, Any] = {
         "name": model.VERSION,

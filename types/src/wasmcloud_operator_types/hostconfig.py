@@ -1,4 +1,4 @@
-"""``WasmCloudHostConfig`` v1alpha1: a pool of wasmCloud hosts in one lattice, and what the operator says of it."""
+"""``WasmCloudHostConfig`` v1alpha1: a pool of wasmCloud hosts in one lattice, and its status."""
 
 from __future__ import annotations
 

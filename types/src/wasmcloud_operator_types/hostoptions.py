@@ -51,7 +51,7 @@ class Observability(Model):
     """OpenTelemetry export of the hosts."""
 
     enable: StrictBool | None = None
-    """Send logs, metrics and traces, all three, whatever their own enable says."""
+    """Send all three: logs, metrics and traces, whatever their own `enable` is."""
 
     endpoint: Endpoint | None = None
     """OTLP endpoint for all three."""

@@ -1,4 +1,4 @@
-"""What the operator says of a host pool."""
+"""The status of a host pool."""
 
 from __future__ import annotations
 

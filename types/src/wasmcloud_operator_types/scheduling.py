@@ -215,7 +215,7 @@ class DisruptionBudget(Model):
     """Pods, or percent of them, that must stay."""
 
     max_unavailable: PodsOrPercent | None = None
-    """Pods, or percent of them, that may go at a time; 1 when nothing is said."""
+    """Pods, or percent of them, that may go at a time; 1 when left out."""
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:

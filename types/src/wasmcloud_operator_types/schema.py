@@ -63,7 +63,7 @@ class UnsupportedSchemaError(ValueError):
 
 
 def structural_schema(model: type[BaseModel], *, embedded: Callable[[str], Schema]) -> Schema:
-    """The structural schema of a model; ``embedded`` gives the schema for a name in ``x-kubernetes-embedded``.
+    """The structural schema of a model; ``embedded`` returns the schema for a name in ``x-kubernetes-embedded``.
 
     Raises UnsupportedSchemaError for a construct that is not understood.
     """
