@@ -66,7 +66,7 @@ class Held:
     [("deploy.hello", {"result": "error", "message": "not today"}), ("status.hello", None)],
     ids=["refused", "settled"],
 )
-async def test_what_became_of_the_old_content_is_not_told_of_the_new_one(
+async def test_a_status_of_the_old_content_is_not_shown_for_the_new_one(
     site: Site, between: Between, operation: str, answer: dict[str, str] | None
 ) -> None:
     between.handle = held = Held(operation, answer)
@@ -187,7 +187,7 @@ async def test_undeployed_is_said_only_when_wadm_says_so(
             await remove(site)
 
 
-async def test_what_was_known_is_not_told_when_wadm_is_gone_after_a_break(
+async def test_a_former_status_is_not_shown_when_wadm_is_gone_after_a_break(
     admin: Admin, crds: ControlPlane, own_nats: NatsServer, tmp_path: Path
 ) -> None:
     async with (

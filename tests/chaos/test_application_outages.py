@@ -91,7 +91,7 @@ async def test_nats_restarted_with_its_data_changes_nothing(site: Site, own_nats
     assert await eventually(site.versions) == {version: True}
 
 
-async def test_what_nats_lost_is_restored(site: Site, own_nats: NatsServer, own_wadm: Server) -> None:
+async def test_applications_that_nats_lost_are_restored(site: Site, own_nats: NatsServer, own_wadm: Server) -> None:
     for name in ("hello", "other"):
         await site.create(name)
         await site.deployed(name)
@@ -146,7 +146,7 @@ async def test_a_host_config_that_goes_with_an_unreachable_lattice_ends_in_time(
     assert left in (await operator.metrics()).splitlines()
 
 
-async def test_what_is_in_wadm_goes_after_its_host_config(site: Site) -> None:
+async def test_an_application_is_removed_from_wadm_after_its_host_config_is_gone(site: Site) -> None:
     await site.create()
     await site.deployed()
     await site.admin.delete(CONFIG, "pool", site.namespace)
@@ -220,7 +220,7 @@ async def test_lost_and_doubled_answers_put_nothing_twice(
             await site.gone()
 
 
-async def test_what_wadm_could_not_pass_on_is_asked_for_until_it_can(
+async def test_a_change_that_wadm_could_not_pass_on_is_repeated_until_it_can(
     admin: Admin, crds: ControlPlane, own_nats: NatsServer, tmp_path: Path
 ) -> None:
     """It has stored the change by then: what is stored does not say that wadm's own workers know of it."""

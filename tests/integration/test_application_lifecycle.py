@@ -65,7 +65,7 @@ async def test_a_change_is_a_new_version_and_going_back_is_none(site: Site) -> N
         assert await site.versions() == {first: True, second: False}
 
 
-async def test_what_gitops_tools_annotate_is_no_change(site: Site) -> None:
+async def test_annotations_of_gitops_tools_are_no_change(site: Site) -> None:
     await site.create()
     version = (await site.deployed())["status"]["deployedVersion"]
     await site.annotate(**{"argocd.argoproj.io/tracking-id": "a:b", "example.com/x": "y"})
@@ -107,7 +107,7 @@ async def test_a_paused_application_is_left_alone(site: Site) -> None:
     await eventually(lambda: _count(site, 2))
 
 
-async def test_what_others_do_in_wadm_is_undone(site: Site) -> None:
+async def test_changes_of_others_in_wadm_are_undone(site: Site) -> None:
     await site.create()
     version = (await site.deployed())["status"]["deployedVersion"]
     assert (await site.wadm("undeploy.hello", {}))["result"] == "acknowledged"
@@ -238,7 +238,7 @@ async def test_names_with_dots_are_refused_at_once(site: Site) -> None:
         await site.create("a.b")
 
 
-async def test_what_wadm_refuses_to_deploy_is_deployed_when_it_can_be(site: Site) -> None:
+async def test_an_application_that_wadm_refuses_to_deploy_is_deployed_when_it_can_be(site: Site) -> None:
     await site.create("first", id="shared-id")
     await site.deployed("first")
     await site.create("second", id="shared-id")

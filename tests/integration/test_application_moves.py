@@ -82,7 +82,7 @@ async def test_a_finalizer_that_was_taken_away_is_put_back(
         assert (await site.wadm("get.hello", {}))["result"] == "notfound"
 
 
-async def test_what_was_orphaned_and_applied_again_goes_with_its_resource(
+async def test_an_orphan_that_is_applied_again_goes_with_its_resource(
     admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server
 ) -> None:
     async with Site.open(admin, nats_server) as site, operator_of(crds, site):
@@ -112,7 +112,7 @@ async def test_an_application_knows_its_own_after_the_clusters_id_has_changed(
             assert (await site.wadm("get.hello", {}))["result"] == "notfound"
 
 
-async def test_what_was_put_on_top_without_an_owner_goes_with_the_owner(
+async def test_a_version_put_on_top_without_an_owner_goes_with_the_owner(
     admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server
 ) -> None:
     async with Site.open(admin, nats_server) as site:
@@ -127,7 +127,7 @@ async def test_what_was_put_on_top_without_an_owner_goes_with_the_owner(
             assert (await site.wadm("get.hello", {}))["result"] == "notfound"
 
 
-async def test_what_is_not_to_run_is_stored_all_the_same_and_belongs_to_somebody(
+async def test_an_undeployed_application_is_stored_all_the_same_and_has_an_owner(
     admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server
 ) -> None:
     async with Site.open(admin, nats_server) as site, operator_of(crds, site):
@@ -146,7 +146,7 @@ async def test_what_is_not_to_run_is_stored_all_the_same_and_belongs_to_somebody
         await site.phase("Failed", "theirs", reason="Conflict")
 
 
-async def test_what_runs_stays_when_another_lattice_comes(
+async def test_a_running_application_stays_when_another_lattice_comes(
     admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server
 ) -> None:
     async with Site.open(admin, nats_server) as site:

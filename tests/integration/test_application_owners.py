@@ -78,7 +78,7 @@ async def test_an_orphan_stays_in_wadm(site: Site) -> None:
 
 
 @pytest.mark.parametrize("image", ["x/web:1", "x/web:2"], ids=["the same content", "other content"])
-async def test_what_was_orphaned_is_taken_over_and_goes_with_its_new_owner(
+async def test_an_orphaned_application_is_taken_over_and_goes_with_its_new_owner(
     site: Site, admin: Admin, nats_server: NatsServer, image: str
 ) -> None:
     await site.create()

@@ -60,7 +60,7 @@ async def test_a_route_with_dead_credentials_holds_up_nobody(
 
 
 @pytest.mark.parametrize("ended", [["two"], ["one", "two"]], ids=["credentials end", "and are rotated before"])
-async def test_what_was_deleted_while_its_credentials_were_dead_is_removed_when_they_are_rotated(
+async def test_an_application_deleted_while_its_credentials_were_dead_is_removed_when_they_are_rotated(
     admin: Admin, crds: ControlPlane, server: NatsServer, own_wadm: Server, ended: list[str]
 ) -> None:
     async with Site.open(admin, server) as site:

@@ -153,7 +153,7 @@ async def test_the_unchanged_manifest_passes_in_both(put):
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_what_passes_validation_is_never_refused_by_wadm(put, seed):
+async def test_a_manifest_that_passes_validation_is_never_refused_by_wadm(put, seed):
     source = random.Random(seed)
     passed = 0
     for number in range(150):

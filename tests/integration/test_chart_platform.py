@@ -79,7 +79,7 @@ async def test_the_chart_passes_helms_own_lint(helm: Helm) -> None:
         ({"nats": {"enabled": False}}, "nats.address"),
     ],
 )
-async def test_what_the_chart_cannot_do_is_refused_by_name(helm: Helm, values: Values, where: str) -> None:
+async def test_values_that_the_chart_cannot_serve_are_refused_by_name(helm: Helm, values: Values, where: str) -> None:
     with pytest.raises(HelmFailed, match=where):
         await helm.template(PLATFORM_CHART, values)
 

@@ -220,7 +220,7 @@ async def test_short_names_categories_and_scale_are_served(admin, crds):
 
 
 @pytest.mark.parametrize("obj", [HOSTS, with_spec(HOSTS, **EVERYTHING), HELLO], ids=["smallest", "everything", "app"])
-async def test_what_is_written_is_stored_and_parses(admin, crds, namespace, obj):
+async def test_a_written_object_is_stored_and_parses(admin, crds, namespace, obj):
     applied = await admin.apply(obj, namespace)
     added = {"hostReplicas": 1} if obj is HOSTS else {}
     assert applied["spec"] == obj["spec"] | added

@@ -122,7 +122,7 @@ async def test_an_application_owns_its_service_and_tells_of_it(site: ServiceSite
         await site.app("shop", lambda app: condition(app, "Exposed") is None and not app["status"].get("services"))
 
 
-async def test_what_is_deleted_by_hand_comes_back_unless_its_application_is_paused(site: ServiceSite) -> None:
+async def test_a_service_deleted_by_hand_comes_back_unless_its_application_is_paused(site: ServiceSite) -> None:
     await site.create("shop", http_components(8080))
     made = await site.service("shop", lambda found: found is not None)
     await site.admin.delete("v1/Service", "shop", site.namespace)
@@ -195,7 +195,7 @@ async def test_undeploying_takes_the_service_away_and_an_event_alone_does_not(si
         await site.service("marker", lambda found: found is None)
 
 
-async def test_what_an_event_made_up_goes_when_wadm_lists(site: ServiceSite) -> None:
+async def test_a_made_up_application_goes_when_wadm_lists(site: ServiceSite) -> None:
     await site.publish_published("ghost", http_components(8080))
     await site.service("ghost", lambda found: found is not None)
     await site.service("ghost", lambda found: found is None)

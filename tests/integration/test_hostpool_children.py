@@ -176,7 +176,7 @@ async def test_deployment_and_daemon_set_take_each_others_place(operator, admin,
     await gone(admin, DAEMON_SET, namespace)
 
 
-async def test_what_is_switched_off_goes_and_comes_back(operator, admin, namespace):
+async def test_a_child_that_is_switched_off_goes_and_comes_back(operator, admin, namespace):
     await admin.create(host_config(namespace, podDisruptionBudget={"minAvailable": 1}))
     budget = await exists(admin, BUDGET, namespace)
     assert budget["spec"]["minAvailable"] == 1

@@ -308,7 +308,7 @@ async def test_a_secret_that_becomes_unusable_leaves_running_pods_alone(
     await shown(admin, namespace, Stalled="False")
 
 
-async def test_what_the_api_server_refuses_is_said_by_the_configs_own_field_once(operator, crds, admin, namespace):
+async def test_a_refusal_of_the_api_server_is_reported_once_by_the_configs_own_field(operator, crds, admin, namespace):
     mount = {"name": "nowhere", "mountPath": "/x"}
     wrong = {
         "containerTemplateAdditions": {"wasmcloud": {"volumeMounts": [mount]}},

@@ -64,7 +64,7 @@ async def unreadable(crds, admin, namespace):
         await eventually(refused)
 
 
-async def test_what_cannot_be_read_is_stalled_and_others_go_on(crds, admin, namespace, unreadable):
+async def test_a_config_that_cannot_be_read_is_stalled_and_others_go_on(crds, admin, namespace, unreadable):
     async with RunningOperator.start(crds, watch_namespaces=namespace):
         await admin.create(host_config(namespace, "fine"))
         for name in UNREADABLE:

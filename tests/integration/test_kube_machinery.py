@@ -358,7 +358,9 @@ async def test_a_standby_takes_over(
         assert held.spec.holder_identity == ""
 
 
-async def test_what_the_cluster_offers_and_allows(control_plane: ControlPlane, live: KubeLive, namespace: str):
+async def test_version_kinds_and_permissions_of_the_cluster_are_found(
+    control_plane: ControlPlane, live: KubeLive, namespace: str
+):
     version = await server_version(live.client)
     assert (version.major, version.minor) >= (1, 29)
     assert version.text.startswith("v1.")

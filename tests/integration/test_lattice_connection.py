@@ -194,7 +194,7 @@ async def test_the_next_server_of_the_list_is_tried(server: NatsServer, pool: Co
     await connected(connection)
 
 
-async def test_what_is_wrong_with_several_servers_is_said_once(pool: ConnectionPool, tmp_path: Path) -> None:
+async def test_the_faults_of_several_servers_are_reported_once(pool: ConnectionPool, tmp_path: Path) -> None:
     root = Operator(Account("APP")).server_config()
     async with NatsServer.start(tmp_path, jetstream=False, config_extra=root) as guarded:
         connection = pool.acquire(ConnectionSpec((guarded.url, "nats://127.0.0.1:1"))).connection

@@ -217,7 +217,7 @@ def _tls_script(fault: str, scheme: str, context: ssl.SSLContext | None) -> Scri
     ],
     ids=["ssh", "status", "redirect"],
 )
-async def test_what_an_internal_service_answers_is_not_shown(
+async def test_the_answer_of_an_internal_service_is_not_shown(
     pool: ConnectionPool, friendly: NatsServer, banner: bytes, words: str
 ) -> None:
     with structlog.testing.capture_logs() as logs:

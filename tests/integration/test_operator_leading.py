@@ -93,7 +93,7 @@ async def test_the_first_start_in_a_new_cluster_does_not_wait(crds: ControlPlane
     assert first < 7
 
 
-async def test_what_was_reported_before_a_stop_is_sent_with_the_gate_still_open(
+async def test_events_reported_before_a_stop_are_sent_with_the_gate_still_open(
     crds: ControlPlane, admin: Admin, namespace: str
 ):
     async with replica(crds, namespace, "one") as one:

@@ -77,7 +77,7 @@ async def said_at_the_start(crds: ControlPlane, *flags: str) -> list[dict]:
     return said
 
 
-async def test_what_is_missing_is_said_at_the_start_by_name(crds: ControlPlane):
+async def test_missing_permissions_are_logged_by_name_at_the_start(crds: ControlPlane):
     said = await said_at_the_start(crds, "--no-leader-election")
     found = next(line for line in said if line["event"] == "cluster found")
     assert found["version"].startswith("v1.")

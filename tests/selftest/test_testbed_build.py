@@ -128,7 +128,7 @@ print(asyncio.run(ensure("tiny-program")))
     assert not list(cache.cache_root().glob("*.partial"))
 
 
-async def test_what_a_killed_build_left_behind_is_no_obstacle(tiny: Component) -> None:
+async def test_leftovers_of_a_killed_build_are_no_obstacle(tiny: Component) -> None:
     leftover = cache.cache_root() / f"{tiny.key}.partial" / "bin"
     leftover.mkdir(parents=True)
     (leftover / tiny.name).write_text("half a program")

@@ -84,7 +84,7 @@ async def test_a_server_that_asks_to_wait_at_the_start_is_left_alone_for_that_lo
         (Answer("any", 200, VERSION), "the operator needs Kubernetes 1.29"),
     ],
 )
-async def test_what_waiting_cannot_heal_ends_it_with_the_reason(tmp_path: Path, answer: Answer, reason: str):
+async def test_a_start_that_waiting_cannot_heal_ends_with_the_reason(tmp_path: Path, answer: Answer, reason: str):
     api = ScriptedApi()
     api.fail(answer)
     with structlog.testing.capture_logs() as logs:

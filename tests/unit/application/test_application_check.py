@@ -62,7 +62,7 @@ def test_a_problem_names_file_document_application_and_path(check):
         ("spec:", "status: {phase: Deployed}\nspec:", "warning: status: is written by the operator"),
     ],
 )
-def test_what_only_kubernetes_or_wash_minds_is_a_warning(check, old, new, line):
+def test_a_fault_for_kubernetes_or_wash_alone_is_a_warning(check, old, new, line):
     code, _, lines = check(GOOD.replace(old, new, 1))
     assert code is ExitCode.OK
     assert [line in found for found in lines] == [True]
@@ -118,7 +118,7 @@ def doubled(entry, first):
         (doubled("{{<<: [*a{0}, *a{0}]}}", "{x: 1}"), "holds more than 1,000,000 values"),
     ],
 )
-def test_what_is_not_yaml_ends_with_2(check, text, line):
+def test_a_file_that_is_not_yaml_ends_with_2(check, text, line):
     code, _, lines = check(text)
     assert code is ExitCode.UNREADABLE
     assert len(lines) == 1
@@ -216,7 +216,7 @@ SERVER = """\
         ("0.0.0.0:80800", "warning", "the port must be from 1 to 65535"),
     ],
 )
-def test_what_nobody_would_reach_is_told_before_anything_runs(check, address, severity, word):
+def test_an_endpoint_out_of_reach_is_reported_before_anything_runs(check, address, severity, word):
     code, _, lines = check(GOOD + SERVER.replace("ADDRESS", address))
     assert code == (ExitCode.ERRORS if severity == "error" else ExitCode.OK)
     [line] = lines
@@ -243,7 +243,7 @@ def test_a_component_that_wadm_would_not_start_is_a_warning(check):
         ("  annotations:\n", 1),  # as one that is not there: a warning
     ],
 )
-def test_what_is_null_counts_as_left_out_as_for_kubernetes(check, new, lines):
+def test_null_counts_as_left_out_as_for_kubernetes(check, new, lines):
     code, _, found = check(GOOD.replace('  annotations: {version: "1"}\n', new))
     assert (code, len(found)) == (ExitCode.OK, lines)
     text = GOOD.replace('{image: "x:1"}', '{image: "x:1", config: null, id: ~}')

@@ -104,13 +104,13 @@ def everybody(_: Owner) -> bool:
     return True
 
 
-def test_what_is_not_there_is_put_and_deployed() -> None:
+def test_an_absent_application_is_put_and_deployed() -> None:
     run = decision.decide(content(), None, ME, everybody)
     assert isinstance(run, Run)
     assert (run.put, run.deploy, run.adopts, run.renamed) == (True, True, False, False)
 
 
-def test_what_is_stored_is_never_put_and_what_is_deployed_never_deployed_again() -> None:
+def test_a_stored_content_is_never_put_again_and_a_deployed_one_never_deployed_again() -> None:
     version = decision.decide(content(), None, ME, everybody).version  # type: ignore[union-attr]
     run = decision.decide(content(), stored(version), ME, everybody)
     assert isinstance(run, Run)
@@ -201,7 +201,7 @@ def test_an_application_stays_where_it_is_while_that_fits() -> None:
     assert chosen.host_config == "b"
 
 
-def test_what_is_in_the_ids_of_scalers() -> None:
+def test_the_shape_of_scalers_has_what_their_ids_are_made_of() -> None:
     def shape(image: str = "x:1", instances: int = 1, value: str = "1", config_name: str = "c") -> object:
         config = [{"name": config_name, "properties": {"k": value}}]
         scaler = {"type": "spreadscaler", "properties": {"instances": instances}}

@@ -62,7 +62,7 @@ def test_labels_pass_by_the_same_rule():
     assert passed_metadata(labels) == passed
 
 
-def test_what_is_not_wasmclouds_is_no_content_of_its_own():
+def test_annotations_of_other_domains_are_no_content():
     def digest(**metadata):
         return content_of({"name": "hello", **metadata}, SPEC).digest
 

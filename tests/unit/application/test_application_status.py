@@ -84,7 +84,7 @@ def test_phase_kstatus_and_argocd_agree(case: str) -> None:
 
 @pytest.mark.parametrize("case", KEPT)
 @pytest.mark.parametrize("phase", KSTATUS)
-def test_what_cannot_be_asked_keeps_its_phase_and_is_in_progress(case: str, phase: str) -> None:
+def test_an_application_out_of_reach_keeps_its_phase_and_is_in_progress(case: str, phase: str) -> None:
     verdict = KEPT[case]
     assert verdict.phase is None
     obj = written(verdict, phase)
@@ -118,7 +118,7 @@ def test_a_status_of_an_earlier_generation_tells_nothing(phase: str) -> None:
 
 
 @pytest.mark.parametrize("told", [{}, {"status": {}}, {"status": {"observedGeneration": -1}}])
-def test_what_was_never_seen_is_in_progress_for_argocd(told: dict[str, Any]) -> None:
+def test_an_application_that_was_never_seen_is_in_progress_for_argocd(told: dict[str, Any]) -> None:
     assert argocd_health({"metadata": {"generation": 1}, **told})[0] == "Progressing"
 
 

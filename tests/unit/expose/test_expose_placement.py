@@ -57,7 +57,7 @@ PROBED, PLAIN = PodFacts(ready=True, probed=True, container_age=700), PodFacts(r
         pytest.param(UNHEARD, replace(PROBED, ready=False), Verdict.NONE, id="never heard, not ready"),
     ],
 )
-def test_what_is_known_of_a_pods_host(found: PodHost, pod: PodFacts, expected: Verdict) -> None:
+def test_each_state_of_a_pods_host_has_its_verdict(found: PodHost, pod: PodFacts, expected: Verdict) -> None:
     assert judge(found, pod, now=100.0, settled=True, most_silent=lambda: False) is expected
 
 

@@ -300,7 +300,7 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
     assert (naming.serves_label("one") in pod.metadata.labels) != still_wanted
 
 
-def test_what_a_pool_claims_that_is_not_known_yet_is_nobody_elses() -> None:
+def test_a_claim_of_a_pool_that_is_not_known_yet_is_nobody_elses() -> None:
     mine, theirs = (LatticeRoute(ConnectionSpec(("nats://a",)), name) for name in ("mine", "theirs"))
     services, configs = informer(UNSTRUCTURED), informer(Codec.of(CustomResource))
     view = a_view({}, configs, services)

@@ -225,9 +225,7 @@ async def test_an_application_gets_a_service_that_it_owns_and_nothing_more_is_wr
         pytest.param(spec(http=False), State.KEPT, id="something else runs"),
     ],
 )
-async def test_what_an_application_wants_stays_as_it_was(
-    site: Site, deployed: dict[str, Any] | None, state: State
-) -> None:
+async def test_a_wanted_service_stays_as_it_was(site: Site, deployed: dict[str, Any] | None, state: State) -> None:
     site.application()
     site.deployed(spec())
     made = await site.look()
@@ -246,7 +244,7 @@ async def test_what_an_application_wants_stays_as_it_was(
         pytest.param(spec(), {naming.SERVICE_NAME: "other"}, id="it wants another name"),
     ],
 )
-async def test_what_an_application_does_not_want_any_more_goes(
+async def test_a_service_that_is_no_longer_wanted_goes(
     site: Site, wanted: dict[str, Any], annotations: dict[str, str]
 ) -> None:
     site.application()
@@ -275,7 +273,7 @@ async def test_an_application_that_is_gone_gets_nothing_back(site: Site) -> None
     assert await site.look(Key(THERE, "shop")) == {}
 
 
-async def test_what_is_not_known_takes_nothing_away(site: Site) -> None:
+async def test_ignorance_takes_nothing_away(site: Site) -> None:
     site.deployed(spec(), owned=False)
     made = await site.look()
     book = site.view.book(site.lattice)  # type: ignore[arg-type]
@@ -290,7 +288,7 @@ async def test_what_is_not_known_takes_nothing_away(site: Site) -> None:
     assert await site.look() == {}, "that of another lattice is no reason"
 
 
-async def test_what_is_left_in_wadm_keeps_its_service(site: Site) -> None:
+async def test_an_application_left_in_wadm_keeps_its_service(site: Site) -> None:
     asked = {naming.SERVICE_TYPE: "NodePort", DELETION_POLICY: "Orphan"}
     site.application(**asked)
     site.deployed(spec())
@@ -304,7 +302,7 @@ async def test_what_is_left_in_wadm_keeps_its_service(site: Site) -> None:
     assert await site.look() == {}
 
 
-async def test_what_is_to_be_left_in_wadm_keeps_its_service_though_its_application_is_being_deleted(site: Site) -> None:
+async def test_an_application_to_be_left_in_wadm_keeps_its_service_while_it_is_being_deleted(site: Site) -> None:
     site.application(**{naming.SERVICE_TYPE: "NodePort"})
     site.deployed(spec())
     made = (await site.look())["shop"]

@@ -138,7 +138,7 @@ def test_a_service_stays_with_its_component(held: dict[str, str], reserved: tupl
     assert [one.name for one in plan(both, read_options({}), held, reserved).services] == expected
 
 
-def test_what_the_host_configs_do_not_allow_is_left_out_and_told() -> None:
+def test_reach_beyond_the_host_configs_is_left_out_and_reported() -> None:
     asked = read_options(
         {
             naming.SERVICE_TYPE: "LoadBalancer",

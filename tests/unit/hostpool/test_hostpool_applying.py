@@ -87,7 +87,7 @@ async def test_a_workload_that_is_as_wanted_puts_nothing_off(cluster):
     assert (await cluster.bring(1))[0]  # that generation had its turn
 
 
-async def test_what_pods_of_before_may_read_goes_when_they_have_gone(cluster):
+async def test_secrets_of_former_pods_go_when_those_pods_have_gone(cluster):
     cluster.outcome, cluster.rolled_out = "unchanged", False
     assert await cluster.bring(1) == (True, [*NEEDED, "Deployment", *REST[:-1]])
     cluster.rolled_out = True
@@ -100,7 +100,7 @@ async def test_another_config_of_that_name_begins_anew(cluster):
     assert not (await cluster.bring(1))[0]
 
 
-async def test_what_was_refused_is_sent_again_when_it_has_changed_or_after_a_while(cluster):
+async def test_a_refused_child_is_sent_again_when_it_has_changed_or_after_a_while(cluster):
     cluster.outcome = "refused"
     for spec, sent in (({}, True), ({}, False), ({"logLevel": "DEBUG"}, True), ({"logLevel": "DEBUG"}, False)):
         with pytest.raises(SpecError, match="no"):

@@ -60,7 +60,7 @@ async def test_without_the_finalizer_nothing_is_asked():
 @pytest.mark.parametrize(
     "api", [Api(owner="somebody"), Api(error=NotFound(404, "NotFound", "")), Api(error=Forbidden(403, "Forbidden", ""))]
 )
-async def test_what_is_not_its_own_or_may_not_be_touched_stays_and_holds_nothing_up(api):
+async def test_a_strangers_or_forbidden_object_stays_and_holds_nothing_up(api):
     assert await former(api).clean_up(config(FINALIZER), DEPLOYMENT, rolled_out=True)
     assert api.deleted == []
     assert len(api.patches) == 1

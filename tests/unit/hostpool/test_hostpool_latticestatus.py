@@ -53,7 +53,7 @@ def test_the_condition_changes_only_with_what_it_means(state, before, expected):
     assert (condition.status, condition.reason, condition.message) == expected
 
 
-def test_what_is_not_known_stands_as_it_is():
+def test_unknown_facts_leave_the_status_as_it_is():
     before = {"hostCount": 1, "hosts": [{"id": "N1"}], "appCount": 2, "apps": [{"name": "a"}], "replicas": 3}
     _, fields = lattice_status(seen(down()), before)
     assert fields == {name: before[name] for name in ("hostCount", "hosts", "appCount", "apps")}
@@ -163,7 +163,7 @@ def test_after_a_start_what_was_found_of_the_hosts_stands_until_something_else_i
     assert in_lattice(AVAILABLE, 2, seen(down()), {"conditions": [was]}, 1)[0].reason == "HostsNotKnown"
 
 
-def test_what_did_not_fit_is_said_in_powers_of_ten_so_that_the_status_stays():
+def test_left_out_inventories_are_counted_in_powers_of_ten_so_that_the_status_stays():
     messages = {}
     for count in (0, 1, 9, 10, 99, 100, 4711):
         (condition, *_), _ = lattice_status(replace(seen(), left_out=count), {})

@@ -68,5 +68,5 @@ def test_the_base_is_left_as_it_is():
         ({"terminationGracePeriodSeconds": 0}, {"terminationGracePeriodSeconds": 0}),
     ],
 )
-def test_what_the_api_server_leaves_out_is_not_sent(value, expected):
+def test_values_that_the_api_server_leaves_out_are_not_sent(value, expected):
     assert normal(value) == expected

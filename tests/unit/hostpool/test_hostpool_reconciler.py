@@ -123,7 +123,7 @@ async def test_a_config_that_takes_the_name_of_another_at_once_is_in_its_lattice
     assert site.pools.get(KEY).lattice is lattice
 
 
-async def test_what_only_nats_can_tell_of_a_secret_is_about_the_secret_as_well(site):
+async def test_a_fault_of_a_secret_that_only_nats_finds_is_about_the_secret_as_well(site):
     site.creds(DAMAGED)
     site.config(secretName="keys")
     assert await site.look() == DONE  # its watch tells
@@ -135,7 +135,7 @@ async def test_what_only_nats_can_tell_of_a_secret_is_about_the_secret_as_well(s
     assert site.said["SecretsValid"][0] == "False"
 
 
-async def test_what_is_refused_says_that_the_secrets_are_valid(site):
+async def test_a_refused_spec_shows_that_the_secrets_are_valid(site):
     site.config(secretName="keys")
     await site.look()
     assert site.said["SecretsValid"][:2] == ("False", "SecretNotFound")

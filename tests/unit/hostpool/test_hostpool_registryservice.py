@@ -213,7 +213,7 @@ async def test_who_comes_while_others_are_told_is_told_again(bench):
     assert bench.due
 
 
-async def test_what_is_rotated_while_it_is_told_is_told_again(bench):
+async def test_credentials_rotated_while_they_are_sent_are_sent_again(bench):
     bench.host(1)
 
     def rotate():
@@ -249,7 +249,7 @@ async def test_before_the_hosts_are_known_nothing_is_due(bench):
     [(LatticeUnavailable("gone"), 30.0), (ControlRejected("no"), 300.0), (0, 30.0), (1, 30.0)],
     ids=["unavailable", "refused", "nobody took them", "one of two took them"],
 )
-async def test_what_did_not_reach_the_hosts_is_tried_again_later(bench, outcome, again):
+async def test_credentials_that_did_not_reach_the_hosts_are_sent_again_later(bench, outcome, again):
     bench.host(1)
     bench.host(2, "pool-b")
     bench.lattice.outcome = outcome

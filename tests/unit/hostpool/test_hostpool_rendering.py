@@ -69,7 +69,7 @@ class TestSample:
         assert {"name": "tmp", "mountPath": "/tmp"} in self.found.host["volumeMounts"]
         assert self.found.volumes["tmp"] == {"name": "tmp", "emptyDir": {}}
 
-    def test_what_the_leaf_stores_is_bounded_by_the_server_before_the_pod_is_evicted(self):
+    def test_the_store_of_the_leaf_is_bounded_by_the_server_before_the_pod_is_evicted(self):
         assert "max_file_store: 1073741824" in self.found.nats_conf
         assert self.found.volumes["nats-data"]["emptyDir"] == {"sizeLimit": "1280Mi"}
         own = rendered(scheduling(podTemplateAdditions={"volumes": [{"name": "nats-data", "emptyDir": {}}]}))
@@ -392,7 +392,7 @@ def test_an_existing_account_is_used_and_none_made():
         (scheduling(resources={"nats": {"requests": {"cpu": -1}}}), "requests.cpu"),
     ],
 )
-def test_what_the_api_server_would_refuse_later_is_refused_at_once(spec, said):
+def test_specs_that_the_api_server_would_refuse_later_are_refused_at_once(spec, said):
     with pytest.raises(InvalidObjectError, match=said):
         config(spec)
 
@@ -435,7 +435,7 @@ def test_a_spec_round_trips():
     assert dump(config(spec).spec) == spec
 
 
-def test_what_a_container_said_last_is_kept_for_the_status():
+def test_the_last_words_of_a_container_are_kept_for_the_status():
     pod = rendered({}).pod
     policies = {each["terminationMessagePolicy"] for each in (*pod["containers"], *pod["initContainers"])}
     assert policies == {"FallbackToLogsOnError"}

@@ -75,7 +75,7 @@ SEED = {"WASMCLOUD_CLUSTER_SEED": CANARY.encode()}
         (ROOTS, {"ca": {"a.crt": "# Autorité\n".encode() + PEM + b"# more\n" + PEM.replace(b"\n", b"\r\n")}}),
     ],
 )
-def test_what_is_right_has_no_problems(spec, found):
+def test_correct_secrets_have_no_problems(spec, found):
     assert judge(spec, found).problems == ()
 
 
@@ -98,7 +98,7 @@ ENDPOINT_ENV = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://o:4318"}
         ({"observability": {"traces": {"enable": True}}}, {}, "NoEndpoint", ".spec.observability.endpoint"),
     ],
 )  # fmt: skip
-def test_what_has_no_effect_is_a_warning_and_no_problem(spec, found, reason, path):
+def test_a_field_without_effect_is_a_warning_and_no_problem(spec, found, reason, path):
     judged = judge(spec, found)
     assert judged.problems == ()
     assert [(warning.reason, warning.path) for warning in judged.warnings] == [(reason, path)]
@@ -114,7 +114,7 @@ def test_what_has_no_effect_is_a_warning_and_no_problem(spec, found, reason, pat
         {**OBSERVED, "schedulingOptions": {"containerTemplateAdditions": {"wasmcloud": {"env": [ENDPOINT_ENV]}}}},
     ],
 )
-def test_what_takes_effect_is_no_warning(spec):
+def test_a_field_with_effect_is_no_warning(spec):
     assert judge(spec).warnings == ()
 
 
@@ -145,7 +145,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("spec", "found", "path", "name", "says"), WRONG)
-def test_what_is_wrong_is_said_by_field_object_and_key(spec, found, path, name, says):
+def test_problems_name_field_object_and_key(spec, found, path, name, says):
     (problem,) = judge(spec, found).problems
     assert problem.path == path
     assert name in problem.message

@@ -60,7 +60,7 @@ def test_a_pod_is_held_up_by_what_is_known_alone(now: Circumstances, status: str
     assert condition.message
 
 
-def test_what_a_config_does_not_say_is_on() -> None:
+def test_waits_that_a_config_leaves_out_are_on() -> None:
     assert Patience.of(None) == Patience(True, True, 120)
     assert Patience.of(Rollout(wait_for_lattice=False, timeout_seconds=5)) == Patience(False, True, 5)
 

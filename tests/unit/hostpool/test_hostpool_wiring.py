@@ -28,7 +28,7 @@ def child(generation: int, fingerprint: str = "a", **labels: str) -> Metadata:
         pytest.param(None, child(1, ""), False, id="somebody else made it"),
     ],
 )
-def test_what_can_wait(old: Metadata | None, new: Metadata | None, waits: bool) -> None:
+def test_changes_of_status_and_own_writes_can_wait(old: Metadata | None, new: Metadata | None, waits: bool) -> None:
     assert told_or_written(Change(old, new)) is waits
 
 

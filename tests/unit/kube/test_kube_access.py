@@ -57,7 +57,7 @@ async def test_a_namespace_is_asked_about_once_however_much_is_needed_in_it(benc
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_what_incomplete_rules_lack_is_reviewed(bench: KubeBench, allowed: bool):
+async def test_permissions_that_incomplete_rules_lack_are_reviewed(bench: KubeBench, allowed: bool):
     """An authorizer such as a webhook cannot list what it allows."""
     bench.api.fail(rules(rule("list", "widgets"), incomplete=True), reviewed(allowed=allowed))
     needed = [Permission("list", WIDGET, "", "ns"), Permission("watch", WIDGET, "", "ns")]
@@ -65,7 +65,7 @@ async def test_what_incomplete_rules_lack_is_reviewed(bench: KubeBench, allowed:
     assert len(bench.api.requests) == 2
 
 
-async def test_what_is_needed_in_all_namespaces_is_reviewed(bench: KubeBench):
+async def test_permissions_needed_in_all_namespaces_are_reviewed(bench: KubeBench):
     bench.api.fail(reviewed(allowed=False))
     needed = [Permission("list", WIDGET)]
     assert await missing_permissions(bench.client, needed) == needed

@@ -82,7 +82,7 @@ async def test_drift_is_put_right(world: World):
     assert world.live()["data"]["value"] == "1"
 
 
-async def test_what_others_added_is_left_alone(world: World):
+async def test_fields_that_others_added_are_left_alone(world: World):
     await world.apply(config())
     world.bench.api.put(CONFIG_MAP, {**world.live(), "data": {"value": "1", "theirs": "2"}})
     await world.bench.clock.settle()
@@ -215,7 +215,7 @@ def drops_all_data(world: World) -> None:
     world.bench.transport.request = set_back
 
 
-async def test_what_is_remembered_of_strangers_objects_is_bounded(world: World):
+async def test_the_memory_of_strangers_objects_is_bounded(world: World):
     for number in range(600):
         name = f"c{number}"
         world.bench.api.put(CONFIG_MAP, {"metadata": {"name": name, "namespace": "ns"}, "data": {}})
@@ -239,7 +239,7 @@ async def test_after_a_write_that_was_cut_off_the_object_is_read_live(world: Wor
     assert world.sent() == ["GET"]
 
 
-async def test_what_is_read_of_an_object_outside_of_the_selection_does_not_enter_the_cache(world: World):
+async def test_an_object_read_outside_of_the_selection_does_not_enter_the_cache(world: World):
     """No watch would tell when it goes."""
     world.bench.api.put(CONFIG_MAP, {"metadata": {"name": "c", "namespace": "ns"}, "data": {}})
     with pytest.raises(ForeignObject):

@@ -162,7 +162,7 @@ def test_an_empty_list_may_be_null():
 
 
 @pytest.mark.parametrize("garbage", [b"", b"<html>", b"{", b"[]", b"3", b'{"type": 3, "object": {}}', DEEP, b"\xff"])
-def test_what_is_no_answer_of_an_api_server_has_a_name(garbage: bytes):
+def test_an_answer_of_something_else_than_an_api_server_has_an_error_of_its_own(garbage: bytes):
     for decode in (PODS.event, PODS.page, PODS.item):
         with pytest.raises(GarbledAnswer):
             decode(garbage)

@@ -18,7 +18,7 @@ LATER = NOW + timedelta(hours=1)
         (stalled("Bad", "spec.x is wrong"), {"Ready": "False", "Reconciling": "False", "Stalled": "True"}),
     ],
 )
-def test_what_kstatus_computes_from(conditions, expected):
+def test_kstatus_reads_the_conditions_as_meant(conditions, expected):
     written = to_status(conditions, None, 7, NOW)
     assert {entry["type"]: entry["status"] for entry in written} == expected
     assert all(entry["observedGeneration"] == 7 for entry in written)

@@ -129,7 +129,7 @@ async def test_a_server_that_asks_to_wait_is_not_asked_again_before(play):
     assert len(p.times("bad")) == 4
 
 
-async def test_what_was_seen_before_the_start_makes_no_work(play):
+async def test_keys_added_before_the_start_make_no_work(play):
     """A standby keeps caches, not queues: what it saw come and go must not stand before an edit after a failover."""
     clock = VirtualClock()
     done: list[str] = []

@@ -76,7 +76,7 @@ def test_a_missing_permission_is_told_from_other_failures():
     assert not after(*WATCHED, Broke(Unreachable("away"))).refused
 
 
-def test_what_only_ended_or_was_silent_stays_live():
+def test_a_watch_that_only_ended_or_was_silent_stays_live():
     for happened in (Ended(), FellSilent()):
         opening = after(*WATCHED, happened)
         assert opening.live

@@ -44,7 +44,7 @@ async def test_nothing_is_known_of_a_namespace_from_the_moment_that_it_is_not_fo
     assert not informer.synced_in(MANY[0])
 
 
-async def test_what_is_offered_of_a_namespace_that_is_not_followed_is_left_out(bench_of_many: KubeBench):
+async def test_an_object_offered_of_a_namespace_that_is_not_followed_is_left_out(bench_of_many: KubeBench):
     bench = bench_of_many
     informer = bench.informer(namespaces=MANY[:1])
     await bench.clock.until(lambda: informer.synced)

@@ -17,7 +17,7 @@ def test_an_update_becomes_an_apply_or_it_would_never_be_taken_away():
     assert taken_over([entry("old", {"f:a": {}}, "Update")], {"old"}, "ours") == [entry("ours", {"f:a": {}})]
 
 
-def test_what_we_own_already_is_joined_in_depth():
+def test_fields_that_are_ours_already_are_joined_in_depth():
     held = [entry("ours", {"f:spec": {"f:a": {}}}), entry("old", {"f:spec": {"f:b": {}}, "f:data": {}})]
     wanted = [entry("ours", {"f:spec": {"f:a": {}, "f:b": {}}, "f:data": {}})]
     assert taken_over(held, {"old"}, "ours") == wanted

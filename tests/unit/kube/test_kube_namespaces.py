@@ -34,7 +34,7 @@ async def test_a_refusal_is_looked_into_only_when_it_lasts(bench: KubeBench, sco
     assert scope.narrow(("ns", "other")) == {"other"}
 
 
-async def test_what_is_left_out_is_asked_about_with_one_question_a_look(bench: KubeBench, scope: Scope):
+async def test_a_namespace_left_out_costs_one_request_a_look(bench: KubeBench, scope: Scope):
     """Also where the rules do not tell everything, so that each permission has to be reviewed by itself."""
     scope.doubt("ns")
     bench.api.fail(NOBODY_KNOWS, REFUSED, REFUSED)

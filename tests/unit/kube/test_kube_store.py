@@ -260,7 +260,7 @@ def test_an_object_that_an_indexer_cannot_read_is_kept_without_it():
     assert [obj.metadata.name for obj in store.by_index("app", "x")] == ["good"]
 
 
-def test_what_is_remembered_of_the_deleted_is_bounded():
+def test_the_memory_of_deleted_objects_is_bounded():
     store: Store[Metadata] = Store()
     for number in range(10_000):
         store.delete(key(str(number)), f"uid-{number}", str(number))

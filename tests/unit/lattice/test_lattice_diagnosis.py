@@ -105,7 +105,7 @@ def test_the_walk_covers_the_libraries() -> None:
         (UnacceptableServer("it does not offer TLS", reason="TLSFailed"), "TLSFailed", "does not offer TLS"),
     ],
 )
-def test_what_is_known_is_named(error: BaseException, reason: str, words: str) -> None:
+def test_known_failures_are_named(error: BaseException, reason: str, words: str) -> None:
     found = diagnose(error, "")
     assert found.reason == reason
     assert words in found.message

@@ -27,7 +27,7 @@ def evidence(account: str, *servers: ServerInfo, address: str = "") -> Evidence:
     return found
 
 
-def test_what_leads_to_one_lattice_before_anything_is_connected() -> None:
+def test_routes_that_lead_to_one_lattice_are_known_without_connecting() -> None:
     one, other = Account("one"), Account("other")
     assert route("nats://b,nats://a").surely_leads_where(route("nats://a,nats://b"))
     assert not route().surely_leads_where(route("nats://a,nats://b")), "b may be anybody's server"

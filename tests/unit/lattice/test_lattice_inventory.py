@@ -106,7 +106,7 @@ def test_an_inventory_asked_for_later_is_the_truth() -> None:
     assert later_heartbeat.hosts.alive["h"].providers == {}
 
 
-def test_what_was_said_before_the_stop_does_not_raise_the_dead() -> None:
+def test_an_inventory_from_before_the_stop_does_not_raise_the_dead() -> None:
     hosts = after((0, inventory()), (10, HostStopped("h")))
     assert hosts.alive == {}
     late = apply(hosts, inventory("h", provider("p")), at(10.5), as_of=at(9.9).monotonic)
@@ -356,7 +356,7 @@ class TestLimits:
         assert hosts.alive["N"].size <= 256 * 1024
         assert hosts.left_out == 1
 
-    def test_what_goes_makes_room(self):
+    def test_a_host_that_goes_makes_room(self):
         hosts = apply(Hosts(), large("N"), at(0)).hosts
         assert apply(hosts, HostStopped("N"), at(1)).hosts.size == 0
         assert expire(hosts, at(1000), silent_for=75, listening_since=0).hosts.size == 0

@@ -65,13 +65,13 @@ def test_a_list_tells_nothing_of_what_is_being_changed_unless_nothing_is_certain
     assert ledger.take_list([], "connection").news == {"a", "b"}
 
 
-def test_what_is_listed_because_of_pushes_is_known_from_those(ledger: Ledger) -> None:
+def test_a_list_because_of_pushes_adds_nothing_to_them(ledger: Ledger) -> None:
     ledger.take_list([summary()], "connection")
     assert ledger.take_list([], "pushes").news == frozenset()
     assert ledger.deployed("app") == "v"
 
 
-def test_what_was_known_before_a_break_counts_again_when_it_is_listed(ledger: Ledger) -> None:
+def test_an_entry_from_before_a_break_counts_again_when_it_is_listed(ledger: Ledger) -> None:
     for name in ("a", "b"):
         ledger.record(name, Entry(**FITS))
     ledger.lost()
@@ -94,7 +94,7 @@ def test_only_an_entry_that_fits_in_everything_holds_a_content() -> None:
         assert not Entry(**{**FITS, **change}).holds(WANTED, ME, deployed=True)
 
 
-def test_what_an_earlier_life_wrote_counts_only_for_the_same_version_and_content(ledger: Ledger) -> None:
+def test_a_status_of_an_earlier_life_counts_only_for_the_same_version_and_content(ledger: Ledger) -> None:
     for version, digest, taken in (("v", WANTED.digest, True), ("w", WANTED.digest, False), ("v", "x", False)):
         ledger.record("app", Entry("v", "v"))
         ledger.remember("app", WANTED, ME, version=version, digest=digest)
@@ -120,7 +120,7 @@ def test_a_status_that_can_only_be_of_the_new_version_counts_at_once(
     assert not ledger.take_event(StatusPushed("app", told))
 
 
-async def test_what_the_former_version_still_says_is_not_taken_for_the_new_one(
+async def test_a_late_status_of_the_former_version_is_not_taken_for_the_new_one(
     ledger: Ledger, clock: VirtualClock
 ) -> None:
     ledger.record("app", Entry("v", "v", deploying=Deploying(clock.monotonic(), frozenset({"old"}), distinct=True)))
@@ -154,7 +154,7 @@ def test_a_push_of_an_application_that_nobody_knows_tells_nothing(ledger: Ledger
     assert not ledger.take_event(pushed("failed"))
 
 
-def test_what_waits_has_one_wording(ledger: Ledger) -> None:
+def test_waiting_has_one_wording(ledger: Ledger) -> None:
     ledger.take_list([summary(word="undeployed")], "connection")
     told = ledger.status("app")
     assert told is not None

@@ -124,7 +124,7 @@ async def test_news_without_end_do_not_make_it_ask_without_end(bench):
     assert len(bench.wadm.asked) - asked <= 12
 
 
-async def test_what_comes_while_it_asks_is_not_lost(bench):
+async def test_a_push_during_a_list_is_not_lost(bench):
     await bench.clock.advance(60)
     bench.lister.request_refresh()
     await bench.clock.advance(1.5)  # asked; now it rests

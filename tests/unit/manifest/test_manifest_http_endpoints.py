@@ -83,7 +83,7 @@ def test_any_registrys_http_server_counts(image: str) -> None:
 @pytest.mark.parametrize(
     "image", ["ghcr.io/acme/wasmcloud-http-server:1.0", "x/my-http-server:1", "x/http-server/other:1", "x/y"]
 )
-def test_what_is_linked_to_take_requests_serves_http_whatever_it_is_called(image: str) -> None:
+def test_a_provider_linked_to_take_requests_serves_http_whatever_its_name(image: str) -> None:
     assert endpoints(exposure(manifest(link(defined(address="0.0.0.0:8080")), image=image))) == [
         (8080, "http", "IPv4", "address")
     ]
@@ -341,7 +341,7 @@ def test_the_id_is_the_declared_one_or_wadms() -> None:
 @pytest.mark.parametrize(
     "garbage", [{}, {"spec": None}, {"spec": {"components": [None, 7, {"name": 3}, {"name": "x"}]}}]
 )
-def test_what_is_no_manifest_offers_nothing(garbage: dict[str, Any]) -> None:
+def test_anything_but_a_manifest_offers_nothing(garbage: dict[str, Any]) -> None:
     assert exposure(garbage) == Exposure()
 
 

@@ -109,12 +109,12 @@ def test_a_fault_of_form_is_an_error_with_its_path(path, value, where, message):
         ((*C0, "traits", 1), {"type": "custom", "properties": None}, "spec.components[0].traits[1].type", "passed on"),
     ],
 )
-def test_what_is_likely_wrong_is_a_warning(path, value, where, message):
+def test_a_likely_mistake_is_a_warning(path, value, where, message):
     assert where_said(warnings(validate(changed(path, value))), message) == [where]
 
 
 @pytest.mark.parametrize("manifest", [None, [], "x", 5])
-def test_what_is_no_object_is_no_manifest(manifest):
+def test_anything_but_an_object_is_no_manifest(manifest):
     assert [(problem.severity, problem.path) for problem in validate(manifest)] == [("error", "")]
 
 

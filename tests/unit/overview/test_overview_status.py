@@ -15,7 +15,7 @@ SERVED = [{"namespace": "team-a", "name": "shop", "readyEndpoints": 1, "urls": [
 CONNECTED = {**FINE, "LatticeConnected": ("True", "Connected", "")}
 
 
-def test_what_is_fine_is_one_screen_and_exit_status_zero() -> None:
+def test_a_healthy_cluster_is_one_screen_and_exit_status_zero() -> None:
     found = status.report(Snapshot((pool(CONNECTED),), (app(FINE, fields={"lattice": "x", "phase": "Deployed"}),)))
     assert found.fine
     assert status.summary(found) == "all is fine"
@@ -25,7 +25,7 @@ def test_what_is_fine_is_one_screen_and_exit_status_zero() -> None:
     assert [row.nats for row in found.lattices] == ["up"]
 
 
-def test_what_is_not_fine_is_counted_and_shown_with_its_message() -> None:
+def test_faults_are_counted_and_shown_with_their_messages() -> None:
     waiting = app(WAITING, fields={"lattice": "x", "phase": "Reconciling", "message": "waits for hosts"})
     found = status.report(Snapshot((pool(CONNECTED),), (waiting,)))
     assert not found.fine
@@ -47,7 +47,7 @@ def test_a_service_without_endpoints_is_not_fine() -> None:
     assert [row.fine for row in found.services] == [False]
 
 
-def test_what_may_not_be_read_is_named_and_never_passes_for_fine() -> None:
+def test_unreadable_kinds_are_named_and_never_pass_for_fine() -> None:
     found = status.report(Snapshot(unreadable={"pods": "you have no right to list them"}))
     assert not found.fine
     assert "cannot be shown: pods: you have no right to list them" in status.lines(found)

@@ -131,7 +131,7 @@ def test_silence_of_a_former_host_says_nothing_of_the_one_that_runs(bench):
     assert bench.state() is HostState.STOPPED
 
 
-def test_what_was_known_of_a_pod_goes_with_it(bench):
+def test_knowledge_of_a_pod_goes_with_it(bench):
     bench.pods.add("ns", "pool-a", "pool")
     bench.host(1, "ns/pool-a")
     bench.gone(1, silent=True)

@@ -62,7 +62,7 @@ async def test_listeners_hear_of_changes_and_of_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("key", [A, B])
-async def test_what_was_never_declared_is_not_there(key: Key) -> None:
+async def test_a_pool_that_was_never_declared_is_not_there(key: Key) -> None:
     async with Lattices() as lattices:
         pools = Pools(lattices)
         assert pools.get(key) is None

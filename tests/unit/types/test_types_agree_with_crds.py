@@ -95,7 +95,7 @@ OBJECTS = {kind: drawn_whole(kind) for kind in MODELS}
 @pytest.mark.parametrize("kind", MODELS)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(data=st.data())
-def test_what_the_crd_takes_the_model_takes(kind, data):
+def test_the_model_takes_every_object_that_the_crd_takes(kind, data):
     model = MODELS[kind]
     value = data.draw(OBJECTS[kind])
     value |= {"apiVersion": f"{model.GROUP}/{model.VERSION}", "kind": kind, "metadata": {"name": "x"}}

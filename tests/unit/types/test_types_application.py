@@ -70,7 +70,7 @@ applications = objects(
 
 
 @given(value=applications)
-def test_what_is_parsed_is_dumped_unchanged(value):
+def test_a_parsed_application_is_dumped_unchanged(value):
     assert dump(parse(Application, value)) == value
 
 
@@ -177,7 +177,7 @@ def test_an_unknown_field_at_the_root_is_refused_and_values_are_never_shown():
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", []])
-def test_what_is_no_object_is_refused(value):
+def test_anything_but_an_object_is_refused(value):
     with pytest.raises(InvalidObjectError, match="not a valid Application"):
         parse(Application, value)
 

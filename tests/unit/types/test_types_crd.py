@@ -101,7 +101,7 @@ def test_a_new_object_is_not_taken_for_ready(kind):
 
 
 @every_kind
-def test_what_is_stored_is_what_was_written(kind):
+def test_the_stored_object_equals_the_written_one(kind):
     defaults = {path: node["default"] for path, node in nodes(schema(kind)) if "default" in node}
     allowed = {".status", ".spec.hostReplicas"}
     assert defaults.keys() <= allowed

@@ -61,7 +61,7 @@ def test_references_are_put_in_place_and_what_cannot_be_kept_is_dropped(script):
         (ref("Loop"), r"Outer\.x.*contains itself"),
     ],
 )
-def test_what_is_not_understood_is_refused_by_path(script, source, problem):
+def test_a_schema_that_is_not_understood_is_refused_by_path(script, source, problem):
     definitions = {"Loop": {"type": "object", "properties": {"again": ref("Loop")}}}
     with pytest.raises(ValueError, match=problem):
         script.flatten({"type": "object", "properties": {"x": source}}, definitions, "Outer")

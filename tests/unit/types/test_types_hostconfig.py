@@ -35,7 +35,7 @@ def parsed(spec: dict[str, object]) -> WasmCloudHostConfig:
         ({"schedulingOptions": {"resources": {"wasmcloud": {"limits": {"cpu": True}}}}}, "spec.schedulingOptions"),
     ],
 )
-def test_what_the_api_server_would_refuse_is_refused(fields: dict[str, object], path: str) -> None:
+def test_specs_that_the_api_server_would_refuse_are_refused(fields: dict[str, object], path: str) -> None:
     with pytest.raises(InvalidObjectError) as refused:
         parsed({**SPEC, **fields})
     assert all(fault.path.startswith(path) for fault in refused.value.errors)

@@ -186,7 +186,7 @@ def test_each_construct_has_its_structural_form(annotation, field, expected):
         (None, "type 'null'"),
     ],
 )
-def test_what_has_none_is_refused_by_path(annotation, problem):
+def test_a_type_without_a_structural_schema_is_refused_by_path(annotation, problem):
     middle = create_model("Middle", inner=(dict[str, annotation], ...))
     outer = create_model("Outer", spec=(middle, ...))
     with pytest.raises(UnsupportedSchemaError, match=problem) as raised:
