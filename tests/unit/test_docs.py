@@ -133,6 +133,13 @@ def test_the_page_of_a_folder_names_each_of_its_modules(page, folder):
     assert not sorted({path.stem for path in (CODE / folder).glob("*.py")} - {"__init__"} - named)
 
 
+def test_the_index_of_the_tests_names_each_folder_and_each_module_that_they_share():
+    tests = ROOT / "tests"
+    modules = {path.name for path in tests.glob("*.py")}
+    folders = {f"{name.split('/')[1]}/" for name in tracked("tests/*.py") if name.count("/") > 1}
+    assert not sorted((modules | folders) - set(spans("tests/README.md")))
+
+
 def test_the_walks_name_a_function_for_every_hop():
     text = (ROOT / "docs" / "architecture.md").read_text()
     hops = [line for line in text.splitlines() if re.match(r"\| \d+(–\d+)? \|", line)]
