@@ -14,6 +14,7 @@ import structlog
 
 from wasmcloud_operator.application.coexistence import CrdWatch
 from wasmcloud_operator.application.controller import application_controller, applications
+from wasmcloud_operator.application.leftovers import leftovers_controller
 from wasmcloud_operator.application.manifest import deployed_manifest
 from wasmcloud_operator.expose.controller import service_controllers
 from wasmcloud_operator.hostpool.controller import host_configs, host_pool_controllers
@@ -161,7 +162,7 @@ class Operator:
         controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform, hosts_in_pods, placements)
         crd, followed = None, None
         if settings.applications:
-            controllers = (*controllers, application_controller(context))
+            controllers = (*controllers, application_controller(context), leftovers_controller(context))
             followed = applications(context)
             crd = CrdWatch(client, followed, scope.wanted, findings.applications, clock, metrics)
         if settings.services:

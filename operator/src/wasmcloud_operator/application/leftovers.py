@@ -1,0 +1,240 @@
+"""What wadm has of Applications that are gone from this cluster without its having been told: reported, never removed.
+
+Finalizers that were taken away by force leave it, and so does the deletion policy Orphan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from wasmcloud_operator.application.controller import NAME_INDEX, applications
+from wasmcloud_operator.application.owners import Owners
+from wasmcloud_operator.application.place import place
+from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kube.controller import DONE, Controller, Result
+from wasmcloud_operator.kube.events import EventRecorder
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.queue import Priority
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.lattice.content import Owner, owner_of
+from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
+from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
+from wasmcloud_operator.lattice.ledger import AppsListed
+from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator.shared.context import Context
+from wasmcloud_operator.shared.pools import Pools
+
+# A deletion and what it does in wadm are not seen in one moment.
+_SETTLE_SECONDS = 5.0
+# One look reads no more owners than this, one after the other, and goes on after a pause: others ask wadm as well.
+_READ_AT_ONCE = 100
+_PAUSE_SECONDS = 1.0
+_RETRY_SECONDS = 30.0
+# Of a fleet that is gone at once so many are named; the metric has the number.
+_NAMED = 10
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class InLattice:
+    """The applications of a lattice."""
+
+    lattice: Lattice
+
+    def __str__(self) -> str:
+        return self.lattice.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What was found out of a lattice's applications."""
+
+    owners: dict[tuple[str, str], Owner | None] = field(default_factory=dict)
+    """As a manifest names them, by application and version; None for those of others than our operators."""
+
+    reported: set[tuple[str, Owner]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leftovers:
+    """Finds applications whose owner was an Application of this cluster that is there no more.
+
+    Nothing is found while either side is not known in full: wadm's list, or the Applications.
+    """
+
+    owners: Owners
+    applications: Informer[CustomResource]
+    configs: Informer[CustomResource]
+    pools: Pools
+    recorder: EventRecorder
+    _memories: dict[Lattice, _Memory] = field(default_factory=dict)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the metric, as prometheus_client's registry calls for it; no value for what is not known now."""
+        counts: dict[str, int] = {}
+        for lattice in self._lattices():
+            if self._is_known(lattice):
+                counts[lattice.name] = counts.get(lattice.name, 0) + len(self.left(lattice))
+        family = GaugeMetricFamily(
+            "wasmcloud_operator_left_in_wadm",
+            "Applications in wadm whose owner was an Application of this cluster that is gone, by lattice",
+            labels=("lattice",),
+        )
+        for name, count in counts.items():
+            family.add_metric([name], count)
+        yield family
+
+    async def reconcile(self, key: InLattice) -> Result:
+        """Read the owners that are not known yet, then report what has lost its own."""
+        for unused in self._memories.keys() - self._lattices():
+            del self._memories[unused]
+        if not self.pools.of(key.lattice) or not self._is_known(key.lattice):
+            return DONE  # the next list brings it back
+        try:
+            if not await self._read_owners(key.lattice):
+                return Result(_PAUSE_SECONDS)
+        except LatticeError as error:
+            log.debug("owners not read", lattice=key.lattice.name, error=str(error))
+            return Result(_RETRY_SECONDS)
+        self._report(key.lattice)
+        return DONE
+
+    def left(self, lattice: Lattice) -> dict[str, Owner]:
+        """Returns the former owners by the names of the applications that lost them."""
+        if not self._is_known(lattice):
+            return {}
+        found = {}
+        for app in lattice.ledger.listed or ():
+            owner = self._owner(lattice, app)
+            if owner is not None and self._is_gone(owner) and not self._is_claimed(lattice, app.name):
+                found[app.name] = owner
+        return found
+
+    def _lattices(self) -> set[Lattice]:
+        return {pool.lattice for pool in self.pools.all()}
+
+    def _is_known(self, lattice: Lattice) -> bool:
+        followed = bool(self.applications.namespaces) and self.applications.synced and not self.applications.problem
+        return followed and lattice.ledger.current
+
+    def _owner(self, lattice: Lattice, app: ModelSummary) -> Owner | None:
+        """Whose an application is; None where nobody's, or not known."""
+        entry = lattice.ledger.entry(app.name)
+        if entry is None:
+            return None  # removed since that list
+        if entry.certain and entry.owner is not None:
+            return entry.owner
+        return self._memory(lattice).owners.get(_stored(app))
+
+    def _is_gone(self, owner: Owner) -> bool:
+        unreadable = Key(owner.namespace, owner.name) in self.applications.store.unreadable
+        return not self.owners.alive(owner) and not unreadable
+
+    def _is_claimed(self, lattice: Lattice, name: str) -> bool:
+        """Whether an Application of that name has taken it over, or may be about to."""
+        if any(key.name == name for key in self.applications.store.unreadable):
+            return True
+        namespaces = {pool.key.namespace for pool in self.pools.of(lattice)}
+        for item in self.applications.store.by_index(NAME_INDEX, name):
+            where = place(item.status)
+            if where.is_in(lattice.identity) if where is not None else item.metadata.namespace in namespaces:
+                return True
+        return False
+
+    def _memory(self, lattice: Lattice) -> _Memory:
+        return self._memories.setdefault(lattice, _Memory())
+
+    async def _read_owners(self, lattice: Lattice) -> bool:
+        """Read each owner that neither the ledger nor an Application tells, once; whether all are read."""
+        owners, listed = self._memory(lattice).owners, lattice.ledger.listed or ()
+        for former in owners.keys() - {_stored(app) for app in listed}:
+            del owners[former]
+        unread = [app for app in listed if self._is_unread(lattice, app)]
+        for app in unread[:_READ_AT_ONCE]:
+            name, version = _stored(app)
+            try:
+                owners[name, version] = owner_of(await lattice.wadm.get(name, version))
+            except WadmNotFound:
+                owners[name, version] = None
+        return len(unread) <= _READ_AT_ONCE
+
+    def _is_unread(self, lattice: Lattice, app: ModelSummary) -> bool:
+        entry = lattice.ledger.entry(app.name)
+        if entry is None or (entry.certain and entry.owner is not None):
+            return False
+        return _stored(app) not in self._memory(lattice).owners and not self._is_claimed(lattice, app.name)
+
+    def _report(self, lattice: Lattice) -> None:
+        """Log what is newly found, with a Warning on a host config of the lattice."""
+        if not self._is_known(lattice):
+            return
+        left, reported = set(self.left(lattice).items()), self._memory(lattice).reported
+        new = sorted(left - reported, key=lambda found: found[0])
+        reported.intersection_update(left)
+        reported.update(new)
+        for name, owner in new[:_NAMED]:
+            note = (
+                f"wadm has application {name} in lattice {lattice.name}, and the Application {owner.namespace}/"
+                f"{owner.name} that it was made from is gone: apply it again, or remove it with wash app delete {name}"
+            )
+            log.warning("left in wadm", lattice=lattice.name, application=name, owner=f"{owner.namespace}/{owner.name}")
+            self._event(lattice, owner, note)
+        if len(new) > _NAMED:
+            log.warning("more left in wadm", lattice=lattice.name, applications=len(new) - _NAMED)
+
+    def _event(self, lattice: Lattice, owner: Owner, note: str) -> None:
+        keys = sorted((pool.key for pool in self.pools.of(lattice)), key=lambda key: key.namespace != owner.namespace)
+        config = next(filter(None, map(self.configs.store.get, keys)), None)
+        if config is not None:
+            self.recorder.event(HOST_CONFIG, config.metadata, "Warning", "LeftInWadm", note, action="List")
+
+
+def leftovers_controller(context: Context) -> Controller[InLattice]:
+    """Returns the controller that looks for them, with its metric registered."""
+    informer = applications(context)
+    leftovers = Leftovers(
+        Owners(context.cluster_id, informer),
+        informer,
+        context.informers.made(HOST_CONFIG),
+        context.pools,
+        context.recorder,
+    )
+    controller = Controller(
+        "leftovers",
+        leftovers.reconcile,
+        clock=context.clock,
+        metrics=context.metrics,
+        workers=1,
+        timeout=context.reconcile_timeout,
+        span=context.span,
+    )
+
+    def look(lattices: Iterable[Lattice]) -> None:
+        for lattice in lattices:
+            controller.queue.add_after(InLattice(lattice), _SETTLE_SECONDS, Priority.BACKGROUND)
+
+    def on_event(lattice: Lattice, event: LatticeEvent) -> None:
+        if isinstance(event, AppsListed) and (event.changed or event.anew):
+            look((lattice,))
+
+    def on_application(change: Change[CustomResource], listed: bool) -> None:
+        del listed
+        if change.new is None:
+            look({pool.lattice for pool in context.pools.all() if pool.lattice.ledger.entry(change.key.name)})
+
+    context.pools.lattices.listen(on_event)
+    informer.on_change(on_application)
+    context.metrics.registry.register(leftovers)
+    return controller
+
+
+def _stored(app: ModelSummary) -> tuple[str, str]:
+    """Name and version of the manifest that names the owner: what runs, else what was stored last."""
+    return app.name, app.deployed_version or app.version
