@@ -1,4 +1,4 @@
-"""The documents name only what exists: links, files, functions."""
+"""The documents name only what exists: links, files, functions, tests, make targets, metrics, annotations, settings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from wasmcloud_operator.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 CODE = ROOT / "operator" / "src" / "wasmcloud_operator"
 # What paths in the documents may be relative to, besides the document's own folder.
@@ -19,6 +21,8 @@ PAGE_BASES = {
     "docs/machinery.md": (CODE / "kube", ROOT / "tests" / "unit" / "kube", ROOT / "tests" / "integration"),
     "docs/lattice.md": (CODE / "lattice",),
 }
+
+METRICS_PREFIX = "wasmcloud_operator"
 
 _FENCE = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -102,6 +106,30 @@ def test_every_function_that_is_named_with_its_file_exists(document):
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_in_backticks_exists(document):
     assert not [span for span in spans(document) if looks_like_a_path(span) and found(document, span) is None]
+
+
+@cache
+def texts_in_code() -> str:
+    """All string constants of the product, f-strings with the metrics' prefix in place of their variables."""
+    files = [ROOT / name for name in tracked("operator/src/*.py", "types/src/*.py")]
+    found = []
+    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
+        if isinstance(node, ast.JoinedStr):
+            parts = (part.value if isinstance(part, ast.Constant) else METRICS_PREFIX for part in node.values)
+            found.append("".join(map(str, parts)))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append(node.value)
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_metric_annotation_and_setting_that_is_named_exists(document):
+    text = (ROOT / document).read_text()
+    metrics = {name.removesuffix("_total") for name in re.findall(rf"\b{METRICS_PREFIX}_[a-z_]+[a-z]\b", text)}
+    annotations = set(re.findall(r"\bk8s\.wasmcloud\.dev/(?!v1)[a-z-]+\b", text))
+    assert not {name for name in metrics | annotations if name not in texts_in_code()}
+    settings = {name.lower() for name in re.findall(r"\bWASMCLOUD_OPERATOR_([A-Z_]+[A-Z])\b", text)}
+    assert settings <= Settings.model_fields.keys()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
