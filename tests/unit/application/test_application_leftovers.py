@@ -269,3 +269,15 @@ async def test_a_wadm_that_does_not_answer_is_asked_later(site: Site) -> None:
     site.lattice.wadm.down = False
     assert await site.look() == DONE
     assert site.value == 1
+
+
+@pytest.mark.parametrize("namespace", ["a\nb", "A", "", "x" * 64, "../here"])
+async def test_an_owner_that_cannot_have_been_one_is_not_reported(site: Site, namespace: str) -> None:
+    site.lattice.wadm.owners = {
+        "shop": Owner(CLUSTER, namespace, "shop", "uid-gone"),
+        "cafe": Owner(CLUSTER, HERE, "another", "uid-gone"),
+    }
+    site.listed("shop", "cafe")
+    await site.look()
+    assert site.value == 0
+    assert site.events.notes == []

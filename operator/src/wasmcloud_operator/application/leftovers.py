@@ -5,6 +5,7 @@ Finalizers that were taken away by force leave it, and so does the deletion poli
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -38,6 +39,8 @@ _PAUSE_SECONDS = 1.0
 _RETRY_SECONDS = 30.0
 # Of a fleet that is gone at once so many are named; the metric has the number.
 _NAMED = 10
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 log = structlog.get_logger()
 
@@ -113,7 +116,9 @@ class Leftovers:
         found = {}
         for app in lattice.ledger.listed or ():
             owner = self._owner(lattice, app)
-            if owner is not None and self._is_gone(owner) and not self._is_claimed(lattice, app.name):
+            if owner is None or owner.name != app.name or not _NAMESPACE.fullmatch(owner.namespace):
+                continue  # whoever may put manifests may name any owner: such a one was never an Application
+            if self._is_gone(owner) and not self._is_claimed(lattice, app.name):
                 found[app.name] = owner
         return found
 
