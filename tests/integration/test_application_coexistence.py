@@ -13,8 +13,9 @@ import pytest_asyncio
 
 from applications import APP, CONFIG, EVENT, Site, application, host_config
 from operatorfixture import USER_AGENT, RunningOperator
-from testbed import Admin, ApiError, ControlPlane, NatsServer, Server, eventually
-from wasmcloud_operator.application import coexistence
+from testbed import Admin, ApiError, ControlPlane, NatsServer, RequestCounter, Server, eventually
+from wasmcloud_operator.application import coexistence, naming
+from wasmcloud_operator.commands import rbac
 from wasmcloud_operator_types import custom_resource_definitions
 
 CRD = "apiextensions.k8s.io/v1/CustomResourceDefinition"
@@ -22,6 +23,8 @@ CRD_NAME = "applications.core.oam.dev"
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 API_SERVICE = "apiregistration.k8s.io/v1/APIService"
 
+# Far below the minute after which the operator looks anyway, and above what a busy machine needs.
+_AT_ONCE_SECONDS = 20.0
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -81,6 +84,14 @@ async def test_kubevelas_crd_is_left_alone_and_host_pools_go_on(
         assert not [event for event in await admin.list(EVENT, site.namespace) if event["regarding"]["name"] == "hello"]
 
 
+async def test_our_crd_is_not_applied_over_kubevelas_unless_forced(admin: Admin) -> None:
+    """What the README promises of `wasmcloud-operator crds | kubectl apply --server-side -f -`."""
+    await admin.create(kubevelas())
+    with pytest.raises(ApiError, match="conflict") as refused:
+        await admin.apply(ours(), manager="kubectl", force=False)
+    assert refused.value.status == 409
+
+
 async def test_a_stale_api_service_is_told_and_applications_run_when_it_is_gone(
     cluster: ControlPlane, admin: Admin, nats_server: NatsServer, wadm: Server
 ) -> None:
@@ -126,6 +137,116 @@ async def test_a_crd_that_comes_later_is_taken_up(
         await eventually(lambda: admin.apply(application("later")))
         await admin.wait_for(APP, "hello", "later", _runs)
         await _remove(admin, "later")
+
+
+async def test_objects_of_a_crd_that_becomes_another_projects_are_let_go_at_once(
+    cluster: ControlPlane, admin: Admin, nats_server: NatsServer, wadm: Server
+) -> None:
+    """As an install of KubeVela does with our CRD in its way: the objects stay, and are its own from then on."""
+    await admin.create(ours())
+    async with Site.open(admin, nats_server) as site, RunningOperator.start(cluster) as operator:
+        await eventually(lambda: admin.apply(application(site.namespace)))
+        await admin.wait_for(APP, "hello", site.namespace, _runs)
+
+        await _put_in_its_place(admin, kubevelas())
+        await admin.wait_for(APP, "hello", site.namespace, _has_no_finalizer_of_ours, timeout=_AT_ONCE_SECONDS)
+        assert 'wasmcloud_operator_applications_crd{state="foreign"} 1.0' in await operator.metrics()
+
+        assert cluster.audit is not None
+        with cluster.audit.counting(user_agent=USER_AGENT) as counter:
+            await admin.create(application(site.namespace, "theirs"))
+            await admin.patch(APP, "hello", site.namespace, {"metadata": {"labels": {"changed": "by-them"}}})
+            await _looked_at_again(counter)
+        assert [event for event in counter.writes if "oam.dev" in event.resource] == []
+        assert (await site.wadm("get.theirs", {}))["result"] == "notfound"
+        await admin.delete(APP, "hello", site.namespace)
+        await admin.wait_for(APP, "hello", site.namespace, lambda obj: obj is None)
+
+
+async def test_objects_of_a_foreign_crd_in_place_of_ours_are_never_touched(
+    cluster: ControlPlane, admin: Admin, nats_server: NatsServer, wadm: Server
+) -> None:
+    assert cluster.audit is not None
+    async with Site.open(admin, nats_server) as site:
+        async with _replaced_while_it_runs(cluster, admin, site, may_watch_crds=True):
+            with cluster.audit.counting(user_agent=USER_AGENT) as counter:
+                await eventually(lambda: admin.apply(application(site.namespace, "theirs")))
+                await _looked_at_again(counter)
+        assert [event for event in counter.writes if "oam.dev" in event.resource] == []
+        assert (await site.wadm("get.theirs", {}))["result"] == "notfound"
+
+
+async def test_without_the_right_to_watch_crds_the_end_of_the_watch_of_applications_is_the_sign(
+    cluster: ControlPlane, admin: Admin, nats_server: NatsServer, wadm: Server
+) -> None:
+    """The API server ends it a moment after the change: what was written until then is taken off."""
+    async with (
+        Site.open(admin, nats_server) as site,
+        _replaced_while_it_runs(cluster, admin, site, may_watch_crds=False) as operator,
+    ):
+        await eventually(lambda: admin.apply(application(site.namespace, "theirs")))
+        await eventually(lambda: _is_foreign(operator), timeout=_AT_ONCE_SECONDS)
+        await admin.wait_for(APP, "theirs", site.namespace, _has_no_finalizer_of_ours)
+        assert cluster.audit is not None
+        with cluster.audit.counting(user_agent=USER_AGENT) as counter:
+            await admin.create(application(site.namespace, "later"))
+            await _looked_at_again(counter)
+        assert [event for event in counter.writes if "later" in event.name] == []
+
+
+@contextlib.asynccontextmanager
+async def _replaced_while_it_runs(
+    cluster: ControlPlane, admin: Admin, site: Site, *, may_watch_crds: bool
+) -> AsyncIterator[RunningOperator]:
+    """An operator that has run an Application, and whose CRD was deleted and is a foreign one now."""
+    await admin.create(ours())
+    rights = await _granted(admin, "carol", may_watch_crds)
+    kubeconfig = cluster.kubeconfig_for(cluster.user("carol"))
+    async with RunningOperator.start(cluster, kubeconfig=kubeconfig, cluster_id="replaced") as operator:
+        await eventually(lambda: admin.apply(application(site.namespace)))
+        await admin.wait_for(APP, "hello", site.namespace, _runs)
+        await _remove(admin, site.namespace)
+        await admin.delete(CRD, CRD_NAME)
+        await admin.wait_for(CRD, CRD_NAME, None, lambda obj: obj is None)
+        await admin.create(kubevelas())
+        yield operator
+    for kind, name in rights:
+        await admin.delete(kind, name)
+
+
+async def _put_in_its_place(admin: Admin, crd: dict[str, Any]) -> None:
+    live = await admin.get(CRD, CRD_NAME)
+    version = live["metadata"]["resourceVersion"]
+    await admin.replace({**crd, "metadata": {**crd["metadata"], "resourceVersion": version}})
+
+
+async def _looked_at_again(counter: RequestCounter) -> None:
+    """The operator has asked twice more who serves Applications: whatever it does about what it saw, it has begun."""
+
+    def looks() -> int:
+        return sum(event.uri == "/apis/core.oam.dev/v1beta1" for event in counter.requests)
+
+    before = looks()
+    await eventually(lambda: looks() >= before + 2)
+
+
+async def _granted(admin: Admin, user: str, may_watch_crds: bool) -> list[tuple[str, str]]:
+    """Rights as of the manifests, for the user, under its name; with what is granted, to take it away."""
+    role, binding = (obj for obj in rbac.cluster_wide() if obj["kind"].startswith("ClusterRole"))
+    rules = [rule for rule in role["rules"] if may_watch_crds or "customresourcedefinitions" not in rule["resources"]]
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
+    reference = {**binding["roleRef"], "name": user}
+    await admin.create({**role, "metadata": {"name": user}, "rules": rules})
+    await admin.create({**binding, "metadata": {"name": user}, "roleRef": reference, "subjects": [subject]})
+    return [(f"rbac.authorization.k8s.io/v1/{kind}", user) for kind in ("ClusterRole", "ClusterRoleBinding")]
+
+
+def _has_no_finalizer_of_ours(obj: dict[str, Any] | None) -> bool:
+    return obj is not None and naming.FINALIZER not in obj["metadata"].get("finalizers", ())
+
+
+async def _is_foreign(operator: RunningOperator) -> bool:
+    return 'wasmcloud_operator_applications_crd{state="foreign"} 1.0' in await operator.metrics()
 
 
 async def _not_served(admin: Admin) -> bool:

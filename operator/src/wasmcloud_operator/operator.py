@@ -45,6 +45,7 @@ from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS
 from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.preflight import Findings, ServerTooOld, inspect
 from wasmcloud_operator.settings import Settings
+from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.object_metrics import ObjectMetrics, register_process
@@ -128,6 +129,7 @@ class Operator:
     def _made(self, client: Client, findings: Findings, pools: Pools, elector: Elector | None) -> Manager:
         settings, clock, metrics = self._settings, self._clock, self._metrics
         writer = client.gated(elector) if elector is not None else client
+        applications_gate = ApplicationsGate(elector or AlwaysOpen())
         recorder = EventRecorder(
             writer,
             controller=f"{FIELD_MANAGER}.k8s.wasmcloud.dev",
@@ -139,6 +141,8 @@ class Operator:
         context = Context(
             client=client,
             writer=writer,
+            applications_gate=applications_gate,
+            applications_writer=client.gated(applications_gate),
             applier=Applier(writer, FINGERPRINT, FIELD_MANAGERS),
             recorder=recorder,
             clock=clock,
@@ -164,7 +168,7 @@ class Operator:
         if settings.applications:
             controllers = (*controllers, application_controller(context), leftovers_controller(context))
             followed = applications(context)
-            crd = CrdWatch(client, followed, scope.wanted, findings.applications, clock, metrics)
+            crd = CrdWatch(context, followed, findings.applications, watchable=findings.may_watch_crds)
         if settings.services:
             deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
             controllers = (*controllers, *service_controllers(context, hosts_in_pods, placements, deployed=deployed))

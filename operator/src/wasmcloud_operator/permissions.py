@@ -58,6 +58,12 @@ RULES = (
     Rule(resources.EVENT, ("create", "patch"), "tell users what happens"),
     Rule(resources.NAMESPACE, ("get",), "tell clusters apart by kube-system; see one go away", optional=True),
     Rule(resources.API_SERVICE, ("get",), "find what an earlier operator has left behind", optional=True),
+    Rule(
+        resources.CUSTOM_RESOURCE_DEFINITION,
+        ("list", "watch"),
+        "notice at once when applications.core.oam.dev becomes another project's; without it by looking each minute",
+        optional=True,
+    ),
     Rule(resources.LEASE, (*_READ, "create", "update"), "leader election", own_namespace=True),
 )
 

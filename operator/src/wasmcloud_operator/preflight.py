@@ -20,7 +20,16 @@ from wasmcloud_operator.kube.access import (
 )
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.errors import Forbidden
-from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, LEASE, NAMESPACE, Key, Resource
+from wasmcloud_operator.kube.resources import (
+    CUSTOM_RESOURCE_DEFINITION,
+    ENDPOINT_SLICE,
+    HTTP_ROUTE,
+    INGRESS,
+    LEASE,
+    NAMESPACE,
+    Key,
+    Resource,
+)
 from wasmcloud_operator.permissions import RULES, Rule, needed
 from wasmcloud_operator.settings import Settings
 
@@ -28,6 +37,8 @@ log = structlog.get_logger()
 
 # Native sidecars are on by default from this minor version of Kubernetes 1.
 OLDEST_MINOR = 29
+
+_WATCH_CRDS = tuple(Permission(verb, CUSTOM_RESOURCE_DEFINITION) for verb in ("list", "watch"))
 
 
 class ServerTooOld(Exception):
@@ -44,6 +55,7 @@ class Findings:
     applications: CrdState
     missing: tuple[Permission, ...]
     openshift: bool
+    may_watch_crds: bool
 
 
 async def inspect(client: Client, settings: Settings) -> Findings:
@@ -72,9 +84,14 @@ async def inspect(client: Client, settings: Settings) -> Findings:
             install="wasmcloud-operator crds | kubectl apply --server-side -f -",
         )
     _tell_missing(settings.watch_namespaces, wanted, missing)
-    cluster_id = settings.cluster_id or await _cluster_id(client)
     return Findings(
-        version, cluster_id, host_configs, applications, tuple(missing), await serves_group(client, OPENSHIFT_GROUP)
+        version,
+        settings.cluster_id or await _cluster_id(client),
+        host_configs,
+        applications,
+        tuple(missing),
+        openshift=await serves_group(client, OPENSHIFT_GROUP),
+        may_watch_crds=settings.applications and not await missing_permissions(client, _WATCH_CRDS),
     )
 
 

@@ -14,11 +14,13 @@ from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.client import AlwaysOpen
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.controller import DONE
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.context import OWNER_INDEX, owner_uids
 
 SHOP = Key("here", "shop")
@@ -62,6 +64,7 @@ class Orphan:
             bench.clock,
             Owners("cluster", self.applications),
             lambda _: None,
+            ApplicationsGate(AlwaysOpen(), ours=True),
             left_in_wadm(bench.metrics.registry),
             services.store,
         )

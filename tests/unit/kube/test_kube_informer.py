@@ -7,6 +7,7 @@ import pytest
 from kubebench import KubeBench
 from kubeobjects import WIDGET, key, widget
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES
+from wasmcloud_operator.kube.testing import Answer
 
 MANY = [f"ns-{number}" for number in range(10)]
 
@@ -91,3 +92,23 @@ async def test_only_one_that_may_widen_does(bench_of_many: KubeBench):
     await bench.clock.until(lambda: informer.synced)
     assert informer.namespaces == set(MANY)
     assert len(watched(bench)) == len(MANY)
+
+
+@pytest.mark.parametrize("sign", ["gone", "too old", "broken off"])
+async def test_a_watch_that_was_broken_off_or_lost_its_place_is_reported(bench: KubeBench, sign: str):
+    """By these an API server shows that a kind was removed, or is another by now."""
+    lost: list[str] = []
+    bench.api.put(WIDGET, widget("a"))
+    informer = bench.informer()
+    informer.on_lost(lambda: lost.append(sign))
+    await bench.clock.until(lambda: informer.synced and not informer.problem)
+    await bench.clock.advance(300)
+    assert lost == [], "nothing is lost by a watch that is quiet, or was opened anew in time"
+    if sign == "gone":
+        bench.api.fail(Answer(on="watch", code=404))
+    elif sign == "too old":
+        bench.api.fail(Answer(on="watch", code=410))
+    bench.api.cut_streams()
+    await bench.clock.advance(60)
+    assert lost
+    assert not informer.problem

@@ -40,19 +40,20 @@ def application_controller(context: Context) -> Controller[Key]:
     informer = applications(context)
     configs: Informer[CustomResource] = context.informers.made(HOST_CONFIG)
     places = Places(context.pools, configs)
-    writer = ApplicationWriter(context.writer, informer, context.clock)
+    writer = ApplicationWriter(context.applications_writer, informer, context.clock)
 
     def wake(key: Key) -> None:
         controller.queue.add(key)
 
     left = left_in_wadm(context.metrics.registry)
     owners = Owners(context.cluster_id, informer)
+    gate = context.applications_gate
     services = context.managed(SERVICE).informer
     deletion = Deletion(
-        places, writer, context.client, context.recorder, context.clock, owners, wake, left, services.store
+        places, writer, context.client, context.recorder, context.clock, owners, wake, gate, left, services.store
     )
     reconciler = ApplicationReconciler(
-        informer, places, writer, deletion, context.recorder, context.clock, owners, wake
+        informer, places, writer, deletion, context.recorder, context.clock, owners, wake, gate
     )
     controller = context.controller(
         "application", reconciler.reconcile, reconciler.report, workers_times=_WORKERS_TIMES

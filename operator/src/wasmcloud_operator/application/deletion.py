@@ -29,6 +29,7 @@ from wasmcloud_operator.lattice.errors import LatticeError, LatticeUnavailable
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter
 from wasmcloud_operator.names import is_orphan
+from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.context import OWNER_INDEX
 
 # A namespace or host config that is going away waits no longer than this for a wadm that does not answer.
@@ -69,6 +70,7 @@ class Deletion:
     clock: Clock
     owners: Owners
     wake: Callable[[Key], None]
+    gate: ApplicationsGate
     left: Counter  # as `left_in_wadm` makes it
     services: Store[Unstructured]
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=15.0))
@@ -176,6 +178,8 @@ class Deletion:
         if not lattice.ledger.acquire(key.name, waiter=key, wake=partial(self.wake, key)):
             raise _NotYet
         try:
+            if not self.gate.ours:
+                raise _NotYet
             return await self.ledger_writer(item, lattice).remove(key.name)
         finally:
             lattice.ledger.release(key.name)

@@ -22,6 +22,7 @@ from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -34,6 +35,7 @@ from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger import Entry, Listing
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter, NameTaken, StepRefused
 from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 
 # Nearly always a push comes within this after a deploy: one status is written instead of two.
 _PUSH_SECONDS = 2.0
@@ -41,6 +43,9 @@ _PUSH_SECONDS = 2.0
 _REFUSED_SECONDS = 60.0
 # After a start host configs are still being read: what an earlier life wrote stands until then.
 _START_SECONDS = 5.0
+
+# Whose the CRD is shows soon; if it is not ours its objects are dropped.
+_DOUBT_SECONDS = 1.0
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -57,6 +62,7 @@ class ApplicationReconciler:
     clock: Clock
     owners: Owners
     wake: Callable[[Key], None]
+    gate: ApplicationsGate
     examiner: Examiner = field(default_factory=Examiner)
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=30.0))
     _started: float | None = None
@@ -69,6 +75,8 @@ class ApplicationReconciler:
         if item is None:
             self._forget(key)
             return DONE
+        if not self.gate.ours:
+            return Result.waiting(f"the CRD {APPLICATION}, which may be another project's by now", _DOUBT_SECONDS)
         if is_paused(item.metadata.annotations):
             await self.writer.show_paused(item)  # a deletion waits as well: nothing is written, in wadm neither
             return DONE
@@ -79,7 +87,7 @@ class ApplicationReconciler:
     async def report(self, key: Key, error: Exception) -> None:
         """Show a failure that is no fault of the Application in its status."""
         item = self.applications.store.get(key)
-        if item is not None and not item.metadata.deleting:
+        if item is not None and not item.metadata.deleting and self.gate.ours:
             await self.writer.show(item, status.failing(f"{type(error).__name__}: {error}; trying again"))
 
     async def _run(self, item: CustomResource) -> Result:
@@ -159,7 +167,9 @@ class ApplicationReconciler:
         return Result(delay if again is None else min(again, delay))
 
     async def _before_write(self, item: CustomResource, lattice: Lattice, leaving: list[Place], run: Run) -> None:
-        """Have the deletion wait for what is about to be written."""
+        """Have the deletion wait for what is about to be written. Raises WritesForbidden while the CRD is in doubt."""
+        if not self.gate.ours:
+            raise WritesForbidden(f"the CRD {APPLICATION} may be another project's by now")
         await self._settle(item, lattice, leaving)
         if run.adopts:
             note = f"Lattice {lattice.name} had an application of this name without an owner: it is managed here now"

@@ -133,7 +133,9 @@ class _Wiring:
         self.labels = context.controller("podlabels", labeler.reconcile, _nothing_to_report)
         self.controllers: tuple[Controller[Any], ...] = (self.manifests, self.services, self.labels)
         if self.applications is not None:
-            writer = ExposedWriter(self.view, context.writer, self.applications, self.pods, outcomes, context.clock)
+            writer = ExposedWriter(
+                self.view, context.applications_writer, self.applications, self.pods, outcomes, context.clock
+            )
             self.statuses = context.controller("exposed", writer.reconcile, _nothing_to_report)
             self.controllers += (self.statuses,)
             self.applications.on_change(self._on_application)

@@ -302,7 +302,7 @@ class Client:
             # Asked after the wait for a slot, in which the lease may have gone.
             remaining = self._gate.remaining()
             if remaining < _MIN_WRITE_SECONDS:
-                raise WritesForbidden(f"{method} {path}: this replica is not the leader")
+                raise WritesForbidden(f"{method} {path}: this replica may not write now")
             timeouts = Timeouts(total=min(_WRITE_SECONDS, remaining))
             with self._measured(method) as answered:
                 response = await self._transport.request(

@@ -37,7 +37,7 @@ class GarbledAnswer(Unreachable):
 
 
 class WritesForbidden(KubeError):
-    """This replica may not write now: it does not hold the lease, or not for long enough."""
+    """This replica may not write now: its gate is closed, as when it does not hold the lease for long enough."""
 
 
 class ApiError(KubeError):

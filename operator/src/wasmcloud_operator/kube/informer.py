@@ -11,7 +11,7 @@ import structlog
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Codec
-from wasmcloud_operator.kube.following import Failed
+from wasmcloud_operator.kube.following import Failed, Opening, State
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES, Scope
 from wasmcloud_operator.kube.objects import HasMetadata
@@ -61,6 +61,7 @@ class Informer(Generic[T]):
         self._clock = clock
         self._metrics = metrics
         self._handlers: list[Handler[T]] = []
+        self._on_lost: list[Callable[[], None]] = []
         self._scope = scope
         self._wanted = self._namespaces = frozenset(namespaces)
         self._reflectors: dict[str, Reflector[T]] = {}
@@ -117,6 +118,10 @@ class Informer(Generic[T]):
     def on_change(self, handler: Handler[T]) -> None:
         """Tell this handler of every change from now on; to be called before `run`."""
         self._handlers.append(handler)
+
+    def on_lost(self, handler: Callable[[], None]) -> None:
+        """Call this whenever a list or watch failed or was broken off: the kind may be another one by now."""
+        self._on_lost.append(handler)
 
     def follow(self, namespaces: Iterable[str]) -> None:
         """Follow exactly these namespaces from now on, or all; what was cached of others is dropped."""
@@ -201,7 +206,13 @@ class Informer(Generic[T]):
         await supervise(f"reflector {self.name}", reflector.run, clock=self._clock, metrics=self._metrics)
 
     def _reflector(self, namespace: str) -> Reflector[T]:
-        return Reflector(
+        def on_state() -> None:
+            if _is_lost(reflector.state):
+                for handler in self._on_lost:
+                    handler()
+            self._on_state()
+
+        reflector = Reflector(
             self.name,
             self._source(namespace),
             self._codec,
@@ -210,9 +221,10 @@ class Informer(Generic[T]):
             self._clock,
             namespace=namespace,
             idle=self.idle,
-            on_state=self._on_state,
+            on_state=on_state,
             on_relist=self._on_relist,
         )
+        return reflector
 
     def _on_relist(self) -> None:
         self._relists.inc()
@@ -245,3 +257,12 @@ class Informer(Generic[T]):
                 except Exception:
                     self._metrics.handler_errors.labels(self.name).inc()
                     log.exception("event handler failed", resource=self.name, object=str(change.key))
+
+
+def _is_lost(state: State) -> bool:
+    match state:
+        case Failed():
+            return not state.refused
+        case Opening(place):
+            return place.doubted
+    return False

@@ -20,6 +20,7 @@ from wasmcloud_operator.kube.objects import HasMetadata, Pod, Unstructured
 from wasmcloud_operator.kube.resources import POD, Key, Resource
 from wasmcloud_operator.kube.tracing import Span
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR
+from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.pools import Pools
 
 T = TypeVar("T", bound=HasMetadata)
@@ -52,10 +53,16 @@ def _instance(pod: Pod) -> Iterable[str]:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts that reconcilers share. `client` reads, `writer` is the same behind the leader's gate."""
+    """The parts that reconcilers share.
+
+    `client` reads, `writer` is the same behind the leader's gate. `applications_writer` is for Applications, behind
+    `applications_gate`.
+    """
 
     client: Client
     writer: Client
+    applications_gate: ApplicationsGate
+    applications_writer: Client
     applier: Applier
     recorder: EventRecorder
     clock: Clock
