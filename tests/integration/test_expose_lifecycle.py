@@ -304,6 +304,7 @@ async def test_a_service_lives_as_long_as_an_application_wants_it(site: ServiceS
         # The only host config, replaced.
         await site.admin.delete_all(CONFIG, site.namespace)
         await site.app("shop", exposed("False", "NotDeployed"))
+        await eventually(lambda: _has_no_pods(site), message="the pods of the former host config are gone")
         await site.add_pool("pool", 2)
         three, four = await site.pods()
         async with site.host_on(three), site.host_on(four):
@@ -432,6 +433,10 @@ async def test_one_broken_host_config_keeps_only_its_own_services(site: ServiceS
     await site.condition_of_pool("Stalled", "True", "broken")
     await site.wadm("undeploy.hello", {})
     await site.service("hello", lambda found: found is None)
+
+
+async def _has_no_pods(site: ServiceSite) -> bool:
+    return not await site.admin.list("v1/Pod", site.namespace)
 
 
 def _owners(found: Any) -> set[str]:
