@@ -34,15 +34,16 @@ def kstatus(obj: dict[str, Any]) -> Verdict:
 def argocd_health(obj: dict[str, Any], lua: str = "") -> tuple[str, str]:
     """Status and message that Argo CD shows, by running the health check in a Lua interpreter."""
     runtime = lupa.LuaRuntime(unpack_returned_tuples=True)
-    check = runtime.eval(f"function(obj)\n{lua or health_lua()}\nend")
+    check = runtime.eval(f"function(obj)\n{lua or health_lua(obj.get('kind', 'Application'))}\nend")
     answer = check(_to_lua(runtime, obj))
     return answer["status"], answer["message"]
 
 
-def health_lua() -> str:
-    """The health check as it stands in manifests/argocd."""
+def health_lua(kind: str = "Application") -> str:
+    """The health check of a kind as it stands in manifests/argocd."""
     data = yaml.safe_load(_ARGOCD_CM.read_text(encoding="utf-8"))["data"]
-    return data["resource.customizations.health.core.oam.dev_Application"]
+    (check,) = (lua for name, lua in data.items() if name.endswith(f"_{kind}"))
+    return str(check)
 
 
 def _to_lua(runtime: lupa.LuaRuntime, value: Any) -> Any:

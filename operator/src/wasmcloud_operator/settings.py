@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +15,9 @@ from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, Setting
 
 from wasmcloud_operator.names import IpFamily
 
+_PREFIX = "WASMCLOUD_OPERATOR_"
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_SERVICE_LINK = re.compile(r"_(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)$")
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -27,7 +32,7 @@ class Settings(BaseSettings):
     """Every setting is a flag (`--watch-namespaces a,b`) and a variable (`WASMCLOUD_OPERATOR_WATCH_NAMESPACES=a,b`)."""
 
     model_config = SettingsConfigDict(
-        env_prefix="WASMCLOUD_OPERATOR_",
+        env_prefix=_PREFIX,
         cli_prog_name="wasmcloud-operator run",
         cli_kebab_case=True,
         cli_implicit_flags=True,
@@ -114,3 +119,19 @@ class Settings(BaseSettings):
     def from_arguments(cls, arguments: Sequence[str]) -> Settings:
         """The settings with these command-line arguments on top; prints help or the mistake and exits on either."""
         return cls(_cli_settings_source=CliSettingsSource(cls, cli_parse_args=list(arguments)))
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """Returns a sentence for each variable that begins as a setting does and is none, with the nearest name.
+
+    Those that Kubernetes derives from a Service whose name begins like ours are no mistake of a user.
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    given = (name.removeprefix(_PREFIX) for name in sorted(environment) if name.startswith(_PREFIX))
+    found = []
+    for name in given:
+        if name in known or _SERVICE_LINK.search(f"_{name}"):
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        found.append(f"{_PREFIX}{name} is no setting" + (f": is {_PREFIX}{near[0]} meant?" if near else ""))
+    return found

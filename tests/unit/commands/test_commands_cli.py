@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from wasmcloud_operator.cli import main
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer
 from wasmcloud_operator.permissions import RULES, needed
-from wasmcloud_operator.settings import Settings
+from wasmcloud_operator.settings import Settings, unknown_variables
 
 ROOT = Path(__file__).parents[3]
 
@@ -123,3 +123,23 @@ async def test_a_server_before_1_29_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "v1.28.3" in done.stderr
     assert "1.29" in done.stderr
+
+
+def test_a_misspelt_variable_is_refused_with_the_nearest_name() -> None:
+    given = ["WASMCLOUD_OPERATOR_WORKES", "WASMCLOUD_OPERATOR_LOG_LEVEL", "WASMCLOUD_OPERATOR_ZZZ", "WASMCLOUD_OTHER"]
+    assert unknown_variables(given) == [
+        "WASMCLOUD_OPERATOR_WORKES is no setting: is WASMCLOUD_OPERATOR_WORKERS meant?",
+        "WASMCLOUD_OPERATOR_ZZZ is no setting",
+    ]
+
+
+def test_variables_of_service_links_are_no_mistake() -> None:
+    links = ("METRICS_SERVICE_HOST", "METRICS_SERVICE_PORT", "METRICS_SERVICE_PORT_METRICS", "METRICS_PORT")
+    ports = ("METRICS_PORT_8080_TCP", "METRICS_PORT_8080_TCP_ADDR", "METRICS_PORT_8080_TCP_PROTO")
+    assert unknown_variables(f"WASMCLOUD_OPERATOR_{name}" for name in (*links, *ports)) == []
+
+
+def test_run_ends_with_2_on_a_misspelt_variable() -> None:
+    done = _run("run", env={"WASMCLOUD_OPERATOR_WATCH_NAMESPACE": "team-a"})
+    assert done.returncode == 2
+    assert "is WASMCLOUD_OPERATOR_WATCH_NAMESPACES meant?" in done.stderr

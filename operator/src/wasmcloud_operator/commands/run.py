@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from wasmcloud_operator import logs
 from wasmcloud_operator.kube.tracing import Span, tracing
 from wasmcloud_operator.operator import Operator
-from wasmcloud_operator.settings import Settings
+from wasmcloud_operator.settings import Settings, unknown_variables
 
 
 def run_operator(arguments: Sequence[str]) -> int:
@@ -24,6 +25,9 @@ def run_operator(arguments: Sequence[str]) -> int:
         for problem in error.errors(include_url=False, include_context=False):
             name = "-".join(str(part) for part in problem["loc"]).replace("_", "-")
             click.echo(f"--{name} (WASMCLOUD_OPERATOR_{name.replace('-', '_').upper()}): {problem['msg']}", err=True)
+        return 2
+    if unknown := unknown_variables(os.environ):
+        click.echo("\n".join(unknown), err=True)
         return 2
     logs.configure(settings.log_level, settings.log_format)
     # Outside the event loop, since sending the last spans blocks.
