@@ -43,7 +43,9 @@ async def site(admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: 
 
 
 def is_warning(event: dict[str, Any]) -> bool:
-    return event["type"] == "Warning" and event.get("reportingController", "").startswith("wasmcloud-operator")
+    """Whether the operator warns; that the pods of a cluster without nodes find no place is no judgement of its own."""
+    ours = event.get("reportingController", "").startswith("wasmcloud-operator")
+    return event["type"] == "Warning" and ours and event.get("reason") != "Unschedulable"
 
 
 async def test_a_watched_namespace_without_a_role_keeps_no_other_waiting(
