@@ -36,7 +36,7 @@ async def remove_by_force(site: Site, name: str = "hello") -> None:
     await site.gone(name)
 
 
-async def test_what_an_application_left_is_reported_until_it_is_applied_again(
+async def test_a_leftover_is_reported_until_its_application_is_applied_again(
     site: Site, application_operator: RunningOperator
 ) -> None:
     await site.wash_put("stranger")
@@ -60,7 +60,7 @@ async def test_what_an_application_left_is_reported_until_it_is_applied_again(
     assert await notes(site) == [note]
 
 
-async def test_what_was_left_while_no_operator_ran_is_found_by_its_manifest(site: Site, crds: ControlPlane) -> None:
+async def test_a_leftover_of_a_time_without_operator_is_found_by_its_manifest(site: Site, crds: ControlPlane) -> None:
     manifest = application("", "hello", {"version": "v1"})
     del manifest["metadata"]["namespace"]
     cluster = (await site.admin.get("v1/Namespace", "kube-system"))["metadata"]["uid"]

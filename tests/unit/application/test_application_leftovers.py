@@ -180,7 +180,7 @@ async def test_an_owner_that_is_there_again_ends_it_and_the_next_loss_is_told_an
     assert len(site.events.notes) == 2
 
 
-async def test_what_the_ledger_knows_of_owners_is_not_read(site: Site) -> None:
+async def test_an_owner_that_the_ledger_knows_is_not_read(site: Site) -> None:
     site.listed("shop", "mine")
     site.lattice.ledger.record("shop", Entry("", "v1", owner=GONE))
     site.application("mine")
@@ -232,7 +232,7 @@ async def test_nothing_is_counted_while_either_side_is_not_known(site: Site) -> 
     assert site.value is None
 
 
-async def test_what_cannot_be_read_is_there(site: Site) -> None:
+async def test_an_unreadable_application_counts_as_there(site: Site) -> None:
     site.listed("shop")
     site.lattice.ledger.record("shop", Entry("", "v1", owner=GONE))
     site.applications.store.leave_out(Key(HERE, "shop"), "9")
@@ -241,7 +241,7 @@ async def test_what_cannot_be_read_is_there(site: Site) -> None:
     assert site.events.notes == []
 
 
-async def test_what_was_removed_since_the_list_is_not_counted(site: Site) -> None:
+async def test_an_application_removed_since_the_list_is_not_counted(site: Site) -> None:
     site.listed("shop")
     site.lattice.ledger.record("shop", Entry("", "v1", owner=GONE))
     site.lattice.ledger.remove("shop")

@@ -11,7 +11,6 @@ from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import ApiError, Forbidden, NotFound
-from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import POD, SERVICE, Resource
@@ -59,18 +58,13 @@ async def take(client: Client, namespace: str = "") -> Snapshot:
             return ()
         return tuple(sorted(found, key=lambda item: item.metadata.key))
 
-    async def custom() -> tuple[tuple[CustomResource, ...], ...]:
-        return await listed(HOST_CONFIG, CUSTOM_RESOURCE), await listed(APPLICATION, CUSTOM_RESOURCE)
-
-    async def native() -> tuple[tuple[Unstructured, ...], ...]:
-        return (
-            await listed(POD, UNSTRUCTURED, HOST_PODS_SELECTOR),
-            await listed(SERVICE, UNSTRUCTURED, MANAGED_SELECTOR),
-        )
-
-    both: list[tuple[tuple[HasMetadata, ...], ...]] = await gather_first_error([custom(), native()])
-    (pools, applications), (pods, services) = both
-    return Snapshot(pools, applications, pods, services, unreadable)  # type: ignore[arg-type] # gathered as one type
+    return Snapshot(
+        pools=await listed(HOST_CONFIG, CUSTOM_RESOURCE),
+        applications=await listed(APPLICATION, CUSTOM_RESOURCE),
+        pods=await listed(POD, UNSTRUCTURED, HOST_PODS_SELECTOR),
+        services=await listed(SERVICE, UNSTRUCTURED, MANAGED_SELECTOR),
+        unreadable=unreadable,
+    )
 
 
 def _why(error: ApiError) -> str:
