@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -129,11 +131,18 @@ asyncio.run(main())
 """
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder for containerd's sockets, whose paths have at most 104 characters."""
+    with tempfile.TemporaryDirectory(prefix="kind-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @as_root
-async def test_nothing_is_left_of_an_engine_whose_holder_was_killed(tmp_path: Path) -> None:
+async def test_nothing_is_left_of_an_engine_whose_holder_was_killed(short_path: Path) -> None:
     progress = Progress()
     needs.install(progress, engine.PROGRAMS)
-    folder = tmp_path / "e"
+    folder = short_path / "e"
     async with lock("kind-cluster", "a kind cluster on this machine", progress):
         leftovers.begin(folder)
         with sysctls.kept(notes_of(folder), sysctls.CHANGED_BY_NODES):
