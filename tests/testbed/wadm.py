@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+
+import nats
+import nats.errors
 
 from testbed.cache import ensure
 from testbed.process import Server, http_ok, start_on_free_ports
@@ -32,12 +36,32 @@ class Wadm:
                 **(env or {}),
             }
             health = f"http://127.0.0.1:{ports[0]}/readyz"
-            return Server(
-                "wadm", [program], env=settings, log=folder / "logs" / "wadm.log", ready=lambda: http_ok(health)
-            )
+
+            async def ready() -> bool:
+                return await http_ok(health) and await _is_fed(nats_url)
+
+            return Server("wadm", [program], env=settings, log=folder / "logs" / "wadm.log", ready=ready)
 
         server = await start_on_free_ports(make, 1)
         try:
             yield server
         finally:
             await server.stop()
+
+
+async def _is_fed(nats_url: str) -> bool:
+    """Whether NATS passes events on to the stream that wadm's workers read.
+
+    It does so some tenths of a second after wadm is ready; what is deployed before is lost now and then, and wadm never
+    looks again.
+    """
+    try:
+        client = await nats.connect(nats_url, allow_reconnect=False)
+    except nats.errors.Error:
+        return False
+    try:
+        answer = json.loads((await client.request("$JS.API.STREAM.INFO.wadm_event_consumer", b"", timeout=2)).data)
+        sources = answer.get("sources", ())
+        return len(sources) == 2 and all(source["active"] >= 0 for source in sources)  # -1: not set up yet
+    finally:
+        await client.close()

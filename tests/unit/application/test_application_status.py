@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,3 +160,10 @@ def test_others_part_of_the_status_is_not_ours() -> None:
     ours = {"type": "Ready", "status": "True"}
     told = {"phase": "Deployed", "services": [{}], "conditions": [{"type": "Exposed", "status": "True"}, ours]}
     assert own_status(told) == {"phase": "Deployed", "conditions": [ours]}
+
+
+def test_a_wadm_that_does_nothing_is_not_taken_for_one_without_hosts() -> None:
+    waiting = record("waiting")
+    assert status.running(waiting).message == "version v1 waits for hosts"
+    told = status.running(replace(waiting, repeats=2)).message
+    assert told.startswith("wadm does nothing about version v1, deployed 3 times")

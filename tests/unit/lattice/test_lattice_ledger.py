@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -206,3 +207,33 @@ def test_an_owner_is_who_has_its_uid(ledger: Ledger) -> None:
     assert ME.is_same(Owner("c1", "ns", "app")), "put before owners had a uid"
     assert not ME.is_same(Owner("c2", "ns", "app"))
     assert not ME.is_same(None)
+
+
+async def test_a_version_that_wadm_does_nothing_about_is_due_again_three_times(
+    ledger: Ledger, clock: VirtualClock
+) -> None:
+    entry = ledger.record("app", Entry(**FITS))
+    assert entry.repeat_at is None, "no status yet"
+    for repeats, seconds in enumerate((5.0, 30.0, 120.0)):
+        entry = ledger.record("app", replace(entry, repeats=repeats, idle_since=None))
+        entry = ledger.answered("app", status("undeployed"))
+        due = clock.monotonic() + seconds
+        assert entry.repeat_at == due
+        await clock.advance(1.0)
+        ledger.take_event(pushed("waiting"))
+        assert ledger.entries["app"].repeat_at == due, "one more word of the same puts nothing off"
+    ledger.record("app", replace(entry, repeats=3))
+    assert ledger.entries["app"].repeat_at is None
+
+
+@pytest.mark.parametrize("word", ["waiting", "undeployed", "failed", "deployed"])
+def test_a_version_with_scalers_is_at_work(ledger: Ledger, word: str) -> None:
+    ledger.record("app", Entry(**FITS))
+    ledger.answered("app", status("undeployed"))
+    assert ledger.answered("app", status(word, "a")).repeat_at is None
+
+
+def test_what_is_listed_as_waiting_after_a_start_is_due_again(ledger: Ledger, clock: VirtualClock) -> None:
+    ledger.take_list([summary(word="waiting"), summary("other", deployed="", word="undeployed")], "connection")
+    assert ledger.entries["app"].repeat_at == clock.monotonic() + 5.0
+    assert ledger.entries["other"].repeat_at is None

@@ -39,6 +39,8 @@ from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 
 # Nearly always a push comes within this after a deploy: one status is written instead of two.
 _PUSH_SECONDS = 2.0
+# Until the lattice's hosts are all known.
+_HOSTS_SECONDS = 5.0
 # What wadm refuses is tried again now and then: only the lattice knows why.
 _REFUSED_SECONDS = 60.0
 # After a start host configs are still being read: what an earlier life wrote stands until then.
@@ -148,11 +150,14 @@ class ApplicationReconciler:
         self.places.accept(key)
         await self._settle(item, choice.lattice, leaving)
         entry, again = await self._confirmed(side, entry, content.name) if wanted else (entry, None)
+        confirmed = again is None
         if again is None or again <= side.ledger.lag - _PUSH_SECONDS or leaving:
             verdict = status.running(entry, examined.unscaled) if wanted else status.undeployed()
             await self._show(item, verdict, {**told, **_remembered_versions(item, entry), **status.fields(entry)})
         else:
             again = _PUSH_SECONDS
+        if wanted and confirmed:
+            again = await self._attended(item, side, entry, choice.lattice)
         return await self._leave(item, leaving, again)
 
     async def _leave(self, item: CustomResource, leaving: list[Place], again: float | None) -> Result:
@@ -199,6 +204,23 @@ class ApplicationReconciler:
             entry = await side.refresh_status(name)
             return entry, side.ledger.lag if entry.deploying is not None else None
         return (await side.refresh_status(name) if entry.status is None else entry), None
+
+    async def _attended(self, item: CustomResource, side: LedgerWriter, entry: Entry, lattice: Lattice) -> float | None:
+        """Have a version deployed once more that wadm does nothing about though hosts are there.
+
+        Returns the seconds until the next look; None where wadm needs none.
+        """
+        if entry.repeat_at is None:
+            return None
+        if not lattice.hosts.hosts:  # wadm looks at what is deployed when the first host comes
+            return None if lattice.hosts.settled else _HOSTS_SECONDS
+        left = entry.repeat_at - self.clock.monotonic()
+        if left > 0:
+            return left
+        await side.deploy_again(item.metadata.name, entry)
+        note = f"wadm has done nothing about version {entry.deployed}, though lattice {lattice.name} has hosts"
+        self._event(item, "Normal", "DeployedAgain", note)
+        return side.ledger.lag
 
     async def _wait_for_lattice(self, item: CustomResource, why: NotChosen) -> Result:
         started = self.clock.monotonic() if self._started is None else self._started

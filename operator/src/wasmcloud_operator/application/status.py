@@ -116,7 +116,7 @@ def running(record: Entry, unscaled: Sequence[str] = ()) -> Verdict:
             told = message or f"wadm reports version {record.deployed} as {kind}; see .status.scalers"
             return Verdict("Failed", (*stalled(kind.capitalize(), told), _SYNCED, CONNECTED), told)
         case StatusType.WAITING | StatusType.UNDEPLOYED:
-            told = message or f"version {record.deployed} waits for hosts{_without(unscaled)}"
+            told = message or f"{_waits(record)}{_without(unscaled)}"
             return _pending("Reconciling", "Waiting", told, CONNECTED, _SYNCED)
         case _:
             told = message or f"wadm reports version {record.deployed} as {kind}"
@@ -158,6 +158,13 @@ def _wadm_status(status: Status) -> JsonObject:
     if scalers:
         told["scalers"] = scalers
     return told
+
+
+def _waits(record: Entry) -> str:
+    if record.repeats:
+        times = record.repeats + 1
+        return f"wadm does nothing about version {record.deployed}, deployed {times} times: see its log, or restart it"
+    return f"version {record.deployed} waits for hosts"
 
 
 def _without(unscaled: Sequence[str]) -> str:

@@ -24,6 +24,9 @@ SETTLE_SECONDS = 5.0
 _LONGEST_LAG = 60.0
 _MARGIN = 1.5
 
+# When a version without a scaler is deployed once more, in seconds since wadm was seen to have none; then no more.
+_REPEAT_AFTER = (5.0, 30.0, 120.0)
+
 Wake = Callable[[], None]
 
 # Why wadm was asked: the connection came up or lost messages, the time had come, or something was pushed.
@@ -90,6 +93,12 @@ class Entry:
     """Digest of the content that is deployed (or was stored last, where none is); None until it was read."""
 
     deploying: Deploying | None = None
+    idle_since: float | None = None
+    """Since when, in monotonic seconds, wadm has it deployed without a scaler; None while it has some."""
+
+    repeats: int = 0
+    """How often this version was deployed once more since."""
+
     stale: Stale | None = None
     as_of: float = 0.0
     """When wadm last confirmed it, in monotonic seconds."""
@@ -98,6 +107,18 @@ class Entry:
     def certain(self) -> bool:
         """Whether it may be believed without asking wadm."""
         return self.stale is None
+
+    @property
+    def repeat_at(self) -> float | None:
+        """When to deploy the version once more if hosts are there, in monotonic seconds; None for never.
+
+        wadm notes a version as deployed first and then publishes an event to its own workers. In the first moments of a
+        new wadm NATS loses events, and nothing in wadm ever looks again. Where hosts are there, a version that was
+        worked on has scalers.
+        """
+        if self.idle_since is None or self.repeats >= len(_REPEAT_AFTER):
+            return None
+        return self.idle_since + _REPEAT_AFTER[self.repeats]
 
     def holds(self, content: Content, me: Owner, *, deployed: bool) -> bool:
         """Whether by this the content is stored and (not) deployed already, and is ours."""
@@ -281,7 +302,7 @@ class Ledger:
         status = as_told(Status(info=app.status, scalers=app.scalers), app.deployed_version)
         now = self._clock.monotonic()
         if entry is None:
-            return Entry(app.deployed_version, app.version, status=status, as_of=now)
+            return self._with_status(Entry(app.deployed_version, app.version, as_of=now), status)
         if (entry.deployed, entry.newest) != (app.deployed_version, app.version):
             return replace(entry, stale=Stale.CHANGED)
         stale = None if entry.stale is Stale.NOT_LISTED else entry.stale
@@ -314,9 +335,14 @@ class Ledger:
 
     def _with_status(self, entry: Entry, status: Status) -> Entry:
         """The entry after a status; of a version that was just deployed only what is known to be about that counts."""
+        now = self._clock.monotonic()
+        if not _is_idle(entry.deployed, status):
+            entry = replace(entry, idle_since=None)
+        elif entry.idle_since is None:
+            entry = replace(entry, idle_since=now)
         if entry.deploying is None:
             return replace(entry, status=status)
-        told, now = entry.deploying.is_told_by(status), self._clock.monotonic()
+        told = entry.deploying.is_told_by(status)
         waited = now - entry.deploying.since
         if told and entry.deploying.former is not None:
             self._lags.append((now, waited))
@@ -364,5 +390,9 @@ def as_told(status: Status, deployed: str) -> Status:
 
     Else an application that waits would seem to change between a list and a poll.
     """
-    waits = status.info.type in (StatusType.UNDEPLOYED, StatusType.WAITING) and not status.scalers
-    return Status(info=StatusInfo(type=StatusType.WAITING)) if deployed and waits else status
+    return Status(info=StatusInfo(type=StatusType.WAITING)) if _is_idle(deployed, status) else status
+
+
+def _is_idle(deployed: str, status: Status) -> bool:
+    waits = status.info.type in (StatusType.UNDEPLOYED, StatusType.WAITING)
+    return bool(deployed) and waits and not status.scalers

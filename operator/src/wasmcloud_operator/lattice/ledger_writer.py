@@ -129,6 +129,12 @@ class LedgerWriter:
         """Ask for the status, where no push brought it."""
         return self.ledger.answered(name, await self.wadm.status(name))
 
+    async def deploy_again(self, name: str, entry: Entry) -> Entry:
+        """Have wadm deploy the version once more that it does nothing about (`Entry.repeat_at`)."""
+        begun = Deploying(self.clock.monotonic(), former=None, distinct=False)
+        again = replace(entry, status=None, deploying=begun, idle_since=None, repeats=entry.repeats + 1)
+        return await self._deploy(name, again)
+
     async def look(self, name: str, declared: str | None = None) -> Stored | None:
         """The application as wadm has it now, with the digest of its version `declared`; None if it has none.
 
@@ -169,19 +175,23 @@ class LedgerWriter:
         if not run.deploy and not self.ledger.is_unconfirmed(content.name):
             before = self.ledger.entry(content.name)
             if before is not None and before.deployed == run.version:
-                entry = replace(entry, status=before.status, deploying=before.deploying)
+                entry = replace(before, newest=entry.newest, versions=entry.versions, owner=entry.owner, stale=None)
+                entry = replace(entry, digest=content.digest)
             return self.ledger.record(content.name, entry)
-        # The entry says so before wadm does, since its pushes can come before its answer.
-        self.ledger.record(content.name, replace(entry, deploying=self._deploying(content, run, stored)))
+        return await self._deploy(content.name, replace(entry, deploying=self._deploying(content, run, stored)))
+
+    async def _deploy(self, name: str, entry: Entry) -> Entry:
+        """Have wadm run the version of the entry, which says so before wadm does: pushes can come before the answer."""
+        self.ledger.record(name, entry)
         try:
-            await self._passed_on(content.name, self.wadm.deploy(content.name, run.version))
+            await self._passed_on(name, self.wadm.deploy(name, entry.deployed))
         except WadmRejected as error:
-            self.ledger.doubt(content.name)
+            self.ledger.doubt(name)
             raise StepRefused(Step.DEPLOY, error.message) from error
         except BaseException:
-            self.ledger.doubt(content.name)
+            self.ledger.doubt(name)
             raise
-        return self.ledger.entry(content.name) or entry
+        return self.ledger.entry(name) or entry
 
     def _deploying(self, content: Content, run: Run, stored: Stored) -> Deploying:
         before = self.ledger.entry(content.name)
