@@ -17,6 +17,16 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from pydantic import BaseModel
 
+from fuzzcredentials import (
+    CA,
+    exec_credential,
+    kubeconfig,
+    open_with_ca_file,
+    open_with_certificate_file,
+    open_with_kubeconfig,
+    open_with_token_file,
+    read_exec_credential,
+)
 from hostpools import config
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.hostpool.docker_config import RegistryError, parse_docker_config
@@ -25,6 +35,7 @@ from wasmcloud_operator.hostpool.nats_addresses import hub_addresses
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reference_checks import Content, Contents, examine
+from wasmcloud_operator.kube.errors import NoCredentials, Unreachable
 from wasmcloud_operator.lattice import host_events, wadm, wadm_events
 from wasmcloud_operator.lattice.configservice import requested_labels
 from wasmcloud_operator.lattice.diagnosis import diagnose
@@ -134,6 +145,13 @@ APPLICATION = json.dumps(
         },
     }
 ).encode()
+KUBECONFIG_YAML = b"""current-context: c
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:9", certificate-authority-data: !!binary ""}}]
+contexts: [{name: c, context: {cluster: c, user: c}}]
+users:
+- name: c
+  user:
+    token: *""" + CANARY.encode()
 POOL = json.dumps({"hostReplicas": 1, "lattice": "a", "version": "1.9.0", "natsAddress": "nats://hub"}).encode()
 
 TARGETS = (
@@ -192,6 +210,16 @@ def _hub(data: bytes) -> object:
 TARGETS = (
     *TARGETS,
     Target("stored-manifest", _stored_manifest, (), (APPLICATION,)),
+    Target(
+        "kubeconfig",
+        open_with_kubeconfig,
+        (NoCredentials,),
+        (kubeconfig({"token": CANARY}), kubeconfig({"username": "u", "password": CANARY}), KUBECONFIG_YAML),
+    ),
+    Target("token-file", open_with_token_file, (NoCredentials,), (CANARY.encode() + b"\n",)),
+    Target("certificate-file", open_with_certificate_file, (NoCredentials,), (PEM,)),
+    Target("ca-file", open_with_ca_file, (NoCredentials,), (PEM, CA)),
+    Target("exec-credential", read_exec_credential, (Unreachable,), (exec_credential(CANARY),)),
     Target("hub-addresses", _hub, (SpecError,), (b"tls://u:p@hub:4222,nats://[::1]",)),
 )
 

@@ -6,12 +6,14 @@ import asyncio
 import json
 import ssl
 import stat
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from aiohttp import web
 
 from testbed import eventually
@@ -264,3 +266,63 @@ async def test_a_rotated_ca_is_read_again(tmp_path: Path, monkeypatch: pytest.Mo
             await eventually(served)
     finally:
         await opening.__aexit__(None, None, None)
+
+
+class TestFilesOfAnotherShape:
+    """The file is somebody's own: it is refused by name, and no value of it stands in the words."""
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            ("users: [{name: a, user: {token: *hush-hush}}]", "line 1, column 33 is not valid YAML"),
+            ("a: !hush-hush b", "line 1, column 4 is not valid YAML"),
+            ("", "not what a kubeconfig holds"),
+            ("[" * 5000, "no usable credentials"),
+            ("a" * 600_000, "has more than 512 KiB"),
+            (kubeconfig("https://scripted.invalid", {"token": "hush-hush\r\nX: y"}), "an HTTP header cannot hold"),
+            (kubeconfig("https://scripted.invalid", {"token": "hush-hush\u0000"}), "no usable credentials"),
+            (
+                kubeconfig(
+                    "https://scripted.invalid", {"client-certificate-data": "aHVzaA==", "client-key-data": "eA=="}
+                ),
+                "are unusable",
+            ),
+            (
+                kubeconfig("https://scripted.invalid", {}, **{"certificate-authority-data": "aHVzaC1odXNo"}),
+                "are unusable",
+            ),
+        ],
+        ids=["alias", "tag", "empty", "deep", "large", "header", "nul", "certificate", "ca"],
+    )
+    async def test_a_kubeconfig_of_another_shape_is_refused_by_name(self, tmp_path: Path, text: str, why: str):
+        config = tmp_path / "kubeconfig"
+        config.write_text(text)
+        with pytest.raises(NoCredentials, match=why) as caught:
+            async with Transport.open(ConnectionOptions(credentials=Credentials(config))):
+                pass
+        assert "hush" not in "".join(traceback.format_exception_only(caught.value))
+
+    async def test_a_tokens_file_may_end_with_a_newline(self, tmp_path: Path):
+        (tmp_path / "token").write_text("one\n")
+        config = tmp_path / "kubeconfig"
+        config.write_text(kubeconfig("https://scripted.invalid", {"tokenFile": "token"}))
+        assert (await load(CredentialLoader(Credentials(config)))).api_key["BearerToken"] == "Bearer one"
+
+    async def test_a_certificate_that_becomes_none_leaves_the_old_one_in_use_until_it_is_good_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(transport, "_REFRESH_SECONDS", 0.05)
+        good, ca = Pki.create(tmp_path / "pki", ["127.0.0.1"]), tmp_path / "ca.crt"
+        ca.write_bytes(good.ca_cert.read_bytes())
+        config = tmp_path / "kubeconfig"
+        async with serving(good, 0) as port:
+            config.write_text(kubeconfig(f"https://127.0.0.1:{port}", {}, **{"certificate-authority": str(ca)}))
+            with structlog.testing.capture_logs() as logs:
+                async with Transport.open(ConnectionOptions(credentials=Credentials(config))) as opened:
+                    client = Client(opened, field_manager="tests")
+                    ca.write_bytes(good.ca_cert.read_bytes()[:300])
+                    await eventually(lambda: any("unusable" in str(line.get("error")) for line in logs))
+                    assert await client.get_path("/version")
+                    ca.write_bytes(good.ca_cert.read_bytes() * 2)
+                    await eventually(lambda: any(line["event"].startswith("certificates were") for line in logs))
+                    assert await client.get_path("/version")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import logging
 import os
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import msgspec
+import yaml
 
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.errors import KubeError, NoCredentials
@@ -74,6 +76,9 @@ def _load_parts() -> Library:
 
 LIBRARY = _import_slim()
 
+# Some hundred clusters; more is no kubeconfig.
+_KUBECONFIG_LIMIT = 512 * 1024
+
 # It prints whole bodies at DEBUG, Secrets among them.
 logging.getLogger("kubernetes_asyncio").setLevel(logging.WARNING)
 
@@ -124,17 +129,20 @@ class CredentialLoader:
             else:
                 # Without the library's own refreshing, which holds on to a token for a minute after a 401.
                 LIBRARY.incluster_config.load_incluster_config(configuration, try_refresh_token=False)
+            _trim_token(configuration)
         except KubeError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the library raises at a file of another shape
             where = source or "the pod's service account"
-            raise NoCredentials(f"no usable credentials in {where}: {error}{self._advice()}") from error
+            # Not chained: what the library raises may quote the file, and a log shows the whole chain.
+            raise NoCredentials(f"no usable credentials in {where}: {_words(error)}{self._advice()}") from None
 
     async def _load_kubeconfig(self, source: str, configuration: Any, rejected: bool) -> None:
         if not _exists(source):
             raise NoCredentials(f"the kubeconfig {source} does not exist{self._advice()}")
+        # In a thread: it is read every minute, and a large one takes the parser a second.
         loader = LIBRARY.kube_config.KubeConfigLoader(
-            config_dict=LIBRARY.kube_config.KubeConfigMerger(source).config,
+            config_dict=await asyncio.to_thread(_merged, source),
             active_context=self._credentials.context,
             config_base_path=None,
         )
@@ -162,6 +170,36 @@ class CredentialLoader:
 
     def _advice(self) -> str:
         return "" if self._credentials.kubeconfig is not None else "; set KUBECONFIG or run in a cluster"
+
+
+def _merged(source: str) -> Any:
+    for path in (Path(name).expanduser() for name in source.split(os.pathsep) if name):
+        if path.exists() and path.stat().st_size > _KUBECONFIG_LIMIT:
+            raise NoCredentials(f"the kubeconfig {path} has more than {_KUBECONFIG_LIMIT // 1024} KiB")
+    return LIBRARY.kube_config.KubeConfigMerger(source).config
+
+
+def _trim_token(configuration: Any) -> None:
+    """Remove the newline that a token's file may end with. Raises ValueError for a token that no header can hold."""
+    header = configuration.api_key.get("BearerToken")
+    if header is None:
+        return
+    header = header.strip()
+    if not (header.isascii() and header.isprintable()):
+        raise ValueError("the token has characters that an HTTP header cannot hold")
+    configuration.api_key["BearerToken"] = header
+
+
+def _words(error: Exception) -> str:
+    """Returns what is wrong, without the value in question: `password: *hunter2` is a YAML alias to the parser."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1} is not valid YAML; are all values in quotes?"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}"
+    if isinstance(error, (LIBRARY.kube_config.ConfigException, ValueError)) and not isinstance(error, UnicodeError):
+        return str(error)
+    return f"not what a kubeconfig holds ({type(error).__name__})"
 
 
 def _exists(source: str) -> bool:

@@ -20,6 +20,7 @@ from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Crede
 from wasmcloud_operator.kube.errors import (
     DeadlineExceeded,
     KubeError,
+    NoCredentials,
     Status,
     Unreachable,
     error_from_status,
@@ -93,9 +94,9 @@ class Transport:
         # The library's own sessions (no keepalive, no bound on watches), and those of certificates that were replaced.
         self._unused: list[aiohttp.ClientSession] = []
         self._retiring: set[asyncio.Task[None]] = set()
-        self._tls = _tls_material(configuration)
+        with _certificates_named():
+            self._tls, tls = _tls_material(configuration), _tls_context(configuration)
         self.server_identity = _identity(configuration)
-        tls = _tls_context(configuration)
         self._calls = self._api_client(tls, options.max_connections)
         self._watches = self._api_client(tls, 0)
         self._reserved = self._api_client(tls, _RESERVED)
@@ -225,18 +226,19 @@ class Transport:
             try:
                 await self._loader.load(fresh, rejected=rejected)
                 self._take_over(fresh)
-            except (KubeError, OSError) as error:  # OSError: a certificate that is none, half a file
+            except KubeError as error:
                 log.warning("credentials could not be read again; the old ones stay in use", error=str(error))
             # At most one reading a second, however many requests are refused.
             await asyncio.sleep(1)
 
     def _take_over(self, fresh: Any) -> None:
         self._configuration.api_key = fresh.api_key
-        material = _tls_material(fresh)
-        if material == self._tls:
-            return
-        fresh.disable_strict_ssl_verification = self._configuration.disable_strict_ssl_verification
-        tls = _tls_context(fresh)
+        with _certificates_named():
+            material = _tls_material(fresh)
+            if material == self._tls:
+                return
+            fresh.disable_strict_ssl_verification = self._configuration.disable_strict_ssl_verification
+            tls = _tls_context(fresh)
         self._tls = material
         for api_client in (self._calls, self._watches, self._reserved):
             old = api_client.rest_client.pool_manager
@@ -314,6 +316,18 @@ class ReservedTransport:
         return self.transport.stream(path, timeouts=timeouts, query=query, headers=headers)
 
 
+@contextmanager
+def _certificates_named() -> Iterator[None]:
+    """Raises NoCredentials for a certificate or key that is none: half a file, another format, with a passphrase."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise NoCredentials(
+            f"the API server's CA, or the client's certificate and key, are unusable: {words}"
+        ) from error
+
+
 def _tls_material(configuration: Any) -> tuple[bytes, ...]:
     """Returns what secures connections, to see whether it has changed: the contents of files, not their names."""
     files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
@@ -328,10 +342,15 @@ def _identity(configuration: Any) -> str:
     return known.hexdigest()[:32]
 
 
+def _no_passphrase() -> str:
+    raise ValueError
+
+
 def _tls_context(configuration: Any) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+        # OpenSSL would ask the terminal for a passphrase, and wait.
+        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file, password=_no_passphrase)
     if not configuration.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
