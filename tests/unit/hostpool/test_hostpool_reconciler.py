@@ -94,13 +94,10 @@ class Site:
         pass
 
     # What writes the status.
-    async def show(self, item, conditions, fields=None, *, keep=False):
+    async def show(self, item, conditions, fields=None, *, keep=False, reports=()):
+        assert not list(reports)
         self.said |= {one.type: (one.status, one.reason, one.message) for one in conditions}
         self.fields = fields or {}
-
-    def warn(self, item, warnings):
-        assert not list(warnings)
-        return []
 
     async def refuse(self, item, problems, others=(), fields=None):
         self.said["Stalled"] = ("True", problems[0].reason, "; ".join(str(problem) for problem in problems))

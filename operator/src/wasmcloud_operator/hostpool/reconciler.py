@@ -17,7 +17,8 @@ from wasmcloud_operator.hostpool.reference_checks import Examined
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.hostpool.render_workload import WORKLOADS, Children, leaf_warnings, render
-from wasmcloud_operator.hostpool.status import WorkloadState, is_rolled_out, workload_state
+from wasmcloud_operator.hostpool.reports import reports_of
+from wasmcloud_operator.hostpool.status import WorkloadState, is_rolled_out, warning_conditions, workload_state
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kube.apply import Kind
 from wasmcloud_operator.kube.conditions import Condition
@@ -191,15 +192,14 @@ class HostConfigReconciler:
             before = item.status if isinstance(item.status, dict) else {}
             seen = self.status.seen(item)
             progress = tuple(in_lattice(list(progress), state.wanted, seen, before, item.metadata.generation))
-        elif held_up is not None:
-            self.status.report_once(item, held_up)
         fields = {
             **_counts(state),
             "selector": naming.selector_text(config),
             "leafService": children.leaf_address,
         }
-        warned = self.status.warn(item, warnings)
-        await self.status.show(item, [*progress, *state.available, _SECRETS_VALID, *warned], fields)
+        warned = warning_conditions(warnings)
+        conditions = [*progress, *state.available, _SECRETS_VALID, *warned]
+        await self.status.show(item, conditions, fields, reports=reports_of(held_up, warned))
 
     async def _refuse(
         self, item: CustomResource, problems: Iterable[Problem], others: Iterable[Condition] = ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostpool.pod_reasons import PodReason
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.shared.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,12 @@ def _rolling_out(kind: str, body: JsonObject, counts: str, held_up: PodReason | 
 def is_rolled_out(kind: str, body: JsonObject) -> bool:
     """Whether no pod of an earlier template is left."""
     return any((said.type, said.status) == ("Ready", "True") for said in workload_state(kind, body).progress)
+
+
+def warning_conditions(warnings: Iterable[Problem]) -> list[Condition]:
+    """Returns the condition that shows the warnings, none if there are none."""
+    found = list(warnings)
+    return [Condition("Warnings", "True", found[0].reason, "; ".join(map(str, found)))] if found else []
 
 
 def _failure(status: JsonObject) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, WADM, Seen, lattice_status
-from wasmcloud_operator.hostpool.pod_reasons import PodReason
+from wasmcloud_operator.hostpool.reports import Report, news, of_lattice
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.clock import Clock
@@ -62,8 +62,12 @@ class StatusWriter:
         fields: JsonObject | None = None,
         *,
         keep: bool = False,
+        reports: Iterable[Report] = (),
     ) -> None:
-        """Write the status if it differs. With `keep`, conditions and fields that are not given stay as they are."""
+        """Write the status if it differs, with Events of those reports that are new in it.
+
+        With `keep`, conditions and fields that are not given stay as they are.
+        """
         before: JsonObject = item.status if isinstance(item.status, dict) else {}
         about_lattice, lattice_fields = self._lattice(item, before)
         said = to_status(
@@ -83,8 +87,9 @@ class StatusWriter:
             "observedGeneration": item.metadata.generation,
             "conditions": said,
         }
-        await self.applier.apply_status(HOST_CONFIG, self.configs, item, status)
-        self._report_lattice(item, before, about_lattice)
+        if await self.applier.apply_status(HOST_CONFIG, self.configs, item, status):
+            for report in (*news(before, status, reports), *of_lattice(before, about_lattice)):
+                self.event(item, report.type, report.reason, report.note)
 
     async def show_paused(self, item: CustomResource) -> None:
         """Show that it is paused. All else stays, so that a spec that is not followed does not look followed."""
@@ -104,27 +109,8 @@ class StatusWriter:
         """Show what only a user can mend, with an Event when it is new; what runs is left alone."""
         problems = list(problems)
         reason, message = problems[0].reason, "; ".join(str(problem) for problem in problems)
-        conditions = stalled(reason, message)
-        await self.show(item, [*conditions, *others], fields, keep=True)
-        if not _has(item, conditions[0]):
-            self.event(item, "Warning", reason, message)
-
-    def warn(self, item: CustomResource, warnings: Iterable[Problem]) -> list[Condition]:
-        """Returns the condition that shows the warnings, none if there are none; with an Event if it is new."""
-        found = list(warnings)
-        if not found:
-            return []
-        condition = Condition("Warnings", "True", found[0].reason, "; ".join(map(str, found)))
-        if not _has(item, condition):
-            self.event(item, "Warning", condition.reason, condition.message)
-        return [condition]
-
-    def report_once(self, item: CustomResource, held_up: PodReason) -> None:
-        """Report what holds a pod up in an Event, unless the status has it already."""
-        before: JsonObject = item.status if isinstance(item.status, dict) else {}
-        said: JsonObject = next((old for old in before.get("conditions") or () if old.get("type") == "Ready"), {})
-        if said.get("reason") != held_up.reason and held_up.message not in said.get("message", ""):
-            self.event(item, "Warning", held_up.reason, held_up.message)
+        conditions = [*stalled(reason, message), *others]
+        await self.show(item, conditions, fields, keep=True, reports=[Report("Ready", reason, message)])
 
     def event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         """An Event about the config."""
@@ -133,21 +119,3 @@ class StatusWriter:
     def _lattice(self, item: CustomResource, before: JsonObject) -> tuple[list[Condition], JsonObject]:
         seen = self.seen(item)
         return ([], {}) if seen is None else lattice_status(seen, before)
-
-    def _report_lattice(self, item: CustomResource, before: JsonObject, about: Iterable[Condition]) -> None:
-        """Report in Events that the lattice, or its wadm, was lost or found again."""
-        was = {entry.get("type"): entry.get("status") for entry in before.get("conditions") or ()}
-        for condition in about:
-            name = condition.type.removesuffix("Connected")
-            if (was.get(condition.type), condition.status) == ("True", "False"):
-                self.event(item, "Warning", f"{name}Lost", condition.message)
-            elif (was.get(condition.type), condition.status) == ("False", "True"):
-                self.event(item, "Normal", f"{name}Found", condition.message)
-
-
-def _has(item: CustomResource, condition: Condition) -> bool:
-    conditions = item.status.get("conditions") or () if isinstance(item.status, dict) else ()
-    wanted = (condition.type, condition.status, condition.reason, condition.message)
-    return any(
-        (old.get("type"), old.get("status"), old.get("reason"), old.get("message", "")) == wanted for old in conditions
-    )

@@ -71,10 +71,15 @@ def to_status(conditions: Sequence[Condition], previous: Json, generation: int, 
                 "observedGeneration": generation,
                 "lastTransitionTime": since or rfc3339(now),
                 "reason": condition.reason,
-                "message": condition.message[:_MAX_MESSAGE],
+                "message": shortened(condition.message),
             }
         )
     return result
+
+
+def shortened(message: str) -> str:
+    """Returns as much of a message as a condition takes."""
+    return message[:_MAX_MESSAGE]
 
 
 def _objects(value: Json) -> Iterable[JsonObject]:
