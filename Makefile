@@ -55,6 +55,11 @@ manifests: setup ## write the CRDs, the RBAC manifests and the dashboard anew
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac manifests
 	@$(BIN)/python manifests/monitoring/dashboard.py
 
+.PHONY: fields
+fields: setup ## write kube/field_table.py anew from the testbed's API server; after another version of it was chosen
+	@$(TESTBED) build core
+	@PYTHONPATH=tests $(BIN)/python tests/fieldtypes.py
+
 .PHONY: install-yaml
 install-yaml: setup ## write dist/install.yaml from the chart: namespace, CRDs, RBAC and the operator in one file
 	@$(TESTBED) build tools
@@ -79,7 +84,8 @@ test: setup ## unit and integration tests, against a real control plane, NATS an
 
 # What of the integration tests depends on the API server; 1.35 is what all of them run on.
 MATRIX_SERVERS ?= 1.29
-MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/test_kube_machinery.py
+MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/test_kube_machinery.py \
+	tests/integration/test_kube_field_table.py
 
 .PHONY: matrix
 matrix: setup ## what depends on the API server, on the oldest server that is supported

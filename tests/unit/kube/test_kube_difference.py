@@ -144,3 +144,78 @@ def test_a_foreign_key_in_an_atomic_map_is_a_difference(name: str):
 def test_a_foreign_toleration_is_a_difference():
     ours, theirs = {"key": "a", "operator": "Exists"}, {"key": "b", "operator": "Exists"}
     assert difference({"tolerations": [ours]}, {"tolerations": [ours, theirs]}) == ".tolerations"
+
+
+def deployment(**pod) -> dict:
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": pod}}}
+
+
+POD = ".spec.template.spec"
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "where"),
+    [
+        pytest.param({"hostNetwork": False, "hostPID": False, "hostname": ""}, {}, None, id="omitted"),
+        pytest.param({"shareProcessNamespace": False}, {}, f"{POD}.shareProcessNamespace", id="a pointer is kept"),
+        pytest.param({"nodeSelector": {"a": "1"}}, {"nodeSelector": {"a": "1", "b": "2"}}, f"{POD}.nodeSelector.b"),
+        pytest.param({"overhead": {"cpu": "0.25"}}, {"overhead": {"cpu": "250m", "memory": "1Ki"}}, None),
+        pytest.param(
+            {"readinessGates": [{"conditionType": "a"}]},
+            {"readinessGates": [{"conditionType": "a"}, {"conditionType": "b"}]},
+            f"{POD}.readinessGates",
+            id="a list without keys is ours as a whole",
+        ),
+        pytest.param(
+            {"imagePullSecrets": [{"name": "a"}]},
+            {"imagePullSecrets": [{"name": "b"}, {"name": "a"}]},
+            None,
+            id="a list with keys is not",
+        ),
+        pytest.param(
+            {"topologySpreadConstraints": [{"topologyKey": "z", "whenUnsatisfiable": "A", "labelSelector": {}}]},
+            {
+                "topologySpreadConstraints": [
+                    {
+                        "topologyKey": "z",
+                        "whenUnsatisfiable": "A",
+                        "maxSkew": 1,
+                        "labelSelector": {"matchLabels": {"x": "y"}},
+                    }
+                ]
+            },
+            f"{POD}.topologySpreadConstraints[z,A].labelSelector.matchLabels",
+            id="a foreign label in a selector selects other pods",
+        ),
+        pytest.param(
+            {"containers": [{"name": "c", "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "p"}}}]}]},
+            {
+                "containers": [
+                    {
+                        "name": "c",
+                        "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "p", "apiVersion": "v1"}}}],
+                    }
+                ]
+            },
+            None,
+            id="what the API server fills into an atomic object is no difference",
+        ),
+    ],
+)
+def test_fields_are_compared_by_the_type_they_have_there(desired, live, where):
+    assert difference(deployment(**desired), deployment(**live)) == where
+
+
+def test_one_name_means_different_things_in_different_types():
+    """The imagePullSecrets of a ServiceAccount are atomic, those of a pod are merged by name."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    ours, both = [{"name": "a"}], [{"name": "b"}, {"name": "a"}]
+    assert difference(account | {"imagePullSecrets": ours}, account | {"imagePullSecrets": both}) == ".imagePullSecrets"
+
+
+def test_of_a_kind_that_is_not_in_the_table_nothing_is_guessed():
+    route = {"apiVersion": "example.com/v1", "kind": "Route", "metadata": {"finalizers": ["a"]}}
+    spec = {"hostNetwork": False, "ports": [{"port": 1}]}
+    assert difference(route | {"spec": spec}, route | {"spec": {"ports": [{"port": 1}]}}) == ".spec.hostNetwork"
+    more = {"finalizers": ["b", "a"]}
+    assert difference(route, route | {"metadata": more}) is None, "finalizers of others are theirs"

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
+from wasmcloud_operator.kube.field_shapes import Items, Map, Shape, Struct
+from wasmcloud_operator.kube.fields import FRAGMENT, field, is_omitted, key_of
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
-from wasmcloud_operator.kube.strategic_merge import FREE_MAPS, KEY_DEFAULTS, is_dropped
 
-# The merge keys of a pod's lists, from the API types' `patchMergeKey`. Lists that are not here are replaced whole.
-_MERGE_KEYS = {
-    "containers": ("name",),
-    "initContainers": ("name",),
-    "ephemeralContainers": ("name",),
-    "volumes": ("name",),
-    "volumeMounts": ("mountPath",),
-    "volumeDevices": ("devicePath",),
-    "env": ("name",),
-    "ports": ("containerPort", "protocol"),
-    "imagePullSecrets": ("name",),
-    "hostAliases": ("ip",),
-    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
-    "resourceClaims": ("name",),
-}
 # Entries that hold one of several alternatives: ours must not stay beside the user's.
 _WHOLE_ENTRIES = frozenset({"env", "volumes", "resourceClaims"})
 _HANDLERS = frozenset({"httpGet", "exec", "tcpSocket", "grpc", "sleep"})
@@ -27,8 +13,12 @@ _HANDLERS = frozenset({"httpGet", "exec", "tcpSocket", "grpc", "sleep"})
 _INDISPENSABLE = frozenset({"name", "image", "restartPolicy"})
 
 
-def merged(base: JsonObject, additions: JsonObject) -> JsonObject:
-    """`base` with the additions over it: objects merge field by field, known lists by their merge keys.
+POD_SPEC = Struct("PodSpec")
+CONTAINER = Struct("Container")
+
+
+def merged(base: JsonObject, additions: JsonObject, shape: Shape | None = FRAGMENT) -> JsonObject:
+    """`base` with the additions over it: objects merge field by field, lists that have merge keys by those.
 
     Null takes out what `base` has, but no list, which a template's bare field would empty, and nothing that a container
     cannot be without.
@@ -38,40 +28,37 @@ def merged(base: JsonObject, additions: JsonObject) -> JsonObject:
         result = {name: value for name, value in result.items() if name not in _HANDLERS}
     for name, value in additions.items():
         if value is not None:
-            result[name] = _merged_value(name, result.get(name), value)
+            result[name] = _merged_value(name, result.get(name), value, field(shape, name, value))
         elif name not in _INDISPENSABLE and not isinstance(result.get(name), list):
             result.pop(name, None)
     return result
 
 
-def _merged_value(name: str, base: Json, addition: Json) -> Json:
+def _merged_value(name: str, base: Json, addition: Json, shape: Shape | None) -> Json:
     if isinstance(base, dict) and isinstance(addition, dict):
-        return merged(base, addition)
-    if isinstance(base, list) and isinstance(addition, list) and name in _MERGE_KEYS:
-        return _merged_list(name, base, addition)
+        return merged(base, addition, shape)
+    if isinstance(base, list) and isinstance(addition, list) and isinstance(shape, Items) and shape.keys:
+        return _merged_list(base, addition, shape, whole=name in _WHOLE_ENTRIES)
     return addition
 
 
-def _merged_list(name: str, base: list[JsonObject], additions: list[JsonObject]) -> list[JsonObject]:
-    keys = _MERGE_KEYS[name]
-    result = {_key(item, keys): item for item in base}
+def _merged_list(base: list[JsonObject], additions: list[JsonObject], items: Items, *, whole: bool) -> list[JsonObject]:
+    result = {key_of(items, item): item for item in base}
     for item in additions:
-        key = _key(item, keys)
+        key = key_of(items, item)
         held = result.get(key)
-        result[key] = item if held is None or name in _WHOLE_ENTRIES else merged(held, item)
+        result[key] = item if held is None or whole else merged(held, item, items.of)
     return list(result.values())
 
 
-def _key(item: JsonObject, keys: tuple[str, ...]) -> tuple[Json, ...]:
-    return tuple(item.get(key, KEY_DEFAULTS.get(key)) for key in keys)
-
-
-def normal(value: Json) -> Json:
+def normal(value: Json, shape: Shape | None = FRAGMENT) -> Json:
     """The value without what the API server would leave out: it would look missing for ever."""
     if isinstance(value, list):
-        return [normal(item) for item in value]
+        return [normal(item, shape.of if isinstance(shape, Items) else None) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: item if name in FREE_MAPS else normal(item) for name, item in value.items() if not is_dropped(name, item)
+        name: item if isinstance(shape, Map) else normal(item, field(shape, name, item))
+        for name, item in value.items()
+        if not is_omitted(shape, name, item)
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
-from wasmcloud_operator.hostpool.merge import merged, normal
+from wasmcloud_operator.hostpool.merge import CONTAINER, POD_SPEC, merged, normal
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.render_host import grace_seconds, host_container
@@ -42,8 +42,8 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     scheduling = spec.scheduling_options
     containers = scheduling.container_template_additions if scheduling is not None else None
     if containers is not None:
-        leaf = merged(leaf, {**(containers.nats or {}), "name": naming.LEAF_CONTAINER})
-        host = merged(host, {**(containers.wasmcloud or {}), "name": HOST_CONTAINER})
+        leaf = merged(leaf, {**(containers.nats or {}), "name": naming.LEAF_CONTAINER}, CONTAINER)
+        host = merged(host, {**(containers.wasmcloud or {}), "name": HOST_CONTAINER}, CONTAINER)
     pod: JsonObject = {
         "serviceAccountName": naming.service_account_name(config),
         "automountServiceAccountToken": False,
@@ -66,7 +66,7 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         pod["imagePullSecrets"] = [{"name": spec.registry_credentials_secret}]
     if scheduling is not None and scheduling.pod_template_additions:
         additions = _checked(facts, scheduling.pod_template_additions)
-        pod = merged(pod, additions)
+        pod = merged(pod, additions, POD_SPEC)
         pod["initContainers"] = _in_order(leaf, additions.get("initContainers") or ())
     patience = Patience.of(spec.rollout)
     if patience.lattice or patience.applications:
@@ -76,7 +76,7 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         # The node's own network settings: Kubernetes refuses a pod that would change them.
         kept = [entry for entry in security["sysctls"] if not entry["name"].startswith("net.")]
         pod["securityContext"] = {**security, "sysctls": kept}
-    result: JsonObject = normal(pod)
+    result: JsonObject = normal(pod, POD_SPEC)
     return result
 
 

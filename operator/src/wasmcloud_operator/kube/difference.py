@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from wasmcloud_operator.kube.field_shapes import Items, Map, Quantity, Shape, Struct
+from wasmcloud_operator.kube.fields import field, is_omitted, key_of, root
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
-from wasmcloud_operator.kube.strategic_merge import (
-    ATOMIC_LISTS,
-    ATOMIC_MAPS,
-    KEY_DEFAULTS,
-    LIST_KEYS,
-    QUANTITIES,
-    is_dropped,
-)
 
 _SUFFIXES = {
     "n": Decimal("1e-9"),
@@ -43,19 +39,43 @@ def fingerprint(rendered: JsonObject) -> str:
     return hashlib.sha256(msgspec.json.encode(rendered, order="deterministic")).hexdigest()[:16]
 
 
-def difference(desired: Json, live: Json, path: str = "") -> str | None:
-    """The JSON path of the first place where `live` lacks something of `desired`; None if it has all of it.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step into an object: as a JSON path has it, and as `fieldsV1` of managedFields has it."""
 
-    What others added to the live object (defaults, more labels, injected containers) is no difference, nor is
-    something empty that the API server does not keep; a key that others put into an atomic map is one. Lists of
-    objects are matched by the keys that the API server merges them by; other lists must be the same.
+    shown: str
+    owned: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A place where a live object lacks something of a desired one, or has what it must not have."""
+
+    steps: tuple[Step, ...] = ()
+
+    def __str__(self) -> str:
+        """The JSON path."""
+        return "".join(step.shown for step in self.steps) or "."
+
+    def below(self, step: Step) -> Difference:
+        """The same, seen from one step further out."""
+        return Difference((step, *self.steps))
+
+
+def difference(desired: Json, live: Json) -> str | None:
+    """Returns the JSON path of the first difference; None if there is none."""
+    found = first_difference(desired, live)
+    return None if found is None else str(found)
+
+
+def first_difference(desired: Json, live: Json) -> Difference | None:
+    """Returns the first place where `live` lacks something of `desired`; None if it has all of it.
+
+    What others added to the live object (defaults, more labels, injected containers) is no difference, nor is a zero
+    value that the API server does not keep; a key that others put into an atomic map is one. Lists are compared as the
+    API server merges them: by their keys, as sets, or as a whole.
     """
-    if isinstance(desired, dict):
-        return _in_object(desired, live, path)
-    if isinstance(desired, (list, tuple)):
-        keys = None if path.rpartition(".")[2] in ATOMIC_LISTS else _list_keys(desired)
-        return _in_list(desired, live, keys, path)
-    return None if type(desired) is type(live) and desired == live else path or "."
+    return _compare(desired, live, root(desired))
 
 
 def quantity(text: Json) -> Decimal | None:
@@ -71,64 +91,66 @@ def quantity(text: Json) -> Decimal | None:
         return None
 
 
-def _in_object(desired: JsonObject, live: Json, path: str) -> str | None:
+def _compare(desired: Json, live: Json, shape: Shape | None) -> Difference | None:
+    if isinstance(desired, dict):
+        return _in_object(desired, live, shape)
+    if isinstance(desired, (list, tuple)):
+        return _in_list(desired, live, shape if isinstance(shape, Items) else Items())
+    if isinstance(shape, Quantity):
+        return None if _same_quantity(desired, live) else Difference()
+    return None if type(desired) is type(live) and desired == live else Difference()
+
+
+def _in_object(desired: JsonObject, live: Json, shape: Shape | None) -> Difference | None:
     if not isinstance(live, dict):
-        return path or "."
+        return Difference()
     for name, value in desired.items():
-        where = f"{path}.{name}"
         if name not in live:
-            if is_dropped(name, value):
+            if is_omitted(shape, name, value):
                 continue
-            return where
-        found = _in_quantities(value, live[name], where) if name in QUANTITIES else difference(value, live[name], where)
+            return Difference((_named(name),))
+        found = _compare(value, live[name], field(shape, name, value))
         if found is not None:
-            return found
-    if path.rpartition(".")[2] in ATOMIC_MAPS and (foreign := live.keys() - desired.keys()):
-        return f"{path}.{min(foreign)}"
+            return found.below(_named(name))
+    if isinstance(shape, (Struct, Map)) and shape.closed and (foreign := live.keys() - desired.keys()):
+        return Difference((_named(min(foreign)),))
     return None
 
 
-def _in_quantities(desired: Json, live: Json, path: str) -> str | None:
-    if isinstance(desired, dict) and isinstance(live, dict):
-        for name, value in desired.items():
-            if name not in live or not _same_quantity(value, live[name]):
-                return f"{path}.{name}"
-        return None
-    return None if _same_quantity(desired, live) else path
+def _named(name: str) -> Step:
+    return Step(f".{name}", f"f:{name}")
 
 
 def _same_quantity(one: Json, other: Json) -> bool:
     return one == other or ((value := quantity(one)) is not None and value == quantity(other))
 
 
-def _in_list(desired: Sequence[Json], live: Json, keys: tuple[str, ...] | None, path: str) -> str | None:
+def _in_list(desired: Sequence[Json], live: Json, items: Items) -> Difference | None:
     if not isinstance(live, list):
-        return path
-    if keys is None:
-        if len(desired) != len(live):
-            return path
-        pairs = enumerate(zip(desired, live, strict=True))
-        found = (difference(want, have, f"{path}[{index}]") for index, (want, have) in pairs)
-        return next((where for where in found if where is not None), None)
-    by_key = {_key_of(item, keys): item for item in live if isinstance(item, dict)}
+        return Difference()
+    if items.unordered:
+        missing = next((item for item in desired if item not in live), None)
+        return None if missing is None else Difference((Step(f"[{missing}]", f"v:{_compact(missing)}"),))
+    if items.keys and all(isinstance(item, dict) for item in desired):
+        return _by_keys(desired, live, items)
+    if len(desired) != len(live):
+        return Difference()
+    for index, (want, have) in enumerate(zip(desired, live, strict=True)):
+        if (found := _compare(want, have, items.of or root(want))) is not None:
+            return found.below(Step(f"[{index}]", f"i:{index}"))
+    return None
+
+
+def _by_keys(desired: Sequence[JsonObject], live: list[Json], items: Items) -> Difference | None:
+    by_key = {key_of(items, item): item for item in live if isinstance(item, dict)}
     for item in desired:
-        key = _key_of(item, keys)
-        where = f"{path}[{','.join(str(part) for part in key)}]"
-        missing = where if key not in by_key else difference(item, by_key[key], where)
-        if missing is not None:
-            return missing
+        key = key_of(items, item)
+        found = Difference() if key not in by_key else _compare(item, by_key[key], items.of)
+        if found is not None:
+            owned = f"k:{_compact(dict(sorted(zip(items.keys, key, strict=True))))}"
+            return found.below(Step(f"[{','.join(str(part) for part in key)}]", owned))
     return None
 
 
-def _list_keys(items: Sequence[Json]) -> tuple[str, ...] | None:
-    """The merge keys that distinguish these items, if they are objects that have them."""
-    if not items or not all(isinstance(item, dict) for item in items):
-        return None
-    for keys in LIST_KEYS:
-        if all(keys[0] in item for item in items) and len({_key_of(item, keys) for item in items}) == len(items):
-            return keys
-    return None
-
-
-def _key_of(item: JsonObject, keys: tuple[str, ...]) -> tuple[Json, ...]:
-    return tuple(item.get(key, KEY_DEFAULTS.get(key)) for key in keys)
+def _compact(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
