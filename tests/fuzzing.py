@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import nkeys
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -108,10 +109,13 @@ def _annotations(data: bytes) -> object:
     return read_options({f"expose.k8s.wasmcloud.dev/{name}": text for name in ("hosts", "gateway", "annotations")})
 
 
+SEED = nkeys.encode_seed(bytes(32), nkeys.PREFIX_BYTE_USER).decode()
+CREDS_JWT = f"{CANARY}.eyJq.c2ln"
 CREDS = (
-    f"-----BEGIN NATS USER JWT-----\n{CANARY}.eyJq.c2ln\n------END NATS USER JWT------\n\n"
+    f"-----BEGIN NATS USER JWT-----\n{CREDS_JWT}\n------END NATS USER JWT------\n\n"
     f"-----BEGIN USER NKEY SEED-----\nSU{CANARY}\n------END USER NKEY SEED------\n"
 ).encode()
+CLAIMS = json.dumps({"iss": "ABC", "exp": 1e9, "nats": {"issuer_account": "ACC"}}).encode()
 PEM = f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(CANARY.encode()).decode()}\n-----END CERTIFICATE-----\n".encode()
 DOCKER = json.dumps({"auths": {"ghcr.io": {"username": "u", "password": CANARY}, "x": {"auth": "dTpw"}}}).encode()
 HEARTBEAT = json.dumps(
@@ -159,7 +163,12 @@ TARGETS = (
     Target(
         "creds", lambda data: ConnectionSpec(("a",), credentials=_text(data) or "x"), (InvalidConnection,), (CREDS,)
     ),
-    Target("ca", lambda data: ConnectionSpec(("a",), ca=_text(data) or "x"), (InvalidConnection,), (PEM,)),
+    Target(
+        "ca",
+        lambda data: ConnectionSpec(("a",), ca=_text(data) or "x"),
+        (InvalidConnection,),
+        (PEM, PEM.replace(b"\n", b"\n\xff", 1)),
+    ),
     Target(
         "client-certificate",
         lambda data: ConnectionSpec(("a",), client_certificate=_text(data) or "x", client_key=_text(data) or "x"),
@@ -198,6 +207,12 @@ TARGETS = (
 )
 
 
+def _of_claims(data: bytes) -> object:
+    jwt = f"e30.{base64.urlsafe_b64encode(data).decode()}.c2ln"
+    spec = ConnectionSpec(("a",), credentials=CREDS.decode().replace(f"SU{CANARY}", SEED).replace(CREDS_JWT, jwt))
+    return spec.account, spec.expires, spec.digest, spec.anonymous
+
+
 def _stored_manifest(data: bytes) -> object:
     manifest = _json(data)
     return exposure(manifest) if isinstance(manifest, dict) else None
@@ -209,6 +224,7 @@ def _hub(data: bytes) -> object:
 
 TARGETS = (
     *TARGETS,
+    Target("claims", _of_claims, (InvalidConnection,), (CLAIMS, CLAIMS.replace(b"1000000000.0", b"9" * 400))),
     Target("stored-manifest", _stored_manifest, (), (APPLICATION,)),
     Target(
         "kubeconfig",

@@ -21,6 +21,7 @@ from wasmcloud_operator.lattice import armor
 from wasmcloud_operator.lattice.errors import InvalidConnection
 
 _ADDRESS_LIMIT = 2048
+_NEVER = 253_402_300_800  # the year 10000; a JWT may hold a number that no float can
 _SCHEMES = {"nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
 _WEBSOCKET = frozenset({"ws", "wss"})
 _ENCRYPTED = frozenset({"tls", "wss"})
@@ -89,7 +90,7 @@ class ConnectionSpec:
     def expires(self) -> float | None:
         """When the credentials end, in seconds since the epoch; None for those that do not."""
         moment = self._claims.get("exp")
-        return float(moment) if isinstance(moment, int | float) and moment > 0 else None
+        return float(moment) if isinstance(moment, int | float) and 0 < moment < _NEVER else None
 
     @cached_property
     def _claims(self) -> dict[str, object]:
@@ -117,7 +118,7 @@ class ConnectionSpec:
         if max(map(len, (self.ca, self.client_certificate, self.client_key))) > armor.CERTIFICATES_LIMIT:
             raise InvalidConnection("CA", f"more than {armor.CERTIFICATES_LIMIT // 1024} KiB of certificates")
         authorities = armor.certificates(self.ca)
-        if self.ca and not authorities:
+        if self.ca and not (authorities and authorities.isascii()):
             raise InvalidConnection("CA", "not a PEM certificate")
         try:
             context = ssl.create_default_context(cadata=authorities or None)
