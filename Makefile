@@ -43,6 +43,7 @@ lint: setup ## format check, lint, strict types, floors, generated files
 	@$(BIN)/python -m wasmcloud_operator.commands.crds --check manifests/crds
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac --check manifests
 	@$(BIN)/python manifests/monitoring/dashboard.py --check
+	@$(BIN)/python docs/reference/generate.py --check
 
 .PHONY: format
 format: setup ## format the code and mend what the linter can
@@ -50,10 +51,11 @@ format: setup ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix .
 
 .PHONY: manifests
-manifests: setup ## write the CRDs, the RBAC manifests and the dashboard anew
+manifests: setup ## write the CRDs, the RBAC manifests, the dashboard and the reference pages anew
 	@$(BIN)/python -m wasmcloud_operator.commands.crds manifests/crds
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac manifests
 	@$(BIN)/python manifests/monitoring/dashboard.py
+	@$(BIN)/python docs/reference/generate.py
 
 .PHONY: fields
 fields: setup ## write kube/field_table.py anew from the testbed's API server; after another version of it was chosen

@@ -52,12 +52,16 @@ class ContainerTemplateAdditions(Model):
     """Additions to the two containers. What is written here wins over what the operator would write."""
 
     nats: dict[str, JsonValue] | None = Field(default=None, json_schema_extra={"x-kubernetes-embedded": "Container"})
-    """Merged into the nats-leaf container, lists by name as Kubernetes does."""
+    """Merged into the nats-leaf container, lists by name as Kubernetes does.
+
+    Its fields: kubectl explain pod.spec.containers."""
 
     wasmcloud: dict[str, JsonValue] | None = Field(
         default=None, json_schema_extra={"x-kubernetes-embedded": "Container"}
     )
-    """Merged into the wasmcloud-host container, lists by name as Kubernetes does."""
+    """Merged into the wasmcloud-host container, lists by name as Kubernetes does.
+
+    Its fields: kubectl explain pod.spec.containers."""
 
 
 class Rollout(Model):
@@ -195,7 +199,9 @@ class SchedulingOptions(Model):
     pod_template_additions: dict[str, JsonValue] | None = Field(
         default=None, json_schema_extra={"x-kubernetes-embedded": "PodSpec"}
     )
-    """Merged into the pod's spec: volumes, tolerations, affinity. Containers can be added, not replaced."""
+    """Merged into the pod's spec: volumes, tolerations, affinity. Containers can be added, not replaced.
+
+    Its fields: kubectl explain pod.spec."""
 
     container_template_additions: ContainerTemplateAdditions | None = None
     """Merged into the two containers."""
