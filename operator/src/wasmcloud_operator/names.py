@@ -32,6 +32,8 @@ ORPHAN = "Orphan"
 SERVING_GATE = "k8s.wasmcloud.dev/serving"
 
 PAUSED = "k8s.wasmcloud.dev/paused"
+# What a reconcile of something paused waits for.
+RESUMPTION = f"the end of the pause (annotation {PAUSED})"
 
 
 def is_paused(annotations: Mapping[str, str]) -> bool:

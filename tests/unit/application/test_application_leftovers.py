@@ -16,7 +16,7 @@ from wasmcloud_operator.application.leftovers import InLattice, Leftovers
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
-from wasmcloud_operator.kube.controller import DONE
+from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
@@ -211,11 +211,11 @@ async def test_another_application_of_the_name_counts_where_it_is_in_that_lattic
 
 async def test_nothing_is_counted_while_either_side_is_not_known(site: Site) -> None:
     site.lattice.wadm.owners = {"shop": GONE}
-    assert await site.look() == DONE
+    assert await site.look() == Result.waiting("wadm's list of lattice default, and the list of Applications")
     assert site.value is None, "wadm has not listed"
     site.listed("shop")
     site.applications.follow(())
-    assert await site.look() == DONE
+    assert await site.look() == Result.waiting("wadm's list of lattice default, and the list of Applications")
     assert site.value is None, "the CRD is away"
     site.applications.follow(("there",))
     await site.look()

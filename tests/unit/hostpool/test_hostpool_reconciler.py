@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from testbed.waiting import in_one_task
 from wasmcloud_operator.hostpool.apply import RETRY_SECONDS
@@ -15,7 +16,7 @@ from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
-from wasmcloud_operator.kube.controller import DONE
+from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, SERVICE, Key
@@ -31,6 +32,7 @@ DAMAGED = (
     "-----BEGIN NATS USER JWT-----\neyJ0.eyJq.c2ln\n------END NATS USER JWT------\n"
     "-----BEGIN USER NKEY SEED-----\nSUAAAA\n------END USER NKEY SEED------\n"
 )
+PAUSED = {"k8s.wasmcloud.dev/paused": "true"}
 REFUSED = Problem("DeploymentRefused", ".spec.image", "no")
 
 
@@ -41,6 +43,7 @@ class Site:
         self.pools = pools
         self.configs, self.secrets, self.workloads = {}, {}, {DEPLOYMENT: {}, DAEMON_SET: {}, SERVICE: {}}
         self.refusal = None
+        self.whole = True
         self.said, self.fields = {}, {}
         watch = SimpleNamespace(synced_in=lambda _: True, store=self.secrets)
         kinds = {kind: SimpleNamespace(informer=SimpleNamespace(store=held)) for kind, held in self.workloads.items()}
@@ -88,7 +91,7 @@ class Site:
         assert isinstance(facts, Facts)
         if self.refusal is not None:
             raise SpecError(self.refusal)
-        return True
+        return self.whole
 
     def forget(self, key):
         pass
@@ -98,6 +101,9 @@ class Site:
         assert not list(reports)
         self.said |= {one.type: (one.status, one.reason, one.message) for one in conditions}
         self.fields = fields or {}
+
+    async def show_paused(self, item):
+        pass
 
     async def refuse(self, item, problems, others=(), fields=None):
         self.said["Stalled"] = ("True", problems[0].reason, "; ".join(str(problem) for problem in problems))
@@ -123,12 +129,13 @@ async def test_a_config_that_takes_the_name_of_another_at_once_is_in_its_lattice
 async def test_a_fault_of_a_secret_that_only_nats_finds_is_about_the_secret_as_well(site):
     site.creds(DAMAGED)
     site.config(secretName="keys")
-    assert await site.look() == DONE  # its watch tells
     message = ".spec.secretName: Secret keys: nats.creds: the user seed is damaged"
+    usable = Result.waiting(f"Secrets that can be used: {message}")
+    assert await site.look() == usable  # its watch tells
     assert site.said["Stalled"] == ("True", "SecretContentInvalid", message)
     assert site.said["SecretsValid"] == ("False", "SecretContentInvalid", message)
     site.said.clear()
-    assert await site.look() == DONE  # nothing has changed, and it is not forgotten
+    assert await site.look() == usable  # nothing has changed, and it is not forgotten
     assert site.said["SecretsValid"][0] == "False"
 
 
@@ -138,7 +145,7 @@ async def test_a_refused_spec_shows_that_the_secrets_are_valid(site):
     assert site.said["SecretsValid"][:2] == ("False", "SecretNotFound")
     site.config()
     site.refusal = REFUSED
-    assert (await site.look()).requeue_after == RETRY_SECONDS
+    assert await site.look() == Result.waiting("what is refused to be mended: .spec.image: no", RETRY_SECONDS)
     assert site.said["SecretsValid"][0] == "True"
     assert site.said["Stalled"][1] == "DeploymentRefused"
 
@@ -164,3 +171,12 @@ async def test_of_a_workload_that_is_somebody_elses_nothing_is_said(site):
     await site.look()
     assert "WorkloadAvailable" not in site.said
     assert site.fields == {}
+
+
+async def test_a_look_that_ends_early_says_what_it_waits_for(site):
+    site.config()
+    assert await site.look() == DONE
+    site.whole = False
+    assert await site.look() == Result.waiting("news of the workload, which was changed just now")
+    site.configs[KEY] = replace(site.configs[KEY], metadata=replace(site.configs[KEY].metadata, annotations=PAUSED))
+    assert await site.look() == Result.waiting("the end of the pause (annotation k8s.wasmcloud.dev/paused)")

@@ -73,7 +73,7 @@ async def hang() -> Result:
 
 async def test_results_are_done_and_again_in_n_seconds(play):
     p = play()
-    p.script["again"] = Result(requeue_after=30)
+    p.script["again"] = Result.waiting("its turn", 30)
     p.controller.queue.add("once")
     p.controller.queue.add("again")
     await p.clock.advance(100)
@@ -104,7 +104,7 @@ async def test_a_key_with_a_priority_keeps_it_when_it_is_tried_again(play):
 
 async def test_a_key_that_asks_to_come_back_does_so_in_the_background(play):
     p = play(workers=1)
-    p.script["again"] = Result(requeue_after=10)
+    p.script["again"] = Result.waiting("its turn", 10)
     p.script["slow"] = slow(p)
     p.controller.queue.add("again")
     await p.clock.advance(9)
@@ -190,7 +190,7 @@ async def test_each_change_of_an_outcome_is_logged_once_with_what_it_waits_for(p
 
 async def test_the_state_shows_the_queue_and_what_each_key_waits_for(play):
     p = play(workers=1)
-    p.script |= {"waits": Result.waiting("list of lattice x"), "hangs": hang, "later": Result(5)}
+    p.script |= {"waits": Result.waiting("list of lattice x"), "hangs": hang, "later": Result.waiting("its turn", 5)}
     for key in ("waits", "later", "hangs", "ready"):
         p.controller.queue.add(key)
     await p.clock.advance(3)
@@ -207,6 +207,7 @@ async def test_the_state_shows_the_queue_and_what_each_key_waits_for(play):
             },
             "later": {
                 "outcome": "requeue_after",
+                "waitsFor": "its turn",
                 "priority": "fresh",
                 "milliseconds": 0.0,
                 "secondsAgo": 3.0,

@@ -88,8 +88,8 @@ class Deletion:
         self._since.setdefault(key, self.clock.monotonic())
         try:
             removed = [lattice for lattice in self._lattices(item) if await self._remove(item, lattice)]
-        except _NotYet:
-            return Result(_SOON_SECONDS)
+        except _NotYet as soon:
+            return Result.waiting(str(soon), _SOON_SECONDS)
         except LatticeError as error:
             return await self._stuck(item, str(error))
         if removed:
@@ -102,7 +102,7 @@ class Deletion:
         now = self.clock.monotonic()
         left = self._orphan_since.setdefault(item.metadata.key, now) + _KEPT_SERVICES_SECONDS - now
         if left > 0 and self.services.by_index(OWNER_INDEX, item.metadata.uid):
-            return Result(left)  # the Service's change brings the key back before
+            return Result.waiting("other owners for its Services", left)  # their change brings the key back before
         self._event(item, "Normal", "Orphaned", "Left in wadm, as the annotation deletion-policy asks")
         return await self._let_go(item)
 
@@ -166,20 +166,20 @@ class Deletion:
         choice = self.places.choose(item)
         waited = self.clock.monotonic() - self._since[item.metadata.key]
         if isinstance(choice, NotChosen) and choice.soon and waited < _START_SECONDS:
-            raise _NotYet
+            raise _NotYet(f"host configs, which are still being read: {choice.message}")
 
     async def _remove(self, item: CustomResource, lattice: Lattice) -> bool:
         """Remove it from a lattice's wadm; whether it was there and ours."""
         state, key = lattice.connection.state, item.metadata.key
         if not state.connected:
             if state.reason == "Connecting":
-                raise _NotYet
+                raise _NotYet(f"the connection to lattice {lattice.name}")
             raise LatticeUnavailable(state.message)
         if not lattice.ledger.acquire(key.name, waiter=key, wake=partial(self.wake, key)):
-            raise _NotYet
+            raise _NotYet(f"another change of the same name in lattice {lattice.name} to end")
         try:
             if not self.gate.ours:
-                raise _NotYet
+                raise _NotYet(f"the CRD {APPLICATION}, which may be another project's by now")
             return await self.ledger_writer(item, lattice).remove(key.name)
         finally:
             lattice.ledger.release(key.name)
@@ -204,7 +204,8 @@ class Deletion:
         if await self.writer.show(item, status.out_of_reach("DeletionBlocked", message)):
             self._event(item, "Warning", "DeletionBlocked", message)
         delay = self.retries.when(key)
-        return Result(min(delay, max(GIVE_UP_SECONDS - waited, 0.1)) if what else delay)
+        again = min(delay, max(GIVE_UP_SECONDS - waited, 0.1)) if what else delay
+        return Result.waiting(f"wadm: {why}", again)
 
     async def _ending(self, item: CustomResource) -> str:
         """What takes the way to wadm with it: the namespace or the host config; empty if both stay."""

@@ -98,14 +98,16 @@ class Leftovers:
         """Read the owners that are not known yet, then report what has lost its own."""
         for unused in self._memories.keys() - self._lattices():
             del self._memories[unused]
-        if not self.pools.of(key.lattice) or not self._is_known(key.lattice):
-            return DONE  # the next list brings it back
+        if not self.pools.of(key.lattice):
+            return DONE
+        if not self._is_known(key.lattice):
+            return Result.waiting(f"wadm's list of lattice {key}, and the list of Applications")
         try:
             if not await self._read_owners(key.lattice):
-                return Result(_PAUSE_SECONDS)
+                return Result.waiting("a pause between reads of owners", _PAUSE_SECONDS)
         except LatticeError as error:
             log.debug("owners not read", lattice=key.lattice.name, error=str(error))
-            return Result(_RETRY_SECONDS)
+            return Result.waiting(f"wadm: {error}", _RETRY_SECONDS)
         self._report(key.lattice)
         return DONE
 

@@ -34,7 +34,7 @@ from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger import Entry, Listing
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter, NameTaken, StepRefused
-from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.names import RESUMPTION, is_paused
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 
 # Nearly always a push comes within this after a deploy: one status is written instead of two.
@@ -81,7 +81,7 @@ class ApplicationReconciler:
             return Result.waiting(f"the CRD {APPLICATION}, which may be another project's by now", _DOUBT_SECONDS)
         if is_paused(item.metadata.annotations):
             await self.writer.show_paused(item)  # a deletion waits as well: nothing is written, in wadm neither
-            return DONE
+            return Result.waiting(RESUMPTION)
         if item.metadata.deleting:
             return await self.deletion.finalize(item)
         return await self._run(item)
@@ -96,7 +96,7 @@ class ApplicationReconciler:
         examined = self.examiner.examine(item)
         if examined.problems:
             await self._show_stalled(item, status.invalid(examined.problems))
-            return DONE
+            return Result.waiting(f"another manifest: {status.problems_text(examined.problems)}")
         choice = self.places.choose(item)
         if isinstance(choice, NotChosen):
             return await self._wait_for_lattice(item, choice)
@@ -108,11 +108,11 @@ class ApplicationReconciler:
         if not state.connected:
             if state.reason != "Connecting":
                 await self.writer.show(item, status.out_of_reach(state.reason, state.message))
-            return DONE  # its news brings the key back
+            return Result.waiting(f"lattice {choice.lattice.name}: {state.message or state.reason}")
         if ledger.listing is Listing.AWAITED:
-            return DONE  # so does the list
+            return Result.waiting(f"wadm's list of lattice {choice.lattice.name}")
         if not ledger.acquire(key.name, waiter=key, wake=partial(self.wake, key)):
-            return DONE  # and so does whoever is at work there
+            return Result.waiting(f"another change of the same name in lattice {choice.lattice.name} to end")
         try:
             result = await self._in_lattice(item, examined, choice)
         except LatticeError as error:
@@ -142,11 +142,11 @@ class ApplicationReconciler:
         except NameTaken as taken:
             self.places.refuse(key, choice.lattice)
             await self._show_stalled(item, status.conflict(taken.owner, choice.lattice.name), told)
-            return DONE
+            return Result.waiting(f"its name in lattice {choice.lattice.name}, which belongs to {taken.owner}")
         except StepRefused as refused:
             self.places.refuse(key, choice.lattice)
             await self._show_stalled(item, status.rejected(refused.step, refused.message), told)
-            return Result(_REFUSED_SECONDS)
+            return Result.waiting(f"wadm to take it: {refused.message}", _REFUSED_SECONDS)
         self.places.accept(key)
         await self._settle(item, choice.lattice, leaving)
         entry, again = await self._confirmed(side, entry, content.name) if wanted else (entry, None)
@@ -167,9 +167,10 @@ class ApplicationReconciler:
             latest = self._latest(item)
             await self.writer.show_leaving(latest, _leaving(left))
         if not left:
-            return Result(again)
+            return DONE if again is None else Result.waiting("wadm's word about the deployed version", again)
         delay = self.deletion.retries.when(item.metadata.key)
-        return Result(delay if again is None else min(again, delay))
+        names = ", ".join(place.lattice for place in left)
+        return Result.waiting(f"its removal from lattice {names}", delay if again is None else min(again, delay))
 
     async def _before_write(self, item: CustomResource, lattice: Lattice, leaving: list[Place], run: Run) -> None:
         """Have the deletion wait for what is about to be written. Raises WritesForbidden while the CRD is in doubt."""
@@ -226,18 +227,18 @@ class ApplicationReconciler:
         started = self.clock.monotonic() if self._started is None else self._started
         left = started + _START_SECONDS - self.clock.monotonic()
         if why.soon and left > 0:
-            return Result(left)
+            return Result.waiting(f"host configs, which are still being read: {why.message}", left)
         if why.stalled:
             await self._show_stalled(item, status.no_lattice(why))
         else:
             await self.writer.show(item, status.no_lattice(why))
-        return DONE
+        return Result.waiting(f"a lattice: {why.message}")
 
     async def _unavailable(self, item: CustomResource, error: LatticeError) -> Result:
         item = self._latest(item)
         reason = type(error).__name__
         await self.writer.show(item, status.out_of_reach(reason, f"{error}; trying again"))
-        return Result(self.retries.when(item.metadata.key))
+        return Result.waiting(f"wadm: {error}", self.retries.when(item.metadata.key))
 
     async def _show(self, item: CustomResource, verdict: Verdict, told: dict[str, object]) -> None:
         item = self._latest(item)

@@ -85,12 +85,12 @@ class ManifestReconciler:
             return DONE
         try:
             certain = self._take(key, await self._record(key, news))
-        except LatticeBusy:
-            return Result(_BUSY_SECONDS)
+        except LatticeBusy as error:
+            return Result.waiting(f"wadm: {error}", _BUSY_SECONDS)
         except LatticeError as error:
             log.debug("application not read", lattice=key.lattice.name, application=key.application, error=str(error))
-            return Result(_RETRY_SECONDS)
-        return DONE if certain else Result(_RETRY_SECONDS)
+            return Result.waiting(f"wadm: {error}", _RETRY_SECONDS)
+        return DONE if certain else Result.waiting("configurations that could not be read", _RETRY_SECONDS)
 
     async def _record(self, key: AppKey, news: _News | None) -> Record | None:
         lattice, application = key.lattice, key.application

@@ -45,11 +45,14 @@ class PodLabeler:
             return DONE  # Kubernetes takes a pod that goes out by itself
         pool_key = pool_of(pod)
         pool = self.view.pools.get(pool_key) if pool_key is not None else None
-        if pool is None or not pool.lattice.hosts.synced:
-            return DONE
+        if pool is None:
+            return Result.waiting("the lattice of its host config")
+        if not pool.lattice.hosts.synced:
+            return Result.waiting(f"the hosts of lattice {pool.lattice.name}")
         found = self.hosts_in_pods.host_in(pod, pool.lattice)
         verdict = self._judge(pod, found, pool.lattice)
-        result = Result(_LOOK_AGAIN_SECONDS) if verdict is Verdict.KEEP_FOR_NOW else DONE
+        silent = verdict is Verdict.KEEP_FOR_NOW
+        result = Result.waiting("word of the pod's host", _LOOK_AGAIN_SECONDS) if silent else DONE
         patch = self._patch(pod, found.host, verdict, self.view.book(pool.lattice))
         if not patch:
             return result
@@ -57,7 +60,7 @@ class PodLabeler:
         try:
             self.pods.offer(await self.client.patch(POD, key, body, MERGE_PATCH, _POD))
         except (NotFound, Conflict):
-            return DONE  # gone, or another pod has the name: the watch tells
+            return Result.waiting("news of the pod, which is gone or another")
         return result
 
     def _judge(self, pod: Pod, found: PodHost, lattice: Lattice) -> Verdict:

@@ -27,7 +27,7 @@ from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import SERVICE, Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
-from wasmcloud_operator.names import is_orphan, is_paused
+from wasmcloud_operator.names import RESUMPTION, is_orphan, is_paused
 from wasmcloud_operator.shared.problem import Problem
 
 log = structlog.get_logger()
@@ -122,7 +122,7 @@ class ServiceReconciler:
         """Raises the errors of `kube.errors`."""
         wanted = self._wanted(key)
         if any(self._paused(record) for _, record, _ in wanted.services):
-            return DONE
+            return Result.waiting(RESUMPTION)
         before = self.outcomes.get(key) or Outcome()
         made: list[Made] = []
         problems: list[Problem] = []
@@ -143,10 +143,12 @@ class ServiceReconciler:
         elif wanted.sure:
             self.outcomes.drop(key)
         if any(one.state is State.IN_THE_WAY for one in made) or ROUTE_CONFLICT in {one.reason for one in problems}:
-            return Result(_CONFLICT_SECONDS)
+            return Result.waiting(_mending(problems), _CONFLICT_SECONDS)
         if any(self.rust.due(Key(key.namespace, one.name)) for one in made if one.state is State.LEADS):
-            return Result(_ENDPOINT_SECONDS)
-        return Result(_REFUSED_SECONDS) if problems else DONE
+            return Result.waiting("a first endpoint, before those of the Rust operator go", _ENDPOINT_SECONDS)
+        if problems:
+            return Result.waiting(_mending(problems), _REFUSED_SECONDS)
+        return DONE if made or wanted.sure else Result.waiting("what is deployed in the lattices of its namespace")
 
     def _urls(self, key: Key, name: str) -> tuple[str, ...]:
         """The addresses of a Service as it is."""
@@ -306,6 +308,10 @@ class ServiceReconciler:
         item = self.view.application(record)
         resource, regarding = (SERVICE, former) if item is None else (APPLICATION, item.metadata)
         self.recorder.event(resource, regarding, "Normal", "ServiceReplaced", note, action="Replace")
+
+
+def _mending(problems: Iterable[Problem]) -> str:
+    return f"what stands against it to be mended: {'; '.join(str(problem) for problem in problems)}"
 
 
 class _StillThere(Exception):

@@ -22,7 +22,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.names import RESUMPTION, is_paused
 from wasmcloud_operator.shared.problem import Problem
 
 FIELD_MANAGER = "wasmcloud-operator-services"
@@ -45,17 +45,20 @@ class ExposedWriter:
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
         item = self.applications.store.get(key)
-        if item is None or item.metadata.deleting or is_paused(item.metadata.annotations):
+        if item is None or item.metadata.deleting:
             return DONE
+        if is_paused(item.metadata.annotations):
+            return Result.waiting(RESUMPTION)
         found = list(self.view.records_of(key))
         if found or self.view.intended(key):
             said = self._said(item, found)
         elif self._known_absent(item):
             said = ([], None)
         else:
-            return DONE
-        if said is not None:
-            await self._write(item, *said)
+            return Result.waiting("what is deployed in the lattices of its namespace")
+        if said is None:
+            return Result.waiting("a look at its Services in each namespace")
+        await self._write(item, *said)
         return DONE
 
     def _known_absent(self, item: CustomResource) -> bool:

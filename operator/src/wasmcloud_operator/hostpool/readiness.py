@@ -54,7 +54,7 @@ class ReadinessReconciler:
             return DONE
         ready_since = pod.condition("ContainersReady")
         if ready_since is None or ready_since.status != "True":
-            return DONE  # the kubelet tells
+            return Result.waiting("the pod's containers to be ready")
         waited = self._seconds_since(ready_since.last_transition_time)
         condition = judge(self._circumstances(pod, waited))
         held = pod.condition(SERVING_GATE)
@@ -65,7 +65,11 @@ class ReadinessReconciler:
         )
         if condition.status == "True" or (waited >= _SILENT_SECONDS and not said):
             await self._write(pod, condition)
-        return DONE if condition.status == "True" else Result(_LOOK_AGAIN_SECONDS)
+        return (
+            DONE
+            if condition.status == "True"
+            else Result.waiting(f"the host: {condition.message}", _LOOK_AGAIN_SECONDS)
+        )
 
     def _circumstances(self, pod: Pod, waited: float) -> Circumstances:
         key = pool_of(pod) or pod.metadata.key

@@ -28,7 +28,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import SERVICE, Key, Resource
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
-from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.names import RESUMPTION, is_paused
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
@@ -66,22 +66,22 @@ class HostConfigReconciler:
         if is_paused(item.metadata.annotations):
             await self._declare_paused(item)
             await self.status.show_paused(item)
-            return DONE
+            return Result.waiting(RESUMPTION)
         pool = self.pools.get(key)
         if pool is not None and pool.uid != item.metadata.uid:
             self._forget(key)  # another config took the name before anybody saw that the one before it was gone
         if self.rust.still_runs(item):
             await self._refuse(item, [_RIVAL])
-            return Result(RIVAL_SECONDS)
+            return Result.waiting("the end of the operator written in Rust", RIVAL_SECONDS)
         try:
             return await self._follow(item)
         except SecretsError as error:
             invalid = Condition("SecretsValid", "False", error.problems[0].reason, str(error))
             await self._refuse(item, error.problems, [invalid])
-            return DONE
+            return Result.waiting(f"Secrets that can be used: {error}")
         except SpecError as error:
             await self._refuse(item, error.problems)
-            return Result(RETRY_SECONDS)
+            return Result.waiting(f"what is refused to be mended: {error}", RETRY_SECONDS)
 
     async def _follow(self, item: CustomResource) -> Result:
         config = parsed(item)
@@ -93,7 +93,7 @@ class HostConfigReconciler:
             return await self._bring(item, config, examined)
         except SpecError as error:
             await self._refuse(item, error.problems, [_SECRETS_VALID])
-            return Result(RETRY_SECONDS)
+            return Result.waiting(f"what is refused to be mended: {error}", RETRY_SECONDS)
 
     async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> Result:
         facts = replace(examined.facts, leaf_service_kept=self._keeps_leaf_service(item))
@@ -103,7 +103,7 @@ class HostConfigReconciler:
             item, config, children, facts, lambda reason, note: self._tell(item, reason, note)
         )
         if not complete:
-            return DONE  # the changed workload comes back through its cache
+            return Result.waiting("news of the workload, which was changed just now")
         workload = children.workload.resource
         held = self.kinds[workload].informer.store.get(item.metadata.key)
         rolled_out = held is not None and is_rolled_out(workload.kind, held.body)

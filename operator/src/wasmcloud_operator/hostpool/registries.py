@@ -125,26 +125,28 @@ class RegistryService:
     async def tell(self, key: Key) -> Result:
         """Tell the running hosts of the pool's lattice. Raises the errors of `kube.errors`."""
         pool, spec = self.pools.get(key), self._spec(key)
-        if pool is None or spec is None:
-            return DONE
-        hosts = frozenset(host.id for _, host in self.hosts_in_pods.hosts_of(key, pool.lattice))
+        running = self.hosts_in_pods.hosts_of(key, pool.lattice) if pool is not None else ()
+        hosts = frozenset(host.id for _, host in running)
+        if pool is None or spec is None or not hosts:
+            return Result.waiting("running hosts of the pool")
         everyone = len(pool.lattice.hosts.hosts)
         examined = await self.reader.read_values(key, spec)
         registries = examined.values.registries if examined.values is not None else ()
-        if not registries or not hosts or registry_in_environment(spec, examined.facts.registries):
+        if not registries or registry_in_environment(spec, examined.facts.registries):
             return DONE
         try:
             taken = await pool.lattice.control.put_registries(_by_registry(registries))
         except ControlRejected as error:
             log.warning("hosts refuse registry credentials", object=str(key), error=str(error))
-            return Result(_REFUSED_AGAIN_AFTER)
+            return Result.waiting("hosts that take the credentials", _REFUSED_AGAIN_AFTER)
         except LatticeError as error:
             log.info("registry credentials not sent yet", object=str(key), error=str(error))
-            return Result(_AGAIN_AFTER)
+            return Result.waiting(f"lattice {pool.lattice.name}: {error}", _AGAIN_AFTER)
         log.info("sent registry credentials to hosts", object=str(key), registries=len(registries), hosts=taken)
         if taken < everyone:
             # Some did not get them, and nobody knows which: answers do not name their host.
-            return Result(_AGAIN_AFTER if taken < len(hosts) else _REFUSED_AGAIN_AFTER)
+            again = _AGAIN_AFTER if taken < len(hosts) else _REFUSED_AGAIN_AFTER
+            return Result.waiting(f"{everyone - taken} hosts that did not answer", again)
         known = self._of(key, examined.facts.registry_digest)
         known.told |= hosts
         return DONE

@@ -42,19 +42,20 @@ class ReconcileTimeout(Exception):
 class Result:
     """How a reconcile ended: done, or to be looked at again in so many seconds.
 
-    `waits_for`: what has to come before the key can go on; empty if it waits for nothing.
+    `waits_for`: what has to come before the key can go on; empty if it waits for nothing. It has no default, so that
+    no reconcile ends early without a word about it.
     """
 
+    waits_for: str
     requeue_after: float | None = None
-    waits_for: str = ""
 
     @classmethod
     def waiting(cls, waits_for: str, requeue_after: float | None = None) -> Result:
         """Returns the result of a reconcile that ended early. Without seconds its change brings the key back."""
-        return cls(requeue_after, waits_for)
+        return cls(waits_for, requeue_after)
 
 
-DONE = Result()
+DONE = Result("")
 
 
 @dataclass(frozen=True, slots=True)
