@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -86,6 +87,11 @@ class RunningOperator:
     async def metrics(self) -> str:
         """The text of /metrics."""
         return (await self._get("metrics"))[1]
+
+    async def debug(self) -> dict[str, Any]:
+        """What /debug/keys shows."""
+        shown: dict[str, Any] = json.loads((await self._get("debug/keys"))[1])
+        return shown
 
     async def _get(self, path: str) -> tuple[int, str]:
         try:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import Any
-
-import aiohttp
 
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, eventually
@@ -41,11 +38,6 @@ async def has(admin: Admin, name: str, namespace: str) -> bool:
     return True
 
 
-async def debug(operator: RunningOperator) -> dict[str, Any]:
-    async with aiohttp.ClientSession() as session, session.get(f"http://{operator.address}/debug/keys") as answer:
-        return json.loads(await answer.text())
-
-
 def depths(metrics: str) -> float:
     return sum(float(value) for value in re.findall(r"^workqueue_depth\{.*\} (.*)$", metrics, re.MULTILINE))
 
@@ -61,7 +53,7 @@ async def test_a_standby_keeps_caches_and_no_queues_and_takes_over_at_once(
             await eventually(lambda: has(admin, "pool-9", namespace))
             for number in range(5):
                 await admin.delete(CONFIG, f"pool-{number}", namespace)
-            shown = await debug(two)
+            shown = await two.debug()
             assert shown["lease"]["state"] == "standing by"
             assert shown["lease"]["holder"] == "one"
             assert depths(await two.metrics()) == 0
@@ -75,7 +67,7 @@ async def test_a_standby_keeps_caches_and_no_queues_and_takes_over_at_once(
             await admin.create(config("after", namespace))
             await eventually(lambda: has(admin, "after", namespace))
             await eventually(lambda: has(admin, "pool-8", namespace))
-            assert f"{namespace}/after" in (await debug(two))["controllers"]["wasmcloudhostconfig"]["keys"]
+            assert f"{namespace}/after" in (await two.debug())["controllers"]["wasmcloudhostconfig"]["keys"]
 
 
 async def test_the_first_start_in_a_new_cluster_does_not_wait(crds: ControlPlane, admin: Admin, namespace: str):
@@ -106,4 +98,4 @@ async def test_events_reported_before_a_stop_are_sent_with_the_gate_still_open(
 
 
 async def leads(operator: RunningOperator) -> bool:
-    return (await debug(operator))["lease"]["state"] == "leading"
+    return (await operator.debug())["lease"]["state"] == "leading"
