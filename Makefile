@@ -85,15 +85,19 @@ test: setup ## unit and integration tests, against a real control plane, NATS an
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
 # What of the integration tests depends on the API server; 1.35 is what all of them run on.
-MATRIX_SERVERS ?= 1.29
+MATRIX_SERVERS ?= 1.29 1.32 1.37
 MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/test_kube_machinery.py \
 	tests/integration/test_kube_field_table.py
 
 .PHONY: matrix
-matrix: setup ## what depends on the API server, on the oldest server that is supported
+matrix: setup ## what depends on the API server, on the oldest that is supported, one between and the newest
 	@$(TESTBED) build core wadm matrix
 	@for minor in $(MATRIX_SERVERS); do echo "API server $$minor"; \
 		TESTBED_API_SERVER=$$minor $(BIN)/pytest -q -n 2 --dist loadfile $(MATRIX); done
+
+.PHONY: pythons
+pythons: setup ## the unit tests on each supported Python that is here, and on the lowest versions of the dependencies
+	@PYTHONPATH=tests $(BIN)/python tests/matrix/pythons.py
 
 .PHONY: chaos
 chaos: setup ## what the operator does while servers are killed, cut off, silent, wiped, hostile, or of another time; fuzzing

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.supported import table
 from wasmcloud_operator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -223,3 +224,7 @@ def test_every_document_is_reached_from_the_index(name):
     folders = {link for link in links if link.is_dir()}
     file = (ROOT / name).resolve()
     assert file in links | {index} or file.parent in folders
+
+
+def test_the_readme_has_the_versions_that_tests_run_on() -> None:
+    assert f"\n\n{table()}\n" in (ROOT / "README.md").read_text(), "put in what python -m testbed.supported prints"
