@@ -54,21 +54,6 @@ def crds() -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def check(files: Sequence[Path]) -> None:
-    """Check application manifests as wadm would, before they reach a cluster. `-` reads standard input.
-
-    Exit status: 0 fine (warnings at most), 1 errors, 2 a file that cannot be read.
-    """
-    from wasmcloud_operator.commands.check import check_files
-
-    report = check_files(files)
-    for line in report.lines:
-        click.echo(line)
-    sys.exit(report.exit_code)
-
-
-@main.command()
 @click.argument("lattice", default="default")
 @click.option("--nats", default="nats://127.0.0.1:4222", envvar="NATS_URL", show_default=True, help="NATS address.")
 @click.option("--creds", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A NATS creds file.")

@@ -1,4 +1,4 @@
-"""`kubectl wasmcloud`: the commands status, tree, why and doctor, also under `wasmcloud-operator`.
+"""`kubectl wasmcloud`: the commands status, tree, why, doctor and check, also under `wasmcloud-operator`.
 
 Each imports what it needs when it is called, so that help and mistakes are answered at once.
 """
@@ -6,7 +6,7 @@ Each imports what it needs when it is called, so that help and mistakes are answ
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -102,6 +102,24 @@ def doctor(kubeconfig: Path | None, context: str | None, namespace: str) -> None
     from wasmcloud_operator.commands.overview.screens import show
 
     sys.exit(show(doctor_screen(namespace), kubeconfig, context))
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text")
+@click.option("--strict", is_flag=True, help="Count warnings as errors.")
+@click.option("--skip-foreign", is_flag=True, help="Pass over files that hold nothing of wasmCloud, also broken ones.")
+def check(paths: Sequence[str], form: str, strict: bool, skip_foreign: bool) -> None:
+    """Check Applications and WasmCloudHostConfigs in files, folders and standard input (-).
+
+    Exit status: 0 fine (warnings at most), 1 errors, 2 something that cannot be read.
+    """
+    from wasmcloud_operator.commands.check import check_paths
+    from wasmcloud_operator.commands.checking.findings import FORMATS
+
+    report = check_paths(paths, skip_foreign=skip_foreign, strict=strict)
+    click.echo(FORMATS[form](report))
+    sys.exit(report.exit_code)
 
 
 def _target(what: str, allowed: tuple[str, ...]) -> tuple[str, str]:

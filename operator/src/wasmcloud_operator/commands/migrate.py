@@ -30,8 +30,9 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.managed_fields import taken_over
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key, Resource
+from wasmcloud_operator.kube.structural_schema import unknown_fields
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
-from wasmcloud_operator.legacy.differences import pod_differences, unknown_fields
+from wasmcloud_operator.legacy.differences import pod_differences
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS, FINALIZER, leftovers
 from wasmcloud_operator.names import MANAGED_BY, IpFamily
 from wasmcloud_operator_types.crd import HOST_CONFIG as CRD_OF_HOST_CONFIG

@@ -4,7 +4,7 @@ may be a secret: of the environment it has names only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
@@ -30,23 +30,6 @@ def pod_differences(live: JsonObject, rendered: JsonObject) -> list[str]:
                 lines.append(f"{name}: runs among {becomes}, not among {was}")
             lines += _fields(f"{name}: ", old, new)
     return sorted(lines)
-
-
-def unknown_fields(value: Json, schema: Mapping[str, Json], path: str) -> Iterator[str]:
-    """The paths in `value` that an OpenAPI schema does not know: what strict clients refuse, and nobody reads."""
-    if isinstance(value, dict):
-        known: JsonObject = schema.get("properties") or {}
-        others = schema.get("additionalProperties")
-        if schema.get("x-kubernetes-preserve-unknown-fields"):
-            return
-        for name, item in value.items():
-            if name in known or isinstance(others, dict):
-                yield from unknown_fields(item, known.get(name, others) or {}, f"{path}.{name}")
-            elif known or schema.get("type") == "object":
-                yield f"{path}.{name}"
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from unknown_fields(item, schema.get("items") or {}, f"{path}[{index}]")
 
 
 def _fields(where: str, old: JsonObject, new: JsonObject) -> Iterator[str]:

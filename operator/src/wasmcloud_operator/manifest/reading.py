@@ -12,6 +12,13 @@ Severity = Literal["error", "warning"]
 Object: TypeAlias = Mapping[str, object]
 
 _U64_MAX = 2**64 - 1
+_WORDS = {
+    type(None): "null",
+    bool: "a boolean",
+    float: "a number with a fraction",
+    int: "a number",
+    str: "a string",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +105,12 @@ class Reader:
 
     def count(self, value: object, path: str) -> None:
         """Checks a number of instances or a weight: an unsigned 64-bit integer."""
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _U64_MAX:
+        if isinstance(value, bool) or not isinstance(value, int):
             self.error(path, f"must be a whole number, 0 or more, not {_named(value)}")
+        elif value < 0:
+            self.error(path, "must be a whole number, 0 or more, not a negative one")
+        elif value > _U64_MAX:
+            self.error(path, f"must be a whole number, {_U64_MAX} at most")
 
     def only(self, parent: Object, known: Sequence[str], path: str) -> None:
         """Refuses fields that wadm refuses."""
@@ -123,16 +134,6 @@ class Reader:
 
 def _named(value: object) -> str:
     """What a value is, in JSON's words. Never the value: it may be a secret that was put in the wrong place."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case Mapping():
-            return "an object"
-        case _:
-            return "a list"
+    if isinstance(value, Mapping):
+        return "an object"
+    return _WORDS.get(type(value), "a list")

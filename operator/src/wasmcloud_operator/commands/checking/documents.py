@@ -1,0 +1,377 @@
+"""YAML text to JSON values with the line and column of each: as kubectl reads it, with every fault in its place.
+
+Parsed event by event, without recursion: libyaml's own composer dies of deep nesting. Scalars are resolved by the rules
+of go-yaml v2, which kubectl uses: `yes` and `on` are booleans, dates are text, `22:22` is no number.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import yaml
+
+from wasmcloud_operator_types.parsing import child_path
+
+Value: TypeAlias = bool | int | float | str | list["Value"] | dict[str, "Value"] | None
+
+MOST_VALUES = 1_000_000  # etcd takes no object that holds as many
+MOST_LEVELS = 100  # the deepest pod template has about twenty
+_TEXT_OF_A_VALUE = 100  # so many characters of a text count as one more value: aliases multiply long texts, too
+
+_TAG = "tag:yaml.org,2002:"
+# kubectl divides a stream at these lines before it parses, so that a fault in one document leaves the others readable.
+_DIVIDER = re.compile(r"^(?:%[^\n]*\n)*---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TEMPLATE = re.compile(r"^[^#\"'\n]*?(\{\{|\{%)", re.MULTILINE)
+_INTEGER = re.compile(r"[-+]?(0b[01]+|0o?[0-7]+|0x[0-9a-fA-F]+|[1-9][0-9]*|0)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: Mapping[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **{
+        form: truth
+        for truth, words in ((True, ("y", "yes", "on", "true")), (False, ("n", "no", "off", "false")))
+        for word in words
+        for form in (word, word.capitalize(), word.upper())
+    },
+}
+_TYPES = {"null": type(None), "bool": bool, "int": int, "float": float}
+_NOT_IN_JSON = frozenset(f"{sign}{word}" for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")) | frozenset(
+    (".nan", ".NaN", ".NAN")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is in a file; both count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a stream."""
+
+    value: Value
+    start: Place
+    places: Mapping[str, Place]
+    """By JSON path; what came by an alias or a merge key is missing."""
+
+    def place(self, path: str) -> Place:
+        """Returns where a JSON path is, or the nearest thing around it where nothing is written there."""
+        while path and path not in self.places:
+            path = _without_last_step(path)
+        return self.places.get(path, self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What keeps a document from being read."""
+
+    rule: str
+    """yaml, template or duplicate-key."""
+
+    place: Place
+    message: str
+
+
+def read(text: str) -> Iterator[Document | Fault]:
+    """Yields each document that is not empty, and what is wrong with those that cannot be read."""
+    starts = [0, *(match.start() for match in _DIVIDER.finditer(text) if match.start())]
+    line = 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        part = text[start:end]
+        yield from _part(part, line)
+        line += part.count("\n")
+
+
+def _part(text: str, line: int) -> Iterator[Document | Fault]:
+    found: list[Document] = []
+    try:
+        _refuse_forbidden(text, line)
+        for built in _documents(text, line):
+            if built.duplicates:
+                yield from built.duplicates
+            elif built.value is not None:
+                found.append(Document(built.value, built.start, built.places))
+    except _Unreadable as error:
+        template = _TEMPLATE.search(text)
+        if template is None:
+            yield error.fault
+        else:
+            place = _place_in(text, template.start(1), line)
+            mark = "{{ … }}" if template[1] == "{{" else "{% … %}"
+            yield Fault("template", place, f"is a template that is not rendered ({mark}): check what it renders to")
+    yield from found
+
+
+class _Unreadable(Exception):
+    """Ends the reading of a part of the text."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.fault = Fault("yaml", place, message)
+
+
+def _refuse_forbidden(text: str, line: int) -> None:
+    found = _FORBIDDEN.search(text)
+    if found is not None:
+        what = f"holds the character U+{ord(found[0]):04X}, which YAML does not take"
+        raise _Unreadable(_place_in(text, found.start(), line), f"{what}: is it a binary file?")
+
+
+@dataclass(slots=True)
+class _Anchored:
+    """What an anchor names; size counts the values in it, each alias as what it stands for; 0 while it is read."""
+
+    value: Value = None
+    size: int = 0
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A list or object that is being read."""
+
+    value: list[Value] | dict[str, Value]
+    path: str
+    anchor: _Anchored
+    size: int = 1
+    key: str | None = None
+    """The key whose value comes next; None where a key comes next."""
+
+    merging: bool = False
+    merged: list[Value] = field(default_factory=list)
+    """What stands after `<<`."""
+
+
+@dataclass(slots=True)
+class _Built:
+    """A document that is being read."""
+
+    start: Place
+    value: Value = None
+    places: dict[str, Place] = field(default_factory=dict)
+    duplicates: list[Fault] = field(default_factory=list)
+
+
+def _documents(text: str, line: int) -> Iterator[_Built]:
+    builder = None
+    events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    while True:
+        try:
+            event = next(events, None)
+        except yaml.MarkedYAMLError as error:
+            raise _syntax_error(error, text, line) from None
+        except (yaml.YAMLError, RecursionError) as error:
+            raise _Unreadable(Place(line + 1, 1), f"is not YAML: {' '.join(str(error).split())}") from None
+        if event is None:
+            return
+        if isinstance(event, yaml.DocumentStartEvent):
+            builder = _Builder(line)
+        elif isinstance(event, yaml.DocumentEndEvent) and builder is not None:
+            yield builder.built
+        elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent) and builder is not None:
+            builder.take(event)
+
+
+class _Builder:
+    """Makes the value of one document from its events."""
+
+    def __init__(self, line: int) -> None:
+        self._line = line
+        self._anchors: dict[str, _Anchored] = {}
+        self._frames: list[_Frame] = []
+        self._total = 0
+        self.built = _Built(Place(line + 1, 1))
+
+    def take(self, event: yaml.Event) -> None:
+        """Adds what an event brings. Raises _Unreadable."""
+        mark = event.start_mark
+        place = Place(self._line + mark.line + 1, mark.column + 1) if mark else self.built.start
+        if isinstance(event, yaml.CollectionEndEvent):
+            self._close()
+        elif self._key_is_next():
+            self._take_key(event, place)
+        elif isinstance(event, yaml.AliasEvent):
+            self._take_alias(event.anchor, place)
+        elif isinstance(event, yaml.ScalarEvent):
+            value, size = _scalar(event, place), 1 + len(event.value) // _TEXT_OF_A_VALUE
+            self._count(size, place)
+            self._put(value, size, self._path(place))
+            self._remember(event.anchor, _Anchored(value, size))
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._open(event, place)
+
+    def _key_is_next(self) -> bool:
+        frame = self._frames[-1] if self._frames else None
+        return frame is not None and isinstance(frame.value, dict) and frame.key is None
+
+    def _take_key(self, event: yaml.Event, place: Place) -> None:
+        if not isinstance(event, yaml.ScalarEvent):
+            raise _Unreadable(place, "a key is no text")
+        frame = self._frames[-1]
+        plain = _is_plain(event)
+        if plain and event.value == "<<":
+            frame.key, frame.merging = "<<", True
+            return
+        key = _scalar(event, place)
+        if key is None:
+            raise _Unreadable(place, "a key is no text, but null")
+        frame.key = str(key).lower() if isinstance(key, bool) else str(key) if isinstance(key, int) else event.value
+        self._remember(event.anchor, _Anchored(frame.key, 1))
+        path = child_path(frame.path, frame.key)
+        first = self.built.places.get(path)
+        if first is not None:
+            what = f"the key {frame.key!r} is there twice, first in line {first.line}: remove one"
+            self.built.duplicates.append(Fault("duplicate-key", place, what))
+        self.built.places[path] = place
+
+    def _take_alias(self, name: str | None, place: Place) -> None:
+        anchored = self._anchors.get(name or "")
+        if anchored is None:
+            raise _Unreadable(place, f"is not YAML: no anchor is named {name!r}")
+        if anchored.size == 0:
+            raise _Unreadable(place, f"is recursive: *{name} stands within what it names")
+        self._count(anchored.size, place)
+        self._put(anchored.value, anchored.size, self._path(place))
+
+    def _open(self, event: yaml.CollectionStartEvent, place: Place) -> None:
+        if len(self._frames) >= MOST_LEVELS:
+            raise _Unreadable(place, f"is nested too deeply: {MOST_LEVELS} levels at most")
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        if event.tag not in (None, "!", f"{_TAG}{'map' if mapping else 'seq'}"):
+            raise _Unreadable(place, f"has the tag {_short(event.tag)}, which means nothing to Kubernetes")
+        self._count(1, place)
+        anchor = _Anchored()
+        self._remember(event.anchor, anchor)
+        self._frames.append(_Frame({} if mapping else [], self._path(place), anchor))
+
+    def _close(self) -> None:
+        frame = self._frames.pop()
+        if isinstance(frame.value, dict):
+            for source in frame.merged:
+                for key, value in source.items() if isinstance(source, dict) else ():
+                    frame.value.setdefault(key, value)
+        frame.anchor.value, frame.anchor.size = frame.value, frame.size
+        self._put(frame.value, frame.size, frame.path)
+
+    def _path(self, place: Place) -> str:
+        """Returns the path of the value that comes next, and notes where it is."""
+        if not self._frames:
+            self.built.start = place
+            return ""
+        frame = self._frames[-1]
+        if isinstance(frame.value, list):
+            path = f"{frame.path}[{len(frame.value)}]"
+            self.built.places[path] = place
+            return path
+        return child_path(frame.path, frame.key or "")
+
+    def _put(self, value: Value, size: int, path: str) -> None:
+        if not self._frames:
+            self.built.value = value
+            return
+        frame = self._frames[-1]
+        frame.size += size
+        if isinstance(frame.value, list):
+            frame.value.append(value)
+        elif frame.merging:
+            sources = value if isinstance(value, list) else [value]
+            if not all(isinstance(source, dict) for source in sources):
+                raise _Unreadable(self.built.places.get(path, self.built.start), "after << must stand an object")
+            frame.merged += sources
+            frame.key, frame.merging = None, False
+        else:
+            frame.value[frame.key or ""] = value
+            frame.key = None
+
+    def _remember(self, name: str | None, anchored: _Anchored) -> None:
+        if name is not None:
+            self._anchors[name] = anchored
+
+    def _count(self, size: int, place: Place) -> None:
+        self._total += size
+        if self._total > MOST_VALUES:
+            raise _Unreadable(place, f"with its aliases written out it holds more than {MOST_VALUES:,} values")
+
+
+def _is_plain(event: yaml.ScalarEvent) -> bool:
+    return bool(event.implicit[0]) and event.style in (None, "")
+
+
+def _scalar(event: yaml.ScalarEvent, place: Place) -> Value:
+    text: str = event.value
+    tag: str | None = event.tag
+    if tag in (None, "!"):
+        return _plain(text, place) if _is_plain(event) else text
+    kind = tag.removeprefix(_TAG) if tag else ""
+    value = _plain(text, place)
+    match kind:
+        case "str" | "timestamp":
+            return text
+        case "binary":
+            try:
+                return base64.b64decode(text, validate=False).decode("utf-8")
+            except (binascii.Error, UnicodeDecodeError):
+                raise _Unreadable(place, "this is no binary") from None
+        case "null" | "bool" | "int" | "float":
+            if kind == "float" and type(value) is int:
+                return float(value)
+            if type(value) is _TYPES[kind]:
+                return value
+            raise _Unreadable(place, f"this is no {kind}")
+        case _:
+            raise _Unreadable(place, f"has the tag {_short(tag or '')}, which means nothing to Kubernetes")
+
+
+def _plain(text: str, place: Place) -> Value:
+    if text in _WORDS:
+        return _WORDS[text]
+    if text in _NOT_IN_JSON:
+        raise _Unreadable(place, f"{text} is no number that JSON has")
+    if text[0] not in "+-.0123456789":
+        return text
+    digits = text.replace("_", "")
+    if _INTEGER.fullmatch(digits) and len(digits) < 80:
+        octal = re.fullmatch(r"([-+]?)0o?([0-7]+)", digits)
+        value = int(f"{octal[1]}0o{octal[2]}" if octal else digits, 0)
+        return value if -(2**63) <= value < 2**64 else float(value)
+    if _FLOAT.fullmatch(digits):
+        number = float(digits)
+        return number if math.isfinite(number) else text
+    return text
+
+
+def _short(tag: str) -> str:
+    return f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, line: int) -> _Unreadable:
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return _Unreadable(Place(line + 1, 1), f"is not YAML: {error.problem}")
+    place = Place(line + mark.line + 1, mark.column + 1)
+    written = text.split("\n")[mark.line : mark.line + 1]
+    if written and "\t" in written[0][: mark.column + 1]:
+        return _Unreadable(place, "is not YAML: a tab indents this line, YAML takes spaces only")
+    context = f", {error.context}" if error.context else ""
+    return _Unreadable(place, f"is not YAML: {error.problem}{context}")
+
+
+def _place_in(text: str, index: int, line: int) -> Place:
+    before = text[:index]
+    return Place(line + before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1)
+
+
+def _without_last_step(path: str) -> str:
+    if path.endswith('"]'):
+        return path[: path.rindex('["')]
+    if path.endswith("]"):
+        return path[: path.rindex("[")]
+    return path.rpartition(".")[0]

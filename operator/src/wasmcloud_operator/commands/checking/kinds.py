@@ -1,0 +1,117 @@
+"""Which objects a document holds, which of them are the operator's, and which are meant to be."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.resources import Resource
+
+_OURS = (APPLICATION, HOST_CONFIG)
+_LISTS = ("List", *(f"{resource.kind}List" for resource in _OURS))
+# How alike two words are for one to be a slip of the other: Aplication is, Replication and Configuration are not.
+_ALIKE = 0.85
+# Kinds of KubeVela, which has the group of Applications, too.
+_OF_KUBEVELA = frozenset(
+    [
+        "ApplicationRevision",
+        "ComponentDefinition",
+        "DefinitionRevision",
+        "Policy",
+        "PolicyDefinition",
+        "ResourceTracker",
+        "TraitDefinition",
+        "Workflow",
+        "WorkflowStepDefinition",
+        "WorkloadDefinition",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An object of a document, and its JSON path in that (empty for the document itself)."""
+
+    value: Json
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Misnamed:
+    """An object that is meant to be one of ours, but would not be taken for it: the field, and what to write."""
+
+    path: str
+    message: str
+
+
+def items(value: Json, path: str = "") -> Iterator[Item]:
+    """Yields the objects of a document: those of a list in place of the list."""
+    if isinstance(value, dict) and value.get("kind") in _LISTS and isinstance(value.get("items"), list):
+        for index, item in enumerate(value["items"]):
+            yield from items(item, f"{f'{path}.' if path else ''}items[{index}]")
+    else:
+        yield Item(value, path)
+
+
+def kind_of(value: JsonObject) -> Resource | Misnamed | None:
+    """Returns which of our kinds an object is, or what keeps it from being the one that is meant; None for others."""
+    api_version, kind = value.get("apiVersion"), value.get("kind")
+    for resource in _OURS:
+        if (api_version, kind) == (resource.api_version, resource.kind):
+            return resource
+    group = api_version.partition("/")[0] if isinstance(api_version, str) else ""
+    by_group = next((resource for resource in _OURS if group and group == resource.group), None)
+    if by_group is not None:
+        return _in_our_group(value, by_group)
+    meant = _meant(kind)
+    if meant is None:
+        return _other_kind(value)
+    # Application is the name of several projects' kinds: only an apiVersion like ours, or none, means this one.
+    if meant is APPLICATION and api_version and not _like(api_version, meant.api_version) and "oam" not in group:
+        return None
+    if api_version is None:
+        return Misnamed("apiVersion", f"is required: write {meant.api_version}")
+    return Misnamed("apiVersion", f"{_shown(api_version)} has no {meant.kind}: write {meant.api_version}")
+
+
+def _in_our_group(value: JsonObject, resource: Resource) -> Misnamed | None:
+    kind = value.get("kind")
+    if kind == resource.kind:
+        written = _shown(value.get("apiVersion"))
+        return Misnamed("apiVersion", f"{written} is no version that is served: write {resource.api_version}")
+    if kind in _OF_KUBEVELA:
+        return None
+    if kind is None:
+        return Misnamed("kind", f"is required: write {resource.kind}")
+    return Misnamed("kind", f"{_shown(kind)} is no kind of {resource.group}: write {resource.kind}")
+
+
+def _other_kind(value: JsonObject) -> Misnamed | None:
+    """An object without a kind is somebody's settings, unless it has the form of a manifest of ours."""
+    for resource in _OURS:
+        if _like(value.get("apiVersion"), resource.api_version):
+            written = _shown(value.get("apiVersion"))
+            return Misnamed("apiVersion", f"{written} is not known: write {resource.api_version}")
+    spec = value.get("spec")
+    if "kind" in value or not isinstance(spec, Mapping) or not isinstance(spec.get("components"), list):
+        return None
+    return Misnamed("kind", f"is required: write {APPLICATION.kind}, with apiVersion {APPLICATION.api_version}")
+
+
+def _meant(kind: Json) -> Resource | None:
+    if isinstance(kind, str) and kind.lower().startswith("wasmcloud"):
+        return HOST_CONFIG
+    return next((resource for resource in _OURS if _like(kind, resource.kind)), None)
+
+
+def _like(word: Json, wanted: str) -> bool:
+    if not isinstance(word, str) or len(word) > 2 * len(wanted):
+        return False
+    return difflib.SequenceMatcher(None, word.lower(), wanted.lower()).ratio() >= _ALIKE
+
+
+def _shown(value: Json) -> str:
+    return repr(value) if isinstance(value, str) and len(value) <= 100 else "this"

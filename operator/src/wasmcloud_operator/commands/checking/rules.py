@@ -1,0 +1,277 @@
+"""What `check` finds in one object: what Kubernetes, the operator, wadm or `wash` would refuse or wonder about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from urllib.parse import urlsplit
+
+from wasmcloud_operator.application.manifest import passed_metadata, without_nulls
+from wasmcloud_operator.expose.annotations import read_options
+from wasmcloud_operator.hostpool.inputs import Facts, HubTls, uses_cluster_seed
+from wasmcloud_operator.hostpool.nats_addresses import hub_addresses
+from wasmcloud_operator.hostpool.nats_connection import lattice_route
+from wasmcloud_operator.hostpool.problems import SpecError
+from wasmcloud_operator.hostpool.reference_checks import Values
+from wasmcloud_operator.hostpool.render_workload import leaf_warnings, render
+from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.structural_schema import unknown_fields, wrong_types
+from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_problems
+from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
+from wasmcloud_operator.manifest.validation import errors, validate
+from wasmcloud_operator.names import DEFAULT_ADMIN_PORT
+from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator_types import Application, InvalidObjectError, WasmCloudHostConfig, parse
+from wasmcloud_operator_types.crd import APPLICATION, HOST_CONFIG, Kind, custom_resource_definition
+from wasmcloud_operator_types.parsing import child_path
+
+_ONLY_THE_LATTICE_KNOWS = frozenset({"ConfigMissing", "ConfigUnknown", "SharedApplicationMissing"})
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_KEY = re.compile(
+    r"([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+_METADATA = frozenset(
+    [
+        "annotations",
+        "creationTimestamp",
+        "deletionGracePeriodSeconds",
+        "deletionTimestamp",
+        "finalizers",
+        "generateName",
+        "generation",
+        "labels",
+        "managedFields",
+        "name",
+        "namespace",
+        "ownerReferences",
+        "resourceVersion",
+        "selfLink",
+        "uid",
+    ]
+)
+_OPEN_BRACES = re.compile(r"\{\{-?\s*([.$\"(]|[a-z]+\s)|\$\{[A-Za-z_]+\}")
+_REFUSED = "is no field: `kubectl apply` refuses it"
+
+
+def application_problems(document: JsonObject) -> list[ManifestProblem]:
+    """Returns the problems of an Application as its author writes it."""
+    manifest = as_kubernetes_reads(document)
+    problems = []
+    if manifest.pop("status", None) is not None:
+        what = "is written by the operator, and `wash app deploy` refuses it: remove it"
+        problems.append(ManifestProblem("warning", "status", what))
+    whole = dict(manifest)
+    metadata = manifest.get("metadata")
+    if isinstance(metadata, dict):
+        problems += _metadata_problems(metadata, "warning")
+        if "annotations" not in metadata:
+            what = "is missing: the operator adds it, but `wash app deploy` needs it written"
+            problems.append(ManifestProblem("warning", "metadata.annotations", what))
+        problems += _annotation_problems(metadata)
+        manifest["metadata"] = _as_sent(metadata)
+    problems += validate(manifest)
+    problems += _http_problems(manifest)
+    problems += _images(manifest)
+    _add_new(problems, _refused_by_kubernetes(whole, APPLICATION, "warning"))
+    _add_new(problems, _model_problems(Application, whole))
+    return problems
+
+
+def host_config_problems(document: JsonObject) -> list[ManifestProblem]:
+    """Returns the problems of a WasmCloudHostConfig that can be found without what it refers to."""
+    item = as_kubernetes_reads(document)
+    problems = []
+    if item.pop("status", None) is not None:
+        problems.append(ManifestProblem("warning", "status", "is written by the operator: remove it"))
+    metadata = item.get("metadata")
+    if not isinstance(metadata, dict):
+        problems.append(ManifestProblem("error", "metadata", "is required: an object with name"))
+    else:
+        problems += _metadata_problems(metadata, "error")
+    _add_new(problems, _refused_by_kubernetes(item, HOST_CONFIG, "error"))
+    _add_new(problems, _model_problems(WasmCloudHostConfig, item))
+    if not errors(problems):
+        problems += _config_problems(parse(WasmCloudHostConfig, item))
+    return problems
+
+
+def template_problems(value: Json, path: str = "") -> Iterator[ManifestProblem]:
+    """Yields texts that look like a template's, which no tool has filled in."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from template_problems(inner, child_path(path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from template_problems(inner, f"{path}[{index}]")
+    elif isinstance(value, str) and (found := _OPEN_BRACES.search(value)):
+        mark = "{{ … }}" if found[0].startswith("{{") else "${…}"
+        yield ManifestProblem("warning", path, f"looks like a template that is not rendered ({mark})")
+
+
+def as_kubernetes_reads(document: JsonObject) -> JsonObject:
+    """Returns the object as the API server takes it: null is left out, but in annotations and labels an empty text.
+
+    (Client-side, `kubectl apply` leaves such labels out: a label may always be empty, so both are fine or neither.)
+    """
+    metadata = document.get("metadata")
+    item = without_nulls(document)
+    if isinstance(metadata, dict):
+        for part in ("annotations", "labels"):
+            if isinstance(metadata.get(part), dict):
+                entries = {key: "" if value is None else value for key, value in metadata[part].items()}
+                item["metadata"][part] = entries
+    return item
+
+
+def _add_new(problems: list[ManifestProblem], later: Iterator[ManifestProblem]) -> None:
+    """Adds what a later rule finds where no earlier one has found anything: two rules may see the same fault."""
+    known = {problem.path for problem in problems}
+    problems += [problem for problem in later if not problem.path or problem.path not in known]
+
+
+def _metadata_problems(metadata: JsonObject, severity: Severity) -> Iterator[ManifestProblem]:
+    name = metadata.get("name")
+    if name is None and severity == "error" and "generateName" not in metadata:
+        yield ManifestProblem("error", "metadata.name", "is required")
+    if isinstance(name, str) and not _NAME.fullmatch(name):
+        what = "is a name that Kubernetes cannot hold: use lower case letters, digits and '-', at most 253"
+        yield ManifestProblem(severity, "metadata.name", what)
+    namespace = metadata.get("namespace")
+    if namespace is not None and not (isinstance(namespace, str) and _NAMESPACE.fullmatch(namespace)):
+        what = "is no name of a namespace: use lower case letters, digits and '-', at most 63"
+        yield ManifestProblem(severity, "metadata.namespace", what)
+    for key in metadata:
+        if key not in _METADATA:
+            yield ManifestProblem(severity, child_path("metadata", key), _REFUSED)
+    for part in ("annotations", "labels"):
+        entries = metadata.get(part)
+        for key, value in entries.items() if isinstance(entries, dict) else ():
+            path = child_path(f"metadata.{part}", key)
+            if not _KEY.fullmatch(key):
+                what = (
+                    "is no key that Kubernetes takes: at most 63 letters, digits, '-', '_' and '.', after an optional"
+                )
+                yield ManifestProblem(severity, path, f"{what} DNS name and '/'")
+            elif not isinstance(value, str) and severity == "error":
+                what = "must be a string: put it in quotes" if isinstance(value, int | float) else "must be a string"
+                yield ManifestProblem("error", path, what)
+            elif part == "labels" and isinstance(value, str) and not _LABEL.fullmatch(value):
+                what = "is no value of a label that Kubernetes takes: at most 63 letters, digits, '-', '_' and '.'"
+                yield ManifestProblem(severity, path, what)
+
+
+def _annotation_problems(metadata: JsonObject) -> Iterator[ManifestProblem]:
+    entries = metadata.get("annotations")
+    texts = entries.items() if isinstance(entries, dict) else ()
+    for problem in read_options({key: value for key, value in texts if isinstance(value, str)}).problems:
+        yield ManifestProblem("warning", problem.path, problem.message)
+
+
+def _as_sent(metadata: JsonObject) -> JsonObject:
+    """The metadata with those annotations and labels that reach wadm, and those that Kubernetes does not take."""
+    sent = dict(metadata)
+    sent.setdefault("annotations", {})
+    for part in ("annotations", "labels"):
+        entries = sent.get(part)
+        if isinstance(entries, Mapping):
+            texts = {key: value for key, value in entries.items() if isinstance(value, str)}
+            others = {key: value for key, value in entries.items() if not isinstance(value, str)}
+            sent[part] = {**passed_metadata(texts), **others}
+    return sent
+
+
+def _http_problems(manifest: JsonObject) -> Iterator[ManifestProblem]:
+    """What the operator would report of the application's HTTP endpoints; what only the lattice knows is left out."""
+    found = exposure(manifest)
+    for problem in found.problems:
+        if problem.reason not in _ONLY_THE_LATTICE_KNOWS:
+            yield ManifestProblem("warning", problem.path, problem.message)
+    admin = {DEFAULT_ADMIN_PORT: "the host's admin endpoint, unless it is set otherwise,"}
+    for provider in found.providers:
+        for one in pod_port_problems(provider):
+            yield ManifestProblem("error", one.path, one.message)
+        for one in pod_port_problems(provider, admin):
+            yield ManifestProblem("warning", one.path, one.message)
+
+
+def _images(manifest: JsonObject) -> Iterator[ManifestProblem]:
+    spec = manifest.get("spec")
+    components = spec.get("components") if isinstance(spec, dict) else None
+    for index, component in enumerate(components if isinstance(components, list) else ()):
+        properties = component.get("properties") if isinstance(component, dict) else None
+        image = properties.get("image") if isinstance(properties, dict) else None
+        if not isinstance(image, str):
+            continue
+        path = f"spec.components[{index}].properties.image"
+        if image.startswith(("file:", "/", "./", "../")):
+            what = "is a file, which the hosts' pods do not have: push it to a registry and name it there"
+            yield ManifestProblem("warning", path, what)
+        elif image != image.strip() or not image:
+            yield ManifestProblem("warning", path, "is empty, or begins or ends with a blank")
+
+
+def _refused_by_kubernetes(item: JsonObject, kind: Kind, severity: Severity) -> Iterator[ManifestProblem]:
+    schema = _schema(kind)
+    body = {name: value for name, value in item.items() if name not in ("apiVersion", "kind", "metadata")}
+    for path in unknown_fields(body, schema, ""):
+        yield ManifestProblem(severity, path.removeprefix("."), _REFUSED)
+    for path, what in wrong_types(body, schema, ""):
+        yield ManifestProblem("error", path.removeprefix("."), what)
+
+
+def _model_problems(model: type[Application | WasmCloudHostConfig], item: JsonObject) -> Iterator[ManifestProblem]:
+    try:
+        parse(model, item)
+    except InvalidObjectError as error:
+        for fault in error.errors:
+            yield ManifestProblem("error", fault.path, fault.message)
+
+
+@cache
+def _schema(kind: Kind) -> JsonObject:
+    found: JsonObject = custom_resource_definition(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return found
+
+
+def _config_problems(config: WasmCloudHostConfig) -> Iterator[ManifestProblem]:
+    """Yields what the operator finds in a config that its model takes, as if all that it refers to were there."""
+    facts = _as_if_all_were_there(config)
+    for severity, problem in _judged(config, facts):
+        yield ManifestProblem(severity, problem.path.removeprefix("."), problem.message)
+
+
+def _judged(config: WasmCloudHostConfig, facts: Facts) -> Iterator[tuple[Severity, Problem]]:
+    spec = config.spec
+    yield from (("warning", problem) for problem in spec_warnings(spec))
+    telemetry = spec.observability.endpoint if spec.observability is not None else None
+    if telemetry and _is_loopback(urlsplit(telemetry).hostname or ""):
+        what = "is the pod itself: telemetry gets nowhere unless a container of the pod's takes it"
+        yield "warning", Problem("Loopback", ".spec.observability.endpoint", what)
+    try:
+        if any(_is_loopback(address.host) for address in hub_addresses(spec)):
+            what = "is the pod itself, where the leaf node listens and no hub: use the address of the hub's Service"
+            yield "warning", Problem("Loopback", ".spec.natsAddress", what)
+        yield from (("warning", problem) for problem in leaf_warnings(spec, facts))
+        render(config, facts)
+        lattice_route(spec, Values())
+    except SpecError as error:
+        yield from (("error", problem) for problem in error.problems)
+
+
+def _as_if_all_were_there(config: WasmCloudHostConfig) -> Facts:
+    """What would be known of the Secrets and ConfigMaps that a config names if each held what is needed."""
+    spec = config.spec
+    return Facts(
+        credentials=spec.secret_name is not None,
+        seed_digest="seed" if uses_cluster_seed(spec) else "",
+        hub_tls=HubTls(ca=True, client=True, digest="tls") if spec.nats_tls is not None else None,
+        registries=("registry.example.com",) if spec.registry_credentials_secret else (),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
