@@ -195,6 +195,49 @@ async def test_a_child_that_is_switched_off_goes_and_comes_back(operator, admin,
     await exists(admin, "v1/Service", namespace)
 
 
+async def test_a_pool_of_several_has_a_budget_and_one_host_alone_has_none(operator, crds, admin, namespace):
+    await admin.create(host_config(namespace))
+    await exists(admin, "v1/Service", namespace)
+    await at_rest(crds, namespace)
+    assert await admin.find(BUDGET, "pool", namespace) is None
+    await admin.scale(CONFIG, "pool", namespace, 2)
+    budget = await exists(admin, BUDGET, namespace)
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["metadata"]["ownerReferences"][0]["kind"] == "WasmCloudHostConfig"
+    deployment = await admin.get(DEPLOYMENT, "pool", namespace)
+    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"podDisruptionBudget": {"enabled": False}}})
+    await gone(admin, BUDGET, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"podDisruptionBudget": None}})
+    await exists(admin, BUDGET, namespace)
+    await admin.scale(CONFIG, "pool", namespace, 1)
+    await gone(admin, BUDGET, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"hostReplicas": 3}})
+    await exists(admin, BUDGET, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"daemonset": True}})
+    await gone(admin, BUDGET, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"daemonset": None}})
+    await exists(admin, BUDGET, namespace)
+    await admin.delete(CONFIG, "pool", namespace)
+    await gone(admin, BUDGET, namespace)
+
+
+async def test_generated_fields_that_were_taken_out_stay_out(operator, crds, admin, namespace):
+    """As a server-side apply of nulls leaves them in the spec: neither pruned nor put back."""
+    additions = {"topologySpreadConstraints": None, "affinity": None, "securityContext": {"sysctls": None}}
+    host = {"resources": None, "securityContext": {"readOnlyRootFilesystem": None}}
+    spec = {"podTemplateAdditions": additions, "containerTemplateAdditions": {"wasmcloud": host}}
+    await admin.apply(host_config(namespace, schedulingOptions=spec))
+    deployment = await exists(admin, DEPLOYMENT, namespace)
+    pod = deployment["spec"]["template"]["spec"]
+    assert not pod.keys() & {"topologySpreadConstraints", "affinity"}
+    assert "sysctls" not in pod["securityContext"]
+    assert pod["containers"][0]["resources"] == {}
+    assert "readOnlyRootFilesystem" not in pod["containers"][0]["securityContext"]
+    await shown(admin, namespace, Stalled="False")
+    await at_rest(crds, namespace)
+
+
 async def test_scaling_by_the_subresource(operator, admin, namespace):
     await admin.create(host_config(namespace))
     status = await shown(admin, namespace, Stalled="False")

@@ -31,6 +31,7 @@ from testbed import NatsServer, eventually
 from testbed.admin import condition
 
 DOCKER = "kubernetes.io/dockerconfigjson"
+LABEL = "host-label.k8s.wasmcloud.dev/a"
 
 
 def docker_config(namespace, name, **registries):
@@ -329,3 +330,28 @@ async def test_a_refusal_of_the_api_server_is_reported_once_by_the_configs_own_f
     await admin.patch(CONFIG, "pool", namespace, {"spec": {"schedulingOptions": None}})
     await exists(admin, DEPLOYMENT, namespace)
     await shown(admin, namespace, Stalled="False")
+
+
+async def test_the_leafs_take_what_the_hub_takes_also_while_it_is_away(operator, crds, admin, namespace, tmp_path):
+    async def conf_with(line):
+        text = (await admin.get("v1/ConfigMap", "pool", namespace))["data"]["nats.conf"]
+        return text if (line in text if line else "max_payload" not in text) else None
+
+    async with NatsServer.start(tmp_path / "hub", max_payload="4MB") as hub:
+        address = {"natsAddress": hub.url, "natsLeafnodePort": hub.leaf_port, "hostReplicas": 0}
+        await admin.create(host_config(namespace, **address))
+        await shown(admin, namespace, LatticeConnected="True")
+        large = await eventually(lambda: conf_with(f"max_payload: {4 << 20}\n"))
+        async with leaf_of(admin, namespace, tmp_path, {}):
+            await eventually(lambda: leafs(hub, 1))
+        await hub.stop()
+        await shown(admin, namespace, LatticeConnected="False")
+        await admin.patch(CONFIG, "pool", namespace, {"spec": {"hostLabels": {"a": "b"}}})
+        await admin.wait_for(
+            DEPLOYMENT, "pool", namespace, lambda found: found["spec"]["template"]["metadata"]["labels"].get(LABEL)
+        )
+        await at_rest(crds, namespace)
+        assert await conf_with("") is None
+        assert (await admin.get("v1/ConfigMap", "pool", namespace))["data"]["nats.conf"] == large
+        await hub.restart("max_payload: 1MB")
+        await eventually(lambda: conf_with(""))

@@ -14,7 +14,7 @@ from testbed.node.archive import Image, with_libraries
 from testbed.node.runtime import PAUSE
 
 COREDNS = f"registry.k8s.io/coredns/coredns:v{COMPONENTS['coredns'].version}"
-NATS = "docker.io/library/nats:2.10-alpine"
+NATS = f"docker.io/library/nats:{COMPONENTS['nats-server'].version}-alpine"
 WADM = f"ghcr.io/wasmcloud/wadm:v{COMPONENTS['wadm'].version}"
 CURL = "docker.io/curlimages/curl:8.11.1"
 

@@ -96,11 +96,11 @@ RESOURCE_ROWS = [
     for part, container in (("nats", "leaf"), ("wasmcloud", "host"))
     for name, value in (
         ("limits", {"cpu": 1, "memory": "1Gi"}),
-        ("requests", {"cpu": "100m"}),
+        ("requests", {"cpu": "7m", "memory": "1Gi"}),
     )
     for row in (
         Row(f"schedulingOptions.resources.{part}.{name}", scheduling(resources={part: {name: value}}),
-            lambda found, container=container: getattr(found, container)["resources"], {name: value}),
+            lambda found, container=container, name=name: getattr(found, container)["resources"][name], value),
     )
 ] + [
     Row(f"schedulingOptions.resources.{part}.claims[].{name}",
@@ -132,7 +132,7 @@ ROWS = [
         ["--enable-observability", "--override-observability-endpoint=http://o"]),
     Row("image", {"image": "r.example/w:1"}, lambda found: found.host["image"], "r.example/w:1"),
     Row("natsLeafImage", {"natsLeafImage": "r.example/n:1"}, lambda found: found.leaf["image"], "r.example/n:1"),
-    Row("natsLeafImage", {}, lambda found: found.leaf["image"], "nats:2.10-alpine"),
+    Row("natsLeafImage", {}, lambda found: found.leaf["image"], "nats:2.15.2-alpine"),
     Row("issuers", HOST_SECRET, env("CLUSTER_ISSUERS"), "CA,CB"),
     Row("issuers", {**HOST_SECRET, "version": "1.0.2"}, env("CLUSTER_ISSUERS"), None),
     Row("secretName", HOST_SECRET, env("CLUSTER_SEED"),
@@ -230,6 +230,10 @@ ROWS = [
     Row("schedulingOptions.rollingUpdate.maxUnavailable",
         scheduling(daemonset=True, rollingUpdate={"maxUnavailable": 2}),
         lambda found: found.workload["spec"]["updateStrategy"]["rollingUpdate"], {"maxSurge": 0, "maxUnavailable": 2}),
+    Row("podDisruptionBudget.enabled", {"hostReplicas": 2, "podDisruptionBudget": {"enabled": False}},
+        lambda found: found.child("PodDisruptionBudget"), None),
+    Row("podDisruptionBudget.enabled", {"podDisruptionBudget": {"enabled": True}},
+        lambda found: found.child("PodDisruptionBudget")["spec"]["maxUnavailable"], 1),
     Row("podDisruptionBudget.minAvailable", {"podDisruptionBudget": {"minAvailable": "50%"}},
         lambda found: found.child("PodDisruptionBudget")["spec"]["minAvailable"], "50%"),
     Row("podDisruptionBudget.maxUnavailable", {"podDisruptionBudget": {"maxUnavailable": 0}},

@@ -180,6 +180,12 @@ def test_credentials_and_tls_files_are_named(accepts):
     assert "/nats/tls/" in said  # understood, and only the file is missing
 
 
+@pytest.mark.parametrize("size", [1, 4096, 8 << 20, 64 << 20, 2**31 - 1])
+def test_a_leaf_with_the_hubs_largest_message_starts(accepts, size):
+    ok, said = accepts(nats_conf(spec(natsAddress="h"), LeafFiles(), on_pod=True, max_payload=size))
+    assert ok, said
+
+
 def test_a_tls_address_insists_on_tls_without_a_ca():
     assert "tls {" in nats_conf(spec(natsAddress="tls://h"), LeafFiles(), on_pod=True)
     assert "tls {" not in nats_conf(spec(natsAddress="h"), LeafFiles(), on_pod=True)

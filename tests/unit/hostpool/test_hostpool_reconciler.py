@@ -19,7 +19,7 @@ from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta, Unstructured
-from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, SERVICE, Key
+from wasmcloud_operator.kube.resources import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SERVICE, Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.legacy.hostpools import RustPools
@@ -41,7 +41,11 @@ class Site:
 
     def __init__(self, pools):
         self.pools = pools
-        self.configs, self.secrets, self.workloads = {}, {}, {DEPLOYMENT: {}, DAEMON_SET: {}, SERVICE: {}}
+        self.configs, self.secrets, self.workloads = (
+            {},
+            {},
+            {DEPLOYMENT: {}, DAEMON_SET: {}, SERVICE: {}, CONFIG_MAP: {}},
+        )
         self.refusal = None
         self.whole = True
         self.said, self.fields = {}, {}

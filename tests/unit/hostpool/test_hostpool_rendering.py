@@ -22,7 +22,7 @@ class TestSample:
 
     def test_it_comes_out_as_promised(self):
         found = self.found
-        assert found.kinds == ["ServiceAccount", "ConfigMap", "Deployment", "Service"]
+        assert found.kinds == ["ServiceAccount", "ConfigMap", "Deployment", "Service", "PodDisruptionBudget"]
         assert found.workload["spec"]["replicas"] == 2
         assert [one["name"] for one in found.pod["initContainers"] + found.pod["containers"]] == [
             "nats-leaf", "wasmcloud-host",
@@ -211,6 +211,23 @@ def test_the_names_of_the_operators_own_volumes_are_taken():
     for name in found.volumes:
         with pytest.raises(InvalidObjectError, match="volumes of the operator's own"):
             config(authority({**SECRET_CA, "name": name}))
+
+
+@pytest.mark.parametrize("size", [1024, 8 << 20, 64 << 20])
+def test_the_leaf_takes_messages_as_large_as_the_hub_does(size):
+    found = rendered({}, Facts(max_payload=size))
+    assert f"max_payload: {size}\n" in found.nats_conf
+    assert found.child("ConfigMap")["metadata"]["annotations"] == {"k8s.wasmcloud.dev/max-payload": str(size)}
+    assert found.checksums != rendered({}).checksums
+
+
+def test_a_hub_of_natss_own_limit_changes_nothing():
+    assert rendered({}, Facts(max_payload=1 << 20)).children == rendered({}).children
+    assert "max_payload" not in rendered({}).nats_conf
+
+
+def test_a_leaf_takes_no_more_than_its_server_starts_with():
+    assert f"max_payload: {64 << 20}\n" in rendered({}, Facts(max_payload=1 << 30)).nats_conf
 
 
 @pytest.mark.parametrize("daemonset", [False, True])

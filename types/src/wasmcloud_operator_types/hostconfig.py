@@ -69,7 +69,9 @@ class WasmCloudHostConfigSpec(Model):
                 _ISSUERS_NEED_SECRET,
             ),
             Rule(
-                "!has(self.podDisruptionBudget) || !(has(self.daemonset) && self.daemonset ||"
+                "!has(self.podDisruptionBudget) ||"
+                " has(self.podDisruptionBudget.enabled) && !self.podDisruptionBudget.enabled ||"
+                " !(has(self.daemonset) && self.daemonset ||"
                 " has(self.schedulingOptions) && has(self.schedulingOptions.daemonset) &&"
                 " self.schedulingOptions.daemonset) ||"
                 " has(self.podDisruptionBudget.minAvailable) && type(self.podDisruptionBudget.minAvailable) == int",
@@ -100,7 +102,7 @@ class WasmCloudHostConfigSpec(Model):
     """Image of the host; ghcr.io/wasmcloud/wasmcloud:<version> when left out."""
 
     nats_leaf_image: Image | None = None
-    """Image of the NATS leaf node; nats:2.10-alpine when left out."""
+    """Image of the NATS leaf node; nats:2.15.2-alpine when left out."""
 
     issuers: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)], ...] | None,
@@ -211,7 +213,9 @@ class WasmCloudHostConfigSpec(Model):
     """What a new host pod waits for before it counts as ready."""
 
     pod_disruption_budget: DisruptionBudget | None = None
-    """A PodDisruptionBudget for the host pods; none when left out. For a DaemonSet only minAvailable as a number."""
+    """A PodDisruptionBudget for the host pods; from two replicas on, one pod at a time may go when left out.
+
+    For a DaemonSet none when left out, and only minAvailable as a number."""
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -221,7 +225,7 @@ class WasmCloudHostConfigSpec(Model):
         if self.issuers and self.secret_name is None and re.match(_BEFORE_1_0, self.version):
             raise ValueError(_ISSUERS_NEED_SECRET)
         budget = self.pod_disruption_budget
-        if budget is not None and self.as_daemonset and not isinstance(budget.min_available, int):
+        if budget is not None and self.as_daemonset and not budget.fits_a_daemonset:
             raise ValueError(_DAEMONSET_BUDGET)
         if (self.leaf_node_domain or "leaf") == (self.jetstream_domain or "default"):
             raise ValueError(_TWO_DOMAINS)

@@ -217,11 +217,19 @@ class DisruptionBudget(Model):
         json_schema_extra=cel(Rule("!has(self.minAvailable) || !has(self.maxUnavailable)", _ONE_BUDGET))
     )
 
+    enabled: StrictBool | None = None
+    """False: no budget, for pods that have another one: Kubernetes evicts no pod with two. True when left out."""
+
     min_available: PodsOrPercent | None = None
     """Pods, or percent of them, that must stay."""
 
     max_unavailable: PodsOrPercent | None = None
     """Pods, or percent of them, that may go at a time; 1 when left out."""
+
+    @property
+    def fits_a_daemonset(self) -> bool:
+        """Whether Kubernetes can count by it without a wanted number of pods."""
+        return self.enabled is False or isinstance(self.min_available, int)
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:

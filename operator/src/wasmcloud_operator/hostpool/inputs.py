@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
+from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.versions import Feature, understands
@@ -71,6 +72,9 @@ class Facts:
     authorities: tuple[Authority, ...] = ()
     platform: Platform = field(default_factory=Platform)
     checksum_key: ChecksumKey = field(default_factory=ChecksumKey)
+    max_payload: int = DEFAULT_PAYLOAD
+    """The largest message in bytes that the hub takes, as far as known."""
+
     leaf_service_kept: bool = False
     """Whether the pool had the Service of its leaf nodes before this operator, which would not make one."""
 

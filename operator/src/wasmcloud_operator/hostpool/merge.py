@@ -9,6 +9,10 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 # Entries that hold one of several alternatives: ours must not stay beside the user's.
 _WHOLE_ENTRIES = frozenset({"env", "volumes", "resourceClaims"})
 _HANDLERS = frozenset({"httpGet", "exec", "tcpSocket", "grpc", "sleep"})
+# Lists of which the user's takes the place of ours: who spreads pods by zones need not want them spread by nodes.
+_REPLACED = frozenset({"topologySpreadConstraints"})
+# Lists that a pod can be without: null takes them out.
+_SPARED = _REPLACED | {"sysctls", "preferredDuringSchedulingIgnoredDuringExecution"}
 # Without restartPolicy the leaf would be an init container that never ends.
 _INDISPENSABLE = frozenset({"name", "image", "restartPolicy"})
 
@@ -20,8 +24,8 @@ CONTAINER = Struct("Container")
 def merged(base: JsonObject, additions: JsonObject, shape: Shape | None = FRAGMENT) -> JsonObject:
     """`base` with the additions over it: objects merge field by field, lists that have merge keys by those.
 
-    Null takes out what `base` has, but no list, which a template's bare field would empty, and nothing that a container
-    cannot be without.
+    Null takes out what `base` has, but nothing that a pod cannot be without: of lists, which a template's bare field
+    would empty, only some.
     """
     result = dict(base)
     if any(name in _HANDLERS and value is not None for name, value in additions.items()):
@@ -29,7 +33,7 @@ def merged(base: JsonObject, additions: JsonObject, shape: Shape | None = FRAGME
     for name, value in additions.items():
         if value is not None:
             result[name] = _merged_value(name, result.get(name), value, field(shape, name, value))
-        elif name not in _INDISPENSABLE and not isinstance(result.get(name), list):
+        elif name in _SPARED or not (name in _INDISPENSABLE or isinstance(result.get(name), list)):
             result.pop(name, None)
     return result
 
@@ -37,7 +41,8 @@ def merged(base: JsonObject, additions: JsonObject, shape: Shape | None = FRAGME
 def _merged_value(name: str, base: Json, addition: Json, shape: Shape | None) -> Json:
     if isinstance(base, dict) and isinstance(addition, dict):
         return merged(base, addition, shape)
-    if isinstance(base, list) and isinstance(addition, list) and isinstance(shape, Items) and shape.keys:
+    lists = isinstance(base, list) and isinstance(addition, list) and name not in _REPLACED
+    if lists and isinstance(shape, Items) and shape.keys:
         return _merged_list(base, addition, shape, whole=name in _WHOLE_ENTRIES)
     return addition
 

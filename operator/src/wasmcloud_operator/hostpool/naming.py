@@ -17,6 +17,9 @@ CHECKSUM_KEY = "key"
 # On the leaf nodes' Service: it was there before this operator, which would not have made it.
 ADOPTED = "k8s.wasmcloud.dev/adopted"
 
+# On the ConfigMap: the hub's max_payload where it is not NATS's default, kept for while the hub cannot be asked.
+MAX_PAYLOAD = "k8s.wasmcloud.dev/max-payload"
+
 LEAF_CONTAINER = "nats-leaf"
 
 HOST_LABEL_PREFIX = "host-label.k8s.wasmcloud.dev"

@@ -17,6 +17,10 @@ STORE_VOLUME = "nats-data"
 _MAX_FILE_STORE = 1 << 30
 _MAX_MEMORY_STORE = 256 << 20
 
+# The largest message in bytes: NATS's default, and what a server takes at most beside its default of max_pending.
+DEFAULT_PAYLOAD = 1 << 20
+_LARGEST_PAYLOAD = 64 << 20
+
 # The Service and the kubelet's probes come from outside the pod; nats-server takes this for IPv6 addresses too.
 _EVERYWHERE = "0.0.0.0"  # noqa: S104
 _LOOPBACK = "127.0.0.1"
@@ -47,14 +51,18 @@ class LeafFiles:
     client_certificate: bool = False
 
 
-def nats_conf(spec: WasmCloudHostConfigSpec, files: LeafFiles, *, on_pod: bool) -> str:
+def nats_conf(
+    spec: WasmCloudHostConfigSpec, files: LeafFiles, *, on_pod: bool, max_payload: int = DEFAULT_PAYLOAD
+) -> str:
     """The configuration. `on_pod`: whether the leaf listens on the pod's address, not only on its loopback.
+    `max_payload`: the hub's. A leaf that takes less refuses what the hub takes, and one that takes more is cut off.
 
     Raises SpecError for an address that cannot be used.
     """
     lines = [
         f"listen: {quoted(f'{_EVERYWHERE if on_pod else _LOOPBACK}:{CLIENT_PORT}')}",
         f"http: {quoted(f'{_EVERYWHERE}:{MONITOR_PORT}')}",
+        *([] if max_payload == DEFAULT_PAYLOAD else [f"max_payload: {min(max_payload, _LARGEST_PAYLOAD)}"]),
         "jetstream {",
         f"  domain: {quoted(spec.leaf_node_domain or 'leaf')}",
         f"  store_dir: {quoted(STORE_FOLDER)}",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
 from wasmcloud_operator.hostpool.merge import CONTAINER, POD_SPEC, merged, normal
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
+from wasmcloud_operator.hostpool.pod_defaults import HOST_REQUESTS, LEAF_REQUESTS, resources, spread
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.render_host import grace_seconds, host_container
 from wasmcloud_operator.hostpool.render_leaf import leaf_container, leaf_volumes
@@ -16,7 +17,14 @@ from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.names import HOST_CONTAINER, SERVING_GATE
 from wasmcloud_operator.shared.problem import Problem
-from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
+from wasmcloud_operator_types import (
+    ContainerTemplateAdditions,
+    KubernetesResources,
+    ResourceRequirements,
+    SchedulingOptions,
+    WasmCloudHostConfig,
+    WasmCloudHostConfigSpec,
+)
 
 # Any user will do who is not root; the same for both containers, so that one fsGroup serves.
 _USER = 65532
@@ -36,14 +44,11 @@ def pod_template(config: WasmCloudHostConfig, conf: str, facts: Facts) -> JsonOb
 def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     """The pod's spec with the user's additions."""
     spec = config.spec
-    leaf, host = leaf_container(spec, facts), host_container(config, facts)
-    # What a container that ends has said last is shown in the config's status.
-    leaf, host = ({**each, "terminationMessagePolicy": "FallbackToLogsOnError"} for each in (leaf, host))
-    scheduling = spec.scheduling_options
-    containers = scheduling.container_template_additions if scheduling is not None else None
-    if containers is not None:
-        leaf = merged(leaf, {**(containers.nats or {}), "name": naming.LEAF_CONTAINER}, CONTAINER)
-        host = merged(host, {**(containers.wasmcloud or {}), "name": HOST_CONTAINER}, CONTAINER)
+    scheduling = spec.scheduling_options or SchedulingOptions()
+    sizes = scheduling.resources or KubernetesResources()
+    containers = scheduling.container_template_additions or ContainerTemplateAdditions()
+    leaf = _completed(leaf_container(spec, facts), LEAF_REQUESTS, sizes.nats, containers.nats or {})
+    host = _completed(host_container(config, facts), HOST_REQUESTS, sizes.wasmcloud, containers.wasmcloud or {})
     pod: JsonObject = {
         "serviceAccountName": naming.service_account_name(config),
         "automountServiceAccountToken": False,
@@ -58,13 +63,14 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
             # A component's HTTP server may be on port 80; the namespaced sysctl allows that without a capability.
             "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],
         },
+        **spread(config),
         "initContainers": [leaf],
         "containers": [host],
         "volumes": [*leaf_volumes(config, facts), {"name": "tmp", "emptyDir": {}}, *_authority_volumes(config)],
     }
     if spec.registry_credentials_secret:
         pod["imagePullSecrets"] = [{"name": spec.registry_credentials_secret}]
-    if scheduling is not None and scheduling.pod_template_additions:
+    if scheduling.pod_template_additions:
         additions = _checked(facts, scheduling.pod_template_additions)
         pod = merged(pod, additions, POD_SPEC)
         pod["initContainers"] = _in_order(leaf, additions.get("initContainers") or ())
@@ -78,6 +84,19 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         pod["securityContext"] = {**security, "sysctls": kept}
     result: JsonObject = normal(pod, POD_SPEC)
     return result
+
+
+def _completed(
+    container: JsonObject, requests: Mapping[str, str], wanted: ResourceRequirements | None, additions: JsonObject
+) -> JsonObject:
+    """The container with its resources and the user's additions."""
+    base = {
+        **container,
+        "resources": resources(requests, wanted, additions),
+        # What a container that ends has said last is shown in the config's status.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    return merged(base, {**additions, "name": container["name"]}, CONTAINER)
 
 
 def _in_order(leaf: JsonObject, additions: Iterable[JsonObject]) -> list[JsonObject]:

@@ -11,6 +11,7 @@ from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
 from wasmcloud_operator.hostpool.lattice_status import in_lattice
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
+from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
 from wasmcloud_operator.hostpool.pod_reasons import first_reason
 from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
 from wasmcloud_operator.hostpool.reference_checks import Examined
@@ -26,7 +27,7 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import SERVICE, Key, Resource
+from wasmcloud_operator.kube.resources import CONFIG_MAP, SERVICE, Key, Resource
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
 from wasmcloud_operator.names import RESUMPTION, is_paused
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
@@ -96,7 +97,9 @@ class HostConfigReconciler:
             return Result.waiting(f"what is refused to be mended: {error}", RETRY_SECONDS)
 
     async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> Result:
-        facts = replace(examined.facts, leaf_service_kept=self._keeps_leaf_service(item))
+        facts = replace(
+            examined.facts, leaf_service_kept=self._keeps_leaf_service(item), max_payload=self._max_payload(item)
+        )
         children = render(config, facts)
         await self.rust.take_over(item, (child.resource for child in children.all))
         complete = await self.children.apply(
@@ -172,6 +175,15 @@ class HostConfigReconciler:
             and held.metadata.belongs_to(item.metadata.uid)
             and naming.ADOPTED in held.metadata.annotations
         )
+
+    def _max_payload(self, item: CustomResource) -> int:
+        """The hub's, or what was last known of it: an outage must not change the leafs, and so restart the hosts."""
+        pool = self.pools.get(item.metadata.key)
+        if pool is not None and pool.lattice.connection.state.connected:
+            return pool.lattice.connection.max_payload
+        held = self.kinds[CONFIG_MAP].informer.store.get(item.metadata.key)
+        known = held.metadata.annotations.get(naming.MAX_PAYLOAD, "") if held is not None else ""
+        return int(known) if known.isdecimal() and len(known) < 12 else DEFAULT_PAYLOAD
 
     def _keep_told(self, key: Key, spec: WasmCloudHostConfigSpec, facts: Facts) -> None:
         pool = self.pools.get(key)

@@ -13,7 +13,6 @@ from wasmcloud_operator_types import (
     POD_UID_LABEL,
     WasmCloudHostConfig,
     WasmCloudHostConfigSpec,
-    dump,
 )
 
 DEFAULT_IMAGE = "ghcr.io/wasmcloud/wasmcloud"
@@ -36,7 +35,11 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         # The official images have the program as default arguments, not as entrypoint: ours would take its place.
         "command": ["wasmcloud"],
         "env": environment(config, facts),
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *_authority_mounts(facts)],  # noqa: S108
     }
     if arguments := host_arguments(spec, facts):
@@ -50,9 +53,6 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         }
     if facts.platform.sleep_action and grace_seconds(spec) > _PRE_STOP_SECONDS:  # the API server refuses a longer sleep
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
-    resources = spec.scheduling_options and spec.scheduling_options.resources
-    if resources and resources.wasmcloud:
-        container["resources"] = dump(resources.wasmcloud)
     return container
 
 
@@ -107,6 +107,8 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
     """The variables, sorted by name but for those that others refer to, which come first."""
     spec = config.spec
     values: dict[str, str] = {
+        # Hosts write below /tmp alone: what they pulled, and unpacked providers. The image's home would be read-only.
+        "HOME": "/tmp",  # noqa: S108
         "WASMCLOUD_LATTICE": spec.lattice,
         "WASMCLOUD_JS_DOMAIN": spec.jetstream_domain or "default",
         "WASMCLOUD_NATS_HOST": "127.0.0.1",

@@ -14,9 +14,10 @@ from wasmcloud_operator.hostpool.natsconf import (
     TLS_FOLDER,
 )
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec, dump
+from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
 
-DEFAULT_IMAGE = "nats:2.10-alpine"
+# The version that the tests run.
+DEFAULT_IMAGE = "nats:2.15.2-alpine"
 CONF_KEY = "nats.conf"
 _CONF_FILE = f"/nats/{CONF_KEY}"
 # JetStream's own limit in nats.conf is below: a full store refuses a message instead of having the pod evicted.
@@ -45,9 +46,6 @@ def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
         },
         "volumeMounts": _mounts(facts),
     }
-    resources = spec.scheduling_options and spec.scheduling_options.resources
-    if resources and resources.nats:
-        container["resources"] = dump(resources.nats)
     return container
 
 

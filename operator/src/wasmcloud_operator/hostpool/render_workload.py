@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
-from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT, LeafFiles, nats_conf
+from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT, DEFAULT_PAYLOAD, LeafFiles, nats_conf
 from wasmcloud_operator.hostpool.pod import pod_template
 from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
@@ -22,7 +22,7 @@ from wasmcloud_operator.kube.resources import (
     Resource,
 )
 from wasmcloud_operator.shared.problem import Problem
-from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
+from wasmcloud_operator_types import DisruptionBudget, WasmCloudHostConfig, WasmCloudHostConfigSpec
 
 # The kinds that a pool's children can be of; one that is no longer wanted is looked for among these.
 WORKLOADS = (DEPLOYMENT, DAEMON_SET)
@@ -68,14 +68,17 @@ def render(config: WasmCloudHostConfig, facts: Facts) -> Children:
     """The children of a config. Raises SpecError for what the CRD's schema cannot refuse."""
     tls = facts.hub_tls
     files = LeafFiles(facts.credentials, bool(tls and tls.ca), bool(tls and tls.client))
-    conf = nats_conf(config.spec, files, on_pod=leaf_is_open(config.spec, facts))
+    open_ = leaf_is_open(config.spec, facts)
+    conf = nats_conf(config.spec, files, on_pod=open_, max_payload=facts.max_payload)
     secret = has_userinfo(config.spec)
     config_map = _child(config, CONFIG_MAP, "leaf", **({} if secret else {"data": {CONF_KEY: conf}}))
+    if facts.max_payload != DEFAULT_PAYLOAD:
+        config_map.body["metadata"]["annotations"] = {naming.MAX_PAYLOAD: str(facts.max_payload)}
     after: list[Child] = []
-    if leaf_is_open(config.spec, facts):
+    if open_:
         after.append(_service(config, facts))
-    if config.spec.pod_disruption_budget is not None:
-        after.append(_disruption_budget(config))
+    if (budget := _budget(config.spec)) is not None:
+        after.append(_disruption_budget(config, budget))
     before = (*_service_account(config), config_map)
     return Children(before, _workload(config, conf, facts), tuple(after), conf if secret else "")
 
@@ -175,18 +178,24 @@ def _service(config: WasmCloudHostConfig, facts: Facts) -> Child:
     return child
 
 
-def _disruption_budget(config: WasmCloudHostConfig) -> Child:
-    wanted = config.spec.pod_disruption_budget
+def _budget(spec: WasmCloudHostConfigSpec) -> DisruptionBudget | None:
+    """The budget that is asked for, else one where another host serves while one moves."""
+    wanted = spec.pod_disruption_budget
+    if wanted is not None:
+        return None if wanted.enabled is False else wanted
+    return DisruptionBudget() if spec.host_replicas > 1 and not spec.as_daemonset else None
+
+
+def _disruption_budget(config: WasmCloudHostConfig, wanted: DisruptionBudget) -> Child:
     budget: JsonObject = {
         "selector": {"matchLabels": naming.selector_labels(config)},
         # A host that never becomes ready must not hold up the draining of its node.
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
-    if wanted is not None and wanted.min_available is not None:
+    if wanted.min_available is not None:
         budget["minAvailable"] = wanted.min_available
     else:
-        given = wanted.max_unavailable if wanted is not None else None
-        budget["maxUnavailable"] = 1 if given is None else given
+        budget["maxUnavailable"] = 1 if wanted.max_unavailable is None else wanted.max_unavailable
     return _child(config, POD_DISRUPTION_BUDGET, "host", spec=budget)
 
 
