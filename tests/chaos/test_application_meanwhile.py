@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from applications import APP, Site, conditions, host_config, impatient, patient, why
+from applications import APP, EVENT, Site, conditions, host_config, impatient, patient, why
 from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, Wadm, eventually
 from wadmbetween import Between, Request, straight_on
@@ -108,15 +108,25 @@ async def test_a_lattice_whose_wadm_is_gone_holds_up_no_move_and_is_left_in_the_
     await site.create(annotations={f"{OWN}/lattice": site.lattice})
     version = (await site.deployed())["status"]["deployedVersion"]
 
+    unanswered = 0
+
     async def half_gone(request: Request) -> None:
+        nonlocal unanswered
         if request.message.subject.split(".")[2] == other:
             await straight_on(request)
+        else:
+            unanswered += 1
 
     between.handle = half_gone
     await site.annotate(**{f"{OWN}/lattice": other})
     moved = await site.reaches(lambda obj: obj["status"]["lattice"] == other and "deployedVersion" in obj["status"])
     assert [place["lattice"] for place in moved["status"]["leaving"]] == [site.lattice]
+    await site.reaches(lambda obj: "no answer" in obj["status"]["leaving"][0].get("problem", ""))
     await eventually(lambda: site.has_event("LeftBehind"))
+    before = unanswered
+    await eventually(lambda: unanswered >= before + 3)
+    (told,) = [event for event in await admin.list(EVENT, site.namespace) if event["reason"] == "LeftBehind"]
+    assert "series" not in told, "one more try is no news"
     assert (await site.wadm("get.hello", {}, other))["result"] == "success"
     between.handle = straight_on
     assert await site.versions() == {version: True}

@@ -15,13 +15,15 @@ from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
 from wasmcloud_operator.expose.plan import Record
 from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler, State
+from wasmcloud_operator.expose.status import ExposedWriter
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Applier, Kind
-from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.kube.objects import CustomResource, Pod
+from wasmcloud_operator.kube.resources import POD, SERVICE, Key
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
@@ -101,10 +103,10 @@ class NoRoutes:
 
 class Events:
     def __init__(self) -> None:
-        self.reasons: list[str] = []
+        self.notes: list[str] = []
 
-    def event(self, _: Any, __: Any, ___: str, reason: str, ____: str, *, action: str) -> None:
-        self.reasons.append(reason)
+    def event(self, _: Any, __: Any, ___: str, ____: str, note: str, *, action: str) -> None:
+        self.notes.append(note)
 
 
 def spec(address: str = "0.0.0.0:8080", *, http: bool = True) -> dict[str, Any]:
@@ -145,7 +147,17 @@ class Site:
             self.events,  # type: ignore[arg-type]
             self.outcomes,
         )
-        self.informers = (services, self.configs, self.applications)
+        pods: Informer[Any] = self._informer(POD, Codec.of(Pod))
+        self.statuses = ExposedWriter(
+            self.view,
+            bench.client,
+            self.applications,
+            pods,
+            self.outcomes,
+            self.events,  # type: ignore[arg-type]
+            bench.clock,
+        )
+        self.informers = (services, self.configs, self.applications, pods)
         for namespace in (HERE, THERE):
             self.config(namespace, "pool")
             key = Key(namespace, "pool")
@@ -325,14 +337,34 @@ async def test_beyond_the_cluster_only_at_home_and_for_others_as_far_as_a_host_c
     assert (await site.look())["shop"]["spec"]["type"] == "NodePort"
 
 
-async def test_a_strangers_service_is_in_the_way_and_told_once(site: Site) -> None:
+async def test_a_strangers_service_is_in_the_way_and_left_alone(site: Site) -> None:
     theirs = site.api.put(SERVICE, {"metadata": {"name": "shop", "namespace": HERE}, "spec": {"type": "ClusterIP"}})
     site.application()
     site.deployed(spec())
     for _ in range(2):
         assert (await site.look())["shop"] == theirs
         assert site.states() == [("shop", State.IN_THE_WAY)]
-    assert site.events.reasons == ["Conflict"]
+    assert site.events.notes == []
+
+
+async def test_what_stands_against_a_service_is_reported_with_the_status_that_comes_to_say_it(site: Site) -> None:
+    for namespace in (HERE, THERE):
+        site.api.put(SERVICE, {"metadata": {"name": "shop", "namespace": namespace}, "spec": {"type": "ClusterIP"}})
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    assert await site.statuses.reconcile(SHOP) == Result.waiting("a look at its Services in each namespace")
+    await site.look(Key(THERE, "shop"))
+    await site.statuses.reconcile(SHOP)
+    here, there = site.events.notes
+    assert here.startswith("Service here/shop exists and belongs to somebody else")
+    assert there.startswith("in namespace there: Service there/shop exists")
+    await site.statuses.reconcile(SHOP)
+    for key in (SHOP, Key(THERE, "shop")):  # as after a restart
+        site.outcomes.drop(key)
+        await site.look(key)
+    await site.statuses.reconcile(SHOP)
+    assert len(site.events.notes) == 2
 
 
 async def test_another_application_does_not_get_a_name_that_is_kept(site: Site) -> None:

@@ -68,6 +68,9 @@ class Departure(StatusModel):
     host_config: str | None = None
     """Name of the WasmCloudHostConfig by which it was reached."""
 
+    problem: str | None = None
+    """Why it could not be taken out of that lattice yet, if something stood against it."""
+
 
 class ApplicationStatus(StatusModel):
     """What was last seen of the application in its lattice."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
@@ -19,6 +19,7 @@ from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.conditions import shortened
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.events import EventRecorder, EventType
@@ -103,11 +104,12 @@ class Deletion:
         left = self._orphan_since.setdefault(item.metadata.key, now) + _KEPT_SERVICES_SECONDS - now
         if left > 0 and self.services.by_index(OWNER_INDEX, item.metadata.uid):
             return Result.waiting("other owners for its Services", left)  # their change brings the key back before
+        result = await self._let_go(item)
         self._event(item, "Normal", "Orphaned", "Left in wadm, as the annotation deletion-policy asks")
-        return await self._let_go(item)
+        return result
 
     async def depart(self, item: CustomResource, leaving: Iterable[Place]) -> list[Place]:
-        """Remove the Application from its former lattices. Returns those where that is still to be done."""
+        """Remove the Application from its former lattices. Returns those where that is still to be done, and why."""
         left = []
         for place in leaving:
             lattice = self.places.departing(item, place)
@@ -119,10 +121,11 @@ class Deletion:
                 else:
                     await self._remove(item, lattice)
                     self._event(item, "Normal", "Moved", f"Deleted from lattice {place.lattice}, which it has left")
-            except (_NotYet, LatticeError) as error:
+            except _NotYet:
                 left.append(place)
-                if isinstance(error, LatticeError):
-                    self._tell_leaving(item, place, error)
+                continue
+            except LatticeError as error:
+                left.append(replace(place, problem=shortened(str(error))))
                 continue
             self.places.departed(item, place)
         return left
@@ -229,12 +232,15 @@ class Deletion:
         log.error("application left in wadm", application=str(item.metadata.key), lattice=lattice, why=note)
         self.left.labels(lattice).inc()
 
-    def _tell_leaving(self, item: CustomResource, place: Place, error: LatticeError) -> None:
-        note = f"Lattice {place.lattice} has it still and is out of reach: {error}; it is tried again"
-        log.warning(
-            "application not taken out of the lattice that it left", application=str(item.metadata.key), why=note
-        )
-        self._event(item, "Warning", "LeftBehind", note)
+    def tell_leaving(self, item: CustomResource, before: Iterable[Place], left: Iterable[Place]) -> None:
+        """Report what has come to stand against leaving a lattice, once the status says it."""
+        known = {place for place in before if place.problem}
+        for place in left:
+            if place.problem and place not in known:
+                note = f"Lattice {place.lattice} has it still and is out of reach: {place.problem}; it is tried again"
+                name = str(item.metadata.key)
+                log.warning("application not taken out of the lattice that it left", application=name, why=note)
+                self._event(item, "Warning", "LeftBehind", note)
 
     def _event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         self.recorder.event(APPLICATION, item.metadata, type_, reason, note, action="Delete")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.lattice.identity import LatticeIdentity
@@ -17,13 +17,17 @@ class Place:
     id: str = ""
     """One of the lattice's ids; empty in a status that was written before lattices had them."""
 
+    problem: str = field(default="", compare=False)
+    """Why the Application could not be taken out of it yet."""
+
     def is_in(self, identity: LatticeIdentity) -> bool:
         """Whether this is that lattice, as far as is known."""
         return self.id in identity.ids if self.id else self.lattice == identity.name
 
     def as_status(self) -> JsonObject:
         """As it stands in `status.leaving`."""
-        return {"lattice": self.lattice, "latticeId": self.id, "hostConfig": self.host_config}
+        said = {"lattice": self.lattice, "latticeId": self.id, "hostConfig": self.host_config}
+        return {**said, "problem": self.problem} if self.problem else said
 
 
 def place(status: object) -> Place | None:
@@ -42,4 +46,5 @@ def _place(entry: JsonObject) -> Place | None:
     lattice = entry.get("lattice")
     if not lattice:
         return None
-    return Place(str(lattice), str(entry.get("hostConfig") or ""), str(entry.get("latticeId") or ""))
+    host_config, id_, problem = (str(entry.get(name) or "") for name in ("hostConfig", "latticeId", "problem"))
+    return Place(str(lattice), host_config, id_, problem)

@@ -163,9 +163,8 @@ class ApplicationReconciler:
     async def _leave(self, item: CustomResource, leaving: list[Place], again: float | None) -> Result:
         """Remove the Application from its former lattices; its status in the new one is written already."""
         left = await self.deletion.depart(item, leaving)
-        if left != leaving:
-            latest = self._latest(item)
-            await self.writer.show_leaving(latest, _leaving(left))
+        if await self.writer.show_leaving(self._latest(item), _leaving(left)):
+            self.deletion.tell_leaving(item, leaving, left)
         if not left:
             return DONE if again is None else Result.waiting("wadm's word about the deployed version", again)
         delay = self.deletion.retries.when(item.metadata.key)

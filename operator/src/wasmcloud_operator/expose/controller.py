@@ -134,7 +134,13 @@ class _Wiring:
         self.controllers: tuple[Controller[Any], ...] = (self.manifests, self.services, self.labels)
         if self.applications is not None:
             writer = ExposedWriter(
-                self.view, context.applications_writer, self.applications, self.pods, outcomes, context.clock
+                self.view,
+                context.applications_writer,
+                self.applications,
+                self.pods,
+                outcomes,
+                context.recorder,
+                context.clock,
             )
             self.statuses = context.controller("exposed", writer.reconcile, _nothing_to_report)
             self.controllers += (self.statuses,)

@@ -123,12 +123,10 @@ class ServiceReconciler:
         wanted = self._wanted(key)
         if any(self._paused(record) for _, record, _ in wanted.services):
             return Result.waiting(RESUMPTION)
-        before = self.outcomes.get(key) or Outcome()
         made: list[Made] = []
         problems: list[Problem] = []
         for lattice, record, planned in wanted.services:
             state, found = await self._apply_one(key, lattice, record, planned)
-            self._record_events(key.namespace, record, [one for one in found if one not in before.problems])
             problems += found
             urls = render.urls(planned, key.namespace) if state is State.LEADS else self._urls(key, planned.name)
             made.append(Made(planned.name, state, urls))
@@ -291,15 +289,6 @@ class ServiceReconciler:
             return held == claim or not self.view.wants(namespace, held, name)
 
         return ours
-
-    def _record_events(self, namespace: str, record: Record, problems: Iterable[Problem]) -> None:
-        """Report what stands in the way to those who look at the Application."""
-        item = self.view.application(record)
-        if item is None:
-            return
-        for problem in problems:
-            note = f"in namespace {namespace}: {problem}"
-            self.recorder.event(APPLICATION, item.metadata, "Warning", problem.reason, note, action="Expose")
 
     def _tell_replaced(self, record: Record, former: ObjectMeta) -> None:
         why = "its first address family is to be another, which no Service can change"

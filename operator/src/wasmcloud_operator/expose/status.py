@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
@@ -17,6 +17,7 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.conditions import Condition, to_status
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
+from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Pod
@@ -32,14 +33,27 @@ _SHOWN_PROBLEMS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class _Said:
+    """What the status is to say; `problems` are those of Services, as far as the condition names them."""
+
+    services: tuple[JsonObject, ...]
+    condition: Condition | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ExposedWriter:
-    """Writes an Application's `status.services` and `Exposed`, and nothing else, as a field manager of its own."""
+    """Writes an Application's `status.services` and `Exposed`, and nothing else, as a field manager of its own.
+
+    What stands against a Service is reported in an Event when `Exposed` comes to say it.
+    """
 
     view: View
     client: Client
     applications: Informer[CustomResource]
     pods: Informer[Pod]
     outcomes: Outcomes
+    recorder: EventRecorder
     clock: Clock
 
     async def reconcile(self, key: Key) -> Result:
@@ -53,12 +67,16 @@ class ExposedWriter:
         if found or self.view.intended(key):
             said = self._said(item, found)
         elif self._known_absent(item):
-            said = ([], None)
+            said = _Said((), None)
         else:
             return Result.waiting("what is deployed in the lattices of its namespace")
         if said is None:
             return Result.waiting("a look at its Services in each namespace")
-        await self._write(item, *said)
+        if await self._write(item, said):
+            for problem in said.problems:
+                if str(problem) not in _message(item):
+                    note = str(problem)
+                    self.recorder.event(APPLICATION, item.metadata, "Warning", problem.reason, note, action="Expose")
         return DONE
 
     def _known_absent(self, item: CustomResource) -> bool:
@@ -67,11 +85,10 @@ class ExposedWriter:
         lattices = self.view.lattices(namespace)
         return not self.view.undecided(namespace) and all(self.view.book(one).knows(name) for one in lattices)
 
-    def _said(
-        self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]
-    ) -> tuple[list[JsonObject], Condition | None] | None:
-        """Services and condition; None while a namespace was not looked at yet."""
+    def _said(self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]) -> _Said | None:
+        """What the status is to say; None while a namespace was not looked at yet."""
         problems: list[Problem] = []
+        refused: list[Problem] = []
         namespaces: dict[str, None] = {}
         enabled, offers = True, False
         for lattice, record in found:
@@ -90,16 +107,18 @@ class ExposedWriter:
             outcome = self.outcomes.get(Key(namespace, item.metadata.name))
             if outcome is None:
                 return None
-            problems += outcome.problems
+            refused += (_located(problem, namespace, item) for problem in outcome.problems)
             there = [one for one in outcome.services if one.state in (State.LEADS, State.KEPT)]
             kept = kept or any(one.state is State.KEPT for one in there)
             services += (self._service(namespace, one) for one in there)
         if not enabled:
             told = f"the annotation {naming.SERVICE} asks for no Service"
-            return [], Condition(EXPOSED, "False", "Disabled", told)
+            return _Said((), Condition(EXPOSED, "False", "Disabled", told))
         if not offers:
-            return [], None
-        return services, _condition(services, list(dict.fromkeys(problems)), kept)
+            return _Said((), None)
+        shown = list(dict.fromkeys([*problems, *refused]))
+        condition = _condition(services, shown, kept)
+        return _Said(tuple(services), condition, tuple(one for one in refused if str(one) in condition.message))
 
     def _service(self, namespace: str, made: Made) -> JsonObject:
         return {
@@ -117,14 +136,16 @@ class ExposedWriter:
             if pod.metadata.namespace == namespace and label in pod.metadata.labels and not pod.metadata.deleting
         )
 
-    async def _write(self, item: CustomResource, services: list[JsonObject], condition: Condition | None) -> None:
+    async def _write(self, item: CustomResource, said: _Said) -> bool:
+        """Write what differs. Returns whether anything was written."""
+        services, condition = list(said.services), said.condition
         before: JsonObject = item.status if isinstance(item.status, dict) else {}
         held = [entry for entry in before.get("conditions") or () if entry.get("type") == EXPOSED]
         conditions = (
             to_status([condition], held, item.metadata.generation, self.clock.now()) if condition is not None else []
         )
         if conditions == held and services == (before.get("services") or []):
-            return
+            return False
         status: JsonObject = {}
         if services:
             status["services"] = services
@@ -142,8 +163,9 @@ class ExposedWriter:
                 APPLICATION, body, CUSTOM_RESOURCE, subresource="status", field_manager=FIELD_MANAGER
             )
         except (NotFound, Conflict):
-            return  # gone, or another one of that name: the watch tells
+            return False  # gone, or another one of that name: the watch tells
         self.applications.offer(written)
+        return True
 
 
 def _condition(services: list[JsonObject], problems: list[Problem], kept: bool) -> Condition:
@@ -165,6 +187,19 @@ def _condition(services: list[JsonObject], problems: list[Problem], kept: bool) 
     if problems:
         return Condition(EXPOSED, "True", problems[0].reason, "; ".join([*shown, f"reached at {reach}"]))
     return Condition(EXPOSED, "True", "Exposed", f"reached at {reach}")
+
+
+def _located(problem: Problem, namespace: str, item: CustomResource) -> Problem:
+    """Returns the problem, with the namespace where it is another than the Application's."""
+    if namespace == item.metadata.namespace:
+        return problem
+    return replace(problem, message=f"in namespace {namespace}: {problem.message}")
+
+
+def _message(item: CustomResource) -> str:
+    """What the condition says so far."""
+    conditions = item.status.get("conditions") or () if isinstance(item.status, dict) else ()
+    return next((str(entry.get("message", "")) for entry in conditions if entry.get("type") == EXPOSED), "")
 
 
 def _port_conflicts(book: LatticeBook, plan: Plan) -> list[Problem]:
