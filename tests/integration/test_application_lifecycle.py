@@ -42,6 +42,20 @@ async def test_from_apply_to_running_and_back(site: Site) -> None:
         await eventually(lambda: not lattice_host.components)
 
 
+async def test_placements_follow_the_hosts_and_cost_no_write_at_rest(site: Site) -> None:
+    async with site.host() as first:
+        await site.create()
+        app = await site.reaches(lambda obj: obj["status"].get("placementCount") == 1)
+        assert app["status"]["placements"] == [{"component": "web", "host": first.id, "instances": 1}]
+        at_rest = (await site.phase("Deployed"))["metadata"]["resourceVersion"]
+        await first.beat()
+        await first.beat()
+        await site.create("other")  # whatever the heartbeats would have changed is written by the time it runs
+        await site.reaches(lambda obj: obj["status"].get("placementCount") == 1, "other")
+        assert (await site.get())["metadata"]["resourceVersion"] == at_rest
+    await site.reaches(lambda obj: "placements" not in obj["status"])
+
+
 async def test_a_template_may_leave_optional_fields_null(site: Site) -> None:
     obj = application(site.namespace, id=None, config=None, secrets=None, application=None)
     obj["spec"]["policies"] = None

@@ -99,7 +99,7 @@ async def test_labels_and_components_and_configs(
         for count, running in ((2, {"c"}), (0, set())):
             command = {"component_id": "c", "component_ref": "r", "host_id": host.id, "count": count}
             await connection.request(base.format("component.scale"), json.dumps(command).encode(), timeout=60)
-            await eventually(lambda running=running: hosts.hosts[host.id].components == running)
+            await eventually(lambda running=running: hosts.hosts[host.id].components.keys() == running)
         await connection.request("wasmbus.ctl.v1.default.config.put.addr", b'{"address": "[::]:80"}', timeout=60)
         await eventually(lambda: any(change.configs == {"addr"} for change in changes))
         assert await control.config("addr") == {"address": "[::]:80"}

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from wasmcloud_operator.application.coexistence import CrdWatch
-from wasmcloud_operator.application.controller import application_controller, applications
+from wasmcloud_operator.application.controller import application_controller, applications, placement_controller
 from wasmcloud_operator.application.leftovers import leftovers_controller
 from wasmcloud_operator.application.manifest import deployed_manifest
 from wasmcloud_operator.expose.controller import service_controllers
@@ -166,7 +166,12 @@ class Operator:
         controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform, hosts_in_pods, placements)
         crd, followed = None, None
         if settings.applications:
-            controllers = (*controllers, application_controller(context), leftovers_controller(context))
+            controllers = (
+                *controllers,
+                application_controller(context),
+                placement_controller(context, hosts_in_pods),
+                leftovers_controller(context),
+            )
             followed = applications(context)
             crd = CrdWatch(context, followed, findings.applications, watchable=findings.may_watch_crds)
         if settings.services:

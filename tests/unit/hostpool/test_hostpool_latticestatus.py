@@ -7,10 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from wasmcloud_operator.hostpool.lattice_status import CONNECTED, MOST_SHOWN, Seen, in_lattice, lattice_status
+from wasmcloud_operator.hostpool.lattice_status import (
+    CONNECTED,
+    MOST_SHOWN,
+    HostInPod,
+    Seen,
+    in_lattice,
+    lattice_status,
+)
 from wasmcloud_operator.kube.conditions import ready
 from wasmcloud_operator.lattice.connection_types import ConnectionState
-from wasmcloud_operator.lattice.host_types import Host, Provider
+from wasmcloud_operator.lattice.host_types import Component, Host, Provider
 from wasmcloud_operator.lattice.wadm_types import model_summary
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
@@ -60,15 +67,19 @@ def test_unknown_facts_leave_the_status_as_it_is():
 
 
 def test_hosts_are_told_with_their_pods():
-    provider = Provider("p", "http-server:1")
-    full = host(1, friendly_name="quiet-1", version="1.9.0", started_at=NOW, components=frozenset({"a", "b"}),
-                providers={"p": provider})  # fmt: skip
-    _, fields = lattice_status(seen(hosts=(("pod-a", full), ("pod-b", host(2)))), {"hostCount": 7, "hosts": []})
+    provider = Provider("p", "http-server:1", {"wasmcloud.dev/appspec": "shop"})
+    full = host(1, friendly_name="quiet-1", version="1.9.0", started_at=NOW, providers={"p": provider},
+                components={"a": Component("shop"), "b": Component("news"), "c": Component()},
+                labels={"zone": "b", "kubernetes_pod_uid": "u", "kubernetes_pod_name": "pod-a"})  # fmt: skip
+    hosts = (HostInPod("pod-a", "node-1", full), HostInPod("pod-b", "", host(2)))
+    _, fields = lattice_status(seen(hosts=hosts), {"hostCount": 7, "hosts": []})
     assert fields == {
         "hostCount": 2,
         "hosts": [
-            {"id": "N1", "pod": "pod-a", "friendlyName": "quiet-1", "version": "1.9.0",
-             "startedAt": "2026-05-01T12:00:00Z", "components": 2, "providers": 1},
+            {"id": "N1", "pod": "pod-a", "node": "node-1", "friendlyName": "quiet-1", "version": "1.9.0",
+             "startedAt": "2026-05-01T12:00:00Z", "labels": {"zone": "b"}, "components": 3, "providers": 1,
+             "applications": [{"name": "news", "components": 1, "providers": 0},
+                              {"name": "shop", "components": 1, "providers": 1}]},
             {"id": "N2", "pod": "pod-b", "components": 0, "providers": 0},
         ],
     }  # fmt: skip
@@ -82,19 +93,19 @@ def test_hosts_are_told_with_their_pods():
 def test_the_start_that_was_stored_stays_within_five_seconds(seconds, shown):
     now = host(1, started_at=NOW + timedelta(seconds=seconds))
     before = {"hosts": [{"id": "N1", "startedAt": "2026-05-01T12:00:00Z"}]}
-    _, fields = lattice_status(seen(hosts=(("pod", now),)), before)
+    _, fields = lattice_status(seen(hosts=(HostInPod("pod", "", now),)), before)
     assert fields["hosts"][0]["startedAt"] == shown
 
 
 @pytest.mark.parametrize("stored", ["yesterday", "2026-05-01T12:00:00", None])
 def test_a_start_that_is_no_time_is_replaced(stored):
     before = {"hosts": [{"id": "N1", "startedAt": stored}]}
-    _, fields = lattice_status(seen(hosts=(("pod", host(1, started_at=NOW)),)), before)
+    _, fields = lattice_status(seen(hosts=(HostInPod("pod", "", host(1, started_at=NOW)),)), before)
     assert fields["hosts"][0]["startedAt"] == "2026-05-01T12:00:00Z"
 
 
 def test_long_lists_are_cut_and_counted():
-    hosts = tuple((f"pod-{number}", host(number)) for number in range(MOST_SHOWN + 10))
+    hosts = tuple(HostInPod(f"pod-{number}", "", host(number)) for number in range(MOST_SHOWN + 10))
     apps = tuple(model_summary({"name": f"a{number}"}) for number in range(MOST_SHOWN + 5))
     _, fields = lattice_status(seen(hosts=hosts, apps=apps), {})
     assert (fields["hostCount"], len(fields["hosts"])) == (MOST_SHOWN + 10, MOST_SHOWN)
@@ -171,3 +182,12 @@ def test_left_out_inventories_are_counted_in_powers_of_ten_so_that_the_status_st
     assert messages[0] == ""
     assert messages[1] == messages[9] != messages[10] == messages[99]
     assert "1000 times or more" in messages[4711]
+
+
+def test_what_one_host_reports_of_itself_is_bounded():
+    many = {f"k{number:03}": "v" * 1000 for number in range(200)}
+    running = {f"c{number}": Component(f"app-{number:03}") for number in range(200)}
+    _, fields = lattice_status(seen(hosts=(HostInPod("pod", "", host(1, labels=many, components=running)),)), {})
+    (entry,) = fields["hosts"]
+    assert (entry["components"], len(entry["labels"]), len(entry["applications"])) == (200, 16, 20)
+    assert max(map(len, entry["labels"].values())) == 256

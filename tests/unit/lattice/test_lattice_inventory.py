@@ -29,7 +29,7 @@ from wasmcloud_operator.lattice.host_events import (
     parse_inventory,
     parse_pong,
 )
-from wasmcloud_operator.lattice.host_types import Change, Instant, Provider
+from wasmcloud_operator.lattice.host_types import Change, Component, Instant, Provider
 from wasmcloud_operator.lattice.inventory import HEARTBEAT_LAG, Hosts, apply, expire, give_up
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def provider(name: str, application: str = "shop") -> Provider:
 
 def inventory(host: str = "h", *providers: Provider, uptime: int | None = None, **about: Any) -> Inventory:
     return Inventory(
-        HostSeen(host, uptime=uptime, **about), frozenset(), MappingProxyType({entry.id: entry for entry in providers})
+        HostSeen(host, uptime=uptime, **about), {}, MappingProxyType({entry.id: entry for entry in providers})
     )
 
 
@@ -153,12 +153,14 @@ def test_a_host_that_is_silent_for_long_is_asked_before_it_is_given_up() -> None
 
 
 def test_hosts_that_are_only_heard_of_are_asked() -> None:
-    for event in (HostSeen("h"), ProviderStarted("h", provider("p")), ComponentScaled("h", "c", 1)):
+    for event in (HostSeen("h"), ProviderStarted("h", provider("p")), ComponentScaled("h", "c", Component("shop", 1))):
         assert apply(Hosts(), event, at(0)).ask == {"h"}
     known = after((0, inventory()))
     assert not apply(known, HostSeen("h"), at(1)).ask
-    assert apply(known, ComponentScaled("h", "c", 1), at(1)).hosts.alive["h"].components == {"c"}
-    assert apply(known, ComponentScaled("h", "c", 0), at(1)).ask == {"h"}
+    assert apply(known, ComponentScaled("h", "c", Component("shop", 1)), at(1)).hosts.alive["h"].components == {
+        "c": Component("shop", 1)
+    }
+    assert apply(known, ComponentScaled("h", "c", None), at(1)).ask == {"h"}
 
 
 def test_a_config_concerns_no_host() -> None:
@@ -211,9 +213,25 @@ def event(kind: str, data: Any, source: str = "h") -> bytes:
     return json.dumps({"type": f"com.wasmcloud.lattice.{kind}", "source": source, "data": data}).encode()
 
 
+@pytest.mark.parametrize("instances", [None, "3", True, 0, -1, 2**31, 1.5])
+def test_a_number_of_instances_that_is_none_counts_as_one(instances: Any) -> None:
+    body = {"providers": [], "components": [{"id": "c", "max_instances": instances, "annotations": "x"}]}
+    heard = parse_event(event("host_heartbeat", body))
+    assert isinstance(heard, Inventory)
+    assert heard.components == {"c": Component("", 1)}
+
+
 def test_events_as_hosts_publish_them() -> None:
     beat = {
-        "components": [{"id": "c", "image_ref": "i", "revision": 0, "max_instances": 1}],
+        "components": [
+            {
+                "id": "c",
+                "image_ref": "i",
+                "revision": 0,
+                "max_instances": 3,
+                "annotations": {"wasmcloud.dev/appspec": "shop"},
+            }
+        ],
         "providers": [{"id": "p", "image_ref": "i", "revision": 0, "annotations": {"wasmcloud.dev/appspec": "shop"}}],
         "host_id": "h",
         "friendly_name": "f",
@@ -225,7 +243,7 @@ def test_events_as_hosts_publish_them() -> None:
     heard = parse_event(event("host_heartbeat", beat))
     assert isinstance(heard, Inventory)
     assert heard.seen == HostSeen("h", "f", {"a": "b"}, "1.9.0", 3)
-    assert (heard.components, heard.providers["p"].application) == ({"c"}, "shop")
+    assert (heard.components, heard.providers["p"].application) == ({"c": Component("shop", 3)}, "shop")
     assert parse_event(event("host_stopped", {"labels": {}})) == HostStopped("h")
     started = {"host_id": "h", "image_ref": "i", "provider_id": "p", "annotations": {}}
     assert parse_event(event("provider_started", started)) == ProviderStarted("h", Provider("p", "i"))
@@ -314,10 +332,10 @@ def test_answers_of_the_control_interface() -> None:
     assert parse_pong(answer) == HostSeen("h", "f", {}, None, 1)
 
 
-def large(host_id, pod="", components=1000):
+def large(host_id, pod="", components=700):
     """A heartbeat of about 200 KiB, as it is kept."""
     seen = HostSeen(host_id, labels=MappingProxyType({"pod": pod}))
-    return Inventory(seen, frozenset(f"{number:0100}" for number in range(components)), MappingProxyType({}))
+    return Inventory(seen, {f"{number:0100}": Component() for number in range(components)}, MappingProxyType({}))
 
 
 class TestLimits:
@@ -345,14 +363,14 @@ class TestLimits:
         monkeypatch.setattr(transitions, "HOST_LIMIT", 10)
         hosts = Hosts()
         for number in range(30):
-            for event in (HostStarted(HostSeen(f"S{number}")), ComponentScaled(f"C{number}", "c", 1)):
+            for event in (HostStarted(HostSeen(f"S{number}")), ComponentScaled(f"C{number}", "c", Component())):
                 hosts = apply(hosts, event, at(number)).hosts
         assert len(hosts.alive) == 10
         assert hosts.left_out == 50
 
     def test_of_a_host_that_says_too_much_only_that_it_lives_is_kept(self):
         hosts = apply(Hosts(), large("N", components=5000), at(0)).hosts
-        assert hosts.alive["N"].components == frozenset()
+        assert hosts.alive["N"].components == {}
         assert hosts.alive["N"].size <= 256 * 1024
         assert hosts.left_out == 1
 

@@ -56,6 +56,25 @@ class ServiceStatus(StatusModel):
     """How many pods serve the endpoint now."""
 
 
+class Placement(StatusModel):
+    """A component or provider of the application on a host that runs it."""
+
+    component: str
+    """Its name in the manifest, or its id in the lattice where the manifest no longer names it."""
+
+    host: str
+    """Public key that names the host."""
+
+    namespace: str | None = None
+    """Namespace of the host's pod, if it runs in one of this cluster."""
+
+    pod: str | None = None
+    """Name of that pod."""
+
+    instances: Annotated[int, Field(ge=0)] = 1
+    """How many of it may run there at once."""
+
+
 class Departure(StatusModel):
     """A lattice that the application is leaving."""
 
@@ -113,6 +132,12 @@ class ApplicationStatus(StatusModel):
 
     scalers: tuple[ScalerStatus, ...] | None = None
     """The scalers, in wadm's words."""
+
+    placement_count: Annotated[int | None, Field(json_schema_extra={"format": "int32"})] = None
+    """On how many hosts its components run, each component counted for itself."""
+
+    placements: tuple[Placement, ...] | None = None
+    """The first of them, by component and host."""
 
     services: tuple[ServiceStatus, ...] | None = None
     """Kubernetes Services that lead to the application's HTTP endpoints."""

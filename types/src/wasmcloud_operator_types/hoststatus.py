@@ -10,6 +10,19 @@ from wasmcloud_operator_types._base import StatusModel
 from wasmcloud_operator_types.meta import Condition, find_condition
 
 
+class HostedApplication(StatusModel):
+    """What a host runs of an application."""
+
+    name: str
+    """The application's name in the lattice."""
+
+    components: Annotated[int, Field(ge=0)] = 0
+    """Components of it that run there."""
+
+    providers: Annotated[int, Field(ge=0)] = 0
+    """Providers of it that run there."""
+
+
 class HostStatus(StatusModel):
     """A host of the pool that is live in the lattice."""
 
@@ -22,8 +35,14 @@ class HostStatus(StatusModel):
     pod: str | None = None
     """The pod it runs in."""
 
+    node: str | None = None
+    """The node of that pod."""
+
     version: str | None = None
     """The host's version."""
+
+    labels: dict[str, str] | None = None
+    """The first of its labels in the lattice, by name: what an application's scalers choose hosts by."""
 
     started_at: AwareDatetime | None = None
     """When it started."""
@@ -33,6 +52,9 @@ class HostStatus(StatusModel):
 
     providers: int | None = None
     """Providers that it runs."""
+
+    applications: tuple[HostedApplication, ...] | None = None
+    """The first of the applications that it runs something of, by name."""
 
 
 class AppStatus(StatusModel):

@@ -8,6 +8,7 @@ from functools import partial
 
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.owners import Owners
+from wasmcloud_operator.application.placements import HostsByApplication, PlacementWriter
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.application.writer import ApplicationWriter
@@ -20,10 +21,12 @@ from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import SERVICE, Key
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
+from wasmcloud_operator.lattice.host_types import Change as HostsChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.shared.context import Context
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pool
 
 NAMESPACE_INDEX = "namespace"
@@ -33,6 +36,8 @@ NAME_INDEX = "name"
 _WORKERS_TIMES = 2
 # A connection that is back within this was never worth a word in a status, nor a wadm that lists within it after all.
 _LOST_SECONDS = 2.0
+# Hosts report a dozen things within a second of starting; a status is written once a second at most.
+_BURST_SECONDS = 1.0
 
 
 def application_controller(context: Context) -> Controller[Key]:
@@ -63,6 +68,39 @@ def application_controller(context: Context) -> Controller[Key]:
     return controller
 
 
+def placement_controller(context: Context, hosts_in_pods: HostsInPods) -> Controller[Key]:
+    """The controller of `status.placements`: a burst of a lattice's news is one write for each Application."""
+    informer = applications(context)
+    places = Places(context.pools, context.informers.made(HOST_CONFIG))
+    hosts = HostsByApplication()
+    writer = PlacementWriter(
+        informer, places, hosts, hosts_in_pods.pod, context.applications_writer, context.applications_gate
+    )
+    controller = context.controller("placement", writer.reconcile, _nothing_to_report)
+    routes = _Routes(controller.queue, informer, places)
+
+    def on_news(lattice: Lattice, news: LatticeEvent) -> None:
+        if not isinstance(news, HostsChange):
+            return
+        routes.named(hosts.take(lattice, news), Priority.BACKGROUND, after=_BURST_SECONDS)
+        if news.synced:
+            routes.lattice(lattice, after=_BURST_SECONDS)
+
+    def on_application(change: Change[CustomResource], listed: bool) -> None:
+        del listed
+        if change.new is not None:
+            controller.queue.add_after(change.key, _BURST_SECONDS, Priority.BACKGROUND)
+
+    informer.on_change(on_application)
+    context.pools.lattices.listen(on_news)
+    return controller
+
+
+async def _nothing_to_report(key: Key, error: Exception) -> None:
+    """Tried again, and logged by the controller: the rest of the status stands."""
+    del key, error
+
+
 def applications(context: Context) -> Informer[CustomResource]:
     """The cache of Applications. It follows no namespace until `CrdWatch` finds that their CRD is ours."""
     indexers = {NAMESPACE_INDEX: _namespace, NAME_INDEX: _name}
@@ -82,11 +120,11 @@ class _Routes:
         for item in self.applications.store.by_index(NAMESPACE_INDEX, namespace):
             self.queue.add(item.metadata.key, priority)
 
-    def named(self, names: Iterable[str], priority: Priority = Priority.FRESH) -> None:
+    def named(self, names: Iterable[str], priority: Priority = Priority.FRESH, *, after: float = 0.0) -> None:
         """The Applications of these names, in whichever namespace."""
         for name in names:
             for item in self.applications.store.by_index(NAME_INDEX, name):
-                self.queue.add(item.metadata.key, priority)
+                self.queue.add_after(item.metadata.key, after, priority)
 
     def lattice(self, lattice: Lattice, *, after: float = 0.0) -> None:
         """All Applications that are or may be in a lattice."""

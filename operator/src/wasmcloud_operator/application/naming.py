@@ -18,6 +18,7 @@ FINALIZER = "k8s.wasmcloud.dev/application"
 
 DEFAULT_REVISION_HISTORY_LIMIT = 10
 
-# Written by the reconciler of Services under a field manager of its own: never sent and never compared here.
-OTHERS_STATUS_FIELDS = frozenset({"services"})
+# Written by the reconcilers of Services and of placements, as field managers of their own: never sent and never
+# compared here.
+OTHERS_STATUS_FIELDS = frozenset({"services", "placements", "placementCount"})
 OTHERS_CONDITIONS = frozenset({"Exposed"})

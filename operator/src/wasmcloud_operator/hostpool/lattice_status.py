@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator_types import POD_NAME_LABEL, POD_UID_LABEL
 
 CONNECTED = "LatticeConnected"
 WADM = "WadmConnected"
@@ -23,13 +25,27 @@ _MISSING, _NOT_KNOWN = "HostsMissing", "HostsNotKnown"
 
 # A status is read by people and stored in etcd: the counts tell the rest.
 MOST_SHOWN = 50
+_MOST_LABELS = 16
+_MOST_APPLICATIONS = 20
+_LABEL_LIMIT = 256
+# Other words for `pod`.
+_LABELS_OF_THE_POD = frozenset({POD_NAME_LABEL, POD_UID_LABEL})
 # Hosts tell their uptime in whole seconds, so the moment they started comes out a little different each time.
 _SAME_START = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
+class HostInPod:
+    """A live host, and its pod's name and node ("" while that is not known)."""
+
+    pod: str
+    node: str
+    host: Host
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of a pool's lattice now; `hosts` are the pool's own, with their pods' names, by name.
+    """What is known of a pool's lattice now; `hosts` are the pool's own, by the names of their pods.
 
     `hosts` is None while they are not known, `apps` while wadm has not told them; `wadm` says whether it answers, None
     while it is being asked. `left_out` counts what hosts said that was too much to keep.
@@ -38,7 +54,7 @@ class Seen:
     lattice: str
     addresses: tuple[str, ...]
     connection: ConnectionState
-    hosts: tuple[tuple[str, Host], ...] | None
+    hosts: tuple[HostInPod, ...] | None
     apps: tuple[ModelSummary, ...] | None
     wadm: bool | None
     left_out: int = 0
@@ -123,23 +139,42 @@ def _left_out(count: int) -> str:
     return f"; its hosts send more than is kept, {at_least} times or more something was left out"
 
 
-def _hosts(hosts: tuple[tuple[str, Host], ...], before: Iterable[JsonObject]) -> JsonObject:
+def _hosts(hosts: tuple[HostInPod, ...], before: Iterable[JsonObject]) -> JsonObject:
     started = {entry.get("id"): entry.get("startedAt") for entry in before}
-    shown = [_host(pod, host, started.get(host.id)) for pod, host in hosts[:MOST_SHOWN]]
+    shown = [_host(found, started.get(found.host.id)) for found in hosts[:MOST_SHOWN]]
     return {"hostCount": len(hosts), "hosts": shown}
 
 
-def _host(pod: str, host: Host, started_before: str | None) -> JsonObject:
-    entry: JsonObject = {"id": host.id, "pod": pod}
+def _host(found: HostInPod, started_before: str | None) -> JsonObject:
+    host = found.host
+    entry: JsonObject = {"id": host.id, "pod": found.pod}
+    if found.node:
+        entry["node"] = found.node
     if host.friendly_name:
         entry["friendlyName"] = host.friendly_name
     if host.version:
         entry["version"] = host.version
     if host.started_at is not None:
         entry["startedAt"] = _start(host.started_at, started_before)
+    labels = sorted((key, value) for key, value in host.labels.items() if key not in _LABELS_OF_THE_POD)
+    if labels:
+        entry["labels"] = {key: _cut(value) for key, value in labels[:_MOST_LABELS]}
     entry["components"] = len(host.components)
     entry["providers"] = len(host.providers)
+    if applications := _applications(host):
+        entry["applications"] = applications
     return entry
+
+
+def _applications(host: Host) -> list[JsonObject]:
+    components = Counter(one.application for one in host.components.values() if one.application)
+    providers = Counter(one.application for one in host.providers.values() if one.application)
+    names = sorted(components.keys() | providers.keys())[:_MOST_APPLICATIONS]
+    return [{"name": name, "components": components[name], "providers": providers[name]} for name in names]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LABEL_LIMIT else f"{text[: _LABEL_LIMIT - 1]}…"
 
 
 def _start(computed: datetime, stored: str | None) -> str:

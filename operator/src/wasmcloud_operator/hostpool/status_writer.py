@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, WADM, Seen, lattice_status
+from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, WADM, HostInPod, Seen, lattice_status
 from wasmcloud_operator.hostpool.reports import Report, news, of_lattice
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applier
@@ -49,7 +49,7 @@ class StatusWriter:
             lattice.name,
             pool.route.spec.addresses,
             self.pools.route_state(pool.key) or lattice.connection.state,
-            tuple((pod.metadata.name, host) for pod, host in hosts) if known else None,
+            tuple(HostInPod(pod.metadata.name, pod.spec.node_name, host) for pod, host in hosts) if known else None,
             lattice.ledger.listed,
             _WADM_ANSWERS[lattice.ledger.listing],
             lattice.hosts.left_out,

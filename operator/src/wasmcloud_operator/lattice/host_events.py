@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 from wasmcloud_operator.lattice.errors import ControlRejected, GarbledAnswer, one_line
-from wasmcloud_operator.lattice.host_types import Provider
+from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Component, Provider
 
 _EVENT_PREFIX = "com.wasmcloud.lattice."
 _TEXT_LIMIT = 1024
 _MAP_LIMIT = 256
 _ITEM_LIMIT = 5_000
+_INSTANCES_LIMIT = 2**31 - 1  # what a status can hold
 _UPTIME_LIMIT = 50 * 365 * 24 * 3600
 
 
@@ -31,10 +32,10 @@ class HostSeen:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Everything a host runs. `components` are ids."""
+    """Everything a host runs, by id."""
 
     seen: HostSeen
-    components: frozenset[str]
+    components: Mapping[str, Component]
     providers: Mapping[str, Provider]
 
 
@@ -70,11 +71,11 @@ class ProviderStopped:
 
 @dataclass(frozen=True, slots=True)
 class ComponentScaled:
-    """A component may run that many instances on a host; 0: it, or an older image of it, is gone from there."""
+    """A component may run so many instances on a host; None: it, or an older image of it, is gone from there."""
 
     host_id: str
     component_id: str
-    max_instances: int
+    component: Component | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def _host_event(kind: str, host_id: str, body: dict[str, Any]) -> HostEvent | No
         case "component_scaled":
             component_id, instances = _text(body.get("component_id")), body.get("max_instances")
             if component_id and isinstance(instances, int):
-                event = ComponentScaled(host_id, component_id, instances)
+                event = ComponentScaled(host_id, component_id, _component(body) if instances else None)
         case "labels_changed":
             event = LabelsChanged(host_id, _map(body.get("labels")))
     return event
@@ -197,10 +198,10 @@ def inventory(host_id: str, body: Mapping[str, Any]) -> Inventory | HostSeen:
         return seen(host_id, body)
     listed = components if isinstance(components, list) else []
     found = (_provider(entry) for entry in providers[:_ITEM_LIMIT])
-    ids = {_text(entry.get("id")) for entry in listed[:_ITEM_LIMIT] if isinstance(entry, dict)}
+    entries = (entry for entry in listed[:_ITEM_LIMIT] if isinstance(entry, dict))
     return Inventory(
         seen(host_id, body),
-        frozenset(ids - {""}),
+        MappingProxyType({name: _component(entry) for entry in entries if (name := _text(entry.get("id")))}),
         MappingProxyType({provider.id: provider for provider in found if provider}),
     )
 
@@ -221,6 +222,16 @@ def _provider(entry: object) -> Provider | None:
     if not isinstance(entry, dict) or not (provider_id := _text(entry.get("id"))):
         return None
     return Provider(provider_id, _text(entry.get("image_ref")), _map(entry.get("annotations")))
+
+
+def _component(entry: Mapping[str, Any]) -> Component:
+    annotations, instances = entry.get("annotations"), entry.get("max_instances")
+    application = _text(annotations.get(APPSPEC_ANNOTATION)) if isinstance(annotations, dict) else ""
+    return Component(application, instances if _is_count(instances) else 1)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _INSTANCES_LIMIT
 
 
 def _text(value: object) -> str:

@@ -37,6 +37,14 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Component:
+    """A component that runs on a host. `application` is what wadm started it for, "" for other means."""
+
+    application: str = ""
+    instances: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderNews:
     """A provider event and when it was heard (monotonic seconds); `provider` is None when it stopped."""
 
@@ -60,7 +68,7 @@ class Host:
     labels: Mapping[str, str] = field(default_factory=_nothing)
     version: str = ""
     started_at: datetime | None = None
-    components: frozenset[str] = frozenset()
+    components: Mapping[str, Component] = field(default_factory=lambda: MappingProxyType({}))
     providers: Mapping[str, Provider] = field(default_factory=lambda: MappingProxyType({}))
     inventoried: bool = False
     news: tuple[ProviderNews, ...] = ()

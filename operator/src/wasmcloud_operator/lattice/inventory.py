@@ -74,7 +74,7 @@ def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None =
     if isinstance(event, Inventory):
         return _inventoried(hosts, host, event, now, told_at)
     # After an update to another image a host says 0 of the old one under the same component id: only asking tells.
-    scaled_to_zero = isinstance(event, ComponentScaled) and not event.max_instances
+    scaled_to_zero = isinstance(event, ComponentScaled) and event.component is None
     return _put(hosts, _told(host, event, now), ask=scaled_to_zero or not host.inventoried)
 
 
@@ -87,8 +87,8 @@ def _told(host: Host, event: HostEvent, now: Instant) -> Host:
             host = _with_news(host, ProviderNews(provider.id, provider, now.monotonic))
         case ProviderStopped(_, provider_id):
             host = _with_news(host, ProviderNews(provider_id, None, now.monotonic))
-        case ComponentScaled(_, component_id, max_instances) if max_instances:
-            host = replace(host, components=host.components | {component_id})
+        case ComponentScaled(_, component_id, component) if component is not None:
+            host = replace(host, components=MappingProxyType({**host.components, component_id: component}))
         case LabelsChanged(_, labels):
             host = replace(host, labels=labels)
     return host

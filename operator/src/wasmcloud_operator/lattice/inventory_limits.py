@@ -21,7 +21,7 @@ def fitted(host: Host) -> tuple[Host, bool]:
     if size <= HOST_BYTES:
         return replace(host, size=size), False
     labels = host.labels if _texts(host.labels) <= HOST_BYTES // 2 else MappingProxyType({})
-    bare = replace(host, labels=labels, components=frozenset(), providers=MappingProxyType({}), news=())
+    bare = replace(host, labels=labels, components=MappingProxyType({}), providers=MappingProxyType({}), news=())
     return replace(bare, size=_size(bare)), True
 
 
@@ -33,8 +33,8 @@ def _size(host: Host) -> int:
         + len(host.friendly_name)
         + len(host.version)
         + _texts(host.labels)
-        + sum(map(len, host.components))
-        + _ENTRY * len(host.components)
+        + sum(len(name) + len(component.application) for name, component in host.components.items())
+        + 2 * _ENTRY * len(host.components)
         + sum(map(_provider, host.providers.values()))
         + told
     )

@@ -1,0 +1,155 @@
+"""Where the components of an Application run: `status.placements`, from what the lattice's hosts report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from wasmcloud_operator.application.places import Places
+from wasmcloud_operator.kinds import APPLICATION
+from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.errors import Conflict, NotFound
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import CustomResource, Pod
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.host_types import Change, Host
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.manifest.http_endpoints import component_id
+from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.shared.applications_gate import ApplicationsGate
+from wasmcloud_operator_types import POD_UID_LABEL
+
+FIELD_MANAGER = "wasmcloud-operator-placements"
+MOST_SHOWN = 50
+
+PodOf = Callable[[str], Pod | None]  # by uid
+
+
+@dataclass(slots=True)
+class _Index:
+    """Invariant: `hosts` and `applications` are inverse."""
+
+    applications: dict[str, frozenset[str]] = field(default_factory=dict)  # by host id
+    hosts: dict[str, set[str]] = field(default_factory=dict)  # host ids by application
+
+
+class HostsByApplication:
+    """Which hosts of a lattice run something of an application, so that no look-up walks through all hosts."""
+
+    def __init__(self) -> None:
+        self._of: WeakKeyDictionary[Lattice, _Index] = WeakKeyDictionary()
+
+    def take(self, lattice: Lattice, change: Change) -> set[str]:
+        """Take in what changed; returns the applications that ran or run something on the hosts concerned."""
+        index, concerned = self._of.setdefault(lattice, _Index()), set[str]()
+        for host_id in change.hosts:
+            host = lattice.hosts.hosts.get(host_id)
+            before = index.applications.pop(host_id, frozenset())
+            now = frozenset(applications_on(host)) if host is not None else frozenset[str]()
+            for application in before - now:
+                index.hosts[application].discard(host_id)
+                if not index.hosts[application]:
+                    del index.hosts[application]
+            for application in now:
+                index.hosts.setdefault(application, set()).add(host_id)
+            if now:
+                index.applications[host_id] = now
+            concerned |= before | now
+        return concerned
+
+    def hosts(self, lattice: Lattice, application: str) -> Iterator[Host]:
+        """The hosts that run something of an application, by id."""
+        index, alive = self._of.get(lattice), lattice.hosts.hosts
+        for host_id in sorted(index.hosts.get(application, ()) if index is not None else ()):
+            if host_id in alive:
+                yield alive[host_id]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementWriter:
+    """Writes `status.placements` and `status.placementCount`, and nothing else, as a field manager of its own."""
+
+    applications: Informer[CustomResource]
+    places: Places
+    hosts: HostsByApplication
+    pod_of: PodOf
+    client: Client
+    gate: ApplicationsGate
+
+    async def reconcile(self, key: Key) -> Result:
+        """Write where the Application runs, if that is known and another than is written. Raises `kube.errors`."""
+        item = self.applications.store.get(key)
+        if item is None or item.metadata.deleting or is_paused(item.metadata.annotations) or not self.gate.ours:
+            return DONE
+        status: JsonObject = item.status if isinstance(item.status, dict) else {}
+        found: JsonObject = {}
+        if "deployedVersion" in status:
+            lattice = self.places.last(item)
+            if lattice is None or not lattice.hosts.synced:
+                return DONE  # what was found before stands
+            found = placements(item, self.hosts.hosts(lattice, key.name), self.pod_of)
+        if found != {name: status[name] for name in ("placementCount", "placements") if name in status}:
+            await self._write(item, found)
+        return DONE
+
+    async def _write(self, item: CustomResource, found: JsonObject) -> None:
+        metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
+        body = {"apiVersion": APPLICATION.api_version, "kind": APPLICATION.kind, "metadata": metadata, "status": found}
+        try:
+            written = await self.client.apply(
+                APPLICATION, body, CUSTOM_RESOURCE, subresource="status", field_manager=FIELD_MANAGER
+            )
+        except (NotFound, Conflict):
+            return  # gone, or another one of that name: the watch brings it
+        self.applications.offer(written)
+
+
+def applications_on(host: Host) -> Iterator[str]:
+    """The applications that run something on a host, some more than once."""
+    yield from (component.application for component in host.components.values() if component.application)
+    yield from (provider.application for provider in host.providers.values() if provider.application)
+
+
+def placements(item: CustomResource, hosts: Iterable[Host], pod_of: PodOf) -> JsonObject:
+    """Returns the two fields of the status; none where nothing runs. The first placements by component and host."""
+    application = item.metadata.name
+    names = _names_by_id(application, item.spec)
+    found = [
+        (names.get(identifier, identifier), host, instances)
+        for host in hosts
+        for identifier, instances in _running(host, application).items()
+    ]
+    if not found:
+        return {}
+    found.sort(key=lambda entry: (entry[0], entry[1].id))
+    return {"placementCount": len(found), "placements": [_entry(*entry, pod_of) for entry in found[:MOST_SHOWN]]}
+
+
+def _names_by_id(application: str, spec: object) -> dict[str, str]:
+    """The names of a manifest's components by their ids in the lattice."""
+    components = spec.get("components") if isinstance(spec, dict) else None
+    found = {}
+    for entry in components if isinstance(components, list) else ():
+        if isinstance(entry, dict) and isinstance(name := entry.get("name"), str):
+            properties = entry.get("properties")
+            own = properties.get("id") if isinstance(properties, dict) else None
+            found[str(own or component_id(application, name))] = name
+    return found
+
+
+def _running(host: Host, application: str) -> Mapping[str, int]:
+    """Ids and instances of what a host runs of an application."""
+    found = {key: one.instances for key, one in host.components.items() if one.application == application}
+    return found | {key: 1 for key, one in host.providers.items() if one.application == application}
+
+
+def _entry(component: str, host: Host, instances: int, pod_of: PodOf) -> JsonObject:
+    entry: JsonObject = {"component": component, "host": host.id, "instances": instances}
+    pod = pod_of(host.labels.get(POD_UID_LABEL, ""))
+    if pod is not None:
+        entry |= {"namespace": pod.metadata.namespace, "pod": pod.metadata.name}
+    return entry
