@@ -100,10 +100,11 @@ pythons: setup ## the unit tests on each supported Python that is here, and on t
 	@PYTHONPATH=tests $(BIN)/python tests/matrix/pythons.py
 
 .PHONY: chaos
-chaos: setup ## what the operator does while servers are killed, cut off, silent, wiped, hostile, or of another time; fuzzing
+chaos: setup ## what the operator does while servers are killed, cut off, silent, wiped, hostile, or of another time; fuzzing; random lives
 	@$(TESTBED) build core wadm
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/chaos --ignore tests/chaos/fuzz
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist load tests/chaos/fuzz
+	@MODEL_SEQUENCES=2000 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist load tests/model
 
 .PHONY: monitoring
 monitoring: setup ## the alerts, by Prometheus's own rule tester (Debian's package, installed where it is missing)

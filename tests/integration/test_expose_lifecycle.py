@@ -347,7 +347,7 @@ async def test_an_application_that_is_left_in_wadm_leaves_its_service_as_it_was(
         await site.endpoints("shop", lambda found: found == {one})
         made = await site.service("shop", lambda found: found is not None)
         await site.patch("shop", {"metadata": {"annotations": {f"{OWN}/deletion-policy": "Orphan"}}})
-        left = await site.service("shop", lambda found: _owners(found) == {"WasmCloudHostConfig"})
+        left = await site.service("shop", lambda found: _owners(found) == {"Application", "WasmCloudHostConfig"})
         await site.admin.delete(APP, "shop", site.namespace)
         await site.admin.wait_for(APP, "shop", site.namespace, lambda found: found is None)
         await site.create("marker", http_components(8090))

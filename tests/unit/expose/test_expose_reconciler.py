@@ -177,11 +177,21 @@ class Site:
         metadata = {"name": name, "namespace": namespace, "annotations": annotations}
         self.api.put(HOST_CONFIG, {"metadata": metadata, "spec": {"lattice": lattice}})
 
-    def application(self, made: dict[str, Any] | None = None, *, deleting: bool = False, **annotations: str) -> None:
+    def application(
+        self,
+        made: dict[str, Any] | None = None,
+        *,
+        deleting: bool = False,
+        at: Lattice | None = None,
+        **annotations: str,
+    ) -> None:
         metadata: dict[str, Any] = {"name": "shop", "namespace": HERE, "annotations": annotations}
         if deleting:
             metadata["deletionTimestamp"] = "2026-03-01T12:00:00Z"
-        self.api.put(APPLICATION, {"metadata": metadata, "spec": made if made is not None else spec()})
+        status = {"latticeId": at.identity.id} if at is not None else {}
+        self.api.put(
+            APPLICATION, {"metadata": metadata, "spec": made if made is not None else spec(), "status": status}
+        )
 
     def deployed(self, made: dict[str, Any] | None, *, owned: bool = True, **annotations: str) -> None:
         """What wadm runs now."""
@@ -305,9 +315,10 @@ async def test_an_application_left_in_wadm_keeps_its_service(site: Site) -> None
     site.application(**asked)
     site.deployed(spec())
     left = await site.look()
-    assert owners(left["shop"]) == {"WasmCloudHostConfig"}
+    assert owners(left["shop"]) == {"Application", "WasmCloudHostConfig"}, "neither's end alone is the Service's"
     site.api.remove(APPLICATION, SHOP)
     kept = await site.look()
+    assert owners(kept["shop"]) == {"WasmCloudHostConfig"}
     assert kept["shop"]["spec"]["type"] == "NodePort"
     assert kept["shop"]["metadata"]["uid"] == left["shop"]["metadata"]["uid"]
     site.deployed(None)
@@ -365,6 +376,27 @@ async def test_what_stands_against_a_service_is_reported_with_the_status_that_co
         await site.look(key)
     await site.statuses.reconcile(SHOP)
     assert len(site.events.notes) == 2
+
+
+async def test_a_service_follows_its_application_into_another_lattice(site: Site) -> None:
+    site.application(at=site.lattice)
+    site.deployed(spec())
+    made = (await site.look())["shop"]
+    other, key = Lattice(LatticeRoute(ConnectionSpec(("nats://b:4222",)), "default")), Key(HERE, "another")
+    site.config(*key)
+    site.pools.held[key] = Pool(key, "uid-another", other, other.route)  # type: ignore[arg-type]
+    book = site.view.book(other)  # type: ignore[arg-type]
+    record = Record("shop", "v1", exposure({"metadata": {"name": "shop"}, "spec": spec()}), owner=SHOP, annotations={})
+    book.put("shop", record)
+    assert await site.look() == {"shop": made}, "the Application is not there yet"
+    site.application(at=other)
+    moved = await site.look()
+    assert moved.keys() == {"shop"}
+    assert moved["shop"]["metadata"]["uid"] == made["metadata"]["uid"]
+    assert moved["shop"]["metadata"]["annotations"][naming.LATTICE_ID] == other.identity.id
+    assert site.view.leads_to(HERE, "shop", site.view.claim(other, record))  # type: ignore[arg-type]
+    site.deployed(None)
+    assert await site.look() == moved
 
 
 async def test_another_application_does_not_get_a_name_that_is_kept(site: Site) -> None:

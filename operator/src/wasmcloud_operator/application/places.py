@@ -84,7 +84,8 @@ class Places:
         found = list(departures(item.status))
         if held is not None:
             found.append(Place(held.name, before.host_config if before else "", held.identity.id))
-        elif before is not None:
+        # The next lattice is held before it is in the status: what was not written of a move must not be forgotten.
+        if before is not None and (held is None or not before.is_in(held.identity)):
             found.append(before)
         return [one for one in dict.fromkeys(found) if chosen is None or not one.is_in(chosen.identity)]
 

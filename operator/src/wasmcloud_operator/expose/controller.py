@@ -356,7 +356,8 @@ def _running(pod: Pod | None) -> datetime | None:
 
 def _wish(item: CustomResource) -> tuple[object, ...]:
     """The parts of an Application that decide which Services it wants."""
-    return item.metadata.annotations, item.metadata.generation, item.metadata.deleting
+    place = item.status.get("latticeId") if isinstance(item.status, dict) else None
+    return item.metadata.annotations, item.metadata.generation, item.metadata.deleting, place
 
 
 def _priority(listed: bool) -> Priority:

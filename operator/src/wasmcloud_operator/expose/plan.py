@@ -52,6 +52,9 @@ class Claim:
     lattice: str = field(default="", compare=False)
     """The lattice's name."""
 
+    home: str = field(default="", compare=False)
+    """The namespace of the Application that wants it; empty where none does."""
+
 
 def claim_of(metadata: ObjectMeta) -> Claim:
     """The claim that a Service of ours carries; of empty texts for one of the Rust operator."""
@@ -60,6 +63,7 @@ def claim_of(metadata: ObjectMeta) -> Claim:
         annotations.get(naming.APPLICATION, ""),
         annotations.get(naming.LATTICE_ID, ""),
         annotations.get(naming.LATTICE, ""),
+        annotations.get(naming.APPLICATION_NAMESPACE, ""),
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
 from wasmcloud_operator.expose.placement import PodFacts, ProviderId, Verdict, judge, label_patch, serving
-from wasmcloud_operator.expose.plan import Claim
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
 from wasmcloud_operator.kube.clock import Clock
@@ -98,11 +97,10 @@ class PodLabeler:
     def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[str]]:
         """The names of the Services by provider, as far as they are there and lead to that application."""
         found: dict[ProviderId, list[str]] = defaultdict(list)
-        here = book.lattice.identity.id
         for provider in host.providers.values():
             provider_id = (provider.application, provider.id)
             for application in book.by_provider.get(provider_id, ()):
-                claim = Claim(application, here)
+                claim = self.view.claim(book.lattice, book.records[application])
                 for planned in self.view.plan(namespace, book.lattice, book.records[application]).services:
                     served = (planned.provider.application, planned.provider.id) == provider_id
                     if served and self.view.leads_to(namespace, planned.name, claim):

@@ -183,7 +183,7 @@ class ServiceReconciler:
         self, key: Key, lattice: Lattice, record: Record, planned: PlannedService
     ) -> tuple[State, list[Problem]]:
         """Apply one Service with its routes. Returns its state and the problems."""
-        claim = Claim(record.application, lattice.identity.id)
+        claim = self.view.claim(lattice, record)
         ours = self._ours(key.namespace, planned.name, claim)
         if not planned.provider.endpoints:
             held = self.services.informer.store.get(Key(key.namespace, planned.name))
@@ -257,13 +257,20 @@ class ServiceReconciler:
     def _owners(self, namespace: str, lattice: Lattice, record: Record) -> list[JsonObject]:
         """The Application where it is in this namespace, else the host configs whose hosts may serve it.
 
-        An Application that leaves its application in wadm is no owner: its Services are to outlive it.
+        One that leaves its application in wadm has the host configs beside it: its Services are to outlive it, and the
+        garbage collector deletes what has lost every owner.
         """
         item = self.view.application(record)
-        if item is not None and item.metadata.namespace == namespace and not is_orphan(item.metadata.annotations):
-            meta = item.metadata
-            return [render.owner(APPLICATION.api_version, APPLICATION.kind, meta.name, meta.uid, controller=True)]
-        return [
+        here = item is not None and item.metadata.namespace == namespace
+        owners = []
+        if item is not None and here and not (item.metadata.deleting and is_orphan(item.metadata.annotations)):
+            meta, alone = item.metadata, not is_orphan(item.metadata.annotations)
+            owners.append(
+                render.owner(APPLICATION.api_version, APPLICATION.kind, meta.name, meta.uid, controller=alone)
+            )
+            if alone:
+                return owners
+        return owners + [
             render.owner(HOST_CONFIG.api_version, HOST_CONFIG.kind, pool.key.name, pool.uid, controller=False)
             for pool in self.view.pools.in_namespace(namespace)
             if pool.lattice is lattice
@@ -286,7 +293,7 @@ class ServiceReconciler:
             if not leads_to_application(metadata):
                 return False
             held = self.view.current(claim_of(metadata))
-            return held == claim or not self.view.wants(namespace, held, name)
+            return self.view.yields(namespace, held, name, claim)
 
         return ours
 

@@ -100,6 +100,8 @@ class View:
             where = f"the annotation {naming.EXPOSURE} of a host config in namespace {namespace}"
             return read_options(record.annotations or {}).within(self._reach(namespace, lattice), where=where)
         item = self.application(record)
+        if item is not None and self._is_elsewhere(item, namespace, lattice):
+            return Options(enabled=False)
         if item is None or _takes_all_along(item):
             left = self.orphaned(Key(namespace, record.application))
             return Options(enabled=False) if left is None else read_options(left)
@@ -197,7 +199,7 @@ class View:
         held = {
             service.metadata.annotations.get(naming.COMPONENT, ""): service.metadata.name
             for service in self.by_application.of(key)
-            if claim_of(service.metadata).lattice_id in lattice.identity.ids
+            if self._is_of(namespace, claim_of(service.metadata), self.claim(lattice, record))
         }
         ports = {**POD_PORTS, **self._admin_ports(namespace, lattice)}
         version = item.metadata.resource_version if item is not None else ""
@@ -208,6 +210,35 @@ class View:
             options = self._options(namespace, lattice, record)
             cached = plans[namespace] = CachedPlan(inputs, plan(record, options, held, self.intended(key), ports))
         return cached.plan
+
+    def claim(self, lattice: Lattice, record: Record) -> Claim:
+        """The claim of what is deployed in a lattice."""
+        item = self.application(record)
+        home = item.metadata.namespace if item is not None else ""
+        return Claim(record.application, lattice.identity.id, lattice.name, home)
+
+    def _is_elsewhere(self, item: CustomResource, namespace: str, lattice: Lattice) -> bool:
+        """Whether an Application is in another lattice of a namespace by now: this one is about to lose it."""
+        there = item.status.get("latticeId", "") if isinstance(item.status, dict) else ""
+        return any(there in one.identity.ids for one in self.lattices(namespace) if one is not lattice)
+
+    def _is_of(self, namespace: str, held: Claim, claim: Claim) -> bool:
+        """Whether a Service with the claim `held` leads to what is claimed, or did before that changed its lattice."""
+        if (held.application, held.home) != (claim.application, claim.home) or held.lattice in self._undeclared(
+            namespace
+        ):
+            return self.current(held) == claim
+        for lattice in self.lattices(namespace):
+            if held.lattice_id in lattice.identity.ids:
+                record = self.book(lattice).records.get(held.application)
+                item = self.application(record) if record is not None else None
+                left = (
+                    self.book(lattice).knows(held.application)
+                    if record is None
+                    else (item is not None and self._is_elsewhere(item, namespace, lattice))
+                )
+                return lattice.identity.id == claim.lattice_id or left
+        return True
 
     def records_of(self, owner: Key) -> Iterator[tuple[Lattice, Record]]:
         """What is deployed that was made from an Application."""
@@ -241,9 +272,13 @@ class View:
     def leads_to(self, namespace: str, service: str, claim: Claim) -> bool:
         """Whether our Service of that name leads to what is claimed, or is about to: the lattice has moved."""
         held = self.held(namespace, service)
-        if held is None or held == claim:
-            return held is not None
-        return held.application == claim.application and not self.wants(namespace, held, service)
+        return (
+            held is not None and held.application == claim.application and self.yields(namespace, held, service, claim)
+        )
+
+    def yields(self, namespace: str, held: Claim, service: str, claim: Claim) -> bool:
+        """Whether a Service with the claim `held` may lead to what is claimed: so it does, or its claim is void."""
+        return held == claim or self._is_of(namespace, held, claim) or not self.wants(namespace, held, service)
 
     def held(self, namespace: str, service: str) -> Claim | None:
         """The claim on our Service of that name; None if there is no such Service."""
