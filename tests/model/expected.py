@@ -129,9 +129,8 @@ class Expected:
             return
         uid = self.owner(model)
         winner = next((item for item in items if item["metadata"]["uid"] == uid), None)
-        if winner is None and self._stays(uid):
-            winner = self.by_uid[uid]
-            yield from self._lost(winner, items)
+        if winner is None and (self._stays(uid) or self._excused(place, uid)):
+            yield from self._lost(self.by_uid.get(uid), items)
             return
         if winner is None:
             yield f"{name} in {place} belongs to {uid or 'nobody'}, not to one of {[_key(item) for item in items]}"
@@ -152,7 +151,7 @@ class Expected:
         """Whether it is an Application without any lattice now: what it has in wadm runs on."""
         return uid in self.by_uid and not self.places(self.by_uid[uid])
 
-    def _lost(self, winner: Json, items: list[Json]) -> Iterator[str]:
+    def _lost(self, winner: Json | None, items: list[Json]) -> Iterator[str]:
         for item in items:
             if item is not winner and (_phase(item), _reason(item)) != ("Failed", "Conflict"):
                 yield f"Application {_key(item)} is {_phase(item)} ({_message(item)}), wanted: Conflict"

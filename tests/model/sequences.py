@@ -238,8 +238,14 @@ class _Player:
         """A Service goes only when nobody wants it."""
         told = annotations(service)
         key = Key(told.get(APPLICATION_NAMESPACE, ""), told.get(APPLICATION_OF, ""))
+        pools = self.world.cluster.all(HOST_CONFIG)
+        if not any(at.namespace == service["metadata"]["namespace"] for at in pools) and not self._is_at_home(service):
+            return
         if key.name and wants_service(self.world.cluster.get(APPLICATION, key)):
             self._fault(f"Service {service['metadata']['namespace']}/{service['metadata']['name']} is deleted")
+
+    def _is_at_home(self, service: Json) -> bool:
+        return annotations(service).get(APPLICATION_NAMESPACE) == service["metadata"]["namespace"]
 
     def _watch_end(self, system: str, lattice: str, model: Model) -> None:
         """What an Application wants to run, in the only place for it, is not taken out there."""

@@ -14,7 +14,7 @@ from wasmcloud_operator.application.deletion import Deletion
 from wasmcloud_operator.application.examine import Examined, Examiner
 from wasmcloud_operator.application.lattice_choice import Chosen, NotChosen
 from wasmcloud_operator.application.owners import Owners
-from wasmcloud_operator.application.place import Place
+from wasmcloud_operator.application.place import Place, departures, place
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
@@ -137,7 +137,7 @@ class ApplicationReconciler:
                 content,
                 deployed=wanted,
                 limit=_history_limit(item),
-                before_write=partial(self._before_write, item, choice.lattice, leaving),
+                before_write=partial(self._before_write, item, choice, leaving),
             )
         except NameTaken as taken:
             self.places.refuse(key, choice.lattice)
@@ -168,14 +168,23 @@ class ApplicationReconciler:
         if not left:
             return DONE if again is None else Result.waiting("wadm's word about the deployed version", again)
         delay = self.deletion.retries.when(item.metadata.key)
-        names = ", ".join(place.lattice for place in left)
+        names = ", ".join(departure.lattice for departure in left)
         return Result.waiting(f"its removal from lattice {names}", delay if again is None else min(again, delay))
 
-    async def _before_write(self, item: CustomResource, lattice: Lattice, leaving: list[Place], run: Run) -> None:
-        """Have the deletion wait for what is about to be written. Raises WritesForbidden while the CRD is in doubt."""
+    async def _before_write(self, item: CustomResource, choice: Chosen, leaving: list[Place], run: Run) -> None:
+        """Have the deletion wait for what is about to be written. Raises WritesForbidden while the CRD is in doubt.
+
+        The lattice is in the status before anything is in the lattice, and so are those that are left for it: whoever
+        comes after a crash has to know where to look.
+        """
+        lattice = choice.lattice
         if not self.gate.ours:
             raise WritesForbidden(f"the CRD {APPLICATION} may be another project's by now")
         await self._settle(item, lattice, leaving)
+        latest = self._latest(item)
+        here = place(latest.status)
+        if here is None or not here.is_in(lattice.identity) or set(leaving) - set(departures(latest.status)):
+            await self.writer.show(latest, status.placed(run.version), {**_place(choice), **_leaving(leaving)})
         if run.adopts:
             note = f"Lattice {lattice.name} had an application of this name without an owner: it is managed here now"
             self._event(item, "Normal", "Adopted", note)
@@ -188,8 +197,8 @@ class ApplicationReconciler:
 
     async def _settle(self, item: CustomResource, lattice: Lattice, leaving: list[Place]) -> None:
         """Hold what the deletion needs: the finalizer, which tools may have taken away, and the ways to wadm."""
-        for place in leaving:
-            self.places.departing(item, place)
+        for departure in leaving:
+            self.places.departing(item, departure)
         self.places.hold(item.metadata.key, lattice)
         now = self.applications.store.get(item.metadata.key)
         if now is not None and now.metadata.uid == item.metadata.uid and not now.metadata.deleting:
@@ -290,7 +299,7 @@ def _place(choice: Chosen) -> dict[str, object]:
 
 
 def _leaving(places: Iterable[Place]) -> JsonObject:
-    listed = [place.as_status() for place in places]
+    listed = [one.as_status() for one in places]
     return {"leaving": listed} if listed else {}
 
 

@@ -97,6 +97,11 @@ def failing(message: str) -> Verdict:
     return _pending(None, "ReconcileFailed", message, Condition("LatticeConnected", "Unknown", "ReconcileFailed"))
 
 
+def placed(version: str) -> Verdict:
+    """About to be put into a lattice that it was not in before."""
+    return _pending("Reconciling", "Deploying", f"wadm gets version {version}", CONNECTED)
+
+
 def undeployed() -> Verdict:
     """Not run, as its annotation asks."""
     message = "not deployed, as the annotation k8s.wasmcloud.dev/undeploy asks"

@@ -203,7 +203,8 @@ class View:
         }
         ports = {**POD_PORTS, **self._admin_ports(namespace, lattice)}
         version = item.metadata.resource_version if item is not None else ""
-        inputs = (version, self._reach(namespace, lattice), held, ports)
+        elsewhere = item is not None and self._is_elsewhere(item, namespace, lattice)
+        inputs = (version, self._reach(namespace, lattice), held, ports, elsewhere)
         plans = self.book(lattice).plans.setdefault(record.application, {})
         cached = plans.get(namespace)
         if cached is None or cached.inputs != inputs:
@@ -218,9 +219,13 @@ class View:
         return Claim(record.application, lattice.identity.id, lattice.name, home)
 
     def _is_elsewhere(self, item: CustomResource, namespace: str, lattice: Lattice) -> bool:
-        """Whether an Application is in another lattice of a namespace by now: this one is about to lose it."""
+        """Whether an Application is deployed in another lattice of a namespace by now: this one is about to lose it."""
         there = item.status.get("latticeId", "") if isinstance(item.status, dict) else ""
-        return any(there in one.identity.ids for one in self.lattices(namespace) if one is not lattice)
+        for other in self.lattices(namespace):
+            if other is not lattice and there in other.identity.ids:
+                record = self.book(other).records.get(item.metadata.name)
+                return record is not None and record.owner == item.metadata.key
+        return False
 
     def _is_of(self, namespace: str, held: Claim, claim: Claim) -> bool:
         """Whether a Service with the claim `held` leads to what is claimed, or did before that changed its lattice."""
