@@ -10,7 +10,7 @@ import yaml
 
 Verdict = Literal["Terminating", "InProgress", "Failed", "Current"]
 
-_ARGOCD_CM = Path(__file__).parents[1] / "manifests" / "argocd" / "argocd-cm.yaml"
+_ARGOCD_CM = Path(__file__).parents[1] / "manifests" / "gitops" / "argocd" / "argocd-cm.yaml"
 
 
 def kstatus(obj: dict[str, Any]) -> Verdict:
@@ -33,17 +33,49 @@ def kstatus(obj: dict[str, Any]) -> Verdict:
 
 def argocd_health(obj: dict[str, Any], lua: str = "") -> tuple[str, str]:
     """Status and message that Argo CD shows, by running the health check in a Lua interpreter."""
-    runtime = lupa.LuaRuntime(unpack_returned_tuples=True)
-    check = runtime.eval(f"function(obj)\n{lua or health_lua(obj.get('kind', 'Application'))}\nend")
-    answer = check(_to_lua(runtime, obj))
+    answer = _run(lua or health_lua(obj.get("kind", "Application")), obj)
     return answer["status"], answer["message"]
 
 
 def health_lua(kind: str = "Application") -> str:
-    """The health check of a kind as it stands in manifests/argocd."""
+    """The health check of a kind as it stands in manifests/gitops/argocd."""
+    return _customization("health", kind)
+
+
+def argocd_actions(obj: dict[str, Any]) -> dict[str, bool]:
+    """The actions that Argo CD offers for an object; False for one that is greyed out."""
+    lua = yaml.safe_load(_customization("actions", obj["kind"]))["discovery.lua"]
+    return {name: not action["disabled"] for name, action in _run(lua, obj).items()}
+
+
+def argocd_act(obj: dict[str, Any], action: str) -> dict[str, Any]:
+    """The object as an action of Argo CD returns it, to be patched into the cluster."""
+    definitions = yaml.safe_load(_customization("actions", obj["kind"]))["definitions"]
+    (lua,) = (each["action.lua"] for each in definitions if each["name"] == action)
+    acted = _from_lua(_run(lua, obj))
+    assert isinstance(acted, dict)
+    return acted
+
+
+def _customization(what: str, kind: str) -> str:
     data = yaml.safe_load(_ARGOCD_CM.read_text(encoding="utf-8"))["data"]
-    (check,) = (lua for name, lua in data.items() if name.endswith(f"_{kind}"))
-    return str(check)
+    start = f"resource.customizations.{what}."
+    (found,) = (lua for name, lua in data.items() if name.startswith(start) and name.endswith(f"_{kind}"))
+    return str(found)
+
+
+def _run(lua: str, obj: dict[str, Any]) -> Any:
+    runtime = lupa.LuaRuntime(unpack_returned_tuples=True)
+    return runtime.eval(f"function(obj)\n{lua}\nend")(_to_lua(runtime, obj))
+
+
+def _from_lua(value: Any) -> Any:
+    if lupa.lua_type(value) != "table":
+        return value
+    entries = dict(value.items())
+    if entries and set(entries) == set(range(1, len(entries) + 1)):
+        return [_from_lua(entries[at]) for at in sorted(entries)]
+    return {key: _from_lua(entry) for key, entry in entries.items()}
 
 
 def _to_lua(runtime: lupa.LuaRuntime, value: Any) -> Any:
