@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from testbed import Admin, eventually
@@ -68,6 +68,24 @@ class KubeLive:
 
     def deletes(self, name: str) -> int:
         return sum(c.new is None and c.key.name == name for c in self.changes)
+
+
+@contextlib.asynccontextmanager
+async def setting_back(change: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Another controller, which sets its field again and again."""
+
+    async def insist() -> None:
+        while True:
+            await change()
+            await asyncio.sleep(0.05)  # its pace
+
+    task = asyncio.create_task(insist())
+    try:
+        yield
+        assert not task.done(), "the other has given up"
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def live_now(informer: Informer, timeout: float = 60) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import pytest
 import pytest_asyncio
 
+from kubelive import setting_back
 from latticehost import Lattice
 from operatorfixture import RunningOperator
 from servicesite import APP, CONFIG, ServiceSite, http_components, http_link, told_endpoints, web
@@ -120,6 +121,33 @@ async def test_an_application_owns_its_service_and_tells_of_it(site: ServiceSite
         await site.patch("shop", {"spec": {"components": [web()]}})
         await site.service("shop", lambda found: found is None)
         await site.app("shop", lambda app: condition(app, "Exposed") is None and not app["status"].get("services"))
+
+
+async def test_a_service_that_is_led_astray_is_not_reported_as_ready(site: ServiceSite) -> None:
+    one, _ = await site.pods()
+    async with site.host_on(one):
+        await site.create("shop", http_components(8080))
+        await site.app("shop", lambda app: is_true(app, "Exposed") and told_endpoints(app) == [1])
+        theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop", "namespace": site.namespace}}
+        selector = {"serves.k8s.wasmcloud.dev/shop": "true", "foreign": "x"}
+        # Once: the foreign key is taken out, since no pod has it.
+        await site.admin.apply({**theirs, "spec": {"selector": selector}}, manager="other")
+        await site.service("shop", lambda found: "foreign" not in found["spec"]["selector"])
+        await site.endpoints("shop", lambda found: found == {one})
+        async with setting_back(lambda: site.admin.apply({**theirs, "spec": {"selector": selector}}, manager="other")):
+            app = await site.app("shop", lambda app: (condition(app, "Exposed") or {}).get("reason") == "SetBack")
+            exposed = condition(app, "Exposed")
+            assert exposed is not None
+            assert exposed["status"] == "False"
+            assert ".spec.selector.foreign is set back by field manager other" in exposed["message"]
+            assert told_endpoints(app) == [0]
+
+            async def reported() -> bool:
+                found = await site.admin.list("events.k8s.io/v1/Event", site.namespace)
+                return any(event["reason"] == "SetBack" and "other" in event["note"] for event in found)
+
+            await eventually(reported)
+        await site.app("shop", lambda app: is_true(app, "Exposed") and told_endpoints(app) == [1], timeout=120)
 
 
 async def test_a_service_deleted_by_hand_comes_back_unless_its_application_is_paused(site: ServiceSite) -> None:

@@ -23,6 +23,7 @@ from hostlive import (
     writes,
 )
 from hostpools import SAMPLE
+from kubelive import setting_back
 from operatorfixture import RunningOperator
 from testbed import eventually
 from testbed.admin import condition, is_true
@@ -64,6 +65,33 @@ async def test_an_owner_reference_taken_off_is_put_back(operator, admin, namespa
     await exists(admin, kind, namespace, name)
     await admin.patch(kind, name, namespace, {"metadata": {"ownerReferences": None}})
     await admin.wait_for(kind, name, namespace, lambda found: found and found["metadata"].get("ownerReferences"))
+
+
+async def test_who_sets_a_child_back_again_and_again_is_named_in_a_condition_and_an_event(
+    operator, crds, admin, namespace
+):
+    await admin.create(host_config(namespace))
+    await exists(admin, "v1/Service", namespace)
+    since = await at_rest(crds, namespace)
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "pool", "namespace": namespace}}
+    async with setting_back(lambda: admin.apply({**theirs, "spec": {"selector": {"foreign": "x"}}}, manager="other")):
+        status = await shown(admin, namespace, Warnings="SetBack")
+        message = condition({"status": status}, "Warnings")["message"]
+        assert message.startswith(f"Service {namespace}/pool: .spec.selector.")
+        assert "is set back by field manager other" in message
+        (event,) = await eventually(lambda: events(admin, namespace, "SetBack"))
+        assert event["note"] == message
+        assert event["regarding"]["name"] == "pool"
+        await asyncio.sleep(5)  # the stretch that is measured
+        assert len([one for one in writes(crds, since, namespace) if one.resource == "services"]) <= 6
+    await admin.wait_for(
+        "v1/Service", "pool", namespace, lambda found: "foreign" not in found["spec"]["selector"], timeout=90
+    )
+    await eventually(lambda: _warned_no_more(admin, namespace), timeout=90)
+
+
+async def _warned_no_more(admin, namespace):
+    return condition(await admin.get(CONFIG, "pool", namespace), "Warnings") is None
 
 
 async def test_a_field_that_the_api_server_drops_does_not_hold_up_the_rest(operator, admin, namespace):

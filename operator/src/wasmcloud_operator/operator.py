@@ -143,7 +143,7 @@ class Operator:
             writer=writer,
             applications_gate=applications_gate,
             applications_writer=client.gated(applications_gate),
-            applier=Applier(writer, FINGERPRINT, FIELD_MANAGERS),
+            applier=Applier(writer, FINGERPRINT, FIELD_MANAGERS, clock=clock),
             recorder=recorder,
             clock=clock,
             metrics=metrics,

@@ -80,6 +80,9 @@ class Site:
         }
         self.workloads[DEPLOYMENT][KEY] = Unstructured.from_body(body)
 
+    def contested(self, children):
+        return [], None
+
     async def look(self):
         return await self.reconciler.reconcile(KEY)
 

@@ -33,7 +33,7 @@ class World:
         )
         bench.start(informer.run())
         self.kind = Kind(CONFIG_MAP, informer)
-        self.applier = Applier(bench.client, STAMP)
+        self.applier = Applier(bench.client, STAMP, clock=bench.clock)
 
     async def apply(self, body: dict):
         return await self.applier.apply(self.kind, body, ours)
@@ -257,3 +257,105 @@ async def test_an_object_that_is_on_its_way_out_is_not_deleted_again(world: Worl
     assert held.metadata.uid == item.metadata.uid
     assert not await world.applier.delete(world.kind, held, ours)
     assert world.sent() == []
+
+
+PLACE = (CONFIG_MAP, key("c"))
+
+
+async def set_back(world: World, **data: str) -> None:
+    """As another controller does: an update under its own name."""
+    entry = {
+        "manager": "other",
+        "operation": "Update",
+        "time": "2026-01-01T00:00:00Z",
+        "fieldsV1": {"f:data": {f"f:{name}": {} for name in data}},
+    }
+    body = world.live()
+    metadata = {**body["metadata"], "managedFields": [entry]}
+    world.bench.api.put(CONFIG_MAP, {**body, "metadata": metadata, "data": {**body["data"], **data}})
+    await world.bench.clock.settle()
+
+
+async def test_a_tug_of_war_is_slowed_down_to_minutes_and_the_other_is_named(world: World):
+    await world.apply(config())
+    world.sent()
+    patches = 0
+    for _ in range(1200):  # twenty minutes in which it is set back as soon as it was applied
+        await set_back(world, value="theirs")
+        await world.apply(config())
+        await world.bench.clock.advance(1)
+        patches += world.sent().count("PATCH")
+    assert 8 <= patches <= 13, "after 1, 2, 4, … seconds and then every five minutes"
+    (contested,) = world.applier.contests.of([PLACE])
+    assert str(contested).startswith("ConfigMap ns/c: .data.value is set back by field manager other whenever")
+    assert 0 < (world.applier.contests.again([PLACE]) or 0) <= 300
+
+
+async def test_another_wish_is_applied_at_once_in_a_tug_of_war(world: World):
+    await world.apply(config())
+    for _ in range(20):
+        await set_back(world, value="theirs")
+        await world.apply(config())
+    world.sent()
+    await world.apply(config("2"))
+    assert world.sent() == ["PATCH"]
+    await set_back(world, value="theirs")
+    await world.apply(config("2"))
+    await set_back(world, value="theirs")
+    world.sent()
+    await world.apply(config("2"))
+    assert world.sent() == []
+
+
+async def test_a_tug_of_war_that_ended_is_over(world: World):
+    await world.apply(config())
+    for _ in range(5):
+        await set_back(world, value="theirs")
+        await world.apply(config())
+        await world.bench.clock.advance(20)
+    assert world.applier.contests.of([PLACE])
+    while (again := world.applier.contests.again([PLACE])) is not None:
+        await world.bench.clock.advance(again + 0.01)
+        assert (await world.apply(config())).outcome == "unchanged"
+    assert world.applier.contests.of([PLACE]) == []
+    await world.bench.clock.advance(1000)
+    await set_back(world, value="theirs")
+    world.sent()
+    await world.apply(config())
+    assert world.sent() == ["PATCH"], "put right at once, as the first time"
+    assert world.applier.contests.of([PLACE]) == []
+
+
+async def test_a_webhook_that_sets_a_field_back_is_reported(world: World):
+    await world.apply(config())
+    world.bench.api.put(CONFIG_MAP, {**world.live(), "data": {}})
+    await world.bench.clock.settle()
+    drops_all_data(world)
+    await world.apply(config())
+    (contested,) = world.applier.contests.of([PLACE])
+    assert "an admission webhook or the API server itself" in str(contested)
+    assert contested.path == ".data.value"
+
+
+async def test_one_set_back_is_no_tug_of_war(world: World):
+    await world.apply(config())
+    await set_back(world, value="theirs")
+    world.sent()
+    assert (await world.apply(config())).outcome == "changed"
+    assert world.sent() == ["PATCH"], "nobody is asked who it was"
+    assert world.applier.contests.of([PLACE]) == []
+
+
+async def test_many_different_fields_are_put_right_at_once_and_endless_ones_are_not(world: World):
+    await world.apply(config())
+    many = {str(n): "ours" for n in range(100)}
+    await world.apply(config(**many))
+    world.sent()
+    for n in range(10):
+        await set_back(world, **{str(n): "theirs"})
+        await world.apply(config(**many))
+    assert world.sent().count("PATCH") == 10
+    for n in range(10, 100):
+        await set_back(world, **{str(n): "theirs"})
+        await world.apply(config(**many))
+    assert world.sent().count("PATCH") < 12

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -19,16 +19,17 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.contest import Place
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Invalid
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
-from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
 from wasmcloud_operator.names import RESUMPTION, is_orphan, is_paused
-from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.problem import SET_BACK, Problem
 
 log = structlog.get_logger()
 
@@ -48,6 +49,9 @@ class State(Enum):
 
     MISSING = auto()
     """There is none: something stands against it."""
+
+    SET_BACK = auto()
+    """Somebody else sets it back: where it leads is theirs to know."""
 
     IN_THE_WAY = auto()
     """There is none of ours: an object of somebody else has its name."""
@@ -140,13 +144,20 @@ class ServiceReconciler:
             self.outcomes.put(key, Outcome(tuple(made), tuple(dict.fromkeys(problems))))
         elif wanted.sure:
             self.outcomes.drop(key)
-        if any(one.state is State.IN_THE_WAY for one in made) or ROUTE_CONFLICT in {one.reason for one in problems}:
+        contests = self.applier.contests
+        again = contests.again(place for one in made for place in self._places(key.namespace, one.name))
+        result = self._result(key, made, problems, sure=wanted.sure)
+        return result if again is None else result.or_sooner("who sets it back to leave it alone", again)
+
+    def _result(self, key: Key, made: Sequence[Made], problems: Sequence[Problem], *, sure: bool) -> Result:
+        states = {one.state for one in made}
+        if State.IN_THE_WAY in states or ROUTE_CONFLICT in {one.reason for one in problems}:
             return Result.waiting(_mending(problems), _CONFLICT_SECONDS)
         if any(self.rust.due(Key(key.namespace, one.name)) for one in made if one.state is State.LEADS):
             return Result.waiting("a first endpoint, before those of the Rust operator go", _ENDPOINT_SECONDS)
         if problems:
             return Result.waiting(_mending(problems), _REFUSED_SECONDS)
-        return DONE if made or wanted.sure else Result.waiting("what is deployed in the lattices of its namespace")
+        return DONE if states or sure else Result.waiting("what is deployed in the lattices of its namespace")
 
     def _urls(self, key: Key, name: str) -> tuple[str, ...]:
         """The addresses of a Service as it is."""
@@ -196,7 +207,13 @@ class ServiceReconciler:
             body = await self.rust.eased(Key(key.namespace, planned.name), body)
             applied = await self._apply(record, body, ours)
             await self.rust.clean(Key(key.namespace, planned.name), applied.item.metadata)
-            return State.LEADS, await self.routes.apply(planned, key.namespace, lattice.identity, owners)
+            problems = await self.routes.apply(planned, key.namespace, lattice.identity, owners)
+            contested = self.applier.contests.of(self._places(key.namespace, planned.name))
+            led_astray = any(one.resource == SERVICE and one.path.startswith(".spec") for one in contested)
+            return (
+                State.SET_BACK if led_astray else State.LEADS,
+                [*(Problem(SET_BACK, "", str(one)) for one in contested), *problems],
+            )
         except ForeignObject as error:
             told = f"{error}, or choose another name with {naming.SERVICE_NAME}"
             return State.IN_THE_WAY, [Problem("Conflict", "", told)]
@@ -205,6 +222,10 @@ class ServiceReconciler:
             return State.MISSING, [Problem("ServiceBeingReplaced", "", told)]
         except REFUSALS as error:
             return State.MISSING, [Problem("ServiceRefused", "", f"refused by the API server: {reasons(error)}")]
+
+    def _places(self, namespace: str, name: str) -> list[Place]:
+        """The objects of one Service: itself and its routes, which have its name."""
+        return [(resource, Key(namespace, name)) for resource in (SERVICE, HTTP_ROUTE, INGRESS)]
 
     def _origin(self, namespace: str, record: Record) -> dict[str, str]:
         """Returns the annotations by which a Service remembers its Application, also an orphaned one."""

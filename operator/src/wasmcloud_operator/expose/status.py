@@ -24,7 +24,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import RESUMPTION, is_paused
-from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.problem import SET_BACK, Problem
 
 FIELD_MANAGER = "wasmcloud-operator-services"
 EXPOSED = "Exposed"
@@ -102,14 +102,14 @@ class ExposedWriter:
             offers = True
             namespaces[item.metadata.namespace] = None
         services: list[JsonObject] = []
-        kept = False
+        states: set[State] = set()
         for namespace in namespaces:
             outcome = self.outcomes.get(Key(namespace, item.metadata.name))
             if outcome is None:
                 return None
             refused += (_located(problem, namespace, item) for problem in outcome.problems)
-            there = [one for one in outcome.services if one.state in (State.LEADS, State.KEPT)]
-            kept = kept or any(one.state is State.KEPT for one in there)
+            there = [one for one in outcome.services if one.state in (State.LEADS, State.KEPT, State.SET_BACK)]
+            states |= {one.state for one in there}
             services += (self._service(namespace, one) for one in there)
         if not enabled:
             told = f"the annotation {naming.SERVICE} asks for no Service"
@@ -117,7 +117,7 @@ class ExposedWriter:
         if not offers:
             return _Said((), None)
         shown = list(dict.fromkeys([*problems, *refused]))
-        condition = _condition(services, shown, kept)
+        condition = _condition(services, shown, states)
         return _Said(tuple(services), condition, tuple(one for one in refused if str(one) in condition.message))
 
     def _service(self, namespace: str, made: Made) -> JsonObject:
@@ -125,7 +125,7 @@ class ExposedWriter:
             "name": made.name,
             "namespace": namespace,
             "urls": list(made.urls),
-            "readyEndpoints": self._ready(namespace, made.name),
+            "readyEndpoints": 0 if made.state is State.SET_BACK else self._ready(namespace, made.name),
         }
 
     def _ready(self, namespace: str, service: str) -> int:
@@ -168,7 +168,7 @@ class ExposedWriter:
         return True
 
 
-def _condition(services: list[JsonObject], problems: list[Problem], kept: bool) -> Condition:
+def _condition(services: list[JsonObject], problems: list[Problem], states: set[State]) -> Condition:
     ready = sum(service["readyEndpoints"] for service in services)
     shown = [str(problem) for problem in problems[:_SHOWN_PROBLEMS]]
     if len(problems) > len(shown):
@@ -177,7 +177,9 @@ def _condition(services: list[JsonObject], problems: list[Problem], kept: bool) 
     if not services:
         reason = problems[0].reason if problems else "NoHosts"
         return Condition(EXPOSED, "False", reason, "; ".join(shown) or "no namespace has hosts of the lattice")
-    if kept:
+    if State.SET_BACK in states:
+        return Condition(EXPOSED, "False", SET_BACK, "; ".join(shown))
+    if State.KEPT in states:
         reason = problems[0].reason if problems else "NotDeployed"
         why = shown or ["what it leads to is not deployed"]
         return Condition(EXPOSED, "False", reason, "; ".join([*why, f"the Service stays as it was ({reach})"]))

@@ -20,7 +20,7 @@ from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.shared.context import OWNER_INDEX
-from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.problem import SET_BACK, Problem
 from wasmcloud_operator_types import WasmCloudHostConfig
 
 Tell = Callable[[str, str], None]
@@ -74,6 +74,15 @@ class PoolApplier:
         if rolled_out:  # until then old pods may read them
             await self.secrets.remove_unneeded(config, facts, children.secret_conf)
         return True
+
+    def contested(self, children: Children) -> tuple[list[Problem], float | None]:
+        """Returns what others set back in the children, and the seconds until these are to be looked at again."""
+        places = [
+            (child.resource, Key(child.body["metadata"]["namespace"], child.body["metadata"]["name"]))
+            for child in children.all
+        ]
+        contests = self.applier.contests
+        return [Problem(SET_BACK, "", str(one)) for one in contests.of(places)], contests.again(places)
 
     def forget(self, key: Key) -> None:
         """The config is gone."""

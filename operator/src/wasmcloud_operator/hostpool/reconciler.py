@@ -112,10 +112,11 @@ class HostConfigReconciler:
         rolled_out = held is not None and is_rolled_out(workload.kind, held.body)
         if await self.rust.clean_up(item, workload, rolled_out=rolled_out):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
-        warnings = [*examined.warnings, *leaf_warnings(config.spec, facts)]
+        contested, again = self.children.contested(children)
+        warnings = [*contested, *examined.warnings, *leaf_warnings(config.spec, facts)]
         await self._show_workload(item, config, children, warnings)
         self._keep_told(item.metadata.key, config.spec, facts)
-        return DONE
+        return DONE if again is None else DONE.or_sooner("who sets a child back to leave it alone", again)
 
     async def report(self, key: Key, error: Exception) -> None:
         """Show a failure that is no fault of the config in its status."""

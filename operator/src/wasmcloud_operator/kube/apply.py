@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import Literal, TypeVar
 import structlog
 
 from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
-from wasmcloud_operator.kube.difference import difference, fingerprint
+from wasmcloud_operator.kube.contest import Contests, Pace, Place, manager_of
+from wasmcloud_operator.kube.difference import Difference, fingerprint, first_difference
 from wasmcloud_operator.kube.errors import Conflict, NotFound, Unreachable
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -28,23 +31,10 @@ Outcome = Literal["created", "changed", "unchanged"]
 CUSTOM_RESOURCE: Codec[CustomResource] = Codec.of(CustomResource)
 
 
-_Place = tuple[Resource, Key]
 # Objects of which is remembered that a write would be refused or in vain: forgetting one costs that request.
 _REMEMBERED = 256
 # Objects whose last answer was lost: more than there are writes under way; the watch has brought the oldest long since.
 _UNCERTAIN = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class _InVain:
-    """An apply that left the object as it was: the API server drops a field, or a webhook sets it back.
-
-    While the object stays at that version the same apply would do the same nothing.
-    """
-
-    fingerprint: str
-    uid: str
-    resource_version: str
 
 
 class ForeignObject(Exception):
@@ -86,15 +76,25 @@ class Applier:
     one if it has vanished. After a refusal, or a write whose answer was lost, the object is read live before anything
     is decided. Before the first apply of an object, what the field managers in `formerly` (earlier programs for the
     same objects) own of it becomes ours: an object without the fingerprint was never applied by us, cached or not.
+
+    What somebody else sets back is applied again at a slower and slower pace: `contests` has how that stands.
     """
 
-    def __init__(self, client: Client, fingerprint_annotation: str, formerly: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        client: Client,
+        fingerprint_annotation: str,
+        formerly: Collection[str] = (),
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        pace: Pace = Pace(),  # noqa: B008 - immutable
+    ) -> None:
         self._client = client
         self._annotation = fingerprint_annotation
         self._formerly = frozenset(formerly)
-        self._uncertain: OrderedDict[_Place, None] = OrderedDict()
-        self._strangers: OrderedDict[_Place, None] = OrderedDict()
-        self._in_vain: OrderedDict[_Place, _InVain] = OrderedDict()
+        self._uncertain: OrderedDict[Place, None] = OrderedDict()
+        self._strangers: OrderedDict[Place, None] = OrderedDict()
+        self.contests = Contests(clock, pace)
 
     async def apply(self, kind: Kind, rendered: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
         """Bring the live object to what was rendered. Raises ForeignObject, or the errors of `kube.errors`."""
@@ -117,29 +117,40 @@ class Applier:
         held: Unstructured | None,
         ours: Callable[[ObjectMeta], bool],
     ) -> Applied:
+        place, stamp = (kind.resource, key), desired["metadata"]["annotations"][self._annotation]
         if held is None:
-            return Applied(await self._write(kind, key, desired, ONLY_IF_MISSING), "created")
+            item = await self._write(kind, key, desired, ONLY_IF_MISSING)
+            self.contests.applied(place, item.metadata.uid, stamp)
+            return Applied(item, "created")
         if not ours(held.metadata):
-            _remember(self._strangers, (kind.resource, key), None, _REMEMBERED)
+            _remember(self._strangers, place, None, _REMEMBERED)
             raise ForeignObject(kind.resource, key, _owner(held.metadata))
-        where = difference(desired, held.body)
+        where = first_difference(desired, held.body)
         if where is None:
+            self.contests.at_peace(place)
             return Applied(held, "unchanged")
+        if self.contests.was_applied(place, held.metadata.uid, stamp):
+            if self.contests.must_wait(place, held.metadata.resource_version, str(where)):
+                return Applied(held, "unchanged")
+            if self.contests.set_back(place, str(where)):
+                await self._name_the_other(place, where)
         if self._formerly and self._annotation not in held.metadata.annotations:
             await take_over(self._client, kind.resource, key, self._formerly)
-        place = (kind.resource, key)
-        vain = _InVain(fingerprint(desired), held.metadata.uid, held.metadata.resource_version)
-        if self._in_vain.get(place) == vain:
-            return Applied(held, "unchanged")
-        log.debug("applying", kind=kind.resource.kind, object=str(key), differs=where)
+        log.debug("applying", kind=kind.resource.kind, object=str(key), differs=str(where))
         item = await self._write(kind, key, desired, {"uid": held.metadata.uid})
+        self.contests.applied(place, item.metadata.uid, stamp)
         # A field that the API server drops, or a webhook sets back, leaves the object as it was: no watch tells of it.
         same = item.metadata.resource_version == held.metadata.resource_version
         if same:
-            _remember(self._in_vain, place, vain, _REMEMBERED)
-        else:
-            self._in_vain.pop(place, None)
+            self.contests.in_vain(place, item.metadata.resource_version, str(where))
         return Applied(item, "unchanged" if same else "changed")
+
+    async def _name_the_other(self, place: Place, where: Difference) -> None:
+        """Find out who sets the field back, before it is ours again."""
+        resource, key = place
+        with contextlib.suppress(NotFound):
+            entries = (await self._client.get_path(resource.path(key)))["metadata"].get("managedFields") or []
+            self.contests.name(place, str(where), manager_of(entries, where, self._client.field_manager))
 
     async def delete(self, kind: Kind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
         """Delete this very object if it is ours; whether there was something to delete."""
@@ -177,7 +188,7 @@ class Applier:
         informer.offer(await self._client.apply(resource, body, CUSTOM_RESOURCE, subresource="status"))
         return True
 
-    def _look_no_more(self, place: _Place) -> None:
+    def _look_no_more(self, place: Place) -> None:
         self._uncertain.pop(place, None)
         self._strangers.pop(place, None)
 
@@ -210,7 +221,7 @@ class Applier:
         return item
 
 
-def _remember(memory: OrderedDict[_Place, T], place: _Place, what: T, at_most: int) -> None:
+def _remember(memory: OrderedDict[Place, T], place: Place, what: T, at_most: int) -> None:
     memory[place] = what
     memory.move_to_end(place)
     if len(memory) > at_most:

@@ -54,6 +54,12 @@ class Result:
         """Returns the result of a reconcile that ended early. Without seconds its change brings the key back."""
         return cls(waits_for, requeue_after)
 
+    def or_sooner(self, waits_for: str, seconds: float) -> Result:
+        """Returns the same, or a look in so many seconds where this one would come later."""
+        if self.requeue_after is not None and self.requeue_after <= seconds:
+            return self
+        return Result(self.waits_for or waits_for, seconds)
+
 
 DONE = Result("")
 

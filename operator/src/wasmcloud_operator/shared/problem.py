@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Somebody else sets back what the operator applies.
+SET_BACK = "SetBack"
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
