@@ -43,8 +43,8 @@ class HostileNats:
             server.clients += 1
             try:
                 await script(_Recording(reader, server.received), writer)  # type: ignore[arg-type]
-            except (OSError, asyncio.IncompleteReadError):
-                pass  # the client went, as it should
+            except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                pass  # the client went, as it should, or the test is over: asyncio logs each task that was cancelled
             finally:
                 tasks.discard(task)
                 writer.close()
@@ -130,3 +130,35 @@ def drip(data: bytes, *, pause: float) -> Script:
             await asyncio.sleep(pause)
 
     return script
+
+
+# `certificate` is whatever the context has that clients cannot trust.
+TLS_FAULTS = ("certificate", "plain", "closes", "garbage", "alert", "record", "silence")
+
+
+def failing_tls(fault: str, scheme: str, context: ssl.SSLContext) -> Script:
+    """Offer TLS, and fail in that way. Over wss TLS comes first: there the listener itself has the certificate."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if scheme == "tls":
+            writer.write(info_line(tls_required=True))
+        if fault == "closes":
+            return
+        if fault == "certificate":
+            if scheme == "tls":
+                await writer.start_tls(context)
+        elif fault != "silence":
+            await reader.read(1)
+            writer.write(_IN_PLACE_OF_TLS[fault])
+        while await reader.read(4096):
+            pass
+
+    return script
+
+
+_IN_PLACE_OF_TLS = {
+    "plain": b"HTTP/1.1 200 OK\r\nServer: hunter2-7c1e\r\n\r\n",
+    "garbage": b"\x16\x03" + b"x" * 99,
+    "alert": b"\x15\x03\x03\x00\x02\x02\x28",
+    "record": b"\x16\x03\x03\xff\xff" + b"x" * 65535,
+}

@@ -12,7 +12,18 @@ from pathlib import Path
 import pytest
 import structlog
 
-from hostilenats import HostileNats, Script, answer_pings, drip, flood, greet, info_line, shake_hands
+from hostilenats import (
+    TLS_FAULTS,
+    HostileNats,
+    Script,
+    answer_pings,
+    drip,
+    failing_tls,
+    flood,
+    greet,
+    info_line,
+    shake_hands,
+)
 from natsjwt import Account
 from testbed import NatsServer, eventually
 from testbed.pki import Pki
@@ -169,43 +180,25 @@ class TestTls:
             ConnectionSpec(("ws://hub",), ca=ca)
 
     @pytest.mark.parametrize("scheme", ["tls", "wss"])
-    @pytest.mark.parametrize("fault", ["other-ca", "other-name", "plain", "closes", "garbage"])
+    @pytest.mark.parametrize("fault", ["other-ca", "other-name", *TLS_FAULTS[1:]])
     async def test_each_way_that_tls_fails_has_a_name(
         self, pool: ConnectionPool, friendly: NatsServer, tmp_path: Path, scheme: str, fault: str
     ) -> None:
         pki = Pki.create(tmp_path / "pki", ["elsewhere.example" if fault == "other-name" else "127.0.0.1"])
         trusted = Pki.create(tmp_path / "other", ["127.0.0.1"]) if fault == "other-ca" else pki
-        context = None
-        if fault in ("other-ca", "other-name"):
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(pki.serving_cert, pki.serving_key)
-        script = _tls_script(fault, scheme, context)
-        async with HostileNats.start(script, tls=context if scheme == "wss" else None) as hostile:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(pki.serving_cert, pki.serving_key)
+        untrusted = fault.startswith("other")
+        script = failing_tls("certificate" if untrusted else fault, scheme, context)
+        async with HostileNats.start(script, tls=context if untrusted and scheme == "wss" else None) as hostile:
             spec = ConnectionSpec((f"{scheme}://127.0.0.1:{hostile.port}",), ca=trusted.ca_cert.read_text())
             connection = pool.acquire(spec).connection
             await eventually(lambda: connection.state.reason != "Connecting")
             assert connection.state.reason in ("TLSFailed", "Unreachable"), connection.state
             assert not any(words in connection.state.message for words in ("hunter2", "0x", "Error")), connection.state
-            if fault.startswith("other"):
+            if untrusted:
                 assert connection.state.reason == "TLSFailed"
             await still_serves(pool, friendly)
-
-
-def _tls_script(fault: str, scheme: str, context: ssl.SSLContext | None) -> Script:
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if scheme == "tls":
-            writer.write(info_line(tls_required=True))
-        if fault == "closes":
-            return
-        if fault in ("plain", "garbage"):
-            await reader.read(1)
-            writer.write(b"HTTP/1.1 200 OK\r\nServer: hunter2\r\n\r\n" if fault == "plain" else b"\x16\x03" + b"x" * 99)
-        elif context is not None and scheme == "tls":
-            await writer.start_tls(context)
-        while await reader.read(4096):
-            pass
-
-    return script
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
 from wasmcloud_operator.kube.manager import Informers, Manager
+from wasmcloud_operator.kube.memory import give_back
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.objects import CustomResource
@@ -184,7 +185,11 @@ class Operator:
             users = tuple(filter(None, (host_configs(context), followed)))
             elector.nothing_in_danger = lambda: _untouched(context.written.values(), users)
         scope.begin(findings.missing)
-        beside = {"events": recorder.run, "loop watchdog": lambda: health.watch_loop(clock)}
+        beside = {
+            "events": recorder.run,
+            "loop watchdog": lambda: health.watch_loop(clock),
+            "memory": lambda: give_back(clock),
+        }
         if crd is not None:
             beside["applications CRD"] = crd.run
         return Manager(

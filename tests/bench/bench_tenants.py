@@ -1,0 +1,129 @@
+"""A friendly and an unfriendly tenant on one operator: create to Deployment, alone and beside 1,000 failing objects.
+
+The unfriendly tenant's Deployments are refused by the API server (a request above its limit), each is tried again and
+again, and each names a NATS address of its own where nobody listens.
+
+PYTHONPATH=tests .venv/bin/python tests/bench/bench_tenants.py [FAILING [SAMPLES]]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from atrest import at_rest
+from hostlive import CONFIG, DEPLOYMENT, host_config
+from operatorprocess import OperatorProcess
+from testbed import Admin, ControlPlane, NatsServer, eventually
+from testbed.admin import Object
+
+CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+FRIENDLY, UNFRIENDLY = "friendly", "unfriendly"
+WRITERS = 8
+
+
+async def main(failing: int, samples: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            ControlPlane.start(Path(folder), audit=True) as cluster,
+            NatsServer.start(Path(folder)) as nats,
+            cluster.admin() as admin,
+        ):
+            await admin.apply_files(*sorted(CRDS.glob("*.yaml")))
+            for namespace in (FRIENDLY, UNFRIENDLY):
+                await admin.create_namespace(namespace)
+            await at_rest(cluster)
+            async with OperatorProcess.start(cluster.kubeconfig, Path(folder), "--no-leader-election") as operator:
+                rows = await measure(admin, nats, operator, failing, samples)
+    print(f"\nload average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    print(f"{f'create to Deployment, {samples} of a friendly tenant':52}{'p50':>10}{'p99':>10}{'worst':>10}")
+    for what, seconds in rows:
+        middle, late = (seconds[int(len(seconds) * share)] for share in (0.5, 0.99))
+        print(f"{what:52}" + "".join(f"{1000 * one:>7.0f} ms" for one in (middle, late, seconds[-1])))
+
+
+async def measure(
+    admin: Admin, nats: NatsServer, operator: OperatorProcess, failing: int, samples: int
+) -> list[tuple[str, list[float]]]:
+    rows = [("alone", await friendly(admin, nats, "alone", samples))]
+    creating = asyncio.create_task(create_failing(admin, failing))
+    rows.append((f"while {failing} failing objects are created", await friendly(admin, nats, "during", samples)))
+    await creating
+    await eventually(lambda: _failed(operator, failing), timeout=300, interval=1, message="each has failed")
+    rows.append((f"beside {failing} failing objects", await friendly(admin, nats, "beside", samples)))
+    return rows
+
+
+async def friendly(admin: Admin, nats: NatsServer, prefix: str, samples: int) -> list[float]:
+    """Seconds from creating a host config until its Deployment is seen, one after the other; sorted."""
+    seconds = []
+    async with seen_deployments(admin) as seen:
+        for number in range(samples):
+            name = f"{prefix}-{number}"
+            started = time.monotonic()
+            await admin.create(host_config(FRIENDLY, name, natsAddress=nats.url, hostReplicas=0))
+            async with asyncio.timeout(120):
+                while await seen.get() != name:
+                    pass
+            seconds.append(time.monotonic() - started)
+    await admin.delete_all(CONFIG, FRIENDLY)
+    return sorted(seconds)
+
+
+@asynccontextmanager
+async def seen_deployments(admin: Admin) -> AsyncIterator[asyncio.Queue[str]]:
+    """The names of the friendly tenant's Deployments as they come."""
+    listed = await admin.request("GET", await admin.path(DEPLOYMENT, FRIENDLY))
+    names: asyncio.Queue[str] = asyncio.Queue()
+
+    async def see() -> None:
+        async for kind, deployment in admin.watch(DEPLOYMENT, FRIENDLY, version=listed["metadata"]["resourceVersion"]):
+            if kind == "ADDED":
+                names.put_nowait(deployment["metadata"]["name"])
+
+    seeing = asyncio.create_task(see())
+    try:
+        yield names
+    finally:
+        seeing.cancel()
+
+
+async def create_failing(admin: Admin, failing: int) -> None:
+    numbers = iter(range(failing))
+
+    async def writer() -> None:
+        for number in numbers:
+            await admin.create(refused(number))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WRITERS):
+            group.create_task(writer())
+
+
+def refused(number: int) -> Object:
+    resources = {"wasmcloud": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}
+    return host_config(
+        UNFRIENDLY,
+        f"refused-{number}",
+        natsAddress=f"nats://127.0.0.{1 + number % 250}:9",
+        lattice=f"lattice-{number}",
+        schedulingOptions={"resources": resources},
+    )
+
+
+async def _failed(operator: OperatorProcess, failing: int) -> bool:
+    metrics = await operator.metrics()
+    name = 'controller_runtime_reconcile_total{controller="wasmcloudhostconfig",result="'
+    counts = [float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith(name)]
+    return sum(counts) >= failing
+
+
+if __name__ == "__main__":
+    given = [int(argument) for argument in sys.argv[1:]]
+    asyncio.run(main(*given, *(1000, 200)[len(given) :]))
