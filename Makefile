@@ -110,6 +110,15 @@ chaos: setup ## what the operator does while servers are killed, cut off, silent
 monitoring: setup ## the alerts, by Prometheus's own rule tester (Debian's package, installed where it is missing)
 	@PYTHONPATH=tests $(BIN)/pytest -q tests/monitoring
 
+.PHONY: ui
+ui: setup ## the page of `kubectl wasmcloud ui` in a real Chromium (Debian's package, installed where it is missing)
+	@$(TESTBED) build core wadm
+	@PICTURES=$(PICTURES) $(BIN)/pytest -q tests/browser
+
+.PHONY: pictures
+pictures: ## the pictures of the page in the documents, taken anew
+	@$(MAKE) --no-print-directory ui PICTURES=docs/pictures
+
 .PHONY: selftest
 selftest: setup ## the testbed's own tests: what starts, stops and builds the real components
 	@$(TESTBED) build core wadm

@@ -15,6 +15,7 @@ import yaml
 
 from latticehost import Lattice, LatticeHost
 from operatorprocess import OperatorProcess
+from pageprocess import page_of
 from testbed import Admin, ControlPlane, Kwok, NatsServer
 from testbed.admin import Object, is_true
 
@@ -53,9 +54,11 @@ async def run(folder: Path, stop: asyncio.Event) -> None:
         async with (
             OperatorProcess.start(cluster.kubeconfig, folder, "--no-leader-election") as operator,
             simulated_hosts(admin, nats),
+            page_of(cluster.kubeconfig) as address,
         ):
+            say(f"a live page of all this:  kubectl wasmcloud ui\n  {address}")
             await show_quickstart(admin, nats)
-            how_to_go_on(cluster, operator)
+            how_to_go_on(cluster, operator, address)
             if sys.stdin.isatty():
                 await stop.wait()
 
@@ -150,9 +153,13 @@ async def table(admin: Admin, kind: str, *flags: str, wide: bool = False) -> Non
         print("  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def how_to_go_on(cluster: ControlPlane, operator: OperatorProcess) -> None:
+def how_to_go_on(cluster: ControlPlane, operator: OperatorProcess, address: str) -> None:
     print(f"""
-The pods are simulated: no container runs (`make e2e` runs real ones). To look around, in another terminal:
+The pods are simulated: no container runs (`make e2e` runs real ones). To look around, in a browser:
+
+  {address}
+
+In another terminal:
 
   export KUBECONFIG={cluster.kubeconfig}
   kubectl get whc,deploy,pods

@@ -97,11 +97,11 @@ class ServiceSite:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, admin: Admin, server: NatsServer, *, replicas: int = 1, lattice: str = "", **spec: Any
+        cls, admin: Admin, server: NatsServer, *, replicas: int = 1, lattice: str = "", namespace: str = "", **spec: Any
     ) -> AsyncIterator[ServiceSite]:
         token = secrets.token_hex(3)
         client = await nats.connect(server.url)
-        site = cls(admin, f"http-{token}", Lattice(lattice or f"lattice-{token}"), server, client)
+        site = cls(admin, namespace or f"http-{token}", Lattice(lattice or f"lattice-{token}"), server, client)
         await admin.create_namespace(site.namespace)
         try:
             await site.add_pool("pool", replicas, **spec)

@@ -267,7 +267,7 @@ def _metrics() -> Iterator[str]:
 
 
 def _cli() -> Iterator[str]:
-    yield from ("# Command line", "", "`kubectl wasmcloud` has status, tree, why, doctor and check as well.")
+    yield from ("# Command line", "", "`kubectl wasmcloud` has status, tree, why, doctor, ui and check as well.")
     for name, command in sorted(commands.commands.items()):
         context = click.Context(command, info_name=f"wasmcloud-operator {name}")
         yield from ("", f"## `{name}`", "")

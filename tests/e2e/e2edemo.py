@@ -14,6 +14,7 @@ from e2ecluster import choose, cluster
 from e2eworld import MANIFESTS, World
 
 import demo
+from pageprocess import page_of
 from testbed.build import Progress, toolchain_problem
 from testbed.cache import ensure, find
 from testbed.components import select
@@ -75,15 +76,17 @@ async def show(world: World, stop: asyncio.Event) -> None:
         print(await world.cluster.kubectl("get", f"whc,{_APPLICATIONS},deploy,pods,svc", "-n", "default"))
         print(f"\n$ kubectl exec client -- curl {_URL}\n{await world.answers(_URL)}", flush=True)
         if os.isatty(0):
-            print(what_next(world.cluster.kubeconfig, (await ensure("kubectl")).parent), flush=True)
-            await stop.wait()
+            async with page_of(world.cluster.kubeconfig) as address:
+                print(what_next(world.cluster.kubeconfig, (await ensure("kubectl")).parent, address), flush=True)
+                await stop.wait()
     finally:
         stop.set()
 
 
-def what_next(kubeconfig: Path, kubectl: Path) -> str:
+def what_next(kubeconfig: Path, kubectl: Path, address: str) -> str:
     """Commands that work against the running demo, and what each shows."""
     return f"""
+A live page of all this (kubectl wasmcloud ui): {address}
 To go on, in another terminal:
 
   export KUBECONFIG={kubeconfig} PATH=$PATH:{kubectl}

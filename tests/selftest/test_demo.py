@@ -52,6 +52,8 @@ async def test_without_a_terminal_it_shows_the_quickstart_and_ends(tmp_path: Pat
         assert await demo.wait() == 0, log.read_text()
     shown = log.read_text()
     steps = (
+        "kubectl wasmcloud ui",
+        "http://127.0.0.1:",
         "without its Secret",
         "SecretNotFound",
         "now its Secret",

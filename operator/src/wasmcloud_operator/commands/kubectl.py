@@ -1,4 +1,4 @@
-"""`kubectl wasmcloud`: the commands status, tree, why, doctor and check, also under `wasmcloud-operator`.
+"""`kubectl wasmcloud`: the commands status, tree, why, doctor, ui and check, also under `wasmcloud-operator`.
 
 Each imports what it needs when it is called, so that help and mistakes are answered at once.
 """
@@ -89,6 +89,18 @@ def why(what: str, kubeconfig: Path | None, context: str | None, namespace: str)
     from wasmcloud_operator.commands.overview.screens import show, why_screen
 
     sys.exit(show(why_screen(kind, name, namespace), kubeconfig, context))
+
+
+@main.command()
+@_where
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port on 127.0.0.1; a free one by itself.")
+@click.option("--open", "browser", is_flag=True, help="Open the page in the browser as well.")
+def ui(kubeconfig: Path | None, context: str | None, namespace: str, port: int, browser: bool) -> None:
+    """Show a live page of all this on 127.0.0.1, read-only, until Ctrl-C."""
+    from wasmcloud_operator.commands.overview.screens import show
+    from wasmcloud_operator.commands.page.screen import page_screen
+
+    sys.exit(show(page_screen(namespace, port, browser=browser), kubeconfig, context))
 
 
 @main.command()

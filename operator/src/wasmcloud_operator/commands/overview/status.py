@@ -188,7 +188,7 @@ def _application(application: CustomResource) -> ApplicationRow:
         application.metadata.name,
         state in ("Ready", "Paused"),
         str(status.get("lattice", "")),
-        phase if state == "Ready" else f"{phase or 'New'} ({state})",
+        phase if state in ("Ready", phase) else f"{phase or 'New'} ({state})",
         str(status.get("deployedVersion", "")),
         str(status.get("message", "")),
     )
