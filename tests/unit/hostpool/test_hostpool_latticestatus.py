@@ -16,17 +16,17 @@ from wasmcloud_operator.hostpool.lattice_status import (
     lattice_status,
 )
 from wasmcloud_operator.kube.conditions import ready
-from wasmcloud_operator.lattice.connection_types import ConnectionState
+from wasmcloud_operator.lattice.connection_types import ConnectionState, Reach
 from wasmcloud_operator.lattice.host_types import Component, Host, Provider
 from wasmcloud_operator.lattice.wadm_types import model_summary
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
-UP = ConnectionState(True, "Connected", "connected to nats://h:4222", NOW)
-CONNECTING = ConnectionState(False, "Connecting", "the first attempt is under way", NOW)
+UP = ConnectionState(Reach.CONNECTED, "Connected", "connected to nats://h:4222", NOW)
+CONNECTING = ConnectionState(Reach.CONNECTING, "Connecting", "the first attempt is under way", NOW)
 
 
 def down(reason="Unreachable", message="nats://h:4222: connection refused"):
-    return ConnectionState(False, reason, message, NOW)
+    return ConnectionState(Reach.LOST, reason, message, NOW)
 
 
 def seen(state=UP, hosts=None, apps=None, wadm=None):

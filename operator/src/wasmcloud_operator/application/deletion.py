@@ -175,7 +175,7 @@ class Deletion:
         """Remove it from a lattice's wadm; whether it was there and ours."""
         state, key = lattice.connection.state, item.metadata.key
         if not state.connected:
-            if state.reason == "Connecting":
+            if state.connecting:
                 raise _NotYet(f"the connection to lattice {lattice.name}")
             raise LatticeUnavailable(state.message)
         if not lattice.ledger.acquire(key.name, waiter=key, wake=partial(self.wake, key)):

@@ -106,7 +106,7 @@ class ApplicationReconciler:
         """Go on in the lattice, unless it is out of reach or has enough to do."""
         key, ledger, state = item.metadata.key, choice.lattice.ledger, choice.lattice.connection.state
         if not state.connected:
-            if state.reason != "Connecting":
+            if not state.connecting:
                 await self.writer.show(item, status.out_of_reach(state.reason, state.message))
             return Result.waiting(f"lattice {choice.lattice.name}: {state.message or state.reason}")
         if ledger.listing is Listing.AWAITED:

@@ -115,7 +115,7 @@ class _Wiring:
             outcomes,
         )
         self.reader = ManifestReconciler(
-            self.view, ManifestReader(context.cluster_id), context.clock, self._on_manifest
+            self.view, ManifestReader(context.cluster_id, self.applications), context.clock, self._on_manifest
         )
         labeler = PodLabeler(self.view, hosts_in_pods, context.writer, self.pods, context.clock)
         self.manifests: Controller[AppKey] = Controller(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wasmcloud_operator.expose.plan import Record
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_NAME, OWNER_NAMESPACE
+from wasmcloud_operator.lattice.content import owner_of
 from wasmcloud_operator.lattice.errors import InvalidName, LatticeError, WadmNotFound
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.manifest.http_endpoints import (
@@ -22,9 +24,10 @@ from wasmcloud_operator.manifest.http_endpoints import (
 
 @dataclass(frozen=True, slots=True)
 class ManifestReader:
-    """Reads deployed manifests. By `cluster_id` owners of this cluster are recognised."""
+    """Reads deployed manifests. Owners of this cluster are known by `cluster_id`, or by their uid if that changed."""
 
     cluster_id: str
+    applications: Informer[CustomResource] | None = None
 
     async def read(self, lattice: Lattice, application: str) -> Record | None:
         """What wadm has deployed now; None when nothing is. Raises the errors of `WadmClient`."""
@@ -39,7 +42,7 @@ class ManifestReader:
         externals = Externals(await self._configs(lattice, configs), manifests)
         annotations = _annotations(manifest)
         found = exposure(manifest, externals)
-        return Record(application, version, found, self._owner(annotations), annotations, configs, shared)
+        return Record(application, version, found, self._owner(manifest), annotations, configs, shared)
 
     async def _deployed(self, lattice: Lattice, application: str) -> tuple[str, dict[str, Any] | None]:
         """The version that is deployed, and its manifest; None when none is."""
@@ -62,11 +65,14 @@ class ManifestReader:
                 continue
         return found
 
-    def _owner(self, annotations: Mapping[str, str]) -> Key | None:
-        namespace, name = annotations.get(OWNER_NAMESPACE), annotations.get(OWNER_NAME)
-        if annotations.get(OWNER_CLUSTER) != self.cluster_id or not namespace or not name:
+    def _owner(self, manifest: Object) -> Key | None:
+        owner = owner_of(manifest)
+        if owner is None or not owner.namespace or not owner.name:
             return None
-        return Key(namespace, name)
+        key = Key(owner.namespace, owner.name)
+        item = self.applications.store.get(key) if self.applications is not None else None
+        ours = item is not None and replace(owner, cluster=self.cluster_id, uid=item.metadata.uid).is_same(owner)
+        return key if ours or owner.cluster == self.cluster_id else None
 
 
 def version_of(manifest: Object) -> str:

@@ -86,7 +86,7 @@ def in_lattice(
     if old is not None and old.get("observedGeneration") == generation:
         if old.get("status") == "True":
             return is_ready(old["reason"], old.get("message", ""))
-        undecided = seen is None or seen.connection.connected or seen.connection.reason == "Connecting"
+        undecided = seen is None or seen.connection.connected or seen.connection.connecting
         # That the lattice cannot be reached in other words is no news.
         if old.get("reason") == _NOT_KNOWN or (undecided and old.get("reason") == _MISSING):
             return progressing(old["reason"], old.get("message", ""))
@@ -102,7 +102,7 @@ def _entry(before: JsonObject, type_: str) -> JsonObject | None:
 def _wadm(seen: Seen, before: JsonObject) -> Condition:
     """Whether wadm answers; as it was while it is being asked, or the connection is about to be made."""
     old, where = _entry(before, WADM), f"lattice {seen.lattice}"
-    connecting = seen.connection.reason == "Connecting"
+    connecting = seen.connection.connecting
     if not seen.connection.connected and not connecting:
         return Condition(WADM, "Unknown", "LatticeNotConnected", where)
     if seen.wadm is None or connecting:
@@ -122,9 +122,9 @@ def _condition(seen: Seen, before: JsonObject) -> Condition:
         return Condition(CONNECTED, "True", "Connected", f"lattice {seen.lattice} at {where}{_left_out(seen.left_out)}")
     old = _entry(before, CONNECTED)
     # The first attempt is under way, or another address fails in other words: that is no news.
-    if old is not None and (state.reason == "Connecting" or (old["status"], old["reason"]) == ("False", state.reason)):
+    if old is not None and (state.connecting or (old["status"], old["reason"]) == ("False", state.reason)):
         return _as_before(old)
-    if state.reason == "Connecting":
+    if state.connecting:
         return Condition(CONNECTED, "Unknown", state.reason, f"lattice {seen.lattice} at {where}: connecting")
     return Condition(
         CONNECTED, "False", state.reason, f"lattice {seen.lattice}: {state.message}; the pods stay managed"

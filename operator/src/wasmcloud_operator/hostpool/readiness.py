@@ -85,8 +85,8 @@ class ReadinessReconciler:
         placement = self.placements.on(lattice, found.host) if found.host is not None else None
         state = lattice.connection.state
         route = self.pools.route_state(key) or state
-        why = "" if route.connected or route.reason == "Connecting" else route.message
-        connection = Connection(state.connected, state.reason == "Connecting", state.message, why)
+        why = "" if route.connected or route.connecting else route.message
+        connection = Connection(state.connected, state.connecting, state.message, why)
         return Circumstances(patience, waited, lattice.name, connection, lattice.hosts.synced, found, placement, beside)
 
     async def _write(self, pod: Pod, condition: Condition) -> None:

@@ -20,6 +20,7 @@ from wasmcloud_operator.lattice.connection_types import (
     ConnectionState,
     Handler,
     Message,
+    Reach,
     ServerInfo,
     StateListener,
     Statistics,
@@ -79,7 +80,7 @@ class Connection:
         self._clock = clock
         self._timing = timing or Timing()
         self._log_limiter = LogLimiter(clock.monotonic)
-        self._state = ConnectionState(False, "Connecting", "the first attempt is under way", clock.now())
+        self._state = ConnectionState(Reach.CONNECTING, "Connecting", "the first attempt is under way", clock.now())
         self.pace = Pace(clock)
         self._client: BoundedClient | None = None
         self._attempted = asyncio.Event()
@@ -237,7 +238,7 @@ class Connection:
                 attempt = 0 if self._clock.monotonic() - started > _SETTLED_AFTER else attempt + 1
                 await self._clock.sleep(self._backoff(attempt))
         finally:
-            self._lost(Diagnosis("Closed", "the connection is not in use any more"))
+            self._lost(Diagnosis("Closed", "the connection is not in use any more"), Reach.CLOSED)
 
     async def _serve(self, server: str) -> None:
         """Connect to one server and stay until the client ends, which always raises."""
@@ -252,7 +253,9 @@ class Connection:
             await self._flushed(client, ended)
             self._failures.clear()
             self._tell(
-                ConnectionState(True, "Connected", f"connected to {without_userinfo(server)}", self._clock.now())
+                ConnectionState(
+                    Reach.CONNECTED, "Connected", f"connected to {without_userinfo(server)}", self._clock.now()
+                )
             )
             self._attempted.set()
             while True:
@@ -313,7 +316,7 @@ class Connection:
         return self._client
 
     def _unanswered(self, subject: str, timeout: float) -> Exception:
-        if not self._state.connected and self._state.reason == "Connecting":
+        if self._state.connecting:
             return LatticeUnavailable(f"not connected to {', '.join(self.spec.addresses)} within {timeout:g} s")
         if self._denied == subject.lower():
             return NotPermitted(f"the NATS user may not publish on {subject}")
@@ -353,17 +356,17 @@ class Connection:
         found = [self._failures[server] for server in self.spec.servers if server in self._failures]
         return Diagnosis(found[0].reason, "; ".join(why.message for why in found))
 
-    def _lost(self, why: Diagnosis) -> None:
+    def _lost(self, why: Diagnosis, reach: Reach = Reach.LOST) -> None:
         self._last_error = why.message
         was = self._state
         if was.connected or (was.reason, was.message) != (why.reason, why.message):
-            since = self._clock.now() if was.connected or was.reason == "Connecting" else was.since
-            self._tell(ConnectionState(False, why.reason, why.message, since))
+            since = self._clock.now() if was.connected or was.connecting else was.since
+            self._tell(ConnectionState(reach, why.reason, why.message, since))
         self._attempted.set()
 
     def _tell(self, state: ConnectionState) -> None:
         if state != self._state and self._is_news(state.message, state.connected):
-            log = _log.info if state.connected or state.reason == "Closed" else _log.warning
+            log = _log.info if state.connected or state.reach is Reach.CLOSED else _log.warning
             log("lattice.connection", nats=self.spec.addresses, reason=state.reason, message=state.message)
             self._logged = state.message
         self._state = state

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from typing import Protocol
 
 
@@ -19,14 +20,35 @@ class Timing:
     backoff_limit: float = 15.0
 
 
+class Reach(Enum):
+    """How it stands between us and NATS."""
+
+    CONNECTED = auto()
+    CONNECTING = auto()
+    """The first attempt is under way, or another route is being taken: that nobody is reached is not known."""
+
+    LOST = auto()
+    CLOSED = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """Whether NATS is connected; else a CamelCase `reason` and a `message` fit for a condition. `since` is UTC."""
+    """How it stands, with a CamelCase `reason` and a `message` fit for a condition. `since` is UTC."""
 
-    connected: bool
+    reach: Reach
     reason: str
     message: str
     since: datetime
+
+    @property
+    def connected(self) -> bool:
+        """Whether NATS is connected."""
+        return self.reach is Reach.CONNECTED
+
+    @property
+    def connecting(self) -> bool:
+        """Whether it soon may be: nothing is wrong yet."""
+        return self.reach is Reach.CONNECTING
 
 
 @dataclass(frozen=True, slots=True)

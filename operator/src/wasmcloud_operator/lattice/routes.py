@@ -17,6 +17,7 @@ from wasmcloud_operator.lattice.connection_types import (
     ChannelSubscription,
     ConnectionState,
     Handler,
+    Reach,
     StateListener,
 )
 from wasmcloud_operator.lattice.errors import LatticeUnavailable
@@ -87,14 +88,14 @@ class RoutedChannel(Channel):
         states = [way.connection.state for way in self._ways.values()]
         lost = [state for state in states if not state.connected]
         if not states:
-            return ConnectionState(False, "Closed", "no route leads there any more", self._clock.now())
+            return ConnectionState(Reach.CLOSED, "Closed", "no route leads there any more", self._clock.now())
         if len(lost) < len(states):
-            return ConnectionState(False, "Connecting", "another route is taken", self._clock.now())
-        trying = next((state for state in lost if state.reason == "Connecting"), None)
+            return ConnectionState(Reach.CONNECTING, "Connecting", "another route is taken", self._clock.now())
+        trying = next((state for state in lost if state.connecting), None)
         if trying is not None or len(lost) == 1:
             return trying or lost[0]
         message = "; ".join(dict.fromkeys(state.message for state in lost))
-        return ConnectionState(False, lost[0].reason, message, max(state.since for state in lost))
+        return ConnectionState(lost[0].reach, lost[0].reason, message, max(state.since for state in lost))
 
     @property
     def max_payload(self) -> int:
