@@ -41,6 +41,7 @@ lint: setup ## format check, lint, strict types, floors, generated files
 	@$(BIN)/mypy -p wasmcloud_operator_types -p wasmcloud_operator
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m wasmcloud_operator.commands.crds --check manifests/crds
+	@$(BIN)/python -m wasmcloud_operator.commands.schema --check manifests/schemas
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac --check manifests
 	@$(BIN)/python manifests/monitoring/dashboard.py --check
 	@$(BIN)/python docs/reference/generate.py --check
@@ -51,8 +52,9 @@ format: setup ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix .
 
 .PHONY: manifests
-manifests: setup ## write the CRDs, the RBAC manifests, the dashboard and the reference pages anew
+manifests: setup ## write the CRDs, the JSON Schemas, the RBAC manifests, the dashboard and the reference pages anew
 	@$(BIN)/python -m wasmcloud_operator.commands.crds manifests/crds
+	@$(BIN)/python -m wasmcloud_operator.commands.schema manifests/schemas
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac manifests
 	@$(BIN)/python manifests/monitoring/dashboard.py
 	@$(BIN)/python docs/reference/generate.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import time
@@ -10,7 +11,7 @@ from functools import partial
 
 import pytest
 import pytest_asyncio
-from e2ecluster import cluster
+from e2ecluster import Provider, choose, cluster
 from e2ereport import Notes, Report
 from e2etogether import PlannedService, SideBySide, journeys_of
 from e2ewatched import watching
@@ -26,6 +27,7 @@ _ORDER = {
     "test_e2e_component": 0,
     "test_e2e_quickstart": 1,
     "test_e2e_change": 2,
+    "test_e2e_nodes": 2,
     "test_e2e_placement": 3,
     "test_e2e_readme": 5,
     "test_e2e_absence": 6,
@@ -36,10 +38,15 @@ _ANYWHERE = 4
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "journey(title): a journey of a user; its title stands in the table")
+    config.addinivalue_line("markers", "several_nodes: a journey of clusters with more than one node")
     config.stash[_report] = Report()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    without = [item for item in items if item.get_closest_marker("several_nodes")]
+    if without and asyncio.run(choose())[0] is Provider.NODE:
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
     items.sort(key=lambda item: _ORDER.get(item.path.stem, _ANYWHERE))
 
 

@@ -250,6 +250,27 @@ async def test_a_strangers_service_is_left_alone_and_said_to_be_in_the_way(site:
     await site.service("shop-http", lambda found: found is not None)
 
 
+async def test_what_is_in_the_way_of_an_application_from_wash_is_shown_on_the_host_config(site: ServiceSite) -> None:
+    async def warned() -> str:
+        config = await site.admin.get(CONFIG, "pool", site.namespace)
+        return (condition(config, "Warnings") or {}).get("message", "")
+
+    metadata = {"name": "shop", "namespace": site.namespace}
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}}
+    await site.admin.create(theirs)
+    await site.wash_run("shop", http_components(8080))
+    told = await eventually(warned)
+    assert "application shop, which came over NATS" in told
+    assert f"Service {site.namespace}/shop" in told
+    await site.admin.delete("v1/Service", "shop", site.namespace)
+    await site.service("shop", lambda found: found is not None)
+
+    async def nothing_left() -> bool:
+        return await warned() == ""
+
+    await eventually(nothing_left)
+
+
 async def test_a_strangers_route_is_left_alone_and_the_service_leads_on(site: ServiceSite) -> None:
     one, _ = await site.pods()
     backend = {"service": {"name": "theirs", "port": {"number": 80}}}

@@ -250,6 +250,28 @@ async def test_a_pool_of_several_has_a_budget_and_one_host_alone_has_none(operat
     await gone(admin, BUDGET, namespace)
 
 
+async def test_no_budget_stands_beside_one_of_somebody_else(operator, crds, admin, namespace):
+    theirs = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "pool", "namespace": namespace},  # a name that ours would have, too
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app.kubernetes.io/instance": "pool"}}},
+    }
+    await admin.create(theirs)
+    await admin.create(host_config(namespace, hostReplicas=2))
+    await exists(admin, "v1/Service", namespace)
+    await shown(admin, namespace, Stalled="False")
+    await at_rest(crds, namespace)
+    assert (await admin.get(BUDGET, "pool", namespace))["spec"]["minAvailable"] == 1
+    await admin.delete(BUDGET, "pool", namespace)
+    await admin.wait_for(BUDGET, "pool", namespace, lambda found: found and found["spec"].get("maxUnavailable") == 1)
+    await admin.create({**theirs, "metadata": {"name": "theirs", "namespace": namespace}})
+    await gone(admin, BUDGET, namespace)
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"podDisruptionBudget": {}}})
+    status = await shown(admin, namespace, Warnings="SecondBudget")
+    assert "PodDisruptionBudget theirs" in condition({"status": status}, "Warnings")["message"]
+
+
 async def test_generated_fields_that_were_taken_out_stay_out(operator, crds, admin, namespace):
     """As a server-side apply of nulls leaves them in the spec: neither pruned nor put back."""
     additions = {"topologySpreadConstraints": None, "affinity": None, "securityContext": {"sysctls": None}}

@@ -54,6 +54,15 @@ def crds() -> None:
 
 
 @main.command()
+@click.argument("kind", type=click.Choice(["WasmCloudHostConfig", "Application"], case_sensitive=False))
+def schema(kind: str) -> None:
+    """Print the JSON Schema of a kind, for editors that check YAML while it is written."""
+    from wasmcloud_operator.commands.schema import schema_text
+
+    click.echo(schema_text(kind), nl=False)
+
+
+@main.command()
 @click.argument("lattice", default="default")
 @click.option("--nats", default="nats://127.0.0.1:4222", envvar="NATS_URL", show_default=True, help="NATS address.")
 @click.option("--creds", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A NATS creds file.")

@@ -18,8 +18,6 @@ HOST_PODS_SELECTOR = f"app.kubernetes.io/name=wasmcloud,{MANAGED_SELECTOR}"
 
 # In each pod of a pool: the container that is a wasmCloud host.
 HOST_CONTAINER = "wasmcloud-host"
-# Of the host's HTTP admin endpoint.
-DEFAULT_ADMIN_PORT = 9090
 
 # On every object that the operator applies: what was rendered.
 FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"

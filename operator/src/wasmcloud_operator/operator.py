@@ -52,6 +52,7 @@ from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.object_metrics import ObjectMetrics, register_process
 from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pools
+from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 log = structlog.get_logger()
 
@@ -163,8 +164,10 @@ class Operator:
             openshift=findings.openshift,
         )
         hosts_in_pods = HostsInPods(context.host_pods(), pools.lattices)
-        placements = Placements()
-        controllers: tuple[Controller[Any], ...] = host_pool_controllers(context, platform, hosts_in_pods, placements)
+        placements, unowned = Placements(), UnownedProblems()
+        controllers: tuple[Controller[Any], ...] = host_pool_controllers(
+            context, platform, hosts_in_pods, placements, unowned
+        )
         crd, followed = None, None
         if settings.applications:
             controllers = (
@@ -177,7 +180,8 @@ class Operator:
             crd = CrdWatch(context, followed, findings.applications, watchable=findings.may_watch_crds)
         if settings.services:
             deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
-            controllers = (*controllers, *service_controllers(context, hosts_in_pods, placements, deployed=deployed))
+            services = service_controllers(context, hosts_in_pods, placements, unowned, deployed=deployed)
+            controllers = (*controllers, *services)
         metrics.registry.register(
             ObjectMetrics(host_configs(context).store, followed.store if followed else None, pools.all)
         )

@@ -56,6 +56,9 @@ RULES = (
         resources.ROLE_BINDING, ("get", "delete"), "take away what an earlier operator gave its hosts", migration=True
     ),
     Rule(resources.EVENT, ("create", "patch"), "tell users what happens"),
+    Rule(
+        resources.EVENT, ("list",), "show why a DaemonSet's pods are refused, of which only Events tell", optional=True
+    ),
     Rule(resources.NAMESPACE, ("get",), "tell clusters apart by kube-system; see one go away", optional=True),
     Rule(resources.API_SERVICE, ("get",), "find what an earlier operator has left behind", optional=True),
     Rule(

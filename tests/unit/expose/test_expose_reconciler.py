@@ -30,6 +30,7 @@ from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.names import DELETION_POLICY, FINGERPRINT
 from wasmcloud_operator.shared.pools import Pool
+from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 HERE, THERE = "here", "there"
 SHOP = Key(HERE, "shop")
@@ -136,6 +137,7 @@ class Site:
         owned = ByApplication(services, lambda *_: None)
         self.view = View(self.pools, Directory(), self.configs, services, owned, self.applications, lambda *_: None)  # type: ignore[arg-type]
         self.outcomes = Outcomes(lambda _: None)
+        self.unowned = UnownedProblems()
         self.reconciler = ServiceReconciler(
             self.view,
             Kind(SERVICE, services),
@@ -146,6 +148,7 @@ class Site:
             bench.client,
             self.events,  # type: ignore[arg-type]
             self.outcomes,
+            self.unowned,
         )
         pods: Informer[Any] = self._informer(POD, Codec.of(Pod))
         self.statuses = ExposedWriter(

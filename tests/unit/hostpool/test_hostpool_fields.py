@@ -17,6 +17,7 @@ from wasmcloud_operator_types import WasmCloudHostConfigSpec
 NOTHING = Facts()
 POLICY = {"topic": "policy.ask", "timeoutMs": 500, "changesTopic": "policy.changed"}
 MAP_CA = {"name": "roots", "configMap": {"name": "ca"}}
+PINNED = "v1.5.0@sha256:" + "0a" * 32
 HOST_SECRET = {"secretName": "keys", "issuers": ["CA", "CB"], "version": "0.82.0"}
 
 
@@ -118,6 +119,8 @@ ROWS = [
     Row("lattice", {"lattice": "Über_Länge:42"}, env("LATTICE"), "Über_Länge:42"),
     Row("lattice", {"lattice": "a$(HOME)b"}, env("LATTICE"), "a$$(HOME)b"),
     Row("version", {"version": "1.7.0"}, lambda found: found.host["image"], "ghcr.io/wasmcloud/wasmcloud:1.7.0"),
+    Row("version", {"version": PINNED}, lambda found: (found.host["image"], "readinessProbe" in found.host),
+        (f"ghcr.io/wasmcloud/wasmcloud:{PINNED}", True)),
     Row("version", {"version": "1.4.2"}, lambda found: "readinessProbe" in found.host, False),
     Row("version", {"version": "latest"}, lambda found: "readinessProbe" in found.host, True),
     Row("version", {"version": "main", "image": "r.example/w:main"},

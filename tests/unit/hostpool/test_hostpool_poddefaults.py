@@ -10,7 +10,7 @@ import yaml
 from hostpools import rendered, scheduling
 from testbed.components import COMPONENTS
 from wasmcloud_operator.hostpool.pod_defaults import HOST_REQUESTS, LEAF_REQUESTS
-from wasmcloud_operator.hostpool.render_leaf import DEFAULT_IMAGE
+from wasmcloud_operator_types.defaults import LEAF_IMAGE
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,6 +35,12 @@ def test_no_request_of_ours_stands_beside_a_limit_of_the_users(limits):
             assert found["limits"] == limits
             kept = {name: size for name, size in defaults.items() if name not in limits}
             assert found.get("requests", {}) == kept
+
+
+@pytest.mark.parametrize("field", ["limits", "requests"])
+def test_no_request_of_ours_stands_beside_what_the_whole_pod_has(field):
+    found = rendered(scheduling(podTemplateAdditions={"resources": {field: {"cpu": "50m"}}}))
+    assert [sizes["requests"].keys() for sizes in of_both(found)] == [{"memory"}, {"memory"}]
 
 
 def test_the_users_requests_win_and_the_others_stay():
@@ -125,7 +131,7 @@ def test_a_writable_root_is_there_for_who_asks(value, expected):
 
 def test_the_nats_that_is_installed_is_the_one_that_the_tests_run():
     image = f"nats:{COMPONENTS['nats-server'].version}-alpine"
-    assert image == DEFAULT_IMAGE
+    assert image == LEAF_IMAGE
     values = yaml.safe_load((ROOT / "manifests/chart/wasmcloud-platform/values.yaml").read_text())
     assert f"nats:{values['nats']['image']['tag']}" == image
     assert f"docker.io/library/{image}" in (ROOT / "tests/e2e/manifests/nats.yaml").read_text()

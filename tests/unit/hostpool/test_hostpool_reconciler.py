@@ -25,6 +25,7 @@ from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 KEY = Key("ns", "pool")
 SPEC = {"lattice": "blue", "version": "1.6.0", "natsAddress": "nats://127.0.0.1:9"}
@@ -61,6 +62,9 @@ class Site:
             pools,
             self,
             SimpleNamespace(pods_of=lambda _: ()),
+            UnownedProblems(),
+            SimpleNamespace(store=SimpleNamespace(by_index=lambda *_: ())),
+            self.refusal_of_pods,
             lambda _: None,
         )
 
@@ -82,6 +86,12 @@ class Site:
 
     def contested(self, children):
         return [], None
+
+    async def refusal_of_pods(self, _):
+        return None
+
+    def seen(self, _):
+        return None
 
     async def look(self):
         return await self.reconciler.reconcile(KEY)

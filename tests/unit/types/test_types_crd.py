@@ -180,5 +180,5 @@ def test_yaml_has_no_aliases():
 def test_the_examples_in_the_readme_work():
     readme = (ROOT / "types" / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 8
     exec("\n".join(blocks), {})  # each block goes on from the ones before

@@ -20,6 +20,7 @@ from wasmcloud_operator_types.certificates import (
     SecretVolume,
 )
 from wasmcloud_operator_types.crd import custom_resource_definitions
+from wasmcloud_operator_types.defaults import effective
 from wasmcloud_operator_types.hostconfig import (
     POD_NAME_LABEL,
     POD_UID_LABEL,
@@ -28,6 +29,7 @@ from wasmcloud_operator_types.hostconfig import (
 )
 from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes, Telemetry
 from wasmcloud_operator_types.hoststatus import AppStatus, HostStatus, WasmCloudHostConfigStatus
+from wasmcloud_operator_types.jsonschema import json_schema
 from wasmcloud_operator_types.lists import ApplicationList, ListMeta, WasmCloudHostConfigList
 from wasmcloud_operator_types.manifest import (
     ApplicationSpec,
@@ -128,6 +130,8 @@ __all__ = [
     "WasmCloudHostConfigStatus",
     "custom_resource_definitions",
     "dump",
+    "effective",
+    "json_schema",
     "parse",
     "with_spec",
 ]

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import Field, StrictInt
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    Items: TypeAlias = Sequence[T]
+else:
+
+    class Items:
+        """A list of a model: type checkers take any sequence, as pydantic does; what the model holds is a tuple."""
+
+        def __class_getitem__(cls, item: object) -> object:
+            return tuple[item, ...]
+
 
 NO_CONTROL = r"^[^\x00-\x20\x7f]+$"
 # A NATS subject or its first part: tokens between dots, no wildcards, no white space.

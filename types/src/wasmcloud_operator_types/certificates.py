@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model
-from wasmcloud_operator_types._fields import ObjectName, Rule, cel
+from wasmcloud_operator_types._fields import Items, ObjectName, Rule, cel
 
 # Volumes that the operator's own containers use.
 _OWN_VOLUMES = ("nats-config", "nats-data", "nats-creds", "nats-tls", "tmp")
@@ -35,7 +35,7 @@ class SecretVolume(Model):
     secret_name: ObjectName
     """The Secret's name, in the same namespace."""
 
-    items: Annotated[tuple[KeyToPath, ...] | None, Field(max_length=64)] = None
+    items: Annotated[Items[KeyToPath] | None, Field(max_length=64)] = None
     """Only these keys."""
 
     default_mode: Annotated[StrictInt | None, Field(ge=0, le=0o777, json_schema_extra={"format": "int32"})] = None
@@ -51,7 +51,7 @@ class ConfigMapVolume(Model):
     name: ObjectName
     """The ConfigMap's name, in the same namespace."""
 
-    items: Annotated[tuple[KeyToPath, ...] | None, Field(max_length=64)] = None
+    items: Annotated[Items[KeyToPath] | None, Field(max_length=64)] = None
     """Only these keys."""
 
     default_mode: Annotated[StrictInt | None, Field(ge=0, le=0o777, json_schema_extra={"format": "int32"})] = None
@@ -93,7 +93,7 @@ class Certificates(Model):
     """Certificates that the hosts trust."""
 
     authorities: Annotated[
-        tuple[CertificateAuthority, ...] | None,
+        Items[CertificateAuthority] | None,
         Field(
             max_length=32,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},

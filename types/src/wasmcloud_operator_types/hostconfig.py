@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model, Resource
-from wasmcloud_operator_types._fields import NO_CONTROL, SUBJECT, Image, ObjectName, Port, Rule, Subject, cel
+from wasmcloud_operator_types._fields import NO_CONTROL, SUBJECT, Image, Items, ObjectName, Port, Rule, Subject, cel
 from wasmcloud_operator_types.certificates import Certificates
 from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes
 from wasmcloud_operator_types.hoststatus import WasmCloudHostConfigStatus
@@ -21,6 +21,7 @@ from wasmcloud_operator_types.scheduling import (
     ServiceAccountOptions,
 )
 
+_VERSION = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(@sha256:[0-9a-f]{64})?$"
 _LABEL = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 # The host labels by which a host in the lattice is found as a pod in the cluster: the name for people and for wadm's
 # spreads, the uid for the operator, since other clusters and namespaces have pods of that name.
@@ -95,8 +96,8 @@ class WasmCloudHostConfigSpec(Model):
     lattice: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\s.*>\x00-\x1f\x7f]+$")]
     """Lattice that the hosts join: one NATS subject token, so no dots, wildcards or white space."""
 
-    version: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
-    """wasmCloud version; also the image's tag unless image is set."""
+    version: Annotated[str, Field(min_length=1, max_length=128, pattern=_VERSION)]
+    """wasmCloud version; also the image's tag, which may be pinned by @sha256:<digest>, unless image is set."""
 
     image: Image | None = None
     """Image of the host; ghcr.io/wasmcloud/wasmcloud:<version> when left out."""
@@ -105,7 +106,7 @@ class WasmCloudHostConfigSpec(Model):
     """Image of the NATS leaf node; nats:2.15.2-alpine when left out."""
 
     issuers: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)], ...] | None,
+        Items[Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)]] | None,
         Field(max_length=64),
     ] = None
     """Deprecated, hosts before 1.0 only: public keys of the cluster seeds that are trusted."""
@@ -174,7 +175,7 @@ class WasmCloudHostConfigSpec(Model):
     """Let hosts pull images tagged latest; false when left out."""
 
     allowed_insecure: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s,\x00-\x1f\x7f]+$")], ...] | None,
+        Items[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s,\x00-\x1f\x7f]+$")]] | None,
         Field(max_length=64),
     ] = None
     """Registries that hosts may reach over plain HTTP."""

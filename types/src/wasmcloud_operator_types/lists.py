@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wasmcloud_operator_types._base import Resource, StatusModel
+from wasmcloud_operator_types._fields import Items
 from wasmcloud_operator_types.application import Application
 from wasmcloud_operator_types.hostconfig import WasmCloudHostConfig
 
@@ -30,7 +31,7 @@ class WasmCloudHostConfigList(Resource):
     api_version: Literal["k8s.wasmcloud.dev/v1alpha1"] = "k8s.wasmcloud.dev/v1alpha1"
     kind: Literal["WasmCloudHostConfigList"] = "WasmCloudHostConfigList"
     metadata: ListMeta = ListMeta()
-    items: tuple[WasmCloudHostConfig, ...]
+    items: Items[WasmCloudHostConfig]
 
 
 class ApplicationList(Resource):
@@ -39,4 +40,4 @@ class ApplicationList(Resource):
     api_version: Literal["core.oam.dev/v1beta1"] = "core.oam.dev/v1beta1"
     kind: Literal["ApplicationList"] = "ApplicationList"
     metadata: ListMeta = ListMeta()
-    items: tuple[Application, ...]
+    items: Items[Application]

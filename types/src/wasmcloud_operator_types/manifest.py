@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, StrictInt, Tag, WithJsonSchema
 
 from wasmcloud_operator_types._base import Model
-from wasmcloud_operator_types._fields import Rule, cel
+from wasmcloud_operator_types._fields import Items, Rule, cel
 
 ComponentType = Literal["component", "actor", "capability"]
 
@@ -87,20 +87,20 @@ class ComponentProperties(OamModel):
     id: str | None = None
     """Identifier, unique in the lattice; made from the application's and the component's name when left out."""
 
-    config: tuple[ConfigProperty, ...] | None = None
+    config: Items[ConfigProperty] | None = None
     """Named configurations, merged in order: later ones win."""
 
-    secrets: tuple[SecretProperty, ...] | None = None
+    secrets: Items[SecretProperty] | None = None
     """Secrets that it may ask for."""
 
 
 class LinkConfig(OamModel):
     """Configuration and secrets for one side of a link."""
 
-    config: tuple[ConfigProperty, ...] | None = None
+    config: Items[ConfigProperty] | None = None
     """Named configurations, merged in order: later ones win."""
 
-    secrets: tuple[SecretProperty, ...] | None = None
+    secrets: Items[SecretProperty] | None = None
     """Secrets for this side of the link."""
 
 
@@ -120,7 +120,7 @@ class LinkProperties(OamModel):
     package: str
     """WIT package, for example http."""
 
-    interfaces: tuple[str, ...]
+    interfaces: Items[str]
     """WIT interfaces, for example incoming-handler."""
 
     target: LinkTarget | str
@@ -132,10 +132,10 @@ class LinkProperties(OamModel):
     name: str | None = None
     """Name of the link; default when left out."""
 
-    source_config: tuple[ConfigProperty, ...] | None = None
+    source_config: Items[ConfigProperty] | None = None
     """Deprecated form of source.config, which wins over it."""
 
-    target_config: tuple[ConfigProperty, ...] | None = None
+    target_config: Items[ConfigProperty] | None = None
     """Deprecated form of target.config; read only where target is a plain name."""
 
     @property
@@ -144,12 +144,12 @@ class LinkProperties(OamModel):
         return self.target if isinstance(self.target, str) else self.target.name
 
     @property
-    def effective_source_config(self) -> tuple[ConfigProperty, ...]:
+    def effective_source_config(self) -> Items[ConfigProperty]:
         """The source's configurations as wadm reads them: ``source`` wins over ``source_config``."""
         return (self.source.config if self.source is not None else self.source_config) or ()
 
     @property
-    def effective_target_config(self) -> tuple[ConfigProperty, ...]:
+    def effective_target_config(self) -> Items[ConfigProperty]:
         """The target's configurations as wadm reads them: ``target_config`` counts only beside a plain name."""
         return (self.target_config if isinstance(self.target, str) else self.target.config) or ()
 
@@ -176,7 +176,7 @@ class ScalerProperties(OamModel):
     replicas: Annotated[StrictInt, Field(ge=0)] | None = None
     """Older name of instances."""
 
-    spread: tuple[Spread, ...] | None = None
+    spread: Items[Spread] | None = None
     """How the instances are spread over the hosts; over any hosts when left out."""
 
     @property
@@ -259,7 +259,7 @@ class Component(OamModel):
     properties: ComponentProperties
     """What to run."""
 
-    traits: tuple[Trait, ...] | None = None
+    traits: Items[Trait] | None = None
     """How many instances run where, and what the component is linked to."""
 
     @property
@@ -294,8 +294,8 @@ class Policy(OamModel):
 class ApplicationSpec(OamModel):
     """What the application consists of: the manifest that `wash app deploy` takes."""
 
-    components: tuple[Component, ...]
+    components: Items[Component]
     """The components and capability providers of the application."""
 
-    policies: tuple[Policy, ...] | None = None
+    policies: Items[Policy] | None = None
     """Settings for the whole application."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from wasmcloud_operator_types._base import Model, StatusModel
+from wasmcloud_operator_types._fields import Items
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 
@@ -83,5 +84,5 @@ class ObjectMeta(Model):
     deletion_timestamp: AwareDatetime | None = None
     """Set while the object waits for its finalizers."""
 
-    finalizers: tuple[str, ...] | None = None
-    owner_references: tuple[OwnerReference, ...] | None = None
+    finalizers: Items[str] | None = None
+    owner_references: Items[OwnerReference] | None = None

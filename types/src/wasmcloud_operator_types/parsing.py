@@ -61,10 +61,11 @@ def with_spec(resource: M, changes: Mapping[str, object]) -> M:
     """
     written = dump(resource)
     spec = written.get("spec")
-    return parse(type(resource), {**written, "spec": _changed(spec if isinstance(spec, dict) else {}, changes)})
+    return parse(type(resource), {**written, "spec": changed(spec if isinstance(spec, dict) else {}, changes)})
 
 
-def _changed(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+def changed(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """Returns the JSON object with the changes: objects field by field, None takes a field out."""
     result = dict(base)
     for name, change in changes.items():
         value = dump(change) if isinstance(change, BaseModel) else change
@@ -72,7 +73,7 @@ def _changed(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[
         if value is None:
             result.pop(name, None)
         elif isinstance(value, Mapping) and isinstance(held, Mapping) and not isinstance(change, BaseModel):
-            result[name] = _changed(held, value)
+            result[name] = changed(held, value)
         else:
             result[name] = value
     return result

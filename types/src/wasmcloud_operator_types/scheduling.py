@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model
-from wasmcloud_operator_types._fields import PERCENT, UP_TO_100_PERCENT, ObjectName, Quantity, Rule, cel
+from wasmcloud_operator_types._fields import PERCENT, UP_TO_100_PERCENT, Items, ObjectName, Quantity, Rule, cel
 
 PodsOrPercent = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | Annotated[str, Field(pattern=UP_TO_100_PERCENT)]
 
@@ -34,7 +34,7 @@ class ResourceRequirements(Model):
     requests: dict[str, Quantity] | None = None
     """What is set aside for it; the limits when left out."""
 
-    claims: tuple[ResourceClaim, ...] | None = None
+    claims: Items[ResourceClaim] | None = None
     """Claims that it uses."""
 
 

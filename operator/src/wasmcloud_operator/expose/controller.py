@@ -37,6 +37,7 @@ from wasmcloud_operator.shared.context import INSTANCE_INDEX, OWNER_INDEX, Conte
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pool
+from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 from wasmcloud_operator_types import POD_UID_LABEL
 
 _METADATA = Codec.of(Metadata)
@@ -48,13 +49,18 @@ _LABEL_SECONDS = 1.0
 
 
 def service_controllers(
-    context: Context, hosts_in_pods: HostsInPods, placements: Placements, *, deployed: Deployed | None
+    context: Context,
+    hosts_in_pods: HostsInPods,
+    placements: Placements,
+    unowned: UnownedProblems,
+    *,
+    deployed: Deployed | None,
 ) -> tuple[Controller[Any], ...]:
     """The controllers of Services, wired to their caches; without `deployed` no Applications are followed.
 
-    From now on `placements` answers by what they have read.
+    From now on `placements` answers by what they have read, and `unowned` holds what no Application can show.
     """
-    wiring = _Wiring(context, hosts_in_pods, deployed)
+    wiring = _Wiring(context, hosts_in_pods, unowned, deployed)
     placements.on = wiring.view.placement_on
     return wiring.controllers
 
@@ -62,7 +68,9 @@ def service_controllers(
 class _Wiring:
     """Makes the parts and has every change put the keys that it concerns into the queues."""
 
-    def __init__(self, context: Context, hosts_in_pods: HostsInPods, deployed: Deployed | None) -> None:
+    def __init__(
+        self, context: Context, hosts_in_pods: HostsInPods, unowned: UnownedProblems, deployed: Deployed | None
+    ) -> None:
         self.context = context
         self.hosts_in_pods = hosts_in_pods
         self.pools = context.pools
@@ -113,6 +121,7 @@ class _Wiring:
             context.writer,
             context.recorder,
             outcomes,
+            unowned,
         )
         self.reader = ManifestReconciler(
             self.view, ManifestReader(context.cluster_id, self.applications), context.clock, self._on_manifest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 import structlog
@@ -30,6 +30,7 @@ from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
 from wasmcloud_operator.names import RESUMPTION, is_orphan, is_paused
 from wasmcloud_operator.shared.problem import SET_BACK, Problem
+from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 log = structlog.get_logger()
 
@@ -121,6 +122,7 @@ class ServiceReconciler:
     client: Client
     recorder: EventRecorder
     outcomes: Outcomes
+    unowned: UnownedProblems
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
@@ -129,11 +131,15 @@ class ServiceReconciler:
             return Result.waiting(RESUMPTION)
         made: list[Made] = []
         problems: list[Problem] = []
+        unowned: list[tuple[Lattice, Problem]] = []
         for lattice, record, planned in wanted.services:
             state, found = await self._apply_one(key, lattice, record, planned)
             problems += found
+            if self.view.application(record) is None:
+                unowned += [(lattice, _named(record.application, problem)) for problem in found]
             urls = render.urls(planned, key.namespace) if state is State.LEADS else self._urls(key, planned.name)
             made.append(Made(planned.name, state, urls))
+        self.unowned.put(key, unowned)
         planned_names = {planned.name for _, _, planned in wanted.services}
         intended = sorted(self.view.intended(key) - planned_names)
         made += [Made(name, State.KEPT, self._urls(key, name)) for name in intended]
@@ -333,6 +339,10 @@ def _mending(problems: Iterable[Problem]) -> str:
 
 class _StillThere(Exception):
     """Finalizers hold a Service that is to be replaced; the watch shows when it is gone."""
+
+
+def _named(application: str, problem: Problem) -> Problem:
+    return replace(problem, message=f"application {application}, which came over NATS: {problem.message}")
 
 
 def _trial(body: JsonObject) -> JsonObject:

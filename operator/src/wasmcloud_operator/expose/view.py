@@ -19,9 +19,10 @@ from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger import Listing
 from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, Object, http_servers
-from wasmcloud_operator.names import DEFAULT_ADMIN_PORT, is_orphan
+from wasmcloud_operator.names import is_orphan
 from wasmcloud_operator.shared.placements import Placement
 from wasmcloud_operator.shared.pools import Pools
+from wasmcloud_operator_types.defaults import ADMIN_PORT
 
 # The manifest that an Application has in wadm under a version, if by its status that is what it still says.
 Deployed = Callable[[CustomResource, str], Object | None]
@@ -131,7 +132,7 @@ class View:
             probes = spec.get("probes")
             probes = probes if isinstance(probes, dict) else {}
             if probes.get("enabled") is not False:
-                found[int(probes.get("port") or DEFAULT_ADMIN_PORT)] = "the host's admin endpoint"
+                found[int(probes.get("port") or ADMIN_PORT)] = "the host's admin endpoint"
         return found
 
     def orphaned(self, key: Key) -> dict[str, str] | None:

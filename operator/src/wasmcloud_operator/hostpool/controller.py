@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TypeVar
 
 from wasmcloud_operator.hostpool.apply import PoolApplier
@@ -12,19 +13,20 @@ from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.pod_reasons import reason_of
 from wasmcloud_operator.hostpool.readiness import ReadinessReconciler
 from wasmcloud_operator.hostpool.readiness import wire as wire_readiness
-from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
+from wasmcloud_operator.hostpool.reconciler import NAMESPACE_INDEX, HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
+from wasmcloud_operator.hostpool.refused_pods import refusal_of_pods
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.hostpool.render_workload import KINDS
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Kind
-from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, Pod
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
-from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key, Resource
+from wasmcloud_operator.kube.resources import CONFIG_MAP, POD_DISRUPTION_BUDGET, SECRET, Key, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostsChange
@@ -36,11 +38,11 @@ from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, pool_of
 from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pools
+from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, parse
 
 T = TypeVar("T", bound=HasMetadata)
 
-_NAMESPACE_INDEX = "namespace"
 _REFERENCE_INDEX = "reference"
 _METADATA = Codec.of(Metadata)
 
@@ -59,17 +61,24 @@ _POOLS_A_REST = 4
 
 def host_configs(context: Context) -> Informer[CustomResource]:
     """Returns the cache of host configs."""
-    indexers = {_NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
+    indexers = {NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
     return context.informers.get(HOST_CONFIG, CUSTOM_RESOURCE, indexers=indexers)
 
 
 def host_pool_controllers(
-    context: Context, platform: Platform, hosts_in_pods: HostsInPods, placements: Placements
+    context: Context,
+    platform: Platform,
+    hosts_in_pods: HostsInPods,
+    placements: Placements,
+    unowned: UnownedProblems,
 ) -> tuple[Controller[Key], ...]:
     """The controllers of host pools, of running hosts' registry credentials, and of the pods' readiness."""
     configs = host_configs(context)
     kinds = {resource: context.managed(resource) for resource in KINDS}
     secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
+    budgets = context.informers.get(
+        POD_DISRUPTION_BUDGET, UNSTRUCTURED, purpose="everybody's", indexers={NAMESPACE_INDEX: _namespace}
+    )
     reader = ReferenceReader(context.client, secrets, config_maps, platform)
     registries = RegistryService(configs, reader, context.pools, hosts_in_pods, context.clock)
     context.pools.lattices.answer_hosts(registries.answer)
@@ -92,6 +101,9 @@ def host_pool_controllers(
         context.pools,
         StatusWriter(configs, context.pools, hosts_in_pods, context.applier, context.recorder, context.clock),
         hosts_in_pods,
+        unowned,
+        budgets,
+        partial(refusal_of_pods, context.client),
         telling.queue.add,
     )
     controller = context.controller("wasmcloudhostconfig", reconciler.reconcile, reconciler.report)
@@ -103,6 +115,13 @@ def host_pool_controllers(
     readiness = context.controller("readiness", gatekeeper.reconcile, _nothing_to_report)
     wire_readiness(readiness.queue, context.pools, hosts_in_pods, pods)
     _wire_lattices(controller.queue, context.pools, hosts_in_pods, pods)
+
+    def look_in(namespace: str) -> None:
+        for config in configs.store.by_index(NAMESPACE_INDEX, namespace):
+            controller.queue.add_after(config.metadata.key, _BURST_SECONDS, Priority.BACKGROUND)
+
+    unowned.listen(look_in)
+    budgets.on_change(lambda change, listed: None if listed else look_in(change.key.namespace))
     return controller, telling, readiness
 
 
@@ -123,7 +142,7 @@ def _wire(
     """Have every change in the cluster that concerns a config put its key into the queue."""
 
     def on_config(change: Change[CustomResource], listed: bool) -> None:
-        namespaces = configs.store.index_values(_NAMESPACE_INDEX)
+        namespaces = configs.store.index_values(NAMESPACE_INDEX)
         secrets.follow(namespaces)
         config_maps.follow(namespaces)
         queue.add(change.key, _priority(listed))
@@ -187,7 +206,7 @@ async def _nothing_to_report(key: Key, error: Exception) -> None:
     del key, error
 
 
-def _namespace(item: CustomResource) -> Iterable[str]:
+def _namespace(item: HasMetadata) -> Iterable[str]:
     return (item.metadata.namespace,)
 
 

@@ -72,6 +72,9 @@ class Facts:
     authorities: tuple[Authority, ...] = ()
     platform: Platform = field(default_factory=Platform)
     checksum_key: ChecksumKey = field(default_factory=ChecksumKey)
+    other_budget: str = ""
+    """The PodDisruptionBudget of somebody else that is for the pool's pods; empty if there is none."""
+
     max_payload: int = DEFAULT_PAYLOAD
     """The largest message in bytes that the hub takes, as far as known."""
 

@@ -42,8 +42,9 @@ def child_labels(config: WasmCloudHostConfig, component: str) -> dict[str, str]:
 
 
 def pod_labels(config: WasmCloudHostConfig) -> dict[str, str]:
-    """The labels of the pods: what selects them, and the host labels under a prefix."""
-    labels = child_labels(config, "host")
+    """The labels of the pods: the user's, what selects them, and the host labels under a prefix."""
+    own = config.spec.pod_metadata
+    labels = {**((own.labels if own else None) or {}), **child_labels(config, "host")}
     labels.update({f"{HOST_LABEL_PREFIX}/{key}": value for key, value in host_labels(config).items()})
     return dict(sorted(labels.items()))
 

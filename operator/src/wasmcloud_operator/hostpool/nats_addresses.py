@@ -9,11 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.shared.problem import Problem
-from wasmcloud_operator_types import WasmCloudHostConfigSpec
-
-DEFAULT_ADDRESS = "nats://nats.default.svc.cluster.local"
-DEFAULT_CLIENT_PORT = 4222
-DEFAULT_LEAF_PORT = 7422
+from wasmcloud_operator_types import WasmCloudHostConfigSpec, defaults
 
 _SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
 _WEBSOCKET_PORTS = {"ws": 80, "wss": 443}
@@ -44,7 +40,7 @@ class HubAddress:
 
 def hub_addresses(spec: WasmCloudHostConfigSpec) -> tuple[HubAddress, ...]:
     """The addresses in `natsAddress`, a comma between two. Raises SpecError, which repeats no password."""
-    parts = [part.strip() for part in (spec.nats_address or DEFAULT_ADDRESS).split(",")]
+    parts = [part.strip() for part in (spec.nats_address or defaults.NATS_ADDRESS).split(",")]
     addresses = tuple(_parse(part, number) for number, part in enumerate(parts, 1) if part)
     if not addresses:
         raise SpecError(
@@ -66,7 +62,7 @@ def client_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
     """Where clients (the operator) connect: an address's own port, else `natsClientPort`, else the scheme's."""
 
     def port(address: HubAddress) -> int:
-        default = _WEBSOCKET_PORTS.get(address.scheme, DEFAULT_CLIENT_PORT)
+        default = _WEBSOCKET_PORTS.get(address.scheme, defaults.NATS_CLIENT_PORT)
         return address.port or spec.nats_client_port or default
 
     return tuple(address.url(address.scheme, port(address)) for address in hub_addresses(spec))
@@ -85,7 +81,7 @@ def leaf_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
             port = address.port or spec.nats_leafnode_port or _WEBSOCKET_PORTS[address.scheme]
             return address.url(address.scheme, port)
         scheme = "tls" if address.scheme == "tls" else "nats-leaf"
-        return address.url(scheme, spec.nats_leafnode_port or DEFAULT_LEAF_PORT)
+        return address.url(scheme, spec.nats_leafnode_port or defaults.NATS_LEAFNODE_PORT)
 
     return tuple(dict.fromkeys(url(address) for address in hub_addresses(spec)))
 

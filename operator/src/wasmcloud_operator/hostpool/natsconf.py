@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostpool.nats_addresses import hub_addresses, leaf_urls
-from wasmcloud_operator_types import WasmCloudHostConfigSpec
+from wasmcloud_operator_types import WasmCloudHostConfigSpec, defaults
 
 CLIENT_PORT = 4222
 MONITOR_PORT = 8222
@@ -64,7 +64,7 @@ def nats_conf(
         f"http: {quoted(f'{_EVERYWHERE}:{MONITOR_PORT}')}",
         *([] if max_payload == DEFAULT_PAYLOAD else [f"max_payload: {min(max_payload, _LARGEST_PAYLOAD)}"]),
         "jetstream {",
-        f"  domain: {quoted(spec.leaf_node_domain or 'leaf')}",
+        f"  domain: {quoted(spec.leaf_node_domain or defaults.LEAF_NODE_DOMAIN)}",
         f"  store_dir: {quoted(STORE_FOLDER)}",
         *([] if _has_own_store(spec) else [f"  max_file_store: {_MAX_FILE_STORE}"]),
         f"  max_memory_store: {_MAX_MEMORY_STORE}",

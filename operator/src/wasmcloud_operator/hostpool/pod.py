@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
@@ -20,7 +20,6 @@ from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import (
     ContainerTemplateAdditions,
     KubernetesResources,
-    ResourceRequirements,
     SchedulingOptions,
     WasmCloudHostConfig,
     WasmCloudHostConfigSpec,
@@ -33,10 +32,9 @@ _USER = 65532
 def pod_template(config: WasmCloudHostConfig, conf: str, facts: Facts) -> JsonObject:
     """The template. `conf` is the text of nats.conf. Raises SpecError for additions that cannot be merged."""
     own = config.spec.pod_metadata
-    labels = {**((own.labels if own else None) or {}), **naming.pod_labels(config)}
     annotations = {**((own.annotations if own else None) or {}), **_checksums(config.spec, conf, facts)}
     return {
-        "metadata": {"labels": dict(sorted(labels.items())), "annotations": dict(sorted(annotations.items()))},
+        "metadata": {"labels": naming.pod_labels(config), "annotations": dict(sorted(annotations.items()))},
         "spec": pod_spec(config, facts),
     }
 
@@ -47,8 +45,12 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     scheduling = spec.scheduling_options or SchedulingOptions()
     sizes = scheduling.resources or KubernetesResources()
     containers = scheduling.container_template_additions or ContainerTemplateAdditions()
-    leaf = _completed(leaf_container(spec, facts), LEAF_REQUESTS, sizes.nats, containers.nats or {})
-    host = _completed(host_container(config, facts), HOST_REQUESTS, sizes.wasmcloud, containers.wasmcloud or {})
+    of_pod = (scheduling.pod_template_additions or {}).get("resources")
+    leaf_additions, host_additions = containers.nats or {}, containers.wasmcloud or {}
+    leaf_sizes = resources(LEAF_REQUESTS, sizes.nats, leaf_additions, of_pod)
+    host_sizes = resources(HOST_REQUESTS, sizes.wasmcloud, host_additions, of_pod)
+    leaf = _completed({**leaf_container(spec, facts), "resources": leaf_sizes}, leaf_additions)
+    host = _completed({**host_container(config, facts), "resources": host_sizes}, host_additions)
     pod: JsonObject = {
         "serviceAccountName": naming.service_account_name(config),
         "automountServiceAccountToken": False,
@@ -86,16 +88,10 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     return result
 
 
-def _completed(
-    container: JsonObject, requests: Mapping[str, str], wanted: ResourceRequirements | None, additions: JsonObject
-) -> JsonObject:
-    """The container with its resources and the user's additions."""
-    base = {
-        **container,
-        "resources": resources(requests, wanted, additions),
-        # What a container that ends has said last is shown in the config's status.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-    }
+def _completed(container: JsonObject, additions: JsonObject) -> JsonObject:
+    """The container with the user's additions."""
+    # What a container that ends has said last is shown in the config's status.
+    base = {**container, "terminationMessagePolicy": "FallbackToLogsOnError"}
     return merged(base, {**additions, "name": container["name"]}, CONTAINER)
 
 

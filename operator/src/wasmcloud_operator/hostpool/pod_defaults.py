@@ -14,15 +14,18 @@ LEAF_REQUESTS = {"cpu": "25m", "memory": "64Mi"}
 HOST_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 
 
-def resources(defaults: Mapping[str, str], wanted: ResourceRequirements | None, additions: JsonObject) -> JsonObject:
-    """Returns the resources of a container before the additions are merged into it.
+def resources(
+    defaults: Mapping[str, str], wanted: ResourceRequirements | None, additions: JsonObject, of_pod: Json = None
+) -> JsonObject:
+    """Returns the resources of a container before the additions are merged into it. `of_pod`: those of the pod itself.
 
-    A default request beside a limit of the user's could be above it, which the API server refuses; a limit alone is a
-    request of that size already.
+    A default request beside a limit of the user's, or beside what the whole pod has, could be above it, which the API
+    server refuses; a limit alone is a request of that size already.
     """
     own: JsonObject = dump(wanted) if wanted is not None else {}
-    limits = {**_limits(own), **_limits(additions.get("resources"))}
-    requests = {name: size for name, size in defaults.items() if name not in limits}
+    taken = {*_sizes(own, "limits"), *_sizes(additions.get("resources"), "limits")}
+    taken |= {*_sizes(of_pod, "limits"), *_sizes(of_pod, "requests")}
+    requests = {name: size for name, size in defaults.items() if name not in taken}
     return {**own, "requests": {**requests, **(own.get("requests") or {})}}
 
 
@@ -58,6 +61,6 @@ def spread(config: WasmCloudHostConfig) -> JsonObject:
     }
 
 
-def _limits(found: Json) -> JsonObject:
-    limits = found.get("limits") if isinstance(found, dict) else None
-    return limits if isinstance(limits, dict) else {}
+def _sizes(found: Json, field: str) -> JsonObject:
+    sizes = found.get(field) if isinstance(found, dict) else None
+    return sizes if isinstance(sizes, dict) else {}

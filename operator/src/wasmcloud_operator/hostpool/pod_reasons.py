@@ -14,7 +14,7 @@ from wasmcloud_operator.names import SERVING_GATE
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 # The kubelet alternates between the two words for one state.
 _SAME = {"ErrImagePull": "ImagePullBackOff"}
-_CRASHING = "CrashLoopBackOff"
+CRASHING = "CrashLoopBackOff"
 # Between two crashes a container runs for a while: after so many restarts it still counts as crashing.
 _RESTARTS = 2
 _LONGEST_LINE = 300
@@ -60,10 +60,10 @@ def _stuck(container: ContainerStatus) -> tuple[str, str]:
     """The reason and its words, empty while the container starts or runs well."""
     waiting, ended = container.state.waiting, container.last_state.terminated
     reason = waiting.reason if waiting is not None else ""
-    if reason == _CRASHING or (ended is not None and not container.ready and container.restart_count >= _RESTARTS):
+    if reason == CRASHING or (ended is not None and not container.ready and container.restart_count >= _RESTARTS):
         said = _last_line(ended.message) if ended is not None else ""
         why = f"ended with {ended.exit_code} ({ended.reason})" if ended is not None else ""
-        return _CRASHING, ": ".join(part for part in (why, said) if part)
+        return CRASHING, ": ".join(part for part in (why, said) if part)
     if waiting is None or reason in _STARTING:
         return "", ""
     return _SAME.get(reason, reason), waiting.message

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from wasmcloud_operator.hostpool import naming
-from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier
+from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier, owned_by
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
 from wasmcloud_operator.hostpool.lattice_status import in_lattice
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
-from wasmcloud_operator.hostpool.pod_reasons import first_reason
+from wasmcloud_operator.hostpool.other_budgets import budget_warnings, selects
+from wasmcloud_operator.hostpool.pod_reasons import CRASHING, PodReason, first_reason
 from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
 from wasmcloud_operator.hostpool.reference_checks import Examined
 from wasmcloud_operator.hostpool.references import ReferenceReader
+from wasmcloud_operator.hostpool.refused_pods import lacks_pods
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.hostpool.render_workload import WORKLOADS, Children, leaf_warnings, render
 from wasmcloud_operator.hostpool.reports import reports_of
@@ -26,16 +28,20 @@ from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SERVICE, Key, Resource
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
 from wasmcloud_operator.names import RESUMPTION, is_paused
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, WasmCloudHostConfigSpec, parse
 
+NAMESPACE_INDEX = "namespace"
 _SECRETS_VALID = Condition("SecretsValid", "True", "Valid")
+# Events are not watched: of a DaemonSet that lacks pods they are looked at so often.
+_LACKING_SECONDS = 10.0
 _RIVAL = Problem(
     "OtherOperatorRuns",
     "",
@@ -56,6 +62,9 @@ class HostConfigReconciler:
     pools: Pools
     status: StatusWriter
     hosts_in_pods: HostsInPods
+    unowned: UnownedProblems
+    budgets: Informer[Unstructured]  # everybody's
+    refusal_of_pods: Callable[[Unstructured], Awaitable[PodReason | None]]
     # Has the running hosts of a pool told their registries, in the background.
     tell_registries: Callable[[Key], None]
 
@@ -98,7 +107,10 @@ class HostConfigReconciler:
 
     async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> Result:
         facts = replace(
-            examined.facts, leaf_service_kept=self._keeps_leaf_service(item), max_payload=self._max_payload(item)
+            examined.facts,
+            leaf_service_kept=self._keeps_leaf_service(item),
+            max_payload=self._max_payload(item),
+            other_budget=self._other_budget(item, config),
         )
         children = render(config, facts)
         await self.rust.take_over(item, (child.resource for child in children.all))
@@ -113,10 +125,16 @@ class HostConfigReconciler:
         if await self.rust.clean_up(item, workload, rolled_out=rolled_out):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
         contested, again = self.children.contested(children)
-        warnings = [*contested, *examined.warnings, *leaf_warnings(config.spec, facts)]
-        await self._show_workload(item, config, children, warnings)
+        warnings = [
+            *contested,
+            *examined.warnings,
+            *leaf_warnings(config.spec, facts),
+            *budget_warnings(config.spec, facts),
+            *self._unowned(item),
+        ]
         self._keep_told(item.metadata.key, config.spec, facts)
-        return DONE if again is None else DONE.or_sooner("who sets a child back to leave it alone", again)
+        shown = await self._show_workload(item, config, children, warnings)
+        return shown if again is None else shown.or_sooner("who sets a child back to leave it alone", again)
 
     async def report(self, key: Key, error: Exception) -> None:
         """Show a failure that is no fault of the config in its status."""
@@ -177,6 +195,18 @@ class HostConfigReconciler:
             and naming.ADOPTED in held.metadata.annotations
         )
 
+    def _unowned(self, item: CustomResource) -> Iterable[Problem]:
+        """What keeps applications that came over NATS from being reached: no other object can show it."""
+        pool = self.pools.get(item.metadata.key)
+        return self.unowned.of(item.metadata.namespace, pool.lattice) if pool is not None else ()
+
+    def _other_budget(self, item: CustomResource, config: WasmCloudHostConfig) -> str:
+        labels, ours = naming.pod_labels(config), owned_by(item)
+        for budget in self.budgets.store.by_index(NAMESPACE_INDEX, item.metadata.namespace):
+            if not ours(budget.metadata) and selects(budget.body, labels):
+                return budget.metadata.name
+        return ""
+
     def _max_payload(self, item: CustomResource) -> int:
         """The hub's, or what was last known of it: an outage must not change the leafs, and so restart the hosts."""
         pool = self.pools.get(item.metadata.key)
@@ -195,15 +225,20 @@ class HostConfigReconciler:
 
     async def _show_workload(
         self, item: CustomResource, config: WasmCloudHostConfig, children: Children, warnings: Iterable[Problem]
-    ) -> None:
+    ) -> Result:
         resource = children.workload.resource
         held = self.kinds[resource].informer.store.get(item.metadata.key)
         held_up = first_reason(self.hosts_in_pods.pods_of(item.metadata.key))
+        lacking = held is not None and lacks_pods(resource.kind, held.body)
+        if held is not None and lacking and held_up is None:
+            held_up = await self.refusal_of_pods(held)
+        seen = self.status.seen(item)
+        if held_up is not None and held_up.reason == CRASHING and seen is not None and not seen.connection.connected:
+            held_up = replace(held_up, message=f"{held_up.message}; {seen.connection.message}")  # a host may end of it
         state = workload_state(resource.kind, held.body if held else None, held_up)
         progress = state.progress
         if held is not None and is_rolled_out(resource.kind, held.body):
             before = item.status if isinstance(item.status, dict) else {}
-            seen = self.status.seen(item)
             progress = tuple(in_lattice(list(progress), state.wanted, seen, before, item.metadata.generation))
         fields = {
             **_counts(state),
@@ -213,6 +248,7 @@ class HostConfigReconciler:
         warned = warning_conditions(warnings)
         conditions = [*progress, *state.available, _SECRETS_VALID, *warned]
         await self.status.show(item, conditions, fields, reports=reports_of(held_up, warned))
+        return Result.waiting("pods of the DaemonSet, which are not made", _LACKING_SECONDS) if lacking else DONE
 
     async def _refuse(
         self, item: CustomResource, problems: Iterable[Problem], others: Iterable[Condition] = ()

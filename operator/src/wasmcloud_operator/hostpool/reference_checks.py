@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.hostpool.docker_config import (
@@ -237,7 +237,7 @@ def _authority(
     return Authority(authority.name, tuple(sorted(certificates)), ChecksumKey().digest(certificates))
 
 
-def _files(content: Content, items: tuple[KeyToPath, ...] | None) -> dict[str, bytes]:
+def _files(content: Content, items: Sequence[KeyToPath] | None) -> dict[str, bytes]:
     """The volume's files by path, as the kubelet lays them out."""
     if not items:
         return dict(content.data)

@@ -7,15 +7,15 @@ from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment, u
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
 from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.names import DEFAULT_ADMIN_PORT, HOST_CONTAINER
+from wasmcloud_operator.names import HOST_CONTAINER
 from wasmcloud_operator_types import (
     POD_NAME_LABEL,
     POD_UID_LABEL,
     WasmCloudHostConfig,
     WasmCloudHostConfigSpec,
+    defaults,
 )
 
-DEFAULT_IMAGE = "ghcr.io/wasmcloud/wasmcloud"
 AUTHORITIES_FOLDER = "/wasmcloud/certificates"
 USERNAME_KEY = "username"
 PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
@@ -31,7 +31,7 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     spec = config.spec
     container: JsonObject = {
         "name": HOST_CONTAINER,
-        "image": spec.image or f"{DEFAULT_IMAGE}:{spec.version}",
+        "image": spec.image or f"{defaults.HOST_IMAGE}:{spec.version}",
         # The official images have the program as default arguments, not as entrypoint: ours would take its place.
         "command": ["wasmcloud"],
         "env": environment(config, facts),
@@ -90,7 +90,7 @@ def opens_admin(spec: WasmCloudHostConfigSpec) -> bool:
 
 def admin_port(spec: WasmCloudHostConfigSpec) -> int:
     """The port at which we have the host open its HTTP admin endpoint."""
-    return (spec.probes and spec.probes.port) or DEFAULT_ADMIN_PORT
+    return (spec.probes and spec.probes.port) or defaults.ADMIN_PORT
 
 
 def _own_admin_address(spec: WasmCloudHostConfigSpec) -> JsonObject | None:
@@ -110,11 +110,11 @@ def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:
         # Hosts write below /tmp alone: what they pulled, and unpacked providers. The image's home would be read-only.
         "HOME": "/tmp",  # noqa: S108
         "WASMCLOUD_LATTICE": spec.lattice,
-        "WASMCLOUD_JS_DOMAIN": spec.jetstream_domain or "default",
+        "WASMCLOUD_JS_DOMAIN": spec.jetstream_domain or defaults.JETSTREAM_DOMAIN,
         "WASMCLOUD_NATS_HOST": "127.0.0.1",
         "WASMCLOUD_NATS_PORT": str(CLIENT_PORT),
         "WASMCLOUD_RPC_TIMEOUT_MS": "4000",
-        "WASMCLOUD_LOG_LEVEL": spec.log_level or "INFO",
+        "WASMCLOUD_LOG_LEVEL": spec.log_level or defaults.LOG_LEVEL,
         "WASMCLOUD_STRUCTURED_LOGGING_ENABLED": _flag(spec.enable_structured_logging is not False),
         "WASMCLOUD_OCI_ALLOW_LATEST": _flag(bool(spec.allow_latest)),
         "WASMCLOUD_CONFIG_SERVICE": _flag(uses_config_service(spec, facts.registries)),

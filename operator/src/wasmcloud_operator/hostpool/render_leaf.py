@@ -14,10 +14,8 @@ from wasmcloud_operator.hostpool.natsconf import (
     TLS_FOLDER,
 )
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec
+from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec, defaults
 
-# The version that the tests run.
-DEFAULT_IMAGE = "nats:2.15.2-alpine"
 CONF_KEY = "nats.conf"
 _CONF_FILE = f"/nats/{CONF_KEY}"
 # JetStream's own limit in nats.conf is below: a full store refuses a message instead of having the pod evicted.
@@ -28,7 +26,7 @@ def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
     """The container, to stand among the pod's initContainers."""
     container: JsonObject = {
         "name": naming.LEAF_CONTAINER,
-        "image": spec.nats_leaf_image or DEFAULT_IMAGE,
+        "image": spec.nats_leaf_image or defaults.LEAF_IMAGE,
         "args": ["-js", "--config", _CONF_FILE],
         "restartPolicy": "Always",
         "ports": [

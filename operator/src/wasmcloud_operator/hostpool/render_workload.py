@@ -9,6 +9,7 @@ from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT, DEFAULT_PAYLOAD, LeafFiles, nats_conf
+from wasmcloud_operator.hostpool.other_budgets import has_budget
 from wasmcloud_operator.hostpool.pod import pod_template
 from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
@@ -77,8 +78,8 @@ def render(config: WasmCloudHostConfig, facts: Facts) -> Children:
     after: list[Child] = []
     if open_:
         after.append(_service(config, facts))
-    if (budget := _budget(config.spec)) is not None:
-        after.append(_disruption_budget(config, budget))
+    if has_budget(config.spec, facts):
+        after.append(_disruption_budget(config))
     before = (*_service_account(config), config_map)
     return Children(before, _workload(config, conf, facts), tuple(after), conf if secret else "")
 
@@ -178,15 +179,8 @@ def _service(config: WasmCloudHostConfig, facts: Facts) -> Child:
     return child
 
 
-def _budget(spec: WasmCloudHostConfigSpec) -> DisruptionBudget | None:
-    """The budget that is asked for, else one where another host serves while one moves."""
-    wanted = spec.pod_disruption_budget
-    if wanted is not None:
-        return None if wanted.enabled is False else wanted
-    return DisruptionBudget() if spec.host_replicas > 1 and not spec.as_daemonset else None
-
-
-def _disruption_budget(config: WasmCloudHostConfig, wanted: DisruptionBudget) -> Child:
+def _disruption_budget(config: WasmCloudHostConfig) -> Child:
+    wanted = config.spec.pod_disruption_budget or DisruptionBudget()
     budget: JsonObject = {
         "selector": {"matchLabels": naming.selector_labels(config)},
         # A host that never becomes ready must not hold up the draining of its node.

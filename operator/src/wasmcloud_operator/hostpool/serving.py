@@ -13,8 +13,8 @@ from wasmcloud_operator.names import SERVING_GATE
 from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
 from wasmcloud_operator.shared.placements import Placement
 from wasmcloud_operator_types import Rollout
+from wasmcloud_operator_types.defaults import ROLLOUT_SECONDS
 
-_TIMEOUT_SECONDS = 120
 # So long the manifests of what wadm lists are waited for.
 _WADM_SECONDS = 10.0
 
@@ -40,7 +40,7 @@ class Patience:
         return cls(
             given.wait_for_lattice is not False,
             given.wait_for_applications is not False,
-            _TIMEOUT_SECONDS if seconds is None else seconds,
+            ROLLOUT_SECONDS if seconds is None else seconds,
         )
 
 

@@ -21,10 +21,10 @@ from wasmcloud_operator.kube.structural_schema import unknown_fields, wrong_type
 from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_problems
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
 from wasmcloud_operator.manifest.validation import errors, validate
-from wasmcloud_operator.names import DEFAULT_ADMIN_PORT
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import Application, InvalidObjectError, WasmCloudHostConfig, parse
 from wasmcloud_operator_types.crd import APPLICATION, HOST_CONFIG, Kind, custom_resource_definition
+from wasmcloud_operator_types.defaults import ADMIN_PORT
 from wasmcloud_operator_types.parsing import child_path
 
 _ONLY_THE_LATTICE_KNOWS = frozenset({"ConfigMissing", "ConfigUnknown", "SharedApplicationMissing"})
@@ -190,7 +190,7 @@ def _http_problems(manifest: JsonObject) -> Iterator[ManifestProblem]:
     for problem in found.problems:
         if problem.reason not in _ONLY_THE_LATTICE_KNOWS:
             yield ManifestProblem("warning", problem.path, problem.message)
-    admin = {DEFAULT_ADMIN_PORT: "the host's admin endpoint, unless it is set otherwise,"}
+    admin = {ADMIN_PORT: "the host's admin endpoint, unless it is set otherwise,"}
     for provider in found.providers:
         for one in pod_port_problems(provider):
             yield ManifestProblem("error", one.path, one.message)

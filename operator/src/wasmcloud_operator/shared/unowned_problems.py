@@ -1,0 +1,45 @@
+"""What keeps Services of an application from being made that has no Application in the cluster to show it: it came over
+NATS. Filled by who makes the Services, shown by the host configs whose hosts serve it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.shared.problem import Problem
+
+
+@dataclass(slots=True)
+class UnownedProblems:
+    """The problems by (namespace, application). Listeners hear the namespaces and must only enqueue."""
+
+    _held: dict[Key, tuple[tuple[Lattice, Problem], ...]] = field(default_factory=dict)
+    _listeners: list[Callable[[str], None]] = field(default_factory=list)
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Call the listener with each namespace whose problems have changed."""
+        self._listeners.append(listener)
+
+    def put(self, key: Key, problems: Iterable[tuple[Lattice, Problem]]) -> None:
+        """Take note of all problems of an application in a namespace, by lattice."""
+        found = tuple(problems)
+        if found == self._held.get(key, ()):
+            return
+        if found:
+            self._held[key] = found
+        else:
+            del self._held[key]
+        for listener in self._listeners:
+            listener(key.namespace)
+
+    def of(self, namespace: str, lattice: Lattice) -> list[Problem]:
+        """Returns the problems in a namespace of what runs in a lattice, by application."""
+        return [
+            problem
+            for key in sorted(held for held in self._held if held.namespace == namespace)
+            for where, problem in self._held[key]
+            if where is lattice
+        ]

@@ -1,0 +1,52 @@
+"""YAML files with host configs and Applications, read and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wasmcloud_operator_types import Application, InvalidObjectError, WasmCloudHostConfig, dump
+from wasmcloud_operator_types.documents import read_documents, write_documents
+
+EXAMPLES = Path(__file__).parents[3] / "manifests/examples"
+POOL = """
+apiVersion: k8s.wasmcloud.dev/v1alpha1
+kind: WasmCloudHostConfig
+metadata: {name: a, annotations: {made: 2026-01-31, "on": "yes"}}
+spec: {lattice: l, version: "1.0"}
+"""
+
+
+def test_every_example_is_read_and_written_back():
+    texts = [file.read_text() for file in sorted(EXAMPLES.rglob("*.yaml"))]
+    found = [each for text in texts for each in read_documents(text)]
+    assert {type(each) for each in found} == {WasmCloudHostConfig, Application}
+    assert list(read_documents(write_documents(found))) == found
+    assert [dump(each) for each in read_documents(write_documents(found))] == [dump(each) for each in found]
+
+
+def test_objects_of_other_kinds_and_empty_documents_are_passed_over():
+    text = f"---\n---\napiVersion: v1\nkind: Secret\n---{POOL}---\n# nothing\n"
+    (pool,) = read_documents(text)
+    assert pool.metadata.annotations == {"made": "2026-01-31", "on": "yes"}
+
+
+def test_a_fault_is_named_by_document_and_path():
+    text = f"{POOL}---{POOL.replace('version: ', 'versoin: ')}"
+    with pytest.raises(InvalidObjectError) as raised:
+        list(read_documents(text))
+    paths = {fault.path for fault in raised.value.errors}
+    assert paths == {"[1].spec.version", "[1].spec.versoin"}
+
+
+@pytest.mark.parametrize("text", ["a: [c4nary", "a: b\n\tc4nary: d", "a: !!python/object:os.system c4nary"])
+def test_a_text_that_is_no_yaml_is_an_error_without_its_content(text):
+    with pytest.raises(InvalidObjectError, match="is no YAML at line") as raised:
+        list(read_documents(text))
+    assert "c4nary" not in str(raised.value)
+
+
+def test_the_same_object_twice_has_no_alias():
+    (pool,) = read_documents(POOL)
+    assert "*" not in write_documents([pool, pool])
