@@ -16,6 +16,7 @@ import nkeys
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import BaseModel
 
 from fuzzcredentials import (
@@ -37,6 +38,8 @@ from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reference_checks import Content, Contents, examine
 from wasmcloud_operator.kube.errors import NoCredentials, Unreachable
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
+from wasmcloud_operator.kube.store import Store
 from wasmcloud_operator.lattice import host_events, wadm, wadm_events
 from wasmcloud_operator.lattice.configservice import requested_labels
 from wasmcloud_operator.lattice.diagnosis import diagnose
@@ -44,6 +47,7 @@ from wasmcloud_operator.lattice.errors import InvalidConnection, LatticeError, o
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.manifest.validation import validate
+from wasmcloud_operator.shared.object_metrics import ObjectMetrics
 from wasmcloud_operator_types import ApplicationSpec, InvalidObjectError, WasmCloudHostConfigSpec, parse
 
 CANARY = "canary-3b1f"
@@ -156,6 +160,20 @@ users:
 - name: c
   user:
     token: *""" + CANARY.encode()
+SHOWN = json.dumps(
+    {
+        "replicas": 1,
+        "readyReplicas": 1,
+        "hostCount": 1,
+        "hostReplicas": 1,
+        "lattice": "a",
+        "phase": "Deployed",
+        "schedulingOptions": {"daemonset": True},
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "0001-01-01T00:00:00"}],
+        "hosts": [{"version": "1.9.0"}],
+        "services": [{"readyEndpoints": 1}],
+    }
+).encode()
 POOL = json.dumps({"hostReplicas": 1, "lattice": "a", "version": "1.9.0", "natsAddress": "nats://hub"}).encode()
 
 TARGETS = (
@@ -213,6 +231,15 @@ def _of_claims(data: bytes) -> object:
     return spec.account, spec.expires, spec.digest, spec.anonymous
 
 
+def _measured(data: bytes) -> object:
+    content = _json(data)
+    store: Store[CustomResource] = Store()
+    store.put(CustomResource(ObjectMeta("a", "team", "1", "1"), content, content))
+    registry = CollectorRegistry()
+    registry.register(ObjectMetrics(store, store))
+    return generate_latest(registry)
+
+
 def _stored_manifest(data: bytes) -> object:
     manifest = _json(data)
     return exposure(manifest) if isinstance(manifest, dict) else None
@@ -225,6 +252,7 @@ def _hub(data: bytes) -> object:
 TARGETS = (
     *TARGETS,
     Target("claims", _of_claims, (InvalidConnection,), (CLAIMS, CLAIMS.replace(b"1000000000.0", b"9" * 400))),
+    Target("object-metrics", _measured, (), (SHOWN,)),
     Target("stored-manifest", _stored_manifest, (), (APPLICATION,)),
     Target(
         "kubeconfig",

@@ -86,11 +86,11 @@ async def seen_deployments(admin: Admin) -> AsyncIterator[asyncio.Queue[str]]:
         async for kind, deployment in admin.watch(DEPLOYMENT, FRIENDLY, version=listed["metadata"]["resourceVersion"]):
             if kind == "ADDED":
                 names.put_nowait(deployment["metadata"]["name"])
+        raise RuntimeError("the watch has ended")
 
-    seeing = asyncio.create_task(see())
-    try:
+    async with asyncio.TaskGroup() as group:  # a watch that ends early is not to pass for a slow operator
+        seeing = group.create_task(see())
         yield names
-    finally:
         seeing.cancel()
 
 

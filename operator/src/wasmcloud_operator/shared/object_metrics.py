@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeGuard
 
 from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
@@ -116,7 +117,7 @@ def _host_counts(spec: JsonObject, status: JsonObject) -> Iterator[tuple[str, fl
         "ready": status.get("readyReplicas"),
         "in_lattice": status.get("hostCount"),
     }
-    return ((state, float(value)) for state, value in counts.items() if isinstance(value, int))
+    return ((state, float(value)) for state, value in counts.items() if _is_count(value))
 
 
 def _expiries(pools: Iterable[Pool]) -> Metric:
@@ -142,7 +143,7 @@ def _applications(applications: Iterable[CustomResource]) -> Iterator[Metric]:
         for service in _objects(status.get("services")):
             ready = service.get("readyEndpoints")
             services[lattice] += 1
-            endpoints[lattice] += ready if isinstance(ready, int) else 0
+            endpoints[lattice] += ready if _is_count(ready) else 0
     by_phase = GaugeMetricFamily(
         f"{_PREFIX}_applications", "Applications by lattice and phase", labels=("lattice", "phase")
     )
@@ -163,8 +164,13 @@ def _by_lattice(name: str, documentation: str, counts: Counter[str]) -> Metric:
 def _timestamp(value: Json) -> float | None:
     try:
         return datetime.fromisoformat(str(value)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # the last two: a year that the platform cannot count from
         return None
+
+
+def _is_count(value: Json) -> TypeGuard[int]:
+    """Whether a gauge can hold it: one number that no float can hold would cost every metric."""
+    return isinstance(value, int) and abs(value) < 2**63
 
 
 def _object(value: Json) -> JsonObject:
