@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -54,6 +55,18 @@ async def test_a_lattice_lives_while_it_is_held(server: NatsServer) -> None:
         await eventually(lambda: again.connection.state.reason == "Closed", message="no lease was lost")
     with pytest.raises(InvalidName, match="lattice 'a b'"):
         LatticeRoute(key.spec, "a b")
+
+
+async def test_a_thousand_lattices_of_one_tenant_leave_the_loop_to_others() -> None:
+    """Whoever may make host configs decides how many lattices there are."""
+    routes = [LatticeRoute(ConnectionSpec((f"nats://127.0.0.{1 + one % 250}:9",)), f"l{one}") for one in range(1000)]
+    async with Lattices(timing=Timing(backoff_first=60, backoff_limit=60)) as lattices:
+        began = time.process_time()
+        for _ in range(2):
+            for number, route in enumerate(routes):
+                lattices.hold(f"unfriendly/{number}", route)
+        assert time.process_time() - began < 10  # with each looking at all routes of all others, a quarter of an hour
+        assert len(lattices.all) == 1000
 
 
 async def test_routes_prove_to_lead_to_one_lattice(server: NatsServer) -> None:

@@ -7,7 +7,7 @@ proves that it leads to a lattice that is there already: then that one takes the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from types import TracebackType
 from typing import Self
@@ -196,12 +196,13 @@ class Lattices:
         While the route of a holder that has a lattice leads nobody knows where, the holder stays in that lattice; the
         listeners of `listen_to_moves` hear when it has moved.
         """
-        self._wanted[holder] = route
         lattice = self._led_to.get(route) or self._lead(route)
-        before = self._held.get(holder)
+        before, wanted = self._held.get(holder), self._wanted.get(holder)
+        self._wanted[holder] = route
         if before is None or lattice.identified or not before.identified or before.subjects != lattice.subjects:
             self._held[holder] = lattice
-        self._tidy()
+        if before is not None and (wanted != route or before is not self._held[holder]):
+            self._tidy()  # all lattices are looked at, so not where nothing can have become unused
         return self._held[holder]
 
     def keep(self, holder: str, lattice: Lattice) -> None:
@@ -340,9 +341,9 @@ class Lattices:
         for lattice in used:
             self._drop_routes(lattice, wanted)
 
-    def _drop_routes(self, lattice: Lattice, wanted: Iterable[LatticeRoute]) -> None:
+    def _drop_routes(self, lattice: Lattice, wanted: set[LatticeRoute]) -> None:
         routes = lattice.connection.routes
-        if any(routes[route].state.connected for route in wanted if route in routes):
+        if any(connection.state.connected for route, connection in routes.items() if route in wanted):
             for route in [route for route in routes if route not in wanted]:
                 lattice.drop(route)
                 self._unwatch(route)
