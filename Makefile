@@ -30,9 +30,10 @@ $(VENV)/.ready: requirements-dev.lock operator/pyproject.toml types/pyproject.to
 PIN := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
 
 .PHONY: lock
-lock: ## pin the dependencies anew: requirements-dev.lock, and requirements.lock for the image
+lock: ## pin the dependencies anew: requirements-dev.lock; requirements.lock and requirements-build.lock for the image
 	$(PIN) --upgrade requirements-dev.in -o requirements-dev.lock
 	$(PIN) --constraint requirements-dev.lock requirements.in -o requirements.lock
+	$(PIN) --upgrade requirements-build.in -o requirements-build.lock
 
 .PHONY: lint
 lint: setup ## format check, lint, strict types, floors, generated files
@@ -45,6 +46,7 @@ lint: setup ## format check, lint, strict types, floors, generated files
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac --check manifests
 	@$(BIN)/python manifests/monitoring/dashboard.py --check
 	@$(BIN)/python docs/reference/generate.py --check
+	@$(BIN)/python release/version.py --check
 
 .PHONY: format
 format: setup ## format the code and mend what the linter can
@@ -71,6 +73,11 @@ install-yaml: setup ## write dist/install.yaml from the chart: namespace, CRDs, 
 	@{ cat manifests/base/namespace.yaml; $$($(TESTBED) where helm) template wasmcloud-operator manifests/chart/wasmcloud-operator \
 		--namespace wasmcloud-operator; } > dist/install.yaml
 	@echo "dist/install.yaml: kubectl apply --server-side -f dist/install.yaml"
+
+.PHONY: release-artifacts
+release-artifacts: setup ## all of a release that needs no hosting service, in dist/: packages, charts, install.yaml, checksums
+	@$(TESTBED) build helm
+	@PYTHONPATH=tests $(BIN)/python release/artifacts.py
 
 .PHONY: build-testbed
 build-testbed: setup ## build the testbed's real components into the cache (once for each version)

@@ -26,8 +26,8 @@ _SUITE = "bookworm"
 _SUITE_PYTHON = "3.11"
 _BASE = f"localhost/testbed-base:{_SUITE}"
 _BASE_INCLUDES = "python3,python3-venv,ca-certificates"
-_BUILDERS = ("setuptools==80.9.0", "wheel==0.45.1")
-_PARTS = ("Dockerfile", "requirements.lock", "types", "operator", "LICENSE")
+_LOCKS = ("requirements.lock", "requirements-build.lock")
+_PARTS = ("Dockerfile", *_LOCKS, "types", "operator")
 
 
 def operator_image_name() -> str:
@@ -89,18 +89,14 @@ def _copy_sources(context: Path) -> None:
 
 async def _wheels(progress: Progress) -> Path:
     """A folder with everything that the build installs, and what packages are built with there: some come as source."""
-    lock = (ROOT / "requirements.lock").read_bytes()
-    hatchling = re.search(r"^hatchling==\S+", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
-    assert hatchling is not None, "requirements-dev.lock pins no hatchling"
-    builders = (hatchling[0], *_BUILDERS)
-    key = f"wheels-{hashlib.sha256(lock + repr((builders, _SUITE_PYTHON)).encode()).hexdigest()[:12]}"
+    locks = b"".join((ROOT / name).read_bytes() for name in _LOCKS)
+    key = f"wheels-{hashlib.sha256(locks + _SUITE_PYTHON.encode()).hexdigest()[:12]}"
 
     async def make(folder: Path) -> None:
-        pinned = ["--no-deps", "--require-hashes", "-r", str(ROOT / "requirements.lock")]
-        for what in (pinned, ["--only-binary=:all:", *builders]):
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        for lock in _LOCKS:
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
             command += [f"--python-version={_SUITE_PYTHON}", "--dest", str(folder / "wheels")]
-            await run(*command, *what, timeout=300)
+            await run(*command, "--require-hashes", "-r", str(ROOT / lock), timeout=300)
 
     return await make_once(key, "wheels", make, progress) / "wheels"
 
