@@ -291,6 +291,18 @@ async def test_a_strangers_route_is_left_alone_and_the_service_leads_on(site: Se
         assert await site.admin.get("networking.k8s.io/v1/Ingress", "shop", site.namespace) == theirs
 
 
+async def test_two_pools_whose_addresses_overlap_serve_one_application(site: ServiceSite) -> None:
+    elsewhere = site.server.url.replace("127.0.0.1", "localhost")
+    await site.add_pool("more", natsAddress=f"{site.server.url},{elsewhere}")
+    (one, _), (more,) = await site.pods(), await site.pods("more")
+    async with site.host_on(one), site.host_on(more):
+        await site.create("shop", http_components(8080, instances=2, scaler="daemonscaler"))
+        assert await site.serving("shop", lambda found: found == {one, more}) == {one, more}
+        await site.endpoints("shop", lambda found: found == {one, more})
+        app = await site.app("shop", lambda app: is_true(app, "Exposed") and told_endpoints(app) == [2])
+        assert [service["name"] for service in app["status"]["services"]] == ["shop"]
+
+
 async def test_pools_that_reach_a_lattice_by_different_credentials_have_one_service(site: ServiceSite) -> None:
     [mine, *_] = await site.pods()
     with_user = site.server.url.replace("://", "://user:password@")

@@ -210,7 +210,7 @@ class Expected:
             service = self.world.cluster.get(SERVICES, key)
             if service is None:
                 yield f"no Service {key} of {_key(item)} in {place}"
-            elif len(there) == 1:
+            elif len(there) == 1 and not self._is_anothers(service, item):
                 ports = [port["port"] for port in service["spec"]["ports"]]
                 spec = (model.manifest(model.deployed) or {})["spec"]
                 if offers_http(spec) and ports != [port_of(spec)]:
@@ -220,23 +220,34 @@ class Expected:
                 continue
             home = annotations(service).get(APPLICATION_NAMESPACE, key.namespace)
             item = self.applications.get(Key(home, annotations(service)[APPLICATION_OF]))
-            if not wants_service(item) and not self._is_orphans(key):
+            if not wants_service(item) and not self._is_orphans(key) and not self._runs_with_http(key):
                 yield f"Service {key} leads to nothing that is wanted"
+
+    def _is_anothers(self, service: Json, item: Json) -> bool:
+        """Whether another Application of that name wants the Service, which is its address."""
+        home = annotations(service).get(APPLICATION_NAMESPACE, "")
+        other = self.applications.get(Key(home, annotations(service)[APPLICATION_OF]))
+        return other is not item and wants_service(other)
+
+    def _runs_with_http(self, key: Key) -> bool:
+        """Whether what runs offers HTTP, though the Application does no more and has no lattice to run that in."""
+        found = (model for _, model in self.models() if model.name == key.name and model.deployed)
+        return any(offers_http((model.manifest(model.deployed) or {})["spec"]) for model in found)
 
     def _is_orphans(self, key: Key) -> bool:
         return any(model.name == key.name and self.owner(model) in self.world.left for _, model in self.models())
 
     def endpoints(self) -> Iterator[str]:
         """A pod has the label of a Service exactly if its host runs the HTTP server that the Service leads to."""
-        services = {key for key, body in self.world.cluster.all(SERVICES).items() if _is_http(body)}
+        services = {key: body for key, body in self.world.cluster.all(SERVICES).items() if _is_http(body)}
         for key, pod in self.world.cluster.all(POD).items():
             host = self.world.hosts[pod["metadata"]["uid"]]
             running = {about["annotations"]["wasmcloud.dev/appspec"] for about in host.providers.values()}
-            labelled = {
-                label.removeprefix(SERVES_PREFIX)
-                for label in pod["metadata"]["labels"]
-                if label.startswith(SERVES_PREFIX)
-            }
+            labels = [label for label in pod["metadata"]["labels"] if label.startswith(SERVES_PREFIX)]
+            served = [services.get(Key(key.namespace, label.removeprefix(SERVES_PREFIX))) for label in labels]
+            labelled = {annotations(service)[APPLICATION_OF] for service in served if service is not None}
+            if None in served:
+                yield f"pod {key} has labels {labels}, and not each is of a Service"
             for name in labelled - running:
                 yield f"pod {key} has the label of {name}, which its host does not run"
             place = Place(host.server.name, host.lattice)

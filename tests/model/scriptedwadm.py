@@ -114,6 +114,9 @@ class WadmDouble:
     lag: Callable[[], float] = lambda: 0.2
     lattices: dict[str, dict[str, Model]] = field(default_factory=dict)
     hosts: list[HostDouble] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """The operations that it was asked for, as `deploy.shop`."""
+
     swallow: float = 0.0
     """How probable it is that an answer to a write gets lost."""
 
@@ -157,6 +160,7 @@ class WadmDouble:
         await asyncio.sleep(0.002)
         if not self.up:
             return
+        self.asked.append(".".join((operation, *rest)))
         handler = getattr(self, f"_{operation}")
         body = json.loads(message.data) if message.data else {}
         answer = handler(lattice, rest[0] if rest else "", body)

@@ -89,7 +89,11 @@ class World:
         client = Client(ScriptedTransport(self.cluster), field_manager=FIELD_MANAGER, metrics=operator._metrics)
         async with Lattices(clock=self.clock) as lattices:
             manager = operator._made(client, _FINDINGS, Pools(lattices), None)
-            manager._beside.pop("loop watchdog")  # of a loop without real time there is nothing to watch
+            for real in (
+                "loop watchdog",
+                "memory",
+            ):  # of a loop without real time and threads there is nothing to watch
+                manager._beside.pop(real)
             await manager.run(asyncio.Event())
 
     # --- pods and hosts -----------------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ FIELD_MANAGER = "wasmcloud-operator-services"
 EXPOSED = "Exposed"
 
 _SHOWN_PROBLEMS = 10
+# After a start lattices are still being connected: what an earlier life wrote stands until then.
+_START_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class _Said:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ExposedWriter:
     """Writes an Application's `status.services` and `Exposed`, and nothing else, as a field manager of its own.
 
@@ -55,15 +57,21 @@ class ExposedWriter:
     outcomes: Outcomes
     recorder: EventRecorder
     clock: Clock
+    _started: float | None = None
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
+        now = self.clock.monotonic()
+        self._started = now if self._started is None else self._started
         item = self.applications.store.get(key)
         if item is None or item.metadata.deleting:
             return DONE
         if is_paused(item.metadata.annotations):
             return Result.waiting(RESUMPTION)
         found = list(self.view.records_of(key))
+        left = self._started + _START_SECONDS - now
+        if not found and left > 0 and not self._known_absent(item):
+            return Result.waiting("what is deployed in the lattices of its namespace", left)
         if found or self.view.intended(key):
             said = self._said(item, found)
         elif self._known_absent(item):

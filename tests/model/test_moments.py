@@ -1,0 +1,86 @@
+"""Moments that only a clock in the test's hand can hit: what is not reached yet is not out of reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from model.expected import faults
+from model.scenes import HUB, OTHER, SHOP, Scene, play
+from model.scriptednats import ScriptedClient
+from model.sequences import application_spec
+from wasmcloud_operator.kinds import APPLICATION
+
+
+def test_a_move_while_the_former_nats_is_away_for_a_moment_ends_with_nothing_left() -> None:
+    async def scene(made: Scene) -> None:
+        made.world.systems["hub"].stop()
+        made.world.pool("a", "p", "one", OTHER)
+        await asyncio.sleep(3)
+        assert "shop" in made.world.wadms["other"].models("one"), "the new lattice does not wait for the old one"
+        assert "shop" in made.world.wadms["hub"].models("one")
+        made.world.systems["hub"].start()
+        await asyncio.sleep(60)
+        assert "shop" not in made.world.wadms["hub"].models("one")
+        assert list(faults(made.world)) == []
+        status = made.world.cluster.all(APPLICATION)[SHOP]["status"]
+        assert "leaving" not in status
+
+    assert "Moved" in play(scene).reasons
+
+
+def test_a_deletion_right_after_a_start_is_not_blocked_while_nats_is_still_being_connected(monkeypatch: Any) -> None:
+    connect = ScriptedClient.connect
+
+    async def slowly(self: ScriptedClient, address: str, on_closed: Callable[[], None], timeout: float) -> None:
+        await asyncio.sleep(0.6)
+        await connect(self, address, on_closed, timeout)
+
+    async def scene(made: Scene) -> None:
+        await made.world.kill()
+        monkeypatch.setattr(ScriptedClient, "connect", slowly)
+        made.world.cluster.delete(APPLICATION, SHOP)
+        made.world.start()
+        await asyncio.sleep(5)
+        assert SHOP not in made.world.cluster.all(APPLICATION)
+        assert list(faults(made.world)) == []
+
+    assert "DeletionBlocked" not in play(scene).reasons
+
+
+def test_a_nats_that_is_slower_to_connect_at_a_start_takes_nothing_back(monkeypatch: Any) -> None:
+    connect = ScriptedClient.connect
+
+    async def slowly(self: ScriptedClient, address: str, on_closed: Callable[[], None], timeout: float) -> None:
+        await asyncio.sleep(0.6)
+        await connect(self, address, on_closed, timeout)
+
+    async def scene(made: Scene) -> None:
+        await made.world.kill()
+        monkeypatch.setattr(ScriptedClient, "connect", slowly)
+        before = {key: body["metadata"]["resourceVersion"] for key, body in made.world.cluster.all(APPLICATION).items()}
+        made.world.start()
+        await asyncio.sleep(10)
+        after = {key: body["metadata"]["resourceVersion"] for key, body in made.world.cluster.all(APPLICATION).items()}
+        assert after == before, "its status says what it said"
+
+    assert play(scene).reasons == []
+
+
+def test_a_crash_right_after_the_first_put_leaves_a_trace_of_the_lattice() -> None:
+    async def scene(made: Scene) -> None:
+        made.world.application("a", "blog", application_spec(1, 0), {})
+        await asyncio.sleep(0.03)
+        assert made.world.wadms["hub"].models("one").keys() == {"blog", "shop"}
+        await made.world.kill()
+        made.world.pool("a", "p", "one", OTHER)
+        made.world.pool("a", "q", "two", HUB)
+        made.world.application("a", "blog", application_spec(1, 0), {"k8s.wasmcloud.dev/host-config": "p"})
+        made.world.application(*SHOP, application_spec(1, 0), {"k8s.wasmcloud.dev/host-config": "p"})
+        made.world.start()
+        await asyncio.sleep(60)
+        assert made.world.wadms["hub"].models("one") == {}, "it was taken out where it had been put"
+        assert set(made.world.wadms["other"].models("one")) == {"blog", "shop"}
+
+    play(scene)
