@@ -39,12 +39,15 @@ _ANYWHERE = 4
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "journey(title): a journey of a user; its title stands in the table")
     config.addinivalue_line("markers", "several_nodes: a journey of clusters with more than one node")
+    config.addinivalue_line("markers", "takes_nodes_away: a journey of kind, whose nodes are containers")
     config.stash[_report] = Report()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    without = [item for item in items if item.get_closest_marker("several_nodes")]
-    if without and asyncio.run(choose())[0] is Provider.NODE:
+    if any(item.get_closest_marker("several_nodes") for item in items):
+        provider, _ = asyncio.run(choose())
+        impossible = {Provider.NODE: ("several_nodes",), Provider.EXISTING: ("takes_nodes_away",)}.get(provider, ())
+        without = [item for item in items if any(map(item.get_closest_marker, impossible))]
         config.hook.pytest_deselected(items=without)
         items[:] = [item for item in items if item not in without]
     items.sort(key=lambda item: _ORDER.get(item.path.stem, _ANYWHERE))

@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from testbed import Admin
@@ -49,6 +50,8 @@ class Cluster:
     kubeconfig: Path
     admin: Admin
     load: Callable[[Path], Awaitable[None]]  # makes the images of an archive known to the nodes
+    # the engine in which each node is a container of the node's name, where there is one
+    docker: Callable[..., Awaitable[str]] | None = None
     pulls: bool = True  # whether its nodes get public images from their registries; else they are assembled here
 
     async def described(self) -> str:
@@ -117,7 +120,8 @@ async def _kind(progress: Progress) -> AsyncIterator[Cluster]:
     if problem := await kind_problem():
         progress.say(f"kind runs on an engine of our own: {problem}")
         async with KindCluster.start(progress) as kind:
-            yield Cluster(Provider.KIND, kind.kubeconfig, await _admin_of(kind.kubeconfig), kind.load, pulls=False)
+            admin, docker = await _admin_of(kind.kubeconfig), kind.engine.docker
+            yield Cluster(Provider.KIND, kind.kubeconfig, admin, kind.load, docker, pulls=False)
     else:
         async with _kind_on_docker(progress) as made:
             yield made
@@ -135,7 +139,7 @@ async def _kind_on_docker(progress: Progress) -> AsyncIterator[Cluster]:
         await run(*delete, timeout=120)
         try:
             await run("kind", *create_arguments(kubeconfig, os.environ), timeout=900)
-            yield Cluster(Provider.KIND, kubeconfig, await _admin_of(kubeconfig), load)
+            yield Cluster(Provider.KIND, kubeconfig, await _admin_of(kubeconfig), load, partial(run, "docker"))
         finally:
             await run(*delete, timeout=120)
 
@@ -158,7 +162,7 @@ async def _existing(progress: Progress) -> AsyncIterator[Cluster]:
         view = ("config", "view", "--raw", "--minify", "--flatten")
         _write_private(kubeconfig, await run(await ensure("kubectl", progress), *view))
         try:
-            yield Cluster(Provider.EXISTING, kubeconfig, await _admin_of(kubeconfig), load, pulls)
+            yield Cluster(Provider.EXISTING, kubeconfig, await _admin_of(kubeconfig), load, pulls=pulls)
         finally:
             await _kubectl(kubeconfig, "delete", "clusterrolebinding", "wasmcloud-e2e", "--ignore-not-found")
             await _kubectl(kubeconfig, "delete", "serviceaccount", "wasmcloud-e2e", "-n", "kube-system")

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).parent / "manifests"
 DEPLOYMENT = "apps/v1/Deployment"
 OPERATOR = "wasmcloud-operator"
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 POOL = "my-wasmcloud-cluster"
 GREETING = "Hello from a small component"
 
@@ -57,9 +58,20 @@ class World:
     async def install(self) -> None:
         """NATS, wadm, the operator, a registry, and the pod that asks; each image while the others are at work."""
         with tempfile.TemporaryDirectory(prefix="e2e-images-") as folder:
-            async with asyncio.TaskGroup() as group:
+            async with self._on_the_first_node(), asyncio.TaskGroup() as group:
                 lattice = group.create_task(self._install_lattice(Path(folder)))
                 group.create_task(self._install_operator(Path(folder), lattice))
+
+    @asynccontextmanager
+    async def _on_the_first_node(self) -> AsyncIterator[None]:
+        """Closes the other nodes of kind meanwhile: journeys take them away, with all that is on them."""
+        nodes = await self.admin.list("v1/Node") if self.cluster.docker is not None else []
+        others = [node["metadata"]["name"] for node in nodes if CONTROL_PLANE not in node["metadata"]["labels"]]
+        for node in others:
+            await self.cluster.kubectl("cordon", node)
+        yield
+        for node in others:
+            await self.cluster.kubectl("uncordon", node)
 
     async def _install_lattice(self, folder: Path) -> None:
         """NATS with leaf nodes, then wadm; the registry, and the pod that asks."""
