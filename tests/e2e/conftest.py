@@ -31,7 +31,8 @@ _ORDER = {
     "test_e2e_placement": 3,
     "test_e2e_readme": 5,
     "test_e2e_absence": 6,
-    "test_e2e_rights": 7,
+    "test_e2e_vanished": 7,
+    "test_e2e_rights": 8,
 }
 _ANYWHERE = 4
 
