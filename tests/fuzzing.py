@@ -121,6 +121,7 @@ CREDS = (
 ).encode()
 CLAIMS = json.dumps({"iss": "ABC", "exp": 1e9, "nats": {"issuer_account": "ACC"}}).encode()
 PEM = f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(CANARY.encode()).decode()}\n-----END CERTIFICATE-----\n".encode()
+NOT_ASCII = PEM.replace(b"\n", b"\n\xff", 1)
 DOCKER = json.dumps({"auths": {"ghcr.io": {"username": "u", "password": CANARY}, "x": {"auth": "dTpw"}}}).encode()
 HEARTBEAT = json.dumps(
     {
@@ -185,7 +186,7 @@ TARGETS = (
         "ca",
         lambda data: ConnectionSpec(("a",), ca=_text(data) or "x"),
         (InvalidConnection,),
-        (PEM, PEM.replace(b"\n", b"\n\xff", 1)),
+        (PEM, NOT_ASCII),
     ),
     Target(
         "client-certificate",
@@ -195,7 +196,7 @@ TARGETS = (
     ),
     Target("addresses", lambda data: ConnectionSpec((_text(data),)), (InvalidConnection,), (b"tls://u:p@hub:4222",)),
     Target("secret-creds", _examined({"secretName": "s"}, "nats.creds"), (), (CREDS,)),
-    Target("secret-ca", _examined({"natsTls": {"secretName": "s"}}, "ca.crt"), (), (PEM,)),
+    Target("secret-ca", _examined({"natsTls": {"secretName": "s"}}, "ca.crt"), (), (PEM, NOT_ASCII)),
     Target("secret-key", _examined({"natsTls": {"secretName": "s"}}, "tls.key"), (), (PEM,)),
     Target(
         "secret-registries",
@@ -207,7 +208,7 @@ TARGETS = (
         "config-map-authorities",
         _examined({"certificates": {"authorities": [{"name": "a", "configMap": {"name": "s"}}]}}, "a.crt"),
         (),
-        (PEM,),
+        (PEM, NOT_ASCII),
     ),
     Target("config-request", requested_labels, (), (b'{"labels": {"a": "b"}}',)),
     Target("host-event", host_events.parse_event, (), (HEARTBEAT,)),

@@ -249,6 +249,8 @@ def _is_pem(data: bytes) -> bool:
     if len(data) > armor.CERTIFICATES_LIMIT:
         return False
     certificates = armor.certificates(data.decode("utf-8", "replace"))
+    if not certificates.isascii():  # ssl raises a TypeError for it
+        return False
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError):
