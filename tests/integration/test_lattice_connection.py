@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -354,3 +354,26 @@ async def test_cancelled_while_connecting_ends_at_once() -> None:
         task.cancel()
         await asyncio.wait({task}, timeout=60)
         assert task.cancelled()
+
+
+async def test_a_request_and_its_answer_are_traced(server: NatsServer) -> None:
+    spans: list[tuple[str, dict[str, str], str]] = []
+
+    @contextlib.contextmanager
+    def span(name: str, attributes: dict[str, str]) -> Iterator[None]:
+        outcome = "failed"
+        try:
+            yield
+            outcome = "answered"
+        finally:
+            spans.append((name, attributes, outcome))
+
+    async with in_one_task(ConnectionPool(timing=QUICK, span=span)) as connections:
+        with connections.acquire(ConnectionSpec((server.url,))) as connection:
+            async with responder(server.url, "a.b", lambda body: body):
+                await connection.request("a.b", b"x", timeout=30)
+            with pytest.raises(NoResponders):
+                await connection.request("nobody", timeout=30)
+    subjects = [attributes["messaging.destination.name"] for _, attributes, _ in spans]
+    assert subjects == ["a.b", "nobody"]
+    assert [(name, outcome) for name, _, outcome in spans] == [("NATS request", "answered"), ("NATS request", "failed")]

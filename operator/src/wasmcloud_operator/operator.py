@@ -97,11 +97,13 @@ class Operator:
                     "the credentials", lambda: stack.enter_async_context(Transport.open(options))
                 )
                 slots = Slots(Shares.within(settings.max_connections))
-                client = Client(transport, field_manager=FIELD_MANAGER, metrics=self._metrics, slots=slots)
+                client = Client(
+                    transport, field_manager=FIELD_MANAGER, metrics=self._metrics, slots=slots, span=self._span
+                )
                 findings = await self._patiently(f"the API server at {client.host}", lambda: inspect(client, settings))
                 started()
                 elector = self._elector(transport)
-                async with Lattices(clock=self._clock, gate=elector or AlwaysOpen()) as lattices:
+                async with Lattices(clock=self._clock, gate=elector or AlwaysOpen(), span=self._span) as lattices:
                     self._manager = self._made(client, findings, Pools(lattices), elector)
                     await self._manager.run(stop)
         except (KubeError, ServerTooOld, OSError) as error:  # OSError: a CA that is none, a port that is taken

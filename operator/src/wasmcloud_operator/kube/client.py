@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -20,6 +26,7 @@ from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.slots import Slots
+from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import Response, Timeouts
 
 T = TypeVar("T", bound=HasMetadata)
@@ -114,12 +121,14 @@ class Client:
         metrics: Metrics | None = None,
         heard: ServerTime | None = None,
         slots: Slots | None = None,
+        span: Span = no_span,
     ) -> None:
         self._transport = transport
         self._heard = heard or ServerTime()
         self._slots = slots or Slots()
         self._gate = gate or AlwaysOpen()
         self._metrics = metrics or Metrics()
+        self._span = span
         self.field_manager = field_manager
 
     def ungated(self) -> Client:
@@ -135,6 +144,7 @@ class Client:
             metrics=self._metrics,
             heard=self._heard,
             slots=self._slots,
+            span=self._span,
         )
 
     @property
@@ -281,7 +291,7 @@ class Client:
         decode: Callable[[bytes], R],
     ) -> R:
         async with self._slots.hold(_namespace_of(path), f"GET {path}"):
-            with self._measured("GET") as answered:
+            with self._traced("GET", path), self._measured("GET") as answered:
                 response = await self._transport.request(
                     "GET", path, timeouts=_READ, query=tuple(query), headers=headers
                 )
@@ -304,12 +314,16 @@ class Client:
             if remaining < _MIN_WRITE_SECONDS:
                 raise WritesForbidden(f"{method} {path}: this replica may not write now")
             timeouts = Timeouts(total=min(_WRITE_SECONDS, remaining))
-            with self._measured(method) as answered:
+            with self._traced(method, path), self._measured(method) as answered:
                 response = await self._transport.request(
                     method, path, timeouts=timeouts, query=tuple(query), headers=headers, body=body
                 )
                 answered(response.status, response.headers.get("Date", ""))
         return _decoded(decode, response, f"{method} {path}")
+
+    def _traced(self, method: str, path: str) -> AbstractContextManager[object]:
+        """A span around one request and its answer. A watch has none: it belongs to no reconcile."""
+        return self._span(method, {"http.request.method": method, "url.path": path})
 
     @contextmanager
     def _measured(self, method: str) -> Iterator[Callable[[int, str], None]]:

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: a span a reconcile, sent only where the environment names a collector."""
+"""OpenTelemetry traces: a span a reconcile and, in it, one a request; sent where the environment names a collector."""
 
 from __future__ import annotations
 

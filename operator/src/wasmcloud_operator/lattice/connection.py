@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 import structlog
@@ -22,9 +23,11 @@ from wasmcloud_operator.lattice.connection_types import (
     Message,
     Reach,
     ServerInfo,
+    Span,
     StateListener,
     Statistics,
     Timing,
+    no_span,
 )
 from wasmcloud_operator.lattice.diagnosis import Diagnosis, denied_subject, diagnose
 from wasmcloud_operator.lattice.errors import (
@@ -75,10 +78,13 @@ class Connection:
     buffered requests after their timeouts and stops for good on some errors.
     """
 
-    def __init__(self, spec: ConnectionSpec, *, clock: Clock, timing: Timing | None = None) -> None:
+    def __init__(
+        self, spec: ConnectionSpec, *, clock: Clock, timing: Timing | None = None, span: Span = no_span
+    ) -> None:
         self.spec = spec
         self._clock = clock
         self._timing = timing or Timing()
+        self._span = span
         self._log_limiter = LogLimiter(clock.monotonic)
         self._state = ConnectionState(Reach.CONNECTING, "Connecting", "the first attempt is under way", clock.now())
         self.pace = Pace(clock)
@@ -170,17 +176,22 @@ class Connection:
         `NoResponders`, `NotPermitted`, `PayloadTooLarge`, or `AnswerLost`: then it may have been done.
         """
         try:
-            async with self._deadline(timeout):
-                if not self._attempted.is_set():
-                    await self._attempted.wait()
-                client = self._connected_client()
-                asked = client.request(
-                    subject, payload, timeout=timeout + 1, headers=dict(headers) if headers else None
-                )
-                answer: Msg = await natsclient.sent(client, asked, payload)
-                return answer.data
+            with self._traced(subject):
+                async with self._deadline(timeout):
+                    return await self._asked(subject, payload, timeout, headers)
         except TimeoutError:
             raise self._unanswered(subject, timeout) from None
+
+    def _traced(self, subject: str) -> AbstractContextManager[object]:
+        return self._span("NATS request", {"messaging.system": "nats", "messaging.destination.name": subject})
+
+    async def _asked(self, subject: str, payload: bytes, timeout: float, headers: Mapping[str, str] | None) -> bytes:
+        if not self._attempted.is_set():
+            await self._attempted.wait()
+        client = self._connected_client()
+        asked = client.request(subject, payload, timeout=timeout + 1, headers=dict(headers) if headers else None)
+        answer: Msg = await natsclient.sent(client, asked, payload)
+        return answer.data
 
     async def request_many(
         self, subject: str, payload: bytes = b"", *, timeout: float, quiet_for: float = 0.5, limit: int = 10_000

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Protocol
+
+# Opens a span of this name with these attributes, to be traced.
+Span = Callable[[str, dict[str, str]], AbstractContextManager[object]]
+
+
+def no_span(_name: str, _attributes: dict[str, str]) -> AbstractContextManager[object]:
+    """Traces nothing."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from wasmcloud_operator.lattice.clock import Clock, SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService, Labels
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
-from wasmcloud_operator.lattice.connection_types import ConnectionState, Timing
+from wasmcloud_operator.lattice.connection_types import ConnectionState, Span, Timing, no_span
 from wasmcloud_operator.lattice.control import ControlClient
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.hosts import LiveHosts
@@ -158,9 +158,10 @@ class Lattices:
         timing: Timing | None = None,
         credentials_for: CredentialsFor | None = None,
         gate: WriteGate | None = None,
+        span: Span = no_span,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._connections = ConnectionPool(clock=self._clock, timing=timing)
+        self._connections = ConnectionPool(clock=self._clock, timing=timing, span=span)
         self._tasks = asyncio.TaskGroup()
         self._credentials_for = credentials_for
         self._ours: Callable[[Host], bool] = lambda _: False
