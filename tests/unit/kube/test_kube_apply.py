@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 import msgspec
 import pytest
 
@@ -7,8 +9,10 @@ from kubebench import WIDGETS, KubeBench
 from kubeobjects import WIDGET, key
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.difference import first_difference
 from wasmcloud_operator.kube.errors import DeadlineExceeded, NotFound
 from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP
 from wasmcloud_operator.kube.testing import NoAnswer
 from wasmcloud_operator.kube.transport import Response
@@ -359,3 +363,40 @@ async def test_many_different_fields_are_put_right_at_once_and_endless_ones_are_
         await set_back(world, **{str(n): "theirs"})
         await world.apply(config(**many))
     assert world.sent().count("PATCH") < 12
+
+
+async def test_an_object_that_was_found_whole_is_compared_again_only_when_it_or_the_wish_is_another(
+    world: World, monkeypatch
+):
+    compared = []
+
+    def counted(desired, live):
+        compared.append(live)
+        return first_difference(desired, live)
+
+    monkeypatch.setattr("wasmcloud_operator.kube.apply.first_difference", counted)
+    await world.apply(config())
+    await world.bench.clock.settle()
+    for _ in range(3):
+        assert (await world.apply(config())).outcome == "unchanged"
+    assert len(compared) == 1
+    # As after a restored backup: another content under the same version.
+    held = world.kind.informer.store.get(key("c"))
+    restored = Unstructured(held.metadata, {**held.body, "data": {"value": "restored"}})
+    monkeypatch.setattr(world.kind.informer.store, "get", lambda _: restored)
+    assert (await world.apply(config())).outcome != "created"
+    assert len(compared) == 2
+    monkeypatch.undo()
+    assert (await world.apply(config("2"))).outcome == "changed"
+
+
+async def test_the_memory_of_whole_objects_keeps_none_of_them_alive(world: World):
+    await world.apply(config())
+    await world.apply(config())
+    await world.bench.clock.settle()
+    (known,) = world.applier._whole.values()
+    assert known.found() is not None
+    world.bench.api.remove(CONFIG_MAP, key("c"))
+    await world.bench.clock.settle()
+    gc.collect()
+    assert known.found() is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -35,6 +36,20 @@ CUSTOM_RESOURCE: Codec[CustomResource] = Codec.of(CustomResource)
 _REMEMBERED = 256
 # Objects whose last answer was lost: more than there are writes under way; the watch has brought the oldest long since.
 _UNCERTAIN = 4096
+# Objects that were found whole: forgetting one costs a comparison.
+_WHOLE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """An object, as it is in the cache, that was found to have all of what has that fingerprint."""
+
+    fingerprint: str
+    found: weakref.ref[Unstructured]
+
+    def is_of(self, rendered_as: str, item: Unstructured) -> bool:
+        """Whether it was this very object that was compared with what has that fingerprint."""
+        return self.fingerprint == rendered_as and self.found() is item
 
 
 class ForeignObject(Exception):
@@ -94,6 +109,7 @@ class Applier:
         self._formerly = frozenset(formerly)
         self._uncertain: OrderedDict[Place, None] = OrderedDict()
         self._strangers: OrderedDict[Place, None] = OrderedDict()
+        self._whole: OrderedDict[Place, _Whole] = OrderedDict()
         self.contests = Contests(clock, pace)
 
     async def apply(self, kind: Kind, rendered: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
@@ -125,8 +141,12 @@ class Applier:
         if not ours(held.metadata):
             _remember(self._strangers, place, None, _REMEMBERED)
             raise ForeignObject(kind.resource, key, _owner(held.metadata))
-        where = first_difference(desired, held.body)
+        # Most looks find the very object that the one before found whole.
+        known = self._whole.get(place)
+        whole = known is not None and known.is_of(stamp, held)
+        where = None if whole else first_difference(desired, held.body)
         if where is None:
+            _remember(self._whole, place, _Whole(stamp, weakref.ref(held)), _WHOLE)
             self.contests.at_peace(place)
             return Applied(held, "unchanged")
         if self.contests.was_applied(place, held.metadata.uid, stamp):

@@ -16,7 +16,7 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 # A fragment of any type.
 FRAGMENT = Struct("")
 _UNKNOWN_KIND = Struct("an object of a kind that is not in the table")
-_METADATA = Type({"metadata": Struct("ObjectMeta")})
+_TYPES = {**TYPES, _UNKNOWN_KIND.of: Type({"metadata": Struct("ObjectMeta")})}
 _NOTHING = Type({})
 
 
@@ -32,12 +32,9 @@ def root(body: Json) -> Shape | None:
 
 def field(shape: Shape | None, name: str, value: Json) -> Shape | None:
     """Returns the shape of a field of an object of that shape; None for plain scalars and what is not known."""
-    match shape:
-        case Map(values):
-            return values
-        case Struct():
-            return _anywhere(name, value) if shape == FRAGMENT else _type(shape).fields.get(name)
-    return None
+    if isinstance(shape, Struct):
+        return _type(shape).fields.get(name) if shape.of else _anywhere(name, value)
+    return shape.values if isinstance(shape, Map) else None
 
 
 def is_omitted(shape: Shape | None, name: str, value: Json) -> bool:
@@ -48,7 +45,7 @@ def is_omitted(shape: Shape | None, name: str, value: Json) -> bool:
         return isinstance(field(shape, name, value), Map)
     if not isinstance(shape, Struct) or (value is not False and value not in ("", 0)):
         return False
-    return name in (_omitted_anywhere() if shape == FRAGMENT else _type(shape).omitted)
+    return name in (_type(shape).omitted if shape.of else _omitted_anywhere())
 
 
 def key_of(items: Items, item: JsonObject) -> tuple[Json, ...]:
@@ -58,7 +55,7 @@ def key_of(items: Items, item: JsonObject) -> tuple[Json, ...]:
 
 
 def _type(shape: Struct) -> Type:
-    return _METADATA if shape == _UNKNOWN_KIND else TYPES.get(shape.of, _NOTHING)
+    return _TYPES.get(shape.of, _NOTHING)
 
 
 def _anywhere(name: str, value: Json) -> Shape | None:

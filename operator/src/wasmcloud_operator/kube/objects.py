@@ -85,7 +85,7 @@ class CustomResource(msgspec.Struct, frozen=True):
     status: Json = None
 
 
-class Unstructured(msgspec.Struct, frozen=True):
+class Unstructured(msgspec.Struct, frozen=True, weakref=True):
     """A whole object, less managedFields, with its metadata typed as well."""
 
     metadata: ObjectMeta
