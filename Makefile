@@ -116,7 +116,8 @@ chaos: setup ## what the operator does while servers are killed, cut off, silent
 	@MODEL_SEQUENCES=2000 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist load tests/model
 
 .PHONY: monitoring
-monitoring: setup ## the alerts, by Prometheus's own rule tester (Debian's package, installed where it is missing)
+monitoring: setup ## alerts by Prometheus's rule tester; a Prometheus that scrapes an operator (Debian's package, installed if missing)
+	@$(TESTBED) build core wadm
 	@PYTHONPATH=tests $(BIN)/pytest -q tests/monitoring
 
 .PHONY: ui
@@ -127,6 +128,11 @@ ui: setup ## the page of `kubectl wasmcloud ui` in a real Chromium (Debian's pac
 .PHONY: pictures
 pictures: ## the pictures of the page in the documents, taken anew
 	@$(MAKE) --no-print-directory ui PICTURES=docs/pictures
+
+.PHONY: dashboard-picture
+dashboard-picture: setup ## draw docs/dashboard.png with what a real Prometheus has of a real operator
+	@$(TESTBED) build core wadm
+	@DASHBOARD_PICTURE=docs/dashboard.png PYTHONPATH=tests $(BIN)/pytest -q tests/monitoring/test_scrape.py -k drawn
 
 .PHONY: selftest
 selftest: setup ## the testbed's own tests: what starts, stops and builds the real components
