@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from overviewobjects import FINE, WAITING, Conditions, app, pod, pool, resource
+from overviewobjects import FINE, WAITING, Conditions, app, pod, pool, resource, status
 from wasmcloud_operator.commands.overview import why
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
@@ -107,6 +108,53 @@ def test_a_label_that_one_of_the_pools_has_is_no_cause() -> None:
     pools = (pool(FINE), pool(FINE, "other", spec={"hostLabels": {"zone": "b"}}))
     causes = why.of_application(application, Snapshot(pools, (application,)))
     assert [cause.field for cause in causes] == ["condition Ready, Waiting"]
+
+
+def test_a_label_that_the_hosts_report_of_themselves_is_no_cause() -> None:
+    application = app(WAITING, spread(**{"hostcore.os": "linux"}))
+    hosts = [{"id": "N", "labels": {"hostcore.os": "linux", "kubernetes": "true"}}]
+    edge = replace(pool(FINE), status=status(FINE, hosts=hosts))
+    causes = why.of_application(application, Snapshot((edge,), (application,)))
+    assert [cause.field for cause in causes] == ["condition Ready, Waiting"]
+
+
+def test_what_wadm_looked_for_in_vain_comes_before_a_pod_that_may_have_no_part_in_it() -> None:
+    conditions: Conditions = {"Ready": ("False", "Failed", "no host"), "Stalled": ("True", "Failed", "no host")}
+    fields = {"lattice": "x", "hostConfig": "edge", "scalers": [FAILED_SCALER]}
+    application = app(conditions, spread(zone="b"), fields=fields)
+    causes = why.of_application(application, Snapshot((pool(FINE),), (application,), (container(CRASHING),)))
+    assert ["zone=b" in causes[0].text, "CrashLoopBackOff" in causes[1].text] == [True, True]
+
+
+@pytest.mark.parametrize("reason", ["Exposed", "Disabled"])
+def test_a_service_as_it_was_asked_for_is_no_cause(reason: str) -> None:
+    application = app({**FINE, "Exposed": ("False", reason, "the annotation asks for no Service")})
+    assert why.of_application(application, Snapshot((pool(FINE),), (application,))) == []
+
+
+def test_a_service_of_which_a_part_is_missing_is_explained_though_the_rest_is_reached() -> None:
+    application = app({**FINE, "Exposed": ("True", "PortConflict", "port 8080 is also wanted by news")})
+    (cause,) = why.of_application(application, Snapshot((pool(FINE),), (application,)))
+    assert cause.field == "condition Exposed, PortConflict"
+
+
+def test_a_shared_application_that_is_deployed_is_not_the_missing_one() -> None:
+    shares = {"components": [{"name": "http", "properties": {"application": {"name": "base", "component": "http"}}}]}
+    refused = {"Ready": ("False", "DeployRejected", "wadm: not shared")}
+    application = app(refused, shares)
+    base = app(FINE, name="base", fields={"lattice": "x", "deployedVersion": "1"})
+    there = why.of_application(application, Snapshot((pool(FINE),), (application, base)))
+    absent = why.of_application(application, Snapshot((pool(FINE),), (application,)))
+    assert [cause.field for cause in there] == ["condition Ready, DeployRejected"]
+    assert absent[0].field == ".spec.components[0].properties.application"
+
+
+def test_an_annotation_that_names_what_is_not_there_blames_no_pool() -> None:
+    named = {"k8s.wasmcloud.dev/lattice": "y"}
+    application = app(WAITING, annotations=named, fields={})
+    pools = (with_condition("LatticeConnected", "Refused", "lattice x: refused"),)
+    causes = why.of_application(application, Snapshot(pools, (application,)))
+    assert causes[0].field == "annotation k8s.wasmcloud.dev/lattice"
 
 
 def test_a_state_that_nobody_looked_at_points_to_the_operator() -> None:

@@ -89,9 +89,9 @@ def _application(application: CustomResource, snapshot: Snapshot) -> Iterator[Ca
     ended = holds(application, "Ready")
     if pool is None and not ended:
         yield from _no_pool(application, snapshot, subject)
-    if pool is not None and not ended and not holds(application, "Stalled"):
-        yield from _pool(pool, snapshot)
-        yield from _unmatched(application, snapshot, subject, lattice_of(pool))
+    if pool is not None and not ended:
+        yield from _absent_shares(application, snapshot, subject, lattice_of(pool))
+        yield from _hosts(application, pool, snapshot, subject)
     for scaler in as_objects(status_of(application).get("scalers")):
         if scaler.get("status") in ("failed", "unhealthy"):
             words = str(scaler.get("message") or scaler.get("status"))
@@ -99,8 +99,39 @@ def _application(application: CustomResource, snapshot: Snapshot) -> Iterator[Ca
             command = f"kubectl wasmcloud tree -n {application.metadata.namespace} app/{application.metadata.name}"
             yield Cause(what, ".status.scalers", f"wadm: {words}", command)
     yield from _outcome(application, subject, _APPLICATION)
-    if fails(application, "Exposed"):
+    if condition(application, "Exposed").get("reason", "Exposed") not in _AS_ASKED:
         yield _from_condition(application, subject, "Exposed", _describe(application, _APPLICATION))
+
+
+def _hosts(application: CustomResource, pool: CustomResource, snapshot: Snapshot, subject: str) -> Iterator[Cause]:
+    """What of the hosts stands in the way. Once wadm has tried they are in reach: what it looked for comes first."""
+    stalled = condition(application, "Stalled")
+    if stalled.get("status") == "True" and stalled.get("reason") not in _WADMS_VERDICTS:
+        return
+    unmatched = _unmatched(application, snapshot, subject, lattice_of(pool))
+    of_pool = _pool(pool, snapshot)
+    for causes in (unmatched, of_pool) if status_of(application).get("scalers") else (of_pool, unmatched):
+        yield from causes
+
+
+def _absent_shares(application: CustomResource, snapshot: Snapshot, subject: str, lattice: str) -> Iterator[Cause]:
+    """Components of other applications that wadm misses, where no such Application is deployed."""
+    if condition(application, "Ready").get("reason") != "DeployRejected":
+        return
+    there = {
+        item.metadata.name
+        for item in snapshot.applications
+        if status_of(item).get("lattice") == lattice and status_of(item).get("deployedVersion")
+    }
+    for position, component in enumerate(as_objects(spec_of(application).get("components"))):
+        owner = as_object(as_object(component.get("properties")).get("application")).get("name")
+        if owner is not None and owner not in there:
+            text = (
+                f"{component.get('name')} is shared by application {owner}, and no Application {owner}"
+                f" that you can read is deployed in lattice {lattice}"
+            )
+            path = f".spec.components[{position}].properties.application"
+            yield Cause(subject, path, text, f"kubectl get {_APPLICATION} -A --field-selector metadata.name={owner}")
 
 
 def _before_reconcile(item: CustomResource, subject: str, resource: str) -> Cause | None:
@@ -139,18 +170,34 @@ def _no_pool(application: CustomResource, snapshot: Snapshot, subject: str) -> I
         command = f"kubectl -n {namespace} annotate {_APPLICATION} {application.metadata.name} {_LATTICE}={lattices[0]}"
         text = f"namespace {namespace} has hosts of the lattices {', '.join(lattices)}: name one"
         yield Cause(subject, f"annotation {_LATTICE}", text, command)
+    else:
+        yield from _names_none(application, lattices, subject)
+
+
+def _names_none(application: CustomResource, lattices: list[str], subject: str) -> Iterator[Cause]:
+    """Annotations that name what the namespace does not have."""
+    namespace, name = application.metadata.key
+    for annotation, what in ((_HOST_CONFIG, "named"), (_LATTICE, "of lattice")):
+        wanted = application.metadata.annotations.get(annotation)
+        if wanted is not None:
+            text = f"namespace {namespace} has no host config {what} {wanted}; it has those of {', '.join(lattices)}"
+            mend = f"kubectl -n {namespace} annotate {_APPLICATION} {name} --overwrite {annotation}=…"
+            yield Cause(subject, f"annotation {annotation}", text, mend)
+            return
 
 
 def _pool_of(application: CustomResource, snapshot: Snapshot) -> CustomResource | None:
     """The host config whose lattice the Application uses: by status, by annotation, or the only one there is."""
     namespace, annotations = application.metadata.namespace, application.metadata.annotations
     own = [pool for pool in snapshot.pools if pool.metadata.namespace == namespace]
-    named = status_of(application).get("hostConfig") or annotations.get(_HOST_CONFIG)
-    for pool in own:
-        if pool.metadata.name == named or (not named and lattice_of(pool) == annotations.get(_LATTICE)):
-            return pool
-    only = {lattice_of(pool) for pool in own}
-    return own[0] if len(only) == 1 and not named else None
+    named, lattice = (
+        status_of(application).get("hostConfig") or annotations.get(_HOST_CONFIG),
+        annotations.get(_LATTICE),
+    )
+    if named:
+        return next((pool for pool in own if pool.metadata.name == named), None)
+    fitting = [pool for pool in own if lattice in (None, lattice_of(pool))]
+    return fitting[0] if len({lattice_of(pool) for pool in fitting}) == 1 else None
 
 
 def _unmatched(application: CustomResource, snapshot: Snapshot, subject: str, lattice: str) -> Iterator[Cause]:
@@ -158,7 +205,7 @@ def _unmatched(application: CustomResource, snapshot: Snapshot, subject: str, la
     pools = snapshot.pools_in(lattice)
     for position, component in enumerate(as_objects(spec_of(application).get("components"))):
         for wanted, path in _requirements(component, f".spec.components[{position}]"):
-            if any(wanted.items() <= _labels(pool).items() for pool in pools):
+            if any(wanted.items() <= labels.items() for pool in pools for labels in _labels(pool)):
                 continue
             labels = ", ".join(f"{key}={value}" for key, value in sorted(wanted.items()))
             names = ", ".join(str(pool.metadata.key) for pool in pools)
@@ -178,9 +225,15 @@ def _requirements(component: JsonObject, path: str) -> Iterator[tuple[dict[str, 
                 yield wanted, f"{path}.traits[{number}].properties.spread[{index}].requirements"
 
 
-def _labels(pool: CustomResource) -> dict[str, str]:
-    own: Json = spec_of(pool).get("hostLabels")
-    return {"kubernetes": "true", **{str(key): str(value) for key, value in as_object(own).items()}}
+def _labels(pool: CustomResource) -> Iterator[dict[str, str]]:
+    """The labels that a host config gives its hosts, and those that its live hosts report: they add some themselves."""
+    yield {"kubernetes": "true", **_texts(spec_of(pool).get("hostLabels"))}
+    for host in as_objects(status_of(pool).get("hosts")):
+        yield _texts(host.get("labels"))
+
+
+def _texts(labels: Json) -> dict[str, str]:
+    return {str(key): str(value) for key, value in as_object(labels).items()}
 
 
 def _from_condition(item: CustomResource | Unstructured, subject: str, kind: str, command: str) -> Cause:
@@ -194,3 +247,7 @@ def _describe(item: CustomResource, resource: str) -> str:
 
 
 _SHOWN_PODS = 5
+# Reasons of Stalled that are wadm's report of what it could not do, as against what it refused to begin.
+_WADMS_VERDICTS = frozenset({"Failed", "Unhealthy"})
+# Reasons of Exposed with which there is nothing to mend; with any other a part of what is wanted is missing.
+_AS_ASKED = frozenset({"Exposed", "Disabled"})
