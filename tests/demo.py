@@ -30,7 +30,7 @@ async def main() -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     with tempfile.TemporaryDirectory(prefix="wasmcloud-demo-") as folder:
-        demo = asyncio.create_task(run(Path(folder), stop))
+        demo = asyncio.create_task(run(Path(folder)))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({demo, stopping}, return_when=asyncio.FIRST_COMPLETED)
         demo.cancel()
@@ -40,7 +40,7 @@ async def main() -> None:
     say("everything is stopped")
 
 
-async def run(folder: Path, stop: asyncio.Event) -> None:
+async def run(folder: Path) -> None:
     say("starting a Kubernetes control plane, NATS and three simulated nodes (5 seconds)")
     async with (
         ControlPlane.start(folder) as cluster,
@@ -60,7 +60,7 @@ async def run(folder: Path, stop: asyncio.Event) -> None:
             await show_quickstart(admin, nats)
             how_to_go_on(cluster, operator, address)
             if sys.stdin.isatty():
-                await stop.wait()
+                await asyncio.Event().wait()  # until it is cancelled: an end of its own would cut the clean-up short
 
 
 @contextlib.asynccontextmanager

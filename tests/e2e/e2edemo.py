@@ -78,7 +78,7 @@ async def show(world: World, stop: asyncio.Event) -> None:
         if os.isatty(0):
             async with page_of(world.cluster.kubeconfig) as address:
                 print(what_next(world.cluster.kubeconfig, (await ensure("kubectl")).parent, address), flush=True)
-                await stop.wait()
+                await asyncio.Event().wait()  # until it is cancelled: an end of its own would cut the clean-up short
     finally:
         stop.set()
 
