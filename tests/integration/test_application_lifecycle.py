@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from asyncio.subprocess import PIPE
 
 import pytest
 
 from applications import APP, CONFIG, Site, application, components, conditions, host_config, why
-from testbed import Admin, NatsServer, eventually
+from testbed import Admin, ControlPlane, NatsServer, eventually
 from testbed.admin import ApiError, condition
+from testbed.audit import AuditEvent
+from wasmcloud_operator.application.placements import FIELD_MANAGER
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,6 +57,32 @@ async def test_placements_follow_the_hosts_and_cost_no_write_at_rest(site: Site)
         await site.reaches(lambda obj: obj["status"].get("placementCount") == 1, "other")
         assert (await site.get())["metadata"]["resourceVersion"] == at_rest
     await site.reaches(lambda obj: "placements" not in obj["status"])
+
+
+async def test_placements_that_change_all_the_time_are_written_once_a_second_at_most(
+    site: Site, crds: ControlPlane
+) -> None:
+    assert crds.audit is not None
+    async with site.host() as host:
+        await site.create()
+        await site.phase("Deployed")
+        await site.reaches(lambda obj: obj["status"].get("placementCount") == 1)
+        of_it = {"wasmcloud.dev/appspec": "hello"}
+        since, started = crds.audit.end, time.monotonic()
+        for instances in range(2, 32):
+            # Not the component itself, whose number wadm would correct.
+            host.components["beside"] = {"image_ref": "x", "annotations": of_it, "max_instances": instances}
+            await host.beat()
+            await asyncio.sleep(0.1)  # the churn itself
+        last = {"component": "beside", "host": host.id, "instances": instances}
+        await site.reaches(lambda obj: last in obj["status"]["placements"])
+        seconds = time.monotonic() - started
+        written = [event for event in crds.audit.events(since) if _is_of_placements(event, site.namespace)]
+        assert 2 <= len(written) <= seconds + 1
+
+
+def _is_of_placements(event: AuditEvent, namespace: str) -> bool:
+    return event.is_write and event.namespace == namespace and f"fieldManager={FIELD_MANAGER}" in event.uri
 
 
 async def test_a_template_may_leave_optional_fields_null(site: Site) -> None:
