@@ -267,7 +267,11 @@ def _metrics() -> Iterator[str]:
 
 
 def _cli() -> Iterator[str]:
-    yield from ("# Command line", "", "`kubectl wasmcloud` has status, tree, why, doctor, ui and check as well.")
+    yield from (
+        "# Command line",
+        "",
+        "`kubectl wasmcloud` and `wasmcloud-operator` are one program. [commands.md](../commands.md) explains it.",
+    )
     for name, command in sorted(commands.commands.items()):
         context = click.Context(command, info_name=f"wasmcloud-operator {name}")
         yield from ("", f"## `{name}`", "")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from asyncio.subprocess import PIPE
 
 import pytest
+import yaml
 
 from applications import APP, CONFIG, Site, application, components, conditions, host_config, why
 from testbed import Admin, ControlPlane, NatsServer, eventually
@@ -317,7 +319,7 @@ async def test_others_part_of_the_status_is_left_alone(site: Site) -> None:
     assert (await site.get())["metadata"]["resourceVersion"] == app["metadata"]["resourceVersion"]
 
 
-async def test_the_apps_command_lists_owner_and_phase(site: Site) -> None:
+async def test_the_apps_command_lists_owner_and_phase(site: Site, crds: ControlPlane) -> None:
     await site.create()
     version = (await site.deployed())["status"]["deployedVersion"]
     await site.wash_put("washed")
@@ -332,6 +334,10 @@ async def test_the_apps_command_lists_owner_and_phase(site: Site) -> None:
     assert header == ["NAME", "PHASE", "DEPLOYED", "NEWEST", "OWNER", "MESSAGE"]
     assert first[:5] == ["hello", "Reconciling", version, version, f"{site.namespace}/hello"]
     assert second == ["washed", "Undeployed", "-", "w1", "-"]
+    known = ("--kubeconfig", str(crds.kubeconfig), "-o", "json")
+    _, out, _ = await _command("apps", site.lattice, "--nats", site.nats.url, *known)
+    cluster = yaml.safe_load(crds.kubeconfig.read_text())["clusters"][0]["name"]
+    assert [app["owner"] and app["owner"]["clusterName"] for app in json.loads(out)] == [cluster, None]
     code, _, error = await _command("apps", site.lattice, "--nats", "nats://127.0.0.1:1")
     assert code == 2
     assert "127.0.0.1:1" in error

@@ -10,7 +10,7 @@ from hostlive import CONFIG, DAEMON_SET, DEPLOYMENT, at_rest, events, exists, go
 from operatorfixture import RunningOperator
 from testbed import eventually
 from testbed.admin import condition
-from wasmcloud_operator.commands.migrate import run_migration
+from wasmcloud_operator.commands.migrate import as_lines, run_migration
 from wasmcloud_operator.kube.credentials import Credentials
 
 MANAGER = "operator.k8s.wasmcloud.dev/wasmcloud-host-config"
@@ -131,9 +131,8 @@ async def test_an_adopted_pool_keeps_its_leaf_service_until_it_says_otherwise(cr
 
 
 async def migration(crds, namespace, *, dry_run=True):
-    lines = []
-    code = await run_migration(Credentials(crds.kubeconfig), namespace, "auto", dry_run=dry_run, say=lines.append)
-    return code, lines
+    done = await run_migration(Credentials(crds.kubeconfig), namespace, "auto", dry_run=dry_run)
+    return done.exit_code, list(as_lines(done))
 
 
 async def test_migrate_says_beforehand_what_will_change(crds, admin, kwok, namespace):

@@ -1,4 +1,7 @@
-"""The commands of `wasmcloud-operator`."""
+"""`kubectl wasmcloud` and `wasmcloud-operator`: two names of one program.
+
+Each command imports what it needs when it is called: all of it at once takes three quarters of a second.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,18 @@ from pathlib import Path
 
 import click
 
-from wasmcloud_operator.commands import kubectl
-from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
+from wasmcloud_operator.commands import looking, nats_options
+from wasmcloud_operator.commands.looking import target, where
+from wasmcloud_operator.commands.nats_options import NatsOptions
+from wasmcloud_operator.commands.parser import PLUGIN, Commands, complete
 from wasmcloud_operator.names import IP_FAMILIES, IpFamily
 
-# Each command imports what it needs when it is called: all of it at once takes three quarters of a second.
+_SECTIONS = {
+    "Look at what runs": ("status", "tree", "why", "doctor", "ui", "apps", "report"),
+    "Before and after a change": ("check", "diff", "history", "rollback"),
+    "Install and run": ("crds", "schema", "migrate", "run"),
+}
+_OUTPUT = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="The form.")
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -23,16 +33,16 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, sections=_SECTIONS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show the version."
 )
 def main() -> None:
-    """Runs wasmCloud hosts and applications on Kubernetes."""
+    """Runs wasmCloud hosts and applications on Kubernetes, and shows what runs, where, and why not."""
 
 
-for command in kubectl.main.commands.values():
-    main.add_command(command)
+for _command in (looking.status, looking.tree, looking.why, looking.doctor, looking.ui, looking.report):
+    main.add_command(_command)
 
 
 @main.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
@@ -45,12 +55,88 @@ def run(arguments: Sequence[str]) -> None:
 
 
 @main.command()
-def crds() -> None:
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", help="The form.")
+def crds(output: str) -> None:
     """Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`."""
-    from wasmcloud_operator.commands.crds import crd_yaml
+    from wasmcloud_operator.commands.crds import crd_list, crd_yaml
     from wasmcloud_operator_types import custom_resource_definitions
 
-    click.echo("---\n".join(crd_yaml(crd) for crd in custom_resource_definitions()), nl=False)
+    found = custom_resource_definitions()
+    click.echo(crd_list(found) if output == "json" else "---\n".join(map(crd_yaml, found)), nl=output == "json")
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text")
+@click.option("--strict", is_flag=True, help="Count warnings as errors.")
+@click.option("--skip-foreign", is_flag=True, help="Pass over files that hold nothing of wasmCloud, also broken ones.")
+def check(paths: Sequence[str], form: str, strict: bool, skip_foreign: bool) -> None:
+    """Check Applications and WasmCloudHostConfigs in files, folders and standard input (-).
+
+    Exit status: 0 fine (warnings at most), 1 errors, 2 something that cannot be read.
+    """
+    from wasmcloud_operator.commands.check import check_paths
+    from wasmcloud_operator.commands.checking.findings import FORMATS
+
+    report = check_paths(paths, skip_foreign=skip_foreign, strict=strict)
+    click.echo(FORMATS[form](report))
+    sys.exit(report.exit_code)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@where
+def diff(paths: Sequence[str], kubeconfig: Path | None, context: str | None, namespace: str) -> None:
+    """Show what `kubectl apply` of files or folders would change, in the cluster and in wadm, without changing it.
+
+    The API server computes it (dry run). Exit status, as of `kubectl diff`: 0 nothing, 1 something, 2 cannot be told.
+    """
+    from wasmcloud_operator.commands.diff import diff_screen
+    from wasmcloud_operator.commands.overview.screens import show
+
+    sys.exit(show(diff_screen(paths, namespace), kubeconfig, context))
+
+
+@main.command()
+@click.argument("what", metavar="app/NAME")
+@where
+@_OUTPUT
+def history(what: str, kubeconfig: Path | None, context: str | None, namespace: str, output: str) -> None:
+    """List the versions of app/NAME that wadm keeps, the oldest first, as the Application's status has them."""
+    _, name = target(what, ("application",))
+    from wasmcloud_operator.commands.history import history_screen
+    from wasmcloud_operator.commands.overview.screens import show
+
+    sys.exit(show(history_screen(name, namespace or "default", output), kubeconfig, context))
+
+
+@main.command()
+@click.argument("what", metavar="app/NAME")
+@click.option("--to", default="", help="The version; the one before the deployed one when left out.")
+@click.option("--dry-run", is_flag=True, help="Let the API server judge it, and change nothing.")
+@where
+@nats_options.given
+def rollback(
+    what: str,
+    to: str,
+    dry_run: bool,
+    kubeconfig: Path | None,
+    context: str | None,
+    namespace: str,
+    nats: NatsOptions,
+) -> None:
+    """Give app/NAME the content of a former version again, which is read from wadm, so NATS must be in reach.
+
+    Refused where Argo CD, Flux or Helm owns the Application. Exit status: 0 done, 2 refused or out of reach.
+    """
+    _, name = target(what, ("application",))
+    from wasmcloud_operator import logs
+    from wasmcloud_operator.commands.history import rollback_screen
+    from wasmcloud_operator.commands.overview.screens import show
+
+    logs.configure("error", "auto")
+    screen = rollback_screen(name, namespace or "default", to, nats, dry_run=dry_run)
+    sys.exit(show(screen, kubeconfig, context))
 
 
 @main.command()
@@ -64,47 +150,69 @@ def schema(kind: str) -> None:
 
 @main.command()
 @click.argument("lattice", default="default")
-@click.option("--nats", default="nats://127.0.0.1:4222", envvar="NATS_URL", show_default=True, help="NATS address.")
-@click.option("--creds", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A NATS creds file.")
-@click.option("--wadm-prefix", default=DEFAULT_WADM_PREFIX, show_default=True, help="How wadm's subjects begin.")
-def apps(lattice: str, nats: str, creds: Path | None, wadm_prefix: str) -> None:
+@nats_options.given
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="A kubeconfig that knows the owners' cluster.")
+@click.option("--context", help="The kubeconfig's context; the current one when left out.")
+@_OUTPUT
+def apps(lattice: str, nats: NatsOptions, kubeconfig: Path | None, context: str | None, output: str) -> None:
     """List the applications that wadm has in LATTICE, with the Application resource that each belongs to.
 
-    Those of `wash` have no owner. Exit status: 0 listed, 2 NATS or wadm does not answer.
+    Those of `wash` have no owner. The cluster of an owner has its name where the kubeconfig leads to it, else its uid.
+    Exit status: 0 listed, 2 NATS or wadm does not answer.
     """
     import asyncio
 
     from wasmcloud_operator import logs
-    from wasmcloud_operator.commands.apps import list_apps, table
+    from wasmcloud_operator.commands.apps import as_json, list_apps, named_cluster, table
+    from wasmcloud_operator.kube.credentials import Credentials
     from wasmcloud_operator.lattice.errors import LatticeError
-    from wasmcloud_operator.lattice.spec import ConnectionSpec
+
+    async def listed() -> str:
+        found = await list_apps(nats.spec(), lattice, prefix=nats.wadm_prefix)
+        names = await named_cluster(Credentials(kubeconfig, context), found)
+        return as_json(found, names) if output == "json" else "\n".join(table(found, names))
 
     logs.configure("error", "auto")
     try:
-        spec = ConnectionSpec((nats,), credentials=creds.read_text(encoding="utf-8") if creds else "")
-        found = asyncio.run(list_apps(spec, lattice, prefix=wadm_prefix))
+        click.echo(asyncio.run(listed()))
     except (LatticeError, OSError, UnicodeDecodeError) as error:
         click.echo(f"cannot list the applications of lattice {lattice}: {error}", err=True)
         sys.exit(2)
-    for line in table(found):
-        click.echo(line)
 
 
 @main.command()
-@click.option("--dry-run", is_flag=True, help="Say what will change, and change nothing.")
-@click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file, as for run.")
-@click.option("--context", help="The kubeconfig's context; the current one when left out.")
-@click.option("-n", "--namespace", default="", help="Only the host configs of this namespace.")
+@click.option("--dry-run", is_flag=True, help="Show what will change, and change nothing.")
+@where
 @click.option("--ip-family", type=click.Choice(IP_FAMILIES), default="auto", help="As for run.")
-def migrate(dry_run: bool, kubeconfig: Path | None, context: str | None, namespace: str, ip_family: IpFamily) -> None:
+@_OUTPUT
+def migrate(
+    dry_run: bool, kubeconfig: Path | None, context: str | None, namespace: str, ip_family: IpFamily, output: str
+) -> None:
     """Come from the operator written in Rust: list what will change, and remove what is in the way.
 
     Exit status: 0 ready, 1 something has to be mended first, 2 the cluster cannot be read.
     """
     import asyncio
 
-    from wasmcloud_operator.commands.migrate import run_migration
+    from wasmcloud_operator.commands.migrate import as_json, as_lines, run_migration
     from wasmcloud_operator.kube.credentials import Credentials
+    from wasmcloud_operator.kube.errors import KubeError
 
-    credentials = Credentials(kubeconfig, context)
-    sys.exit(asyncio.run(run_migration(credentials, namespace, ip_family, dry_run=dry_run, say=click.echo)))
+    try:
+        migration = run_migration(Credentials(kubeconfig, context), namespace, ip_family, dry_run=dry_run)
+        done = asyncio.run(migration)
+    except KubeError as error:
+        click.echo(f"the cluster cannot be read: {error}", err=True)
+        sys.exit(2)
+    click.echo(as_json(done) if output == "json" else "\n".join(as_lines(done)))
+    sys.exit(done.exit_code)
+
+
+def as_plugin() -> None:
+    """Runs the program under the name that users of kubectl type."""
+    main(prog_name=PLUGIN, complete_var="_KUBECTL_WASMCLOUD_COMPLETE")
+
+
+def complete_for_kubectl() -> None:
+    """Prints what kubectl asks of `kubectl_complete-wasmcloud`."""
+    click.echo("\n".join(complete(main, sys.argv[1:])))

@@ -15,9 +15,8 @@ from wasmcloud_operator.application import coexistence
 from wasmcloud_operator.application.coexistence import CrdState, CrdWatch, crd_state
 from wasmcloud_operator.application.naming import FINALIZER
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import AlwaysOpen, Client
-from wasmcloud_operator.kube.codec import Page
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, Page
 from wasmcloud_operator.kube.errors import Forbidden, NotFound, ServerError, Throttled, Unreachable, WritesForbidden
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics

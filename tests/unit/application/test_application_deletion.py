@@ -13,9 +13,8 @@ from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import AlwaysOpen
-from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.controller import DONE
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource

@@ -15,7 +15,7 @@ from wasmcloud_operator.application.controller import NAME_INDEX
 from wasmcloud_operator.application.leftovers import InLattice, Leftovers
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,13 @@ import yaml
 from click.testing import CliRunner
 
 from wasmcloud_operator.cli import main
+from wasmcloud_operator.commands.apps import ListedApp, as_json, table
+from wasmcloud_operator.commands.parser import complete
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer
+from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.permissions import RULES, needed
 from wasmcloud_operator.settings import Settings, unknown_variables
+from wasmcloud_operator_types import custom_resource_definitions
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,6 +39,97 @@ def test_crds_prints_what_is_in_the_manifests() -> None:
     printed = list(yaml.safe_load_all(CliRunner().invoke(main, ["crds"]).output))
     on_disk = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "manifests/crds").glob("*.yaml"))]
     assert sorted(printed, key=str) == sorted(on_disk, key=str)
+
+
+def test_crds_are_one_json_list() -> None:
+    printed = json.loads(CliRunner().invoke(main, ["crds", "-o", "json"]).output)
+    assert (printed["kind"], printed["items"]) == ("List", custom_resource_definitions())
+
+
+def test_help_names_every_command_once_with_its_whole_sentence() -> None:
+    shown = " ".join(CliRunner().invoke(main, ["-h"], terminal_width=200).output.split())
+    for name, command in main.commands.items():
+        assert shown.count(f" {name} {command.get_short_help_str(1000)}") == 1, name
+    assert "..." not in shown.replace("[ARGS]...", "")
+
+
+def test_every_command_but_run_takes_short_and_long_help() -> None:
+    for name in main.commands.keys() - {"run"}:
+        for flag in ("-h", "--help"):
+            assert CliRunner().invoke(main, [name, flag]).exit_code == 0, name
+
+
+def completed(shell: str, line: str) -> str:
+    """Returns what the program answers to a shell that completes the line."""
+    words = line.split(" ")
+    cursor = str(len(words) - 1) if shell != "fish" else words[-1]
+    env = {
+        "_WASMCLOUD_OPERATOR_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": cursor,
+        "PATH": "/usr/bin:/bin",
+    }
+    program = Path(sys.executable).with_name("wasmcloud-operator")
+    return subprocess.run([program], env=env, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_completions_of_commands_options_and_choices(shell: str) -> None:
+    assert "status" in completed(shell, "wasmcloud-operator sta")
+    assert "--all-namespaces" in completed(shell, "wasmcloud-operator status --a")
+    assert "sarif" in completed(shell, "wasmcloud-operator check --format s")
+
+
+def test_bash_loads_the_completion_and_uses_it() -> None:
+    folder = Path(sys.executable).parent
+    script = """
+        eval "$(_WASMCLOUD_OPERATOR_COMPLETE=bash_source wasmcloud-operator)"
+        COMP_WORDS=(wasmcloud-operator st) COMP_CWORD=1
+        _wasmcloud_operator_completion wasmcloud-operator
+        echo "${COMPREPLY[@]}"
+    """
+    env = {"PATH": f"{folder}:/usr/bin:/bin"}
+    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["status"]
+
+
+def test_kubectl_gets_completions_in_its_own_form() -> None:
+    assert complete(main, ["st"])[0].startswith("status\tShow pools")
+    assert complete(main, ["st"])[-1] == ":4"
+    assert complete(main, ["check", "--format", ""]) == ["text", "json", "sarif", "github", ":4"]
+    assert complete(main, ["check", ""])[-1] == ":0"
+
+
+def test_as_a_plugin_of_kubectl_it_names_itself_as_its_users_do() -> None:
+    program = Path(sys.executable).with_name("kubectl-wasmcloud")
+    shown = subprocess.run([program, "status", "-h"], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert shown.startswith("Usage: kubectl wasmcloud status")
+
+
+def test_status_needs_no_models_no_nats_and_no_informers() -> None:
+    heavy = (
+        "pydantic",
+        "prometheus_client",
+        "nats",
+        "wasmcloud_operator_types",
+        "wasmcloud_operator.kube.informer",
+        "wasmcloud_operator.lattice",
+    )
+    code = f"import sys, wasmcloud_operator.commands.overview.screens; print([x for x in {heavy} if x in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_apps_names_the_cluster_of_an_owner_where_it_is_known() -> None:
+    apps = [
+        ListedApp("a", "Deployed", "1", "1", Owner("uid-1", "shop", "a"), ""),
+        ListedApp("b", "Deployed", "1", "1", Owner("uid-2", "shop", "b"), ""),
+        ListedApp("c", "Deployed", "1", "1", None, ""),
+    ]
+    lines = table(apps, {"uid-1": "staging"})
+    assert ["shop/a (staging)" in lines[1], "shop/b (uid-2)" in lines[2]] == [True, True]
+    owners = [app["owner"] for app in json.loads(as_json(apps, {"uid-1": "staging"}))]
+    assert [owner and owner["clusterName"] for owner in owners] == ["staging", None, None]
 
 
 def test_version() -> None:

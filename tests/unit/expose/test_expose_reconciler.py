@@ -18,8 +18,8 @@ from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler, St
 from wasmcloud_operator.expose.status import ExposedWriter
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE, Applier, Kind
-from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.apply import Applier, Kind
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Pod

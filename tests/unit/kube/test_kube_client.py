@@ -71,6 +71,7 @@ async def read_on(client: Client, idle: float) -> None:
 # Every public coroutine of the client that sends something.
 CALLS = {
     "get_path": lambda c: c.get_path("/version"),
+    "get_text": lambda c: c.get_text("/version"),
     "get": lambda c: c.get(WIDGET, key("a")),
     "get_as": lambda c: c.get_as(WIDGET, key("a"), WIDGETS),
     "list_page": lambda c: c.list_page(WIDGET, WIDGETS, query=[("limit", "1")]),
@@ -132,7 +133,7 @@ GARBAGE = {
 
 
 READ_AS_SOMETHING = {
-    **{call: send for call, send in CALLS.items() if call not in ("get_path", "watch")},
+    **{call: send for call, send in CALLS.items() if call not in ("get_path", "get_text", "watch")},
     "server_version": server_version,
     "serves": lambda c: serves(c, WIDGET),
     "missing_permissions": lambda c: missing_permissions(c, [Permission("list", WIDGET)]),

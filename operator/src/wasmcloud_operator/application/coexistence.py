@@ -19,9 +19,8 @@ from prometheus_client import Gauge
 from wasmcloud_operator.application.naming import FINALIZER
 from wasmcloud_operator.application.writer import ApplicationWriter
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import Client
-from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, Codec
 from wasmcloud_operator.kube.errors import ApiError, Forbidden, KubeError, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.manager import background

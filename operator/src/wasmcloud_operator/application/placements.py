@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer

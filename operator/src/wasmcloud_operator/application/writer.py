@@ -10,9 +10,9 @@ from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.manifest import deciding_metadata, passed_metadata
 from wasmcloud_operator.application.status import FOUND_OUT, Verdict
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import JSON_PATCH, Client
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.conditions import Condition, to_status
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer

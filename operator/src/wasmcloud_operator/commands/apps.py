@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 
 from wasmcloud_operator.application.status import running
+from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.credentials import Credentials, cluster_name
+from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.resources import NAMESPACE, Key
+from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.content import Owner, owner_of
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
@@ -18,6 +25,7 @@ from wasmcloud_operator.lattice.wadm import WadmClient
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status
 
 _AT_ONCE = 16
+_CLUSTER_SECONDS = 3.0  # for a cluster that does not answer
 _HEADER = ("NAME", "PHASE", "DEPLOYED", "NEWEST", "OWNER", "MESSAGE")
 
 
@@ -63,11 +71,41 @@ async def _listed(wadm: WadmClient) -> list[ListedApp]:
     return sorted(await gather_first_error(with_owner(summary) for summary in summaries), key=lambda app: app.name)
 
 
-def table(apps: Iterable[ListedApp]) -> list[str]:
-    """The applications as aligned lines under a header."""
-    rows = [_HEADER, *(_row(app) for app in apps)]
+async def named_cluster(credentials: Credentials, apps: Iterable[ListedApp]) -> Mapping[str, str]:
+    """Returns the kubeconfig's name for the cluster that it leads to, by the uid that owners are known by.
+
+    Empty where that cluster owns nothing here, or cannot be asked: the names are a help, and no reason to fail.
+    """
+    owners = {app.owner.cluster for app in apps if app.owner}
+    if not owners:
+        return {}
+    try:
+        name = cluster_name(credentials)
+        async with asyncio.timeout(_CLUSTER_SECONDS), Transport.open(ConnectionOptions(credentials)) as transport:
+            client = Client(transport, field_manager="kubectl-wasmcloud")
+            uid = (await client.get(NAMESPACE, Key("", "kube-system"))).metadata.uid
+    except (KubeError, OSError, TimeoutError):
+        return {}
+    return {uid: name} if name and uid in owners else {}
+
+
+def table(apps: Iterable[ListedApp], clusters: Mapping[str, str]) -> list[str]:
+    """Returns the applications as aligned lines under a header; `clusters` has names by uid."""
+    rows = [_HEADER, *(_row(app, clusters) for app in apps)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     return ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def as_json(apps: Iterable[ListedApp], clusters: Mapping[str, str]) -> str:
+    """Returns the applications as one JSON list; an owner's cluster has its uid, and its name where it is known."""
+
+    def described(app: ListedApp) -> JsonObject:
+        found = asdict(app)
+        if app.owner is not None:
+            found["owner"]["clusterName"] = clusters.get(app.owner.cluster)
+        return found
+
+    return json.dumps([described(app) for app in apps], indent=2)
 
 
 def _app(summary: ModelSummary, owner: Owner | None) -> ListedApp:
@@ -79,6 +117,9 @@ def _app(summary: ModelSummary, owner: Owner | None) -> ListedApp:
     return ListedApp(summary.name, phase, summary.deployed_version, summary.version, owner, message)
 
 
-def _row(app: ListedApp) -> tuple[str, ...]:
-    owner = f"{app.owner.namespace}/{app.owner.name} ({app.owner.cluster})" if app.owner else "-"
+def _row(app: ListedApp, clusters: Mapping[str, str]) -> tuple[str, ...]:
+    owner = "-"
+    if app.owner is not None:
+        cluster = clusters.get(app.owner.cluster, app.owner.cluster)
+        owner = f"{app.owner.namespace}/{app.owner.name} ({cluster})"
     return app.name, app.phase, app.deployed or "-", app.newest or "-", owner, app.message

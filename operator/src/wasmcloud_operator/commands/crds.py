@@ -6,8 +6,9 @@ python -m wasmcloud_operator.commands.crds [--check] [FOLDER]
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -30,6 +31,11 @@ def crd_yaml(crd: Mapping[str, object]) -> str:
     return _HEADER + yaml.dump(
         dict(crd), Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120
     )
+
+
+def crd_list(crds: Sequence[Mapping[str, object]]) -> str:
+    """Returns the CRDs as one JSON object of kind List."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": crds}, indent=2)
 
 
 def crd_files() -> dict[str, str]:

@@ -6,9 +6,10 @@ APIService through which the other one served applications.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
@@ -20,12 +21,11 @@ from wasmcloud_operator.hostpool.references import read_references
 from wasmcloud_operator.hostpool.render_workload import Children, leaf_warnings, render
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.access import server_version, serves_group
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import Client
-from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.difference import difference
-from wasmcloud_operator.kube.errors import KubeError, NotFound
+from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.managed_fields import taken_over
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
@@ -76,7 +76,7 @@ async def plan(client: Client, namespace: str = "", family: IpFamily = "auto") -
         name = f"{HOST_CONFIG.kind} {item.metadata.key}"
         ignored = [f"{path} is no field: it is ignored, and strict clients refuse it" for path in unknown_in(item.spec)]
         try:
-            found = await _pool(client, item, platform)
+            found = await pool_changes(client, item, platform)
         except SpecError as error:
             lines += [f"{name}: {line}" for line in ignored]
             faults += [f"{name}: {problem}" for problem in error.problems]
@@ -97,30 +97,44 @@ async def clear_the_way(client: Client) -> list[str]:
     return [f"APIService {FORMER_API_SERVICE}: removed"]
 
 
-async def run_migration(
-    credentials: Credentials, namespace: str, family: IpFamily, *, dry_run: bool, say: Callable[[str], object]
-) -> int:
-    """The command: what it found and did goes to `say`, a line each. Returns the exit status."""
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What was found, and a line for each thing that was done."""
+
+    plan: Plan
+    done: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where something has to be mended first, else 0."""
+        return 1 if self.plan.obstacles or self.plan.faults else 0
+
+
+async def run_migration(credentials: Credentials, namespace: str, family: IpFamily, *, dry_run: bool) -> Migration:
+    """The command: looks, and clears the way unless something stands in it. Raises the errors of `kube.errors`."""
     options = ConnectionOptions(credentials=credentials, user_agent=f"{MANAGED_BY}-migrate")
-    try:
-        async with Transport.open(options) as transport:
-            client = Client(transport, field_manager=MANAGED_BY)
-            found = await plan(client, namespace, family)
-            for line in (
-                *found.lines,
-                *(f"TO MEND: {fault}" for fault in found.faults),
-                *(f"TO MEND FIRST: {obstacle}" for obstacle in found.obstacles),
-            ):
-                say(line)
-            for line in [] if dry_run or found.obstacles else await clear_the_way(client):
-                say(line)
-    except KubeError as error:
-        say(f"the cluster cannot be read: {error}")
-        return 2
-    return 1 if found.obstacles or found.faults else 0
+    async with Transport.open(options) as transport:
+        client = Client(transport, field_manager=MANAGED_BY)
+        found = await plan(client, namespace, family)
+        return Migration(found, tuple([] if dry_run or found.obstacles else await clear_the_way(client)))
 
 
-async def _pool(client: Client, item: CustomResource, platform: Platform) -> list[str]:
+def as_lines(migration: Migration) -> Iterator[str]:
+    """Yields what people read."""
+    found = migration.plan
+    yield from found.lines
+    yield from (f"TO MEND: {fault}" for fault in found.faults)
+    yield from (f"TO MEND FIRST: {obstacle}" for obstacle in found.obstacles)
+    yield from migration.done
+
+
+def as_json(migration: Migration) -> str:
+    """Returns the same as one JSON object."""
+    return json.dumps({**asdict(migration.plan), "done": migration.done}, indent=2)
+
+
+async def pool_changes(client: Client, item: CustomResource, platform: Platform) -> list[str]:
+    """Returns what becomes of the children of a host config, a line each. Raises SpecError, errors of `kube.errors`."""
     config = parsed(item)
     examined = await read_references(client, item.metadata.key, config.spec, platform)
     if examined.problems:

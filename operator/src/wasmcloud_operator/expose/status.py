@@ -11,9 +11,9 @@ from wasmcloud_operator.expose.plan import Plan, Record
 from wasmcloud_operator.expose.reconciler import Made, Outcomes, State
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.apply import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.conditions import Condition, to_status
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound

@@ -14,7 +14,7 @@ import structlog
 
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
-from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.contest import Contests, Pace, Place, manager_of
 from wasmcloud_operator.kube.difference import Difference, fingerprint, first_difference
 from wasmcloud_operator.kube.errors import Conflict, NotFound, Unreachable
@@ -29,7 +29,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 Outcome = Literal["created", "changed", "unchanged"]
-CUSTOM_RESOURCE: Codec[CustomResource] = Codec.of(CustomResource)
 
 
 # Objects of which is remembered that a write would be refused or in vain: forgetting one costs that request.

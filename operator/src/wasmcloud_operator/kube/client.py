@@ -14,7 +14,7 @@ from contextlib import (
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -22,12 +22,14 @@ import msgspec
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec, Page
 from wasmcloud_operator.kube.errors import ApiError, Conflict, GarbledAnswer, Invalid, WritesForbidden
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
-from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import Response, Timeouts
+
+if TYPE_CHECKING:
+    from wasmcloud_operator.kube.metrics import Metrics  # a command has none, and waits for no library of them
 
 T = TypeVar("T", bound=HasMetadata)
 R = TypeVar("R")
@@ -42,6 +44,7 @@ _METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.
 
 # A read may wait for a slow list; a write that takes longer than this is better tried again.
 _READ = Timeouts(total=60.0)
+_DRY_RUN = (("dryRun", "All"),)
 _WRITE_SECONDS = 15.0
 # A margin for the request to reach the server before the lease is someone else's.
 _MIN_WRITE_SECONDS = 0.5
@@ -127,7 +130,7 @@ class Client:
         self._heard = heard or ServerTime()
         self._slots = slots or Slots()
         self._gate = gate or AlwaysOpen()
-        self._metrics = metrics or Metrics()
+        self._metrics = metrics
         self._span = span
         self.field_manager = field_manager
 
@@ -167,6 +170,10 @@ class Client:
     async def get_path(self, path: str) -> JsonObject:
         """The decoded answer of any GET: `/version`, discovery."""
         return await self._read(path, (), {"Accept": "application/json"}, _json_object)
+
+    async def get_text(self, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
+        """The answer of any GET as text: logs, metrics."""
+        return await self._read(path, query, {"Accept": "*/*"}, lambda body: body.decode("utf-8", "replace"))
 
     async def get(self, resource: Resource, key: Key) -> Unstructured:
         """One object, read live."""
@@ -242,8 +249,7 @@ class Client:
         metadata = body["metadata"]
         key = Key(metadata.get("namespace", ""), metadata["name"])
         query = [("fieldManager", field_manager or self.field_manager), ("force", "true")]
-        if dry_run:
-            query.append(("dryRun", "All"))
+        query += _DRY_RUN[:dry_run]
         try:
             return await self._write("PATCH", resource.path(key, subresource), body, APPLY_PATCH, query, codec.item)
         except Invalid as error:
@@ -252,14 +258,25 @@ class Client:
                 raise Conflict(409, "Conflict", f"{resource.kind} {key} is another object now: {error}") from error
             raise
 
-    async def patch(self, resource: Resource, key: Key, patch: Json, patch_type: PatchType, codec: Codec[T]) -> T:
+    async def patch(
+        self,
+        resource: Resource,
+        key: Key,
+        patch: Json,
+        patch_type: PatchType,
+        codec: Codec[T],
+        *,
+        dry_run: bool = False,
+    ) -> T:
         """A merge patch or JSON patch."""
-        query = [("fieldManager", self.field_manager)]
+        query = [("fieldManager", self.field_manager), *_DRY_RUN[:dry_run]]
         return await self._write("PATCH", resource.path(key), patch, patch_type, query, codec.item)
 
-    async def create(self, resource: Resource, body: JsonObject, *, namespace: str = "") -> Unstructured:
+    async def create(
+        self, resource: Resource, body: JsonObject, *, namespace: str = "", dry_run: bool = False
+    ) -> Unstructured:
         """POST of a new object."""
-        query = [("fieldManager", self.field_manager)]
+        query = [("fieldManager", self.field_manager), *_DRY_RUN[:dry_run]]
         return await self._write("POST", resource.collection(namespace), body, None, query, UNSTRUCTURED.item)
 
     async def update(self, resource: Resource, key: Key, body: JsonObject, codec: Codec[T]) -> T:
@@ -342,8 +359,9 @@ class Client:
             code = str(error.code)
             raise
         finally:
-            self._metrics.requests.labels(code, method).inc()
-            self._metrics.request_seconds.labels(method).observe(time.perf_counter() - start)
+            if self._metrics is not None:
+                self._metrics.requests.labels(code, method).inc()
+                self._metrics.request_seconds.labels(method).observe(time.perf_counter() - start)
 
 
 def _namespace_of(path: str) -> str:

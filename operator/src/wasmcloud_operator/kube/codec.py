@@ -12,7 +12,7 @@ import msgspec
 from wasmcloud_operator.kube import jsontext
 from wasmcloud_operator.kube.errors import ApiError, GarbledAnswer, Status, error_from_status
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
-from wasmcloud_operator.kube.objects import HasMetadata, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 
 T = TypeVar("T", bound=HasMetadata)
@@ -260,3 +260,4 @@ def _decode_unstructured(body: bytes | msgspec.Raw) -> Unstructured:
 
 
 UNSTRUCTURED: Codec[Unstructured] = Codec(_decode_unstructured)
+CUSTOM_RESOURCE: Codec[CustomResource] = Codec.of(CustomResource)

@@ -172,6 +172,21 @@ class CredentialLoader:
         return "" if self._credentials.kubeconfig is not None else "; set KUBECONFIG or run in a cluster"
 
 
+def cluster_name(credentials: Credentials) -> str:
+    """Returns the name that the kubeconfig has for the cluster; empty in a pod. Raises NoCredentials."""
+    source = credentials.source()
+    if not source or not _exists(source):
+        return ""
+    try:
+        config = _merged(source)
+        wanted = credentials.context or config["current-context"]
+        return str(config["contexts"].get_with_name(wanted)["context"]["cluster"])
+    except KubeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the library raises at a file of another shape
+        raise NoCredentials(f"the kubeconfig {source} cannot be read: {_words(error)}") from None
+
+
 def _merged(source: str) -> Any:
     for path in (Path(name).expanduser() for name in source.split(os.pathsep) if name):
         if path.exists() and path.stat().st_size > _KUBECONFIG_LIMIT:

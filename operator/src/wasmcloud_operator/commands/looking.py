@@ -1,4 +1,4 @@
-"""`kubectl wasmcloud`: the commands status, tree, why, doctor, ui and check, also under `wasmcloud-operator`.
+"""The commands that look at a cluster: status, tree, why, doctor, ui.
 
 Each imports what it needs when it is called, so that help and mistakes are answered at once.
 """
@@ -6,7 +6,7 @@ Each imports what it needs when it is called, so that help and mistakes are answ
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -31,12 +31,7 @@ _KINDS = {
 _WRITTEN = {"application": "app/NAME", "pool": "whc/NAME", "service": "svc/NAME", "lattice": "lattice/NAME"}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """See what runs of wasmCloud in this cluster, where, and why not."""
-
-
-def _where(command: Command) -> Command:
+def where(command: Command) -> Command:
     """Adds the options that say which cluster and which namespaces."""
     for option in (
         click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file, as for kubectl."),
@@ -47,8 +42,8 @@ def _where(command: Command) -> Command:
     return command
 
 
-@main.command()
-@_where
+@click.command()
+@where
 @click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces, as when none is named.")
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json", "yaml"]), default="table")
 @click.option("-w", "--watch", is_flag=True, help="Redraw every two seconds until Ctrl-C.")
@@ -66,33 +61,33 @@ def status(
     sys.exit(show(status_screen(namespace, output, watch=watch), kubeconfig, context))
 
 
-@main.command()
+@click.command()
 @click.argument("what", metavar="KIND/NAME")
-@_where
+@where
 def tree(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Show what hangs on app/NAME, whc/NAME or lattice/NAME: hosts, pods, nodes, Services, each with its state."""
-    kind, name = _target(what, ("application", "pool", "lattice"))
+    kind, name = target(what, ("application", "pool", "lattice"))
     from wasmcloud_operator.commands.overview.screens import show, tree_screen
 
     sys.exit(show(tree_screen(kind, name, namespace), kubeconfig, context))
 
 
-@main.command()
+@click.command()
 @click.argument("what", metavar="KIND/NAME")
-@_where
+@where
 def why(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Explain why app/NAME, whc/NAME or svc/NAME is not as it should be: the causes, the most distant first.
 
     Exit status: 0 nothing is wrong, 1 something is, 2 the cluster cannot be read.
     """
-    kind, name = _target(what, ("application", "pool", "service"))
+    kind, name = target(what, ("application", "pool", "service"))
     from wasmcloud_operator.commands.overview.screens import show, why_screen
 
     sys.exit(show(why_screen(kind, name, namespace), kubeconfig, context))
 
 
-@main.command()
-@_where
+@click.command()
+@where
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port on 127.0.0.1; a free one by itself.")
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser as well.")
 def ui(kubeconfig: Path | None, context: str | None, namespace: str, port: int, browser: bool) -> None:
@@ -103,8 +98,8 @@ def ui(kubeconfig: Path | None, context: str | None, namespace: str, port: int, 
     sys.exit(show(page_screen(namespace, port, browser=browser), kubeconfig, context))
 
 
-@main.command()
-@_where
+@click.command()
+@where
 def doctor(kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Look at what the operator needs: the server, the CRDs, one leader, NATS and wadm, the clocks.
 
@@ -116,25 +111,22 @@ def doctor(kubeconfig: Path | None, context: str | None, namespace: str) -> None
     sys.exit(show(doctor_screen(namespace), kubeconfig, context))
 
 
-@main.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True))
-@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text")
-@click.option("--strict", is_flag=True, help="Count warnings as errors.")
-@click.option("--skip-foreign", is_flag=True, help="Pass over files that hold nothing of wasmCloud, also broken ones.")
-def check(paths: Sequence[str], form: str, strict: bool, skip_foreign: bool) -> None:
-    """Check Applications and WasmCloudHostConfigs in files, folders and standard input (-).
+@click.command()
+@where
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file; a new one by default.")
+def report(kubeconfig: Path | None, context: str | None, namespace: str, output: Path | None) -> None:
+    """Write a zip for an issue: objects, Events, logs, versions and metrics, without secrets.
 
-    Exit status: 0 fine (warnings at most), 1 errors, 2 something that cannot be read.
+    No Secret is read, and known shapes of secrets are blacked out. Look at it all the same before it leaves your hands.
+    Exit status: 0 written, 1 written, but something could not be read (missing.txt), 2 not written.
     """
-    from wasmcloud_operator.commands.check import check_paths
-    from wasmcloud_operator.commands.checking.findings import FORMATS
+    from wasmcloud_operator.commands.overview.screens import show
+    from wasmcloud_operator.commands.report import report_screen
 
-    report = check_paths(paths, skip_foreign=skip_foreign, strict=strict)
-    click.echo(FORMATS[form](report))
-    sys.exit(report.exit_code)
+    sys.exit(show(report_screen(namespace, output), kubeconfig, context))
 
 
-def _target(what: str, allowed: tuple[str, ...]) -> tuple[str, str]:
+def target(what: str, allowed: tuple[str, ...]) -> tuple[str, str]:
     """Returns kind and name of KIND/NAME. Raises click.UsageError for one that the command does not take."""
     kind, slash, name = what.partition("/")
     found = _KINDS.get(kind.lower(), "")

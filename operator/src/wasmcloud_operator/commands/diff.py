@@ -1,0 +1,187 @@
+"""`diff FILES…`: what applying them would change in the cluster and in wadm, before it does."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+
+import click
+import msgspec
+import yaml
+
+from wasmcloud_operator.application.manifest import content_of
+from wasmcloud_operator.commands.checking.documents import Document, Fault, read
+from wasmcloud_operator.commands.checking.kinds import Misnamed, items, kind_of
+from wasmcloud_operator.commands.checking.rules import as_kubernetes_reads
+from wasmcloud_operator.commands.checking.sources import EmptyFolder, Source, Unreadable, sources
+from wasmcloud_operator.commands.migrate import pool_changes
+from wasmcloud_operator.commands.overview.screens import Screen
+from wasmcloud_operator.commands.redaction import blackened
+from wasmcloud_operator.hostpool.platform import OPENSHIFT_GROUP, platform_of
+from wasmcloud_operator.hostpool.problems import SpecError
+from wasmcloud_operator.kinds import APPLICATION
+from wasmcloud_operator.kube.access import server_version, serves_group
+from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
+from wasmcloud_operator.kube.errors import Forbidden, NotFound
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.resources import Key, Resource
+
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class UnusableInput(Exception):
+    """A file that cannot be read, or holds something that would not be taken for what it is meant to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What applying one object would do: lines of a unified diff, and consequences as sentences."""
+
+    name: str
+    lines: tuple[str, ...]
+    consequences: tuple[str, ...]
+
+
+async def changes(client: Client, paths: Iterable[str], namespace: str) -> AsyncIterator[Change]:
+    """Yields the change of each Application and host config. Raises UnusableInput, the errors of `kube.errors`."""
+    for resource, body in _objects(paths):
+        body["metadata"].setdefault("namespace", namespace)
+        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        live = await _live(client, resource, key)
+        planned = await _planned(client, resource, key, body, live)
+        lines = difflib.unified_diff(_shown(live), _shown(planned), "live", "applied", lineterm="")
+        found = await _consequences(client, resource, live, planned)
+        yield Change(f"{resource.kind} {key}", tuple(lines), tuple(found))
+
+
+def _objects(paths: Iterable[str]) -> list[tuple[Resource, JsonObject]]:
+    found = []
+    for source in sources(paths):
+        if not isinstance(source, Source):
+            what = "holds no file to read" if isinstance(source, EmptyFolder) else _message(source)
+            raise UnusableInput(f"{source.name}: {what}")
+        for document in read(source.text):
+            if isinstance(document, Fault):
+                raise UnusableInput(f"{source.name}:{document.place.line}: {document.message}")
+            found += list(_of(source.name, document))
+    return found
+
+
+def _message(source: Unreadable) -> str:
+    return source.message
+
+
+def _of(file: str, document: Document) -> Iterable[tuple[Resource, JsonObject]]:
+    for item in items(document.value):
+        kind = kind_of(item.value) if isinstance(item.value, dict) else None
+        if isinstance(kind, Misnamed):
+            line = document.place(item.path).line
+            raise UnusableInput(f"{file}:{line}: {kind.path}: {kind.message}")
+        if kind is not None:
+            body = as_kubernetes_reads(item.value)
+            body.pop("status", None)
+            metadata = body.get("metadata")
+            if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+                raise UnusableInput(f"{file}: a {kind.kind} has no metadata.name: run check on it")
+            yield kind, body
+
+
+async def _live(client: Client, resource: Resource, key: Key) -> JsonObject | None:
+    try:
+        return await client.get_path(resource.path(key))  # whole: the codecs leave out what was applied last
+    except NotFound:
+        return None
+
+
+async def _planned(
+    client: Client, resource: Resource, key: Key, body: JsonObject, live: JsonObject | None
+) -> JsonObject:
+    """What the API server would store, which it computes and does not store.
+
+    As `kubectl apply` does it for custom resources: what was applied last and is in the file no more is removed.
+    """
+    if live is None:
+        return (await client.create(resource, body, namespace=key.namespace, dry_run=True)).body
+    patch = merge_patch(_applied_last(live), body)
+    return (await client.patch(resource, key, patch, MERGE_PATCH, UNSTRUCTURED, dry_run=True)).body
+
+
+def merge_patch(before: Json, after: Json) -> Json:
+    """Returns `after` as a merge patch that also removes the fields which are in `before` alone."""
+    if not isinstance(after, dict):
+        return after
+    fields = before if isinstance(before, dict) else {}
+    removed = {name: None for name in fields if name not in after}
+    return {**removed, **{name: merge_patch(fields.get(name), value) for name, value in after.items()}}
+
+
+def _applied_last(live: JsonObject) -> JsonObject:
+    text = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED, "{}")
+    try:
+        found = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: found[name] for name in ("metadata", "spec") if name in found}
+
+
+def _shown(body: JsonObject | None) -> list[str]:
+    """The fields that users write, as lines of YAML without anything secret."""
+    if body is None:
+        return []
+    metadata = {name: value for name in ("name", "namespace", "labels") if (value := body["metadata"].get(name))}
+    entries = body["metadata"].get("annotations") or {}
+    if kept := {key: value for key, value in entries.items() if key != _LAST_APPLIED}:
+        metadata["annotations"] = kept
+    text = yaml.safe_dump({"metadata": metadata, "spec": body.get("spec")}, sort_keys=True, allow_unicode=True)
+    return blackened(text).splitlines()
+
+
+async def _consequences(client: Client, resource: Resource, live: JsonObject | None, planned: JsonObject) -> list[str]:
+    if resource is APPLICATION:
+        return [_in_wadm(live, planned)]
+    try:
+        platform = platform_of(
+            await server_version(client),
+            "auto",
+            os.environ.get("KUBERNETES_SERVICE_HOST", ""),
+            openshift=await serves_group(client, OPENSHIFT_GROUP),
+        )
+        item = CUSTOM_RESOURCE.item(msgspec.json.encode(planned))
+        return [f"cluster: {line}" for line in await pool_changes(client, item, platform)]
+    except SpecError as error:
+        return [f"refused by the operator: {problem}" for problem in error.problems]
+    except Forbidden as error:
+        return [f"what becomes of its pods cannot be known: {error}"]
+
+
+def _in_wadm(live: JsonObject | None, planned: JsonObject) -> str:
+    content = content_of(planned["metadata"], planned["spec"])
+    deployed = ((live or {}).get("status") or {}).get("contentDigest")
+    if deployed == content.digest:
+        return "wadm: nothing is deployed anew, the content is the same"
+    version = content.declared_version or f"content-{content.short_digest}"
+    return f"wadm: version {version} is put and deployed"
+
+
+def diff_screen(paths: Iterable[str], namespace: str) -> Screen:
+    """Returns the screen of `diff`: a unified diff for each object that changes, and what follows from it."""
+
+    async def screen(client: Client) -> int:
+        changed = False
+        try:
+            async for change in changes(client, paths, namespace or "default"):
+                changed = changed or bool(change.lines)
+                click.echo(
+                    "\n".join([f"# {change.name}", *change.lines, *(f"# {line}" for line in change.consequences)])
+                )
+        except UnusableInput as error:
+            click.echo(f"cannot compare: {error}", err=True)
+            return 2
+        return 1 if changed else 0
+
+    return screen

@@ -1,0 +1,38 @@
+"""The one parser of all commands: help in groups, and completion, also for `kubectl wasmcloud`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+PLUGIN = "kubectl wasmcloud"
+
+
+class Commands(click.Group):
+    """A group whose help lists the commands by purpose, each with its whole first sentence."""
+
+    def __init__(self, *arguments: Any, sections: Mapping[str, Sequence[str]], **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._sections = sections
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes a section for each purpose."""
+        for title, names in self._sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=1000)) for name in names])
+
+
+def complete(commands: click.Group, arguments: Sequence[str]) -> list[str]:
+    """Returns the completions of the last argument in the form that kubectl asks of `kubectl_complete-wasmcloud`.
+
+    Each is on a line with its description behind a tab; the last line is the directive: 4 for no file names, 0 for
+    those where there is nothing else.
+    """
+    from click.shell_completion import ShellComplete
+
+    *before, incomplete = arguments or [""]
+    found = ShellComplete(commands, {}, PLUGIN, "").get_completions(list(before), incomplete)
+    lines = [f"{item.value}\t{item.help}" if item.help else str(item.value) for item in found if item.type == "plain"]
+    return [*lines, ":0" if len(lines) < len(found) else ":4"]
