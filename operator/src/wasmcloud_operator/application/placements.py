@@ -19,7 +19,7 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.manifest.http_endpoints import component_id
-from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.names import RESUMPTION, is_paused
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator_types import POD_UID_LABEL
 
@@ -83,14 +83,18 @@ class PlacementWriter:
     async def reconcile(self, key: Key) -> Result:
         """Write where the Application runs, if that is known and another than is written. Raises `kube.errors`."""
         item = self.applications.store.get(key)
-        if item is None or item.metadata.deleting or is_paused(item.metadata.annotations) or not self.gate.ours:
+        if item is None or item.metadata.deleting:
             return DONE
+        if is_paused(item.metadata.annotations):
+            return Result.waiting(RESUMPTION)
+        if not self.gate.ours:
+            return Result.waiting(f"the CRD {APPLICATION}, which may be another project's by now")
         status: JsonObject = item.status if isinstance(item.status, dict) else {}
         found: JsonObject = {}
         if "deployedVersion" in status:
             lattice = self.places.last(item)
             if lattice is None or not lattice.hosts.synced:
-                return DONE  # what was found before stands
+                return Result.waiting("the hosts of its lattice")  # what was found before stands
             found = placements(item, self.hosts.hosts(lattice, key.name), self.pod_of)
         if found != {name: status[name] for name in ("placementCount", "placements") if name in status}:
             await self._write(item, found)
