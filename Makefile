@@ -113,7 +113,7 @@ chaos: setup ## what the operator does while servers are killed, cut off, silent
 	@$(TESTBED) build core wadm
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/chaos --ignore tests/chaos/fuzz
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist load tests/chaos/fuzz
-	@MODEL_SEQUENCES=2000 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist load tests/model
+	@MODEL_SEQUENCES=$${MODEL_SEQUENCES:-2000} $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist load tests/model
 
 .PHONY: monitoring
 monitoring: setup ## alerts by Prometheus's rule tester; a Prometheus that scrapes an operator (Debian's package, installed if missing)

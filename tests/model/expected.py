@@ -129,6 +129,9 @@ class Expected:
             return
         uid = self.owner(model)
         winner = next((item for item in items if item["metadata"]["uid"] == uid), None)
+        if winner is None and uid not in self.by_uid:
+            # Whoever came first inherits it; the same content is not put again, so wadm names the former owner still.
+            winner = next((item for item in items if _reason(item) != "Conflict"), None)
         if winner is None and (self._stays(uid) or self._excused(place, uid)):
             yield from self._lost(self.by_uid.get(uid), items)
             return
