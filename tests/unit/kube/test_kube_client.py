@@ -13,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.http_writer import StreamWriter
 
 from kubebench import WIDGETS, KubeBench
 from kubeobjects import WIDGET, key, widget
@@ -25,7 +26,15 @@ from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
-from wasmcloud_operator.kube.testing import Answer, Cut, NoAnswer, ScriptedApi, ScriptedApiServer, Silent
+from wasmcloud_operator.kube.testing import (
+    Answer,
+    Cut,
+    NoAnswer,
+    ScriptedApi,
+    ScriptedApiServer,
+    Silent,
+    VirtualClock,
+)
 from wasmcloud_operator.kube.transport import ConnectionOptions, Timeouts, Transport
 
 HTML = "<html><body>502 Bad Gateway</body></html>"
@@ -193,6 +202,59 @@ async def test_a_closed_gate_lets_no_write_out(served: Served, call: str, second
         await CALLS[call](served.client)
     assert served.api.requests == []
     await served.client.get(WIDGET, key("a"))  # reads are free
+
+
+class Lease:
+    """A gate that closes ten seconds after the start of the clock."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.valid_until = clock.monotonic() + 10
+
+    def remaining(self) -> float:
+        return self.valid_until - self.clock.monotonic()
+
+
+@pytest.mark.parametrize("call", WRITES)
+@pytest.mark.parametrize("reused", [False, True], ids=["a new connection", "one that was used before"])
+async def test_a_process_frozen_between_connection_and_request_sends_no_write(
+    served: Served, monkeypatch: pytest.MonkeyPatch, call: str, reused: bool
+):
+    if reused:
+        await served.client.get(WIDGET, key("a"))
+        served.api.requests.clear()
+    clock = VirtualClock()
+    client = served.client.gated(Lease(clock))
+    connect = aiohttp.TCPConnector.connect
+
+    async def frozen(*args, **named):
+        connection = await connect(*args, **named)
+        await clock.advance(20)  # as SIGSTOP, or a node that stands still
+        return connection
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", frozen)
+    with pytest.raises(errors.WritesForbidden):
+        await CALLS[call](client)
+    assert served.api.requests == []
+    await client.get(WIDGET, key("a"))  # reads are free
+    assert [request.method for request in served.api.requests] == ["GET"]
+
+
+@pytest.mark.parametrize("call", WRITES)
+async def test_a_process_frozen_between_headers_and_body_sends_neither(
+    served: Served, monkeypatch: pytest.MonkeyPatch, call: str
+):
+    clock = VirtualClock()
+    write_headers = StreamWriter.write_headers
+
+    async def frozen(*args, **named):
+        await write_headers(*args, **named)
+        await clock.advance(20)
+
+    monkeypatch.setattr(StreamWriter, "write_headers", frozen)
+    with pytest.raises(errors.WritesForbidden):
+        await CALLS[call](served.client.gated(Lease(clock)))
+    assert served.api.requests == []
 
 
 @pytest.mark.parametrize(

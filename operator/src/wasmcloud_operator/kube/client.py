@@ -24,6 +24,7 @@ from wasmcloud_operator.kube.errors import ApiError, Conflict, GarbledAnswer, In
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.sending import checked_when_sent
 from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import Response, Timeouts
@@ -326,12 +327,10 @@ class Client:
     ) -> R:
         headers = {"Content-Type": content_type} if content_type else None
         async with self._slots.hold(_namespace_of(path), f"{method} {path}"):
-            # Asked after the wait for a slot, in which the lease may have gone.
-            remaining = self._gate.remaining()
-            if remaining < _MIN_WRITE_SECONDS:
-                raise WritesForbidden(f"{method} {path}: this replica may not write now")
-            timeouts = Timeouts(total=min(_WRITE_SECONDS, remaining))
-            with self._traced(method, path), self._measured(method) as answered:
+            # Asked after the wait for a slot, in which the lease may have gone, and again after that for a connection.
+            timeouts = Timeouts(total=min(_WRITE_SECONDS, self._seconds_to_write(method, path)))
+            allowed = checked_when_sent(lambda: self._seconds_to_write(method, path))
+            with self._traced(method, path), self._measured(method) as answered, allowed:
                 response = await self._transport.request(
                     method, path, timeouts=timeouts, query=tuple(query), headers=headers, body=body
                 )
@@ -341,6 +340,12 @@ class Client:
     def _traced(self, method: str, path: str) -> AbstractContextManager[object]:
         """A span around one request and its answer. A watch has none: it belongs to no reconcile."""
         return self._span(method, {"http.request.method": method, "url.path": path})
+
+    def _seconds_to_write(self, method: str, path: str) -> float:
+        remaining = self._gate.remaining()
+        if remaining < _MIN_WRITE_SECONDS:
+            raise WritesForbidden(f"{method} {path}: this replica may not write now")
+        return remaining
 
     @contextmanager
     def _measured(self, method: str) -> Iterator[Callable[[int, str], None]]:

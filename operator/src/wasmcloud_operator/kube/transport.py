@@ -26,6 +26,7 @@ from wasmcloud_operator.kube.errors import (
     error_from_status,
 )
 from wasmcloud_operator.kube.jsontypes import Json
+from wasmcloud_operator.kube.sending import checking
 
 log = structlog.get_logger()
 
@@ -264,7 +265,12 @@ class Transport:
 
     def _session(self, tls: ssl.SSLContext, limit: int) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=limit, ssl=tls, socket_factory=_socket_with_keepalive)
-        return aiohttp.ClientSession(connector=connector, trust_env=self._options.trust_env, read_bufsize=_READ_BUFFER)
+        return aiohttp.ClientSession(
+            connector=connector,
+            trust_env=self._options.trust_env,
+            read_bufsize=_READ_BUFFER,
+            trace_configs=[checking()],
+        )
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:
@@ -378,6 +384,8 @@ def _failures_named(method: str, path: str) -> Iterator[None]:
         raise DeadlineExceeded(f"{method} {path}: no answer in time") from error
     # ValueError: a URL, header or body that aiohttp cannot make sense of.
     except (aiohttp.ClientError, OSError, ValueError) as error:
+        if isinstance(error.__cause__, KubeError):  # what was about to be sent was refused
+            raise error.__cause__ from None
         raise Unreachable(f"{method} {path}: {type(error).__name__} {error}") from error
 
 
