@@ -88,6 +88,17 @@ async def setting_back(change: Callable[[], Awaitable[object]]) -> AsyncIterator
         await asyncio.wait([task])
 
 
+async def patch_nested(admin: Admin, path: str, body: str, levels: int) -> None:
+    """A merge patch in which NESTED is an object of so many levels, which Python's json cannot write."""
+    nested = '{"x":' * levels + "{}" + "}" * levels
+    headers = {"Content-Type": "application/merge-patch+json"}
+    async with (
+        admin._use_session() as session,
+        session.patch(path, data=body.replace("NESTED", nested), headers=headers) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+
+
 async def live_now(informer: Informer, timeout: float = 60) -> None:
     """Wait until the informer has listed and follows."""
     await eventually(lambda: informer.synced and not informer.problem, timeout=timeout, message=repr(informer))

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from applications import APP, CONFIG, Site, application, components, conditions, host_config, why
+from kubelive import patch_nested
+from operatorfixture import RunningOperator
 from testbed import Admin, ControlPlane, NatsServer, eventually
 from testbed.admin import ApiError, condition
 from testbed.audit import AuditEvent
@@ -358,3 +360,26 @@ async def _deployed(site: Site, version: str) -> bool:
 
 async def _count(site: Site, number: int) -> bool:
     return len(await site.versions()) == number
+
+
+async def test_an_application_that_cannot_be_read_any_more_runs_on_until_it_is_deleted(
+    site: Site, application_operator: RunningOperator
+) -> None:
+    await site.create()
+    await site.deployed()
+    before = await site.versions()
+    path = await site.admin.path(APP, site.namespace, "hello")
+    component = '{"name":"web","type":"component","properties":{"image":"x/web:2"},'
+    component += '"traits":[{"type":"later","properties":{"deep":NESTED}}]}'
+    await patch_nested(site.admin, path, f'{{"spec":{{"components":[{component}]}}}}', levels=300)
+
+    async def left_out() -> bool:
+        name = 'wasmcloud_operator_informer_unreadable_objects{resource="applications.core.oam.dev"}'
+        return f"{name} 1.0" in await application_operator.metrics()
+
+    await eventually(left_out)
+    await asyncio.sleep(3)  # the stretch that is measured
+    assert await site.versions() == before, "it runs on as it is"
+    await site.admin.delete(APP, "hello", site.namespace)
+    await site.gone()
+    assert await site.versions() == {}, "its deletion is carried out all the same"

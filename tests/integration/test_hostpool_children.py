@@ -23,7 +23,7 @@ from hostlive import (
     writes,
 )
 from hostpools import SAMPLE
-from kubelive import setting_back
+from kubelive import patch_nested, setting_back
 from operatorfixture import RunningOperator
 from testbed import eventually
 from testbed.admin import condition, is_true
@@ -397,3 +397,32 @@ async def test_deleting_the_config_removes_its_children_and_nothing_else(operato
     for kind in (*KINDS, BUDGET):
         assert (await admin.get(kind, "stays", namespace))["metadata"].get("deletionTimestamp") is None
     assert await admin.find("v1/Secret", "keys", namespace) is not None
+
+
+async def test_a_config_that_cannot_be_read_any_more_keeps_what_it_has_until_it_is_deleted(
+    operator, crds, admin, namespace
+):
+    await admin.create(host_config(namespace, podDisruptionBudget={}))
+    await shown(admin, namespace, Stalled="False")
+    await exists(admin, BUDGET, namespace)
+    since = await at_rest(crds, namespace)
+    before = {kind: await admin.get(kind, "pool", namespace) for kind in (*KINDS, BUDGET)}
+    claim = '{"name":"deep","ephemeral":{"volumeClaimTemplate":{"metadata":NESTED,"spec":{}}}}'
+    spec = f'{{"spec":{{"hostReplicas":3,"schedulingOptions":{{"podTemplateAdditions":{{"volumes":[{claim}]}}}}}}}}'
+    await patch_nested(admin, await admin.path(CONFIG, namespace, "pool"), spec, levels=1500)
+
+    async def left_out() -> bool:
+        shown_metrics = await operator.metrics()
+        name = 'wasmcloud_operator_informer_unreadable_objects{resource="wasmcloudhostconfigs.k8s.wasmcloud.dev"}'
+        return f"{name} 1.0" in shown_metrics
+
+    await eventually(left_out)
+    await admin.delete("v1/ConfigMap", "pool", namespace)  # whatever wakes its key
+    await asyncio.sleep(3)  # the stretch that is measured
+    assert not writes(crds, since, namespace), "nothing is done on a state that is out of date"
+    for kind, item in before.items():
+        if kind != "v1/ConfigMap":
+            assert (await admin.get(kind, "pool", namespace))["metadata"]["uid"] == item["metadata"]["uid"]
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"schedulingOptions": None}})
+    await admin.wait_for(DEPLOYMENT, "pool", namespace, lambda found: found["spec"]["replicas"] == 3)
+    await exists(admin, "v1/ConfigMap", namespace)

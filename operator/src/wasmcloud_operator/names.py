@@ -32,6 +32,8 @@ SERVING_GATE = "k8s.wasmcloud.dev/serving"
 PAUSED = "k8s.wasmcloud.dev/paused"
 # What a reconcile of something paused waits for.
 RESUMPTION = f"the end of the pause (annotation {PAUSED})"
+# What a reconcile of an object that cannot be decoded waits for; the log says why it cannot.
+UNREADABLE = "a state of the object that can be read"
 
 
 def is_paused(annotations: Mapping[str, str]) -> bool:

@@ -37,13 +37,21 @@ PAUSED = {"k8s.wasmcloud.dev/paused": "true"}
 REFUSED = Problem("DeploymentRefused", ".spec.image", "no")
 
 
+class Cache(dict):
+    """Objects by key, and the keys of those that cannot be decoded."""
+
+    def __init__(self):
+        super().__init__()
+        self.unreadable = {}
+
+
 class Site:
     """A reconciler with a real reader and real pools; the cluster and the status are in memory."""
 
     def __init__(self, pools):
         self.pools = pools
         self.configs, self.secrets, self.workloads = (
-            {},
+            Cache(),
             {},
             {DEPLOYMENT: {}, DAEMON_SET: {}, SERVICE: {}, CONFIG_MAP: {}},
         )
@@ -197,3 +205,22 @@ async def test_a_look_that_ends_early_says_what_it_waits_for(site):
     assert await site.look() == Result.waiting("news of the workload, which was changed just now")
     site.configs[KEY] = replace(site.configs[KEY], metadata=replace(site.configs[KEY].metadata, annotations=PAUSED))
     assert await site.look() == Result.waiting("the end of the pause (annotation k8s.wasmcloud.dev/paused)")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["seen before", "since the start"])
+async def test_a_config_that_cannot_be_read_is_not_taken_for_deleted(site, known):
+    site.config()
+    await site.look()
+    pool = site.pools.get(KEY)
+    assert pool is not None
+    if not known:
+        del site.configs[KEY]
+    site.configs.unreadable[KEY] = "2"
+    site.said = {}
+    result = await site.look()
+    assert result.waits_for == "a state of the object that can be read"
+    assert (site.pools.get(KEY), site.said) == (pool, {})
+    site.configs.clear()
+    site.configs.unreadable.clear()
+    await site.look()
+    assert site.pools.get(KEY) is None

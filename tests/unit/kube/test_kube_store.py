@@ -265,3 +265,34 @@ def test_the_memory_of_deleted_objects_is_bounded():
     for number in range(10_000):
         store.delete(key(str(number)), f"uid-{number}", str(number))
     assert len(store._gone) <= 4096
+
+
+class TestAStoreThatKeepsWhatWasReadableLast:
+    def test_it_is_not_taken_for_deleted(self):
+        store: Store[Metadata] = Store(keep_unreadable=True)
+        old = item("a", 1)
+        store.put(old)
+        assert store.leave_out(key("a"), "3") == [Change(old, old)]
+        assert (store.get(key("a")), store.unreadable) == (old, {key("a"): "3"})
+        assert store.leave_out(key("a"), "2") == []
+        assert store.put(item("a", 2)) == [], "a late answer from before"
+        readable = item("a", 4)
+        assert store.put(readable) == [Change(old, readable)]
+        assert store.unreadable == {}
+
+    def test_nor_by_a_list(self):
+        store: Store[Metadata] = Store(keep_unreadable=True)
+        old = item("a", 1)
+        store.put(old)
+        assert relist(store, [], "4", unreadable={key("a"): "3", key("b"): "2"}) == [Change(old, old)]
+        assert (store.get(key("a")), store.unreadable) == (old, {key("a"): "3", key("b"): "2"})
+        assert relist(store, [], "5") == [Change(old, None)]
+        assert (len(store), store.unreadable) == (0, {})
+
+    def test_its_deletion_is_believed(self):
+        store: Store[Metadata] = Store(keep_unreadable=True)
+        old = item("a", 1)
+        store.put(old)
+        store.leave_out(key("a"), "3")
+        assert store.delete(key("a"), old.metadata.uid, "4") == [Change(old, None)]
+        assert (len(store), store.unreadable) == (0, {})

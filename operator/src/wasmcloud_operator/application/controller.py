@@ -104,7 +104,7 @@ async def _nothing_to_report(key: Key, error: Exception) -> None:
 def applications(context: Context) -> Informer[CustomResource]:
     """The cache of Applications. It follows no namespace until `CrdWatch` finds that their CRD is ours."""
     indexers = {NAMESPACE_INDEX: _namespace, NAME_INDEX: _name}
-    return context.informers.get(APPLICATION, CUSTOM_RESOURCE, indexers=indexers, namespaces=())
+    return context.informers.get(APPLICATION, CUSTOM_RESOURCE, indexers=indexers, namespaces=(), keep_unreadable=True)
 
 
 @dataclass(frozen=True, slots=True)

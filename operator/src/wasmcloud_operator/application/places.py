@@ -34,6 +34,11 @@ class Places:
     def choose(self, item: CustomResource) -> Chosen | NotChosen:
         """The lattice that the Application belongs in."""
         configured = self._configured(item.metadata.namespace)
+        known = {config.name for config in configured}
+        unreadable = sorted(key.name for key in self._unreadable(item.metadata.namespace) if key.name not in known)
+        if unreadable:  # or it would be moved to the lattice of another
+            message = f"host config {', '.join(unreadable)} cannot be read: see the operator's log"
+            return NotChosen("HostConfigUnreadable", message, soon=True)
         return choose(item.metadata.annotations, configured, place(item.status))
 
     def config(self, key: Key) -> CustomResource | None:
@@ -42,7 +47,7 @@ class Places:
 
     def has_configs(self, namespace: str) -> bool:
         """Whether a namespace has host configs that stay."""
-        return bool(self._configured(namespace))
+        return bool(self._configured(namespace) or self._unreadable(namespace))
 
     def hold(self, key: Key, lattice: Lattice) -> None:
         """Keep the lattice for the Application of that key, instead of another one."""
@@ -125,6 +130,9 @@ class Places:
         """The lattice of a place that a pool of the namespace still leads to."""
         lattices = (pool.lattice for pool in self.pools.in_namespace(namespace))
         return next((lattice for lattice in lattices if before.is_in(lattice.identity)), None)
+
+    def _unreadable(self, namespace: str) -> list[Key]:
+        return [key for key in self.configs.store.unreadable if key.namespace == namespace]
 
     def _configured(self, namespace: str) -> list[ConfiguredPool]:
         found = []

@@ -21,12 +21,13 @@ from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.objects import CustomResource, Metadata
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import VERSION
 from wasmcloud_operator.lattice.decision import Run
@@ -34,7 +35,7 @@ from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger import Entry, Listing
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter, NameTaken, StepRefused
-from wasmcloud_operator.names import RESUMPTION, is_paused
+from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 
 # Nearly always a push comes within this after a deploy: one status is written instead of two.
@@ -50,6 +51,8 @@ _START_SECONDS = 5.0
 _DOUBT_SECONDS = 1.0
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
+
+_METADATA: Codec[Metadata] = Codec.of(Metadata)
 
 
 @dataclass(slots=True)
@@ -74,6 +77,10 @@ class ApplicationReconciler:
         if self._started is None:
             self._started = self.clock.monotonic()
         item = self.applications.store.get(key)
+        if key in self.applications.store.unreadable:
+            item = await self._going(key, item)
+            if item is None:
+                return Result.waiting(UNREADABLE)  # not deleted: what it has in wadm stays as it is
         if item is None:
             self._forget(key)
             return DONE
@@ -85,6 +92,17 @@ class ApplicationReconciler:
         if item.metadata.deleting:
             return await self.deletion.finalize(item)
         return await self._run(item)
+
+    async def _going(self, key: Key, last: CustomResource | None) -> CustomResource | None:
+        """Returns an Application that cannot be decoded, as it was last, if it is being deleted; else None."""
+        query = [("fieldSelector", f"metadata.name={key.name}")]
+        page = await self.deletion.client.list_page(
+            APPLICATION, _METADATA, namespace=key.namespace, query=query, metadata_only=True
+        )
+        for found in page.items:
+            if last is not None and found.metadata.uid == last.metadata.uid and found.metadata.deleting:
+                return CustomResource(found.metadata, last.spec, last.status)
+        return None
 
     async def report(self, key: Key, error: Exception) -> None:
         """Show a failure that is no fault of the Application in its status."""

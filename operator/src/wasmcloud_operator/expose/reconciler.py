@@ -28,7 +28,7 @@ from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
-from wasmcloud_operator.names import RESUMPTION, is_orphan, is_paused
+from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_orphan, is_paused
 from wasmcloud_operator.shared.problem import SET_BACK, Problem
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
@@ -126,6 +126,8 @@ class ServiceReconciler:
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
+        if self.view.is_unreadable(key.name):
+            return Result.waiting(UNREADABLE)  # not deleted: its Services stay as they are
         wanted = self._wanted(key)
         if any(self._paused(record) for _, record, _ in wanted.services):
             return Result.waiting(RESUMPTION)

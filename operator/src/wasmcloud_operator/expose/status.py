@@ -23,7 +23,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.names import RESUMPTION, is_paused
+from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
 from wasmcloud_operator.shared.problem import SET_BACK, Problem
 
 FIELD_MANAGER = "wasmcloud-operator-services"
@@ -63,6 +63,8 @@ class ExposedWriter:
         """Raises the errors of `kube.errors`."""
         now = self.clock.monotonic()
         self._started = now if self._started is None else self._started
+        if key in self.applications.store.unreadable:
+            return Result.waiting(UNREADABLE)
         item = self.applications.store.get(key)
         if item is None or item.metadata.deleting:
             return DONE

@@ -50,7 +50,14 @@ class View:
 
     def undecided(self, namespace: str) -> bool:
         """Whether there is a host config whose lattice is not known (yet)."""
-        return not self.configs.synced_in(namespace) or bool(self._undeclared(namespace))
+        unreadable = any(key.namespace == namespace for key in self.configs.store.unreadable)
+        return unreadable or not self.configs.synced_in(namespace) or bool(self._undeclared(namespace))
+
+    def is_unreadable(self, application: str) -> bool:
+        """Whether an Application of that name, in whichever namespace, cannot be decoded."""
+        return self.applications is not None and any(
+            key.name == application for key in self.applications.store.unreadable
+        )
 
     def settled(self, namespace: str, metadata: ObjectMeta) -> bool:
         """Whether everything is known of the lattice and the application that an object of ours leads to."""

@@ -62,7 +62,7 @@ _POOLS_A_REST = 4
 def host_configs(context: Context) -> Informer[CustomResource]:
     """Returns the cache of host configs."""
     indexers = {NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
-    return context.informers.get(HOST_CONFIG, CUSTOM_RESOURCE, indexers=indexers)
+    return context.informers.get(HOST_CONFIG, CUSTOM_RESOURCE, indexers=indexers, keep_unreadable=True)
 
 
 def host_pool_controllers(

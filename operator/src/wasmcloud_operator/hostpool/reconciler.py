@@ -31,7 +31,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SERVICE, Key, Resource
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
-from wasmcloud_operator.names import RESUMPTION, is_paused
+from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
@@ -68,9 +68,11 @@ class HostConfigReconciler:
     # Has the running hosts of a pool told their registries, in the background.
     tell_registries: Callable[[Key], None]
 
-    async def reconcile(self, key: Key) -> Result:
+    async def reconcile(self, key: Key) -> Result:  # noqa: PLR0911 - one for each thing that may be waited for
         """Bring the pool of that key to its config. Raises the errors of `kube.errors`."""
         item = self.configs.store.get(key)
+        if key in self.configs.store.unreadable:  # not deleted: its children, pool and lattice stay as they are
+            return Result.waiting(UNREADABLE)
         if item is None or item.metadata.deleting:
             return await self._end(key, item)
         if is_paused(item.metadata.annotations):

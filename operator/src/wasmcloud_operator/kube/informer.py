@@ -51,11 +51,12 @@ class Informer(Generic[T]):
         scope: Scope | None = None,
         idle: float = IDLE_SECONDS,
         widen: int | None = None,
+        keep_unreadable: bool = False,
     ) -> None:
         self.name = name
         self._widen = widen
         self.idle = idle
-        self.store: Store[T] = Store(indexers)
+        self.store: Store[T] = Store(indexers, keep_unreadable=keep_unreadable)
         self._source = source
         self._codec = codec
         self._clock = clock
@@ -93,6 +94,7 @@ class Informer(Generic[T]):
         idle: float = IDLE_SECONDS,
         name: str = "",
         widen: int | None = None,
+        keep_unreadable: bool = False,
     ) -> Informer[T]:
         """An informer of a kind on the API server; `name` distinguishes it from others of the same kind."""
 
@@ -110,6 +112,7 @@ class Informer(Generic[T]):
             scope=scope,
             idle=idle,
             widen=widen,
+            keep_unreadable=keep_unreadable,
         )
 
     def __repr__(self) -> str:

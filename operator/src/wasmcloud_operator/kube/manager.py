@@ -68,6 +68,7 @@ class InformerRequest:
     metadata_only: bool = False
     optional: bool = False
     widen: int | None = None
+    keep_unreadable: bool = False
 
 
 @dataclass(slots=True)
@@ -97,6 +98,7 @@ class Informers:
         metadata_only: bool = False,
         optional: bool = False,
         widen: int | None = None,
+        keep_unreadable: bool = False,
     ) -> Informer[T]:
         """Returns the informer of a kind for a purpose: made for the first who asks, and the same for all others.
 
@@ -106,7 +108,15 @@ class Informers:
         name = _name(resource, purpose)
         followed = self.scope.wanted if namespaces is None else tuple(namespaces)
         request = InformerRequest(
-            resource, codec, dict(indexers or {}), followed, label_selector, metadata_only, optional, widen
+            resource,
+            codec,
+            dict(indexers or {}),
+            followed,
+            label_selector,
+            metadata_only,
+            optional,
+            widen,
+            keep_unreadable,
         )
         if name in self.by_name:
             if request != self._requests[name]:
@@ -125,6 +135,7 @@ class Informers:
             metadata_only=metadata_only,
             name=name,
             widen=widen if self.scope.wanted == (ALL_NAMESPACES,) else None,
+            keep_unreadable=keep_unreadable,
         )
         self._requests[name], self.by_name[name] = request, made
         if not optional:

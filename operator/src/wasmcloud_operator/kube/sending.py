@@ -31,7 +31,7 @@ def checked_when_sent(check: Check) -> Iterator[None]:
 def checking() -> aiohttp.TraceConfig:
     """Returns what makes an aiohttp session call the checks."""
 
-    async def about_to_send(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+    async def about_to_send(_session: object, _context: SimpleNamespace, _params: object) -> None:
         if (check := _check.get()) is not None:
             check()
 

@@ -59,14 +59,18 @@ class Store(Generic[T]):
 
     Invariants: every object is in `_objects` once and in each index under exactly the values that its indexer gives;
     between two lists an object's resourceVersion never goes back, and a uid seen to vanish never returns in a state
-    from before that; a key is not both in `_objects` and in `unreadable`. All methods are synchronous, so a reader on
-    the loop never sees half of a change or of a relist.
+    from before that; a key is both in `_objects` and in `unreadable` only with `keep_unreadable`. All methods are
+    synchronous, so a reader on the loop never sees half of a change or of a relist.
 
     A full list shows all that happened before it was asked for, also where the API server's own history went back (a
     restored backup). So it wins over everything but what was learnt while it was under way (`listing`).
+
+    With `keep_unreadable` an object that can no longer be decoded stays as it was last, so that nobody takes it for
+    deleted; else it is left out.
     """
 
-    def __init__(self, indexers: Mapping[str, Indexer[T]] | None = None) -> None:
+    def __init__(self, indexers: Mapping[str, Indexer[T]] | None = None, *, keep_unreadable: bool = False) -> None:
+        self._keep_unreadable = keep_unreadable
         self._objects: dict[Key, T] = {}
         self._indexers = dict(indexers or {})
         self._indexes: dict[str, dict[str, set[Key]]] = {name: {} for name in self._indexers}
@@ -132,7 +136,7 @@ class Store(Generic[T]):
             return []
         self._bury(uid, resource_version)
         self._learnt(key, uid)
-        if old is None and not _later(self.unreadable.get(key, ""), resource_version):
+        if (old is None or held) and not _later(self.unreadable.get(key, ""), resource_version):
             self.unreadable.pop(key, None)
         if old is None or not held:
             return []
@@ -142,11 +146,15 @@ class Store(Generic[T]):
     def leave_out(self, key: Key, resource_version: str) -> list[Change[T]]:
         """Take note that the object of that key can no longer be decoded: the cached state is out of date."""
         old = self._objects.get(key)
-        if old is not None and not newer(resource_version, old.metadata.resource_version):
+        if old is not None and not newer(resource_version, self._version_of(key)):
             return []
-        self._unset(key)
         self.unreadable[key] = resource_version
-        return [] if old is None else [Change(old, None)]
+        if old is None:
+            return []
+        if self._keep_unreadable:
+            return [Change(old, old)]
+        self._unset(key)
+        return [Change(old, None)]
 
     @contextmanager
     def listing(self) -> Iterator[Meanwhile]:
@@ -178,6 +186,9 @@ class Store(Generic[T]):
             if key in listed or (key in meanwhile.keys and _later(self._version_of(key), resource_version)):
                 continue
             held = self._objects.get(key)
+            if held is not None and key in left_out and self._keep_unreadable:
+                changes.append(Change(held, held))
+                continue
             if held is not None:
                 self._bury(held.metadata.uid, resource_version)
                 changes.append(Change(held, None))
@@ -190,7 +201,7 @@ class Store(Generic[T]):
             if not buried and not written:
                 changes += self._exchange(key, item)
         for key, version in left_out.items():
-            if key not in self._objects:
+            if key not in self._objects or (self._keep_unreadable and key not in listed):
                 self.unreadable[key] = version
         return changes
 
@@ -220,8 +231,8 @@ class Store(Generic[T]):
 
     def _version_of(self, key: Key) -> str:
         """The latest resourceVersion at which the object was seen to exist; empty if it was not."""
-        held = self._objects.get(key)
-        return held.metadata.resource_version if held is not None else self.unreadable.get(key, "")
+        held, unreadable = self._objects.get(key), self.unreadable.get(key, "")
+        return held.metadata.resource_version if held is not None and not unreadable else unreadable
 
     def _learnt(self, key: Key, uid: str) -> None:
         for meanwhile in self._listings:
