@@ -351,6 +351,30 @@ async def test_leading_has_ended_before_the_loss_is_told():
         assert ended_at == [one.clock.monotonic()]
 
 
+async def test_the_gate_is_closed_while_leading_ends_after_the_lease_was_taken():
+    """Nine seconds of the last renewal are left, and the other may write already."""
+    async with replicas("one") as (one,):
+        left: list[float] = []
+
+        async def lead() -> None:
+            one.leading = True
+            try:
+                await one.stopping.wait()
+            finally:
+                for _ in range(3):
+                    left.append(one.elector.remaining())
+                    await one.clock.sleep(1)
+                one.leading = False
+
+        one.lead = lead
+        await one.clock.until(lambda: one.leading)
+        await one.clock.advance(10)
+        taken_by(one.transport.api, "thief")
+        await one.clock.until(lambda: one.lost == 1)
+        assert len(left) == 3
+        assert max(left) <= 0
+
+
 @pytest.mark.parametrize("late", [True, False], ids=["it was taken", "it was not"])
 async def test_a_stop_in_the_moment_of_taking_gives_the_lease_back(late: bool):
     api = ScriptedApi(VirtualClock())
