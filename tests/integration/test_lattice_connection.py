@@ -17,6 +17,7 @@ from natsflush import flushed
 from natsjwt import Account, Operator
 from testbed import NatsServer, eventually
 from testbed.waiting import in_one_task
+from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.clock import SystemClock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
@@ -27,8 +28,10 @@ from wasmcloud_operator.lattice.errors import (
     NoResponders,
     NotPermitted,
     PayloadTooLarge,
+    WadmUnavailable,
 )
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.wadm import WadmClient
 
 QUICK = Timing(connect_timeout=60.0, ping_interval=0.3, ping_timeout=60.0, backoff_first=0.05, backoff_limit=0.2)
 IMPATIENT = replace(QUICK, ping_timeout=0.5)  # a busy machine's servers look silent to it, too
@@ -104,6 +107,60 @@ async def test_failures_by_name(server: NatsServer, pool: ConnectionPool) -> Non
         with pytest.raises(AnswerLost, match="no answer on mute"):
             await connection.request("mute", b"once", timeout=0.3)
         await eventually(lambda: seen == [b"once"])
+
+
+class Lease:
+    """A gate that closes ten seconds after the start of the clock."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+
+    def remaining(self) -> float:
+        return 10.0 - self.clock.monotonic()
+
+
+async def test_a_process_frozen_before_it_sends_a_write_does_not_send_it(
+    server: NatsServer, pool: ConnectionPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    clock = VirtualClock()
+    wadm = WadmClient(connection, "default", timeout=60.0, gate=Lease(clock))
+    publish = nats.aio.client.Client._send_publish
+
+    async def frozen(*args: object, **named: object) -> None:
+        await clock.advance(20)  # as SIGSTOP, or a node that stands still
+        await publish(*args, **named)
+
+    async with responder(server.url, "wadm.api.default.>", lambda _: b'{"result":"acknowledged"}') as seen:
+        await connected(connection)
+        await wadm.deploy("before")
+        assert len(seen) == 1
+        monkeypatch.setattr(nats.aio.client.Client, "_send_publish", frozen)
+        with pytest.raises(WadmUnavailable, match="not the leader"):
+            await wadm.deploy("after")
+        monkeypatch.undo()
+        assert await connection.request("wadm.api.default.read", b"", timeout=60)  # reads are free
+        assert [len(seen), seen[1]] == [2, b""]
+
+
+async def test_a_write_goes_out_in_the_step_in_which_its_gate_was_asked(
+    server: NatsServer, pool: ConnectionPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not later, by nats-py's flusher: the process may be frozen before that has its turn."""
+    connection = pool.acquire(ConnectionSpec((server.url,))).connection
+    wadm = WadmClient(connection, "default", timeout=60.0, gate=Lease(VirtualClock()))
+    async with responder(server.url, "wadm.api.default.>", lambda _: b'{"result":"acknowledged"}') as seen:
+        await connected(connection)
+        client = connection._client
+        assert client is not None
+        await wadm.deploy("before")
+
+        async def no_turn(force_flush: bool = False) -> None:
+            pass
+
+        monkeypatch.setattr(client, "_flush_pending", no_turn)
+        await wadm.deploy("after")
+        assert len(seen) == 2
 
 
 async def test_not_connected_fails_at_once_and_nothing_is_sent_later(server: NatsServer, pool: ConnectionPool) -> None:

@@ -21,6 +21,7 @@ from nats.protocol.parser import _CRLF_, AWAITING_CONTROL_LINE, AWAITING_MSG_PAY
 from wasmcloud_operator.lattice.connection_types import ServerInfo
 from wasmcloud_operator.lattice.diagnosis import UnacceptableServer
 from wasmcloud_operator.lattice.pace import Pace
+from wasmcloud_operator.lattice.write_gate import check_before_sending
 
 MESSAGE_LIMIT = 8 * 1024 * 1024  # NATS advises against a larger max_payload; larger messages are skipped
 INFO_LIMIT = 1024 * 1024
@@ -42,6 +43,14 @@ class BoundedClient(Client):
         self.skipped = 0  # messages larger than MESSAGE_LIMIT
         self._tls = tls
         self._ps = BoundedParser(self, pace)
+
+    async def _send_command(self, cmd: bytes, priority: bool = False) -> None:
+        """Send a write at once, in the step in which its gate is asked: the flusher may run after the lease is over."""
+        may_write = check_before_sending()
+        await super()._send_command(cmd, priority)
+        if may_write and self.is_connected and self._transport is not None:
+            self._transport.writelines(self._pending[:])
+            self._pending, self._pending_data_size = [], 0
 
     async def _connect_to_server(self, s: Srv) -> None:
         if self._transport is None and s.uri.scheme in ("ws", "wss"):

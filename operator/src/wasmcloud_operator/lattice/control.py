@@ -11,7 +11,7 @@ from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate, seconds_to_write
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate, asked_when_sent, seconds_to_write
 
 
 class ControlClient:
@@ -73,7 +73,8 @@ class ControlClient:
         """
         payload = json.dumps(credentials_json(credentials)).encode()
         seconds = seconds_to_write(self._gate, self._timeout, self.subjects.registries)
-        answers = await self._connection.request_many(self.subjects.registries, payload, timeout=seconds)
+        with asked_when_sent(self._gate, self.subjects.registries):
+            answers = await self._connection.request_many(self.subjects.registries, payload, timeout=seconds)
         for answer in answers:
             control_answer(answer)
         return len(answers)

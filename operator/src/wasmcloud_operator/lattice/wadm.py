@@ -25,7 +25,7 @@ from wasmcloud_operator.lattice.errors import (
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX, WadmSubjects
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo, model_summary
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate, seconds_to_write
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate, asked_when_sent, seconds_to_write
 
 # Any with a reason: JSON documents; whoever takes one apart checks what it finds.
 JsonObject = dict[str, Any]
@@ -145,7 +145,8 @@ class WadmClient:
     async def _write(self, subject: str, body: bytes, headers: Mapping[str, str] | None) -> JsonObject:
         with _by_wadm_name(self.subjects.lattice):
             seconds = seconds_to_write(self._gate, self._timeout, subject)
-        return await self._ask(subject, body, headers, timeout=seconds)
+        with asked_when_sent(self._gate, subject):
+            return await self._ask(subject, body, headers, timeout=seconds)
 
     async def _ask(
         self, subject: str, body: bytes, headers: Mapping[str, str] | None = None, *, timeout: float | None = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 from wasmcloud_operator.lattice.errors import WritesForbidden
@@ -23,6 +26,28 @@ class AlwaysOpen:
     def remaining(self) -> float:
         """No limit."""
         return float("inf")
+
+
+_gate: ContextVar[tuple[WriteGate, str] | None] = ContextVar("gate of the write under way", default=None)
+
+
+@contextmanager
+def asked_when_sent(gate: WriteGate, what: str) -> Iterator[None]:
+    """A scope whose messages ask the gate once more right before their bytes are written."""
+    token = _gate.set((gate, what))
+    try:
+        yield
+    finally:
+        _gate.reset(token)
+
+
+def check_before_sending() -> bool:
+    """Whether the message that is sent now is a write. Raises WritesForbidden where it may not be sent any more."""
+    asked = _gate.get()
+    if asked is None:
+        return False
+    seconds_to_write(asked[0], 0.0, asked[1])
+    return True
 
 
 def seconds_to_write(gate: WriteGate, wanted: float, what: str) -> float:
