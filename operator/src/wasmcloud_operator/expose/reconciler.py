@@ -29,7 +29,7 @@ from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_orphan, is_paused
-from wasmcloud_operator.shared.problem import SET_BACK, Problem
+from wasmcloud_operator.shared.problem import Problem, set_back
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 log = structlog.get_logger()
@@ -220,7 +220,7 @@ class ServiceReconciler:
             led_astray = any(one.resource == SERVICE and one.path.startswith(".spec") for one in contested)
             return (
                 State.SET_BACK if led_astray else State.LEADS,
-                [*(Problem(SET_BACK, "", str(one)) for one in contested), *problems],
+                [*(set_back(str(one)) for one in contested), *problems],
             )
         except ForeignObject as error:
             told = f"{error}, or choose another name with {naming.SERVICE_NAME}"

@@ -20,7 +20,7 @@ from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.shared.context import OWNER_INDEX
-from wasmcloud_operator.shared.problem import SET_BACK, Problem
+from wasmcloud_operator.shared.problem import Problem, set_back
 from wasmcloud_operator_types import WasmCloudHostConfig
 
 Tell = Callable[[str, str], None]
@@ -82,7 +82,7 @@ class PoolApplier:
             for child in children.all
         ]
         contests = self.applier.contests
-        return [Problem(SET_BACK, "", str(one)) for one in contests.of(places)], contests.again(places)
+        return [set_back(str(one)) for one in contests.of(places)], contests.again(places)
 
     def forget(self, key: Key) -> None:
         """The config is gone."""

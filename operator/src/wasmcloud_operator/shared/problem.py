@@ -18,3 +18,8 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
+
+
+def set_back(sentence: str) -> Problem:
+    """Returns the problem of an object that somebody else sets back."""
+    return Problem(SET_BACK, "", sentence)
