@@ -63,13 +63,12 @@ class ExposedWriter:
         """Raises the errors of `kube.errors`."""
         now = self.clock.monotonic()
         self._started = now if self._started is None else self._started
-        if key in self.applications.store.unreadable:
-            return Result.waiting(UNREADABLE)
         item = self.applications.store.get(key)
         if item is None or item.metadata.deleting:
             return DONE
-        if is_paused(item.metadata.annotations):
-            return Result.waiting(RESUMPTION)
+        unreadable = key in self.applications.store.unreadable
+        if unreadable or is_paused(item.metadata.annotations):
+            return Result.waiting(UNREADABLE if unreadable else RESUMPTION)
         found = list(self.view.records_of(key))
         left = self._started + _START_SECONDS - now
         if not found and left > 0 and not self._known_absent(item):
