@@ -51,6 +51,7 @@ ANNOTATIONS: dict[str, list[tuple[str, str]]] = {
     "Objects that the operator makes (read them, do not set them)": [
         (names.FINGERPRINT, "What was rendered, so that a field that is not sent any more is seen."),
         (hostpool.DIGEST, "On a Secret: the keyed digest of its values."),
+        (hostpool.MAX_PAYLOAD, "On the leaf nodes' ConfigMap: the hub's largest message in bytes, as last heard."),
         (hostpool.ADOPTED, "On the leaf nodes' Service: it was there before this operator."),
         (f"{hostpool.HOST_LABEL_PREFIX}/…", "On host pods: `spec.hostLabels`."),
         (f"{hostpool.CHECKSUM_PREFIX}/…", "On host pods: digests of what a change of must restart them."),

@@ -22,6 +22,7 @@ TAKES_A_REASON = {
     "Diagnosis": 0,
     "NotChosen": 0,
     "Problem": 0,
+    "Report": 1,
     "_failed": 0,
     "_opened": 0,
     "_pending": 1,

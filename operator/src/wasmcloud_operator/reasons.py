@@ -121,6 +121,7 @@ _POOL: Mapping[str, str] = {
     "HostTooOld": "A field has no effect on hosts of this version.",
     "HostTooNew": "`issuers` have no effect on hosts from 1.0 on.",
     "NoEndpoint": "Telemetry is enabled and has no endpoint to go to.",
+    "SecondBudget": "Another PodDisruptionBudget is for the host pods, too; Kubernetes evicts no pod that has two.",
     "LeafServiceOpen": "The leaf nodes' Service lets everybody in the cluster use the hub's credentials.",
     "Created": "The pool's workload was created.",
     "Deleted": "An object that the spec does not ask for any more was deleted.",
