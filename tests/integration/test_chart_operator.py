@@ -247,7 +247,7 @@ async def test_a_kustomize_install_is_adopted(helm: Helm, cluster: ControlPlane)
     async with cluster.admin() as admin:
         await admin.apply_files(*sorted((MANIFESTS / "crds").glob("*.yaml")))
         await admin.create_namespace(namespace)
-        for file in ("rbac.yaml", "user-roles.yaml", "pdb.yaml"):
+        for file in ("rbac.yaml", "user-roles.yaml", "pdb.yaml", "deployment.yaml"):
             for obj in yaml.safe_load_all((MANIFESTS / "base" / file).read_text()):
                 await admin.apply(obj, None if obj["kind"] in CLUSTER_SCOPED else namespace)
         release = ("wasmcloud-operator", "--namespace", namespace, str(OPERATOR_CHART))
