@@ -33,6 +33,8 @@ from wasmcloud_operator.kube.testing.objects import Change, Refusal, merged, nam
 
 WatchList = Literal["streamed", "refused", "ignored"]
 
+_SET_BY_SERVER = ("creationTimestamp", "uid", "resourceVersion")
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -322,7 +324,8 @@ class ScriptedApi:
         old = self._objects.get(path)
         before = (old or {}).get("metadata", {})
         metadata = body["metadata"]
-        if old is not None and {**body, "metadata": {**before, **metadata}} == old:
+        held = {name: before[name] for name in _SET_BY_SERVER if name in before}
+        if old is not None and {**body, "metadata": {**held, **metadata}} == old:
             return old  # nothing changed, so no new version, as on the real server
         uid = metadata.get("uid") or before.get("uid") or str(uuid4())
         if old is not None and before["uid"] != uid:
