@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from testbed import NatsServer, WasmcloudHost, build_component, eventually
 from testbed.ports import free_ports
 
 RECORDING = Path(__file__).parent / "integration" / "data" / "host-conversation.json"
-BUILTIN = "wasmcloud+builtin://http-server"
+_SCHEME = "wasmcloud+builtin://"  # a host names what is built in without it
+BUILTIN = f"{_SCHEME}http-server"
 HEARTBEAT_SECONDS = 1.0
 _APPSPEC = {"wasmcloud.dev/appspec": "shop"}
+_NEXT = {**_APPSPEC, "wasmcloud.dev/scaler": "next"}
 
 Json = dict[str, Any]
 
@@ -36,8 +39,8 @@ class Step:
     event: str = ""
 
 
-def steps(component: str, provider: str, address: str) -> dict[str, Step]:
-    """The requests by what they are for."""
+def steps(component: str, other: str, provider: str, address: str) -> dict[str, Step]:
+    """The requests by what they are for; `other` is another image of the component."""
     link = {
         "source_id": "server",
         "target": "web",
@@ -58,6 +61,7 @@ def steps(component: str, provider: str, address: str) -> dict[str, Step]:
     }
     stop = {"host_id": "ID", "provider_id": "server"}
     scale = {"host_id": "ID", "component_id": "web", "component_ref": component, "annotations": _APPSPEC, "config": []}
+    update = {**scale, "component_ref": other, "annotations": _NEXT}
     return {
         "ping": Step("host.ping"),
         "inventory of an idle host": Step("host.get.ID"),
@@ -70,7 +74,12 @@ def steps(component: str, provider: str, address: str) -> dict[str, Step]:
         "start it again": Step("provider.start.ID", start),
         "scale component": Step("component.scale.ID", {**scale, "count": 2}, "component_scaled"),
         "inventory of a busy host": Step("host.get.ID"),
+        "scale it to another image": Step("component.scale.ID", {**update, "count": 2}, "component_scaled"),
+        "inventory of the former image": Step("host.get.ID"),
+        "scale it to more of another image": Step("component.scale.ID", {**update, "count": 3}, "component_scaled"),
+        "inventory of the next image": Step("host.get.ID"),
         "scale component to none": Step("component.scale.ID", {**scale, "count": 0}, "component_scaled"),
+        "scale it to none again": Step("component.scale.ID", {**scale, "count": 0}, "component_scaled"),
         "stop provider": Step("provider.stop.ID", stop, "provider_stopped"),
         "stop it again": Step("provider.stop.ID", stop),
         "delete link": Step("link.del", about, "linkdef_deleted"),
@@ -113,13 +122,13 @@ class Listener:
         assert found is not None
         return found
 
-    async def converse(self, component: str, provider: str, address: str) -> Json:
+    async def converse(self, component: str, other: str, provider: str, address: str) -> Json:
         """Answers and events by what they are for; the host is running, and says host_started first of all."""
         base = f"wasmbus.ctl.v1.{self._lattice}"
         started = await self.wait("host_started")
         host_id = started["source"]
         told: Json = {"host_started": started}
-        for what, step in steps(component, provider, address).items():
+        for what, step in steps(component, other, provider, address).items():
             before = len(self.events)
             payload = b"" if step.body is None else json.dumps(step.body).replace("ID", host_id).encode()
             subject = f"{base}.{step.subject}".replace("ID", host_id)
@@ -131,7 +140,9 @@ class Listener:
             if step.event:
                 told[what]["event"] = await self.wait(step.event, before)
         told["host_heartbeat"] = await self.wait("host_heartbeat", len(self.events))
-        return {what: normal(each, host_id) for what, each in told.items()}
+        images = {component: "<component>", other: "<other component>", provider.removeprefix(_SCHEME): "<provider>"}
+        names = {host_id: "<host>", **images}
+        return {what: normal(each, names) for what, each in told.items()}
 
 
 _VOLATILE = {
@@ -141,7 +152,6 @@ _VOLATILE = {
     "uptime_human": "<uptime>",
     "friendly_name": "<name>",
     "version": "<version>",
-    "image_ref": "<image>",
     "rpc_host": "<nats>",
     "ctl_host": "<nats>",
     "lattice": "<lattice>",
@@ -149,21 +159,22 @@ _VOLATILE = {
 }
 
 
-def normal(value: Any, host_id: str, key: str = "") -> Any:
+def normal(value: Any, names: dict[str, str], key: str = "") -> Any:
     """The same with what differs between two hosts, or two runs of one, replaced."""
-    if value == host_id:
-        return "<host>"
     if isinstance(value, dict):
-        return {name: normal(each, host_id, name) for name, each in sorted(value.items())}
+        return {name: normal(each, names, name) for name, each in sorted(value.items())}
     if isinstance(value, list):
-        return [normal(each, host_id) for each in value]
-    if key == "id" and isinstance(value, str) and value.count("-") != 4:
-        return value
+        return [normal(each, names) for each in value]
     if key.startswith("hostcore."):
         return f"<{key}>"
     if key == "subject":
         return value.split(".", 3)[3]
-    return _VOLATILE.get(key, value.replace(host_id, "<host>") if isinstance(value, str) else value)
+    own_id = key == "id" and isinstance(value, str) and value.count("-") != 4
+    if (key in _VOLATILE and not own_id) or not isinstance(value, str):
+        return _VOLATILE.get(key, value)
+    for name, replacement in names.items():
+        value = value.replace(name, replacement)
+    return value
 
 
 async def record() -> None:
@@ -177,10 +188,11 @@ async def record() -> None:
             await listener.start()
             env = {"WASMCLOUD_HEARTBEAT_INTERVAL": str(int(HEARTBEAT_SECONDS))}
             async with WasmcloudHost.start(Path(folder), server.url, lattice=lattice, name="pod-1", env=env):
-                told = await listener.converse(component.as_uri(), BUILTIN, address)
+                other = shutil.copy(component, Path(folder) / "other.wasm")
+                told = await listener.converse(component.as_uri(), other.as_uri(), BUILTIN, address)
                 before = len(listener.events)
             stopped = await listener.wait("host_stopped", before)
-            told["host_stopped"] = normal(stopped, stopped["source"])
+            told["host_stopped"] = normal(stopped, {stopped["source"]: "<host>"})
             await client.close()
     RECORDING.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 

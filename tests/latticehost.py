@@ -4,7 +4,9 @@ It answers the control interface (ping, inventory, config, links, labels, regist
 scaling components) and publishes the host's events, with the JSON of the crates wasmcloud-host 0.27 and
 wasmcloud-control-interface 2.4. A real wadm deploys applications onto it. What is different from a real host:
 
-- images are never fetched, so any reference starts, after `start_delay` seconds; claims are never present;
+- images are never fetched, so any reference starts; what does not run yet takes `start_delay` seconds. The default lets
+  wadm's stop of a former version come first, as it mostly does while a host fetches the new one. Claims are never
+  present;
 - configurations and links live in a `Lattice` that the hosts of a test share, not in JetStream buckets;
 - auctions are not answered (wadm does not hold any), policies and secrets are not asked for.
 """
@@ -71,7 +73,7 @@ class LatticeHost:
         version: str = "1.9.0",
         host_id: str = "",
         heartbeat: float = 30.0,
-        start_delay: float = 0.0,
+        start_delay: float = 0.2,
     ) -> None:
         self.id = host_id or new_host_id()
         self.lattice = lattice
@@ -81,6 +83,7 @@ class LatticeHost:
         self.providers: dict[str, Json] = {}
         self.components: dict[str, Json] = {}
         self.registries: dict[str, Json] = {}
+        self._component_configs: dict[str, list[str]] = {}
         self.answers_inventory = True  # False: asked for its inventory it stays silent
         self._client = client
         self._heartbeat = heartbeat
@@ -246,11 +249,14 @@ class LatticeHost:
         if request["provider_id"] in self.providers:
             return _refused("provider with that ID is already running")
         annotations = request.get("annotations") or {}
-        self._spawn(self._provider_started(request["provider_id"], request["provider_ref"], annotations))
+        self._spawn(self._provider_fetched(request["provider_id"], request["provider_ref"], annotations))
         return _ok("successfully started provider")
 
-    async def _provider_started(self, provider_id: str, image_ref: str, annotations: dict[str, str]) -> None:
+    async def _provider_fetched(self, provider_id: str, image_ref: str, annotations: dict[str, str]) -> None:
         await asyncio.sleep(self._start_delay)
+        await self._provider_started(provider_id, image_ref, annotations)
+
+    async def _provider_started(self, provider_id: str, image_ref: str, annotations: dict[str, str]) -> None:
         self.providers[provider_id] = {"image_ref": image_ref, "annotations": annotations}
         await self.publish(
             "provider_started",
@@ -265,18 +271,34 @@ class LatticeHost:
         return _ok("successfully stopped provider")
 
     def _component_scale(self, data: bytes, _: str) -> Json:
-        self._spawn(self._component_scaled(json.loads(data)))
-        return _ok()
+        request = json.loads(data)
+        wanted, running = request["component_ref"], self.components.get(request["component_id"])
+        self._spawn(self._component_scaled(request))
+        if running is None or running["image_ref"] == wanted:
+            return _ok()
+        return _ok(
+            f"Requested to scale existing component to a different image reference: {running['image_ref']} != {wanted}."
+            " The component will be scaled but the image reference will not be updated. If you meant to update this"
+            " component to a new image ref, use the update command."
+        )
 
     async def _component_scaled(self, request: Json) -> None:
-        await asyncio.sleep(self._start_delay)
-        annotations = request.get("annotations") or {}
-        about = {"image_ref": request["component_ref"], "annotations": annotations, "max_instances": request["count"]}
-        if request["count"]:
-            self.components[request["component_id"]] = about
-        else:
-            self.components.pop(request["component_id"], None)
-        await self.publish("component_scaled", {**about, "host_id": self.id, "component_id": request["component_id"]})
+        """A component is found by its id alone: what runs is scaled or stopped, of whatever image was asked for.
+
+        What runs then says so with its own image and annotations.
+        """
+        key, count, config = request["component_id"], request["count"], request.get("config") or []
+        asked = {"image_ref": request["component_ref"], "annotations": request.get("annotations") or {}}
+        if self.components.get(key, {}).get("image_ref") != asked["image_ref"]:
+            await asyncio.sleep(self._start_delay)
+        running = self.components.get(key)
+        if not count:
+            self.components.pop(key, None)
+        elif running is None or running["max_instances"] != count or self._component_configs.get(key, []) != config:
+            self.components[key] = {**asked, "max_instances": count}
+            self._component_configs[key] = config
+        about = {**(running or asked), "max_instances": count}
+        await self.publish("component_scaled", {**about, "host_id": self.id, "component_id": key})
 
     def _config_get(self, _: bytes, name: str) -> Json:
         found = self.lattice.configs.get(name)

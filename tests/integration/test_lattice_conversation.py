@@ -29,10 +29,10 @@ async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[s
         await listener.start()
         labels = {"kubernetes_pod_name": "pod-1", **{f"hostcore.{what}": "x" for what in ("arch", "os", "osfamily")}}
         async with LatticeHost.running(server.url, Lattice(), labels=labels, heartbeat=HEARTBEAT_SECONDS):
-            said = await listener.converse("file:///web.wasm", HTTP_SERVER, "127.0.0.1:8000")
+            said = await listener.converse("file:///web.wasm", "file:///next.wasm", HTTP_SERVER, "127.0.0.1:8000")
             before = len(listener.events)
         stopped = await listener.wait("host_stopped", before)
-        said["host_stopped"] = normal(stopped, stopped["source"])
+        said["host_stopped"] = normal(stopped, {stopped["source"]: "<host>"})
         await client.close()
         yield said
 
