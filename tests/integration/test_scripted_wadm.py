@@ -204,6 +204,8 @@ async def test_both_push_the_same(nats_server: NatsServer, wadm: Server) -> None
         async with LatticeHost.running(nats_server.url, Lattice(real.lattice), heartbeat=3.0):
             await life(real.ask, real.settled)
             await eventually(lambda: len(real.pushes) >= len(expected.pushes), message="as many events")
+            rests = len(words(expected.statuses))
+            await eventually(lambda: len(words(real.statuses)) >= rests, message="as many statuses")
         assert real.pushes == expected.pushes
         assert words(real.statuses) == words(expected.statuses)
         assert new_ids(real.statuses) == new_ids(expected.statuses)
