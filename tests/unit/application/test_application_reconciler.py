@@ -582,3 +582,27 @@ async def test_a_lattice_that_was_left_is_held_no_longer(site: Site) -> None:
     await site.deployed("s1")
     assert set(cast("Any", site.places.pools.lattices).held.values()) == {site.lattice}
     assert "Moved" in site.events
+
+
+async def test_of_an_application_that_is_gone_the_lattices_that_it_was_leaving_are_held_no_longer(site: Site) -> None:
+    former = Lattice(site.clock, "nats://b:4222", "former", reach=Reach.LOST)
+    site.places.hold(KEY, cast("Any", former))
+    await site.look()
+    held = cast("Any", site.places.pools.lattices).held
+    assert set(held.values()) == {site.lattice, former}
+    del site.store[KEY]
+    await site.look()
+    assert held == {}
+
+
+async def test_versions_are_shown_as_they_were_read_unless_the_list_has_another_one(site: Site) -> None:
+    await site.deployed("s1")
+    site.listed()
+    await site.look()
+    version = list(site.wadm.versions_held)
+    assert site.writer.fields[-1]["versions"] == version
+    site.wadm.versions_held["on top"] = {}
+    site.listed()
+    await site.look()
+    assert "versions" not in site.writer.fields[-1]
+    assert site.wadm.asked == []
