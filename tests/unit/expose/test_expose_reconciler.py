@@ -14,22 +14,25 @@ from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
 from wasmcloud_operator.expose.plan import Record
-from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler, State
+from wasmcloud_operator.expose.reconciler import Outcome, Outcomes, ServiceReconciler, State
+from wasmcloud_operator.expose.routes import ROUTE_CONFLICT
 from wasmcloud_operator.expose.status import ExposedWriter
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applier, Kind
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
-from wasmcloud_operator.kube.controller import Result
+from wasmcloud_operator.kube.contest import Contested, Contests
+from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Pod
-from wasmcloud_operator.kube.resources import POD, SERVICE, Key
+from wasmcloud_operator.kube.resources import HTTP_ROUTE, POD, SERVICE, Key
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.names import DELETION_POLICY, FINGERPRINT
 from wasmcloud_operator.shared.pools import Pool
+from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 HERE, THERE = "here", "there"
@@ -79,7 +82,11 @@ class Pools:
 
 
 class NothingLeft:
-    """The Rust operator left nothing."""
+    """The Rust operator left nothing, or a Service whose first endpoint is awaited."""
+
+    def __init__(self) -> None:
+        self.awaited = False
+        self.removed: list[Key] = []
 
     async def eased(self, key: Key, body: Any) -> Any:
         return body
@@ -88,18 +95,22 @@ class NothingLeft:
         pass
 
     async def remove(self, key: Key) -> None:
-        pass
+        self.removed.append(key)
 
     def due(self, key: Key) -> bool:
-        return False
+        return self.awaited
 
 
 class NoRoutes:
-    async def apply(self, *_: Any) -> list[Any]:
-        return []
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.kept: tuple[set[str], set[str]] = (set(), set())
 
-    async def remove(self, *_: Any) -> None:
-        pass
+    async def apply(self, *_: Any) -> list[Any]:
+        return self.problems
+
+    async def remove(self, key: Key, services: Any, kept: Any, removable: Any) -> None:
+        self.kept = {one.name for one in services}, set(kept)
 
 
 class Events:
@@ -138,12 +149,13 @@ class Site:
         self.view = View(self.pools, Directory(), self.configs, services, owned, self.applications, lambda *_: None)  # type: ignore[arg-type]
         self.outcomes = Outcomes(lambda _: None)
         self.unowned = UnownedProblems()
+        self.rust, self.routes = NothingLeft(), NoRoutes()
         self.reconciler = ServiceReconciler(
             self.view,
             Kind(SERVICE, services),
             owned,
-            NoRoutes(),  # type: ignore[arg-type]
-            NothingLeft(),  # type: ignore[arg-type]
+            self.routes,  # type: ignore[arg-type]
+            self.rust,  # type: ignore[arg-type]
             Applier(bench.client, FINGERPRINT),
             bench.client,
             self.events,  # type: ignore[arg-type]
@@ -207,7 +219,7 @@ class Site:
     async def look(self, key: Key = SHOP) -> dict[str, Any]:
         """Every Service by name, after a look at an application in a namespace."""
         await self.bench.clock.advance(1)  # what was written before is in the caches
-        await self.reconciler.reconcile(key)
+        self.result = await self.reconciler.reconcile(key)
         await self.bench.clock.advance(1)
         return {found.name: body for found, body in self.api.all(SERVICE).items() if found.namespace == key.namespace}
 
@@ -422,3 +434,155 @@ async def test_while_an_application_is_paused_nothing_is_written(site: Site) -> 
 
 def test_the_options_of_no_annotations_ask_for_a_plain_service() -> None:
     assert read_options({}).within(frozenset()) == read_options({})
+
+
+# --- when it is looked at again ---------------------------------------------------------------------------------------
+
+
+async def test_what_stands_in_the_way_is_looked_for_again_soon_and_what_was_refused_later(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    assert site.result == DONE
+    for reason, seconds in ((ROUTE_CONFLICT, 10.0), ("RouteRefused", 60.0)):
+        site.routes.problems = [Problem(reason, "", "no")]
+        await site.look()
+        assert site.result.requeue_after == seconds
+    site.routes.problems = []
+    site.rust.awaited = True
+    await site.look()
+    assert site.result.requeue_after == 1.0
+
+
+async def test_a_strangers_service_is_not_watched_and_so_looked_at_again(site: Site) -> None:
+    site.api.put(SERVICE, {"metadata": {"name": "shop", "namespace": HERE}, "spec": {"type": "ClusterIP"}})
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    assert site.result.requeue_after == 10.0
+    assert list(site.unowned.of(HERE, site.lattice)) == [], "its Application shows it"  # type: ignore[arg-type]
+
+
+async def test_what_keeps_an_application_that_came_over_nats_from_being_reached_is_noted_by_its_name(
+    site: Site,
+) -> None:
+    site.api.put(SERVICE, {"metadata": {"name": "shop", "namespace": HERE}, "spec": {"type": "ClusterIP"}})
+    site.deployed(spec(), owned=False)
+    await site.look()
+    (problem,) = site.unowned.of(HERE, site.lattice)  # type: ignore[arg-type]
+    assert (problem.reason, "application shop" in problem.message) == ("Conflict", True)
+
+
+async def test_before_wadm_has_listed_an_application_without_a_record_is_waited_for(site: Site) -> None:
+    site.lattice.ledger.listed = None
+    await site.look(Key(HERE, "unknown"))
+    assert site.result == Result.waiting("what is deployed in the lattices of its namespace")
+    assert site.rust.removed == [], "it may be deployed"
+    site.outcomes.put(Key(HERE, "unknown"), Outcome(problems=(Problem("Before", "", ""),)))
+    await site.look(Key(HERE, "unknown"))
+    assert site.outcomes.get(Key(HERE, "unknown")) is not None
+    site.lattice.ledger.listed = ()
+    await site.look(Key(HERE, "unknown"))
+    assert site.result == DONE
+    assert site.outcomes.get(Key(HERE, "unknown")) is None
+    assert site.rust.removed == [Key(HERE, "unknown")]
+
+
+async def test_while_a_host_config_is_not_followed_yet_nothing_is_sure(site: Site) -> None:
+    site.config(HERE, "broken")
+    await site.look(Key(HERE, "unknown"))
+    assert site.result != DONE
+    assert site.rust.removed == []
+
+
+async def test_while_a_configuration_cannot_be_read_nothing_is_sure(site: Site) -> None:
+    external = spec()
+    del external["components"][0]["traits"][0]["properties"]["source"]["config"][0]["properties"]
+    site.deployed(external, owned=False)
+    await site.look()
+    assert site.states() == [("shop", State.MISSING)]
+    site.deployed(external, owned=False, **{naming.SERVICE: "false"})
+    await site.look()
+    assert site.rust.removed == []
+
+
+async def test_a_service_that_is_kept_counts_for_what_the_rust_operator_left_and_for_its_routes(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    site.deployed(spec("0.0.0.0:80800"))
+    await site.look()
+    assert site.rust.removed == []
+    assert site.routes.kept == (set(), {"shop"})
+
+
+# --- whose Service it is ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("leaf", "state"), [({}, State.IN_THE_WAY), ({"enabled": False}, State.LEADS)])
+async def test_a_name_that_a_host_configs_own_service_has_is_not_taken(
+    site: Site, leaf: dict[str, Any], state: State
+) -> None:
+    metadata = {"name": "shop", "namespace": HERE}
+    site.api.put(HOST_CONFIG, {"metadata": metadata, "spec": {"lattice": "another", "leafService": leaf}})
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    assert site.states() == [("shop", state)]
+
+
+async def test_a_strangers_service_is_not_one_that_is_kept(site: Site) -> None:
+    site.api.put(SERVICE, {"metadata": {"name": "shop", "namespace": HERE}, "spec": {"type": "ClusterIP"}})
+    site.application()
+    site.deployed(spec("0.0.0.0:80800"))
+    await site.look()
+    assert site.states() == [("shop", State.MISSING)]
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "state"),
+    [
+        (SERVICE, ".spec.ports", State.SET_BACK),
+        (SERVICE, ".metadata.labels", State.LEADS),
+        (HTTP_ROUTE, ".spec.rules", State.LEADS),
+    ],
+)
+async def test_where_a_service_leads_is_not_known_while_somebody_sets_its_spec_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch, resource: Any, path: str, state: State
+) -> None:
+    contested = Contested(resource, SHOP, path, "kubectl")
+    monkeypatch.setattr(Contests, "of", lambda *_: [contested])
+    monkeypatch.setattr(Contests, "again", lambda *_: 7.0)
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    assert site.states() == [("shop", state)]
+    outcome = site.outcomes.get(SHOP)
+    assert outcome is not None
+    assert [problem.reason for problem in outcome.problems] == ["SetBack"]
+    assert site.result.requeue_after == 7.0
+
+
+async def test_a_service_in_another_namespace_does_not_remember_that_its_application_is_to_be_left(site: Site) -> None:
+    site.application(**{DELETION_POLICY: "Orphan"})
+    site.deployed(spec())
+    here = (await site.look())["shop"]["metadata"]["annotations"]
+    there = (await site.look(Key(THERE, "shop")))["shop"]["metadata"]["annotations"]
+    assert (naming.ORPHANED in here, naming.ORPHANED in there) == (True, False)
+
+
+async def test_host_configs_of_another_lattice_own_nothing(site: Site) -> None:
+    other, key = Lattice(LatticeRoute(ConnectionSpec(("nats://b:4222",)), "another")), Key(HERE, "another")
+    site.config(*key, lattice="another")
+    site.pools.held[key] = Pool(key, "uid-another", other, other.route)  # type: ignore[arg-type]
+    site.deployed(spec(), owned=False)
+    made = (await site.look())["shop"]
+    assert [owner["name"] for owner in made["metadata"]["ownerReferences"]] == ["pool"]
+
+
+async def test_a_failure_keeps_what_was_known_of_the_services(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    await site.reconciler.report(SHOP, ValueError("no"))
+    assert site.states() == [("shop", State.LEADS)]
