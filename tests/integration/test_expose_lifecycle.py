@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from kubelive import setting_back
 from latticehost import Lattice
+from natsjwt import Account
 from operatorfixture import RunningOperator
 from servicesite import APP, CONFIG, ServiceSite, http_components, http_link, told_endpoints, web
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
@@ -321,6 +322,25 @@ async def test_pools_that_reach_a_lattice_by_different_credentials_have_one_serv
         await site.service("marker", lambda found: found is not None)
         kept = await site.service("hello", lambda found: found is not None)
         assert kept["metadata"]["resourceVersion"] == service["metadata"]["resourceVersion"]
+
+
+async def test_a_pool_with_an_accounts_credentials_takes_nothing_from_the_others(site: ServiceSite) -> None:
+    """To a server that asks for none the same lattice, to the operator one of another account."""
+    [mine, *_] = await site.pods()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub", "namespace": site.namespace}}
+    await site.admin.create({**secret, "stringData": {"nats.creds": Account("A").credentials("u")}})
+    async with site.host_on(mine):
+        await site.create("shop", http_components(8081, scaler="daemonscaler"))
+        await site.app("shop", lambda app: is_true(app, "Exposed") and told_endpoints(app) == [1])
+        service = await site.service("shop", lambda found: found is not None)
+        await site.add_pool("guarded", 0, secretName="hub")
+        await site.admin.wait_for(CONFIG, "guarded", site.namespace, lambda pool: is_true(pool, "WadmConnected"))
+        await site.wash_run("marker", http_components(8090))
+        await site.service("marker", lambda found: found is not None)
+        await site.app("shop", lambda app: is_true(app, "Exposed") and told_endpoints(app) == [1])
+        assert (await site.service("shop", lambda found: found is not None))["metadata"]["uid"] == service["metadata"][
+            "uid"
+        ]
 
 
 async def test_a_service_lives_as_long_as_an_application_wants_it(site: ServiceSite) -> None:

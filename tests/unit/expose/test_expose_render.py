@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from natsjwt import Account
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.annotations import Gateway, read_options, read_reach
-from wasmcloud_operator.expose.plan import PlannedService, Record, plan
+from wasmcloud_operator.expose.plan import Plan, PlannedService, Record, plan
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, Endpoint, Exposure, HttpProvider, Route, exposure
@@ -162,7 +162,7 @@ def test_the_applications_annotations_count_before_the_manifests() -> None:
     assert plan(mine, read_options(mine.annotations or {})).services[0].name == "from-manifest"
     assert plan(mine, read_options({})).services[0].name == "hello"
     assert plan(mine, read_options({naming.SERVICE: "false"})).services == ()
-    assert not plan(mine, read_options({naming.SERVICE: "False"})).enabled
+    assert plan(mine, read_options({naming.SERVICE: "False"})) == Plan()
 
 
 def test_options() -> None:

@@ -83,7 +83,6 @@ class Plan:
 
     services: tuple[PlannedService, ...] = ()
     problems: tuple[Problem, ...] = ()
-    enabled: bool = True
 
 
 def plan(
@@ -101,7 +100,7 @@ def plan(
     No Service leads to `pod_ports`: others listen there in a host's pod.
     """
     if not options.enabled:
-        return Plan(enabled=False)
+        return Plan()
     base = options.name or record.application
     names = {
         component: name for component, name in (held or {}).items() if name in naming.service_names(base, component)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.directory import LatticeBook
 from wasmcloud_operator.expose.plan import Plan, Record
 from wasmcloud_operator.expose.reconciler import Made, Outcomes, State
@@ -96,13 +97,15 @@ class ExposedWriter:
 
     def _said(self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]) -> _Said | None:
         """What the status is to say; None while a namespace was not looked at yet."""
+        if not read_options(item.metadata.annotations).enabled:
+            message = f"the annotation {naming.SERVICE} asks for no Service"
+            return _Said((), Condition(EXPOSED, "False", "Disabled", message))
         problems: list[Problem] = []
         refused: list[Problem] = []
         namespaces: dict[str, None] = {}
-        enabled, offers = True, False
+        offers = False
         for lattice, record in found:
             plan = self.view.plan(item.metadata.namespace, lattice, record)
-            enabled = enabled and plan.enabled
             offers = offers or bool(plan.services or plan.problems)
             problems += plan.problems
             problems += _port_conflicts(self.view.book(lattice), plan)
@@ -120,9 +123,6 @@ class ExposedWriter:
             there = [one for one in outcome.services if one.state in (State.LEADS, State.KEPT, State.SET_BACK)]
             states |= {one.state for one in there}
             services += (self._service(namespace, one) for one in there)
-        if not enabled:
-            told = f"the annotation {naming.SERVICE} asks for no Service"
-            return _Said((), Condition(EXPOSED, "False", "Disabled", told))
         if not offers:
             return _Said((), None)
         shown = list(dict.fromkeys([*problems, *refused]))
