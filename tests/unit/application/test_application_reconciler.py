@@ -24,9 +24,10 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Reach
 from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_UID
+from wasmcloud_operator.lattice.deploying import Deploying
 from wasmcloud_operator.lattice.errors import WadmNotFound, WadmRejected, WadmTransient
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
-from wasmcloud_operator.lattice.ledger import Deploying, Entry, Ledger
+from wasmcloud_operator.lattice.ledger import Entry, Ledger
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import StatusPushed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo
@@ -443,6 +444,53 @@ async def test_a_status_of_the_former_version_is_asked_for_again_until_it_is_of_
     assert site.shown == "Deploying"
     site.push(runs("s2"))
     assert await site.look() == DONE
+    assert site.shown == "Deployed"
+
+
+@pytest.mark.parametrize(("wanted", "told"), [(3, "s1"), (3, "s2"), (1, "s1")], ids=["first", "in between", "same"])
+async def test_after_two_edits_in_a_row_a_status_of_an_earlier_version_is_not_believed(
+    site: Site, wanted: int, told: str
+) -> None:
+    await site.deployed("s1")
+    before = len(site.writer.reasons)
+    for generation, image in ((2, 2), (3, wanted)):
+        site.application(image, generation=generation)
+        await site.look()
+    site.push(runs(told))
+    await site.look()
+    assert "Deployed" not in site.writer.reasons[before:]
+    site.wadm.told = runs(f"s{wanted}")
+    await site.look_in(5.0)
+    assert site.shown == "Deployed"
+
+
+async def test_a_status_from_before_two_edits_is_not_believed_however_late_it_comes(site: Site) -> None:
+    await site.deployed("s1")
+    before = len(site.writer.reasons)
+    for image in (2, 3):
+        site.application(image, generation=image)
+        await site.look()
+    site.wadm.told = runs("s1")
+    await site.look_in(20.0)
+    assert "Deployed" not in site.writer.reasons[before:]
+    site.push(runs("s3"))
+    await site.look()
+    assert site.shown == "Deployed"
+
+
+async def test_after_a_deploy_whose_answer_was_lost_a_status_of_the_former_version_is_not_believed(site: Site) -> None:
+    await site.deployed("s1")
+    before = len(site.writer.reasons)
+    site.application(2, generation=2)
+    site.wadm.fails["deploy"] = WadmTransient("no answer")
+    await site.look()
+    site.wadm.fails.clear()
+    await site.look()
+    site.push(runs("s1"))
+    await site.look()
+    assert "Deployed" not in site.writer.reasons[before:]
+    site.push(runs("s2"))
+    await site.look()
     assert site.shown == "Deployed"
 
 

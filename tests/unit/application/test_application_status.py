@@ -15,7 +15,8 @@ from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.writer import own_status
 from wasmcloud_operator.kube.conditions import to_status
 from wasmcloud_operator.lattice.content import Owner
-from wasmcloud_operator.lattice.ledger import Deploying, Entry
+from wasmcloud_operator.lattice.deploying import Deploying
+from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.ledger_writer import Step
 from wasmcloud_operator.lattice.wadm_types import Status
 from wasmcloud_operator.manifest.reading import ManifestProblem

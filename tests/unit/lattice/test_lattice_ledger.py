@@ -9,7 +9,8 @@ import pytest
 
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.content import Content, Owner, to_manifest
-from wasmcloud_operator.lattice.ledger import Deploying, Entry, Ledger, Listing, Stale
+from wasmcloud_operator.lattice.deploying import Deploying
+from wasmcloud_operator.lattice.ledger import Entry, Ledger, Listing, Stale
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusType
 

@@ -6,8 +6,12 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from wasmcloud_operator.lattice.content import Content, Owner, choose_version
+
+# See `scaler_shape`.
+Shape: TypeAlias = frozenset[tuple[str, ...]]
 
 _MADE = re.compile(r"(?:content-|.*\+)[0-9a-f]{12}")
 
@@ -34,7 +38,7 @@ class Stored:
     newest_bytes: int = 0
     """Size of the newest manifest as JSON."""
 
-    shape: frozenset[tuple[str, ...]] | None = None
+    shape: Shape | None = None
     """`scaler_shape` of what is deployed; None when nothing is."""
 
 
@@ -110,7 +114,7 @@ def names_of(content: Content) -> tuple[str, ...]:
     return declared, f"{declared}+{content.short_digest}"
 
 
-def scaler_shape(manifest: Mapping[str, object]) -> frozenset[tuple[str, ...]]:
+def scaler_shape(manifest: Mapping[str, object]) -> Shape:
     """What of a manifest is in the ids of wadm's scalers: when this differs, so do they.
 
     These are images, component ids, the names of configurations and the ends of links; instances and the values of

@@ -13,6 +13,7 @@ from typing import Literal
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.content import Content, Owner, digest_of, owner_of
 from wasmcloud_operator.lattice.decision import names_of
+from wasmcloud_operator.lattice.deploying import Deploying
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed, WadmEvent
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusInfo, StatusType
 
@@ -47,27 +48,6 @@ class Listing(Enum):
     AWAITED = "the first list since the connection stands has not come yet"
     CURRENT = "what has no entry is not there"
     FAILED = "wadm could not give a list: each application has to be asked for"
-
-
-@dataclass(frozen=True, slots=True)
-class Deploying:
-    """A version that we had deployed, as long as no status is known to be of it."""
-
-    since: float
-    """Monotonic seconds."""
-
-    former: frozenset[str] | None
-    """The ids of the former version's scalers; None where none ran."""
-
-    distinct: bool
-    """Whether the new version's scalers have other ids."""
-
-    def is_told_by(self, status: Status) -> bool | None:
-        """Whether a status is of the new version; None where only time shows it."""
-        if self.former is None:
-            return True
-        ids = frozenset(scaler.id for scaler in status.scalers)
-        return ids != self.former if self.distinct and ids else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +210,7 @@ class Ledger:
         now = self._clock.monotonic()
         late = [late for at, late in self._lags if now - at < 2 * _LONGEST_LAG]
         deploying = (entry.deploying for entry in self._entries.values())
-        late += [now - one.since for one in deploying if one is not None and one.distinct and one.former is not None]
+        late += [now - one.since for one in deploying if one is not None and one.shows_lag]
         return min(max([SETTLE_SECONDS, *(_MARGIN * seconds for seconds in late)]), _LONGEST_LAG)
 
     # --- turns --------------------------------------------------------------------------------------------------------
@@ -344,7 +324,7 @@ class Ledger:
             return replace(entry, status=status)
         told = entry.deploying.is_told_by(status)
         waited = now - entry.deploying.since
-        if told and entry.deploying.former is not None:
+        if told and entry.deploying.shows_lag:
             self._lags.append((now, waited))
         over = waited >= (_LONGEST_LAG if told is False else self.lag)
         return replace(entry, status=status, deploying=None) if told or over else entry

@@ -23,6 +23,7 @@ from wasmcloud_operator.lattice.decision import (
     size_of,
     worth_measuring,
 )
+from wasmcloud_operator.lattice.deploying import Deploying, begin
 from wasmcloud_operator.lattice.errors import (
     LatticeError,
     PayloadTooLarge,
@@ -31,7 +32,7 @@ from wasmcloud_operator.lattice.errors import (
     WadmTransient,
     WadmVersionExists,
 )
-from wasmcloud_operator.lattice.ledger import Deploying, Entry, Ledger
+from wasmcloud_operator.lattice.ledger import Entry, Ledger
 from wasmcloud_operator.lattice.wadm import WadmClient
 
 # Of a NATS message; wadm wraps manifests in its answers and events.
@@ -194,11 +195,15 @@ class LedgerWriter:
         return self.ledger.entry(name) or entry
 
     def _deploying(self, content: Content, run: Run, stored: Stored) -> Deploying:
-        before = self.ledger.entry(content.name)
-        status = before.status if before is not None else None
-        former = frozenset(scaler.id for scaler in status.scalers) if status is not None and stored.deployed else None
-        shape = scaler_shape(to_manifest(content, run.version, self.me))
-        return Deploying(self.clock.monotonic(), former or None, distinct=stored.shape != shape)
+        before = self.ledger.entry(content.name) if stored.deployed else None
+        return begin(
+            self.clock.monotonic(),
+            scaler_shape(to_manifest(content, run.version, self.me)),
+            former=before.status if before is not None else None,
+            former_shape=stored.shape,
+            pending=before.deploying if before is not None else None,
+            again=before is not None and before.deployed == run.version,
+        )
 
     async def _undeployed(self, content: Content, stored: Stored) -> Entry:
         name = content.name

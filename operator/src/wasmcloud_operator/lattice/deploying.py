@@ -1,0 +1,68 @@
+"""Of which version a status is that wadm pushes around a deploy: wadm names none, but the ids of its scalers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wasmcloud_operator.lattice.decision import Shape
+from wasmcloud_operator.lattice.wadm_types import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Deploying:
+    """A version that we had deployed, as long as no status is known to be of it."""
+
+    since: float
+    """Monotonic seconds."""
+
+    former: frozenset[str] | None
+    """The ids of the scalers that were told of last; None where there were none."""
+
+    distinct: bool
+    """Whether the new version's scalers have other ids."""
+
+    former_shape: Shape | None = None
+    """What the former ids are made of."""
+
+    unseen: bool = False
+    """Whether a status may be of a third version: one that ran before and of which none has come."""
+
+    @property
+    def shows_lag(self) -> bool:
+        """Whether a status can show that it is of the new version, so that none until now is wadm's delay."""
+        return self.distinct and self.former is not None and not self.unseen
+
+    def is_told_by(self, status: Status) -> bool | None:
+        """Whether a status is of the new version; None where only time shows it."""
+        ids = scaler_ids(status)
+        if self.distinct and ids and ids == self.former:
+            return False
+        if self.unseen:
+            return None
+        return True if self.former is None or (self.distinct and ids) else None
+
+
+def begin(
+    now: float,
+    shape: Shape,
+    *,
+    former: Status | None,
+    former_shape: Shape | None,
+    pending: Deploying | None,
+    again: bool,
+) -> Deploying:
+    """The new version, of that shape, on top of what is deployed: of its `former` status, and `former_shape`.
+
+    While a version is `pending`, the ids known are those from before it. `again` is the pending version once more.
+    """
+    if pending is not None:
+        ids, former_shape, unseen = pending.former, pending.former_shape, pending.unseen or not again
+    else:
+        ids = scaler_ids(former) if former is not None else None
+        unseen = former is None and former_shape is not None
+    return Deploying(now, ids or None, former_shape != shape, former_shape, unseen)
+
+
+def scaler_ids(status: Status) -> frozenset[str]:
+    """The ids of a status's scalers."""
+    return frozenset(scaler.id for scaler in status.scalers)
