@@ -335,12 +335,13 @@ async def test_a_pool_with_an_accounts_credentials_takes_nothing_from_the_others
         service = await site.service("shop", lambda found: found is not None)
         await site.add_pool("guarded", 0, secretName="hub")
         await site.admin.wait_for(CONFIG, "guarded", site.namespace, lambda pool: is_true(pool, "WadmConnected"))
+        await site.patch("shop", {"spec": {"components": http_components(8082, scaler="daemonscaler")}})
+        await site.service("shop", lambda found: found["spec"]["ports"][0]["port"] == 8082)
         await site.wash_run("marker", http_components(8090))
         await site.service("marker", lambda found: found is not None)
         await site.app("shop", lambda app: is_true(app, "Exposed") and told_endpoints(app) == [1])
-        assert (await site.service("shop", lambda found: found is not None))["metadata"]["uid"] == service["metadata"][
-            "uid"
-        ]
+        after = await site.service("shop", lambda found: found is not None)
+        assert after["metadata"]["uid"] == service["metadata"]["uid"]
 
 
 async def test_a_service_lives_as_long_as_an_application_wants_it(site: ServiceSite) -> None:
