@@ -26,9 +26,12 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, POD, SERVICE, Key
+from wasmcloud_operator.kube.testing.faults import Answer
+from wasmcloud_operator.kube.testing.objects import status
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator.legacy.services import FINALIZER
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.names import DELETION_POLICY, FINGERPRINT
 from wasmcloud_operator.shared.pools import Pool
@@ -585,4 +588,72 @@ async def test_a_failure_keeps_what_was_known_of_the_services(site: Site) -> Non
     site.deployed(spec())
     await site.look()
     await site.reconciler.report(SHOP, ValueError("no"))
+    assert site.states() == [("shop", State.LEADS)]
+
+
+# --- what a Service cannot change -------------------------------------------------------------------------------------
+
+
+def refused(field: str) -> Answer:
+    return Answer(on="write", code=422, body=status(422, "Invalid", "cannot be changed", field))
+
+
+TAKEN = Answer(on="write", code=200, body={"metadata": {"name": "trial", "namespace": HERE, "uid": "trial"}})
+
+
+async def test_a_service_that_has_to_begin_with_another_family_is_made_anew_if_the_new_one_would_be_taken(
+    site: Site,
+) -> None:
+    site.application()
+    site.deployed(spec())
+    made = (await site.look())["shop"]
+    site.deployed(spec("0.0.0.0:8081"))
+    site.api.fail(refused("spec.ipFamilies[0]"), refused("spec.clusterIPs"))
+    assert (await site.look())["shop"] == made
+    assert site.states() == [("shop", State.MISSING)]
+    assert site.events.notes == []
+    site.api.fail(refused("spec.ipFamilies[0]"), TAKEN)
+    await site.look()
+    await site.look()
+    anew = (await site.look())["shop"]
+    assert anew["metadata"]["uid"] != made["metadata"]["uid"]
+    assert site.states() == [("shop", State.LEADS)]
+    assert [note.partition(" is deleted")[0] for note in site.events.notes] == ["Service here/shop"]
+
+
+async def test_for_any_other_refusal_no_service_is_deleted(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    made = (await site.look())["shop"]
+    site.deployed(spec("0.0.0.0:8081"))
+    site.api.fail(refused("spec.ports[0].port"))
+    site.api.requests.clear()
+    assert (await site.look())["shop"] == made
+    assert [request.method for request in site.api.requests if request.method != "GET"] == ["PATCH"]
+
+
+async def test_a_service_that_finalizers_hold_is_waited_for_and_not_deleted_once_more(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    made = (await site.look())["shop"]
+    going = {**made["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["of.others/one"]}
+    site.api.put(SERVICE, {**made, "metadata": going})
+    site.deployed(spec("0.0.0.0:8081"))
+    site.api.fail(refused("spec.ipFamilies[0]"))
+    site.api.requests.clear()
+    await site.look()
+    assert [request.method for request in site.api.requests if request.method != "GET"] == ["PATCH"]
+    assert site.states() == [("shop", State.MISSING)]
+    outcome = site.outcomes.get(SHOP)
+    assert outcome is not None
+    assert [problem.reason for problem in outcome.problems] == ["ServiceBeingReplaced"]
+
+
+async def test_a_service_of_the_operator_written_in_rust_is_taken_over(site: Site) -> None:
+    metadata = {"name": "shop", "namespace": HERE, "finalizers": [FINALIZER]}
+    theirs = site.api.put(SERVICE, {"metadata": metadata, "spec": {"type": "ClusterIP"}})
+    site.application()
+    site.deployed(spec())
+    taken = (await site.look())["shop"]
+    assert taken["metadata"]["uid"] == theirs["metadata"]["uid"]
     assert site.states() == [("shop", State.LEADS)]
