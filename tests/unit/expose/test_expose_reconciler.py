@@ -338,6 +338,7 @@ async def test_an_application_left_in_wadm_keeps_its_service(site: Site) -> None
     kept = await site.look()
     assert owners(kept["shop"]) == {"WasmCloudHostConfig"}
     assert kept["shop"]["spec"]["type"] == "NodePort"
+    assert await site.look() == kept, "it remembers that it was left on purpose"
     assert kept["shop"]["metadata"]["uid"] == left["shop"]["metadata"]["uid"]
     site.deployed(None)
     assert await site.look() == {}

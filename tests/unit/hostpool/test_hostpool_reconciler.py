@@ -495,3 +495,16 @@ async def test_running_hosts_learn_their_registries_once_where_their_environment
         keep(KEY, spec, Facts(registries=registries))
         assert site.told == told
     assert site.forgotten == ["registries", "registries"]
+
+
+async def test_of_a_leaf_service_that_stays_open_beside_credentials_is_warned(site):
+    site.config(natsAddress="nats://me:secret@127.0.0.1:9")
+    site.annotate({}, finalizers=(FINALIZER,))
+    await site.look()
+    assert site.said["Warnings"][1] == "LeafServiceOpen"
+
+
+async def test_of_a_setting_that_has_no_effect_is_warned(site):
+    site.config(version="0.80.0", secretsTopicPrefix="mine")
+    await site.look()
+    assert site.said["Warnings"][1] == "HostTooOld"
