@@ -312,7 +312,7 @@ def test_no_service_leads_to_what_else_listens_in_the_pod(port: int) -> None:
     assert [(problem.reason, str(port) in problem.message) for problem in made.problems] == [("PortReserved", True)]
 
 
-@pytest.mark.parametrize("text", ["8443", "httpserver=8443", "other=1, httpserver=8443"])
+@pytest.mark.parametrize("text", ["8443", "httpserver=8443", "other=1, httpserver=8443", "1, httpserver=8443"])
 def test_the_port_of_a_server_that_cannot_be_read_is_named_by_annotation(text: str) -> None:
     unread = HttpProvider("httpserver", "hello", "hello-httpserver", (), path="spec.components[0]")
     problems = (Problem("PortUnknown", "spec.components[0]", "…"), Problem("PortUnknown", "spec.components[1]", "…"))
@@ -321,6 +321,14 @@ def test_the_port_of_a_server_that_cannot_be_read_is_named_by_annotation(text: s
     assert made.problems == problems[1:]
     kept = plan(Record("hello", "v1", Exposure((unread,), problems)), read_options({naming.HTTP_PORT: "other=1"}))
     assert (kept.services[0].provider.endpoints, kept.problems) == ((), problems)
+
+
+def test_a_port_by_annotation_replaces_no_setting_and_mends_nothing_else() -> None:
+    assert planned(annotations={naming.HTTP_PORT: "8443"}).provider.endpoints == (ONE,)
+    unread = HttpProvider("httpserver", "hello", "hello-httpserver", (), path="spec.components[0]")
+    other = Problem("ConfigMissing", "spec.components[0]", "…")
+    made = plan(Record("hello", "v1", Exposure((unread,), (other,))), read_options({naming.HTTP_PORT: "8443"}))
+    assert made.problems == (other,)
 
 
 def service_of(one: PlannedService) -> Any:

@@ -508,3 +508,12 @@ async def test_of_a_setting_that_has_no_effect_is_warned(site):
     site.config(version="0.80.0", secretsTopicPrefix="mine")
     await site.look()
     assert site.said["Warnings"][1] == "HostTooOld"
+
+
+async def test_what_a_pod_says_counts_before_why_others_are_not_made(site, monkeypatch):
+    site.pods_refused = PodReason("FailedCreate", "no quota")
+    monkeypatch.setattr(reconciler, "first_reason", lambda _: PodReason("ImagePullBackOff", "pod p"))
+    site.config(daemonset=True)
+    site.daemon_set(wanted=2, there=1)
+    await site.look()
+    assert site.said["Reconciling"][1] == "ImagePullBackOff"
