@@ -518,6 +518,9 @@ async def test_a_service_that_is_kept_counts_for_what_the_rust_operator_left_and
     await site.look()
     assert site.rust.removed == []
     assert site.routes.kept == (set(), {"shop"})
+    outcome = site.outcomes.get(SHOP)
+    assert outcome is not None
+    assert outcome.services[0].urls == ("http://shop.here.svc:8080",), "it leads where it led"
 
 
 # --- whose Service it is ----------------------------------------------------------------------------------------------
