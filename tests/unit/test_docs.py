@@ -228,3 +228,12 @@ def test_every_document_is_reached_from_the_index(name):
 
 def test_the_readme_has_the_versions_that_tests_run_on() -> None:
     assert f"\n\n{table()}\n" in (ROOT / "README.md").read_text(), "put in what python -m testbed.supported prints"
+
+
+@pytest.mark.parametrize("example", tracked("manifests/examples/*.yaml"))
+def test_an_example_names_the_schema_of_its_kind_for_editors(example: str) -> None:
+    text = (ROOT / example).read_text()
+    kinds = set(re.findall(r"^kind: (Application|WasmCloudHostConfig)$", text, re.MULTILINE))
+    schemas = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", text, re.MULTILINE)
+    assert {Path(schema).name.split(".")[0] for schema in schemas} == {kind.lower() for kind in kinds}
+    assert all(((ROOT / example).parent / schema).exists() for schema in schemas)
