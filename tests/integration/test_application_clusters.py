@@ -138,9 +138,11 @@ async def test_the_first_owner_wins_and_the_other_is_told(
 
 async def _decided(sites: dict[str, Site]) -> tuple[str, str]:
     """Winner and loser, once both stand and wadm has the winner's version deployed."""
-    reasons = {name: why(await site.get()) for name, site in sites.items()}
+    found = {name: await site.get() for name, site in sites.items()}
+    reasons = {name: why(app) for name, app in found.items()}
     losers = [name for name in reasons if reasons[name] == "Conflict"]
-    winners = [name for name in reasons if reasons[name] in ("Deploying", "Waiting")]
+    # Before a first put both are Deploying, without a version.
+    winners = [name for name in reasons if name not in losers and "deployedVersion" in found[name]["status"]]
     versions = await sites["one"].versions()
     assert (len(winners), len(losers), any(versions.values())) == (1, 1, True), f"{reasons}, in wadm {versions}"
     return winners[0], losers[0]
