@@ -113,7 +113,7 @@ class Lattice:
     clock: VirtualClock
     address: str = "nats://a:4222"
     name: str = "one"
-    hosts: Any = field(default_factory=lambda: SimpleNamespace(hosts={"N1": None}, settled=True))
+    hosts: Any = field(default_factory=lambda: SimpleNamespace(hosts={"N1": None}, synced=True))
     reach: Reach = Reach.CONNECTED
     identified: bool = True
 
@@ -536,11 +536,11 @@ async def test_what_wadm_does_nothing_about_is_deployed_once_more_where_hosts_ar
     assert again.requeue_after == site.lattice.ledger.lag
 
 
-@pytest.mark.parametrize(("settled", "seconds"), [(True, None), (False, 5.0)])
+@pytest.mark.parametrize(("synced", "seconds"), [(True, None), (False, 5.0)])
 async def test_without_hosts_wadm_is_left_alone_and_hosts_are_waited_for_until_all_are_known(
-    site: Site, settled: bool, seconds: float | None
+    site: Site, synced: bool, seconds: float | None
 ) -> None:
-    site.lattice.hosts = SimpleNamespace(hosts={}, settled=settled)
+    site.lattice.hosts = SimpleNamespace(hosts={}, synced=synced)
     await site.look()
     site.push(IDLE)
     site.wadm.asked.clear()

@@ -240,7 +240,7 @@ class ApplicationReconciler:
         if entry.repeat_at is None:
             return None
         if not lattice.hosts.hosts:  # wadm looks at what is deployed when the first host comes
-            return None if lattice.hosts.settled else _HOSTS_SECONDS
+            return None if lattice.hosts.synced else _HOSTS_SECONDS
         left = entry.repeat_at - self.clock.monotonic()
         if left > 0:
             return left
