@@ -291,8 +291,16 @@ class TestFilesOfAnotherShape:
                 kubeconfig("https://scripted.invalid", {}, **{"certificate-authority-data": "aHVzaC1odXNo"}),
                 "are unusable",
             ),
+            ("{users: [{name: null, user: {token: hush}}], contexts: [], clusters: []}", "Invalid kube-config"),
+            (
+                "{current-context: [hush], contexts: [{name: [hush], context: {cluster: c}}], clusters: [], users: []}",
+                "Invalid kube-config",
+            ),
         ],
-        ids=["alias", "tag", "empty", "deep", "large", "header", "nul", "certificate", "ca"],
+        ids=[
+            *("alias", "tag", "empty", "deep", "large", "header", "nul", "certificate", "ca"),
+            *("an entry without a name", "a name that is a list"),
+        ],
     )
     async def test_a_kubeconfig_of_another_shape_is_refused_by_name(self, tmp_path: Path, text: str, why: str):
         config = tmp_path / "kubeconfig"

@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import logging
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,8 @@ def _load_parts() -> Library:
 
 LIBRARY = _import_slim()
 
+# Where the library's words for an entry begin to be all that is in it, as its name is no text.
+_NO_NAME = re.compile(r"\{|\[[\['\"]")
 # Some hundred clusters; more is no kubeconfig.
 _KUBECONFIG_LIMIT = 512 * 1024
 
@@ -194,14 +197,18 @@ def _merged(source: str) -> Any:
     return LIBRARY.kube_config.KubeConfigMerger(source).config
 
 
+class _NoHeader(ValueError):
+    """A token that no HTTP header can hold."""
+
+
 def _trim_token(configuration: Any) -> None:
-    """Remove the newline that a token's file may end with. Raises ValueError for a token that no header can hold."""
+    """Remove the newline that a token's file may end with. Raises _NoHeader for a token that none can hold."""
     header = configuration.api_key.get("BearerToken")
     if header is None:
         return
     header = header.strip()
     if not (header.isascii() and header.isprintable()):
-        raise ValueError("the token has characters that an HTTP header cannot hold")
+        raise _NoHeader("the token has characters that an HTTP header cannot hold")
     configuration.api_key["BearerToken"] = header
 
 
@@ -212,7 +219,9 @@ def _words(error: Exception) -> str:
         return f"line {mark.line + 1}, column {mark.column + 1} is not valid YAML; are all values in quotes?"
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}"
-    if isinstance(error, (LIBRARY.kube_config.ConfigException, ValueError)) and not isinstance(error, UnicodeError):
+    if isinstance(error, LIBRARY.kube_config.ConfigException):
+        return _NO_NAME.split(str(error))[0]
+    if isinstance(error, (_NoHeader, msgspec.ValidationError)):
         return str(error)
     return f"not what a kubeconfig holds ({type(error).__name__})"
 
