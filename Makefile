@@ -139,7 +139,8 @@ selftest: setup ## the testbed's own tests: what starts, stops and builds the re
 	@$(TESTBED) build core wadm
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/selftest
 
-JOURNEYS ?= tests/e2e
+# Helm's journey changes the installation for good: it has a cluster of its own (JOURNEYS=tests/e2e/test_e2e_helm.py).
+JOURNEYS ?= tests/e2e --ignore tests/e2e/test_e2e_helm.py
 
 .PHONY: e2e
 e2e: setup ## the README's journeys with real pods, hosts and HTTP; E2E_CLUSTER=auto|kind|node|existing, JOURNEYS=FILE

@@ -33,7 +33,6 @@ _ORDER = {
     "test_e2e_absence": 6,
     "test_e2e_vanished": 7,
     "test_e2e_rights": 8,
-    "test_e2e_helm": 9,  # the others' operator is gone after it
 }
 _ANYWHERE = 4
 
