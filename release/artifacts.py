@@ -45,7 +45,7 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
 
 def build(folder: str, target: Path) -> None:
     """The sdist, and the wheel made of it: what the sdist lacks, the wheel would lack."""
-    # The same commit gives the same bytes.
+    # The same commit makes the same bytes.
     stamp = run("git", "log", "-1", "--format=%ct").strip()
     env = os.environ | {"SOURCE_DATE_EPOCH": stamp}
     run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", target, cwd=ROOT / folder, env=env)

@@ -42,7 +42,7 @@ class HostileNats:
             tasks.add(task)
             server.clients += 1
             try:
-                await script(_Recording(reader, server.received), writer)  # type: ignore[arg-type]
+                await script(_Recording(reader, server.received), writer)
             except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 pass  # the client went, as it should, or the test is over: asyncio logs each task that was cancelled
             finally:

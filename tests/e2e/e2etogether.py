@@ -35,11 +35,11 @@ def together(runner: str, *, alone: bool = False) -> Callable[[Journey], Journey
             await side_by_side.ended(request.node.nodeid)
 
         parameters = [name for name in inspect.signature(journey).parameters if name not in _BROUGHT]
-        test.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        test.__signature__ = inspect.Signature(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in ("request", runner, *parameters)
         )
         test.__name__, test.__doc__, test.__module__ = journey.__name__, journey.__doc__, journey.__module__
-        test.journey, test.runner, test.alone = journey, runner, alone  # type: ignore[attr-defined]
+        test.journey, test.runner, test.alone = journey, runner, alone
         return test
 
     return decorate

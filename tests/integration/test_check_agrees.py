@@ -65,7 +65,7 @@ async def kubectl(crds: ControlPlane, *arguments: str) -> str:
         (HOSTS, "1.9.0", "1.9.0\n  schedulingOptions: {podTemplateAdditions: {tolerations: [{key: 1}]}}"),
     ],
 )
-async def test_what_kubectl_apply_refuses_is_found_before(
+async def test_check_finds_each_fault_that_kubectl_apply_refuses(
     crds: ControlPlane, namespace: str, tmp_path: Path, text: str, old: str, new: str
 ) -> None:
     file = tmp_path / "object.yaml"

@@ -251,7 +251,7 @@ async def test_a_strangers_service_is_left_alone_and_said_to_be_in_the_way(site:
     await site.service("shop-http", lambda found: found is not None)
 
 
-async def test_what_is_in_the_way_of_an_application_from_wash_is_shown_on_the_host_config(site: ServiceSite) -> None:
+async def test_a_host_config_shows_why_an_application_from_wash_has_no_service(site: ServiceSite) -> None:
     async def warned() -> str:
         config = await site.admin.get(CONFIG, "pool", site.namespace)
         return (condition(config, "Warnings") or {}).get("message", "")

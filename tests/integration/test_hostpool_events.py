@@ -26,7 +26,7 @@ async def test_pods_that_wait_are_no_news_at_a_second_look_nor_after_a_restart(
     await nothing_is_written_by_another_start(crds, admin, namespace)
 
 
-async def test_what_the_status_does_not_say_of_pods_that_wait_is_not_reported(
+async def test_waiting_pods_are_reported_only_with_the_status_that_shows_them(
     crds, admin, kwok, namespace, monkeypatch
 ):
     monkeypatch.setattr(wasmcloud_operator.kube.events, "_SERIES_WRITE_SECONDS", 0.0)

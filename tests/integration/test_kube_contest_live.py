@@ -114,7 +114,7 @@ async def test_a_foreign_key_in_a_selector_is_taken_out(live: KubeLive, admin: A
         await eventually(lambda: named(reconciling) == [(".spec.selector.foreign", "other")])
 
 
-async def test_what_is_taken_out_by_an_update_is_contested_too(live: KubeLive, admin: Admin, namespace: str) -> None:
+async def test_a_field_that_an_update_takes_out_is_contested_too(live: KubeLive, admin: Admin, namespace: str) -> None:
     reconciling = Reconciling(live, SERVICE, service(namespace, {"a": "1"}))
     await live_now(reconciling.kind.informer)
     await reconciling.once()

@@ -85,7 +85,7 @@ async def test_the_stream_has_the_cluster_and_then_what_changes(
                 break
 
 
-async def test_what_a_user_has_no_right_to_read_is_a_problem_and_the_rest_is_shown(
+async def test_a_kind_that_may_not_be_read_is_a_problem_and_the_rest_is_shown(
     crds: ControlPlane, namespace: str
 ) -> None:
     async with (

@@ -160,7 +160,7 @@ class Double:
 
 
 def note(pushes: list[str], statuses: list[Json], body: Json) -> None:
-    """Take note of a push; what wadm tells on its way to a state is its own affair."""
+    """Records a push; the states in between are wadm's own."""
     if "type" in body:
         pushes.append(body["type"])
     else:

@@ -22,7 +22,7 @@ SHOP = Key("a", "shop")
 
 
 class Scene:
-    """A world with an Application that runs, and the reasons of all that was told of it."""
+    """A world with an Application that runs, and the reasons of all its Events."""
 
     def __init__(self) -> None:
         self.world = World(random.Random(1))

@@ -128,7 +128,7 @@ class Cluster(ScriptedApi):
         before = old["metadata"].get("generation", 1) if old is not None else 0
         changed = old is None or old.get("spec") != body.get("spec")
         metadata = {**body["metadata"], "generation": before + 1 if changed else before}
-        if old is None:  # not by chance: the same sequence is to give the same uids
+        if old is None:  # counted, so that the same sequence makes the same uids
             self._uids += 1
             metadata.setdefault("uid", f"{self._uids:08x}-0000-4000-8000-{self._uids * 0x9E3779B1 % 2**48:012x}")
         if old is not None and metadata.get("uid") in (None, old["metadata"]["uid"]) and not changed:

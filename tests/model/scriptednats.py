@@ -82,7 +82,7 @@ class NatsDouble:
         return interest
 
     def publish(self, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None) -> int:
-        """Deliver to whoever listens, a moment later, in order; gives how many."""
+        """Delivers to all subscribers, a moment later, in order. Returns how many."""
         if not self.up or self.silent:
             return 0
         message = Message(subject, data, reply, headers)
@@ -93,7 +93,7 @@ class NatsDouble:
 
     def _deliver(self, interest: Interest, message: Message) -> None:
         if self.up and not self.silent and interest in self.interests:
-            task = asyncio.ensure_future(interest.handler(message))  # type: ignore[arg-type]
+            task = asyncio.ensure_future(interest.handler(message))
             _running.add(task)
             task.add_done_callback(_running.discard)
 

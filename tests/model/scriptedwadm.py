@@ -1,4 +1,4 @@
-"""A wadm and wasmCloud hosts on a scripted NATS server, as far as the operator can tell them from real ones.
+"""A wadm and wasmCloud hosts on a scripted NATS server, as far as the operator sees them.
 
 `tests/integration/test_scripted_wadm.py` holds the same conversation with this and with a real wadm.
 """
@@ -108,7 +108,7 @@ class Model:
 
 @dataclass(eq=False)
 class WadmDouble:
-    """wadm on one NATS server, for every lattice there. `lag` gives the seconds until its workers follow a change."""
+    """wadm on one NATS server, for every lattice there. `lag` returns the seconds until its workers follow a change."""
 
     server: NatsDouble
     lag: Callable[[], float] = lambda: 0.2
@@ -313,7 +313,7 @@ class WadmDouble:
 
 
 def component_id(name: str, component: Json) -> str:
-    """The id that wadm gives a component."""
+    """Returns wadm's id of a component."""
     return str(component["properties"].get("id") or f"{name}-{component['name']}")
 
 

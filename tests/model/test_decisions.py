@@ -108,7 +108,7 @@ def test_a_name_goes_to_the_next_as_soon_as_it_is_free() -> None:
     assert "Conflict" in play(scene).reasons
 
 
-def test_what_another_cluster_has_put_is_left_alone() -> None:
+def test_an_application_of_another_cluster_is_left_alone() -> None:
     async def scene(made: Scene) -> None:
         owner = {OWNER_CLUSTER: "theirs", OWNER_NAMESPACE: "a", OWNER_NAME: "blog", OWNER_UID: "uid-theirs"}
         metadata = {"name": "blog", "annotations": {"version": "v1", **owner}}
@@ -135,7 +135,7 @@ def test_a_finalizer_that_was_taken_away_comes_back() -> None:
     play(scene)
 
 
-def test_what_others_undeploy_is_deployed_again() -> None:
+def test_an_undeploy_by_others_is_undone() -> None:
     async def scene(made: Scene) -> None:
         made.wadm._undeploy("one", "shop", {})
         await asyncio.sleep(15)

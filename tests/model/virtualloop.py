@@ -16,7 +16,7 @@ class NothingToDo(Exception):
     """Everybody waits, and no timer is set: a deadlock."""
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+class _Selector(selectors.DefaultSelector):
     """Waits for nobody: whatever the loop would sleep is added to its time."""
 
     loop: VirtualLoop

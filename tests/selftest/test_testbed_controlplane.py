@@ -107,7 +107,7 @@ async def test_waiting_sees_creation_change_and_end(admin: Admin, namespace: str
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}}
 
     async def wait(predicate: object) -> object:
-        return await admin.wait_for("v1/ConfigMap", "c", namespace, predicate)  # type: ignore[arg-type]
+        return await admin.wait_for("v1/ConfigMap", "c", namespace, predicate)
 
     async with asyncio.TaskGroup() as group:
         appears = group.create_task(wait(lambda found: found is not None))

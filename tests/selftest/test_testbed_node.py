@@ -21,9 +21,9 @@ def test_an_archive_holds_what_was_asked_for(tmp_path: Path) -> None:
     image = Image(("example.com/tool:1",), ("/bin/tool",), {"/bin/tool": program}, {"/bin/alias": "tool"})
 
     with tarfile.open(image.write(tmp_path / "image.tar")) as archive:
-        (manifest,) = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
+        (manifest,) = json.load(archive.extractfile("manifest.json"))
         assert manifest["RepoTags"] == ["example.com/tool:1"]
-        config = json.load(archive.extractfile(manifest["Config"]))  # type: ignore[arg-type]
+        config = json.load(archive.extractfile(manifest["Config"]))
         assert config["config"]["Entrypoint"] == ["/bin/tool"]
         layer_name = manifest["Layers"][0]
         assert config["rootfs"]["diff_ids"] == [f"sha256:{layer_name.split('/')[0]}"]
@@ -43,8 +43,8 @@ def test_the_same_files_give_the_same_archive(tmp_path: Path) -> None:
 
 def image_config(archive_file: Path) -> dict:
     with tarfile.open(archive_file) as archive:
-        (manifest,) = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
-        return json.load(archive.extractfile(manifest["Config"]))["config"]  # type: ignore[arg-type,no-any-return]
+        (manifest,) = json.load(archive.extractfile("manifest.json"))
+        return json.load(archive.extractfile(manifest["Config"]))["config"]
 
 
 def test_the_hosts_image_has_the_program_as_default_arguments_only_as_the_official_one(tmp_path: Path) -> None:

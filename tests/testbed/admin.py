@@ -147,7 +147,7 @@ class Admin:
 
     async def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
         """One object. Raises `ApiError` (404 when it is not there)."""
-        return await self.request("GET", await self.path(kind, namespace, name))  # type: ignore[no-any-return]
+        return await self.request("GET", await self.path(kind, namespace, name))
 
     async def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """One object, or None when it is not there."""
@@ -162,16 +162,16 @@ class Admin:
         """The objects of a namespace, or of all; `labels` and `fields` are selectors."""
         params = {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
         answer = await self.request("GET", await self.path(kind, namespace), params=params)
-        return answer["items"]  # type: ignore[no-any-return]
+        return answer["items"]
 
     async def create(self, obj: Object, namespace: str | None = None) -> Object:
         """POST; the object's own namespace counts when none is given."""
         namespace = namespace or obj.get("metadata", {}).get("namespace")
-        return await self.request("POST", await self.path(_kind(obj), namespace), obj)  # type: ignore[no-any-return]
+        return await self.request("POST", await self.path(_kind(obj), namespace), obj)
 
     async def replace(self, obj: Object, *, subresource: str = "") -> Object:
         """PUT; with `metadata.resourceVersion` only over that version."""
-        return await self.request("PUT", await self._path_of(obj, subresource), obj)  # type: ignore[no-any-return]
+        return await self.request("PUT", await self._path_of(obj, subresource), obj)
 
     async def apply(
         self,
@@ -185,9 +185,7 @@ class Admin:
         """Server-side apply."""
         params = {"fieldManager": manager, "force": str(force).lower()}
         path = await self._path_of(obj, subresource, namespace)
-        return await self.request(  # type: ignore[no-any-return]
-            "PATCH", path, obj, content_type=_PATCH_TYPES["apply"], params=params
-        )
+        return await self.request("PATCH", path, obj, content_type=_PATCH_TYPES["apply"], params=params)
 
     async def apply_files(self, *paths: Path, namespace: str | None = None) -> Objects:
         """Server-side apply of every document of YAML files; CRDs among them are served when this returns."""
@@ -214,7 +212,7 @@ class Admin:
     ) -> Object:
         """PATCH; `how` is merge, json or strategic."""
         path = await self.path(kind, namespace, f"{name}/{subresource}" if subresource else name)
-        return await self.request(  # type: ignore[no-any-return]
+        return await self.request(
             "PATCH", path, patch, content_type=_PATCH_TYPES[how], params={"fieldManager": manager}
         )
 

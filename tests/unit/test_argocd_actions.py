@@ -69,10 +69,10 @@ def test_restarting_hosts_changes_their_pods_and_keeps_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "restart-hosts"])
-def test_what_an_action_makes_of_a_pool_is_a_host_config(action: str) -> None:
+def test_an_action_on_a_pool_yields_a_valid_host_config(action: str) -> None:
     parse(WasmCloudHostConfig, argocd_act(POOL, action))
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "undeploy", "deploy"])
-def test_what_an_action_makes_of_an_application_is_one(action: str) -> None:
+def test_an_action_on_an_application_yields_a_valid_one(action: str) -> None:
     parse(Application, argocd_act(APPLICATION, action))

@@ -57,5 +57,5 @@ def test_a_new_version_is_written_everywhere(release: ModuleType, copy: Path, ve
 
 
 @pytest.mark.parametrize("version", ["1.2", "v1.2.3", "1.2.3-beta", ""])
-def test_what_is_no_version_is_refused(release: ModuleType, version: str) -> None:
+def test_an_invalid_version_is_refused(release: ModuleType, version: str) -> None:
     assert release.main([version]) == 2

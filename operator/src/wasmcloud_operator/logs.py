@@ -44,7 +44,7 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
     logging.basicConfig(handlers=[handler], level=max(numeric, logging.WARNING), force=True)
 
 
-# Any with a reason: a log line holds whatever it was given.
+# Any with a reason: a log line holds values of every type.
 def _with_trace(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Adds the ids of the span in which the line is written, so that a log leads to its trace and back.
 

@@ -32,7 +32,7 @@ SERVING_GATE = "k8s.wasmcloud.dev/serving"
 PAUSED = "k8s.wasmcloud.dev/paused"
 # What a reconcile of something paused waits for.
 RESUMPTION = f"the end of the pause (annotation {PAUSED})"
-# What a reconcile of an object that cannot be decoded waits for; the log says why it cannot.
+# The reason for waiting with an object that cannot be decoded; the cause is in the log.
 UNREADABLE = "a state of the object that can be read"
 
 

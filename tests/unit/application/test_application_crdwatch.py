@@ -72,7 +72,7 @@ def made(client: Any, followed: Followed, clock: VirtualClock, state: CrdState) 
         scope=SimpleNamespace(wanted=("a",)),
         metrics=Metrics(),
     )
-    return CrdWatch(context, followed, state, watchable=False), gate  # type: ignore[arg-type]
+    return CrdWatch(context, followed, state, watchable=False), gate
 
 
 @asynccontextmanager
@@ -91,7 +91,7 @@ UNWELL = [ServerError(503, "ServiceUnavailable", "x"), Throttled(429, "TooManyRe
 @pytest.mark.parametrize("fault", UNWELL, ids=lambda fault: type(fault).__name__)
 async def test_an_api_server_that_is_not_well_takes_nobodys_applications_away(fault: Exception) -> None:
     server, followed, clock = Server(), Followed(), VirtualClock()
-    watch, gate = made(server, followed, clock, await crd_state(server))  # type: ignore[arg-type]
+    watch, gate = made(server, followed, clock, await crd_state(server))
     async with running(watch):
         server.discovery = fault
         await clock.advance(300)
@@ -109,7 +109,7 @@ async def test_an_api_server_that_is_not_well_takes_nobodys_applications_away(fa
 async def test_one_that_is_discovered_and_cannot_be_listed_is_looked_at_again_soon(synced: bool, seconds: int) -> None:
     """An API server goes on to discover a CRD for a while after it has been deleted."""
     server, followed, clock = Server(), Followed(synced), VirtualClock()
-    watch, _ = made(server, followed, clock, await crd_state(server))  # type: ignore[arg-type]
+    watch, _ = made(server, followed, clock, await crd_state(server))
     async with running(watch):
         server.discovery = NotFound(404, "NotFound", "x")
         await clock.advance(seconds - 1)
@@ -120,7 +120,7 @@ async def test_one_that_is_discovered_and_cannot_be_listed_is_looked_at_again_so
 
 async def test_a_watch_of_applications_that_is_lost_has_it_look_at_once() -> None:
     server, followed, clock = Server(), Followed(), VirtualClock()
-    watch, gate = made(server, followed, clock, await crd_state(server))  # type: ignore[arg-type]
+    watch, gate = made(server, followed, clock, await crd_state(server))
     async with running(watch):
         await clock.advance(0.1)
         server.discovery = KUBEVELAS
@@ -134,7 +134,7 @@ async def test_a_watch_of_applications_that_is_lost_has_it_look_at_once() -> Non
 @pytest.mark.parametrize("fault", UNWELL, ids=lambda fault: type(fault).__name__)
 async def test_nothing_is_written_until_the_doubt_is_over(fault: Exception) -> None:
     server, followed, clock = Server(), Followed(), VirtualClock()
-    watch, gate = made(server, followed, clock, await crd_state(server))  # type: ignore[arg-type]
+    watch, gate = made(server, followed, clock, await crd_state(server))
     async with running(watch):
         await clock.advance(0.1)
         server.discovery = fault
@@ -149,7 +149,7 @@ async def test_nothing_is_written_until_the_doubt_is_over(fault: Exception) -> N
 
 async def test_discovery_that_lags_behind_the_crd_is_not_believed_at_once() -> None:
     server, followed, clock = Server(), Followed(), VirtualClock()
-    watch, gate = made(server, followed, clock, await crd_state(server))  # type: ignore[arg-type]
+    watch, gate = made(server, followed, clock, await crd_state(server))
     async with running(watch):
         await clock.advance(0.1)
         followed.lose_the_watch()
@@ -252,7 +252,7 @@ class TheirServer(Server):
 
 async def test_our_finalizer_is_taken_off_foreign_objects_and_no_other_and_tried_again(bench: Bench) -> None:
     server = TheirServer({"ours": [FINALIZER], "both": ["theirs", FINALIZER], "theirs": ["theirs"]})
-    bench.context.client = bench.context.writer = server  # type: ignore[assignment, misc]
+    bench.context.client = bench.context.writer = server
     watch = CrdWatch(bench.context, bench.applications, CrdState("foreign"), watchable=False)
     async with running(watch):
         await bench.clock.advance(60)
@@ -274,7 +274,7 @@ async def test_our_finalizer_is_taken_off_foreign_objects_and_no_other_and_tried
 )
 async def test_without_the_right_to_read_the_api_service_discovery_tells(discovery: Any, state: str) -> None:
     server = Server(discovery, Forbidden(403, "Forbidden", "apiservices"))
-    watch, _ = made(server, Followed(), VirtualClock(), await crd_state(server))  # type: ignore[arg-type]
-    assert (await crd_state(server)).served_by == state  # type: ignore[arg-type]
+    watch, _ = made(server, Followed(), VirtualClock(), await crd_state(server))
+    assert (await crd_state(server)).served_by == state
     assert bool(watch.problems) == (state in ("missing", "unclear"))
     assert bool(watch.notes) == (state == "foreign")

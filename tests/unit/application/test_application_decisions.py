@@ -111,7 +111,7 @@ def test_an_absent_application_is_put_and_deployed() -> None:
 
 
 def test_a_stored_content_is_never_put_again_and_a_deployed_one_never_deployed_again() -> None:
-    version = decision.decide(content(), None, ME, everybody).version  # type: ignore[union-attr]
+    version = decision.decide(content(), None, ME, everybody).version
     run = decision.decide(content(), stored(version), ME, everybody)
     assert isinstance(run, Run)
     assert (run.put, run.deploy) == (False, True)

@@ -56,10 +56,10 @@ class Orphan:
         services: Informer[Any] = self._informer(SERVICE, UNSTRUCTURED, indexers={OWNER_INDEX: owner_uids})
         self.informers = (self.applications, services)
         self.deletion = Deletion(
-            NoPlaces(),  # type: ignore[arg-type]
-            self.writer,  # type: ignore[arg-type]
+            NoPlaces(),
+            self.writer,
             bench.client,
-            self.events,  # type: ignore[arg-type]
+            self.events,
             bench.clock,
             Owners("cluster", self.applications),
             lambda _: None,

@@ -105,13 +105,13 @@ class Site:
         self.configs = self._informer(HOST_CONFIG)
         key = Key(HERE, "pool")
         self.api.put(HOST_CONFIG, {"metadata": {"name": "pool", "namespace": HERE}, "spec": {"lattice": "default"}})
-        pool = Pool(key, "uid-pool", self.lattice, self.lattice.route)  # type: ignore[arg-type]
+        pool = Pool(key, "uid-pool", self.lattice, self.lattice.route)
         self.leftovers = Leftovers(
             Owners(CLUSTER, self.applications),
             self.applications,
             self.configs,
-            Pools(pool),  # type: ignore[arg-type]
-            self.events,  # type: ignore[arg-type]
+            Pools(pool),
+            self.events,
         )
 
     def _informer(self, resource: Any, **settings: Any) -> Informer[CustomResource]:
@@ -130,7 +130,7 @@ class Site:
 
     async def look(self) -> Any:
         await self.bench.clock.advance(1)
-        return await self.leftovers.reconcile(InLattice(self.lattice))  # type: ignore[arg-type]
+        return await self.leftovers.reconcile(InLattice(self.lattice))
 
     @property
     def value(self) -> float | None:

@@ -44,17 +44,17 @@ def item(lattice: str, lattice_id: str) -> CustomResource:
 
 
 def test_a_move_that_is_not_in_the_status_yet_still_leaves_the_former_lattice():
-    places = Places(Held(), None)  # type: ignore[arg-type]
+    places = Places(Held(), None)
     former, following = Lattice("one", ("id-1",)), Lattice("two", ("id-2",))
     moving = item("one", "id-1")
-    places.hold(moving.metadata.key, following)  # type: ignore[arg-type]
-    left = places.leaving(moving, following)  # type: ignore[arg-type]
+    places.hold(moving.metadata.key, following)
+    left = places.leaving(moving, following)
     assert left == [Place("one", "pool", "id-1")], "its put went unanswered"
     assert left[0].is_in(former.identity)
 
 
 def test_a_lattice_is_not_left_for_an_id_that_it_had_before():
-    places = Places(Held(), None)  # type: ignore[arg-type]
+    places = Places(Held(), None)
     lattice = Lattice("one", ("id-2", "id-1"))
-    places.hold(item("one", "id-1").metadata.key, lattice)  # type: ignore[arg-type]
-    assert places.leaving(item("one", "id-1"), lattice) == []  # type: ignore[arg-type]
+    places.hold(item("one", "id-1").metadata.key, lattice)
+    assert places.leaving(item("one", "id-1"), lattice) == []

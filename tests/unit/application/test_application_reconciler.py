@@ -383,7 +383,7 @@ async def test_a_lattice_by_another_name_is_shown_before_the_put_as_well(site: S
     assert "put" in site.wadm.written
 
 
-async def test_what_an_earlier_life_wrote_is_believed_of_its_own_lattice_alone(site: Site) -> None:
+async def test_the_former_status_is_believed_of_its_own_lattice_alone(site: Site) -> None:
     await site.deployed("s1")
     site.listed()
     assert await site.look() == DONE
@@ -414,7 +414,7 @@ async def test_the_outcome_of_an_old_spec_is_shown_under_its_generation(site: Si
     assert (site.shown, site.writer.generations[-1]) == ("PutRejected", 1)
 
 
-# --- until wadm has told of it ----------------------------------------------------------------------------------------
+# --- until wadm's status is known -------------------------------------------------------------------------------------
 
 
 async def test_a_deploy_is_shown_as_one_status_if_wadm_tells_of_it_soon(site: Site) -> None:
@@ -522,7 +522,7 @@ async def test_a_status_that_no_push_and_no_list_brought_is_asked_for(site: Site
 # --- what wadm does nothing about -------------------------------------------------------------------------------------
 
 
-async def test_what_wadm_does_nothing_about_is_deployed_once_more_where_hosts_are(site: Site) -> None:
+async def test_a_version_that_wadm_neglects_is_deployed_once_more_where_hosts_are(site: Site) -> None:
     await site.look()
     site.push(IDLE)
     again = await site.look()
@@ -553,7 +553,7 @@ async def test_without_hosts_wadm_is_left_alone_and_hosts_are_waited_for_until_a
 
 
 @pytest.mark.parametrize("step", ["put", "deploy"])
-async def test_what_wadm_refuses_is_noted_until_it_takes_it(site: Site, step: str) -> None:
+async def test_a_refusal_of_wadm_is_noted_until_it_accepts(site: Site, step: str) -> None:
     site.wadm.fails[step] = WadmRejected("as things are, no")
     assert (await site.look()).requeue_after == 60.0
     assert site.shown == f"{step.capitalize()}Rejected"
@@ -602,7 +602,7 @@ async def test_a_name_is_in_hand_for_as_long_as_a_look_takes(site: Site) -> None
 # --- what is left -----------------------------------------------------------------------------------------------------
 
 
-async def test_what_cannot_be_left_yet_is_tried_again_later_each_time(site: Site) -> None:
+async def test_a_departure_that_fails_is_tried_again_at_growing_intervals(site: Site) -> None:
     site.application(status=site.left("former"))
     first = await site.look()
     assert first == Result.waiting("its removal from lattice former", 0.2), "sooner than wadm's word"
@@ -617,7 +617,7 @@ async def test_what_cannot_be_left_yet_is_tried_again_later_each_time(site: Site
 async def test_a_lattice_of_a_pools_nats_system_is_left_by_its_name(site: Site) -> None:
     former = LatticeRoute(site.lattice.route.spec, "former")
     asked = list[LatticeRoute]()
-    site.places.pools.lattices.hold = lambda _, route: asked.append(route)  # type: ignore[method-assign,assignment]
+    site.places.pools.lattices.hold = lambda _, route: asked.append(route)
     item = site.store[KEY]
     assert site.places.departing(item, Place("former", "pool", former.identity.id)) is None
     assert site.places.departing(item, Place("former", "pool", "of another system")) is None

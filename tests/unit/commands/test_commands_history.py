@@ -47,7 +47,7 @@ def test_without_a_choice_it_is_the_version_before_the_deployed_one() -> None:
         ({"managedFields": [{"manager": "kubectl-client-side-apply"}], "labels": {"a": "b"}}, ""),
     ],
 )
-def test_what_a_tool_owns_is_rolled_back_there(metadata: dict[str, object], word: str) -> None:
+def test_an_application_owned_by_a_tool_is_not_rolled_back_here(metadata: dict[str, object], word: str) -> None:
     assert word in other_owner(metadata)
     assert bool(other_owner(metadata)) is bool(word)
 

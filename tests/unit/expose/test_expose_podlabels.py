@@ -125,7 +125,7 @@ def a_pod(key: Key, labels: dict[str, str], *, version: int = 1) -> Pod:
 
 
 def informer(codec: Codec[Any]) -> Informer[Any]:
-    return Informer("test", lambda _: None, codec, clock=SYSTEM_CLOCK, metrics=Metrics())  # type: ignore[arg-type, return-value]
+    return Informer("test", lambda _: None, codec, clock=SYSTEM_CLOCK, metrics=Metrics())
 
 
 def host_pods() -> Informer[Pod]:
@@ -134,14 +134,14 @@ def host_pods() -> Informer[Pod]:
         lambda _: None,
         Codec.of(Pod),
         clock=SYSTEM_CLOCK,
-        metrics=Metrics(),  # type: ignore[arg-type, return-value]
+        metrics=Metrics(),
         indexers={INSTANCE_INDEX: lambda pod: (pod.metadata.labels[INSTANCE_LABEL],)},
     )
 
 
 def a_view(held: dict[Key, Pool], configs: Informer[CustomResource], services: Informer[Unstructured]) -> View:
     by_application = ByApplication(services, lambda *_: None)
-    return View(FakePools(held), Directory(), configs, services, by_application, None, lambda *_: None)  # type: ignore[arg-type]
+    return View(FakePools(held), Directory(), configs, services, by_application, None, lambda *_: None)
 
 
 PROVIDERS = st.sampled_from([f"{app}-{server}" for app in ("one", "two") for server in ("http", "admin")])
@@ -214,11 +214,11 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
             inventoried=True,
         )
     held = {
-        Key(namespace, "pool"): Pool(Key(namespace, "pool"), f"uid-{namespace}", lattices[at], lattices[at].key)  # type: ignore[arg-type]
+        Key(namespace, "pool"): Pool(Key(namespace, "pool"), f"uid-{namespace}", lattices[at], lattices[at].key)
         for namespace, at in zip(NAMESPACES, pools, strict=True)
     }
     services, pods, news = informer(UNSTRUCTURED), host_pods(), NewsByHand()
-    hosts_in_pods = HostsInPods(pods, news)  # type: ignore[arg-type]
+    hosts_in_pods = HostsInPods(pods, news)
     for lattice in lattices:
         news.tell(lattice, Change(hosts=frozenset(lattice.hosts.hosts)))
     configs = informer(Codec.of(CustomResource))
@@ -226,7 +226,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
     for lattice, apps in zip(lattices, deployed, strict=True):
         lattice.ledger.listed = tuple(ModelSummary(name=name, deployed_version="v1") for name in apps)
         for name, servers in apps.items():
-            view.book(lattice).put(name, Record(name, "v1", exposure(app_manifest(name, servers))))  # type: ignore[arg-type]
+            view.book(lattice).put(name, Record(name, "v1", exposure(app_manifest(name, servers))))
     for pool in held.values():
         for record in view.book(pool.lattice).records.values():
             for planned in plan(record, read_options({})).services:
@@ -239,7 +239,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
             pods.offer(a_pod(Key(namespace, name), {INSTANCE_LABEL: "pool", **labels}))
 
     client = Patches(pods)
-    labeler = PodLabeler(view, hosts_in_pods, client, pods, VirtualClock(NOW))  # type: ignore[arg-type]
+    labeler = PodLabeler(view, hosts_in_pods, client, pods, VirtualClock(NOW))
     for pod in pods.store:
         await labeler.reconcile(pod.metadata.key)
 
@@ -252,7 +252,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
             hosts,
             spec,
             deployed[lattices.index(lattice)],
-        )  # type: ignore[arg-type]
+        )
         labelled = {key for key in pod.metadata.labels if key.startswith(naming.SERVES_PREFIX)}
         assert labelled == {naming.serves_label(service) for service in expected}
 
@@ -280,21 +280,21 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
         inventoried=True,
     )
     in_use = {"pool": now} | ({"other": former} if still_wanted else {})
-    held = {Key("ns-a", name): Pool(Key("ns-a", name), name, lattice, lattice.key) for name, lattice in in_use.items()}  # type: ignore[arg-type]
+    held = {Key("ns-a", name): Pool(Key("ns-a", name), name, lattice, lattice.key) for name, lattice in in_use.items()}
     services, pods, news = informer(UNSTRUCTURED), host_pods(), NewsByHand()
-    hosts_in_pods = HostsInPods(pods, news)  # type: ignore[arg-type]
+    hosts_in_pods = HostsInPods(pods, news)
     news.tell(now, Change(hosts=frozenset({"N"})))
     view = a_view(held, informer(Codec.of(CustomResource)), services)
     record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
     for lattice in in_use.values():
         lattice.ledger.listed = (ModelSummary(name="one", deployed_version="v1"),)
-        view.book(lattice).put("one", record)  # type: ignore[arg-type]
+        view.book(lattice).put("one", record)
     body = render.service(plan(record, read_options({})).services[0], "ns-a", former.identity, [])
     body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
     services.offer(Unstructured.from_body(body))
     pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool", naming.serves_label("one"): "true"}))
 
-    await PodLabeler(view, hosts_in_pods, Patches(pods), pods, VirtualClock(NOW)).reconcile(Key("ns-a", "pod-0"))  # type: ignore[arg-type]
+    await PodLabeler(view, hosts_in_pods, Patches(pods), pods, VirtualClock(NOW)).reconcile(Key("ns-a", "pod-0"))
 
     [pod] = pods.store
     assert (naming.serves_label("one") in pod.metadata.labels) != still_wanted

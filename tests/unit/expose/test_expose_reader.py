@@ -27,13 +27,13 @@ SHOP = Key("here", "shop")
 )
 async def test_an_owner_is_recognised_by_its_uid(cluster: str, uid: str, owner: Key | None) -> None:
     item = CustomResource(ObjectMeta(SHOP.name, SHOP.namespace, "uid-1", "1", 1))
-    reader = ManifestReader("ours", SimpleNamespace(store={SHOP: item}))  # type: ignore[arg-type]
+    reader = ManifestReader("ours", SimpleNamespace(store={SHOP: item}))
     told = {OWNER_CLUSTER: cluster, OWNER_NAMESPACE: "here", OWNER_NAME: "shop", OWNER_UID: uid}
     manifest: dict[str, Any] = {"metadata": {"name": "shop", "annotations": told}, "spec": {"components": []}}
-    record = await reader.record(None, "shop", "v1", manifest)  # type: ignore[arg-type]
+    record = await reader.record(None, "shop", "v1", manifest)
     assert record.owner == owner
 
 
-async def test_what_names_no_owner_has_none() -> None:
+async def test_a_manifest_without_an_owner_has_none() -> None:
     manifest: dict[str, Any] = {"metadata": {"name": "shop", "annotations": {}}, "spec": {"components": []}}
-    assert (await ManifestReader("ours").record(None, "shop", "v1", manifest)).owner is None  # type: ignore[arg-type]
+    assert (await ManifestReader("ours").record(None, "shop", "v1", manifest)).owner is None

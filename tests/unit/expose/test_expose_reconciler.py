@@ -149,7 +149,7 @@ class Site:
         self.configs: Informer[CustomResource] = self._informer(HOST_CONFIG, CUSTOM_RESOURCE)
         self.applications: Informer[CustomResource] = self._informer(APPLICATION, CUSTOM_RESOURCE)
         owned = ByApplication(services, lambda *_: None)
-        self.view = View(self.pools, Directory(), self.configs, services, owned, self.applications, lambda *_: None)  # type: ignore[arg-type]
+        self.view = View(self.pools, Directory(), self.configs, services, owned, self.applications, lambda *_: None)
         self.outcomes = Outcomes(lambda _: None)
         self.unowned = UnownedProblems()
         self.rust, self.routes = NothingLeft(), NoRoutes()
@@ -157,11 +157,11 @@ class Site:
             self.view,
             Kind(SERVICE, services),
             owned,
-            self.routes,  # type: ignore[arg-type]
-            self.rust,  # type: ignore[arg-type]
+            self.routes,
+            self.rust,
             Applier(bench.client, FINGERPRINT),
             bench.client,
-            self.events,  # type: ignore[arg-type]
+            self.events,
             self.outcomes,
             self.unowned,
         )
@@ -172,14 +172,14 @@ class Site:
             self.applications,
             pods,
             self.outcomes,
-            self.events,  # type: ignore[arg-type]
+            self.events,
             bench.clock,
         )
         self.informers = (services, self.configs, self.applications, pods)
         for namespace in (HERE, THERE):
             self.config(namespace, "pool")
             key = Key(namespace, "pool")
-            self.pools.held[key] = Pool(key, f"uid-{namespace}", self.lattice, self.lattice.route)  # type: ignore[arg-type]
+            self.pools.held[key] = Pool(key, f"uid-{namespace}", self.lattice, self.lattice.route)
 
     def _informer(self, resource: Any, codec: Any) -> Informer[Any]:
         made: Informer[Any] = Informer.on_api(
@@ -217,7 +217,7 @@ class Site:
         if made is not None:
             found = exposure({"metadata": {"name": "shop"}, "spec": made})
             record = Record("shop", "v1", found, owner=SHOP if owned else None, annotations=annotations)
-        self.view.book(self.lattice).put("shop", record)  # type: ignore[arg-type]
+        self.view.book(self.lattice).put("shop", record)
 
     async def look(self, key: Key = SHOP) -> dict[str, Any]:
         """Every Service by name, after a look at an application in a namespace."""
@@ -316,7 +316,7 @@ async def test_an_application_that_is_gone_gets_nothing_back(site: Site) -> None
 async def test_ignorance_takes_nothing_away(site: Site) -> None:
     site.deployed(spec(), owned=False)
     made = await site.look()
-    book = site.view.book(site.lattice)  # type: ignore[arg-type]
+    book = site.view.book(site.lattice)
     book.put("shop", None)
     book.absent.clear()
     site.lattice.ledger.listed = None
@@ -378,7 +378,7 @@ async def test_a_strangers_service_is_in_the_way_and_left_alone(site: Site) -> N
     assert site.events.notes == []
 
 
-async def test_what_stands_against_a_service_is_reported_with_the_status_that_comes_to_say_it(site: Site) -> None:
+async def test_a_problem_of_a_service_is_reported_with_the_status_that_first_shows_it(site: Site) -> None:
     for namespace in (HERE, THERE):
         site.api.put(SERVICE, {"metadata": {"name": "shop", "namespace": namespace}, "spec": {"type": "ClusterIP"}})
     site.application()
@@ -404,8 +404,8 @@ async def test_a_service_follows_its_application_into_another_lattice(site: Site
     made = (await site.look())["shop"]
     other, key = Lattice(LatticeRoute(ConnectionSpec(("nats://b:4222",)), "default")), Key(HERE, "another")
     site.config(*key)
-    site.pools.held[key] = Pool(key, "uid-another", other, other.route)  # type: ignore[arg-type]
-    book = site.view.book(other)  # type: ignore[arg-type]
+    site.pools.held[key] = Pool(key, "uid-another", other, other.route)
+    book = site.view.book(other)
     record = Record("shop", "v1", exposure({"metadata": {"name": "shop"}, "spec": spec()}), owner=SHOP, annotations={})
     book.put("shop", record)
     assert await site.look() == {"shop": made}, "the Application is not there yet"
@@ -414,7 +414,7 @@ async def test_a_service_follows_its_application_into_another_lattice(site: Site
     assert moved.keys() == {"shop"}
     assert moved["shop"]["metadata"]["uid"] == made["metadata"]["uid"]
     assert moved["shop"]["metadata"]["annotations"][naming.LATTICE_ID] == other.identity.id
-    assert site.view.leads_to(HERE, "shop", site.view.claim(other, record))  # type: ignore[arg-type]
+    assert site.view.leads_to(HERE, "shop", site.view.claim(other, record))
     site.deployed(None)
     assert await site.look() == moved
 
@@ -424,7 +424,7 @@ async def test_another_application_does_not_get_a_name_that_is_kept(site: Site) 
     site.deployed(spec())
     made = await site.look()
     site.deployed(None)
-    book = site.view.book(site.lattice)  # type: ignore[arg-type]
+    book = site.view.book(site.lattice)
     found = exposure({"metadata": {"name": "rival"}, "spec": spec()})
     book.put("rival", replace(Record("rival", "v1", found), annotations={naming.SERVICE_NAME: "shop"}))
     assert await site.look(Key(HERE, "rival")) == made
@@ -444,7 +444,7 @@ def test_the_options_of_no_annotations_ask_for_a_plain_service() -> None:
 # --- when it is looked at again ---------------------------------------------------------------------------------------
 
 
-async def test_what_stands_in_the_way_is_looked_for_again_soon_and_what_was_refused_later(site: Site) -> None:
+async def test_an_obstacle_is_checked_again_soon_and_a_refusal_later(site: Site) -> None:
     site.application()
     site.deployed(spec())
     await site.look()
@@ -465,16 +465,16 @@ async def test_a_strangers_service_is_not_watched_and_so_looked_at_again(site: S
     site.deployed(spec())
     await site.look()
     assert site.result.requeue_after == 10.0
-    assert list(site.unowned.of(HERE, site.lattice)) == [], "its Application shows it"  # type: ignore[arg-type]
+    assert list(site.unowned.of(HERE, site.lattice)) == [], "its Application shows it"
 
 
-async def test_what_keeps_an_application_that_came_over_nats_from_being_reached_is_noted_by_its_name(
+async def test_a_problem_of_an_application_over_nats_is_noted_by_its_name(
     site: Site,
 ) -> None:
     site.api.put(SERVICE, {"metadata": {"name": "shop", "namespace": HERE}, "spec": {"type": "ClusterIP"}})
     site.deployed(spec(), owned=False)
     await site.look()
-    (problem,) = site.unowned.of(HERE, site.lattice)  # type: ignore[arg-type]
+    (problem,) = site.unowned.of(HERE, site.lattice)
     assert (problem.reason, "application shop" in problem.message) == ("Conflict", True)
 
 
@@ -582,7 +582,7 @@ async def test_a_service_in_another_namespace_does_not_remember_that_its_applica
 async def test_host_configs_of_another_lattice_own_nothing(site: Site) -> None:
     other, key = Lattice(LatticeRoute(ConnectionSpec(("nats://b:4222",)), "another")), Key(HERE, "another")
     site.config(*key, lattice="another")
-    site.pools.held[key] = Pool(key, "uid-another", other, other.route)  # type: ignore[arg-type]
+    site.pools.held[key] = Pool(key, "uid-another", other, other.route)
     site.deployed(spec(), owned=False)
     made = (await site.look())["shop"]
     assert [owner["name"] for owner in made["metadata"]["ownerReferences"]] == ["pool"]

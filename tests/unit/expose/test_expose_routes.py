@@ -67,8 +67,8 @@ class NoneHeld:
 
 
 def routes(discovery: Discovery, applied: Applied, clock: VirtualClock) -> Routes:
-    kinds = Kind(HTTP_ROUTE, Followed()), Kind(INGRESS, Followed())  # type: ignore[arg-type]
-    return Routes(discovery, applied, clock, *kinds, NoneHeld(), NoneHeld(), ("",))  # type: ignore[arg-type]
+    kinds = Kind(HTTP_ROUTE, Followed()), Kind(INGRESS, Followed())
+    return Routes(discovery, applied, clock, *kinds, NoneHeld(), NoneHeld(), ("",))
 
 
 def planned(*links: Route, name: str = "hello") -> PlannedService:
@@ -94,7 +94,7 @@ async def test_routes_that_cannot_be_listed_keep_no_service_waiting_for_long() -
     discovery, clock = Discovery(), VirtualClock()
     discovery.may_answer.set()
     several = routes(discovery, Applied(), clock)
-    several.http_routes.informer.can_be_listed = False  # type: ignore[attr-defined]
+    several.http_routes.informer.can_be_listed = False
     asking = [
         asyncio.create_task(several.remove(Key("team", name), [], (), lambda _: True))
         for name in ("one", "two", "three")

@@ -184,7 +184,7 @@ def test_left_out_inventories_are_counted_in_powers_of_ten_so_that_the_status_st
     assert "1000 times or more" in messages[4711]
 
 
-def test_what_one_host_reports_of_itself_is_bounded():
+def test_the_labels_and_applications_of_one_host_are_bounded():
     many = {f"k{number:03}": "v" * 1000 for number in range(200)}
     running = {f"c{number}": Component(f"app-{number:03}") for number in range(200)}
     _, fields = lattice_status(seen(hosts=(HostInPod("pod", "", host(1, labels=many, components=running)),)), {})

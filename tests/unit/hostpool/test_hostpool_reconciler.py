@@ -211,7 +211,7 @@ async def test_a_fault_of_a_secret_that_only_nats_finds_is_about_the_secret_as_w
     site.config(secretName="keys")
     message = ".spec.secretName: Secret keys: nats.creds: the user seed is damaged"
     usable = Result.waiting(f"Secrets that can be used: {message}")
-    assert await site.look() == usable  # its watch tells
+    assert await site.look() == usable  # its watch reports it
     assert site.said["Stalled"] == ("True", "SecretContentInvalid", message)
     assert site.said["SecretsValid"] == ("False", "SecretContentInvalid", message)
     site.said.clear()
@@ -302,7 +302,7 @@ async def test_a_config_that_is_gone_takes_its_pool_along(site):
     assert "release" not in site.rust.asked
 
 
-async def test_what_was_known_of_the_former_config_of_a_name_is_forgotten(site):
+async def test_a_new_config_of_the_same_name_inherits_no_memory(site):
     site.config("u1")
     await site.look()
     site.forgotten.clear()
@@ -348,7 +348,7 @@ async def test_the_pool_is_in_its_lattice_before_its_children_are_applied(site):
     assert site.declared is not None
 
 
-async def test_what_the_operator_written_in_rust_left_goes_once_the_hosts_have_rolled_out(site):
+async def test_objects_of_the_rust_operator_go_once_the_hosts_have_rolled_out(site):
     site.config()
     site.deployment("u1", ready=0)
     await site.look()
@@ -510,7 +510,7 @@ async def test_of_a_setting_that_has_no_effect_is_warned(site):
     assert site.said["Warnings"][1] == "HostTooOld"
 
 
-async def test_what_a_pod_says_counts_before_why_others_are_not_made(site, monkeypatch):
+async def test_a_reason_of_a_pod_comes_before_why_others_are_not_made(site, monkeypatch):
     site.pods_refused = PodReason("FailedCreate", "no quota")
     monkeypatch.setattr(reconciler, "first_reason", lambda _: PodReason("ImagePullBackOff", "pod p"))
     site.config(daemonset=True)

@@ -23,7 +23,7 @@ NO_ROOM = status(*stalled("NoRoomToSurge", "0 of 2 hosts available; pod a: no ro
 
 
 @pytest.mark.parametrize(("before", "after"), [(NOTHING, WAITING), (ROLLING, WAITING), (ROLLING, NO_ROOM)])
-def test_what_holds_a_pod_up_is_reported_when_the_status_comes_to_say_it(before, after):
+def test_a_held_up_pod_is_reported_when_the_status_first_shows_it(before, after):
     assert [report.note for report in news(before, after, reports_of(HELD_UP, []))] == ["pod a: no room"]
 
 
@@ -39,7 +39,7 @@ def test_what_holds_a_pod_up_is_reported_when_the_status_comes_to_say_it(before,
     ],
     ids=["as before", "not said", "no longer said", "in another condition's words", "other counts", "of another pod"],
 )
-def test_what_the_status_had_already_or_does_not_say_is_not_reported(before, after):
+def test_nothing_is_reported_that_the_status_showed_before_or_does_not_show(before, after):
     assert list(news(before, after, reports_of(HELD_UP, []))) == []
 
 

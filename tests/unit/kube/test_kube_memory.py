@@ -1,4 +1,4 @@
-"""Memory that was freed is given back while the process lives."""
+"""Freed memory returns to the system while the process lives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wasmcloud_operator.kube import memory
 from wasmcloud_operator.kube.testing import VirtualClock
 
 
-async def test_what_was_freed_is_given_back_again_and_again(monkeypatch):
+async def test_freed_memory_is_returned_repeatedly(monkeypatch):
     trimmed: list[int] = []
     monkeypatch.setattr(memory, "_trim", lambda: trimmed.append)
     clock = VirtualClock()

@@ -44,8 +44,8 @@ CLASSES = sorted(
 
 def made(kind: type[BaseException]) -> Iterator[BaseException]:
     """The error as far as it can be made: empty, with a text, with a number and a text, without its constructor."""
-    key = ConnectionKey("h", 1, True, True, None, None, None)  # type: ignore[arg-type]
-    info = aiohttp.RequestInfo(URL("ws://h"), "GET", {}, URL("ws://h"))  # type: ignore[arg-type]
+    key = ConnectionKey("h", 1, True, True, None, None, None)
+    info = aiohttp.RequestInfo(URL("ws://h"), "GET", {}, URL("ws://h"))
     arguments: list[tuple[object, ...]] = [
         (),
         (SENT,),
@@ -112,7 +112,7 @@ def test_known_failures_are_named(error: BaseException, reason: str, words: str)
 
 
 def test_the_cause_inside_a_wrapper_is_named() -> None:
-    key = ConnectionKey("h", 1, True, True, None, None, None)  # type: ignore[arg-type]
+    key = ConnectionKey("h", 1, True, True, None, None, None)
     inside = ssl.SSLCertVerificationError(1, SENT)
     inside.verify_code = 10
     found = diagnose(aiohttp.ClientConnectorCertificateError(key, inside), "")

@@ -234,7 +234,7 @@ def test_a_version_with_scalers_is_at_work(ledger: Ledger, word: str) -> None:
     assert ledger.answered("app", status(word, "a")).repeat_at is None
 
 
-def test_what_is_listed_as_waiting_after_a_start_is_due_again(ledger: Ledger, clock: VirtualClock) -> None:
+def test_a_version_listed_as_waiting_after_a_start_is_due_again(ledger: Ledger, clock: VirtualClock) -> None:
     ledger.take_list([summary(word="waiting"), summary("other", deployed="", word="undeployed")], "connection")
     assert ledger.entries["app"].repeat_at == clock.monotonic() + 5.0
     assert ledger.entries["other"].repeat_at is None

@@ -219,7 +219,7 @@ def test_several_links_open_several_ports_and_may_share_one() -> None:
 def test_routing_modes_have_one_listener(mode: str, value: str, route: Route) -> None:
     config = [defined(routing_mode=mode, address="0.0.0.0:8000", default_address="0.0.0.0:1")]
     found = exposure(manifest(link(defined("r", **{mode: value}), name="x"), config=config))
-    assert found.providers[0].endpoints == (Endpoint(8000, "http", "IPv4", mode, ("x",), (route,)),)  # type: ignore[arg-type]
+    assert found.providers[0].endpoints == (Endpoint(8000, "http", "IPv4", mode, ("x",), (route,)),)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_label_that_the_hosts_report_of_themselves_is_no_cause() -> None:
     assert [cause.field for cause in causes] == ["condition Ready, Waiting"]
 
 
-def test_what_wadm_looked_for_in_vain_comes_before_a_pod_that_may_have_no_part_in_it() -> None:
+def test_an_unmet_requirement_of_wadm_comes_before_an_unrelated_pod() -> None:
     conditions: Conditions = {"Ready": ("False", "Failed", "no host"), "Stalled": ("True", "Failed", "no host")}
     fields = {"lattice": "x", "hostConfig": "edge", "scalers": [FAILED_SCALER]}
     application = app(conditions, spread(zone="b"), fields=fields)

@@ -41,7 +41,7 @@ def test_a_spec_with_its_defaults_written_out_is_the_same_pool(fields):
 
 
 @pytest.mark.parametrize("fields", SPECS, ids=str)
-def test_what_is_written_stays_and_once_is_enough(fields):
+def test_written_fields_stay_and_defaults_apply_once(fields):
     spec = spec_of(fields)
     shown = effective(spec)
     assert effective(shown) == shown

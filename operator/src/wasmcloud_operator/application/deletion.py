@@ -233,7 +233,7 @@ class Deletion:
         self.left.labels(lattice).inc()
 
     def tell_leaving(self, item: CustomResource, before: Iterable[Place], left: Iterable[Place]) -> None:
-        """Report what has come to stand against leaving a lattice, once the status says it."""
+        """Records an Event for each new problem of leaving a lattice, once the status shows it."""
         known = {place for place in before if place.problem}
         for place in left:
             if place.problem and place not in known:

@@ -181,7 +181,7 @@ class ApplicationReconciler:
     async def _leave(self, item: CustomResource, leaving: list[Place], again: float | None) -> Result:
         """Remove the Application from its former lattices; its status in the new one is written already."""
         left = await self.deletion.depart(item, leaving)
-        if await self.writer.show_leaving(self._latest(item), _leaving(left)):
+        if leaving and await self.writer.show_leaving(self._latest(item), _leaving(left)):
             self.deletion.tell_leaving(item, leaving, left)
         if not left:
             return DONE if again is None else Result.waiting("wadm's word about the deployed version", again)

@@ -126,7 +126,7 @@ def other_owner(metadata: JsonObject) -> str:
 
 
 def way_back(application: JsonObject, manifest: JsonObject, version: str) -> list[JsonObject]:
-    """Returns the JSON patch that gives an Application the content of a stored manifest, whatever is in it now.
+    """Returns the JSON patch that puts the content of a stored manifest into an Application, whatever is in it now.
 
     It fails if the object is changed meanwhile. An Application that names its version names the former one then.
     Raises Refused for a manifest of somebody else's.

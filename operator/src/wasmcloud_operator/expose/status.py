@@ -37,7 +37,7 @@ _START_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What the status is to say; `problems` are those of Services, as far as the condition names them."""
+    """The wanted status; `problems` are those of Services, as far as the condition names them."""
 
     services: tuple[JsonObject, ...]
     condition: Condition | None
@@ -96,7 +96,7 @@ class ExposedWriter:
         return not self.view.undecided(namespace) and all(self.view.book(one).knows(name) for one in lattices)
 
     def _said(self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]) -> _Said | None:
-        """What the status is to say; None while a namespace was not looked at yet."""
+        """Returns the wanted status; None while a namespace was not looked at yet."""
         if not read_options(item.metadata.annotations).enabled:
             message = f"the annotation {naming.SERVICE} asks for no Service"
             return _Said((), Condition(EXPOSED, "False", "Disabled", message))
@@ -172,7 +172,7 @@ class ExposedWriter:
                 APPLICATION, body, CUSTOM_RESOURCE, subresource="status", field_manager=FIELD_MANAGER
             )
         except (NotFound, Conflict):
-            return False  # gone, or another one of that name: the watch tells
+            return False  # gone, or another one of that name: the watch reports it
         self.applications.offer(written)
         return True
 
@@ -208,7 +208,7 @@ def _located(problem: Problem, namespace: str, item: CustomResource) -> Problem:
 
 
 def _message(item: CustomResource) -> str:
-    """What the condition says so far."""
+    """Returns the condition's present message."""
     conditions = item.status.get("conditions") or () if isinstance(item.status, dict) else ()
     return next((str(entry.get("message", "")) for entry in conditions if entry.get("type") == EXPOSED), "")
 

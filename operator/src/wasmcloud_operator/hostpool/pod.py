@@ -90,7 +90,7 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
 
 def _completed(container: JsonObject, additions: JsonObject) -> JsonObject:
     """The container with the user's additions."""
-    # What a container that ends has said last is shown in the config's status.
+    # The last log line of a container that ends is shown in the config's status.
     base = {**container, "terminationMessagePolicy": "FallbackToLogsOnError"}
     return merged(base, {**additions, "name": container["name"]}, CONTAINER)
 

@@ -112,7 +112,7 @@ class ReadinessReconciler:
         try:
             self.pods.offer(await self.client.apply(POD, body, _POD, subresource="status"))
         except (NotFound, Conflict):
-            return  # gone, or another pod has the name: the watch tells
+            return  # gone, or another pod has the name: the watch reports it
 
     def _seconds_since(self, moment: str | None) -> float:
         now = self.client.server_now

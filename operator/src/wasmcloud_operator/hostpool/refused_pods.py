@@ -1,4 +1,4 @@
-"""Why pods of a DaemonSet are not made. A Deployment has a condition for that; of a DaemonSet only Events tell."""
+"""Why pods of a DaemonSet are not made: a Deployment has a condition for it, a DaemonSet has Events alone."""
 
 from __future__ import annotations
 

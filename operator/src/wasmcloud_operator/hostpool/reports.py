@@ -13,7 +13,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An Event about what the condition `about` comes to say.
+    """An Event for a new message of the condition `about`.
 
     With `once_a_reason` the same reason in other words is nothing new, nor is the note as a part of the message.
     """
@@ -25,7 +25,7 @@ class Report:
     once_a_reason: bool = False
 
     def is_in(self, condition: JsonObject) -> bool:
-        """Whether the condition of a status says it."""
+        """Returns whether the condition of a status has it."""
         reason, message = condition.get("reason"), condition.get("message", "")
         if self.once_a_reason:
             return reason == self.reason or self.note in message
@@ -33,7 +33,7 @@ class Report:
 
 
 def news(before: JsonObject, after: JsonObject, reports: Iterable[Report]) -> Iterator[Report]:
-    """Yields the reports that the status `after` says and `before` did not: after a restart the status still knows."""
+    """Yields the reports that the status `after` has and `before` had not: the status outlives a restart."""
     old, new = _by_type(before), _by_type(after)
     for report in reports:
         if report.is_in(new.get(report.about, {})) and not report.is_in(old.get(report.about, {})):

@@ -20,6 +20,6 @@ async def give_back(clock: Clock) -> None:
 
 
 def _trim() -> Callable[[int], object]:
-    """Returns glibc's malloc_trim, or what does nothing: other C libraries give back by themselves."""
+    """Returns glibc's malloc_trim, or a function without effect: other C libraries release memory by themselves."""
     trim: Callable[[int], object] = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)
     return trim

@@ -16,7 +16,7 @@ class Deploying:
     """Monotonic seconds."""
 
     former: frozenset[str] | None
-    """The ids of the scalers that were told of last; None where there were none."""
+    """The ids of the scalers in the last status; None where there were none."""
 
     distinct: bool
     """Whether the new version's scalers have other ids."""

@@ -182,7 +182,7 @@ class LedgerWriter:
         return await self._deploy(content.name, replace(entry, deploying=self._deploying(content, run, stored)))
 
     async def _deploy(self, name: str, entry: Entry) -> Entry:
-        """Have wadm run the version of the entry, which says so before wadm does: pushes can come before the answer."""
+        """Have wadm run the version of the entry, which is recorded first: pushes can come before the answer."""
         self.ledger.record(name, entry)
         try:
             await self._passed_on(name, self.wadm.deploy(name, entry.deployed))

@@ -226,7 +226,7 @@ def _requirements(component: JsonObject, path: str) -> Iterator[tuple[dict[str, 
 
 
 def _labels(pool: CustomResource) -> Iterator[dict[str, str]]:
-    """The labels that a host config gives its hosts, and those that its live hosts report: they add some themselves."""
+    """Returns the labels of a host config's `hostLabels` and those that its live hosts report: hosts add some."""
     yield {"kubernetes": "true", **_texts(spec_of(pool).get("hostLabels"))}
     for host in as_objects(status_of(pool).get("hosts")):
         yield _texts(host.get("labels"))

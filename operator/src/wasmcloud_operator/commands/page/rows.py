@@ -24,7 +24,7 @@ Rows = dict[str, JsonObject]
 # What changed so lately is listed, the newest first.
 RECENT = timedelta(minutes=15)
 _MOST_RECENT = 50
-# Conditions that repeat what Ready says.
+# Conditions that only repeat Ready.
 _ECHOES = frozenset({"Reconciling", "Stalled"})
 
 
