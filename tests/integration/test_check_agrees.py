@@ -7,32 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from checkedmanifests import GOOD, HOSTS
 from testbed import Admin, ControlPlane
 from testbed.cache import ensure
 from testbed.node.commands import CommandFailed, run
 from wasmcloud_operator.commands.check import check_paths
-
-APPLICATION = """\
-apiVersion: core.oam.dev/v1beta1
-kind: Application
-metadata:
-  name: hello
-  annotations: {version: "1"}
-spec:
-  components:
-    - name: web
-      type: component
-      properties: {image: "x:1"}
-      traits: [{type: spreadscaler, properties: {instances: 1}}]
-"""
-HOSTS = """\
-apiVersion: k8s.wasmcloud.dev/v1alpha1
-kind: WasmCloudHostConfig
-metadata: {name: edge}
-spec:
-  lattice: default
-  version: 1.9.0
-"""
 
 
 async def kubectl(crds: ControlPlane, *arguments: str) -> str:
@@ -43,17 +22,17 @@ async def kubectl(crds: ControlPlane, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("text", "old", "new"),
     [
-        (APPLICATION, "name: hello", "name: Hello"),
-        (APPLICATION, "name: hello", "name: hello\n  nam: x"),
-        (APPLICATION, "name: hello", "name: hello\n  labels: {a: 'x y'}"),
-        (APPLICATION, "name: hello", "name: hello\n  labels: {-a: x}"),
-        (APPLICATION, 'version: "1"', "version: 1"),
-        (APPLICATION, "kind: Application", "kind: Aplication"),
-        (APPLICATION, "core.oam.dev/v1beta1", "core.oam.dev/v1"),
-        (APPLICATION, "spec:", "spek: {}\nspec:"),
-        (APPLICATION, "type: component", "type: thing"),
-        (APPLICATION, "components:", "componentz:"),
-        (APPLICATION, 'image: "x:1"', "image: 1"),
+        (GOOD, "name: hello", "name: Hello"),
+        (GOOD, "name: hello", "name: hello\n  nam: x"),
+        (GOOD, "name: hello", "name: hello\n  labels: {a: 'x y'}"),
+        (GOOD, "name: hello", "name: hello\n  labels: {-a: x}"),
+        (GOOD, 'version: "1"', "version: 1"),
+        (GOOD, "kind: Application", "kind: Aplication"),
+        (GOOD, "core.oam.dev/v1beta1", "core.oam.dev/v1"),
+        (GOOD, "spec:", "spek: {}\nspec:"),
+        (GOOD, "type: component", "type: thing"),
+        (GOOD, "components:", "componentz:"),
+        (GOOD, 'image: "x:1"', "image: 1"),
         (HOSTS, "lattice:", "latice:"),
         (HOSTS, "lattice: default", "lattice: a.b"),
         (HOSTS, "1.9.0", "1.9"),
@@ -83,7 +62,7 @@ async def test_null_in_annotations_and_labels_is_read_as_kubectl_reads_it(
 ) -> None:
     file = tmp_path / "null.yaml"
     null = "{wasmcloud.dev/homepage: }"
-    file.write_text(APPLICATION.replace('  annotations: {version: "1"}', f"  annotations: {null}\n  labels: {null}"))
+    file.write_text(GOOD.replace('  annotations: {version: "1"}', f"  annotations: {null}\n  labels: {null}"))
     await kubectl(crds, "apply", "--server-side", "-n", namespace, "-f", str(file))
     stored = await admin.get("core.oam.dev/v1beta1/Application", "hello", namespace)
     for part in ("annotations", "labels"):

@@ -1,0 +1,265 @@
+"""The reconciler of Applications with its real parts; wadm, pools and the status writer are in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
+
+from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
+from wasmcloud_operator.application.owners import Owners
+from wasmcloud_operator.application.places import Places
+from wasmcloud_operator.application.reconciler import ApplicationReconciler
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.lattice.connection_types import ConnectionState, Reach
+from wasmcloud_operator.lattice.errors import WadmNotFound
+from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
+from wasmcloud_operator.lattice.ledger import Ledger
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.wadm_events import StatusPushed
+from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo
+
+Json = dict[str, Any]
+
+KEY = Key("here", "shop")
+PUSH = "wadm's word about the deployed version"
+WRITES = {"put", "deploy", "undeploy", "delete"}
+IDLE: Json = {"status": {"type": "undeployed"}, "scalers": []}
+
+
+def runs(*ids: str) -> Json:
+    return {
+        "status": {"type": "deployed"},
+        "scalers": [{"id": one, "name": one, "kind": "SpreadScaler", "status": {"type": "deployed"}} for one in ids],
+    }
+
+
+def spec(image: int = 1, instances: int = 1) -> Json:
+    scaler = {"type": "spreadscaler", "properties": {"instances": instances}}
+    web = {"name": "web", "type": "component", "properties": {"image": f"x/web:{image}"}, "traits": [scaler]}
+    return {"components": [web]}
+
+
+class Wadm:
+    """A wadm with one application, asked without NATS."""
+
+    def __init__(self) -> None:
+        self.versions_held: dict[str, Json] = {}
+        self.running = ""
+        self.told = IDLE
+        self.asked: list[str] = []
+        self.fails: dict[str, Exception] = {}
+        self.on_ask: Callable[[str], None] = lambda _: None
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        self.on_ask(what)
+        if what in self.fails:
+            raise self.fails[what]
+
+    async def versions(self, _: str) -> tuple[VersionInfo, ...]:
+        self._ask("versions")
+        return tuple(VersionInfo(version=one, deployed=one == self.running) for one in self.versions_held)
+
+    async def get(self, name: str, version: str | None = None) -> Json:
+        self._ask("get")
+        if not self.versions_held:
+            raise WadmNotFound(name)
+        return self.versions_held[version or list(self.versions_held)[-1]]
+
+    async def put(self, manifest: Json) -> PutResult:
+        self._ask("put")
+        self.versions_held[manifest["metadata"]["annotations"]["version"]] = manifest
+        return PutResult(total_versions=len(self.versions_held))
+
+    async def deploy(self, _: str, version: str | None = None) -> None:
+        self._ask("deploy")
+        self.running = str(version)
+
+    async def undeploy(self, _: str) -> None:
+        self._ask("undeploy")
+        self.running = ""
+
+    async def delete(self, _: str, version: str | None = None) -> bool:
+        self._ask("delete")
+        for one in [version] if version else list(self.versions_held):
+            del self.versions_held[one]
+        return True
+
+    async def status(self, _: str) -> Status:
+        self._ask("status")
+        return Status.model_validate(self.told)
+
+    @property
+    def written(self) -> list[str]:
+        return [one for one in self.asked if one in WRITES]
+
+
+@dataclass(eq=False)
+class Lattice:
+    clock: VirtualClock
+    address: str = "nats://a:4222"
+    name: str = "one"
+    hosts: Any = field(default_factory=lambda: SimpleNamespace(hosts={"N1": None}, synced=True))
+    reach: Reach = Reach.CONNECTED
+    identified: bool = True
+
+    def __post_init__(self) -> None:
+        self.route = LatticeRoute(ConnectionSpec((self.address,)), self.name)
+        self.wadm, self.ledger = Wadm(), Ledger(self.name, clock=self.clock)
+        self.ledger.take_list([], "connection")
+
+    @property
+    def identity(self) -> LatticeIdentity:
+        return self.route.identity
+
+    @property
+    def connection(self) -> Any:
+        state = ConnectionState(self.reach, "Lost", "nobody answers", datetime(2026, 1, 1, tzinfo=UTC))
+        return SimpleNamespace(state=state, max_payload=1 << 20)
+
+
+class Lattices:
+    """Which lattice is held for whom."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Any] = {}
+
+    def held_by(self, holder: str) -> Any:
+        return self.held.get(holder)
+
+    def keep(self, holder: str, lattice: Any) -> None:
+        self.held[holder] = lattice
+
+    def all_holders(self) -> tuple[str, ...]:
+        return tuple(self.held)
+
+    def release(self, holder: str) -> None:
+        self.held.pop(holder, None)
+
+
+class Store(dict[Key, CustomResource]):
+    unreadable: frozenset[Key] = frozenset()
+
+    def __iter__(self) -> Iterator[Any]:  # a store is a row of objects
+        return iter(list(self.values()))
+
+
+class Writer:
+    """Notes what is shown, and keeps the fields as the status."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.reasons: list[str] = []
+        self.fields: list[Json] = []
+        self.generations: list[int] = []
+
+    async def show(self, item: CustomResource, verdict: Any, told: Json | None = None) -> bool:
+        self.reasons.append(verdict.reason)
+        self.generations.append(item.metadata.generation)
+        if told is not None:
+            self.fields.append(told)
+            now = self.store[item.metadata.key]
+            self.store[item.metadata.key] = replace(now, status={**told, "message": verdict.message})
+        return True
+
+    async def show_leaving(self, item: CustomResource, leaving: Json) -> bool:
+        now = self.store[item.metadata.key]
+        rest = {name: value for name, value in cast("Json", now.status or {}).items() if name != "leaving"}
+        self.store[item.metadata.key] = replace(now, status={**rest, **leaving})
+        return bool(leaving)
+
+    async def show_paused(self, item: CustomResource) -> bool:
+        self.reasons.append("Paused")
+        return True
+
+    async def add_finalizer(self, item: CustomResource) -> CustomResource:
+        now = self.store[item.metadata.key]
+        self.store[item.metadata.key] = replace(now, metadata=replace(now.metadata, finalizers=("ours",)))
+        return item
+
+
+class Site:
+    """The reconciler with its places, its deletion and a ledger; the API server and wadm are in memory."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.lattice = Lattice(self.clock)
+        self.store, self.configs, self.events = Store(), Store(), list[str]()
+        self.pool: Any = SimpleNamespace(lattice=self.lattice, route=self.lattice.route)
+        pools = SimpleNamespace(
+            lattices=Lattices(),
+            get=lambda _: self.pool,
+            in_namespace=lambda _: [self.pool] if self.pool is not None else [],
+        )
+        self.places = Places(cast("Any", pools), cast("Any", SimpleNamespace(store=self.configs)))
+        self.writer = Writer(self.store)
+        self.gate = SimpleNamespace(ours=True)
+        applications: Any = SimpleNamespace(store=self.store, synced_in=lambda _: True)
+        owners = Owners("c1", applications)
+        recorder: Any = SimpleNamespace(event=lambda *told, action: self.events.append(told[3]))
+        self.woken = list[Key]()
+        client: Any = SimpleNamespace()
+        wake, clock = self.woken.append, self.clock
+        shared: Any = (self.places, self.writer, client, recorder, clock, owners, wake, self.gate)
+        self.deletion = Deletion(*shared, left_in_wadm(CollectorRegistry()), cast("Any", {}))
+        made: Any = (applications, self.places, self.writer, self.deletion, recorder, self.clock, owners)
+        self.reconciler = ApplicationReconciler(*made, self.woken.append, cast("Any", self.gate))
+        self.configs[Key("here", "pool")] = CustomResource(ObjectMeta("pool", "here", "p1", "1", 1), {"lattice": "one"})
+        self.application()
+
+    @property
+    def wadm(self) -> Wadm:
+        return self.lattice.wadm
+
+    def application(
+        self, image: int = 1, *, instances: int = 1, generation: int = 1, status: Json | None = None, **told: str
+    ) -> None:
+        annotations = {f"k8s.wasmcloud.dev/{name.replace('_', '-')}": value for name, value in told.items()}
+        before = self.store.get(KEY)
+        kept = before.status if before is not None and status is None else status
+        meta = ObjectMeta("shop", "here", "u1", "1", generation, annotations=annotations)
+        self.store[KEY] = CustomResource(meta, spec(image, instances), kept)
+
+    def left(self, *names: str) -> Json:
+        """A status with lattices that it is leaving and to which nothing leads."""
+        entries = [{"lattice": name, "latticeId": f"id-{name}", "hostConfig": "gone"} for name in names]
+        return {"lattice": "one", "latticeId": self.lattice.identity.id, "hostConfig": "pool", "leaving": entries}
+
+    async def look(self) -> Result:
+        return await self.reconciler.reconcile(KEY)
+
+    async def look_in(self, seconds: float) -> Result:
+        await self.clock.advance(seconds)
+        return await self.look()
+
+    async def deployed(self, *ids: str) -> None:
+        """Have it run, with scalers of these ids."""
+        await self.look()
+        self.push(runs(*ids))
+        assert await self.look() == DONE
+        assert self.shown == "Deployed"
+        self.wadm.asked.clear()
+
+    def push(self, told: Json) -> None:
+        self.wadm.told = told
+        self.lattice.ledger.take_event(StatusPushed("shop", Status.model_validate(told)))
+
+    def listed(self, kind: str = "deployed") -> None:
+        """As after a start: what wadm has is known by a list alone."""
+        self.lattice.ledger = Ledger("one", clock=self.clock)
+        listed = {"name": "shop", "version": list(self.wadm.versions_held)[-1], "deployed_version": self.wadm.running}
+        summary = ModelSummary.model_validate({**listed, "status": {"type": kind}})
+        self.lattice.ledger.take_list([summary], "connection")
+
+    @property
+    def shown(self) -> str:
+        return self.writer.reasons[-1] if self.writer.reasons else ""

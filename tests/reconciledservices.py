@@ -1,0 +1,224 @@
+"""The reconciler of Services with its real parts on a scripted API server; lattices and pools are in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubebench import KubeBench
+from wasmcloud_operator.expose.by_application import ByApplication
+from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.plan import Record
+from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler, State
+from wasmcloud_operator.expose.status import ExposedWriter
+from wasmcloud_operator.expose.view import View
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
+from wasmcloud_operator.kube.apply import Applier, Kind
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import CustomResource, Pod
+from wasmcloud_operator.kube.resources import POD, SERVICE, Key
+from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
+from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator.manifest.http_endpoints import exposure
+from wasmcloud_operator.names import FINGERPRINT
+from wasmcloud_operator.shared.pools import Pool
+from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.unowned_problems import UnownedProblems
+
+HERE, THERE = "here", "there"
+SHOP = Key(HERE, "shop")
+
+
+@dataclass
+class Listed:
+    listed: tuple[ModelSummary, ...] | None = ()
+
+    @property
+    def deployed_versions(self) -> dict[str, str]:
+        return {app.name: app.deployed_version for app in self.listed or ()}
+
+
+@dataclass(eq=False)
+class Lattice:
+    """As much of a lattice as Services need, without a connection."""
+
+    route: LatticeRoute = field(default_factory=lambda: LatticeRoute(ConnectionSpec(("nats://a:4222",)), "default"))
+    ledger: Listed = field(default_factory=Listed)
+
+    @property
+    def name(self) -> str:
+        return self.route.name
+
+    @property
+    def identity(self) -> LatticeIdentity:
+        return self.route.identity
+
+
+class Pools:
+    def __init__(self) -> None:
+        self.held: dict[Key, Pool] = {}
+
+    def get(self, key: Key) -> Pool | None:
+        return self.held.get(key)
+
+    def all(self) -> tuple[Pool, ...]:
+        return tuple(self.held.values())
+
+    def in_namespace(self, namespace: str) -> tuple[Pool, ...]:
+        return tuple(pool for pool in self.all() if pool.key.namespace == namespace)
+
+    def of(self, lattice: Any) -> tuple[Pool, ...]:
+        return tuple(pool for pool in self.all() if pool.lattice is lattice)
+
+
+class NothingLeft:
+    """The Rust operator left nothing, or a Service whose first endpoint is awaited."""
+
+    def __init__(self) -> None:
+        self.awaited = False
+        self.removed: list[Key] = []
+
+    async def eased(self, key: Key, body: Any) -> Any:
+        return body
+
+    async def clean(self, key: Key, metadata: Any) -> None:
+        pass
+
+    async def remove(self, key: Key) -> None:
+        self.removed.append(key)
+
+    def due(self, key: Key) -> bool:
+        return self.awaited
+
+
+class NoRoutes:
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.kept: tuple[set[str], set[str]] = (set(), set())
+
+    async def apply(self, *_: Any) -> list[Any]:
+        return self.problems
+
+    async def remove(self, key: Key, services: Any, kept: Any, removable: Any) -> None:
+        self.kept = {one.name for one in services}, set(kept)
+
+
+class Events:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def event(self, _: Any, __: Any, ___: str, ____: str, note: str, *, action: str) -> None:
+        self.notes.append(note)
+
+
+def spec(address: str = "0.0.0.0:8080", *, http: bool = True) -> dict[str, Any]:
+    link = {
+        "type": "link",
+        "properties": {
+            "namespace": "wasi",
+            "package": "http",
+            "interfaces": ["incoming-handler"],
+            "target": {"name": "web"},
+            "source": {"config": [{"name": "c", "properties": {"address": address}}]},
+        },
+    }
+    server = {"name": "server", "type": "capability", "properties": {"image": "x/http-server:1"}, "traits": [link]}
+    return {"components": [server] if http else []}
+
+
+class Site:
+    """The reconciler on real caches of a scripted API server; two namespaces with a pool each in one lattice."""
+
+    def __init__(self, bench: KubeBench) -> None:
+        self.bench, self.api = bench, bench.api
+        self.lattice, self.pools, self.events = Lattice(), Pools(), Events()
+        services: Informer[Any] = self._informer(SERVICE, UNSTRUCTURED)
+        self.configs: Informer[CustomResource] = self._informer(HOST_CONFIG, CUSTOM_RESOURCE)
+        self.applications: Informer[CustomResource] = self._informer(APPLICATION, CUSTOM_RESOURCE)
+        owned = ByApplication(services, lambda *_: None)
+        self.view = View(self.pools, Directory(), self.configs, services, owned, self.applications, lambda *_: None)
+        self.outcomes = Outcomes(lambda _: None)
+        self.unowned = UnownedProblems()
+        self.rust, self.routes = NothingLeft(), NoRoutes()
+        self.reconciler = ServiceReconciler(
+            self.view,
+            Kind(SERVICE, services),
+            owned,
+            self.routes,
+            self.rust,
+            Applier(bench.client, FINGERPRINT),
+            bench.client,
+            self.events,
+            self.outcomes,
+            self.unowned,
+        )
+        pods: Informer[Any] = self._informer(POD, Codec.of(Pod))
+        self.statuses = ExposedWriter(
+            self.view,
+            bench.client,
+            self.applications,
+            pods,
+            self.outcomes,
+            self.events,
+            bench.clock,
+        )
+        self.informers = (services, self.configs, self.applications, pods)
+        for namespace in (HERE, THERE):
+            self.config(namespace, "pool")
+            key = Key(namespace, "pool")
+            self.pools.held[key] = Pool(key, f"uid-{namespace}", self.lattice, self.lattice.route)
+
+    def _informer(self, resource: Any, codec: Any) -> Informer[Any]:
+        made: Informer[Any] = Informer.on_api(
+            self.bench.client, resource, codec, clock=self.bench.clock, metrics=self.bench.metrics
+        )
+        self.bench.start(made.run())
+        return made
+
+    async def begin(self) -> None:
+        await self.bench.clock.until(lambda: all(informer.synced for informer in self.informers))
+
+    def config(self, namespace: str, name: str, lattice: str = "default", **annotations: str) -> None:
+        metadata = {"name": name, "namespace": namespace, "annotations": annotations}
+        self.api.put(HOST_CONFIG, {"metadata": metadata, "spec": {"lattice": lattice}})
+
+    def application(
+        self,
+        made: dict[str, Any] | None = None,
+        *,
+        deleting: bool = False,
+        at: Lattice | None = None,
+        **annotations: str,
+    ) -> None:
+        metadata: dict[str, Any] = {"name": "shop", "namespace": HERE, "annotations": annotations}
+        if deleting:
+            metadata["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+        status = {"latticeId": at.identity.id} if at is not None else {}
+        self.api.put(
+            APPLICATION, {"metadata": metadata, "spec": made if made is not None else spec(), "status": status}
+        )
+
+    def deployed(self, made: dict[str, Any] | None, *, owned: bool = True, **annotations: str) -> None:
+        """What wadm runs now."""
+        record = None
+        if made is not None:
+            found = exposure({"metadata": {"name": "shop"}, "spec": made})
+            record = Record("shop", "v1", found, owner=SHOP if owned else None, annotations=annotations)
+        self.view.book(self.lattice).put("shop", record)
+
+    async def look(self, key: Key = SHOP) -> dict[str, Any]:
+        """Every Service by name, after a look at an application in a namespace."""
+        await self.bench.clock.advance(1)  # what was written before is in the caches
+        self.result = await self.reconciler.reconcile(key)
+        await self.bench.clock.advance(1)
+        return {found.name: body for found, body in self.api.all(SERVICE).items() if found.namespace == key.namespace}
+
+    def states(self, key: Key = SHOP) -> list[tuple[str, State]]:
+        outcome = self.outcomes.get(key)
+        return [(made.name, made.state) for made in outcome.services] if outcome is not None else []
+
+
+def owners(service: dict[str, Any]) -> set[str]:
+    return {owner["kind"] for owner in service["metadata"]["ownerReferences"]}

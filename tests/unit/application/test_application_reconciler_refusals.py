@@ -1,0 +1,152 @@
+"""The reconciler of Applications where wadm refuses, neglects or has to be left."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from reconciledapplication import IDLE, KEY, Lattice, Site, runs
+from wasmcloud_operator.application.place import Place
+from wasmcloud_operator.kube.controller import Result
+from wasmcloud_operator.lattice.connection_types import Reach
+from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_UID
+from wasmcloud_operator.lattice.errors import WadmRejected, WadmTransient
+from wasmcloud_operator.lattice.identity import LatticeRoute
+
+# --- what wadm does nothing about -------------------------------------------------------------------------------------
+
+
+async def test_a_version_that_wadm_neglects_is_deployed_once_more_where_hosts_are(site: Site) -> None:
+    await site.look()
+    site.push(IDLE)
+    again = await site.look()
+    assert again.requeue_after == 5.0
+    site.wadm.asked.clear()
+    assert (await site.look_in(1.0)).requeue_after == 4.0
+    assert site.wadm.written == []
+    again = await site.look_in(4.0)
+    assert site.wadm.written == ["deploy"]
+    assert site.events[-1] == "DeployedAgain"
+    assert again.requeue_after == site.lattice.ledger.lag
+
+
+@pytest.mark.parametrize(("synced", "seconds"), [(True, None), (False, 5.0)])
+async def test_without_hosts_wadm_is_left_alone_and_hosts_are_waited_for_until_all_are_known(
+    site: Site, synced: bool, seconds: float | None
+) -> None:
+    site.lattice.hosts = SimpleNamespace(hosts={}, synced=synced)
+    await site.look()
+    site.push(IDLE)
+    site.wadm.asked.clear()
+    assert (await site.look()).requeue_after == seconds
+    assert (await site.look_in(20.0)).requeue_after == seconds
+    assert site.wadm.written == []
+
+
+# --- what wadm does not take ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["put", "deploy"])
+async def test_a_refusal_of_wadm_is_noted_until_it_accepts(site: Site, step: str) -> None:
+    site.wadm.fails[step] = WadmRejected("as things are, no")
+    assert (await site.look()).requeue_after == 60.0
+    assert site.shown == f"{step.capitalize()}Rejected"
+    assert site.places.refused(cast("Any", site.lattice)) == [KEY]
+    assert site.places.refused(cast("Any", Lattice(site.clock))) == []
+    site.wadm.fails.clear()
+    await site.look()
+    assert site.places.refused(cast("Any", site.lattice)) == []
+
+
+async def test_whose_name_is_taken_is_noted_until_it_is_free(site: Site) -> None:
+    await site.deployed("s1")
+    version, manifest = next(iter(site.wadm.versions_held.items()))
+    theirs = {**manifest["metadata"]["annotations"], OWNER_CLUSTER: "c2", OWNER_UID: "u2"}
+    site.wadm.versions_held[version] = {**manifest, "metadata": {"name": "shop", "annotations": theirs}}
+    site.listed()
+    site.application(2, generation=2)
+    await site.look()
+    assert site.shown == "Conflict"
+    assert site.places.refused(cast("Any", site.lattice)) == [KEY]
+    assert site.wadm.written == []
+
+
+async def test_a_wadm_that_fails_is_asked_again_later_each_time_and_soon_after_it_did_not_fail(site: Site) -> None:
+    site.wadm.fails["deploy"] = WadmTransient("busy")
+    assert [(await site.look()).requeue_after for _ in range(3)] == [0.2, 0.4, 0.8]
+    assert site.shown == "WadmTransient"
+    site.wadm.fails.clear()
+    await site.deployed()
+    site.application(2, generation=2)
+    site.wadm.fails["put"] = WadmTransient("busy")
+    assert (await site.look()).requeue_after == 0.2
+
+
+async def test_a_name_is_in_hand_for_as_long_as_a_look_takes(site: Site) -> None:
+    assert site.lattice.ledger.acquire("shop", waiter="another", wake=lambda: None)
+    assert await site.look() == Result.waiting("another change of the same name in lattice one to end")
+    assert site.wadm.asked == []
+    site.lattice.ledger.release("shop")
+    assert site.woken == [KEY]
+    site.wadm.fails["put"] = WadmTransient("busy")
+    await site.look()
+    assert site.lattice.ledger.acquire("shop", waiter="another", wake=lambda: None)
+
+
+# --- what is left -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_departure_that_fails_is_tried_again_at_growing_intervals(site: Site) -> None:
+    site.application(status=site.left("former"))
+    first = await site.look()
+    assert first == Result.waiting("its removal from lattice former", 0.2), "sooner than wadm's word"
+    assert site.shown == "Deploying", "the status of the new lattice does not wait"
+    site.push(runs("s1"))
+    assert [(await site.look()).requeue_after for _ in range(2)] == [0.4, 0.8]
+    site.application(2, generation=2)
+    seconds = [(await site.look()).requeue_after for _ in range(5)]
+    assert max(cast("list[float]", seconds)) <= site.lattice.ledger.lag, "wadm's word is not waited for longer"
+
+
+async def test_a_lattice_of_a_pools_nats_system_is_left_by_its_name(site: Site) -> None:
+    former = LatticeRoute(site.lattice.route.spec, "former")
+    asked = list[LatticeRoute]()
+    site.places.pools.lattices.hold = lambda _, route: asked.append(route)
+    item = site.store[KEY]
+    assert site.places.departing(item, Place("former", "pool", former.identity.id)) is None
+    assert site.places.departing(item, Place("former", "pool", "of another system")) is None
+    assert asked == [former]
+
+
+async def test_a_lattice_that_was_left_is_held_no_longer(site: Site) -> None:
+    former = Lattice(site.clock, "nats://b:4222", "former")
+    site.places.hold(KEY, cast("Any", former))
+    await site.deployed("s1")
+    assert set(cast("Any", site.places.pools.lattices).held.values()) == {site.lattice}
+    assert "Moved" in site.events
+
+
+async def test_of_an_application_that_is_gone_the_lattices_that_it_was_leaving_are_held_no_longer(site: Site) -> None:
+    former = Lattice(site.clock, "nats://b:4222", "former", reach=Reach.LOST)
+    site.places.hold(KEY, cast("Any", former))
+    await site.look()
+    held = cast("Any", site.places.pools.lattices).held
+    assert set(held.values()) == {site.lattice, former}
+    del site.store[KEY]
+    await site.look()
+    assert held == {}
+
+
+async def test_versions_are_shown_as_they_were_read_unless_the_list_has_another_one(site: Site) -> None:
+    await site.deployed("s1")
+    site.listed()
+    await site.look()
+    version = list(site.wadm.versions_held)
+    assert site.writer.fields[-1]["versions"] == version
+    site.wadm.versions_held["on top"] = {}
+    site.listed()
+    await site.look()
+    assert "versions" not in site.writer.fields[-1]
+    assert site.wadm.asked == []

@@ -1,0 +1,105 @@
+"""Which files `check` looks at, and the forms in which it reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from checkedmanifests import GOOD
+from wasmcloud_operator.commands.check import check_paths
+from wasmcloud_operator.commands.checking.findings import RULES, ExitCode, as_github, as_json, as_sarif
+
+
+def test_a_folder_is_searched_and_what_is_not_ours_passed_over(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "a/b/app.yml").write_text(GOOD)
+    (tmp_path / "a/hosts.json").write_text(
+        '{"apiVersion": "k8s.wasmcloud.dev/v1alpha1", "kind": "WasmCloudHostConfig", "metadata": {"name": "edge"},\n'
+        '\t"spec": {"lattice": "default", "version": "1.9.0"}}'
+    )
+    (tmp_path / "a/values.yaml").write_text("replicas: 1\n")
+    (tmp_path / "a/deployment.yaml").write_text("kind: Deployment\nname: {{ .Values.name }}\n")
+    (tmp_path / "a/words.yaml").write_text("just words\n")
+    (tmp_path / "a/app.txt").write_text("kind: Application")
+    (tmp_path / ".git/app.yaml").write_text("kind: Application")
+    (tmp_path / "a/loop").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "a/pipe.yaml")
+    result = check_paths([str(tmp_path)])
+    assert (result.exit_code, result.checked, result.passed_over, result.findings) == (ExitCode.OK, 2, 3, ())
+    (tmp_path / "a/template.yaml").write_text("kind: Application\nname: {{ .Values.name }}\n---\na: {{ x }}\n")
+    (tmp_path / "a/self.yaml").symlink_to(tmp_path / "a/self.yaml")
+    result = check_paths([str(tmp_path)])
+    assert (result.exit_code, result.checked) == (ExitCode.UNREADABLE, 2)
+    assert [(finding.rule, Path(finding.file).name) for finding in result.findings] == [
+        ("unreadable", "self.yaml"),
+        ("template", "template.yaml"),
+    ]
+
+
+def test_a_folder_without_files_is_a_warning(tmp_path):
+    assert str(check_paths([str(tmp_path)]).findings[0]).endswith("holds no .yaml, .yml or .json file")
+
+
+def test_named_files_can_be_treated_like_found_ones(tmp_path):
+    (tmp_path / "chart.yaml").write_text("kind: Deployment\nname: {{ .Values.name }}\n")
+    assert check_paths([str(tmp_path / "chart.yaml")]).exit_code is ExitCode.UNREADABLE
+    assert check_paths([str(tmp_path / "chart.yaml")], skip_foreign=True).findings == ()
+
+
+def test_warnings_count_as_errors_when_strict(tmp_path):
+    (tmp_path / "app.yaml").write_text(GOOD.replace("x:1", "file:///x"))
+    assert check_paths([str(tmp_path)]).exit_code is ExitCode.OK
+    assert check_paths([str(tmp_path)], strict=True).exit_code is ExitCode.ERRORS
+
+
+def test_a_file_of_ten_megabytes_is_checked_in_seconds(tmp_path):
+    one = "---\n" + GOOD + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: " + "x" * 9000 + "}\n"
+    (tmp_path / "big.yaml").write_text(one * (10_000_000 // len(one)))
+    before = time.process_time()
+    result = check_paths([str(tmp_path / "big.yaml")])
+    assert result.checked > 1000
+    assert time.process_time() - before < 60
+
+
+def bad_report(tmp_path):
+    path = tmp_path / "a,b.yaml"
+    path.write_text(GOOD.replace("type: component", 'type: "x%\\e[31m"').replace("x:1", "file:x"))
+    (tmp_path / "gone.yaml").symlink_to("nowhere")
+    return path, check_paths([str(path), str(tmp_path / "gone.yaml")])
+
+
+def test_the_output_for_a_terminal_holds_no_control_characters(tmp_path):
+    _, report = bad_report(tmp_path)
+    assert all(str(finding).isprintable() for finding in report.findings)
+
+
+def test_json_output_has_every_finding_with_its_place(tmp_path):
+    path, report = bad_report(tmp_path)
+    found = json.loads(as_json(report))
+    assert (found["exitCode"], found["checked"]) == (2, 1)
+    assert found["findings"][0]["file"] == str(path)
+    assert (found["findings"][0]["line"], found["findings"][0]["path"]) == (9, "spec.components[0].type")
+
+
+def test_github_output_escapes_what_ends_a_command_or_a_property(tmp_path):
+    _, report = bad_report(tmp_path)
+    lines = as_github(report).splitlines()
+    assert lines[0].startswith("::error file=")
+    assert (
+        "a%2Cb.yaml,line=9,col=7,title=Application hello::Application hello: spec.components[0].type: 'x%25" in lines[0]
+    )
+    assert len(lines) == len(report.findings) + 1
+
+
+def test_sarif_output_names_only_rules_that_it_describes(tmp_path):
+    _, report = bad_report(tmp_path)
+    [run] = json.loads(as_sarif(report))["runs"]
+    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert rules == set(RULES)
+    assert {result["ruleId"] for result in run["results"]} <= rules
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place["region"] == {"startLine": 9, "startColumn": 7}
+    assert place["artifactLocation"]["uri"].endswith("/a%2Cb.yaml")

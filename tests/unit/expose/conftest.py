@@ -1,0 +1,19 @@
+"""Fixtures of the tests of Services."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kubebench import KubeBench
+from reconciledservices import Site
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    bench = KubeBench()
+    made = Site(bench)
+    await made.begin()
+    yield made
+    await bench.stop()
