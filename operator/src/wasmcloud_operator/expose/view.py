@@ -229,8 +229,10 @@ class View:
     def _is_elsewhere(self, item: CustomResource, namespace: str, lattice: Lattice) -> bool:
         """Whether an Application is deployed in another lattice of a namespace by now: this one is about to lose it."""
         there = item.status.get("latticeId", "") if isinstance(item.status, dict) else ""
+        if there in lattice.identity.ids:  # also of another that has an address in common, and may prove to be this one
+            return False
         for other in self.lattices(namespace):
-            if other is not lattice and there in other.identity.ids:
+            if there in other.identity.ids:
                 record = self.book(other).records.get(item.metadata.name)
                 return record is not None and record.owner == item.metadata.key
         return False
