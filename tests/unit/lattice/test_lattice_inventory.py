@@ -31,6 +31,7 @@ from wasmcloud_operator.lattice.host_events import (
 )
 from wasmcloud_operator.lattice.host_types import Change, Component, Instant, Provider
 from wasmcloud_operator.lattice.inventory import HEARTBEAT_LAG, Hosts, apply, expire, give_up
+from wasmcloud_operator.lattice.inventory_limits import HOST_BYTES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -371,8 +372,18 @@ class TestLimits:
     def test_of_a_host_that_says_too_much_only_that_it_lives_is_kept(self):
         hosts = apply(Hosts(), large("N", components=5000), at(0)).hosts
         assert hosts.alive["N"].components == {}
-        assert hosts.alive["N"].size <= 256 * 1024
+        assert hosts.alive["N"].size <= HOST_BYTES
         assert hosts.left_out == 1
+
+    def test_a_host_with_five_hundred_providers_of_wadm_is_kept_whole(self):
+        about = {"wasmcloud.dev/appspec": "app-000"}
+        found = {f"app_{number}-httpserver": about for number in range(500)}
+        providers = {
+            name: Provider(name, "ghcr.io/wasmcloud/http-server:0.27.0", about) for name, about in found.items()
+        }
+        hosts = apply(Hosts(), Inventory(HostSeen("N"), {}, providers), at(0)).hosts
+        assert hosts.alive["N"].providers == providers
+        assert hosts.left_out == 0
 
     def test_a_host_that_goes_makes_room(self):
         hosts = apply(Hosts(), large("N"), at(0)).hosts

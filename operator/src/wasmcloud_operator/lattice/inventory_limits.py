@@ -9,7 +9,7 @@ from types import MappingProxyType
 from wasmcloud_operator.lattice.host_types import Host, Provider
 
 HOST_LIMIT = 10_000
-HOST_BYTES = 256 * 1024  # a host with some thousand components
+HOST_BYTES = 512 * 1024  # a host with some thousand components, or eight hundred providers
 LATTICE_BYTES = 64 * 1024 * 1024
 
 _ENTRY = 120  # bytes that Python needs for a short text and its place in a mapping, about
