@@ -59,6 +59,23 @@ async def test_a_held_pod_waits_for_its_label_to_go(admin: Admin, namespace: str
     await admin.wait_for("v1/Pod", "held", namespace, lambda found: is_true(found, "Ready"))
 
 
+async def test_a_pod_made_anew_outlives_the_forced_end_of_its_namesake(
+    admin: Admin, namespace: str, kwok: Kwok
+) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "again"},
+        "spec": {"nodeName": "node-0", "containers": [{"name": "main", "image": "m"}]},
+    }
+    for _ in range(20):
+        made = await admin.create(pod, namespace)
+        ready = await admin.wait_for("v1/Pod", "again", namespace, lambda found: is_true(found, "Ready"), timeout=30)
+        assert ready is not None
+        assert ready["metadata"]["uid"] == made["metadata"]["uid"]
+        await admin.delete("v1/Pod", "again", namespace, grace=0)
+
+
 async def test_plain_users_have_no_rights_until_they_are_bound(
     control_plane: ControlPlane, admin: Admin, namespace: str
 ) -> None:
