@@ -64,7 +64,7 @@ manifests: setup ## write the CRDs, the JSON Schemas, the RBAC manifests, the da
 .PHONY: fields
 fields: setup ## write kube/field_table.py anew from the testbed's API server; after another version of it was chosen
 	@$(TESTBED) build core
-	@PYTHONPATH=tests $(BIN)/python tests/fieldtypes.py
+	@PYTHONPATH=tests $(BIN)/python -m support.kube.field_types
 
 .PHONY: install-yaml
 install-yaml: setup ## write dist/install.yaml from the chart: namespace, CRDs, RBAC and the operator in one file

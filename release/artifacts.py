@@ -21,7 +21,7 @@ import yaml
 from packaging.metadata import Metadata
 from version import current, for_python
 
-from helm import OPERATOR_CHART, PLATFORM_CHART, Helm
+from support.kube.helm import OPERATOR_CHART, PLATFORM_CHART, Helm
 from testbed.cache import ensure
 
 ROOT = Path(__file__).parents[1]

@@ -23,11 +23,11 @@ import pytest_asyncio
 import structlog
 from hypothesis import HealthCheck, settings
 
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.wadm.between import Between
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm
 from testbed.cache import ensure, find
 from testbed.stack import components_of
-from wadmbetween import Between
 
 # A busy machine may be slow at any example, and a change is not to be held up by an example that it did not bring.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import yaml
 
-from latticehost import Lattice, LatticeHost
-from operatorprocess import OperatorProcess
-from pageprocess import page_of
+from support.lattice.host import Lattice, LatticeHost
+from support.operators.page import page_of
+from support.operators.process import OperatorProcess
 from testbed import Admin, ControlPlane, Kwok, NatsServer
 from testbed.admin import Object, is_true
 

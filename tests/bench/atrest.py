@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from operatorprocess import USER_AGENT
+from support.operators.process import USER_AGENT
 from testbed import ControlPlane
 
 _IDLE = 0.2  # of a core: what the control plane takes for itself is less

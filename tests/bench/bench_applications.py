@@ -22,9 +22,9 @@ from typing import Any
 
 import nats
 
-from applications import APP, application, host_config
 from atrest import at_rest
-from operatorprocess import USER_AGENT, OperatorProcess
+from support.operators.process import USER_AGENT, OperatorProcess
+from support.sites.applications import APP, application, host_config
 from testbed import Admin, ControlPlane, NatsServer, Wadm
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
 from atrest import at_rest
-from operatorprocess import USER_AGENT, OperatorProcess
+from support.operators.process import USER_AGENT, OperatorProcess
 from testbed import Admin, ControlPlane, NatsServer
 from testbed.admin import Object
 from wasmcloud_operator.hostpool.inputs import Facts

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atrest import at_rest
-from hostlive import DEPLOYMENT, host_config, secret
-from natsjwt import Account
-from operatorprocess import USER_AGENT, OperatorProcess
+from support.lattice.jwt import Account
+from support.operators.process import USER_AGENT, OperatorProcess
+from support.sites.hostpools import DEPLOYMENT, host_config, secret
 from testbed import Admin, ControlPlane, Kwok, eventually
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from atrest import at_rest
-from latticehost import LatticeHost
-from operatorprocess import USER_AGENT, OperatorProcess
-from servicesite import SERVES, SERVICE, SLICE, ServiceSite, http_components, manifest
+from support.lattice.host import LatticeHost
+from support.operators.process import USER_AGENT, OperatorProcess
+from support.sites.services import SERVES, SERVICE, SLICE, ServiceSite, http_components, manifest
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Wadm, eventually
 from testbed.audit import AuditEvent
 

@@ -18,8 +18,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from atrest import at_rest
-from hostlive import CONFIG, DEPLOYMENT, host_config
-from operatorprocess import OperatorProcess
+from support.operators.process import OperatorProcess
+from support.sites.hostpools import CONFIG, DEPLOYMENT, host_config
 from testbed import Admin, ControlPlane, NatsServer, eventually
 from testbed.admin import Object
 

@@ -17,11 +17,11 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from applications import impatient
-from hostlive import NOWHERE, host_config
-from operatorfixture import RunningOperator
-from pageprocess import page_of
-from servicesite import ServiceSite, http_components
+from support.operators.in_process import RunningOperator
+from support.operators.page import page_of
+from support.sites.applications import impatient
+from support.sites.hostpools import NOWHERE, host_config
+from support.sites.services import ServiceSite, http_components
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm
 from testbed.build import Progress
 from testbed.node import needs

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from applications import APP, EVENT, Site, conditions, host_config, impatient, patient, why
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, EVENT, Site, conditions, host_config, impatient, patient, why
+from support.wadm.between import Between, Request, straight_on
 from testbed import Admin, ControlPlane, NatsServer, Wadm, eventually
-from wadmbetween import Between, Request, straight_on
 
 OWN = "k8s.wasmcloud.dev"
 

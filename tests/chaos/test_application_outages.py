@@ -13,11 +13,11 @@ from typing import Any
 import nats
 import pytest
 
-from applications import APP, CONFIG, Site, conditions, host_config, impatient, patient, why
-from natsflush import flushed
-from operatorfixture import USER_AGENT, RunningOperator
+from support.lattice.flush import flushed
+from support.operators.in_process import USER_AGENT, RunningOperator
+from support.sites.applications import APP, CONFIG, Site, conditions, host_config, impatient, patient, why
+from support.wadm.between import Between, Request
 from testbed import Admin, ControlPlane, NatsServer, Server, Wadm, eventually, is_true
-from wadmbetween import Between, Request
 from wasmcloud_operator.application import deletion
 
 OWN = "k8s.wasmcloud.dev"

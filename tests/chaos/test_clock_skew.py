@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from applications import APP, Site, components, impatient
-from operatorfixture import USER_AGENT, RunningOperator
-from servicesite import ServiceSite, http_components
+from support.operators.in_process import USER_AGENT, RunningOperator
+from support.sites.applications import APP, Site, components, impatient
+from support.sites.services import ServiceSite, http_components
+from support.wadm.between import Between
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
-from wadmbetween import Between
 from wasmcloud_operator.kube.clock import SystemClock
 
 OWN = "k8s.wasmcloud.dev"

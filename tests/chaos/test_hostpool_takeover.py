@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest_asyncio
 
-from hostlive import CONFIG, DEPLOYMENT, at_rest, exists, host_config, shown, writes
-from operatorfixture import RunningOperator
-from operatorprocess import OperatorProcess
+from support.operators.in_process import RunningOperator
+from support.operators.process import OperatorProcess
+from support.sites.hostpools import CONFIG, DEPLOYMENT, at_rest, exists, host_config, shown, writes
 from testbed import eventually
 from wasmcloud_operator.kube import lease as kube_lease
 

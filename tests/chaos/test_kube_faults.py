@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from kubelive import KubeLive, config_map, live_now, names
+from support.kube.live import KubeLive, config_map, live_now, names
 from testbed import ControlPlane, eventually
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.errors import DeadlineExceeded

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from applications import Site
-from hostlive import DEPLOYMENT, exists
-from operatorprocess import OperatorProcess
+from support.operators.process import OperatorProcess
+from support.sites.applications import Site
+from support.sites.hostpools import DEPLOYMENT, exists
+from support.wadm.between import Between, Request
 from testbed import Admin, ControlPlane, NatsServer, eventually
 from testbed.audit import AuditEvent
-from wadmbetween import Between, Request
 
 LEASE = "coordination.k8s.io/v1/Lease"
 WRITES = ("put", "deploy", "undeploy", "del")

@@ -14,7 +14,7 @@ from e2ecluster import choose, cluster
 from e2eworld import MANIFESTS, World
 
 import demo
-from pageprocess import page_of
+from support.operators.page import page_of
 from testbed.build import Progress, toolchain_problem
 from testbed.cache import ensure, find
 from testbed.components import select

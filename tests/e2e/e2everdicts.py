@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from kstatus import argocd_health, kstatus
+from support.kube.kstatus import argocd_health, kstatus
 from testbed import Admin, eventually
 from testbed.admin import ApiError, Object
 

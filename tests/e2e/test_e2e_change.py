@@ -14,7 +14,7 @@ from e2everdicts import CONFIG
 from e2eworld import MANIFESTS, POOL, World, hello, names, url
 from test_e2e_rotation import require_creds, secret, use_creds
 
-from natsjwt import Account, Operator
+from support.lattice.jwt import Account, Operator
 from testbed import eventually
 from testbed.admin import Object, condition, is_true
 from testbed.node.operatorimage import operator_image_name

@@ -12,7 +12,7 @@ from e2everdicts import APPLICATION, CONFIG
 from e2eworld import GREETING, OPERATOR, World, documents, hello, namespace_of, url
 from test_e2e_change import load
 
-from helm import OPERATOR_CHART, PLATFORM_CHART, Helm
+from support.kube.helm import OPERATOR_CHART, PLATFORM_CHART, Helm
 from testbed.cache import ensure
 from testbed.node.images import NATS, WADM
 from testbed.node.operatorimage import operator_image_name

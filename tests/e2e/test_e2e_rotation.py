@@ -11,7 +11,7 @@ from e2etogether import together
 from e2eworld import DEPLOYMENT, GREETING, POOL, World, documents, hello, names, url
 from nats.aio.client import RawCredentials
 
-from natsjwt import Account, Operator, public_key_of
+from support.lattice.jwt import Account, Operator, public_key_of
 from testbed import eventually, is_true
 from testbed.admin import Objects
 

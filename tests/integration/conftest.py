@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from applications import Site, impatient
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import Site, impatient
 from testbed import ControlPlane, NatsServer, Server
 
 

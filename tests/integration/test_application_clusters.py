@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from applications import APP, CONFIG, Site, impatient, patient, why
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, CONFIG, Site, impatient, patient, why
+from support.wadm.between import Between, Handle, Request, straight_on
 from testbed import Admin, ControlPlane, NatsServer, eventually, is_true
-from wadmbetween import Between, Handle, Request, straight_on
 
 OWNER = "k8s.wasmcloud.dev/owner-cluster"
 CLUSTERS = ("one", "two")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from applications import APP, CONFIG, EVENT, Site, application, host_config
-from operatorfixture import USER_AGENT, RunningOperator
+from support.operators.in_process import USER_AGENT, RunningOperator
+from support.sites.applications import APP, CONFIG, EVENT, Site, application, host_config
 from testbed import Admin, ApiError, ControlPlane, NatsServer, RequestCounter, Server, eventually
 from wasmcloud_operator.application import coexistence, naming
 from wasmcloud_operator.commands import rbac

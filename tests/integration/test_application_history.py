@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from applications import Site, components
+from support.sites.applications import Site, components
 from testbed import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from applications import Site
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import Site
 from testbed import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

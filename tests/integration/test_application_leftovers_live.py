@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from applications import APP, EVENT, Site, application
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, EVENT, Site, application
 from testbed import ControlPlane, eventually
 from testbed.admin import is_true
 

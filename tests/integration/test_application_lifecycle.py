@@ -11,9 +11,9 @@ from asyncio.subprocess import PIPE
 import pytest
 import yaml
 
-from applications import APP, CONFIG, Site, application, components, conditions, host_config, why
-from kubelive import patch_nested
-from operatorfixture import RunningOperator
+from support.kube.live import patch_nested
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, CONFIG, Site, application, components, conditions, host_config, why
 from testbed import Admin, ControlPlane, NatsServer, eventually
 from testbed.admin import ApiError, condition
 from testbed.audit import AuditEvent

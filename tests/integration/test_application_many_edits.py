@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from applications import APP, Site, application, components, patient
-from latticehost import LatticeHost
-from operatorfixture import RunningOperator
+from support.lattice.host import LatticeHost
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, Site, application, components, patient
 from testbed import ControlPlane, NatsServer, Server, eventually
 from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.writer import ApplicationWriter

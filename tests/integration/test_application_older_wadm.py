@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from applications import APP, Site
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, Site
+from support.wadm.between import Between, Handle, Json, Request
 from testbed import Admin, ControlPlane, NatsServer, eventually
-from wadmbetween import Between, Handle, Json, Request
 
 _WORDS = {"reconciling": "compensating", "deployed": "ready"}
 

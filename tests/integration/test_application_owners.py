@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from applications import APP, CONFIG, Site, application, conditions
+from support.sites.applications import APP, CONFIG, Site, application, conditions
 from testbed import Admin, NatsServer, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from applications import APP, CONFIG, Site, host_config, impatient
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, CONFIG, Site, host_config, impatient
 from testbed import Admin, ControlPlane, NatsServer, Server
 from testbed.admin import Object, condition, is_true
 

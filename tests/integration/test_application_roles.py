@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from applications import APP, EVENT, Site, impatient
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, EVENT, Site, impatient
 from testbed import Admin, ControlPlane, NatsServer, Server
 from wasmcloud_operator.commands import rbac
 from wasmcloud_operator.kube import namespaces

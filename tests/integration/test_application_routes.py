@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from applications import APP, CONFIG, Site, host_config, impatient, why
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, CONFIG, Site, host_config, impatient, why
 from testbed import Admin, ControlPlane, NatsServer, Server, Wadm
 from testbed.admin import Object, condition
 

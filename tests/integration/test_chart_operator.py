@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from helm import OPERATOR_CHART, Helm, HelmFailed, Values
+from support.kube.helm import OPERATOR_CHART, Helm, HelmFailed, Values
 from testbed import Admin, ControlPlane
 from testbed.cache import ensure
 from testbed.waiting import eventually

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checkedmanifests import GOOD, HOSTS
+from support.objects.checked_manifests import GOOD, HOSTS
 from testbed import Admin, ControlPlane
 from testbed.cache import ensure
 from testbed.node.commands import CommandFailed, run

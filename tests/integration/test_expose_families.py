@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from operatorfixture import RunningOperator
-from servicesite import ServiceSite, http_components, http_link
+from support.operators.in_process import RunningOperator
+from support.sites.services import ServiceSite, http_components, http_link
 from testbed import ControlPlane, NatsServer, Server, eventually
 
 BOTH = ("--service-cluster-ip-range", "10.96.0.0/16,fd00:10:96::/112")

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from operatorfixture import RunningOperator
-from servicesite import SERVES, SLICE, ServiceSite, http_components
+from support.operators.in_process import RunningOperator
+from support.sites.services import SERVES, SLICE, ServiceSite, http_components
 from testbed import ControlPlane, Kwok, NatsServer, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -12,11 +12,11 @@ from typing import Any, Self
 import pytest
 import pytest_asyncio
 
-from kubelive import setting_back
-from latticehost import Lattice
-from natsjwt import Account
-from operatorfixture import RunningOperator
-from servicesite import APP, CONFIG, ServiceSite, http_components, http_link, told_endpoints, web
+from support.kube.live import setting_back
+from support.lattice.host import Lattice
+from support.lattice.jwt import Account
+from support.operators.in_process import RunningOperator
+from support.sites.services import APP, CONFIG, ServiceSite, http_components, http_link, told_endpoints, web
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
 from testbed.admin import condition, is_true
 from wasmcloud_operator.expose.naming import service_name

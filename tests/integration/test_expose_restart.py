@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from operatorfixture import USER_AGENT, RunningOperator
-from servicesite import ServiceSite, http_components, http_link, told_endpoints
+from support.operators.in_process import USER_AGENT, RunningOperator
+from support.sites.services import ServiceSite, http_components, http_link, told_endpoints
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm, eventually
 from testbed.admin import condition
 

@@ -6,11 +6,11 @@ import asyncio
 import signal
 from pathlib import Path
 
-from applications import Site
-from operatorprocess import OperatorProcess
+from support.operators.process import OperatorProcess
+from support.sites.applications import Site
+from support.wadm.between import Between, Request
 from testbed import ControlPlane, NatsServer, eventually
 from testbed.admin import ApiError
-from wadmbetween import Between, Request
 
 DEPLOYMENT = "apps/v1/Deployment"
 LEASE = "coordination.k8s.io/v1/Lease"

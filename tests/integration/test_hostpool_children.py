@@ -7,7 +7,10 @@ import json
 
 import pytest
 
-from hostlive import (
+from support.kube.live import patch_nested, setting_back
+from support.objects.hostpools import SAMPLE
+from support.operators.in_process import RunningOperator
+from support.sites.hostpools import (
     BUDGET,
     CONFIG,
     DAEMON_SET,
@@ -22,9 +25,6 @@ from hostlive import (
     shown,
     writes,
 )
-from hostpools import SAMPLE
-from kubelive import patch_nested, setting_back
-from operatorfixture import RunningOperator
 from testbed import eventually
 from testbed.admin import condition, is_true
 

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hostpools import config
+from support.objects.hostpools import config
 from testbed import Admin
 from wasmcloud_operator.hostpool.inputs import Authority, Facts, HubTls
 from wasmcloud_operator.hostpool.render_workload import render

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import wasmcloud_operator.kube.events
-from hostlive import CONFIG, at_rest, events, host_config, shown, writes
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.hostpools import CONFIG, at_rest, events, host_config, shown, writes
 from testbed import eventually
 
 NOWHERE = {"podTemplateAdditions": {"nodeSelector": {"no": "node"}}}

@@ -6,8 +6,20 @@ import json
 
 import pytest
 
-from hostlive import CONFIG, DAEMON_SET, DEPLOYMENT, at_rest, events, exists, gone, host_config, secret, shown, writes
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.hostpools import (
+    CONFIG,
+    DAEMON_SET,
+    DEPLOYMENT,
+    at_rest,
+    events,
+    exists,
+    gone,
+    host_config,
+    secret,
+    shown,
+    writes,
+)
 from testbed import eventually
 from testbed.admin import condition
 from wasmcloud_operator.commands.migrate import as_lines, run_migration

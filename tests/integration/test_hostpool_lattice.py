@@ -9,7 +9,9 @@ import json
 import nats
 import pytest
 
-from hostlive import (
+from support.lattice.host import Lattice, LatticeHost
+from support.lattice.jwt import Account, Operator
+from support.sites.hostpools import (
     CONFIG,
     DEPLOYMENT,
     at_generation,
@@ -25,8 +27,6 @@ from hostlive import (
     shown,
     writes,
 )
-from latticehost import Lattice, LatticeHost
-from natsjwt import Account, Operator
 from testbed import NatsServer, eventually
 from testbed.admin import condition
 

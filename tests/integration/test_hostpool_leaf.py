@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hostlive import leafs, running_leaf
-from hostpools import config
-from natsjwt import Account, Operator, public_key_of
+from support.lattice.jwt import Account, Operator, public_key_of
+from support.objects.hostpools import config
+from support.sites.hostpools import leafs, running_leaf
 from testbed import NatsServer, eventually
 from wasmcloud_operator.hostpool.natsconf import LeafFiles, nats_conf
 

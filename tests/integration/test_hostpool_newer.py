@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest_asyncio
 import yaml
 
-from hostlive import CONFIG, DEPLOYMENT, at_rest, exists, host_config, shown, writes
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.hostpools import CONFIG, DEPLOYMENT, at_rest, exists, host_config, shown, writes
 from testbed import eventually
 from testbed.admin import ApiError, condition
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from hostlive import (
+from support.operators.in_process import USER_AGENT, RunningOperator
+from support.sites.hostpools import (
     CONFIG,
     DEPLOYMENT,
     at_generation,
@@ -19,7 +20,6 @@ from hostlive import (
     secret,
     shown,
 )
-from operatorfixture import USER_AGENT, RunningOperator
 from testbed import NatsServer, eventually
 from testbed.admin import condition
 from testbed.pki import Pki

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hostlive import CONFIG, DAEMON_SET, DEPLOYMENT, host_config, shown
+from support.sites.hostpools import CONFIG, DAEMON_SET, DEPLOYMENT, host_config, shown
 from testbed import eventually
 from testbed.admin import condition
 

@@ -8,7 +8,8 @@ import contextlib
 import nats
 import pytest
 
-from hostlive import (
+from support.lattice.host import Lattice, LatticeHost
+from support.sites.hostpools import (
     CONFIG,
     DAEMON_SET,
     DEPLOYMENT,
@@ -21,8 +22,7 @@ from hostlive import (
     shown,
     writes,
 )
-from latticehost import Lattice, LatticeHost
-from servicesite import ServiceSite, http_components
+from support.sites.services import ServiceSite, http_components
 from testbed import NatsServer, eventually
 from testbed.admin import condition, is_true
 

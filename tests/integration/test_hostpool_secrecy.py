@@ -6,9 +6,9 @@ import base64
 import json
 import secrets
 
-from hostlive import CONFIG, at_rest, host_config, secret, shown
-from natsjwt import Account
-from operatorfixture import RunningOperator
+from support.lattice.jwt import Account
+from support.operators.in_process import RunningOperator
+from support.sites.hostpools import CONFIG, at_rest, host_config, secret, shown
 from testbed import eventually
 
 DOCKER = "kubernetes.io/dockerconfigjson"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest_asyncio
 from aiohttp import web
 
-from kubelive import KubeLive, live_now, setting_back
+from support.kube.live import KubeLive, live_now, setting_back
 from testbed import Admin, ControlPlane, eventually
 from testbed.pki import Pki
 from wasmcloud_operator.kube.apply import Applied, Applier, Kind

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fieldtypes import omitted_zeros, types_of
-from kubelive import KubeLive
+from support.kube.field_types import omitted_zeros, types_of
+from support.kube.live import KubeLive
 from testbed import Admin, ControlPlane
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.difference import difference

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from kubelive import KubeLive, allow, config_map, live_now, names
+from support.kube.live import KubeLive, allow, config_map, live_now, names
 from testbed import Admin, ControlPlane, eventually
 from testbed.controlplane import APISERVER
 from wasmcloud_operator.kube import lease

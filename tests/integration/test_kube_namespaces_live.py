@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kubelive import KubeLive, allow, config_map, live_now, names
+from support.kube.live import KubeLive, allow, config_map, live_now, names
 from testbed import Admin, ControlPlane, eventually
 from wasmcloud_operator.kube import namespaces
 from wasmcloud_operator.kube.access import Permission, missing_permissions

@@ -13,8 +13,8 @@ import nats
 import pytest
 import structlog
 
-from natsflush import flushed
-from natsjwt import Account, Operator
+from support.lattice.flush import flushed
+from support.lattice.jwt import Account, Operator
 from testbed import NatsServer, eventually
 from testbed.waiting import in_one_task
 from wasmcloud_operator.kube.testing import VirtualClock

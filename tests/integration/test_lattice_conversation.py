@@ -11,8 +11,8 @@ import nats
 import pytest
 import pytest_asyncio
 
-from hostconversation import HEARTBEAT_SECONDS, RECORDING, Listener, normal
-from latticehost import HTTP_SERVER, Lattice, LatticeHost
+from support.lattice.host import HTTP_SERVER, Lattice, LatticeHost
+from support.lattice.host_conversation import HEARTBEAT_SECONDS, RECORDING, Listener, normal
 from testbed import NatsServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

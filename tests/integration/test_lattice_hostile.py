@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from hostilenats import (
+from support.hostile.nats import (
     TLS_FAULTS,
     HostileNats,
     Script,
@@ -24,7 +24,7 @@ from hostilenats import (
     info_line,
     shake_hands,
 )
-from natsjwt import Account
+from support.lattice.jwt import Account
 from testbed import NatsServer, eventually
 from testbed.pki import Pki
 from testbed.waiting import in_one_task

@@ -13,7 +13,7 @@ from typing import Any
 import nats
 import pytest
 
-from latticehost import HTTP_SERVER, Lattice, LatticeHost
+from support.lattice.host import HTTP_SERVER, Lattice, LatticeHost
 from testbed import NatsServer, Wadm, eventually
 from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.clock import SystemClock

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from latticehost import Lattice as HostsLattice
-from latticehost import LatticeHost
+from support.lattice.host import Lattice as HostsLattice
+from support.lattice.host import LatticeHost
 from testbed import NatsServer, eventually
 from testbed.ports import free_ports
 from wasmcloud_operator.lattice.connection import Connection

@@ -13,11 +13,11 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from hostlive import secret, shown
-from latticehost import LatticeHost
-from natsflush import flushed
-from operatorfixture import RunningOperator
-from servicesite import ServiceSite, http_components
+from support.lattice.flush import flushed
+from support.lattice.host import LatticeHost
+from support.operators.in_process import RunningOperator
+from support.sites.hostpools import secret, shown
+from support.sites.services import ServiceSite, http_components
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Wadm, eventually
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "threat-model.md"

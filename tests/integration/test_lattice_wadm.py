@@ -12,7 +12,7 @@ from typing import Any
 import nats
 import pytest
 
-from natsflush import flushed
+from support.lattice.flush import flushed
 from testbed import NatsServer, Wadm, eventually
 from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.connection import Connection

@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any
 
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
 from testbed import Admin, ControlPlane, eventually
 from testbed.admin import ApiError
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from operatorprocess import OperatorProcess
+from support.operators.process import OperatorProcess
 from testbed import ControlPlane
 from testbed.ports import free_ports
 

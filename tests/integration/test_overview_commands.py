@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
 from testbed import Admin, ControlPlane
 from testbed.waiting import eventually
 

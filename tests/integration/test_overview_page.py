@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from hostlive import host_config
-from pageprocess import PROGRAM, page_of
+from support.operators.page import PROGRAM, page_of
+from support.sites.hostpools import host_config
 from testbed import Admin, ControlPlane
 
 

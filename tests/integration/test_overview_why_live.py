@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from applications import impatient
-from hostlive import NOWHERE, host_config, secret
-from natsjwt import Account, Operator
-from operatorfixture import RunningOperator
-from servicesite import CONFIG, ServiceSite, http_components, http_link, manifest, web
+from support.lattice.jwt import Account, Operator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import impatient
+from support.sites.hostpools import NOWHERE, host_config, secret
+from support.sites.services import CONFIG, ServiceSite, http_components, http_link, manifest, web
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
 from wasmcloud_operator.commands.overview.snapshot import take
 from wasmcloud_operator.commands.page.server import causes_of

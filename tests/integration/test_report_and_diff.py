@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from applications import APP, CONFIG, components, host_config
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import APP, CONFIG, components, host_config
 from testbed import Admin, ControlPlane
 from testbed.pki import Pki
 from testbed.waiting import eventually

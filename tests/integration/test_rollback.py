@@ -7,7 +7,7 @@ import json
 import pytest
 from test_report_and_diff import run
 
-from applications import Site
+from support.sites.applications import Site
 from testbed import ControlPlane
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -12,11 +12,11 @@ from typing import Any
 import nats
 import pytest
 
-from latticehost import Lattice, LatticeHost
 from model.scriptednats import Message, NatsDouble
 from model.scriptedwadm import HostDouble, WadmDouble
 from model.sequences import application_spec
 from model.virtualloop import VirtualLoop
+from support.lattice.host import Lattice, LatticeHost
 from testbed import NatsServer, Server, eventually
 
 Json = dict[str, Any]

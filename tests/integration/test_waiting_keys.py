@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from applications import application
-from hostlive import NOWHERE, host_config
-from operatorfixture import RunningOperator
+from support.operators.in_process import RunningOperator
+from support.sites.applications import application
+from support.sites.hostpools import NOWHERE, host_config
 from testbed import eventually
 from wasmcloud_operator.application import naming
 

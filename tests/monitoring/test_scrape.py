@@ -25,10 +25,10 @@ import pytest_asyncio
 import yaml
 from drawing import draw
 
-from hostlive import secret
-from natsjwt import Account
-from operatorprocess import OperatorProcess
-from servicesite import ServiceSite, http_components
+from support.lattice.jwt import Account
+from support.operators.process import OperatorProcess
+from support.sites.hostpools import secret
+from support.sites.services import ServiceSite, http_components
 from testbed import ControlPlane, Kwok, NatsServer, Server, eventually
 from testbed.build import Progress
 from testbed.node import needs

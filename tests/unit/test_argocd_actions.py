@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kstatus import argocd_act, argocd_actions
+from support.kube.kstatus import argocd_act, argocd_actions
 from wasmcloud_operator_types import Application, WasmCloudHostConfig, parse
 
 PAUSED, UNDEPLOY = "k8s.wasmcloud.dev/paused", "k8s.wasmcloud.dev/undeploy"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzzing import TARGETS, WORST, Target, inputs
+from support.hostile.parsers import TARGETS, WORST, Target, inputs
 from wasmcloud_operator.hostpool.docker_config import RegistryError, parse_docker_config
 from wasmcloud_operator.lattice.host_events import Inventory, parse_event
 

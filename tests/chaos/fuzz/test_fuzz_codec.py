@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzzing import MANY
-from kubefuzz import CODECS, HUGE, check, objects
+from support.hostile.parsers import MANY
+from support.kube.fuzz import CODECS, HUGE, check, objects
 
 
 @settings(MANY)

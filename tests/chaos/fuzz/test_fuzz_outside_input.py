@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzzing import MANY, TARGETS, Target, inputs
+from support.hostile.parsers import MANY, TARGETS, Target, inputs
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)

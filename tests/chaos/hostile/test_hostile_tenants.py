@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hostileattacks import ATTACKS, made_up_hosts
-from hostiletrial import Trial, withstands
-from hostlive import shown
+from support.hostile.attacks import ATTACKS, made_up_hosts
+from support.hostile.trial import Trial, withstands
+from support.sites.hostpools import shown
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciledapplication import Site
+from support.sites.reconciled_application import Site
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from kubebench import KubeBench
+from support.kube.bench import KubeBench
 from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.owners import Owners

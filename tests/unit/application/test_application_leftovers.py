@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from kubebench import KubeBench
+from support.kube.bench import KubeBench
 from wasmcloud_operator.application.controller import NAME_INDEX
 from wasmcloud_operator.application.leftovers import InLattice, Leftovers
 from wasmcloud_operator.application.owners import Owners

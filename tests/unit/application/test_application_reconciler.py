@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from reconciledapplication import KEY, PUSH, Json, Lattice, Site, runs
+from support.sites.reconciled_application import KEY, PUSH, Json, Lattice, Site, runs
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from reconciledapplication import IDLE, KEY, Lattice, Site, runs
+from support.sites.reconciled_application import IDLE, KEY, Lattice, Site, runs
 from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.lattice.connection_types import Reach

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kstatus import argocd_health, kstatus
+from support.kube.kstatus import argocd_health, kstatus
 from wasmcloud_operator.application import status
 from wasmcloud_operator.application.lattice_choice import NotChosen
 from wasmcloud_operator.application.status import Verdict

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkedmanifests import GOOD, HOSTS
+from support.objects.checked_manifests import GOOD, HOSTS
 from wasmcloud_operator.commands.check import check_paths
 from wasmcloud_operator.commands.checking.findings import ExitCode
 

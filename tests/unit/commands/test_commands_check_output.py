@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from checkedmanifests import GOOD
+from support.objects.checked_manifests import GOOD
 from wasmcloud_operator.commands.check import check_paths
 from wasmcloud_operator.commands.checking.findings import RULES, ExitCode, as_github, as_json, as_sarif
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from kubebench import KubeBench
-from reconciledservices import Site
+from support.kube.bench import KubeBench
+from support.sites.reconciled_services import Site
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostpools import NewsByHand
+from support.objects.hostpools import NewsByHand
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.by_application import ByApplication

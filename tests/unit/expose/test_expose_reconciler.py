@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciledservices import HERE, SHOP, THERE, Lattice, Site, owners, spec
+from support.sites.reconciled_services import HERE, SHOP, THERE, Lattice, Site, owners, spec
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.plan import Record

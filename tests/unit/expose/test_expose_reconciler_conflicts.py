@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciledservices import HERE, SHOP, THERE, Lattice, Site, spec
+from support.sites.reconciled_services import HERE, SHOP, THERE, Lattice, Site, spec
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.reconciler import Outcome, State
 from wasmcloud_operator.expose.routes import ROUTE_CONFLICT

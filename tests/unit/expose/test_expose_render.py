@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natsjwt import Account
+from support.lattice.jwt import Account
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.annotations import Gateway, read_options, read_reach
 from wasmcloud_operator.expose.plan import Plan, PlannedService, Record, plan

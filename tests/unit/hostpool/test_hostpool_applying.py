@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hostpools import config, rendered
+from support.objects.hostpools import config, rendered
 from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.problems import SpecError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kstatus import argocd_health, kstatus
+from support.kube.kstatus import argocd_health, kstatus
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled, to_status
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

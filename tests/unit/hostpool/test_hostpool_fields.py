@@ -9,7 +9,16 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from hostpools import AUTHORITY, ONE_REGISTRY, SECRET_CA, Rendered, authority, config, rendered, scheduling
+from support.objects.hostpools import (
+    AUTHORITY,
+    ONE_REGISTRY,
+    SECRET_CA,
+    Rendered,
+    authority,
+    config,
+    rendered,
+    scheduling,
+)
 from wasmcloud_operator.hostpool.inputs import Facts, HubTls
 from wasmcloud_operator.hostpool.nats_addresses import client_urls
 from wasmcloud_operator_types import WasmCloudHostConfigSpec

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from hostpools import SAMPLE, rendered
+from support.objects.hostpools import SAMPLE, rendered
 
 GOLDEN = Path(__file__).with_name("golden-pod.yaml")
 

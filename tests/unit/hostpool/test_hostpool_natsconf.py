@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hostpools import config
+from support.objects.hostpools import config
 from testbed.cache import ensure
 from wasmcloud_operator.hostpool.nats_addresses import client_urls, leaf_urls
 from wasmcloud_operator.hostpool.natsconf import LeafFiles, nats_conf, quoted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hostpools import config, rendered
+from support.objects.hostpools import config, rendered
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.other_budgets import budget_warnings, selects
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hostpools import rendered, scheduling
+from support.objects.hostpools import rendered, scheduling
 from testbed.components import COMPONENTS
 from wasmcloud_operator.hostpool.pod_defaults import HOST_REQUESTS, LEAF_REQUESTS
 from wasmcloud_operator_types.defaults import LEAF_IMAGE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hostpools import config, rendered
+from support.objects.hostpools import config, rendered
 from wasmcloud_operator.hostpool.refusal import origin, refusal
 from wasmcloud_operator.kube.errors import Invalid
 from wasmcloud_operator.kube.resources import DEPLOYMENT, POD_DISRUPTION_BUDGET

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hostpools import NewsByHand, PodsByHand
+from support.objects.hostpools import NewsByHand, PodsByHand
 from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.reference_checks import Examined, Values

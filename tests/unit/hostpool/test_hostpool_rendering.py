@@ -6,7 +6,16 @@ import json
 
 import pytest
 
-from hostpools import AUTHORITY, ONE_REGISTRY, SAMPLE, SECRET_CA, authority, config, rendered, scheduling
+from support.objects.hostpools import (
+    AUTHORITY,
+    ONE_REGISTRY,
+    SAMPLE,
+    SECRET_CA,
+    authority,
+    config,
+    rendered,
+    scheduling,
+)
 from wasmcloud_operator.hostpool.inputs import Authority, ChecksumKey, Facts, HubTls, references
 from wasmcloud_operator.hostpool.platform import Platform, platform_of
 from wasmcloud_operator.hostpool.problems import SpecError

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hostpools import config
+from support.objects.hostpools import config
 from wasmcloud_operator.hostpool.docker_config import RegistryCredentials, RegistryError, parse_docker_config
 from wasmcloud_operator.hostpool.inputs import Authority, ChecksumKey, HubTls
 from wasmcloud_operator.hostpool.platform import Platform

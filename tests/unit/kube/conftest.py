@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from kubebench import KubeBench
+from support.kube.bench import KubeBench
 
 
 @pytest.fixture

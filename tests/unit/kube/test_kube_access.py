@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubebench import KubeBench
-from kubeobjects import WIDGET
+from support.kube.bench import KubeBench
+from support.kube.objects import WIDGET
 from wasmcloud_operator.kube.access import Permission, missing_permissions
 from wasmcloud_operator.kube.testing import Answer
 

@@ -5,8 +5,8 @@ import gc
 import msgspec
 import pytest
 
-from kubebench import WIDGETS, KubeBench
-from kubeobjects import WIDGET, key
+from support.kube.bench import WIDGETS, KubeBench
+from support.kube.objects import WIDGET, key
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.difference import first_difference

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 from aiohttp.http_writer import StreamWriter
 
-from kubebench import WIDGETS, KubeBench
-from kubeobjects import WIDGET, key, widget
+from support.kube.bench import WIDGETS, KubeBench
+from support.kube.objects import WIDGET, key, widget
 from testbed import eventually
 from wasmcloud_operator import kube
 from wasmcloud_operator.kube import errors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubefuzz import CODECS, HUGE, check, objects
+from support.kube.fuzz import CODECS, HUGE, check, objects
 
 
 @settings(max_examples=200)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubebench import KubeBench
-from kubeobjects import WIDGET
+from support.kube.bench import KubeBench
+from support.kube.objects import WIDGET
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import EVENT

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubebench import KubeBench
-from kubeobjects import WIDGET, key, widget
+from support.kube.bench import KubeBench
+from support.kube.objects import WIDGET, key, widget
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES
 from wasmcloud_operator.kube.testing import Answer
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import exampleoperator
-from exampleoperator import LOCK, mirror_operator
-from kubebench import WIDGETS, KubeBench
-from kubeobjects import WIDGET
+from support.kube import example_operator
+from support.kube.bench import WIDGETS, KubeBench
+from support.kube.example_operator import LOCK, mirror_operator
+from support.kube.objects import WIDGET
 from testbed import eventually
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.manager import ContradictoryRequests, Informers, Manager
@@ -99,7 +99,7 @@ async def test_the_example_serves_its_probes_over_sockets(tmp_path: Path):
     api.put(CONFIG_MAP, source(a="1"))
     stop = asyncio.Event()
     async with ScriptedApiServer.serve(api) as server:
-        running = asyncio.create_task(exampleoperator.main(server.kubeconfig(tmp_path / "kubeconfig"), "one", stop))
+        running = asyncio.create_task(example_operator.main(server.kubeconfig(tmp_path / "kubeconfig"), "one", stop))
         await eventually(lambda: api.get(CONFIG_MAP, COPY) is not None)
         stop.set()
         await asyncio.wait_for(running, 60)
@@ -107,7 +107,7 @@ async def test_the_example_serves_its_probes_over_sockets(tmp_path: Path):
 
 def test_the_example_is_as_short_as_is_promised():
     """Sixty lines, imports and blank lines not counted."""
-    lines = Path(exampleoperator.__file__).read_text().splitlines()
+    lines = Path(example_operator.__file__).read_text().splitlines()
     assert len([line for line in lines if line and not line.startswith(("from ", "import "))]) <= 60
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from kubebench import KubeBench
-from kubeobjects import WIDGET, key, widget
+from support.kube.bench import KubeBench
+from support.kube.objects import WIDGET, key, widget
 from wasmcloud_operator.kube.testing import Answer, Cut, End, ErrorEvent, Fault, Garbage, NoAnswer, Silent
 
 GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}

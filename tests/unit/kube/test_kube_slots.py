@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeobjects import WIDGET, widget
+from support.kube.objects import WIDGET, widget
 from testbed import eventually
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.credentials import Credentials

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubeobjects import item, key
+from support.kube.objects import item, key
 from wasmcloud_operator.kube.objects import Metadata
 from wasmcloud_operator.kube.store import Change, Store
 

@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from kubebench import WIDGETS, KubeBench
-from kubeobjects import WIDGET, key, widget
+from support.kube.bench import WIDGETS, KubeBench
+from support.kube.objects import WIDGET, key, widget
 from wasmcloud_operator import logs
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
 from wasmcloud_operator.kube.errors import NotFound

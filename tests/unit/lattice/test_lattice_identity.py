@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from natsjwt import Account
+from support.lattice.jwt import Account
 from wasmcloud_operator.lattice.connection_types import ServerInfo
 from wasmcloud_operator.lattice.identity import Evidence, LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from natsjwt import Account
+from support.lattice.jwt import Account
 from testbed.pki import Pki
 from wasmcloud_operator.lattice.errors import InvalidConnection
 from wasmcloud_operator.lattice.spec import ConnectionSpec

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodmanifest import C0, C1, DELETE, LINK, POLICY, SCALER, changed, good, secret, where_said
+from support.objects.good_manifest import C0, C1, DELETE, LINK, POLICY, SCALER, changed, good, secret, where_said
 from wasmcloud_operator.manifest.validation import errors, validate, warnings
 
 

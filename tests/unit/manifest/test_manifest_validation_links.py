@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goodmanifest import C0, C1, DELETE, LINK, POLICY, changed, good, link, secret, where_said
+from support.objects.good_manifest import C0, C1, DELETE, LINK, POLICY, changed, good, link, secret, where_said
 from wasmcloud_operator.manifest.validation import errors, validate, warnings
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goodmanifest import C1, DELETE, changed, where_said
+from support.objects.good_manifest import C1, DELETE, changed, where_said
 from wasmcloud_operator.manifest.validation import errors, generated_id, is_oam_key, validate, warnings
 
 

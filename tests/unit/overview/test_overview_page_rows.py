@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from overviewobjects import FINE, WAITING, app, pod, pool, status
+from support.objects.overview import FINE, WAITING, app, pod, pool, status
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.commands.page.rows import rows
 from wasmcloud_operator.commands.page.server import causes_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from overviewobjects import FINE, WAITING, app, pod, pool
+from support.objects.overview import FINE, WAITING, app, pod, pool
 from wasmcloud_operator.commands.overview import doctor, status, tree
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.kube.lease import LeaseObject, LeaseSpec

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from overviewobjects import FINE, WAITING, Conditions, app, pod, pool, resource, status
+from support.objects.overview import FINE, WAITING, Conditions, app, pod, pool, resource, status
 from wasmcloud_operator.commands.overview import why
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hostpools import NewsByHand, PodsByHand
+from support.objects.hostpools import NewsByHand, PodsByHand
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState

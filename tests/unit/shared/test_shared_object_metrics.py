@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from natsjwt import Account
+from support.lattice.jwt import Account
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Store

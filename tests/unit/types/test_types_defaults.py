@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from hostpools import SAMPLE, rendered, scheduling
+from support.objects.hostpools import SAMPLE, rendered, scheduling
 from wasmcloud_operator.hostpool.serving import Patience
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX
 from wasmcloud_operator_types import WasmCloudHostConfigSpec, dump, effective, parse

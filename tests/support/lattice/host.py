@@ -29,7 +29,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from natsflush import flushed
+from support.lattice.flush import flushed
 
 Json = dict[str, Any]
 

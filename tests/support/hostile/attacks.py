@@ -12,11 +12,11 @@ from typing import Any
 
 import nats
 
-from applications import application
-from hostilenats import TLS_FAULTS, HostileNats, Script, drip, failing_tls, flood, greet, info_line
-from hostiletrial import SECRET, Trial
-from hostlive import CONFIG, DEPLOYMENT, exists, host_config, secret, shown
-from natsflush import flushed
+from support.hostile.nats import TLS_FAULTS, HostileNats, Script, drip, failing_tls, flood, greet, info_line
+from support.hostile.trial import SECRET, Trial
+from support.lattice.flush import flushed
+from support.sites.applications import application
+from support.sites.hostpools import CONFIG, DEPLOYMENT, exists, host_config, secret, shown
 from testbed import NatsServer
 from testbed.admin import ApiError
 from testbed.pki import Pki

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kubeobjects import WIDGET
+from support.kube.objects import WIDGET
 from wasmcloud_operator.kube.client import Client
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.informer import Informer

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-CHARTS = Path(__file__).parents[1] / "manifests" / "chart"
+CHARTS = Path(__file__).parents[3] / "manifests" / "chart"
 OPERATOR_CHART = CHARTS / "wasmcloud-operator"
 PLATFORM_CHART = CHARTS / "wasmcloud-platform"
 

@@ -1,7 +1,7 @@
 """A conversation with a host over the lattice: every control subject, and what the host says by itself.
 
 What a real host answered is kept in `integration/data/host-conversation.json`. To record it anew (with the host of the
-testbed): `PYTHONPATH=tests python tests/hostconversation.py`.
+testbed): `PYTHONPATH=tests python -m support.lattice.host_conversation`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 import nats
 
-from natsflush import flushed
+from support.lattice.flush import flushed
 from testbed import NatsServer, WasmcloudHost, build_component, eventually
 from testbed.ports import free_ports
 
-RECORDING = Path(__file__).parent / "integration" / "data" / "host-conversation.json"
+RECORDING = Path(__file__).parents[2] / "integration" / "data" / "host-conversation.json"
 _SCHEME = "wasmcloud+builtin://"  # a host names what is built in without it
 BUILTIN = f"{_SCHEME}http-server"
 HEARTBEAT_SECONDS = 1.0

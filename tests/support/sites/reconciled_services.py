@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubebench import KubeBench
+from support.kube.bench import KubeBench
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
 from wasmcloud_operator.expose.plan import Record

@@ -13,7 +13,7 @@ from typing import Any
 
 import nats
 
-from natsflush import flushed
+from support.lattice.flush import flushed
 from testbed import NatsServer, Wadm
 
 _PREFIX = "behind.api"

@@ -10,7 +10,7 @@ import yaml
 
 Verdict = Literal["Terminating", "InProgress", "Failed", "Current"]
 
-_ARGOCD_CM = Path(__file__).parents[1] / "manifests" / "gitops" / "argocd" / "argocd-cm.yaml"
+_ARGOCD_CM = Path(__file__).parents[3] / "manifests" / "gitops" / "argocd" / "argocd-cm.yaml"
 
 
 def kstatus(obj: dict[str, Any]) -> Verdict:

@@ -11,8 +11,8 @@ from typing import Any
 
 import nats
 
-from latticehost import HTTP_SERVER, Lattice, LatticeHost
-from natsflush import flushed
+from support.lattice.flush import flushed
+from support.lattice.host import HTTP_SERVER, Lattice, LatticeHost
 from testbed import Admin, NatsServer, eventually
 from testbed.admin import condition, is_true
 

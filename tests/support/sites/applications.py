@@ -12,7 +12,7 @@ from typing import Any
 import nats
 import pytest
 
-from latticehost import Lattice, LatticeHost
+from support.lattice.host import Lattice, LatticeHost
 from testbed import Admin, NatsServer, eventually
 from wasmcloud_operator.application import reconciler
 from wasmcloud_operator.lattice import ledger

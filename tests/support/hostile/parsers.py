@@ -19,7 +19,7 @@ from hypothesis.strategies import SearchStrategy
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import BaseModel
 
-from fuzzcredentials import (
+from support.hostile.credentials import (
     CA,
     exec_credential,
     kubeconfig,
@@ -29,7 +29,7 @@ from fuzzcredentials import (
     open_with_token_file,
     read_exec_credential,
 )
-from hostpools import config
+from support.objects.hostpools import config
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.hostpool.docker_config import RegistryError, parse_docker_config
 from wasmcloud_operator.hostpool.inputs import ChecksumKey

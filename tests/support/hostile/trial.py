@@ -17,9 +17,9 @@ from pathlib import Path
 
 import aiohttp
 
-from hostlive import CONFIG, DEPLOYMENT, exists, host_config, shown
-from operatorprocess import OperatorProcess
-from servicesite import APP, ServiceSite, http_components
+from support.operators.process import OperatorProcess
+from support.sites.hostpools import CONFIG, DEPLOYMENT, exists, host_config, shown
+from support.sites.services import APP, ServiceSite, http_components
 from testbed import Admin, ControlPlane, NatsServer, eventually
 
 EVENT = "events.k8s.io/v1/Event"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from operatorfixture import USER_AGENT
+from support.operators.in_process import USER_AGENT
 from testbed import Admin, ControlPlane, NatsServer
 from testbed.admin import Object, condition
 from testbed.audit import AuditEvent
