@@ -144,7 +144,7 @@ async def test_a_pod_waits_for_the_providers_that_a_daemonscaler_places_on_its_h
     await eventually(lambda: _lists(admin, namespace, 1))
     (pod,) = await some_pods(admin, namespace, 1)
     async with host_in(pod, nats_server, site.lattice, start_delay=7) as host:
-        gate = await gate_of(admin, namespace, pod, status="False", reason="ProvidersMissing")
+        gate = await gate_of(admin, namespace, pod, status="False", reason="ApplicationsMissing")
         assert "hello/hello-httpserver" in gate["message"]
         assert not host.providers
         await gate_of(admin, namespace, pod, status="True", reason="Serving")

@@ -200,8 +200,8 @@ _POD: Mapping[str, str] = {
     "Connecting": "The operator is not connected to the lattice yet.",
     "LatticeNotConnected": "The lattice is out of reach, which is held against new pods alone.",
     "ApplicationsNotKnown": "What wadm has deployed is not known yet.",
-    "ProvidersMissing": "The host does not yet run a provider that daemonscalers place on it.",
-    "TimedOut": "Providers were waited for as long as `rollout.timeoutSeconds`.",
+    "ApplicationsMissing": "The host does not yet run all that daemonscalers place on it to serve HTTP.",
+    "TimedOut": "Applications were waited for as long as `rollout.timeoutSeconds`.",
     "NotAwaited": "`rollout.waitForLattice` is off.",
 }
 

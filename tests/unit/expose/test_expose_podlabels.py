@@ -26,8 +26,9 @@ from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Change, Host, Provider
+from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Change, Component, Host, Provider
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
+from wasmcloud_operator.lattice.ledger import Listing
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure
@@ -52,6 +53,7 @@ class Hosts:
 @dataclass
 class Apps:
     listed: tuple[ModelSummary, ...] | None = ()
+    listing: Listing = Listing.CURRENT
 
     @property
     def deployed_versions(self) -> dict[str, str]:
@@ -156,7 +158,7 @@ HOST = st.fixed_dictionaries(
 )
 
 
-def app_manifest(name: str, servers: list[str]) -> dict[str, Any]:
+def app_manifest(name: str, servers: list[str], *, image: str = "x/http-server:1") -> dict[str, Any]:
     link = {
         "type": "link",
         "properties": {
@@ -168,10 +170,11 @@ def app_manifest(name: str, servers: list[str]) -> dict[str, Any]:
         },
     }
     made = [
-        {"name": server, "type": "capability", "properties": {"image": "x/http-server:1"}, "traits": [link]}
-        for server in servers
+        {"name": server, "type": "capability", "properties": {"image": image}, "traits": [link]} for server in servers
     ]
-    return {"metadata": {"name": name}, "spec": {"components": made}}
+    everywhere = {"type": "daemonscaler", "properties": {"instances": 9}}
+    web = {"name": "web", "type": "component", "properties": {"image": "x/web:1"}, "traits": [everywhere]}
+    return {"metadata": {"name": name}, "spec": {"components": [web, *made]}}
 
 
 @settings(max_examples=150)
@@ -298,6 +301,49 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
 
     [pod] = pods.store
     assert (naming.serves_label("one") in pod.metadata.labels) != still_wanted
+
+
+@pytest.mark.parametrize(
+    ("image", "component", "labelled"),
+    [
+        pytest.param("wasmcloud+builtin://http-server", True, True, id="both"),
+        pytest.param("wasmcloud+builtin://http-server", False, False, id="the builtin server alone: it answers 500"),
+        pytest.param("x/http-server:1", False, True, id="a server of its own asks the lattice's other hosts"),
+    ],
+)
+async def test_a_host_serves_once_it_runs_what_its_server_cannot_have_from_others(
+    image: str, component: bool, labelled: bool
+) -> None:
+    lattice = FakeLattice(LatticeRoute(ConnectionSpec(("nats://a",)), "default"))
+    lattice.hosts.hosts["N"] = Host(
+        "N",
+        0.0,
+        labels=MappingProxyType({POD_UID_LABEL: "uid-ns-a/pod-0"}),
+        components=MappingProxyType({"one-web": Component("one")} if component else {}),
+        providers=MappingProxyType(
+            {"one-http": Provider("one-http", image, MappingProxyType({APPSPEC_ANNOTATION: "one"}))}
+        ),
+        inventoried=True,
+    )
+    held = {Key("ns-a", "pool"): Pool(Key("ns-a", "pool"), "u", lattice, lattice.key)}
+    services, pods, news = informer(UNSTRUCTURED), host_pods(), NewsByHand()
+    hosts_in_pods = HostsInPods(pods, news)
+    news.tell(lattice, Change(hosts=frozenset({"N"})))
+    view = a_view(held, informer(Codec.of(CustomResource)), services)
+    record = Record("one", "v1", exposure(app_manifest("one", ["http"], image=image)))
+    lattice.ledger.listed = (ModelSummary(name="one", deployed_version="v1"),)
+    view.book(lattice).put("one", record)
+    body = render.service(plan(record, read_options({})).services[0], "ns-a", lattice.identity, [])
+    body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
+    services.offer(Unstructured.from_body(body))
+    pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool"}))
+
+    await PodLabeler(view, hosts_in_pods, Patches(pods), pods, VirtualClock(NOW)).reconcile(Key("ns-a", "pod-0"))
+
+    [pod] = pods.store
+    assert (naming.serves_label("one") in pod.metadata.labels) == labelled
+    missing = view.placement_on(lattice, lattice.hosts.hosts["N"]).missing
+    assert missing == (() if component else ("one/one-web",)), "the pod's gate waits for it, whatever serves it"
 
 
 def test_a_claim_of_a_pool_that_is_not_known_yet_is_nobody_elses() -> None:

@@ -29,7 +29,7 @@ IGNORANT = replace(THERE, placement=Placement(known=False))
     ("now", "status", "reason"),
     [
         pytest.param(THERE, "True", "Serving", id="its host is there and runs what it is to run"),
-        pytest.param(MISSING, "False", "ProvidersMissing", id="a provider is still to start"),
+        pytest.param(MISSING, "False", "ApplicationsMissing", id="a provider is still to start"),
         pytest.param(replace(MISSING, waited=120), "True", "TimedOut", id="a provider that does not start in time"),
         pytest.param(replace(MISSING, patience=Patience(True, False, 120)), "True", "HostInLattice",
                      id="applications are not waited for"),

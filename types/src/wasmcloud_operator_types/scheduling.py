@@ -75,7 +75,7 @@ class Rollout(Model):
     """Wait until its host is in the lattice; true when left out."""
 
     wait_for_applications: StrictBool | None = None
-    """Wait until its host runs the HTTP providers of the daemonscalers that match its labels; true when left out."""
+    """Wait until its host runs what daemonscalers place on it to serve HTTP; true when left out."""
 
     timeout_seconds: Annotated[StrictInt | None, Field(ge=1, le=3600)] = None
     """Seconds after which a pod is not kept waiting any more; 120 when left out.

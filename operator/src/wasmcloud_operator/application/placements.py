@@ -18,7 +18,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.manifest.http_endpoints import component_id
+from wasmcloud_operator.manifest.walking import component_id
 from wasmcloud_operator.names import RESUMPTION, is_paused
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator_types import POD_UID_LABEL

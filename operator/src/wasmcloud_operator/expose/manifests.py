@@ -15,7 +15,7 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.lattice.errors import LatticeBusy, LatticeError
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.manifest.http_endpoints import Object
+from wasmcloud_operator.manifest.walking import Object
 
 log = structlog.get_logger()
 

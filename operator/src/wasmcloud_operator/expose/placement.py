@@ -12,6 +12,7 @@ from enum import Enum, auto
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.lattice.host_types import Host
+from wasmcloud_operator.manifest.http_endpoints import HttpProvider
 from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
 
 # Ages of containers come in whole seconds, of two clocks.
@@ -78,6 +79,13 @@ def runs(host: Host, provider: ProviderId) -> bool:
     application, provider_id = provider
     running = host.providers.get(provider_id)
     return running is not None and running.application == application
+
+
+def can_serve(host: Host, provider: HttpProvider) -> bool:
+    """Whether a component runs on the host that the provider may lead to; it may be elsewhere for all but the builtin
+    one, which fails every request without it.
+    """
+    return not provider.local or not provider.local.isdisjoint(host.components)
 
 
 def serving(host: Host, services: Mapping[ProviderId, Iterable[str]]) -> frozenset[str]:

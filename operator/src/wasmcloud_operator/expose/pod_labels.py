@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
-from wasmcloud_operator.expose.placement import PodFacts, ProviderId, Verdict, judge, label_patch, serving
+from wasmcloud_operator.expose.placement import PodFacts, ProviderId, Verdict, can_serve, judge, label_patch, serving
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.client import MERGE_PATCH, Client
 from wasmcloud_operator.kube.clock import Clock
@@ -95,14 +95,17 @@ class PodLabeler:
         return label_patch(meta.labels, wanted, self._not_known(pod, book))
 
     def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[str]]:
-        """The names of the Services by provider, as far as they are there and lead to that application."""
+        """The names of the Services by provider, as far as they are there, lead to that application, and what the
+        provider serves from its own host alone is there.
+        """
         found: dict[ProviderId, list[str]] = defaultdict(list)
         for provider in host.providers.values():
             provider_id = (provider.application, provider.id)
             for application in book.by_provider.get(provider_id, ()):
                 claim = self.view.claim(book.lattice, book.records[application])
                 for planned in self.view.plan(namespace, book.lattice, book.records[application]).services:
-                    served = (planned.provider.application, planned.provider.id) == provider_id
+                    server = planned.provider
+                    served = (server.application, server.id) == provider_id and can_serve(host, server)
                     if served and self.view.leads_to(namespace, planned.name, claim):
                         found[provider_id].append(planned.name)
         return found

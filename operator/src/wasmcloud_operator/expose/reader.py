@@ -15,11 +15,11 @@ from wasmcloud_operator.lattice.errors import InvalidName, LatticeError, WadmNot
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.manifest.http_endpoints import (
     Externals,
-    Object,
     exposure,
     external_configs,
     shared_applications,
 )
+from wasmcloud_operator.manifest.walking import Object
 
 
 @dataclass(frozen=True, slots=True)

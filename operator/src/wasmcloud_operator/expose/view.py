@@ -18,7 +18,8 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger import Listing
-from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, Object, http_servers
+from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, http_servers
+from wasmcloud_operator.manifest.walking import Object, place_on
 from wasmcloud_operator.names import is_orphan
 from wasmcloud_operator.shared.placements import Placement
 from wasmcloud_operator.shared.pools import Pools
@@ -175,13 +176,22 @@ class View:
         return None if item is None or _takes_all_along(item) else item
 
     def placement_on(self, lattice: Lattice, host: Host) -> Placement:
-        """The HTTP providers that wadm is to run on a host and that do not run there."""
+        """What wadm is to run on a host and does not run there, of HTTP providers and of what their requests need."""
         book = self.book(lattice)
+        providers = [
+            (record.application, provider) for record in book.records.values() for provider in record.exposure.providers
+        ]
         missing = {
             f"{provider.application}/{provider.id}"
-            for record in book.records.values()
-            for provider in record.exposure.providers
+            for _, provider in providers
             if provider.belongs_on(host.labels) and not runs(host, (provider.application, provider.id))
+        }
+        running = host.components.keys() | host.providers.keys()
+        missing |= {
+            f"{application}/{needed.id}"
+            for application, provider in providers
+            for needed in provider.behind
+            if place_on(needed.daemons, host.labels) and needed.id not in running
         }
         awaited = lattice.ledger.listing is not Listing.FAILED
         return Placement(tuple(sorted(missing)), book.complete and awaited, awaited)

@@ -137,7 +137,7 @@ def _in_lattice(now: Circumstances) -> Condition:
         return _opened("HostInLattice", f"{where}; what wadm has deployed is not known, and not held against the pod")
     if now.placement.missing:
         missing = ", ".join(now.placement.missing)
-        return _until_timeout(now, "ProvidersMissing", f"{where} and does not run {missing}")
+        return _until_timeout(now, "ApplicationsMissing", f"{where} and does not run {missing}")
     return _opened("Serving", f"{where} and runs what wadm places on it")
 
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from wasmcloud_operator.manifest.http_listener import Listener, Scheme, UnusableSettings, listener, readable
+from wasmcloud_operator.manifest.walking import (
+    Daemons,
+    Object,
+    Placed,
+    application_of,
+    behind,
+    component_id,
+    components_of,
+    daemons_of,
+    id_of,
+    items,
+    links_of,
+    mapping,
+    place_on,
+    shared_name,
+    target_of,
+)
 from wasmcloud_operator.shared.problem import Problem
 
-# Any with a reason: JSON documents; what is taken out of them is checked where it is taken.
-Object = Mapping[str, Any]
 Mode = Literal["address", "path", "host"]
 Family = Literal["IPv4", "IPv6", "Dual"]
 
@@ -58,13 +72,19 @@ class HttpProvider:
     application: str
     id: str
     endpoints: tuple[Endpoint, ...]
-    daemons: tuple[frozenset[tuple[str, str]], ...] = ()
+    daemons: Daemons = ()
     path: str = ""
     """Of the component, in the manifest."""
 
+    behind: tuple[Placed, ...] = ()
+    """What its requests need, as far as daemonscalers place it."""
+
+    local: frozenset[str] = frozenset()
+    """The ids of the components that requests go to, if it serves them with those of its own host alone."""
+
     def belongs_on(self, labels: Mapping[str, str]) -> bool:
-        """Whether a daemonscaler places it on each host with these labels; a spreadscaler promises no host anything."""
-        return any(required <= labels.items() for required in self.daemons)
+        """Whether a daemonscaler places it on each host with these labels."""
+        return place_on(self.daemons, labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +106,13 @@ class Externals:
     manifests: Mapping[str, Object | None] = field(default_factory=dict)
 
 
-def component_id(application: str, component: str) -> str:
-    """The id that wadm assigns to a component that declares none."""
-    return "-".join(re.sub(r"[^0-9a-z]", "_", name.lower()) for name in (application, component))
-
-
 def shared_applications(manifest: Object) -> frozenset[str]:
     """The applications whose providers the manifest's HTTP links start at."""
     return frozenset(
         str(shared.get("name", ""))
-        for _, component in _components(manifest)
-        if (shared := _map(_map(component.get("properties")).get("application")))
-        and any(_is_http(link) for _, link in _links(component, ""))
+        for _, component in components_of(manifest)
+        if (shared := mapping(mapping(component.get("properties")).get("application")))
+        and any(_is_http(link) for _, link in links_of(component, ""))
     ) - {""}
 
 
@@ -114,19 +129,19 @@ def http_servers(manifest: Object) -> frozenset[str]:
     """The names of the components of a manifest that serve HTTP, whatever their settings are."""
     return frozenset(
         str(component["name"])
-        for _, component in _components(manifest)
-        if component.get("type") == "capability" and any(_is_http(link) for _, link in _links(component, ""))
+        for _, component in components_of(manifest)
+        if component.get("type") == "capability" and any(_is_http(link) for _, link in links_of(component, ""))
     )
 
 
 def external_configs(manifest: Object, manifests: Mapping[str, Object | None] | None = None) -> frozenset[str]:
     """The configurations that the HTTP providers of the manifest use and that exist in the lattice already."""
     names: set[str] = set()
-    for _, component in _components(manifest):
+    for _, component in components_of(manifest):
         source = _source(manifest, component, Externals(manifests=manifests or {}))
-        links = [_link_configs(link) for _, link in _links(component, "") if _is_http(link)]
+        links = [_link_configs(link) for _, link in links_of(component, "") if _is_http(link)]
         if source is not None and (source.known or links):
-            for configs in (_items(source.properties.get("config")), *links):
+            for configs in (items(source.properties.get("config")), *links):
                 names.update(str(entry["name"]) for entry in configs if entry.get("properties") is None)
     return frozenset(names)
 
@@ -135,19 +150,30 @@ def exposure(manifest: Object, externals: Externals = Externals()) -> Exposure:
     """The HTTP endpoints of a manifest as wadm stores it."""
     providers: list[HttpProvider] = []
     problems: list[Problem] = []
-    for path, component in _components(manifest):
-        shared = _shared_name(component)
+    for path, component in components_of(manifest):
+        shared = shared_name(component)
         if shared and externals.manifests.get(shared) is None and shared in shared_applications(manifest):
             problems.append(Problem("SharedApplicationMissing", path, f"application {shared} is not deployed"))
             continue
         source = _source(manifest, component, externals)
-        if source is None or not (source.known or any(_is_http(link) for _, link in _links(component, path))):
+        if source is None or not (source.known or any(_is_http(link) for _, link in links_of(component, path))):
             continue
         found = _Reading(path, source, component, externals, problems)
         endpoints = found.endpoints()
         if endpoints or found.linked:
             name = str(component["name"])
-            providers.append(HttpProvider(name, source.application, source.id, endpoints, source.daemons, path))
+            providers.append(
+                HttpProvider(
+                    name,
+                    source.application,
+                    source.id,
+                    endpoints,
+                    source.daemons,
+                    path,
+                    behind(manifest, component),
+                    _targets(manifest, component) if source.builtin else frozenset(),
+                )
+            )
     return Exposure(tuple(providers), tuple(problems))
 
 
@@ -158,7 +184,7 @@ class _Source:
     application: str
     id: str
     properties: Object
-    daemons: tuple[frozenset[tuple[str, str]], ...]
+    daemons: Daemons
 
     @property
     def known(self) -> bool:
@@ -171,30 +197,28 @@ class _Source:
         return self.properties.get("image") == _BUILTIN
 
 
+def _targets(manifest: Object, component: Object) -> frozenset[str]:
+    """The ids of the components that its HTTP links lead to; none where one of them is not in the manifest."""
+    own = {str(each["name"]): each for _, each in components_of(manifest) if not shared_name(each)}
+    names = [target_of(link) for _, link in links_of(component, "") if _is_http(link)]
+    return frozenset(id_of(manifest, own[name]) for name in names) if own.keys() >= set(names) else frozenset()
+
+
 def _source(manifest: Object, component: Object, externals: Externals) -> _Source | None:
     """The provider that a component stands for, if it does."""
-    application = _name(manifest)
-    shared = _shared_name(component)
+    application = application_of(manifest)
+    shared = shared_name(component)
     if shared:
-        wanted = _map(_map(component.get("properties")).get("application")).get("component")
+        wanted = mapping(mapping(component.get("properties")).get("application")).get("component")
         other = externals.manifests.get(shared) or {}
-        component = next((each for _, each in _components(other) if each.get("name") == wanted), {})
+        component = next((each for _, each in components_of(other) if each.get("name") == wanted), {})
         application = shared
-    properties = _map(component.get("properties"))
+    properties = mapping(component.get("properties"))
     if component.get("type") != "capability":
         return None
     name = str(component.get("name", ""))
     own_id = str(properties.get("id") or component_id(application, name))
-    return _Source(application, own_id, properties, tuple(_daemons(component)))
-
-
-def _daemons(component: Object) -> Iterator[frozenset[tuple[str, str]]]:
-    """The labels that each spread of the component's daemonscalers requires; without a spread it goes everywhere."""
-    for scaler in _maps(component.get("traits")):
-        if scaler.get("type") == "daemonscaler":
-            for spread in list(_maps(_map(scaler.get("properties")).get("spread"))) or [{}]:
-                required = _map(spread.get("requirements"))
-                yield frozenset((str(key), str(value)) for key, value in required.items())
+    return _Source(application, own_id, properties, tuple(daemons_of(component)))
 
 
 @dataclass(slots=True)
@@ -210,10 +234,10 @@ class _Reading:
     @property
     def linked(self) -> bool:
         """Whether it is to serve somebody."""
-        return any(_is_http(link) for _, link in _links(self.component, self.path))
+        return any(_is_http(link) for _, link in links_of(self.component, self.path))
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        config = self._merged(_items(self.source.properties.get("config")), f"{self.path}.properties.config")
+        config = self._merged(items(self.source.properties.get("config")), f"{self.path}.properties.config")
         if config is None:
             return ()
         mode = config.get("routing_mode", "address").lower()
@@ -222,7 +246,7 @@ class _Reading:
                 "InvalidSettings", "properties.config", f"routing_mode {mode!r} is none of address, path, host"
             )
             return ()
-        links = [(at, link) for at, link in _links(self.component, self.path) if _is_http(link)]
+        links = [(at, link) for at, link in links_of(self.component, self.path) if _is_http(link)]
         if mode == "address":
             return self._by_address(links, config)
         return self._by_route(links, config, "path" if mode == "path" else "host")
@@ -292,7 +316,7 @@ class _Reading:
                     why = "is not set in the lattice: put it there" if known else "cannot be read: no host answers"
                     self._problem("ConfigMissing" if known else "ConfigUnknown", "", f"{name!r} {why}", at=at)
                     return None
-            merged |= {key: str(value) for key, value in _map(properties).items()}
+            merged |= {key: str(value) for key, value in mapping(properties).items()}
         return merged
 
     def _problem(self, reason: str, where: str, message: str, *, at: str = "") -> None:
@@ -343,44 +367,8 @@ def _is_http(link: Object) -> bool:
 def _link_configs(link: Object) -> Iterator[Object]:
     """`source` wins over the deprecated `source_config`; null is as good as left out, as everywhere."""
     source = link.get("source")
-    return _items(_map(source).get("config") if source is not None else link.get("source_config"))
+    return items(mapping(source).get("config") if source is not None else link.get("source_config"))
 
 
 def _link_name(link: Object) -> str:
     return str(link.get("name") or "default")
-
-
-def _links(component: Object, path: str) -> Iterator[tuple[str, Object]]:
-    traits = component.get("traits")
-    for index, trait in enumerate(traits if isinstance(traits, Sequence) else ()):
-        if isinstance(trait, Mapping) and trait.get("type") == "link":
-            yield f"{path}.traits[{index}].properties", _map(trait.get("properties"))
-
-
-def _components(manifest: Object) -> Iterator[tuple[str, Object]]:
-    components = _map(manifest.get("spec")).get("components")
-    for index, component in enumerate(components if isinstance(components, Sequence) else ()):
-        if isinstance(component, Mapping) and isinstance(component.get("name"), str):
-            yield f"spec.components[{index}]", component
-
-
-def _shared_name(component: Object) -> str:
-    return str(_map(_map(component.get("properties")).get("application")).get("name") or "")
-
-
-def _name(manifest: Object) -> str:
-    return str(_map(manifest.get("metadata")).get("name", ""))
-
-
-def _items(value: object) -> Iterator[Object]:
-    return (entry for entry in _maps(value) if isinstance(entry.get("name"), str))
-
-
-def _maps(value: object) -> Iterator[Object]:
-    for entry in value if isinstance(value, Sequence) and not isinstance(value, str) else ():
-        if isinstance(entry, Mapping):
-            yield entry
-
-
-def _map(value: object) -> Object:
-    return value if isinstance(value, Mapping) else {}

@@ -11,7 +11,8 @@ from wasmcloud_operator.lattice.lattices import Lattice
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The HTTP providers that wadm places on a host and that do not run there (yet), as application/id.
+    """What wadm places on a host to serve HTTP and does not run there (yet), as application/id: providers and what they
+    lead to.
 
     `known` is False while not all that is deployed has been read, `awaited` says whether it soon may be: wadm answers.
     """
