@@ -22,7 +22,7 @@ from pathlib import Path
 
 import structlog
 
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import Codec, Page
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
@@ -194,11 +194,11 @@ async def until(condition, seconds: float = 60.0) -> float:
 
 
 @asynccontextmanager
-async def client_of(url: str) -> AsyncIterator[Client]:
+async def client_of(url: str) -> AsyncIterator[Writer]:
     with tempfile.TemporaryDirectory() as folder:
         path = ScriptedApiServer(ScriptedApi(), url).kubeconfig(Path(folder) / "kubeconfig")
         async with Transport.open(ConnectionOptions(credentials=Credentials(kubeconfig=path))) as transport:
-            yield Client(transport, field_manager="bench")
+            yield Writer(Reader(transport), field_manager="bench", gate=AlwaysOpen())
 
 
 # --- the measurements -------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from testbed import ControlPlane, eventually
 from testbed.controlplane import APISERVER
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.credentials import Credentials
@@ -69,12 +69,12 @@ def _followed() -> list[Resource]:
     return list(dict.fromkeys(rule.resource for rule in RULES if "watch" in rule.verbs))
 
 
-async def _served(client: Client, resource: Resource) -> bool:
+async def _served(client: Writer, resource: Resource) -> bool:
     groups = await client.get_path("/apis")
     return not resource.group or resource.group in {group["name"] for group in groups["groups"]}
 
 
-def _reflector(client: Client, resource: Resource, record: Record) -> Reflector[Unstructured]:
+def _reflector(client: Writer, resource: Resource, record: Record) -> Reflector[Unstructured]:
     # The API server itself renews Leases in kube-system.
     namespace = "default" if resource is LEASE else ""
     reflector = Reflector(
@@ -98,7 +98,7 @@ async def _measure(folder: Path, minutes: float) -> bool:
         options = ConnectionOptions(credentials=Credentials(kubeconfig=cluster.kubeconfig), user_agent="quiet-watch")
         async with Transport.open(options) as transport:
             metrics = Metrics()
-            client = Client(transport, field_manager="quiet-watch", metrics=metrics)
+            client = Writer(Reader(transport, metrics=metrics), field_manager="quiet-watch", gate=AlwaysOpen())
             kinds = [resource for resource in _followed() if await _served(client, resource)]
             records = {resource: Record() for resource in kinds}
             reflectors = [_reflector(client, resource, record) for resource, record in records.items()]

@@ -26,8 +26,8 @@ from testbed.pki import Pki
 from testbed.ports import free_ports
 from wasmcloud_operator.lattice import connection
 from wasmcloud_operator.lattice.connection_types import Timing
-from wasmcloud_operator.lattice.control import ControlClient
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.control import ControlWriter
+from wasmcloud_operator.lattice.wadm import WadmWriter
 
 CONFIG_MAP = "v1/ConfigMap"
 
@@ -163,7 +163,7 @@ SILENT = 8
 async def test_a_hub_that_answers_nothing_holds_no_other_pool_up(crds, admin, namespace, tmp_path, monkeypatch):
     """With one worker there is nobody else to do the work of one that waits, and who waits would do so for long."""
     monkeypatch.setattr(connection, "Timing", lambda: Timing(ping_interval=600.0))
-    for client in (ControlClient, WadmClient):
+    for client in (ControlWriter, WadmWriter):
         monkeypatch.setitem(client.__init__.__kwdefaults__, "timeout", 600.0)
     async with (
         NatsServer.start(tmp_path, jetstream=False) as hub,

@@ -31,7 +31,7 @@ from wasmcloud_operator.lattice.errors import (
     WadmUnavailable,
 )
 from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm import WadmWriter
 
 QUICK = Timing(connect_timeout=60.0, ping_interval=0.3, ping_timeout=60.0, backoff_first=0.05, backoff_limit=0.2)
 IMPATIENT = replace(QUICK, ping_timeout=0.5)  # a busy machine's servers look silent to it, too
@@ -124,7 +124,7 @@ async def test_a_process_frozen_before_it_sends_a_write_does_not_send_it(
 ) -> None:
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
     clock = VirtualClock()
-    wadm = WadmClient(connection, "default", timeout=60.0, gate=Lease(clock))
+    wadm = WadmWriter(connection, "default", timeout=60.0, gate=Lease(clock))
     publish = nats.aio.client.Client._send_publish
 
     async def frozen(*args: object, **named: object) -> None:
@@ -148,7 +148,7 @@ async def test_a_write_goes_out_in_the_step_in_which_its_gate_was_asked(
 ) -> None:
     """Not later, by nats-py's flusher: the process may be frozen before that has its turn."""
     connection = pool.acquire(ConnectionSpec((server.url,))).connection
-    wadm = WadmClient(connection, "default", timeout=60.0, gate=Lease(VirtualClock()))
+    wadm = WadmWriter(connection, "default", timeout=60.0, gate=Lease(VirtualClock()))
     async with responder(server.url, "wadm.api.default.>", lambda _: b'{"result":"acknowledged"}') as seen:
         await connected(connection)
         client = connection._client

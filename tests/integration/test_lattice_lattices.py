@@ -20,6 +20,7 @@ from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, LatticeRo
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import StatusPushed
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 QUICK = Timing(backoff_first=0.05, backoff_limit=0.2)
 
@@ -32,7 +33,7 @@ async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
 
 async def test_a_lattice_lives_while_it_is_held(server: NatsServer) -> None:
     key = LatticeRoute(ConnectionSpec((server.url,)), "default")
-    async with Lattices(timing=QUICK) as lattices:
+    async with Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices:
         first = lattices.hold("a/one", key)
         assert lattices.hold("a/two", key) is first
         assert set(lattices.holders(first)) == {"a/one", "a/two"}
@@ -60,7 +61,7 @@ async def test_a_lattice_lives_while_it_is_held(server: NatsServer) -> None:
 async def test_a_thousand_lattices_of_one_tenant_leave_the_loop_to_others() -> None:
     """Whoever may make host configs decides how many lattices there are."""
     routes = [LatticeRoute(ConnectionSpec((f"nats://127.0.0.{1 + one % 250}:9",)), f"l{one}") for one in range(1000)]
-    async with Lattices(timing=Timing(backoff_first=60, backoff_limit=60)) as lattices:
+    async with Lattices(gate=AlwaysOpen(), timing=Timing(backoff_first=60, backoff_limit=60)) as lattices:
         began = time.process_time()
         for _ in range(2):
             for number, route in enumerate(routes):
@@ -71,7 +72,7 @@ async def test_a_thousand_lattices_of_one_tenant_leave_the_loop_to_others() -> N
 
 async def test_routes_prove_to_lead_to_one_lattice(server: NatsServer) -> None:
     by_number, by_name = route_to(server.url), route_to(server.url.replace("127.0.0.1", "localhost"))
-    async with Lattices(timing=QUICK) as lattices:
+    async with Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices:
         moves: list[tuple[str, Lattice]] = []
         lattices.listen_to_moves(lambda holder, lattice: moves.append((holder, lattice)))
         first = lattices.hold("one", by_number)
@@ -89,7 +90,7 @@ async def test_routes_prove_to_lead_to_one_lattice(server: NatsServer) -> None:
 
 
 async def test_a_lattice_stays_the_same_while_its_address_is_spelled_otherwise(server: NatsServer) -> None:
-    async with Lattices(timing=QUICK) as lattices:
+    async with Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices:
         lattice = lattices.hold("one", route_to(server.url))
         await eventually(lambda: lattice.hosts.synced and lattice.identified)
         states: list[ConnectionState] = []
@@ -104,7 +105,7 @@ async def test_a_lattice_stays_the_same_while_its_address_is_spelled_otherwise(s
 
 async def test_a_lattice_is_left_only_for_one_that_proves_to_be_another(server: NatsServer, tmp_path: Path) -> None:
     elsewhere = NatsServer.start(tmp_path / "other", jetstream=False)
-    async with elsewhere as other, Lattices(timing=QUICK) as lattices:
+    async with elsewhere as other, Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices:
         lattice = lattices.hold("one", route_to(server.url))
         await eventually(lambda: lattice.identified)
         await other.kill()
@@ -126,7 +127,7 @@ async def test_another_route_is_taken_when_the_one_in_use_ends(tmp_path: Path) -
         NatsServer.start(tmp_path / f"member-{here}", jetstream=False, config_extra=member)
         for here, member in enumerate(members)
     )
-    async with one as first, two as second, Lattices(timing=QUICK) as lattices:
+    async with one as first, two as second, Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices:
         lattices.hold("one", route_to(first.url))
         lattices.hold("two", route_to(second.url))
         await eventually(lambda: len(lattices.all) == 1)
@@ -149,7 +150,7 @@ async def test_one_lattice_name_in_two_accounts_is_kept_apart(tmp_path: Path) ->
     """
     async with NatsServer.start(tmp_path / "nats", jetstream=False, config_extra=settings) as server:
         a, b, c = (route_to(server.url.replace("://", f"://{user}:x@")) for user in "abc")
-        async with Lattices(timing=QUICK) as lattices:
+        async with Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices:
             first, second, third = (lattices.hold(user, route) for user, route in zip("abc", (a, b, c), strict=True))
             await eventually(lambda: len(lattices.all) == 2)
             assert lattices.held_by("a") is first
@@ -163,7 +164,10 @@ def route_to(*urls: str) -> LatticeRoute:
 
 
 async def test_one_lattice_name_on_two_systems_is_kept_apart(server: NatsServer, tmp_path: Path) -> None:
-    async with NatsServer.start(tmp_path / "other", jetstream=False) as other, Lattices(timing=QUICK) as lattices:
+    async with (
+        NatsServer.start(tmp_path / "other", jetstream=False) as other,
+        Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices,
+    ):
         news: list[tuple[Lattice, LatticeEvent]] = []
         lattices.listen(lambda lattice, told: news.append((lattice, told)))
         here = lattices.hold("here", LatticeRoute(ConnectionSpec((server.url,)), "default"))
@@ -187,7 +191,7 @@ async def test_the_config_service_knows_whose_lattice_asks(server: NatsServer) -
         return {lattice.name: RegistryCredential(token=str(labels))}
 
     async with (
-        Lattices(timing=QUICK, credentials_for=credentials_for) as lattices,
+        Lattices(gate=AlwaysOpen(), timing=QUICK, credentials_for=credentials_for) as lattices,
         LatticeHost.running(server.url, HostsLattice("blue"), labels={"a": "b"}) as host,
     ):
         blue = lattices.hold("x", LatticeRoute(ConnectionSpec((server.url,)), "blue"))
@@ -208,7 +212,10 @@ async def test_a_server_that_claims_to_be_another_tenants_proves_nothing(
         return told[0] if connection.state.connected else None
 
     monkeypatch.setattr(Connection, "server", property(claimed))
-    async with NatsServer.start(tmp_path / "impostor", jetstream=False) as impostor, Lattices(timing=QUICK) as lattices:
+    async with (
+        NatsServer.start(tmp_path / "impostor", jetstream=False) as impostor,
+        Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices,
+    ):
         victims = lattices.hold("victim", route_to(server.url))
         await eventually(lambda: victims.evidence.servers)
         fake = lattices.hold("tenant", route_to(impostor.url))

@@ -28,7 +28,7 @@ from wasmcloud_operator.lattice.errors import (
     WadmVersionExists,
 )
 from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm import WadmWriter
 from wasmcloud_operator.lattice.wadm_events import (
     ManifestPublished,
     ManifestUnpublished,
@@ -37,6 +37,7 @@ from wasmcloud_operator.lattice.wadm_events import (
     subscribe_wadm,
 )
 from wasmcloud_operator.lattice.wadm_types import StatusType
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 
 @pytest.fixture
@@ -54,8 +55,8 @@ async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-def client(connection: Connection) -> WadmClient:
-    return WadmClient(connection, "default", timeout=60)
+def client(connection: Connection) -> WadmWriter:
+    return WadmWriter(connection, "default", gate=AlwaysOpen(), timeout=60)
 
 
 def manifest(name: str = "hello", version: str = "v1", component: str = "c", **metadata: Any) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def manifest(name: str = "hello", version: str = "v1", component: str = "c", **m
     }
 
 
-async def test_the_whole_cycle(wadm: None, client: WadmClient, connection: Connection) -> None:
+async def test_the_whole_cycle(wadm: None, client: WadmWriter, connection: Connection) -> None:
     events: list[WadmEvent] = []
     await subscribe_wadm(connection, client.subjects, events.append)
 
@@ -126,7 +127,7 @@ async def test_the_whole_cycle(wadm: None, client: WadmClient, connection: Conne
     assert await client.list() == ()
 
 
-async def test_refusals_are_one_line_with_the_reason(wadm: None, client: WadmClient) -> None:
+async def test_refusals_are_one_line_with_the_reason(wadm: None, client: WadmWriter) -> None:
     twice = manifest()
     twice["spec"]["components"] *= 2
     with pytest.raises(WadmRejected) as caught:
@@ -150,21 +151,21 @@ async def test_refusals_are_one_line_with_the_reason(wadm: None, client: WadmCli
         await client.put(manifest("big", description="x" * 1_100_000))
 
 
-async def test_concurrent_puts_all_arrive(wadm: None, client: WadmClient) -> None:
+async def test_concurrent_puts_all_arrive(wadm: None, client: WadmWriter) -> None:
     await client.put(manifest(version="0"))
     versions = [str(number) for number in range(1, 4)]
     await asyncio.gather(*(client.put(manifest(version=version)) for version in versions))
     assert sorted(entry.version for entry in await client.versions("hello")) == ["0", *versions]
 
 
-async def test_unicode_and_a_numeric_looking_version_survive(wadm: None, client: WadmClient) -> None:
+async def test_unicode_and_a_numeric_looking_version_survive(wadm: None, client: WadmWriter) -> None:
     text = "grüße 🚀 \u2028"
     await client.put(manifest(version="1.0", labels={"k": text}))
     assert (await client.get("hello"))["metadata"]["labels"] == {"k": text}
 
 
 async def test_requests_work_again_after_a_nats_restart(
-    wadm: None, client: WadmClient, connection: Connection, own_nats: NatsServer
+    wadm: None, client: WadmWriter, connection: Connection, own_nats: NatsServer
 ) -> None:
     events: list[WadmEvent] = []
     await subscribe_wadm(connection, client.subjects, events.append)
@@ -180,7 +181,7 @@ async def test_requests_work_again_after_a_nats_restart(
     await eventually(lambda: any(isinstance(event, ManifestPublished) for event in events))
 
 
-async def test_a_wadm_that_is_not_there_is_known_at_once(client: WadmClient) -> None:
+async def test_a_wadm_that_is_not_there_is_known_at_once(client: WadmWriter) -> None:
     with pytest.raises(WadmUnavailable, match="does not listen on lattice default") as caught:
         await client.put(manifest())
     assert not caught.value.may_have_run
@@ -207,7 +208,7 @@ async def impostor(url: str, answer: Callable[[str, bytes], bytes | None]) -> As
 
 
 async def test_of_lost_answers_only_reads_are_repeated(own_nats: NatsServer, connection: Connection) -> None:
-    client = WadmClient(connection, "default", timeout=0.3)
+    client = WadmWriter(connection, "default", gate=AlwaysOpen(), timeout=0.3)
     async with impostor(own_nats.url, lambda *_: None) as asked:
         with pytest.raises(WadmUnavailable) as caught:
             await client.put(manifest())
@@ -220,7 +221,7 @@ async def test_of_lost_answers_only_reads_are_repeated(own_nats: NatsServer, con
 
 
 async def test_a_silent_wadm_holds_few_callers_at_a_time(own_nats: NatsServer, connection: Connection) -> None:
-    client = WadmClient(connection, "default", timeout=0.5)
+    client = WadmWriter(connection, "default", gate=AlwaysOpen(), timeout=0.5)
     async with impostor(own_nats.url, lambda *_: None) as asked:
         with pytest.raises(WadmUnavailable):
             await client.deploy("first")
@@ -251,14 +252,14 @@ async def test_a_silent_wadm_holds_few_callers_at_a_time(own_nats: NatsServer, c
         b'{"result": "success", "versions": [{"deployed": "perhaps"}], "models": [5], "status": [], "manifest": []}',
     ],
 )
-async def test_garbage_is_called_garbage(own_nats: NatsServer, client: WadmClient, body: bytes) -> None:
+async def test_garbage_is_called_garbage(own_nats: NatsServer, client: WadmWriter, body: bytes) -> None:
     async with impostor(own_nats.url, lambda *_: body):
         for call in (client.get("a"), client.list(), client.versions("a"), client.status("a")):
             with pytest.raises(WadmGarbled):
                 await call
 
 
-async def test_a_backtrace_is_cut_and_a_storage_error_is_tried_again(own_nats: NatsServer, client: WadmClient) -> None:
+async def test_a_backtrace_is_cut_and_a_storage_error_is_tried_again(own_nats: NatsServer, client: WadmWriter) -> None:
     backtrace = (
         "missing field `spec` at line 1\n\nStack backtrace:\n   0: anyhow::error::<impl>::from\n   1: wadm::server"
     )
@@ -273,7 +274,7 @@ async def test_a_backtrace_is_cut_and_a_storage_error_is_tried_again(own_nats: N
         assert asked == ["put", "put", "put"]
 
 
-async def test_a_list_of_an_older_wadm(own_nats: NatsServer, client: WadmClient) -> None:
+async def test_a_list_of_an_older_wadm(own_nats: NatsServer, client: WadmWriter) -> None:
     """Before 0.15 `get` needs a name and `list` gives a bare array; before 0.14 there is no detailed_status."""
     entry = {"name": "a", "version": "1", "description": None, "deployed_version": None, "status": "compensating"}
 
@@ -288,7 +289,7 @@ async def test_a_list_of_an_older_wadm(own_nats: NatsServer, client: WadmClient)
     assert (summary.status.type, summary.status.message) == (StatusType.RECONCILING, "busy")
 
 
-async def test_garbage_pushes_are_dropped(own_nats: NatsServer, connection: Connection, client: WadmClient) -> None:
+async def test_garbage_pushes_are_dropped(own_nats: NatsServer, connection: Connection, client: WadmWriter) -> None:
     events: list[WadmEvent] = []
     await subscribe_wadm(connection, client.subjects, events.append)
     for subject in ("wadm.status.default.a", "wadm.evt.default.manifest_published", "wadm.evt.default"):

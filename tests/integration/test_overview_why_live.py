@@ -19,7 +19,7 @@ from support.sites.services import CONFIG, ServiceSite, http_components, http_li
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
 from wasmcloud_operator.commands.overview.snapshot import take
 from wasmcloud_operator.commands.page.server import causes_of
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 
@@ -81,7 +81,7 @@ class World:
     """A cluster with every fault in a namespace of its own, or among the applications of the site's lattice."""
 
     admin: Admin
-    client: Client
+    client: Writer
     nats: NatsServer
     without_wadm: NatsServer
     guarded: NatsServer
@@ -209,7 +209,7 @@ async def world(
             transport = await stack.enter_async_context(Transport.open(options))
             made = World(
                 admin,
-                Client(transport, field_manager="why"),
+                Writer(Reader(transport), field_manager="why", gate=AlwaysOpen()),
                 nats_server,
                 await stack.enter_async_context(NatsServer.start(folder / "without-wadm")),
                 await stack.enter_async_context(guarded),

@@ -17,11 +17,12 @@ from model.virtualloop import LoopClock
 from wasmcloud_operator.application.coexistence import CrdState
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import ServerVersion
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.resources import DEPLOYMENT, EVENT, POD, Key
 from wasmcloud_operator.kube.testing import ScriptedTransport
 from wasmcloud_operator.lattice.lattices import Lattices
-from wasmcloud_operator.operator import FIELD_MANAGER, Operator
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen
+from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.preflight import Findings
 from wasmcloud_operator.settings import Settings
 from wasmcloud_operator.shared.pools import Pools
@@ -86,8 +87,8 @@ class World:
     async def _live(self) -> None:
         settings = Settings(leader_election=False, workers=4, identity="one", namespace="ops", cluster_id=CLUSTER_ID)
         operator = Operator(settings, clock=self.clock)
-        client = Client(ScriptedTransport(self.cluster), field_manager=FIELD_MANAGER, metrics=operator._metrics)
-        async with Lattices(clock=self.clock) as lattices:
+        client = Reader(ScriptedTransport(self.cluster), metrics=operator._metrics)
+        async with Lattices(gate=AlwaysOpen(), clock=self.clock) as lattices:
             manager = operator._made(client, _FINDINGS, Pools(lattices), None)
             for real in (
                 "loop watchdog",

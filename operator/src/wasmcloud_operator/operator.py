@@ -22,7 +22,7 @@ from wasmcloud_operator.hostpool.platform import platform_of
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.backoff import Backoff
-from wasmcloud_operator.kube.client import AlwaysOpen, Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.credentials import Credentials
@@ -97,14 +97,12 @@ class Operator:
                     "the credentials", lambda: stack.enter_async_context(Transport.open(options))
                 )
                 slots = Slots(Shares.within(settings.max_connections))
-                client = Client(
-                    transport, field_manager=FIELD_MANAGER, metrics=self._metrics, slots=slots, span=self._span
-                )
-                findings = await self._patiently(f"the API server at {client.host}", lambda: inspect(client, settings))
+                reader = Reader(transport, metrics=self._metrics, slots=slots, span=self._span)
+                findings = await self._patiently(f"the API server at {reader.host}", lambda: inspect(reader, settings))
                 started()
                 elector = self._elector(transport)
                 async with Lattices(clock=self._clock, gate=elector or AlwaysOpen(), span=self._span) as lattices:
-                    self._manager = self._made(client, findings, Pools(lattices), elector)
+                    self._manager = self._made(reader, findings, Pools(lattices), elector)
                     await self._manager.run(stop)
         except (KubeError, ServerTooOld, OSError) as error:  # OSError: a CA that is none, a port that is taken
             log.error("cannot start", error=str(error))
@@ -130,10 +128,11 @@ class Operator:
                 log.warning("not started yet", waits_for=what, error=str(error), retry_seconds=round(delay, 2))
                 await self._clock.sleep(delay)
 
-    def _made(self, client: Client, findings: Findings, pools: Pools, elector: Elector | None) -> Manager:
+    def _made(self, reader: Reader, findings: Findings, pools: Pools, elector: Elector | None) -> Manager:
         settings, clock, metrics = self._settings, self._clock, self._metrics
-        writer = client.gated(elector) if elector is not None else client
-        applications_gate = ApplicationsGate(elector or AlwaysOpen())
+        gate = elector or AlwaysOpen()
+        applications_gate = ApplicationsGate(gate)
+        writer = Writer(reader, field_manager=FIELD_MANAGER, gate=gate)
         recorder = EventRecorder(
             writer,
             controller=f"{FIELD_MANAGER}.k8s.wasmcloud.dev",
@@ -141,12 +140,12 @@ class Operator:
             clock=clock,
             metrics=metrics,
         )
-        scope = Scope(client, settings.watch_namespaces, clock, metrics)
+        scope = Scope(reader, settings.watch_namespaces, clock, metrics)
         context = Context(
-            client=client,
+            reader=reader,
             writer=writer,
             applications_gate=applications_gate,
-            applications_writer=client.gated(applications_gate),
+            applications_writer=Writer(reader, field_manager=FIELD_MANAGER, gate=applications_gate),
             applier=Applier(writer, FINGERPRINT, FIELD_MANAGERS, clock=clock),
             recorder=recorder,
             clock=clock,
@@ -157,7 +156,7 @@ class Operator:
             workers=settings.workers,
             reconcile_timeout=settings.reconcile_timeout,
             span=self._span,
-            informers=Informers(client, scope, clock, metrics),
+            informers=Informers(reader, scope, clock, metrics),
         )
         platform = platform_of(
             findings.version,
@@ -222,7 +221,9 @@ class Operator:
         settings = self._settings
         if not settings.leader_election:
             return None
-        client = Client(transport.reserved(), field_manager=FIELD_MANAGER, metrics=self._metrics)
+        reader = Reader(transport.reserved(), metrics=self._metrics)
+        # The Lease is what the gate of all else hangs on.
+        client = Writer(reader, field_manager=FIELD_MANAGER, gate=AlwaysOpen())
         informer: Informer[LeaseObject] = Informer.on_api(
             client,
             LEASE,

@@ -18,7 +18,7 @@ from wasmcloud_operator.kube.access import (
     serves,
     serves_group,
 )
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.errors import Forbidden
 from wasmcloud_operator.kube.resources import (
     CUSTOM_RESOURCE_DEFINITION,
@@ -58,7 +58,7 @@ class Findings:
     may_watch_crds: bool
 
 
-async def inspect(client: Client, settings: Settings) -> Findings:
+async def inspect(client: Reader, settings: Settings) -> Findings:
     """Look at the cluster and log what was found. Raises ServerTooOld for Kubernetes before 1.29."""
     version = await server_version(client)
     if (version.major, version.minor) < (1, OLDEST_MINOR):
@@ -113,7 +113,7 @@ def _tell_missing(watched: Iterable[str], wanted: list[Permission], missing: lis
             log.error("permission missing; grant it to the operator's service account", permission=str(permission))
 
 
-async def _cluster_id(client: Client) -> str:
+async def _cluster_id(client: Reader) -> str:
     """The uid of kube-system, which lives as long as the cluster.
 
     Where that must not be read it is made of the API server's URL and certificate authorities: clusters made by kubeadm

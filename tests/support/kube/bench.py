@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from support.kube.objects import WIDGET
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
@@ -28,7 +28,7 @@ class KubeBench:
         self.api = ScriptedApi(self.clock)
         self.transport = ScriptedTransport(self.api)
         self.metrics = Metrics()
-        self.client = Client(self.transport, field_manager="tests", metrics=self.metrics)
+        self.client = Writer(Reader(self.transport, metrics=self.metrics), field_manager="tests", gate=AlwaysOpen())
         self.tasks: list[asyncio.Task[None]] = []
         self.changes: list[Change[CustomResource]] = []
         self.deletes: dict[str, int] = {}

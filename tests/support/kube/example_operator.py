@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier, Kind
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
@@ -24,10 +24,10 @@ SUFFIX = "-mirror"
 LOCK = Key("default", "mirror-operator")
 
 
-def mirror_operator(client: Client, identity: str, *, clock: Clock = SYSTEM_CLOCK) -> Manager:
+def mirror_operator(reader: Reader, identity: str, *, clock: Clock = SYSTEM_CLOCK) -> Manager:
     metrics = Metrics("mirror")
     lease = Informer.on_api(
-        client,
+        reader,
         LEASE,
         LEASE_CODEC,
         clock=clock,
@@ -35,11 +35,12 @@ def mirror_operator(client: Client, identity: str, *, clock: Clock = SYSTEM_CLOC
         namespaces=(LOCK.namespace,),
         field_selector=f"metadata.name={LOCK.name}",
     )
-    elector = Elector(client, lease, LOCK, identity, clock, metrics)
-    informers = Informers(client, Scope(client, (), clock, metrics), clock, metrics)
+    unguarded = Writer(reader, field_manager="mirror", gate=AlwaysOpen())
+    elector = Elector(unguarded, lease, LOCK, identity, clock, metrics)
+    informers = Informers(reader, Scope(reader, (), clock, metrics), clock, metrics)
     sources = informers.get(CONFIG_MAP, UNSTRUCTURED, purpose="sources", label_selector="mirror=source")
     copies = informers.get(CONFIG_MAP, UNSTRUCTURED, purpose="copies", label_selector="mirror=copy")
-    applier = Applier(client.gated(elector), "example.com/fingerprint")
+    applier = Applier(Writer(reader, field_manager="mirror", gate=elector), "example.com/fingerprint")
 
     async def reconcile(key: Key) -> Result:
         source = sources.store.get(key)
@@ -68,7 +69,7 @@ def mirror_operator(client: Client, identity: str, *, clock: Clock = SYSTEM_CLOC
 async def main(kubeconfig: Path, identity: str, stop: asyncio.Event) -> None:
     metrics = Metrics("mirror")
     async with Transport.open(ConnectionOptions(credentials=Credentials(kubeconfig))) as transport:
-        manager = mirror_operator(Client(transport, field_manager="mirror", metrics=metrics), identity)
+        manager = mirror_operator(Reader(transport, metrics=metrics), identity)
         probes = health.serve("127.0.0.1:0", metrics=metrics, alive=tuple, ready=lambda: manager.problems)
         async with probes:
             await manager.run(stop)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from testbed import Admin, eventually
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.credentials import Credentials
@@ -23,7 +23,7 @@ from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 class KubeLive:
     """Everything that one process has: a client, metrics, tasks."""
 
-    def __init__(self, client: Client, metrics: Metrics) -> None:
+    def __init__(self, client: Writer, metrics: Metrics) -> None:
         self.client = client
         self.metrics = metrics
         self.changes: list[Change[Unstructured]] = []
@@ -35,7 +35,9 @@ class KubeLive:
         options = ConnectionOptions(credentials=Credentials(kubeconfig=kubeconfig), user_agent="kube-tests")
         async with Transport.open(options) as transport:
             metrics = Metrics()
-            live = cls(Client(transport, field_manager="kube-tests", metrics=metrics), metrics)
+            live = cls(
+                Writer(Reader(transport, metrics=metrics), field_manager="kube-tests", gate=AlwaysOpen()), metrics
+            )
             try:
                 yield live
             finally:

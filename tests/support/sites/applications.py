@@ -16,7 +16,7 @@ from support.lattice.host import Lattice, LatticeHost
 from testbed import Admin, NatsServer, eventually
 from wasmcloud_operator.application import reconciler
 from wasmcloud_operator.lattice import ledger
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm import WadmWriter
 
 APP = "core.oam.dev/v1beta1/Application"
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
@@ -36,7 +36,7 @@ def impatient() -> Iterator[None]:
 def patient() -> Iterator[None]:
     """The operator gives wadm a minute for an answer: a busy machine's wadm is not taken for one that lost it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(WadmClient.__init__.__kwdefaults__, "timeout", 60.0)
+        patch.setitem(WadmWriter.__init__.__kwdefaults__, "timeout", 60.0)
         yield
 
 

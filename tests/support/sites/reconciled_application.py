@@ -114,7 +114,8 @@ class Lattice:
 
     def __post_init__(self) -> None:
         self.route = LatticeRoute(ConnectionSpec((self.address,)), self.name)
-        self.wadm, self.ledger = Wadm(), Ledger(self.name, clock=self.clock)
+        self.wadm = self.wadm_writer = Wadm()
+        self.ledger = Ledger(self.name, clock=self.clock)
         self.ledger.take_list([], "connection")
 
     @property

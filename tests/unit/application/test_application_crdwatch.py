@@ -15,7 +15,7 @@ from wasmcloud_operator.application import coexistence
 from wasmcloud_operator.application.coexistence import CrdState, CrdWatch, crd_state
 from wasmcloud_operator.application.naming import FINALIZER
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import AlwaysOpen, Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, Page
 from wasmcloud_operator.kube.errors import Forbidden, NotFound, ServerError, Throttled, Unreachable, WritesForbidden
 from wasmcloud_operator.kube.informer import Informer
@@ -65,7 +65,7 @@ def made(client: Any, followed: Followed, clock: VirtualClock, state: CrdState) 
     """A watch that may not watch CRDs, and the gate that it minds."""
     gate = ApplicationsGate(AlwaysOpen())
     context = SimpleNamespace(
-        client=client,
+        reader=client,
         writer=client,
         applications_gate=gate,
         clock=clock,
@@ -176,10 +176,10 @@ class Bench:
 def bench() -> Bench:
     clock = VirtualClock()
     api = ScriptedApi(clock=clock)
-    client = Client(ScriptedTransport(api), field_manager="test")
+    client = Writer(Reader(ScriptedTransport(api)), field_manager="test", gate=AlwaysOpen())
     gate, metrics = ApplicationsGate(AlwaysOpen()), Metrics()
     context: Any = SimpleNamespace(
-        client=client,
+        reader=client,
         writer=client,
         applications_gate=gate,
         clock=clock,
@@ -252,7 +252,7 @@ class TheirServer(Server):
 
 async def test_our_finalizer_is_taken_off_foreign_objects_and_no_other_and_tried_again(bench: Bench) -> None:
     server = TheirServer({"ours": [FINALIZER], "both": ["theirs", FINALIZER], "theirs": ["theirs"]})
-    bench.context.client = bench.context.writer = server
+    bench.context.reader = bench.context.writer = server
     watch = CrdWatch(bench.context, bench.applications, CrdState("foreign"), watchable=False)
     async with running(watch):
         await bench.clock.advance(60)

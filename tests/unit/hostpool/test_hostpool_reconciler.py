@@ -25,6 +25,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta
 from wasmcloud_operator.kube.resources import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SERVICE, Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.lattices import Lattices
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
@@ -192,7 +193,7 @@ class Site:
 
 @pytest_asyncio.fixture
 async def site():
-    async with in_one_task(Lattices(clock=VirtualClock())) as lattices:
+    async with in_one_task(Lattices(gate=AlwaysOpen(), clock=VirtualClock())) as lattices:
         yield Site(Pools(lattices))
 
 

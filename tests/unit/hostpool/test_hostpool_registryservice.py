@@ -33,7 +33,7 @@ class Lattice:
 
     def __init__(self):
         self.hosts = SimpleNamespace(hosts={}, synced=True)
-        self.control = self
+        self.control_writer = self
         self.told = []
         self.outcome = None
         self.meanwhile = lambda: None

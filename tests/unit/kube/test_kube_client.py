@@ -21,7 +21,7 @@ from testbed import eventually
 from wasmcloud_operator import kube
 from wasmcloud_operator.kube import errors
 from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
-from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.client import MERGE_PATCH, AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.informer import Informer
@@ -53,7 +53,7 @@ class Served:
         self.transport = transport
         self.gate = Gate()
         self.metrics = Metrics()
-        self.client = Client(transport, field_manager="tests", gate=self.gate, metrics=self.metrics)
+        self.client = Writer(Reader(transport, metrics=self.metrics), field_manager="tests", gate=self.gate)
 
 
 @pytest.fixture
@@ -66,12 +66,12 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
             yield Served(api, transport)
 
 
-async def watch_once(client: Client) -> None:
+async def watch_once(client: Writer) -> None:
     async with client.watch(WIDGET, idle=90.0) as batches:
         await anext(batches)
 
 
-async def read_on(client: Client, idle: float) -> None:
+async def read_on(client: Writer, idle: float) -> None:
     async with client.watch(WIDGET, idle=idle) as batches:
         async for _ in batches:
             pass
@@ -84,6 +84,7 @@ CALLS = {
     "get": lambda c: c.get(WIDGET, key("a")),
     "get_as": lambda c: c.get_as(WIDGET, key("a"), WIDGETS),
     "list_page": lambda c: c.list_page(WIDGET, WIDGETS, query=[("limit", "1")]),
+    "review": lambda c: c.review(WIDGET, widget("review")),
     "list_all": lambda c: c.list_all(WIDGET, WIDGETS),
     "watch": watch_once,
     "apply": lambda c: c.apply(WIDGET, widget("a"), WIDGETS),
@@ -97,8 +98,23 @@ WRITES = ("apply", "patch", "create", "update", "delete")
 
 def test_every_call_of_the_client_is_tried_here():
     """A new method must join the table, and with it the test of its deadlines."""
-    public = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")}
-    assert public - {"gated", "ungated"} == CALLS.keys()
+    public = {name for name, _ in inspect.getmembers(Writer, inspect.isfunction) if not name.startswith("_")}
+    assert public == CALLS.keys()
+
+
+def test_who_reads_has_no_way_to_write():
+    assert set(WRITES) == {name for name in CALLS if not hasattr(Reader, name)}
+
+
+def test_the_gate_is_open_for_good_only_where_no_lease_is_shared():
+    """The operator without leader election and the Lease itself; commands, which write for who calls them."""
+    folder = Path(kube.__file__).parents[1]
+    opened = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "AlwaysOpen":
+                opened.add(str(path.relative_to(folder)))
+    assert opened == {"operator.py", "commands/migrate.py", "commands/overview/screens.py"}
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -142,7 +158,7 @@ GARBAGE = {
 
 
 READ_AS_SOMETHING = {
-    **{call: send for call, send in CALLS.items() if call not in ("get_path", "get_text", "watch")},
+    **{call: send for call, send in CALLS.items() if call not in ("get_path", "get_text", "review", "watch")},
     "server_version": server_version,
     "serves": lambda c: serves(c, WIDGET),
     "missing_permissions": lambda c: missing_permissions(c, [Permission("list", WIDGET)]),
@@ -224,7 +240,7 @@ async def test_a_process_frozen_between_connection_and_request_sends_no_write(
         await served.client.get(WIDGET, key("a"))
         served.api.requests.clear()
     clock = VirtualClock()
-    client = served.client.gated(Lease(clock))
+    client = Writer(served.client, field_manager="tests", gate=Lease(clock))
     connect = aiohttp.TCPConnector.connect
 
     async def frozen(*args, **named):
@@ -253,7 +269,7 @@ async def test_a_process_frozen_between_headers_and_body_sends_neither(
 
     monkeypatch.setattr(StreamWriter, "write_headers", frozen)
     with pytest.raises(errors.WritesForbidden):
-        await CALLS[call](served.client.gated(Lease(clock)))
+        await CALLS[call](Writer(served.client, field_manager="tests", gate=Lease(clock)))
     assert served.api.requests == []
 
 
@@ -315,7 +331,7 @@ async def test_the_servers_time_is_that_of_its_last_answer(served: Served):
     assert client.server_now is None
     served.api.fail(Answer("any", 200, {"major": "1"}, {"Date": "Thu, 01 Jan 2026 05:00:00 GMT"}))
     await client.get_path("/version")
-    for same in (client, client.ungated(), client.gated(served.gate)):
+    for same in (client, Writer(client, field_manager="tests", gate=served.gate)):
         assert same.server_now is not None
         assert timedelta(0) <= same.server_now - datetime(2026, 1, 1, 5, tzinfo=UTC) < timedelta(seconds=60)
 
@@ -324,7 +340,7 @@ async def test_nobody_listens(tmp_path: Path):
     async with ScriptedApiServer.serve(ScriptedApi()) as server:
         credentials = Credentials(kubeconfig=server.kubeconfig(tmp_path / "kubeconfig"))
     async with Transport.open(ConnectionOptions(credentials=credentials)) as transport:
-        client = Client(transport, field_manager="tests")
+        client = Writer(Reader(transport), field_manager="tests", gate=AlwaysOpen())
         with pytest.raises(errors.Unreachable, match="GET /version"):
             await client.get_path("/version")
 
@@ -382,7 +398,7 @@ async def test_watches_do_not_use_up_the_connections_of_calls(tmp_path: Path):
         credentials = Credentials(kubeconfig=server.kubeconfig(tmp_path / "kubeconfig"))
         options = ConnectionOptions(credentials=credentials, max_connections=2)
         async with Transport.open(options) as transport, asyncio.TaskGroup() as group:
-            client = Client(transport, field_manager="tests")
+            client = Writer(Reader(transport), field_manager="tests", gate=AlwaysOpen())
             metrics = Metrics()
             informers = [
                 Informer.on_api(client, WIDGET, WIDGETS, clock=SYSTEM_CLOCK, metrics=metrics) for _ in range(10)

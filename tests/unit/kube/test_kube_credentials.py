@@ -19,7 +19,7 @@ from aiohttp import web
 from testbed import eventually
 from testbed.pki import Pki
 from wasmcloud_operator.kube import exec_credential, transport
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials
 from wasmcloud_operator.kube.errors import NoCredentials, Unauthorized, Unreachable
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer, VirtualClock
@@ -195,7 +195,7 @@ async def test_after_a_401_the_new_token_counts_at_once(tmp_path: Path):
         config = tmp_path / "kubeconfig"
         config.write_text(kubeconfig(server.url, {"tokenFile": str(token)}))
         async with Transport.open(ConnectionOptions(credentials=Credentials(config))) as opened:
-            client = Client(opened, field_manager="tests")
+            client = Writer(Reader(opened), field_manager="tests", gate=AlwaysOpen())
             token.write_text("new")
             api.fail(Answer("any", 401, {"code": 401}), Answer("any", 200, {}))
             with pytest.raises(Unauthorized):
@@ -249,7 +249,7 @@ async def test_a_rotated_ca_is_read_again(tmp_path: Path, monkeypatch: pytest.Mo
         config.write_text(kubeconfig(f"https://127.0.0.1:{port}", {}, **{"certificate-authority": str(ca)}))
         opening = Transport.open(ConnectionOptions(credentials=Credentials(config)))
         opened = await opening.__aenter__()
-        client = Client(opened, field_manager="tests")
+        client = Writer(Reader(opened), field_manager="tests", gate=AlwaysOpen())
         assert await client.get_path("/version")
     try:
         async with serving(new, port):
@@ -327,7 +327,7 @@ class TestFilesOfAnotherShape:
             config.write_text(kubeconfig(f"https://127.0.0.1:{port}", {}, **{"certificate-authority": str(ca)}))
             with structlog.testing.capture_logs() as logs:
                 async with Transport.open(ConnectionOptions(credentials=Credentials(config))) as opened:
-                    client = Client(opened, field_manager="tests")
+                    client = Writer(Reader(opened), field_manager="tests", gate=AlwaysOpen())
                     ca.write_bytes(good.ca_cert.read_bytes()[:300])
                     await eventually(lambda: any("unusable" in str(line.get("error")) for line in logs))
                     assert await client.get_path("/version")

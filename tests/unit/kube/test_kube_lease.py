@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wasmcloud_operator.kube import election
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost
@@ -30,7 +30,8 @@ class Replica:
         self.clock = clock
         self.transport = ScriptedTransport(api)
         metrics = Metrics()
-        plain = Client(self.transport, field_manager="tests", metrics=metrics)
+        reader = Reader(self.transport, metrics=metrics)
+        plain = Writer(reader, field_manager="tests", gate=AlwaysOpen())
         self.informer = Informer.on_api(
             plain,
             LEASE,
@@ -41,7 +42,7 @@ class Replica:
             field_selector="metadata.name=leader",
         )
         self.elector = Elector(plain, self.informer, LOCK, name, clock, metrics, **settings)
-        self.client = plain.gated(self.elector)
+        self.client = Writer(reader, field_manager="tests", gate=self.elector)
         self.stopping = asyncio.Event()
         self.leading = False
         self.writes: list[float] = []

@@ -11,7 +11,7 @@ import pytest
 
 from support.kube.objects import WIDGET, widget
 from testbed import eventually
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.errors import NoConnectionFree, WritesForbidden
 from wasmcloud_operator.kube.resources import LEASE
@@ -114,8 +114,8 @@ async def test_the_lease_has_a_connection_of_its_own(tmp_path):
     api = ScriptedApi()
     lease = {"metadata": {"name": "leader", "namespace": "system"}, "spec": {}}
     async with connected(api, tmp_path, max_connections=4) as transport:
-        client = Client(transport, field_manager="tests")
-        reserved = Client(transport.reserved(), field_manager="tests")
+        client = Writer(Reader(transport), field_manager="tests", gate=AlwaysOpen())
+        reserved = Writer(Reader(transport.reserved()), field_manager="tests", gate=AlwaysOpen())
         api.fail(*(NoAnswer("write") for _ in range(4)))
         hanging = [asyncio.create_task(client.create(WIDGET, widget(f"w{n}"), namespace="ns")) for n in range(8)]
         await eventually(lambda: len(api.requests) == 4)
@@ -130,7 +130,7 @@ async def test_the_lease_has_a_connection_of_its_own(tmp_path):
 async def test_another_namespace_is_served_while_one_waits_for_its_webhook(tmp_path):
     api = ScriptedApi()
     async with connected(api, tmp_path, max_connections=8) as transport:
-        client = Client(transport, field_manager="tests", slots=Slots(Shares.within(8)))
+        client = Writer(Reader(transport, slots=Slots(Shares.within(8))), field_manager="tests", gate=AlwaysOpen())
         api.fail(*(NoAnswer("write") for _ in range(6)))
         slow = [asyncio.create_task(client.create(WIDGET, widget(f"w{n}"), namespace="slow")) for n in range(20)]
         await eventually(lambda: len(api.requests) == 6)
@@ -151,7 +151,7 @@ async def test_the_gate_is_asked_after_the_wait_for_a_connection(tmp_path):
     gate, slots = Gate(), Slots(Shares(limit=1))
     api = ScriptedApi()
     async with connected(api, tmp_path) as transport:
-        client = Client(transport, field_manager="tests", gate=gate, slots=slots)
+        client = Writer(Reader(transport, slots=slots), field_manager="tests", gate=gate)
         async with slots.hold("ns", "another"):
             writing = asyncio.create_task(client.create(WIDGET, widget("a"), namespace="ns"))
             await asyncio.sleep(0)

@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key, widget
 from wasmcloud_operator import logs
-from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.client import MERGE_PATCH, AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.tracing import Span, no_span, tracing
 
@@ -76,12 +76,12 @@ def attributes(span: Sent) -> dict[str, str]:
 async def test_requests_to_the_api_server_are_children_of_their_reconcile(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(span: Span) -> None:
         bench = KubeBench()
-        client = Client(bench.transport, field_manager="tests", span=span)
+        client = Writer(Reader(bench.transport, span=span), field_manager="tests", gate=AlwaysOpen())
         with span("reconcile widgets", {"object": "ns/name"}):
             with contextlib.suppress(NotFound):
                 await client.get(WIDGET, key("name"))
             bench.api.put(WIDGET, widget("name"))
-            await client.gated(Always()).patch(WIDGET, key("name"), {"spec": {"a": 1}}, MERGE_PATCH, WIDGETS)
+            await client.patch(WIDGET, key("name"), {"spec": {"a": 1}}, MERGE_PATCH, WIDGETS)
 
     spans = await traced(monkeypatch, work)
     outer = spans["reconcile widgets"]
@@ -92,11 +92,6 @@ async def test_requests_to_the_api_server_are_children_of_their_reconcile(monkey
         assert attributes(request)["http.request.method"] == method
         assert attributes(request)["url.path"].endswith("/widgets/name")
     assert spans["GET"].status.code == Status.STATUS_CODE_ERROR, "it was not found"
-
-
-class Always:
-    def remaining(self) -> float:
-        return float("inf")
 
 
 async def test_a_log_line_names_its_trace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from wasmcloud_operator.lattice.control import ControlClient
+from wasmcloud_operator.lattice.control import ControlReader, ControlWriter
 from wasmcloud_operator.lattice.errors import WadmUnavailable, WritesForbidden
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm import WadmReader, WadmWriter
 
 WRITES = {
     "put": lambda wadm: wadm.put({"metadata": {"name": "shop"}}),
@@ -52,14 +52,19 @@ class Sent:
         return []
 
 
-def wadm_behind(gate: Gate) -> tuple[WadmClient, Sent]:
+def wadm_behind(gate: Gate) -> tuple[WadmWriter, Sent]:
     sent = Sent(gate)
-    return WadmClient(sent, "default", timeout=5.0, gate=gate), sent
+    return WadmWriter(sent, "default", timeout=5.0, gate=gate), sent
 
 
 def test_every_request_to_wadm_is_tried_here():
-    public = {name for name, _ in inspect.getmembers(WadmClient, inspect.isfunction) if not name.startswith("_")}
+    public = {name for name, _ in inspect.getmembers(WadmWriter, inspect.isfunction) if not name.startswith("_")}
     assert public == WRITES.keys() | READS.keys()
+
+
+def test_who_reads_of_wadm_or_hosts_has_no_way_to_write():
+    assert {name for name in WRITES | READS if not hasattr(WadmReader, name)} == WRITES.keys()
+    assert not hasattr(ControlReader, "put_registries")
 
 
 @pytest.mark.parametrize("call", WRITES)
@@ -109,7 +114,7 @@ async def test_a_write_that_wadm_asks_for_again_asks_the_gate_again():
 async def test_a_closed_gate_lets_no_credentials_out_to_hosts():
     gate = Gate()
     sent = Sent(gate)
-    control = ControlClient(sent, "default", gate=gate)
+    control = ControlWriter(sent, "default", gate=gate)
     await control.put_registries({})
     gate.seconds = 0.0
     with pytest.raises(WritesForbidden):

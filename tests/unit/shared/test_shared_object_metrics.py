@@ -14,6 +14,7 @@ from wasmcloud_operator.kube.store import Store
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.shared.object_metrics import ObjectMetrics, register_process
 from wasmcloud_operator.shared.pools import Pools
 
@@ -101,7 +102,7 @@ async def test_the_end_of_credentials_is_shown_for_each_pool() -> None:
     credentials = Account("A").credentials("u")
     (jwt,) = (line for line in credentials.splitlines() if line.count(".") == 2)
     ending = LatticeRoute(ConnectionSpec(("nats",), credentials.replace(jwt, f"e30.{body}.sig")), "x")
-    async with Lattices() as lattices:
+    async with Lattices(gate=AlwaysOpen()) as lattices:
         pools = Pools(lattices)
         pools.declare(Key("team-a", "edge"), "1", ending)
         pools.declare(Key("team-a", "open"), "2", LatticeRoute(ConnectionSpec(("nats://other",)), "y"))

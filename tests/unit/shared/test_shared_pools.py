@@ -8,6 +8,7 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.shared.pools import Pool, Pools
 
 ONE = LatticeRoute(ConnectionSpec(("nats://127.0.0.1:1",)), "one")
@@ -16,7 +17,7 @@ A, B = Key("a", "pool"), Key("b", "pool")
 
 
 async def test_pools_are_found_by_lattice_and_namespace() -> None:
-    async with Lattices() as lattices:
+    async with Lattices(gate=AlwaysOpen()) as lattices:
         pools = Pools(lattices)
         first, second = pools.declare(A, "uid-a", ONE), pools.declare(B, "uid-b", OTHER)
         assert first.lattice is not second.lattice
@@ -26,7 +27,7 @@ async def test_pools_are_found_by_lattice_and_namespace() -> None:
 
 
 async def test_a_pool_that_moves_is_in_one_lattice_only() -> None:
-    async with Lattices() as lattices:
+    async with Lattices(gate=AlwaysOpen()) as lattices:
         pools = Pools(lattices)
         before = pools.declare(A, "uid-a", ONE).lattice
         pools.declare(B, "uid-b", ONE)
@@ -36,7 +37,7 @@ async def test_a_pool_that_moves_is_in_one_lattice_only() -> None:
 
 
 async def test_a_lattice_ends_with_its_last_pool() -> None:
-    async with Lattices() as lattices:
+    async with Lattices(gate=AlwaysOpen()) as lattices:
         pools = Pools(lattices)
         pools.declare(A, "uid-a", ONE)
         pools.declare(B, "uid-b", ONE)
@@ -48,7 +49,7 @@ async def test_a_lattice_ends_with_its_last_pool() -> None:
 
 
 async def test_listeners_hear_of_changes_and_of_nothing_else() -> None:
-    async with Lattices() as lattices:
+    async with Lattices(gate=AlwaysOpen()) as lattices:
         pools = Pools(lattices)
         heard: list[Pool] = []
         pools.listen(heard.append)
@@ -63,7 +64,7 @@ async def test_listeners_hear_of_changes_and_of_nothing_else() -> None:
 
 @pytest.mark.parametrize("key", [A, B])
 async def test_a_pool_that_was_never_declared_is_not_there(key: Key) -> None:
-    async with Lattices() as lattices:
+    async with Lattices(gate=AlwaysOpen()) as lattices:
         pools = Pools(lattices)
         assert pools.get(key) is None
         assert pools.in_namespace(key.namespace) == ()

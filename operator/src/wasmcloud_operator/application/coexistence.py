@@ -19,7 +19,7 @@ from prometheus_client import Gauge
 from wasmcloud_operator.application.naming import FINALIZER
 from wasmcloud_operator.application.writer import ApplicationWriter
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, Codec
 from wasmcloud_operator.kube.errors import ApiError, Forbidden, KubeError, NotFound
 from wasmcloud_operator.kube.informer import Informer
@@ -55,7 +55,7 @@ class CrdState:
     note: str = ""
 
 
-async def crd_state(client: Client) -> CrdState:
+async def crd_state(client: Reader) -> CrdState:
     """Who serves Applications now, by discovery and the APIService. Raises the errors of `kube.errors`."""
     try:
         api_service = await client.get(API_SERVICE, Key("", _API_SERVICE_NAME))
@@ -117,7 +117,7 @@ class CrdWatch:
     def __init__(
         self, context: Context, informer: Informer[CustomResource], state: CrdState, *, watchable: bool
     ) -> None:
-        self._client = context.client
+        self._client = context.reader
         self._clock = context.clock
         self._gate = context.applications_gate
         self._informer = informer
@@ -254,7 +254,7 @@ class CrdWatch:
 def _definition(context: Context) -> Informer[Definition]:
     """The informer of the one CRD. Readiness does not ask for it: without it there is the look each minute."""
     return Informer.on_api(
-        context.client,
+        context.reader,
         CUSTOM_RESOURCE_DEFINITION,
         _DEFINITION,
         clock=context.clock,

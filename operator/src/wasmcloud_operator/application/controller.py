@@ -55,7 +55,7 @@ def application_controller(context: Context) -> Controller[Key]:
     gate = context.applications_gate
     services = context.managed(SERVICE).informer
     deletion = Deletion(
-        places, writer, context.client, context.recorder, context.clock, owners, wake, gate, left, services.store
+        places, writer, context.reader, context.recorder, context.clock, owners, wake, gate, left, services.store
     )
     reconciler = ApplicationReconciler(
         informer, places, writer, deletion, context.recorder, context.clock, owners, wake, gate

@@ -17,7 +17,7 @@ from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.conditions import shortened
 from wasmcloud_operator.kube.controller import DONE, Result
@@ -66,7 +66,7 @@ class Deletion:
 
     places: Places
     writer: ApplicationWriter
-    client: Client
+    client: Reader
     recorder: EventRecorder
     clock: Clock
     owners: Owners
@@ -134,7 +134,7 @@ class Deletion:
         """Changes in a lattice what is the Application's."""
         return LedgerWriter(
             ledger=lattice.ledger,
-            wadm=lattice.wadm,
+            wadm=lattice.wadm_writer,
             channel=lattice.connection,
             me=self.owners.of(item),
             alive=self.owners.alive,

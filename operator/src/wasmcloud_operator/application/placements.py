@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
@@ -77,7 +77,7 @@ class PlacementWriter:
     places: Places
     hosts: HostsByApplication
     pod_of: PodOf
-    client: Client
+    client: Writer
     gate: ApplicationsGate
 
     async def reconcile(self, key: Key) -> Result:

@@ -10,7 +10,7 @@ from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.manifest import deciding_metadata, passed_metadata
 from wasmcloud_operator.application.status import FOUND_OUT, Verdict
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import JSON_PATCH, Client
+from wasmcloud_operator.kube.client import JSON_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.conditions import Condition, to_status
@@ -27,7 +27,7 @@ PAUSED = Condition("Paused", "True", "Paused", "nothing is written while paused"
 class ApplicationWriter:
     """Writes to Applications, and offers the result to the cache so that no reconcile acts on what was before."""
 
-    client: Client
+    client: Writer
     informer: Informer[CustomResource]
     clock: Clock
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from wasmcloud_operator.application.status import running
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.credentials import Credentials, cluster_name
 from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
@@ -21,7 +21,7 @@ from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
 from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm import WadmReader
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status
 
 _AT_ONCE = 16
@@ -49,14 +49,14 @@ async def list_apps(
     async with ConnectionPool() as connections:
         try:
             return await _listed(
-                WadmClient(connections.acquire(spec).connection, lattice, prefix=prefix, timeout=timeout)
+                WadmReader(connections.acquire(spec).connection, lattice, prefix=prefix, timeout=timeout)
             )
         except LatticeError as error:
             failure = error  # raised in there it would come out as an ExceptionGroup
     raise failure
 
 
-async def _listed(wadm: WadmClient) -> list[ListedApp]:
+async def _listed(wadm: WadmReader) -> list[ListedApp]:
     limit = asyncio.Semaphore(_AT_ONCE)
 
     async def with_owner(summary: ModelSummary) -> ListedApp:
@@ -82,7 +82,7 @@ async def named_cluster(credentials: Credentials, apps: Iterable[ListedApp]) -> 
     try:
         name = cluster_name(credentials)
         async with asyncio.timeout(_CLUSTER_SECONDS), Transport.open(ConnectionOptions(credentials)) as transport:
-            client = Client(transport, field_manager="kubectl-wasmcloud")
+            client = Reader(transport)
             uid = (await client.get(NAMESPACE, Key("", "kube-system"))).metadata.uid
     except (KubeError, OSError, TimeoutError):
         return {}

@@ -17,13 +17,13 @@ from wasmcloud_operator.commands.checking.kinds import Misnamed, items, kind_of
 from wasmcloud_operator.commands.checking.rules import as_kubernetes_reads
 from wasmcloud_operator.commands.checking.sources import EmptyFolder, Source, Unreadable, sources
 from wasmcloud_operator.commands.migrate import pool_changes
-from wasmcloud_operator.commands.overview.screens import Screen
+from wasmcloud_operator.commands.overview.screens import Screen, by_hand
 from wasmcloud_operator.commands.redaction import blackened
 from wasmcloud_operator.hostpool.platform import OPENSHIFT_GROUP, platform_of
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.access import server_version, serves_group
-from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
@@ -45,7 +45,7 @@ class Change:
     consequences: tuple[str, ...]
 
 
-async def changes(client: Client, paths: Iterable[str], namespace: str) -> AsyncIterator[Change]:
+async def changes(client: Writer, paths: Iterable[str], namespace: str) -> AsyncIterator[Change]:
     """Yields the change of each Application and host config. Raises UnusableInput, the errors of `kube.errors`."""
     for resource, body in _objects(paths):
         body["metadata"].setdefault("namespace", namespace)
@@ -89,7 +89,7 @@ def _of(file: str, document: Document) -> Iterable[tuple[Resource, JsonObject]]:
             yield kind, body
 
 
-async def _live(client: Client, resource: Resource, key: Key) -> JsonObject | None:
+async def _live(client: Reader, resource: Resource, key: Key) -> JsonObject | None:
     try:
         return await client.get_path(resource.path(key))  # whole: the codecs leave out what was applied last
     except NotFound:
@@ -97,7 +97,7 @@ async def _live(client: Client, resource: Resource, key: Key) -> JsonObject | No
 
 
 async def _planned(
-    client: Client, resource: Resource, key: Key, body: JsonObject, live: JsonObject | None
+    client: Writer, resource: Resource, key: Key, body: JsonObject, live: JsonObject | None
 ) -> JsonObject:
     """What the API server would store, which it computes and does not store.
 
@@ -141,7 +141,7 @@ def _shown(body: JsonObject | None) -> list[str]:
     return blackened(text).splitlines()
 
 
-async def _consequences(client: Client, resource: Resource, live: JsonObject | None, planned: JsonObject) -> list[str]:
+async def _consequences(client: Reader, resource: Resource, live: JsonObject | None, planned: JsonObject) -> list[str]:
     if resource is APPLICATION:
         return [_in_wadm(live, planned)]
     try:
@@ -171,10 +171,10 @@ def _in_wadm(live: JsonObject | None, planned: JsonObject) -> str:
 def diff_screen(paths: Iterable[str], namespace: str) -> Screen:
     """Returns the screen of `diff`: a unified diff for each object that changes, and what follows from it."""
 
-    async def screen(client: Client) -> int:
+    async def screen(client: Reader) -> int:
         changed = False
         try:
-            async for change in changes(client, paths, namespace or "default"):
+            async for change in changes(by_hand(client), paths, namespace or "default"):
                 changed = changed or bool(change.lines)
                 click.echo(
                     "\n".join([f"# {change.name}", *change.lines, *(f"# {line}" for line in change.consequences)])

@@ -10,10 +10,10 @@ from typing import TypeVar
 import click
 
 from wasmcloud_operator.commands.nats_options import NatsOptions
-from wasmcloud_operator.commands.overview.screens import Screen
+from wasmcloud_operator.commands.overview.screens import Screen, by_hand
 from wasmcloud_operator.commands.overview.snapshot import as_object, as_objects
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import JSON_PATCH, Client
+from wasmcloud_operator.kube.client import JSON_PATCH, Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -21,7 +21,7 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.content import VERSION, owner_of
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm import WadmReader
 
 R = TypeVar("R")
 
@@ -59,7 +59,7 @@ def kept(application: JsonObject) -> list[Kept]:
 def history_screen(name: str, namespace: str, output: str) -> Screen:
     """Returns the screen of `history`: a line for each version, from Kubernetes alone."""
 
-    async def screen(client: Client) -> int:
+    async def screen(client: Reader) -> int:
         try:
             found = kept(await _application(client, name, namespace))
         except Refused as error:
@@ -78,7 +78,7 @@ def history_screen(name: str, namespace: str, output: str) -> Screen:
 def rollback_screen(name: str, namespace: str, to: str, nats: NatsOptions, *, dry_run: bool) -> Screen:
     """Returns the screen of `rollback`: the content of a version that wadm keeps becomes the Application's again."""
 
-    async def screen(client: Client) -> int:
+    async def screen(client: Reader) -> int:
         try:
             application = await _application(client, name, namespace)
             if reason := other_owner(application["metadata"]):
@@ -86,7 +86,8 @@ def rollback_screen(name: str, namespace: str, to: str, nats: NatsOptions, *, dr
             version = to or before_deployed(kept(application))
             manifest = await _from_wadm(nats, application, version)
             patch = way_back(application, manifest, version)
-            await client.patch(APPLICATION, Key(namespace, name), patch, JSON_PATCH, CUSTOM_RESOURCE, dry_run=dry_run)
+            key = Key(namespace, name)
+            await by_hand(client).patch(APPLICATION, key, patch, JSON_PATCH, CUSTOM_RESOURCE, dry_run=dry_run)
         except (Refused, LatticeError, UnicodeDecodeError) as error:
             click.echo(f"no rollback: {error}", err=True)
             return 2
@@ -147,7 +148,7 @@ def way_back(application: JsonObject, manifest: JsonObject, version: str) -> lis
     return patch
 
 
-async def _application(client: Client, name: str, namespace: str) -> JsonObject:
+async def _application(client: Reader, name: str, namespace: str) -> JsonObject:
     try:
         return await client.get_path(APPLICATION.path(Key(namespace, name)))
     except NotFound:
@@ -160,7 +161,7 @@ async def _from_wadm(nats: NatsOptions, application: JsonObject, version: str) -
         raise Refused("the Application is in no lattice yet")
     name = application["metadata"]["name"]
 
-    async def read(wadm: WadmClient) -> JsonObject:
+    async def read(wadm: WadmReader) -> JsonObject:
         return await wadm.get(name, version)
 
     try:
@@ -169,11 +170,11 @@ async def _from_wadm(nats: NatsOptions, application: JsonObject, version: str) -
         raise Refused(f"wadm keeps no version {version} of {name} in lattice {lattice}: see history") from None
 
 
-async def _asked(nats: NatsOptions, lattice: str, read: Callable[[WadmClient], Awaitable[R]]) -> R:
+async def _asked(nats: NatsOptions, lattice: str, read: Callable[[WadmReader], Awaitable[R]]) -> R:
     failure: LatticeError
     async with ConnectionPool() as connections:
         try:
-            return await read(WadmClient(connections.acquire(nats.spec()).connection, lattice, prefix=nats.wadm_prefix))
+            return await read(WadmReader(connections.acquire(nats.spec()).connection, lattice, prefix=nats.wadm_prefix))
         except LatticeError as error:
             failure = error  # raised in there it would come out as an ExceptionGroup
     raise failure

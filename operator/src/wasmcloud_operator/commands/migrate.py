@@ -21,7 +21,7 @@ from wasmcloud_operator.hostpool.references import read_references
 from wasmcloud_operator.hostpool.render_workload import Children, leaf_warnings, render
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.access import server_version, serves_group
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.difference import difference
@@ -58,7 +58,7 @@ class Plan:
     faults: tuple[str, ...]
 
 
-async def plan(client: Client, namespace: str = "", family: IpFamily = "auto") -> Plan:
+async def plan(client: Reader, namespace: str = "", family: IpFamily = "auto") -> Plan:
     """Look at every host config (of one namespace, or all). Writes nothing; raises the errors of `kube.errors`."""
     platform = platform_of(
         await server_version(client),
@@ -88,7 +88,7 @@ async def plan(client: Client, namespace: str = "", family: IpFamily = "auto") -
     return Plan(tuple(lines), tuple(obstacles), tuple(faults))
 
 
-async def clear_the_way(client: Client) -> list[str]:
+async def clear_the_way(client: Writer) -> list[str]:
     """Remove the other one's APIService; a line for what was done. Raises the errors of `kube.errors`."""
     found = await _api_service(client)
     if found is None:
@@ -114,9 +114,13 @@ async def run_migration(credentials: Credentials, namespace: str, family: IpFami
     """The command: looks, and clears the way unless something stands in it. Raises the errors of `kube.errors`."""
     options = ConnectionOptions(credentials=credentials, user_agent=f"{MANAGED_BY}-migrate")
     async with Transport.open(options) as transport:
-        client = Client(transport, field_manager=MANAGED_BY)
-        found = await plan(client, namespace, family)
-        return Migration(found, tuple([] if dry_run or found.obstacles else await clear_the_way(client)))
+        reader = Reader(transport)
+        found = await plan(reader, namespace, family)
+        if dry_run or found.obstacles:
+            return Migration(found, ())
+        # It runs before the operator does: nobody else may hold a lease.
+        writer = Writer(reader, field_manager=MANAGED_BY, gate=AlwaysOpen())
+        return Migration(found, tuple(await clear_the_way(writer)))
 
 
 def as_lines(migration: Migration) -> Iterator[str]:
@@ -133,7 +137,7 @@ def as_json(migration: Migration) -> str:
     return json.dumps({**asdict(migration.plan), "done": migration.done}, indent=2)
 
 
-async def pool_changes(client: Client, item: CustomResource, platform: Platform) -> list[str]:
+async def pool_changes(client: Reader, item: CustomResource, platform: Platform) -> list[str]:
     """Returns what becomes of the children of a host config, a line each. Raises SpecError, errors of `kube.errors`."""
     config = parsed(item)
     examined = await read_references(client, item.metadata.key, config.spec, platform)
@@ -159,7 +163,7 @@ async def pool_changes(client: Client, item: CustomResource, platform: Platform)
     return lines
 
 
-async def _children(client: Client, item: CustomResource, children: Children) -> list[str]:
+async def _children(client: Reader, item: CustomResource, children: Children) -> list[str]:
     lines = []
     for child in children.all:
         what = f"{child.resource.kind} {item.metadata.name}"
@@ -194,7 +198,7 @@ def _in_template(body: JsonObject, live: JsonObject) -> bool:
     return difference(body["spec"]["template"], live["spec"]["template"]) is not None
 
 
-async def _running(client: Client, namespace: str) -> AsyncIterator[str]:
+async def _running(client: Reader, namespace: str) -> AsyncIterator[str]:
     """Deployments that run the other operator: its image without our command."""
     async for found in _all(client, DEPLOYMENT, UNSTRUCTURED, namespace):
         spec = found.body["spec"]
@@ -205,7 +209,7 @@ async def _running(client: Client, namespace: str) -> AsyncIterator[str]:
                 yield f"Deployment {found.metadata.key} ({container['image']})"
 
 
-async def _api_service(client: Client) -> Unstructured | None:
+async def _api_service(client: Reader) -> Unstructured | None:
     """Returns the Rust operator's APIService, if there is one: the APIService of a CRD names no Service."""
     try:
         found = await client.get(API_SERVICE, Key("", FORMER_API_SERVICE))
@@ -214,7 +218,7 @@ async def _api_service(client: Client) -> Unstructured | None:
     return found if found.body["spec"].get("service") else None
 
 
-async def _find(client: Client, resource: Resource, key: Key) -> JsonObject | None:
+async def _find(client: Reader, resource: Resource, key: Key) -> JsonObject | None:
     """The whole object, managedFields and all."""
     try:
         found: JsonObject = await client.get_path(resource.path(key))
@@ -223,7 +227,7 @@ async def _find(client: Client, resource: Resource, key: Key) -> JsonObject | No
     return found
 
 
-async def _all(client: Client, resource: Resource, codec: Codec[T], namespace: str) -> AsyncIterator[T]:
+async def _all(client: Reader, resource: Resource, codec: Codec[T], namespace: str) -> AsyncIterator[T]:
     token = ""
     while True:
         query = [("limit", "500"), *([("continue", token)] if token else [])]

@@ -18,7 +18,7 @@ from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import as_object, as_objects
 from wasmcloud_operator.commands.redaction import blackened, blackened_object
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -73,7 +73,7 @@ class _Files:
 def report_screen(namespace: str, output: Path | None) -> Screen:
     """Returns the screen of `report`, which is the name of the file that it wrote."""
 
-    async def screen(client: Client) -> int:
+    async def screen(client: Reader) -> int:
         texts = await gather(client, namespace)
         path = output or default_name(datetime.now(UTC))
         write_zip(path, texts)
@@ -86,7 +86,7 @@ def report_screen(namespace: str, output: Path | None) -> Screen:
     return screen
 
 
-async def gather(client: Client, namespace: str = "") -> Mapping[str, str]:
+async def gather(client: Reader, namespace: str = "") -> Mapping[str, str]:
     """Returns the texts of the archive by path; what the user may not read is listed in `missing.txt`."""
     files = _Files()
     pods = []
@@ -123,7 +123,7 @@ def default_name(now: datetime) -> Path:
     return Path(f"wasmcloud-report-{now.astimezone(UTC):%Y%m%d-%H%M%S}.zip")
 
 
-async def _surroundings(client: Client, files: _Files, namespace: str) -> None:
+async def _surroundings(client: Reader, files: _Files, namespace: str) -> None:
     events = await _listed(client, files, EVENT, namespace)
     kinds = {HOST_CONFIG.kind, APPLICATION.kind, "Pod", "Deployment", "DaemonSet", "Service", "Lease"}
     files.add("events.json", [event for event in events if as_object(event.get("regarding")).get("kind") in kinds])
@@ -136,7 +136,7 @@ async def _surroundings(client: Client, files: _Files, namespace: str) -> None:
 
 
 async def _listed(
-    client: Client, files: _Files, resource: Resource, namespace: str, selector: str = ""
+    client: Reader, files: _Files, resource: Resource, namespace: str, selector: str = ""
 ) -> list[JsonObject]:
     where = namespace if resource.namespaced else ""
     try:
@@ -147,7 +147,7 @@ async def _listed(
     return [item.body for item in found]
 
 
-def _of_pod(client: Client, files: _Files, pod: JsonObject) -> Iterator[Coroutine[None, None, None]]:
+def _of_pod(client: Reader, files: _Files, pod: JsonObject) -> Iterator[Coroutine[None, None, None]]:
     """Yields what is read of a pod: the logs of each container, also of the one before, and the operator's metrics."""
     metadata, spec = pod["metadata"], as_object(pod.get("spec"))
     key = Key(metadata["namespace"], metadata["name"])
@@ -171,14 +171,14 @@ def _of_pod(client: Client, files: _Files, pod: JsonObject) -> Iterator[Coroutin
         yield _text(client, files, f"{folder}/metrics.txt", proxy, [])
 
 
-async def _text(client: Client, files: _Files, name: str, path: str, query: list[tuple[str, str]]) -> None:
+async def _text(client: Reader, files: _Files, name: str, path: str, query: list[tuple[str, str]]) -> None:
     try:
         files.texts[name] = blackened(await client.get_text(path, query))
     except KubeError as error:
         files.missing.append(f"{name}: {blackened(str(error))}")
 
 
-async def _versions(client: Client, files: _Files) -> JsonObject:
+async def _versions(client: Reader, files: _Files) -> JsonObject:
     known: JsonObject = {"wasmcloud-operator": version("wasmcloud-operator"), "python": platform.python_version()}
     try:
         known["kubernetes"] = await client.get_path("/version")

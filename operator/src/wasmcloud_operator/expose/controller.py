@@ -102,7 +102,7 @@ class _Wiring:
         self.rust.listen(self._on_left)
         outcomes = Outcomes(self._on_outcome)
         routes = Routes(
-            context.client,
+            context.reader,
             context.applier,
             context.clock,
             http_routes,

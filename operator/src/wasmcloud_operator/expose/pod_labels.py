@@ -9,7 +9,7 @@ from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
 from wasmcloud_operator.expose.placement import PodFacts, ProviderId, Verdict, can_serve, judge, label_patch, serving
 from wasmcloud_operator.expose.view import View
-from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.controller import DONE, Result
@@ -33,7 +33,7 @@ class PodLabeler:
 
     view: View
     hosts_in_pods: HostsInPods
-    client: Client
+    client: Writer
     pods: Informer[Pod]
     clock: Clock
 

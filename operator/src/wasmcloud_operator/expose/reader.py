@@ -30,12 +30,12 @@ class ManifestReader:
     applications: Informer[CustomResource] | None = None
 
     async def read(self, lattice: Lattice, application: str) -> Record | None:
-        """What wadm has deployed now; None when nothing is. Raises the errors of `WadmClient`."""
+        """What wadm has deployed now; None when nothing is. Raises the errors of `WadmReader`."""
         version, manifest = await self._deployed(lattice, application)
         return None if manifest is None else await self.record(lattice, application, version, manifest)
 
     async def record(self, lattice: Lattice, application: str, version: str, manifest: Object) -> Record:
-        """The record of a manifest, with what it refers to. Raises the errors of `WadmClient`."""
+        """The record of a manifest, with what it refers to. Raises the errors of `WadmReader`."""
         shared = shared_applications(manifest) - {application}
         manifests = {name: (await self._deployed(lattice, name))[1] for name in sorted(shared)}
         configs = external_configs(manifest, manifests)

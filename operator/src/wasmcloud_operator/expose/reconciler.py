@@ -17,7 +17,7 @@ from wasmcloud_operator.expose.routes import ROUTE_CONFLICT, Routes
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.contest import Place
 from wasmcloud_operator.kube.controller import DONE, Result
@@ -119,7 +119,7 @@ class ServiceReconciler:
     routes: Routes
     rust: RustServices
     applier: Applier
-    client: Client
+    client: Writer
     recorder: EventRecorder
     outcomes: Outcomes
     unowned: UnownedProblems

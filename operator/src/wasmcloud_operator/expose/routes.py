@@ -13,7 +13,7 @@ from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.expose.refusal import REFUSALS, reasons
 from wasmcloud_operator.kube.access import serves
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
@@ -39,7 +39,7 @@ _SEVERAL_PORTS = Problem(
 class Routes:
     """Applies and removes routes. The Gateway API's kind is followed once the API server is seen to serve it."""
 
-    client: Client
+    client: Reader
     applier: Applier
     clock: Clock
     http_routes: Kind

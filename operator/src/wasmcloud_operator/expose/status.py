@@ -12,7 +12,7 @@ from wasmcloud_operator.expose.plan import Plan, Record
 from wasmcloud_operator.expose.reconciler import Made, Outcomes, State
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.conditions import Condition, to_status
@@ -52,7 +52,7 @@ class ExposedWriter:
     """
 
     view: View
-    client: Client
+    client: Writer
     applications: Informer[CustomResource]
     pods: Informer[Pod]
     outcomes: Outcomes

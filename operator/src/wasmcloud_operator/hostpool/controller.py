@@ -79,7 +79,7 @@ def host_pool_controllers(
     budgets = context.informers.get(
         POD_DISRUPTION_BUDGET, UNSTRUCTURED, purpose="everybody's", indexers={NAMESPACE_INDEX: _namespace}
     )
-    reader = ReferenceReader(context.client, secrets, config_maps, platform)
+    reader = ReferenceReader(context.reader, secrets, config_maps, platform)
     registries = RegistryService(configs, reader, context.pools, hosts_in_pods, context.clock)
     context.pools.lattices.answer_hosts(registries.answer)
     context.pools.lattices.prefer_hosts(hosts_in_pods.is_of_a_pod)
@@ -103,7 +103,7 @@ def host_pool_controllers(
         hosts_in_pods,
         unowned,
         budgets,
-        partial(refusal_of_pods, context.client),
+        partial(refusal_of_pods, context.reader),
         telling.queue.add,
     )
     controller = context.controller("wasmcloudhostconfig", reconciler.reconcile, reconciler.report)

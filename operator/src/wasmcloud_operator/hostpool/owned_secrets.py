@@ -13,7 +13,7 @@ from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.render_host import PASSWORD_KEY, USERNAME_KEY
 from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
 from wasmcloud_operator.kube.apply import ONLY_IF_MISSING, ForeignObject
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.errors import NotFound
@@ -41,7 +41,7 @@ def needed_secrets(config: WasmCloudHostConfig, facts: Facts, secret_conf: str) 
 class OwnedSecrets:
     """Keeps those Secrets. Their values are in no cache, so a change by hand shows in the resourceVersion alone."""
 
-    client: Client
+    client: Writer
     secrets: Informer[Metadata]
     reader: ReferenceReader
     # By config, by name: the resourceVersion and the digest of the Secret as it was found right.

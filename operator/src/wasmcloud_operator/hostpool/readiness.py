@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wasmcloud_operator.hostpool.serving import Circumstances, Connection, Patience, is_gated, judge, others
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import Clock, rfc3339
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.conditions import Condition
@@ -44,7 +44,7 @@ class ReadinessReconciler:
     pools: Pools
     hosts_in_pods: HostsInPods
     placements: Placements
-    client: Client
+    client: Writer
     clock: Clock
 
     async def reconcile(self, key: Key) -> Result:

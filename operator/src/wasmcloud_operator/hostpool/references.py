@@ -10,7 +10,7 @@ from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import ChecksumKey, has_secret_content, references
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.reference_checks import Content, Contents, Examined, examine
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.informer import Informer
@@ -27,7 +27,7 @@ _Versions = tuple[tuple[str, str, _Version], ...]
 class ReferenceReader:
     """Gives what was found in a config's references; remembers findings, never values, by the objects' versions."""
 
-    client: Client
+    client: Reader
     secrets: Informer[Metadata]
     config_maps: Informer[Metadata]
     platform: Platform
@@ -74,13 +74,13 @@ class ReferenceReader:
             yield resource.kind, name, (held.metadata.uid, held.metadata.resource_version) if held else None
 
 
-async def read_references(client: Client, key: Key, spec: WasmCloudHostConfigSpec, platform: Platform) -> Examined:
+async def read_references(client: Reader, key: Key, spec: WasmCloudHostConfigSpec, platform: Platform) -> Examined:
     """What the references of the config of that key hold now. Raises the errors of `kube.errors`."""
     return (await _read(client, key, spec, platform))[0]
 
 
 async def _read(
-    client: Client, key: Key, spec: WasmCloudHostConfigSpec, platform: Platform
+    client: Reader, key: Key, spec: WasmCloudHostConfigSpec, platform: Platform
 ) -> tuple[Examined, _Versions]:
     asked = [(SECRET, name) for name in sorted(_secret_names(key.name, spec))]
     asked += [(CONFIG_MAP, name) for name in sorted(references(spec).config_maps)]
@@ -101,7 +101,7 @@ def _secret_names(config: str, spec: WasmCloudHostConfigSpec) -> set[str]:
     return {*references(spec).secrets, *([naming.checksum_secret_name(config)] if has_secret_content(spec) else [])}
 
 
-async def _get(client: Client, resource: Resource, key: Key) -> Unstructured | None:
+async def _get(client: Reader, resource: Resource, key: Key) -> Unstructured | None:
     try:
         return await client.get(resource, key)
     except NotFound:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wasmcloud_operator.hostpool.pod_reasons import PodReason
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -20,7 +20,7 @@ def lacks_pods(kind: str, body: JsonObject) -> bool:
     return kind == DAEMON_SET.kind and bool(there < wanted)
 
 
-async def refusal_of_pods(client: Client, daemon_set: Unstructured) -> PodReason | None:
+async def refusal_of_pods(client: Reader, daemon_set: Unstructured) -> PodReason | None:
     """Returns why its pods were last refused: by a quota, by admission. None if that is not known, or must not be read.
 
     Raises the errors of `kube.errors`.

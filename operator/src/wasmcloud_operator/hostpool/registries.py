@@ -135,7 +135,7 @@ class RegistryService:
         if not registries or registry_in_environment(spec, examined.facts.registries):
             return DONE
         try:
-            taken = await pool.lattice.control.put_registries(_by_registry(registries))
+            taken = await pool.lattice.control_writer.put_registries(_by_registry(registries))
         except ControlRejected as error:
             log.warning("hosts refuse registry credentials", object=str(key), error=str(error))
             return Result.waiting("hosts that take the credentials", _REFUSED_AGAIN_AFTER)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.errors import GarbledAnswer, NotFound, NotKubernetes
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -93,7 +93,7 @@ class _RulesReview(msgspec.Struct, frozen=True):
     status: _Rules
 
 
-async def server_version(client: Client) -> ServerVersion:
+async def server_version(client: Reader) -> ServerVersion:
     """Returns the version of the API server; some builds say `29+` for the minor one. Raises NotKubernetes."""
     try:
         answer = _as(_Version, await client.get_path("/version"))
@@ -106,7 +106,7 @@ def _digits(text: str) -> int:
     return int("".join(character for character in text if character in "0123456789")[:9] or 0)
 
 
-async def serves_group(client: Client, group: str) -> bool:
+async def serves_group(client: Reader, group: str) -> bool:
     """Whether the API server has that API group. Raises the errors of `kube.errors`."""
     try:
         await client.get_path(f"/apis/{group}")
@@ -115,7 +115,7 @@ async def serves_group(client: Client, group: str) -> bool:
     return True
 
 
-async def serves(client: Client, resource: Resource) -> bool:
+async def serves(client: Reader, resource: Resource) -> bool:
     """Whether the API server serves this kind, by discovery (which every authenticated user may read)."""
     try:
         answer = _as(_ServedKinds, await client.get_path(resource.group_path))
@@ -131,7 +131,7 @@ def _as(shape: type[S], answer: JsonObject) -> S:
         raise GarbledAnswer(f"an answer of another shape: {error}") from error
 
 
-async def missing_permissions(client: Client, needed: Iterable[Permission]) -> list[Permission]:
+async def missing_permissions(client: Reader, needed: Iterable[Permission]) -> list[Permission]:
     """Returns those of the permissions that the API server would refuse us now.
 
     In each namespace our rules are read at once (SelfSubjectRulesReview). What has to be allowed in all namespaces is
@@ -144,7 +144,7 @@ async def missing_permissions(client: Client, needed: Iterable[Permission]) -> l
     async def rules_in(namespace: str) -> _Rules:
         body = {**_head(SELF_SUBJECT_RULES_REVIEW), "spec": {"namespace": namespace}}
         async with limit:
-            return _as(_RulesReview, (await client.create(SELF_SUBJECT_RULES_REVIEW, body)).body).status
+            return _as(_RulesReview, await client.review(SELF_SUBJECT_RULES_REVIEW, body)).status
 
     async def allowed(permission: Permission) -> bool:
         rules = known.get(permission.namespace)
@@ -160,7 +160,7 @@ async def missing_permissions(client: Client, needed: Iterable[Permission]) -> l
     return [permission for permission, answer in zip(wanted, answers, strict=True) if not answer]
 
 
-async def _reviewed(client: Client, permission: Permission) -> bool:
+async def _reviewed(client: Reader, permission: Permission) -> bool:
     attributes = {
         "verb": permission.verb,
         "group": permission.resource.group,
@@ -169,7 +169,7 @@ async def _reviewed(client: Client, permission: Permission) -> bool:
         "namespace": permission.namespace,
     }
     body = {**_head(SELF_SUBJECT_ACCESS_REVIEW), "spec": {"resourceAttributes": attributes}}
-    return _as(_Review, (await client.create(SELF_SUBJECT_ACCESS_REVIEW, body)).body).status.allowed
+    return _as(_Review, await client.review(SELF_SUBJECT_ACCESS_REVIEW, body)).status.allowed
 
 
 def _head(resource: Resource) -> JsonObject:

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 import structlog
 
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.contest import Contests, Pace, Place, manager_of
@@ -96,7 +96,7 @@ class Applier:
 
     def __init__(
         self,
-        client: Client,
+        client: Writer,
         fingerprint_annotation: str,
         formerly: Collection[str] = (),
         *,

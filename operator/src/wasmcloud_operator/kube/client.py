@@ -1,33 +1,28 @@
-"""The typed client: the few verbs that controllers need, each with a deadline."""
+"""The typed clients: the few verbs that controllers need, each with a deadline; whoever only reads cannot write."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
-from urllib.parse import unquote
 
 import msgspec
 
+from wasmcloud_operator.kube.calls import Calls, Sends
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec, Page
-from wasmcloud_operator.kube.errors import ApiError, Conflict, GarbledAnswer, Invalid, WritesForbidden
+from wasmcloud_operator.kube.errors import Conflict, GarbledAnswer, Invalid, WritesForbidden
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.sending import checked_when_sent
 from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.tracing import Span, no_span
-from wasmcloud_operator.kube.transport import Response, Timeouts
+from wasmcloud_operator.kube.transport import Timeouts
 
 if TYPE_CHECKING:
     from wasmcloud_operator.kube.metrics import Metrics  # a command has none, and waits for no library of them
@@ -51,40 +46,6 @@ _WRITE_SECONDS = 15.0
 _MIN_WRITE_SECONDS = 0.5
 
 
-class Sends(Protocol):
-    """What carries requests: a `Transport`, or a scripted one in tests."""
-
-    @property
-    def host(self) -> str:
-        """The API server's URL."""
-
-    @property
-    def server_identity(self) -> str:
-        """What distinguishes the API server from others at the same URL."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        timeouts: Timeouts,
-        query: Sequence[tuple[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
-        body: Json = None,
-    ) -> Response:
-        """As `Transport.request`."""
-
-    def stream(
-        self,
-        path: str,
-        *,
-        timeouts: Timeouts,
-        query: Sequence[tuple[str, str]],
-        headers: Mapping[str, str] | None = None,
-    ) -> AbstractAsyncContextManager[AsyncIterator[list[bytes]]]:
-        """As `Transport.stream`."""
-
-
 class WriteGate(Protocol):
     """Says for how long this process may write."""
 
@@ -100,73 +61,36 @@ class AlwaysOpen:
         return float("inf")
 
 
-@dataclass(slots=True)
-class ServerTime:
-    """The last answer's header `Date`, and when its request was sent: by both, time is ahead by a second at most."""
+class Reader:
+    """Reads from the API server. It has no way to change anything: that takes a `Writer`.
 
-    date: datetime | None = None
-    asked: float = 0.0
-
-
-class Client:
-    """Calls the API server: reads freely, writes only while its gate is open and with a deadline before it closes.
-
-    Every call but a watch holds one of `slots`, for its namespace.
-
-    All methods raise the errors of `kube.errors`.
+    Every call but a watch holds one of `slots`, for its namespace. All methods raise the errors of `kube.errors`.
     """
 
     def __init__(
         self,
         transport: Sends,
         *,
-        field_manager: str,
-        gate: WriteGate | None = None,
         metrics: Metrics | None = None,
-        heard: ServerTime | None = None,
         slots: Slots | None = None,
         span: Span = no_span,
     ) -> None:
-        self._transport = transport
-        self._heard = heard or ServerTime()
-        self._slots = slots or Slots()
-        self._gate = gate or AlwaysOpen()
-        self._metrics = metrics
-        self._span = span
-        self.field_manager = field_manager
-
-    def ungated(self) -> Client:
-        """The same client without the gate: for access reviews."""
-        return self.gated(AlwaysOpen())
-
-    def gated(self, gate: WriteGate) -> Client:
-        """The same client behind a gate."""
-        return Client(
-            self._transport,
-            field_manager=self.field_manager,
-            gate=gate,
-            metrics=self._metrics,
-            heard=self._heard,
-            slots=self._slots,
-            span=self._span,
-        )
+        self._calls = Calls(transport, slots or Slots(), metrics, span)
 
     @property
     def host(self) -> str:
         """The API server's URL."""
-        return self._transport.host
+        return self._calls.transport.host
 
     @property
     def server_identity(self) -> str:
         """What distinguishes API servers: the URL and the authorities that vouch for it."""
-        return self._transport.server_identity
+        return self._calls.transport.server_identity
 
     @property
     def server_now(self) -> datetime | None:
         """The API server's wall clock, to a second or what its last answer took; None before the first answer."""
-        if self._heard.date is None:
-            return None
-        return self._heard.date + timedelta(seconds=time.perf_counter() - self._heard.asked)
+        return self._calls.server_now
 
     async def get_path(self, path: str) -> JsonObject:
         """The decoded answer of any GET: `/version`, discovery."""
@@ -226,12 +150,36 @@ class Client:
         headers = {"Accept": _METADATA_ONLY} if metadata_only else None
         timeouts = Timeouts(total=None, read=idle)
         path = resource.collection(namespace)
-        stream = self._transport.stream(path, timeouts=timeouts, query=(("watch", "true"), *query), headers=headers)
+        stream = self._calls.transport.stream(
+            path, timeouts=timeouts, query=(("watch", "true"), *query), headers=headers
+        )
         async with AsyncExitStack() as stack:
-            with self._measured("WATCH") as answered:
+            with self._calls.measured("WATCH") as answered:
                 lines = await stack.enter_async_context(stream)
                 answered(200, "")
             yield lines
+
+    async def review(self, resource: Resource, body: JsonObject) -> JsonObject:
+        """The answer to a review of what somebody may do: created, and stored nowhere."""
+        return await self._calls.send("POST", resource.collection(""), _json_object, allowed=_reading, body=body)
+
+    async def _read(
+        self,
+        path: str,
+        query: Iterable[tuple[str, str]],
+        headers: Mapping[str, str] | None,
+        decode: Callable[[bytes], R],
+    ) -> R:
+        return await self._calls.send("GET", path, decode, allowed=_reading, query=query, headers=headers)
+
+
+class Writer(Reader):
+    """Writes to the API server, only while its gate is open and with a deadline before it closes."""
+
+    def __init__(self, reader: Reader, *, field_manager: str, gate: WriteGate) -> None:
+        self._calls = reader._calls  # noqa: SLF001 - public, they would let every reader write
+        self._gate = gate
+        self.field_manager = field_manager
 
     async def apply(
         self,
@@ -301,21 +249,6 @@ class Client:
         left = await self._write("DELETE", resource.path(key), options, None, (), UNSTRUCTURED.item)
         return None if left.body.get("kind") == "Status" else left
 
-    async def _read(
-        self,
-        path: str,
-        query: Iterable[tuple[str, str]],
-        headers: Mapping[str, str] | None,
-        decode: Callable[[bytes], R],
-    ) -> R:
-        async with self._slots.hold(_namespace_of(path), f"GET {path}"):
-            with self._traced("GET", path), self._measured("GET") as answered:
-                response = await self._transport.request(
-                    "GET", path, timeouts=_READ, query=tuple(query), headers=headers
-                )
-                answered(response.status, response.headers.get("Date", ""))
-        return _decoded(decode, response, f"GET {path}")
-
     async def _write(
         self,
         method: str,
@@ -326,20 +259,16 @@ class Client:
         decode: Callable[[bytes], R],
     ) -> R:
         headers = {"Content-Type": content_type} if content_type else None
-        async with self._slots.hold(_namespace_of(path), f"{method} {path}"):
-            # Asked after the wait for a slot, in which the lease may have gone, and again after that for a connection.
-            timeouts = Timeouts(total=min(_WRITE_SECONDS, self._seconds_to_write(method, path)))
-            allowed = checked_when_sent(lambda: self._seconds_to_write(method, path))
-            with self._traced(method, path), self._measured(method) as answered, allowed:
-                response = await self._transport.request(
-                    method, path, timeouts=timeouts, query=tuple(query), headers=headers, body=body
-                )
-                answered(response.status, response.headers.get("Date", ""))
-        return _decoded(decode, response, f"{method} {path}")
+        return await self._calls.send(
+            method, path, decode, allowed=self._writing, query=query, headers=headers, body=body
+        )
 
-    def _traced(self, method: str, path: str) -> AbstractContextManager[object]:
-        """A span around one request and its answer. A watch has none: it belongs to no reconcile."""
-        return self._span(method, {"http.request.method": method, "url.path": path})
+    @contextmanager
+    def _writing(self, method: str, path: str) -> Iterator[Timeouts]:
+        """Ask the gate after the wait for a slot, in which the lease may have gone, and again when it is sent."""
+        timeouts = Timeouts(total=min(_WRITE_SECONDS, self._seconds_to_write(method, path)))
+        with checked_when_sent(lambda: self._seconds_to_write(method, path)):
+            yield timeouts
 
     def _seconds_to_write(self, method: str, path: str) -> float:
         remaining = self._gate.remaining()
@@ -347,40 +276,10 @@ class Client:
             raise WritesForbidden(f"{method} {path}: this replica may not write now")
         return remaining
 
-    @contextmanager
-    def _measured(self, method: str) -> Iterator[Callable[[int, str], None]]:
-        start = time.perf_counter()
-        code = "<error>"
 
-        def answered(status: int, date: str) -> None:
-            nonlocal code
-            code = str(status)
-            if (heard := _moment(date)) is not None:
-                self._heard.date, self._heard.asked = heard, start
-
-        try:
-            yield answered
-        except ApiError as error:
-            code = str(error.code)
-            raise
-        finally:
-            if self._metrics is not None:
-                self._metrics.requests.labels(code, method).inc()
-                self._metrics.request_seconds.labels(method).observe(time.perf_counter() - start)
-
-
-def _namespace_of(path: str) -> str:
-    """Returns the namespace of a request's path; empty for a request that concerns all of them or none."""
-    _, found, rest = path.partition("/namespaces/")
-    namespace, inside, _ = rest.partition("/")
-    return unquote(namespace) if found and inside else ""
-
-
-def _decoded(decode: Callable[[bytes], R], response: Response, request: str) -> R:
-    try:
-        return decode(response.body)
-    except GarbledAnswer as error:
-        raise GarbledAnswer(f"{request}: {error}") from error
+@contextmanager
+def _reading(_method: str, _path: str) -> Iterator[Timeouts]:
+    yield _READ
 
 
 def _json_object(body: bytes) -> JsonObject:
@@ -388,11 +287,3 @@ def _json_object(body: bytes) -> JsonObject:
         return msgspec.json.decode(body, type=JsonObject)
     except (ValueError, RecursionError) as error:  # msgspec's own errors, text that is not UTF-8, what is too deep
         raise GarbledAnswer(f"not a JSON object: {error}") from error
-
-
-def _moment(date: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None

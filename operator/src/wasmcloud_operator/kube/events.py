@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import structlog
 
-from wasmcloud_operator.kube.client import MERGE_PATCH, Client
+from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock, TimerHandle, rfc3339_micro
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound
@@ -86,7 +86,7 @@ class EventRecorder:
     1,000 events wait; more are dropped and counted.
     """
 
-    def __init__(self, client: Client, *, controller: str, instance: str, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, client: Writer, *, controller: str, instance: str, clock: Clock, metrics: Metrics) -> None:
         self._client = client
         self._controller = controller
         self._instance = instance

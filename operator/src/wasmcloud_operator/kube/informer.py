@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.following import Failed, Opening, State
@@ -79,7 +79,7 @@ class Informer(Generic[T]):
     @classmethod
     def on_api(
         cls,
-        client: Client,
+        client: Reader,
         resource: Resource,
         codec: Codec[T],
         *,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import structlog
 
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import Clock, rfc3339_micro
 from wasmcloud_operator.kube.election import (
     LEASE_CODEC,
@@ -67,7 +67,7 @@ class Elector:
     no replica has ever written anything: then there is no earlier holder to wait for.
     """
 
-    client: Client
+    client: Writer
     informer: Informer[LeaseObject]
     key: Key
     identity: str

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 import structlog
 
-from wasmcloud_operator.kube.client import JSON_PATCH, Client
+from wasmcloud_operator.kube.client import JSON_PATCH, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Invalid
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 _ATTEMPTS = 3
 
 
-async def take_over(client: Client, resource: Resource, key: Key, managers: Collection[str]) -> bool:
+async def take_over(client: Writer, resource: Resource, key: Key, managers: Collection[str]) -> bool:
     """Make the fields that those managers own ours; whether there were any.
 
     Raises the errors of `kube.errors`; Invalid when somebody else changes the object again and again meanwhile.

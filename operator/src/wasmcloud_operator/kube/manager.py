@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.controller import Controller
@@ -78,7 +78,7 @@ class Informers:
     A second request for one has to be the same as the first. `everywhere` are those that follow the whole scope.
     """
 
-    client: Client
+    client: Reader
     scope: Scope
     clock: Clock
     metrics: Metrics

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from wasmcloud_operator.kube.access import Permission, missing_permissions
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.metrics import Metrics
@@ -32,7 +32,7 @@ class Scope:
     nobody may take that for gone (`Informer.synced_in`). It is looked at again until the permissions are there.
     """
 
-    def __init__(self, client: Client, wanted: Iterable[str], clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, client: Reader, wanted: Iterable[str], clock: Clock, metrics: Metrics) -> None:
         self.wanted = tuple(dict.fromkeys(wanted)) or (ALL_NAMESPACES,)
         self._client = client
         self._clock = clock

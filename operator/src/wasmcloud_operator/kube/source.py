@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import Codec, Page
 from wasmcloud_operator.kube.objects import HasMetadata
 from wasmcloud_operator.kube.resources import Resource
@@ -40,7 +40,7 @@ class Source(Protocol[PageT]):
 class ApiSource(Generic[T]):
     """A source on the API server."""
 
-    client: Client
+    client: Reader
     resource: Resource
     codec: Codec[T]
     namespace: str = ""

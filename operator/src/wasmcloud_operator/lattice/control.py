@@ -11,10 +11,10 @@ from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate, asked_when_sent, seconds_to_write
+from wasmcloud_operator.lattice.write_gate import WriteGate, asked_when_sent, seconds_to_write
 
 
-class ControlClient:
+class ControlReader:
     """The hosts of one lattice. `timeout` in seconds bounds each request and each gathering of answers.
 
     Methods raise what `Connection.request` raises, `GarbledAnswer`, and `ControlRejected` with the host's own text.
@@ -27,16 +27,14 @@ class ControlClient:
         *,
         prefix: str = DEFAULT_CONTROL_PREFIX,
         timeout: float = 2.0,
-        gate: WriteGate | None = None,
     ) -> None:
         self.subjects = ControlSubjects(lattice, prefix)
         self.limit = RequestLimit(f"the hosts of lattice {lattice}")
         self._connection = connection
         self._timeout = timeout
-        self._gate = gate or AlwaysOpen()
 
     def __repr__(self) -> str:
-        return f"<ControlClient {self.subjects.lattice} on {self._connection!r}>"
+        return f"<{type(self).__name__} {self.subjects.lattice} on {self._connection!r}>"
 
     async def ping(self) -> tuple[HostSeen, ...]:
         """The hosts that answer; malformed answers are left out."""
@@ -64,6 +62,22 @@ class ControlClient:
         if not isinstance(response, dict):
             raise GarbledAnswer(f"configuration {name} is not an object")
         return {key: value for key, value in response.items() if isinstance(value, str)}
+
+
+class ControlWriter(ControlReader):
+    """The hosts of one lattice, to give them something as well, for the time that `gate` leaves."""
+
+    def __init__(
+        self,
+        connection: Channel,
+        lattice: str,
+        *,
+        gate: WriteGate,
+        prefix: str = DEFAULT_CONTROL_PREFIX,
+        timeout: float = 2.0,
+    ) -> None:
+        super().__init__(connection, lattice, prefix=prefix, timeout=timeout)
+        self._gate = gate
 
     async def put_registries(self, credentials: Mapping[str, RegistryCredential]) -> int:
         """Give every running host credentials by registry. Returns how many hosts took them.

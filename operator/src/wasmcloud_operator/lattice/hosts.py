@@ -10,7 +10,7 @@ import structlog
 
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import Channel, ConnectionState, Message
-from wasmcloud_operator.lattice.control import ControlClient
+from wasmcloud_operator.lattice.control import ControlReader
 from wasmcloud_operator.lattice.errors import LatticeError, NoResponders
 from wasmcloud_operator.lattice.host_events import parse_event
 from wasmcloud_operator.lattice.host_types import Change, Host, Instant
@@ -37,7 +37,7 @@ class LiveHosts:
     def __init__(
         self,
         connection: Channel,
-        control: ControlClient,
+        control: ControlReader,
         *,
         clock: Clock,
         silent_for: float = 2.5 * HEARTBEAT_INTERVAL,

@@ -19,7 +19,7 @@ from wasmcloud_operator.lattice.configservice import ConfigService, Labels
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Span, Timing, no_span
-from wasmcloud_operator.lattice.control import ControlClient
+from wasmcloud_operator.lattice.control import ControlReader, ControlWriter
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute, account_of
@@ -28,7 +28,7 @@ from wasmcloud_operator.lattice.listing import AppLister
 from wasmcloud_operator.lattice.proof import leads_to_one
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.routes import RoutedChannel
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm import WadmReader, WadmWriter
 from wasmcloud_operator.lattice.wadm_events import (
     ManifestPublished,
     ManifestUnpublished,
@@ -36,7 +36,7 @@ from wasmcloud_operator.lattice.wadm_events import (
     WadmEvent,
     subscribe_wadm,
 )
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate
+from wasmcloud_operator.lattice.write_gate import WriteGate
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ MoveListener = Callable[[str, "Lattice"], None]
 
 
 class Lattice:
-    """One lattice in use: `wadm`, `control`, `hosts`, `ledger` to work with, `connection.state` for how it does."""
+    """One lattice in use: `wadm`, `control`, `hosts`, `ledger` to ask, `…_writer` to change things."""
 
     def __init__(
         self, route: LatticeRoute, connections: ConnectionPool, clock: Clock, tell: EventListener, gate: WriteGate
@@ -60,8 +60,10 @@ class Lattice:
         self._connections = connections
         self._ids: dict[str, None] = {}
         self.add(route)
-        self.wadm = WadmClient(self.connection, self.name, prefix=wadm_prefix, gate=gate)
-        self.control = ControlClient(self.connection, self.name, prefix=control_prefix, gate=gate)
+        self.wadm_writer = WadmWriter(self.connection, self.name, prefix=wadm_prefix, gate=gate)
+        self.wadm: WadmReader = self.wadm_writer
+        self.control_writer = ControlWriter(self.connection, self.name, prefix=control_prefix, gate=gate)
+        self.control: ControlReader = self.control_writer
         self.hosts = LiveHosts(self.connection, self.control, clock=clock)
         self.ledger = Ledger(self.name, clock=clock)
         self._lister = AppLister(self.connection, self.wadm, self.ledger, clock=clock, tell=self._event)
@@ -147,17 +149,17 @@ class Lattice:
 class Lattices:
     """The lattices in use, by who uses them. A lattice lives while it has a holder.
 
-    Use it as `async with Lattices() as lattices:`; leaving ends all of them. With `credentials_for` (or after
+    Use it as `async with Lattices(gate=…) as lattices:`; leaving ends all of them. With `credentials_for` (or after
     `answer_hosts`) the hosts' config service requests are answered.
     """
 
     def __init__(
         self,
         *,
+        gate: WriteGate,
         clock: Clock | None = None,
         timing: Timing | None = None,
         credentials_for: CredentialsFor | None = None,
-        gate: WriteGate | None = None,
         span: Span = no_span,
     ) -> None:
         self._clock = clock or SystemClock()
@@ -165,7 +167,7 @@ class Lattices:
         self._tasks = asyncio.TaskGroup()
         self._credentials_for = credentials_for
         self._ours: Callable[[Host], bool] = lambda _: False
-        self._gate = gate or AlwaysOpen()
+        self._gate = gate
         self._held: dict[str, Lattice] = {}
         self._wanted: dict[str, LatticeRoute] = {}  # what each holder asked for, if by a route
         self._running: dict[Lattice, asyncio.Task[None]] = {}

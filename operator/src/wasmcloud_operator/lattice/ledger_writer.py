@@ -33,7 +33,7 @@ from wasmcloud_operator.lattice.errors import (
     WadmVersionExists,
 )
 from wasmcloud_operator.lattice.ledger import Entry, Ledger
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm import WadmWriter
 
 # Of a NATS message; wadm wraps manifests in its answers and events.
 _NEARLY_FULL = 0.9
@@ -72,11 +72,11 @@ class LedgerWriter:
     """Changes the applications of one owner in one lattice.
 
     The name must be in hand (`Ledger.acquire`). `alive` tells whether an owner still stands behind what it put. Methods
-    raise the errors of `WadmClient`, `NameTaken` and `StepRefused`.
+    raise the errors of `WadmWriter`, `NameTaken` and `StepRefused`.
     """
 
     ledger: Ledger
-    wadm: WadmClient
+    wadm: WadmWriter
     channel: Channel
     me: Owner
     alive: Alive

@@ -12,7 +12,7 @@ from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, Ledger, Occasion
-from wasmcloud_operator.lattice.wadm import WadmClient
+from wasmcloud_operator.lattice.wadm import WadmReader
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class AppLister:
     def __init__(
         self,
         connection: Channel,
-        wadm: WadmClient,
+        wadm: WadmReader,
         ledger: Ledger,
         *,
         clock: Clock,

@@ -1,4 +1,4 @@
-"""The wadm client: one typed method for each operation of wadm's NATS API, failures by name."""
+"""The wadm clients: one typed method for each operation of wadm's NATS API, failures by name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wasmcloud_operator.lattice.errors import (
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX, WadmSubjects
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo, model_summary
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen, WriteGate, asked_when_sent, seconds_to_write
+from wasmcloud_operator.lattice.write_gate import WriteGate, asked_when_sent, seconds_to_write
 
 # Any with a reason: JSON documents; whoever takes one apart checks what it finds.
 JsonObject = dict[str, Any]
@@ -37,44 +37,24 @@ _NOBODYS = "wasmcloud-operator-asks-whether-wadm-is-there"
 _VERSIONS = TypeAdapter(tuple[VersionInfo, ...])
 
 
-class WadmClient:
-    """wadm of one lattice. `timeout` in seconds bounds each single request.
+class WadmReader:
+    """wadm of one lattice, to read from. `timeout` in seconds bounds each single request.
 
     Every method raises `WadmUnavailable` (nobody answers; `may_have_run` tells whether it may have been done),
     `WadmGarbled`, `WadmTransient` and, for what wadm will not do, `WadmRejected` with wadm's own text.
-    Requests that only read are asked again once when their answer is lost; requests that write never are, as a lost
-    answer does not mean that nothing was done: read back instead. A write that wadm calls a transient failure is asked
-    for again up to twice: it was stored or not, but wadm's workers were not told, and are by the repeated one.
-    Each write asks `gate` for the time that it may take.
+    Requests that only read are asked again once when their answer is lost.
     """
 
     def __init__(
-        self,
-        connection: Channel,
-        lattice: str,
-        *,
-        prefix: str = DEFAULT_WADM_PREFIX,
-        timeout: float = 5.0,
-        gate: WriteGate | None = None,
+        self, connection: Channel, lattice: str, *, prefix: str = DEFAULT_WADM_PREFIX, timeout: float = 5.0
     ) -> None:
         self.subjects = WadmSubjects(lattice, prefix)
         self.limit = RequestLimit(f"wadm of lattice {lattice}")
         self._connection = connection
         self._timeout = timeout
-        self._gate = gate or AlwaysOpen()
 
     def __repr__(self) -> str:
-        return f"<WadmClient {self.subjects.lattice} on {self._connection!r}>"
-
-    async def put(self, manifest: Mapping[str, Any]) -> PutResult:
-        """Store a version of an application.
-
-        Raises `WadmVersionExists` when that version is stored, with whatever content; `PayloadTooLarge`. A concurrent
-        writer makes wadm refuse with "Internal storage error" before anything is stored: that is tried again here.
-        """
-        payload = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False).encode()
-        answer = await self._insist(self.subjects.model("put"), payload, headers=_JSON_HEADER)
-        return _shaped(PutResult.model_validate, answer)
+        return f"<{type(self).__name__} {self.subjects.lattice} on {self._connection!r}>"
 
     async def get(self, name: str, version: str | None = None) -> JsonObject:
         """The stored manifest, by default of the newest version. Raises `WadmNotFound`."""
@@ -103,6 +83,57 @@ class WadmClient:
         answer = await self._read(self.subjects.model("versions", name))
         return _shaped(_VERSIONS.validate_python, answer.get("versions"))
 
+    async def status(self, name: str) -> Status:
+        """The application's status. Of an unknown one wadm ≥ 0.14 answers undeployed; before, `WadmNotFound`."""
+        answer = await self._read(self.subjects.model("status", name))
+        return _shaped(Status.model_validate, answer.get("status"))
+
+    async def _read(self, subject: str, body: bytes = b"") -> JsonObject:
+        try:
+            return await self._ask(subject, body)
+        except WadmUnavailable as error:
+            if not error.may_have_run:
+                raise
+        return await self._ask(subject, body)
+
+    async def _ask(
+        self, subject: str, body: bytes, headers: Mapping[str, str] | None = None, *, timeout: float | None = None
+    ) -> JsonObject:
+        with _by_wadm_name(self.subjects.lattice), self.limit:
+            raw = await self._connection.request(subject, body, timeout=timeout or self._timeout, headers=headers)
+        return _checked(_decoded(raw))
+
+
+class WadmWriter(WadmReader):
+    """wadm of one lattice, to change as well, for the time that `gate` leaves.
+
+    Requests that write are never sent again when their answer is lost, as a lost answer does not mean that nothing was
+    done: read back instead. A write that wadm calls a transient failure is asked for again up to twice: it was stored
+    or not, but wadm's workers were not told, and are by the repeated one.
+    """
+
+    def __init__(
+        self,
+        connection: Channel,
+        lattice: str,
+        *,
+        gate: WriteGate,
+        prefix: str = DEFAULT_WADM_PREFIX,
+        timeout: float = 5.0,
+    ) -> None:
+        super().__init__(connection, lattice, prefix=prefix, timeout=timeout)
+        self._gate = gate
+
+    async def put(self, manifest: Mapping[str, Any]) -> PutResult:
+        """Store a version of an application.
+
+        Raises `WadmVersionExists` when that version is stored, with whatever content; `PayloadTooLarge`. A concurrent
+        writer makes wadm refuse with "Internal storage error" before anything is stored: that is tried again here.
+        """
+        payload = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False).encode()
+        answer = await self._insist(self.subjects.model("put"), payload, headers=_JSON_HEADER)
+        return _shaped(PutResult.model_validate, answer)
+
     async def deploy(self, name: str, version: str | None = None) -> None:
         """Run a stored version, by default the newest. Raises `WadmNotFound` when the application is not known.
 
@@ -122,19 +153,6 @@ class WadmClient:
         answer = await self._insist(self.subjects.model("del", name), body)
         return answer.get("result") != "noop"
 
-    async def status(self, name: str) -> Status:
-        """The application's status. Of an unknown one wadm ≥ 0.14 answers undeployed; before, `WadmNotFound`."""
-        answer = await self._read(self.subjects.model("status", name))
-        return _shaped(Status.model_validate, answer.get("status"))
-
-    async def _read(self, subject: str, body: bytes = b"") -> JsonObject:
-        try:
-            return await self._ask(subject, body)
-        except WadmUnavailable as error:
-            if not error.may_have_run:
-                raise
-        return await self._ask(subject, body)
-
     async def _insist(self, subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> JsonObject:
         """Returns the answer to a write, asked for again as long as wadm itself asks for that."""
         for _ in range(_RETRIES):
@@ -147,13 +165,6 @@ class WadmClient:
             seconds = seconds_to_write(self._gate, self._timeout, subject)
         with asked_when_sent(self._gate, subject):
             return await self._ask(subject, body, headers, timeout=seconds)
-
-    async def _ask(
-        self, subject: str, body: bytes, headers: Mapping[str, str] | None = None, *, timeout: float | None = None
-    ) -> JsonObject:
-        with _by_wadm_name(self.subjects.lattice), self.limit:
-            raw = await self._connection.request(subject, body, timeout=timeout or self._timeout, headers=headers)
-        return _checked(_decoded(raw))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.client import JSON_PATCH, Client
+from wasmcloud_operator.kube.client import JSON_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.errors import Conflict, Forbidden, Invalid, NotFound
@@ -47,7 +47,7 @@ class RustPools:
     work for ever.
     """
 
-    client: Client
+    client: Writer
     configs: Informer[CustomResource]
     clock: Clock
     _taken_off: dict[Key, float] = field(default_factory=dict)  # when its finalizer went

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 
-from wasmcloud_operator.kube.client import JSON_PATCH, Client
+from wasmcloud_operator.kube.client import JSON_PATCH, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
@@ -56,7 +56,7 @@ class RustServices:
     ready serves the Service of that key now.
     """
 
-    client: Client
+    client: Writer
     managed: Informer[Unstructured]
     renamed: Informer[Metadata]
     slices: Informer[Metadata]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from wasmcloud_operator.kube.apply import Applier, Kind
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Controller, Result
@@ -55,14 +55,13 @@ def _instance(pod: Pod) -> Iterable[str]:
 class Context:
     """The parts that reconcilers share.
 
-    `client` reads, `writer` is the same behind the leader's gate. `applications_writer` is for Applications, behind
-    `applications_gate`.
+    `writer` is behind the leader's gate, `applications_writer` behind `applications_gate`, for Applications.
     """
 
-    client: Client
-    writer: Client
+    reader: Reader
+    writer: Writer
     applications_gate: ApplicationsGate
-    applications_writer: Client
+    applications_writer: Writer
     applier: Applier
     recorder: EventRecorder
     clock: Clock

@@ -14,7 +14,7 @@ from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, condition, fails, take
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.access import server_version, serves
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.errors import Forbidden
 from wasmcloud_operator.kube.lease import LEASE_CODEC, LeaseObject
 from wasmcloud_operator.kube.resources import LEASE
@@ -48,7 +48,7 @@ class Finding:
 def doctor_screen(namespace: str) -> Screen:
     """Returns the screen of `doctor`: a line for each thing that was looked at."""
 
-    async def screen(client: Client) -> int:
+    async def screen(client: Reader) -> int:
         findings = await examine(client, await take(client, namespace))
         click.echo("\n".join(map(str, findings)))
         return worst(findings)
@@ -56,24 +56,24 @@ def doctor_screen(namespace: str) -> Screen:
     return screen
 
 
-async def examine(client: Client, snapshot: Snapshot) -> list[Finding]:
+async def examine(client: Reader, snapshot: Snapshot) -> list[Finding]:
     """Looks at the server, the CRDs, the operator's Lease, and NATS and wadm as the operator sees them.
 
     What the user has no right to read is UNKNOWN. Raises the errors of `kube.errors` where nothing can be read.
     """
-    checks: tuple[Callable[[Client], Awaitable[list[Finding]]], ...] = (_server, _kinds, _leases)
+    checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (_server, _kinds, _leases)
     found = [finding for check in checks for finding in await _unless_forbidden(check, client)]
     return [*found, *_lattices(snapshot)]
 
 
-async def _unless_forbidden(check: Callable[[Client], Awaitable[list[Finding]]], client: Client) -> list[Finding]:
+async def _unless_forbidden(check: Callable[[Reader], Awaitable[list[Finding]]], client: Reader) -> list[Finding]:
     try:
         return await check(client)
     except Forbidden as error:
         return [Finding(Health.UNKNOWN, str(error))]
 
 
-async def _server(client: Client) -> list[Finding]:
+async def _server(client: Reader) -> list[Finding]:
     version = await server_version(client)
     supported = (version.major, version.minor) >= (1, OLDEST_MINOR)
     advice = "" if supported else f"; the operator needs 1.{OLDEST_MINOR} or newer"
@@ -86,7 +86,7 @@ async def _server(client: Client) -> list[Finding]:
     return found
 
 
-async def _kinds(client: Client) -> list[Finding]:
+async def _kinds(client: Reader) -> list[Finding]:
     installed = await serves(client, HOST_CONFIG)
     text = "is served" if installed else "is not installed: kubectl apply --server-side -f manifests/crds"
     found = [Finding(Health.FINE if installed else Health.WRONG, f"{HOST_CONFIG} {text}")]
@@ -96,7 +96,7 @@ async def _kinds(client: Client) -> list[Finding]:
     return [*found, Finding(Health.FINE if ours else Health.WRONG, f"applications.core.oam.dev: {note}")]
 
 
-async def _leases(client: Client) -> list[Finding]:
+async def _leases(client: Reader) -> list[Finding]:
     leases = [item for item in await client.list_all(LEASE, LEASE_CODEC) if item.metadata.name == _LEASE_NAME]
     now = client.server_now or datetime.now(UTC)
     return judge_leases(leases, now)

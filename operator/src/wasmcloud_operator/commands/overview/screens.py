@@ -12,13 +12,13 @@ import yaml
 
 from wasmcloud_operator.commands.overview import status, tree, why
 from wasmcloud_operator.commands.overview.snapshot import take
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 
-Screen = Callable[[Client], Awaitable[int]]
+Screen = Callable[[Reader], Awaitable[int]]
 
 _USER_AGENT = "kubectl-wasmcloud"
 _REDRAW_SECONDS = 2.0
@@ -30,7 +30,7 @@ def show(screen: Screen, kubeconfig: Path | None, context: str | None) -> int:
     async def run() -> int:
         options = ConnectionOptions(credentials=Credentials(kubeconfig, context), user_agent=_USER_AGENT)
         async with Transport.open(options) as transport:
-            return await screen(Client(transport, field_manager=_USER_AGENT))
+            return await screen(Reader(transport))
 
     try:
         return asyncio.run(run())
@@ -41,10 +41,15 @@ def show(screen: Screen, kubeconfig: Path | None, context: str | None) -> int:
         return 130
 
 
+def by_hand(reader: Reader) -> Writer:
+    """Returns what writes for the user of a command: no lease is asked."""
+    return Writer(reader, field_manager=_USER_AGENT, gate=AlwaysOpen())
+
+
 def status_screen(namespace: str, output: str, *, watch: bool) -> Screen:
     """Returns the screen of `status`: one table a kind, or JSON or YAML; drawn again and again with `watch`."""
 
-    async def screen(client: Client) -> int:
+    async def screen(client: Reader) -> int:
         while True:
             found = status.report(await take(client, namespace))
             if watch:
@@ -60,7 +65,7 @@ def status_screen(namespace: str, output: str, *, watch: bool) -> Screen:
 def tree_screen(kind: str, name: str, namespace: str) -> Screen:
     """Returns the screen of `tree` for an application, a pool or a lattice."""
 
-    async def screen(client: Client) -> int:
+    async def screen(client: Reader) -> int:
         seen = await take(client, namespace)
         if kind == "lattice":
             branch = tree.of_lattice(name, seen)
@@ -77,7 +82,7 @@ def tree_screen(kind: str, name: str, namespace: str) -> Screen:
 def why_screen(kind: str, name: str, namespace: str) -> Screen:
     """Returns the screen of `why` for an application, a pool or a Service."""
 
-    async def screen(client: Client) -> int:
+    async def screen(client: Reader) -> int:
         seen = await take(client, namespace)
         if kind == "pool":
             causes = why.of_pool(_find(seen.pools, kind, name), seen)

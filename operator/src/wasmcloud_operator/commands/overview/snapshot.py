@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import ApiError, Forbidden, NotFound
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
@@ -42,7 +42,7 @@ class Snapshot:
         return tuple(pool for pool in self.pools if lattice_of(pool) == lattice)
 
 
-async def take(client: Client, namespace: str = "") -> Snapshot:
+async def take(client: Reader, namespace: str = "") -> Snapshot:
     """Reads the objects of a namespace, or (empty) of all, and notes what the user has no right to read.
 
     Raises the other errors of `kube.errors`.

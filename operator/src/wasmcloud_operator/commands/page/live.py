@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.commands.page.rows import Rows, rows
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock, rfc3339
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
@@ -60,7 +60,7 @@ class LiveRows:
 class Cluster:
     """Follows host configs, Applications, their pods and Services in one namespace, or (empty) in all."""
 
-    def __init__(self, client: Client, namespace: str, clock: Clock) -> None:
+    def __init__(self, client: Reader, namespace: str, clock: Clock) -> None:
         self.live = LiveRows()
         self.host = client.host
         self._client = client

@@ -13,14 +13,14 @@ from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.page.live import Cluster
 from wasmcloud_operator.commands.page.server import Page
 from wasmcloud_operator.kube.access import server_version
-from wasmcloud_operator.kube.client import Client
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 
 
 def page_screen(namespace: str, port: int, *, browser: bool) -> Screen:
     """Returns the screen of `ui`: the page's address, and the page for as long as the command runs."""
 
-    async def screen(client: Client) -> int:
+    async def screen(client: Reader) -> int:
         logs.configure("critical", "console")  # what goes wrong with the API server stands on the page
         await server_version(client)  # an API server that cannot be reached at all is worth no page
         stop = asyncio.Event()
