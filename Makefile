@@ -61,6 +61,17 @@ manifests: setup ## write the CRDs, the JSON Schemas, the RBAC manifests, the da
 	@$(BIN)/python manifests/monitoring/dashboard.py
 	@$(BIN)/python docs/reference/generate.py
 
+.PHONY: docs
+docs: setup ## the documents as a site with search, in build/site; a broken link or anchor fails
+	@$(BIN)/python docs/site.py
+	@$(BIN)/zensical build --clean --strict
+	@! grep -rlE '<(script|link|img|iframe)[^>]* (src|href)="?https?:' build/site --include='*.html' || \
+		{ echo "these pages load something from elsewhere"; exit 1; }
+
+.PHONY: docs-serve
+docs-serve: docs ## serve that site on http://127.0.0.1:8000
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8000
+
 .PHONY: fields
 fields: setup ## write kube/field_table.py anew from the testbed's API server; after another version of it was chosen
 	@$(TESTBED) build core
@@ -167,4 +178,4 @@ run: setup ## run the operator against $KUBECONFIG (default: the testbed's)
 
 .PHONY: clean
 clean: cluster-down ## remove everything that was made here, except the testbed's cache
-	rm -rf $(VENV) .testbed .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build .cache .testbed .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

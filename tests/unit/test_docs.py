@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -224,6 +225,14 @@ def test_every_document_is_reached_from_the_index(name):
     folders = {link for link in links if link.is_dir()}
     file = (ROOT / name).resolve()
     assert file in links | {index} or file.parent in folders
+
+
+def test_the_site_leads_to_every_document_and_to_nothing_else():
+    settings = tomllib.loads((ROOT / "zensical.toml").read_text())
+    named = [page for section in settings["project"]["nav"] for pages in section.values() for page in pages]
+    elsewhere = {"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "changes/README.md"}
+    tests = {"tests/README.md", "tests/e2e/README.md"}
+    assert sorted(named) == sorted({*tracked("docs/*.md"), *elsewhere, *tests} - {"docs/README.md"})
 
 
 def test_the_readme_has_the_versions_that_tests_run_on() -> None:
