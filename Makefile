@@ -110,7 +110,7 @@ MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/te
 	tests/integration/test_kube_field_table.py
 
 .PHONY: matrix
-matrix: setup ## what depends on the API server, on the oldest that is supported, one between and the newest
+matrix: setup ## what depends on the API server, on the oldest that is supported, one between and the newest; an upgrade and back
 	@$(TESTBED) build core wadm matrix
 	@for minor in $(MATRIX_SERVERS); do echo "API server $$minor"; \
 		TESTBED_API_SERVER=$$minor $(BIN)/pytest -q -n 2 --dist loadfile $(MATRIX); done

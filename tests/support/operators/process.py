@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,12 @@ class OperatorProcess:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(
-        cls, kubeconfig: Path, folder: Path, *flags: str, name: str = "operator"
+        cls, kubeconfig: Path, folder: Path, *flags: str, name: str = "operator", sources: Sequence[Path] = ()
     ) -> AsyncIterator[OperatorProcess]:
-        """`wasmcloud-operator run` with these flags, ready when this is entered, ended by SIGTERM."""
+        """`wasmcloud-operator run` with these flags, ready when this is entered, ended by SIGTERM.
+
+        It runs from `sources` where they are given, else from those that are installed.
+        """
         log = folder / f"{name}.log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
@@ -43,6 +46,7 @@ class OperatorProcess:
                 stderr=stderr,
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
+                env=os.environ | ({"PYTHONPATH": os.pathsep.join(map(str, sources))} if sources else {}),
             )
         try:
             address = await eventually(lambda: _address(log), timeout=120, message=f"operator's address in {log}")
