@@ -21,7 +21,7 @@ from wasmcloud_operator.lattice.configservice import ConfigService
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import Timing
-from wasmcloud_operator.lattice.control import ControlReader
+from wasmcloud_operator.lattice.control import ControlWriter
 from wasmcloud_operator.lattice.errors import NoResponders
 from wasmcloud_operator.lattice.host_types import Change
 from wasmcloud_operator.lattice.hosts import LiveHosts
@@ -42,12 +42,12 @@ async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-def control(connection: Connection) -> ControlReader:
-    return ControlReader(connection, "default", timeout=60.0)
+def control(connection: Connection) -> ControlWriter:
+    return ControlWriter(connection, "default", gate=AlwaysOpen(), timeout=60.0)
 
 
 @contextlib.asynccontextmanager
-async def live_hosts(connection: Connection, control: ControlReader, **options: Any) -> AsyncIterator[LiveHosts]:
+async def live_hosts(connection: Connection, control: ControlWriter, **options: Any) -> AsyncIterator[LiveHosts]:
     hosts = LiveHosts(connection, control, **{"clock": SystemClock(), **options})
     task = asyncio.create_task(hosts.run())
     try:
@@ -60,7 +60,7 @@ async def live_hosts(connection: Connection, control: ControlReader, **options: 
 
 
 async def test_lists_what_was_there_before_and_hears_what_comes(
-    own_nats: NatsServer, connection: Connection, control: ControlReader
+    own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
     lattice = Lattice()
     async with LatticeHost.running(own_nats.url, lattice, labels={"kubernetes_pod_name": "pod-1"}) as first:
@@ -88,7 +88,7 @@ async def test_lists_what_was_there_before_and_hears_what_comes(
 
 
 async def test_labels_and_components_and_configs(
-    own_nats: NatsServer, connection: Connection, control: ControlReader
+    own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
     lattice = Lattice()
     async with LatticeHost.running(own_nats.url, lattice) as host, live_hosts(connection, control) as hosts:
@@ -134,7 +134,7 @@ class HandClock:
 
 
 async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
-    own_nats: NatsServer, connection: Connection, control: ControlReader
+    own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
     lattice, clock = Lattice(), HandClock()
     async with (
@@ -162,7 +162,7 @@ async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
 
 
 async def test_a_host_that_beats_seldom_is_asked_and_stays(
-    own_nats: NatsServer, connection: Connection, control: ControlReader
+    own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
     lattice, clock = Lattice(), HandClock()
     async with (
@@ -182,7 +182,7 @@ async def test_a_host_that_beats_seldom_is_asked_and_stays(
 async def test_one_silent_host_keeps_nobody_from_asking_the_others(
     own_nats: NatsServer, connection: Connection
 ) -> None:
-    lattice, impatient = Lattice(), ControlReader(connection, "default", timeout=1.0)
+    lattice, impatient = Lattice(), ControlWriter(connection, "default", gate=AlwaysOpen(), timeout=1.0)
     async with contextlib.AsyncExitStack() as stack:
         hosts_there = [await stack.enter_async_context(LatticeHost.running(own_nats.url, lattice)) for _ in range(20)]
         for host in hosts_there:
@@ -193,7 +193,7 @@ async def test_one_silent_host_keeps_nobody_from_asking_the_others(
         await eventually(lambda: sum(host.providers.keys() == {"p"} for host in hosts.hosts.values()) == 19)
 
 
-async def test_three_hundred_hosts(own_nats: NatsServer, connection: Connection, control: ControlReader) -> None:
+async def test_three_hundred_hosts(own_nats: NatsServer, connection: Connection, control: ControlWriter) -> None:
     lattice = Lattice()
     client = await nats.connect(own_nats.url)
     there = [LatticeHost(client, lattice) for _ in range(300)]
@@ -223,7 +223,7 @@ async def test_three_hundred_hosts(own_nats: NatsServer, connection: Connection,
 
 
 async def test_reconnect_lists_again_what_happened_meanwhile(
-    own_nats: NatsServer, connection: Connection, control: ControlReader
+    own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
     lattice = Lattice()
     async with (
@@ -254,7 +254,7 @@ async def test_reconnect_lists_again_what_happened_meanwhile(
 async def test_a_host_that_stays_silent_when_asked_and_lies_in_events_harms_nobody(
     own_nats: NatsServer, connection: Connection
 ) -> None:
-    lattice, impatient = Lattice(), ControlReader(connection, "default", timeout=1.0)
+    lattice, impatient = Lattice(), ControlWriter(connection, "default", gate=AlwaysOpen(), timeout=1.0)
     async with LatticeHost.running(own_nats.url, lattice) as honest, LatticeHost.running(own_nats.url, lattice) as liar:
         liar.answers_inventory = False
         await honest.start_provider("http", application="shop")
@@ -271,7 +271,7 @@ async def test_a_host_that_stays_silent_when_asked_and_lies_in_events_harms_nobo
 
 
 async def test_registries_are_put_on_every_host_and_served_to_starting_ones(
-    own_nats: NatsServer, connection: Connection, control: ControlReader
+    own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
     lattice = Lattice()
     credentials = {
@@ -314,7 +314,7 @@ async def test_registries_are_put_on_every_host_and_served_to_starting_ones(
 
 
 async def test_a_real_wadm_deploys_onto_hosts_for_tests(
-    own_nats: NatsServer, connection: Connection, control: ControlReader, tmp_path: Path
+    own_nats: NatsServer, connection: Connection, control: ControlWriter, tmp_path: Path
 ) -> None:
     application = {
         "apiVersion": "core.oam.dev/v1beta1",
