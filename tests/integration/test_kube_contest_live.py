@@ -18,8 +18,9 @@ from support.kube.live import KubeLive, live_now, setting_back
 from testbed import Admin, ControlPlane, eventually
 from testbed.pki import Pki
 from wasmcloud_operator.kube.apply import Applied, Applier, Kind
-from wasmcloud_operator.kube.contest import Contested, Pace
+from wasmcloud_operator.kube.contest import Contested, Pace, Place
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import CONFIG_MAP, DEPLOYMENT, SERVICE, Key, Resource
 
 SHORT = Pace(first=0.5, most=4.0)
@@ -40,14 +41,14 @@ class Reconciling:
         self.live, self.body = live, {**body, "metadata": {**metadata, "labels": _OURS}}
         self.key = Key(metadata["namespace"], metadata["name"])
         self.kind = Kind(resource, live.informer(resource, namespaces=(self.key.namespace,), label_selector="owner=us"))
-        self.applier = Applier(live.client, "kube.example.com/rendered", pace=SHORT)
+        self.applier = Applier(live.client, "kube.example.com/rendered", paced=PacedWrites(live.client, pace=SHORT))
 
     async def once(self) -> Applied:
         return await self.applier.apply(self.kind, self.body, lambda meta: meta.labels.get("owner") == "us")
 
     @property
     def contested(self) -> list[Contested]:
-        return self.applier.contests.of([(self.kind.resource, self.key)])
+        return self.applier.contests.of([Place(self.kind.resource, self.key)])
 
     @property
     def patches(self) -> float:
@@ -60,7 +61,7 @@ class Reconciling:
             changed.clear()
             await self.once()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.applier.contests.again([(self.kind.resource, self.key)])):
+                async with asyncio.timeout(self.applier.contests.again([Place(self.kind.resource, self.key)])):
                     await changed.wait()
 
 

@@ -36,6 +36,7 @@ from wasmcloud_operator.kube.memory import give_back
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import LEASE, Key
 from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.tracing import Span, no_span
@@ -140,13 +141,14 @@ class Operator:
             clock=clock,
             metrics=metrics,
         )
+        paced = PacedWrites(writer, clock=clock, recorder=recorder)
         scope = Scope(reader, settings.watch_namespaces, clock, metrics)
         context = Context(
             reader=reader,
             writer=writer,
             applications_gate=applications_gate,
             applications_writer=Writer(reader, field_manager=FIELD_MANAGER, gate=applications_gate),
-            applier=Applier(writer, FINGERPRINT, FIELD_MANAGERS, clock=clock),
+            applier=Applier(writer, FINGERPRINT, FIELD_MANAGERS, paced),
             recorder=recorder,
             clock=clock,
             metrics=metrics,

@@ -17,7 +17,9 @@ from wasmcloud_operator.kube.apply import Applier, Kind
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Pod
+from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import POD, SERVICE, Key
+from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
@@ -157,7 +159,7 @@ class Site:
         pods: Informer[Any] = self._informer(POD, Codec.of(Pod))
         self.statuses = ExposedWriter(
             self.view,
-            bench.client,
+            StatusPart(APPLICATION, CUSTOM_RESOURCE, PacedWrites(bench.client, clock=bench.clock), bench.client),
             self.applications,
             pods,
             self.outcomes,

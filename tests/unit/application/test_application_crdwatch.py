@@ -70,6 +70,7 @@ def made(client: Any, followed: Followed, clock: VirtualClock, state: CrdState) 
         applications_gate=gate,
         clock=clock,
         scope=SimpleNamespace(wanted=("a",)),
+        status_part=lambda *_: None,
         metrics=Metrics(),
     )
     return CrdWatch(context, followed, state, watchable=False), gate
@@ -184,6 +185,7 @@ def bench() -> Bench:
         applications_gate=gate,
         clock=clock,
         scope=SimpleNamespace(wanted=("",)),
+        status_part=lambda *_: None,
         metrics=metrics,
     )
     applications = Informer.on_api(client, APPLICATION, CUSTOM_RESOURCE, clock=clock, metrics=metrics, namespaces=())

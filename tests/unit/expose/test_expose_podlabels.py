@@ -17,14 +17,16 @@ from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
 from wasmcloud_operator.expose.plan import Claim, Record, claim_of, plan
-from wasmcloud_operator.expose.pod_labels import PodLabeler
+from wasmcloud_operator.expose.pod_labels import LABELS, PodLabeler
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.contest import Place
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod, Unstructured
-from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.paced import PacedWrites
+from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Change, Component, Host, Provider
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
@@ -103,6 +105,13 @@ class Patches:
     pods: Informer[Pod]
     count: int = 0
     server_now: datetime = NOW
+    field_manager: str = "us"
+
+    async def get_path(self, _: str) -> Any:
+        label = f"f:{naming.serves_label('one')}"
+        return {
+            "metadata": {"managedFields": [{"manager": "other", "fieldsV1": {"f:metadata": {"f:labels": {label: {}}}}}]}
+        }
 
     async def patch(self, _: Any, key: Key, body: Any, __: Any, ___: Any) -> Pod:
         self.count += 1
@@ -242,7 +251,8 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
             pods.offer(a_pod(Key(namespace, name), {INSTANCE_LABEL: "pool", **labels}))
 
     client = Patches(pods)
-    labeler = PodLabeler(view, hosts_in_pods, client, pods, VirtualClock(NOW))
+    clock = VirtualClock(NOW)
+    labeler = PodLabeler(view, hosts_in_pods, client, pods, clock, PacedWrites(client, clock=clock))
     for pod in pods.store:
         await labeler.reconcile(pod.metadata.key)
 
@@ -297,7 +307,9 @@ async def test_a_pod_serves_on_while_its_lattice_gets_another_address(still_want
     services.offer(Unstructured.from_body(body))
     pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool", naming.serves_label("one"): "true"}))
 
-    await PodLabeler(view, hosts_in_pods, Patches(pods), pods, VirtualClock(NOW)).reconcile(Key("ns-a", "pod-0"))
+    client, clock = Patches(pods), VirtualClock(NOW)
+    labeler = PodLabeler(view, hosts_in_pods, client, pods, clock, PacedWrites(client, clock=clock))
+    await labeler.reconcile(Key("ns-a", "pod-0"))
 
     [pod] = pods.store
     assert (naming.serves_label("one") in pod.metadata.labels) != still_wanted
@@ -338,7 +350,9 @@ async def test_a_host_serves_once_it_runs_what_its_server_cannot_have_from_other
     services.offer(Unstructured.from_body(body))
     pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool"}))
 
-    await PodLabeler(view, hosts_in_pods, Patches(pods), pods, VirtualClock(NOW)).reconcile(Key("ns-a", "pod-0"))
+    client, clock = Patches(pods), VirtualClock(NOW)
+    labeler = PodLabeler(view, hosts_in_pods, client, pods, clock, PacedWrites(client, clock=clock))
+    await labeler.reconcile(Key("ns-a", "pod-0"))
 
     [pod] = pods.store
     assert (naming.serves_label("one") in pod.metadata.labels) == labelled
@@ -389,3 +403,42 @@ def oracle(
             if f"{app}-{server}" in youngest["providers"]:
                 served.add(app if position == 0 else f"{app}-{server}")
     return served
+
+
+async def test_a_label_that_somebody_takes_off_again_and_again_is_put_back_every_five_minutes() -> None:
+    lattice = FakeLattice(LatticeRoute(ConnectionSpec(("nats://a",)), "default"))
+    lattice.hosts.hosts["N"] = Host(
+        "N",
+        0.0,
+        labels=MappingProxyType({POD_UID_LABEL: "uid-ns-a/pod-0"}),
+        providers=MappingProxyType(
+            {"one-http": Provider("one-http", "x", MappingProxyType({APPSPEC_ANNOTATION: "one"}))}
+        ),
+        inventoried=True,
+    )
+    held = {Key("ns-a", "pool"): Pool(Key("ns-a", "pool"), "pool", lattice, lattice.key)}
+    services, pods, news = informer(UNSTRUCTURED), host_pods(), NewsByHand()
+    hosts_in_pods = HostsInPods(pods, news)
+    news.tell(lattice, Change(hosts=frozenset({"N"})))
+    view = a_view(held, informer(Codec.of(CustomResource)), services)
+    record = Record("one", "v1", exposure(app_manifest("one", ["http"])))
+    lattice.ledger.listed = (ModelSummary(name="one", deployed_version="v1"),)
+    view.book(lattice).put("one", record)
+    body = render.service(plan(record, read_options({})).services[0], "ns-a", lattice.identity, [])
+    body["metadata"] |= {"uid": "one", "resourceVersion": "1"}
+    services.offer(Unstructured.from_body(body))
+    pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool"}))
+    client, clock = Patches(pods), VirtualClock(NOW)
+    labeler = PodLabeler(view, hosts_in_pods, client, pods, clock, PacedWrites(client, clock=clock))
+
+    for _ in range(1200):
+        await labeler.reconcile(Key("ns-a", "pod-0"))
+        [pod] = pods.store
+        version = int(pod.metadata.resource_version) + 1
+        pods.offer(a_pod(Key("ns-a", "pod-0"), {INSTANCE_LABEL: "pool"}, version=version))
+        await clock.advance(1)
+
+    assert 8 <= client.count <= 13, "after 1, 2, 4, … seconds and then every five minutes"
+    [contested, *_] = labeler.paced.contests.of([Place(POD, Key("ns-a", "pod-0"), LABELS)])
+    assert str(contested).startswith(f"Pod ns-a/pod-0: .metadata.labels[{naming.serves_label('one')}] is set back by")
+    assert "field manager other" in str(contested)

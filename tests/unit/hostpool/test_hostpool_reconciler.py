@@ -129,7 +129,7 @@ class Site:
         }
         self.workloads[DEPLOYMENT][KEY] = Unstructured.from_body(body)
 
-    def contested(self, children):
+    def contested(self, key, children):
         return self.contests
 
     async def refusal_of_pods(self, _):

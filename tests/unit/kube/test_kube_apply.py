@@ -9,10 +9,12 @@ from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.contest import Place
 from wasmcloud_operator.kube.difference import first_difference
 from wasmcloud_operator.kube.errors import DeadlineExceeded, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Unstructured
+from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import CONFIG_MAP
 from wasmcloud_operator.kube.testing import NoAnswer
 from wasmcloud_operator.kube.transport import Response
@@ -37,7 +39,7 @@ class World:
         )
         bench.start(informer.run())
         self.kind = Kind(CONFIG_MAP, informer)
-        self.applier = Applier(bench.client, STAMP, clock=bench.clock)
+        self.applier = Applier(bench.client, STAMP, paced=PacedWrites(bench.client, clock=bench.clock))
 
     async def apply(self, body: dict):
         return await self.applier.apply(self.kind, body, ours)
@@ -167,19 +169,6 @@ async def test_only_ours_are_deleted_and_only_that_one(world: World):
     assert world.live() is not None
 
 
-async def test_a_status_is_written_only_when_it_differs(bench: KubeBench):
-    bench.api.put(WIDGET, {"metadata": {"name": "w", "namespace": "ns"}, "spec": {}})
-    informer = bench.informer()
-    await bench.clock.until(lambda: informer.synced)
-    applier = Applier(bench.client, STAMP)
-    bench.api.requests.clear()
-    item = informer.store.get(key("w"))
-    assert await applier.apply_status(WIDGET, informer, item, {"phase": "Ready"})
-    assert not await applier.apply_status(WIDGET, informer, informer.store.get(key("w")), {"phase": "Ready"})
-    assert [r.method for r in bench.api.requests] == ["PATCH"]
-    assert bench.api.get(WIDGET, key("w"))["status"] == {"phase": "Ready"}
-
-
 async def test_get_of_nothing_is_named(bench: KubeBench):
     with pytest.raises(NotFound):
         await bench.client.get_as(WIDGET, key("none"), WIDGETS)
@@ -263,7 +252,7 @@ async def test_an_object_that_is_on_its_way_out_is_not_deleted_again(world: Worl
     assert world.sent() == []
 
 
-PLACE = (CONFIG_MAP, key("c"))
+PLACE = Place(CONFIG_MAP, key("c"))
 
 
 async def set_back(world: World, **data: str) -> None:

@@ -122,7 +122,9 @@ class CrdWatch:
         self._gate = context.applications_gate
         self._informer = informer
         self._namespaces = context.scope.wanted
-        self._writer = ApplicationWriter(context.writer, informer, context.clock)
+        self._writer = ApplicationWriter(
+            context.writer, informer, context.clock, context.status_part(APPLICATION, context.writer)
+        )
         self._definition = _definition(context) if watchable else None
         self._gauge = Gauge(
             "wasmcloud_operator_applications_crd",

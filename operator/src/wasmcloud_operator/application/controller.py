@@ -8,10 +8,10 @@ from functools import partial
 
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.owners import Owners
-from wasmcloud_operator.application.placements import HostsByApplication, PlacementWriter
+from wasmcloud_operator.application.placements import FIELD_MANAGER, HostsByApplication, PlacementWriter
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
-from wasmcloud_operator.application.writer import ApplicationWriter
+from wasmcloud_operator.application.writer import FINALIZERS, ApplicationWriter
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.controller import Controller
@@ -45,7 +45,8 @@ def application_controller(context: Context) -> Controller[Key]:
     informer = applications(context)
     configs: Informer[CustomResource] = context.informers.made(HOST_CONFIG)
     places = Places(context.pools, configs)
-    writer = ApplicationWriter(context.applications_writer, informer, context.clock)
+    client = context.applications_writer
+    writer = ApplicationWriter(client, informer, context.clock, context.status_part(APPLICATION, client))
 
     def wake(key: Key) -> None:
         controller.queue.add(key)
@@ -60,8 +61,9 @@ def application_controller(context: Context) -> Controller[Key]:
     reconciler = ApplicationReconciler(
         informer, places, writer, deletion, context.recorder, context.clock, owners, wake, gate
     )
+    parts = ((APPLICATION, writer.part.part), (APPLICATION, FINALIZERS))
     controller = context.controller(
-        "application", reconciler.reconcile, reconciler.report, workers_times=_WORKERS_TIMES
+        "application", reconciler.reconcile, reconciler.report, workers_times=_WORKERS_TIMES, parts=parts
     )
     _wire(context, _Routes(controller.queue, informer, places), informer, configs)
     services.on_change(partial(_on_service, controller.queue))
@@ -73,10 +75,13 @@ def placement_controller(context: Context, hosts_in_pods: HostsInPods) -> Contro
     informer = applications(context)
     places = Places(context.pools, context.informers.made(HOST_CONFIG))
     hosts = HostsByApplication()
-    writer = PlacementWriter(
-        informer, places, hosts, hosts_in_pods.pod, context.applications_writer, context.applications_gate
+    part = context.status_part(
+        APPLICATION, context.applications_writer, field_manager=FIELD_MANAGER, part="status.placements"
     )
-    controller = context.controller("placement", writer.reconcile, _nothing_to_report)
+    writer = PlacementWriter(informer, places, hosts, hosts_in_pods.pod, part, context.applications_gate)
+    controller = context.controller(
+        "placement", writer.reconcile, _nothing_to_report, parts=((APPLICATION, part.part),)
+    )
     routes = _Routes(controller.queue, informer, places)
 
     def on_news(lattice: Lattice, news: LatticeEvent) -> None:

@@ -8,14 +8,13 @@ from weakref import WeakKeyDictionary
 
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import Writer
-from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.manifest.walking import component_id
@@ -77,7 +76,7 @@ class PlacementWriter:
     places: Places
     hosts: HostsByApplication
     pod_of: PodOf
-    client: Writer
+    part: StatusPart[CustomResource]
     gate: ApplicationsGate
 
     async def reconcile(self, key: Key) -> Result:
@@ -96,20 +95,14 @@ class PlacementWriter:
             if lattice is None or not lattice.hosts.synced:
                 return Result.waiting("the hosts of its lattice")  # what was found before stands
             found = placements(item, self.hosts.hosts(lattice, key.name), self.pod_of)
-        if found != {name: status[name] for name in ("placementCount", "placements") if name in status}:
-            await self._write(item, found)
-        return DONE
-
-    async def _write(self, item: CustomResource, found: JsonObject) -> None:
-        metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
-        body = {"apiVersion": APPLICATION.api_version, "kind": APPLICATION.kind, "metadata": metadata, "status": found}
+        before: JsonObject = {name: status[name] for name in ("placementCount", "placements") if name in status}
         try:
-            written = await self.client.apply(
-                APPLICATION, body, CUSTOM_RESOURCE, subresource="status", field_manager=FIELD_MANAGER
-            )
+            written = await self.part.write(item, before, found)
         except (NotFound, Conflict):
-            return  # gone, or another one of that name: the watch brings it
-        self.applications.offer(written)
+            return DONE  # gone, or another one of that name: the watch brings it
+        if written is not None:
+            self.applications.offer(written)
+        return DONE
 
 
 def applications_on(host: Host) -> Iterator[str]:

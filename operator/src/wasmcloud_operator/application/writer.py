@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 
 from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.manifest import deciding_metadata, passed_metadata
@@ -14,12 +15,17 @@ from wasmcloud_operator.kube.client import JSON_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.conditions import Condition, to_status
+from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.difference import Difference, Step
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.content import VERSION
 
+FINALIZERS = "finalizers"
+_FINALIZERS_PATH = Difference((Step(".metadata", "f:metadata"), Step(".finalizers", "f:finalizers")))
 PAUSED = Condition("Paused", "True", "Paused", "nothing is written while paused")
 
 
@@ -30,6 +36,7 @@ class ApplicationWriter:
     client: Writer
     informer: Informer[CustomResource]
     clock: Clock
+    part: StatusPart[CustomResource]
 
     async def show(self, item: CustomResource, verdict: Verdict, told: JsonObject | None = None) -> bool:
         """Write the verdict with the fields `told`; None keeps the former ones. Returns whether it was written."""
@@ -60,7 +67,10 @@ class ApplicationWriter:
         return await self._apply(item, before, status)
 
     async def add_finalizer(self, item: CustomResource) -> CustomResource:
-        """The item with our finalizer. Raises Invalid when it changed meanwhile."""
+        """Returns the item with our finalizer, or without where somebody takes it away again and again.
+
+        Raises Invalid when it changed meanwhile.
+        """
         if naming.FINALIZER in item.metadata.finalizers:
             return item
         patch: list[JsonObject] = [{"op": "test", "path": "/metadata/uid", "value": item.metadata.uid}]
@@ -70,7 +80,10 @@ class ApplicationWriter:
             version = item.metadata.resource_version
             patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
             patch.append({"op": "add", "path": "/metadata/finalizers", "value": [naming.FINALIZER]})
-        return await self._patch(item, patch)
+        place = Place(APPLICATION, item.metadata.key, FINALIZERS)
+        wish = naming.FINALIZER
+        send = partial(self._patch, item, patch)
+        return await self.part.paced.write(place, item.metadata, wish, _FINALIZERS_PATH, send) or item
 
     async def remove_finalizer(self, item: CustomResource) -> None:
         """Remove our finalizer; harmless when the item is gone. Raises Invalid when its finalizers changed."""
@@ -102,16 +115,10 @@ class ApplicationWriter:
         return [entry for entry in old if entry["type"] in keep and entry["type"] not in types] + written
 
     async def _apply(self, item: CustomResource, before: JsonObject, status: JsonObject) -> bool:
-        if _comparable(before) == _comparable(status):
+        written = await self.part.write(item, before, status)
+        if written is None:
             return False
-        metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
-        body = {
-            "apiVersion": APPLICATION.api_version,
-            "kind": APPLICATION.kind,
-            "metadata": metadata,
-            "status": status,
-        }
-        self.informer.offer(await self.client.apply(APPLICATION, body, CUSTOM_RESOURCE, subresource="status"))
+        self.informer.offer(written)
         return True
 
 
@@ -123,11 +130,6 @@ def own_status(status: object) -> JsonObject:
     if "conditions" in own:
         own["conditions"] = [entry for entry in own["conditions"] if entry["type"] not in naming.OTHERS_CONDITIONS]
     return own
-
-
-def _comparable(status: JsonObject) -> JsonObject:
-    """Conditions by type: two field managers' entries in one list have no order to rely on."""
-    return {**status, "conditions": {entry["type"]: entry for entry in status.get("conditions") or ()}}
 
 
 def inputs_digest(item: CustomResource) -> str:

@@ -11,11 +11,11 @@ from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
 from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler
 from wasmcloud_operator.expose.plan import claim_of
-from wasmcloud_operator.expose.pod_labels import PodLabeler
+from wasmcloud_operator.expose.pod_labels import LABELS, PodLabeler
 from wasmcloud_operator.expose.reader import ManifestReader
 from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler
 from wasmcloud_operator.expose.routes import Routes
-from wasmcloud_operator.expose.status import ExposedWriter
+from wasmcloud_operator.expose.status import FIELD_MANAGER, ExposedWriter
 from wasmcloud_operator.expose.view import Deployed, View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Kind
@@ -24,7 +24,7 @@ from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, Pod, Unstructured
 from wasmcloud_operator.kube.queue import Priority
-from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, SERVICE, Key, Resource
+from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, POD, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.host_types import Change as HostChange
 from wasmcloud_operator.lattice.host_types import Host
@@ -126,7 +126,7 @@ class _Wiring:
         self.reader = ManifestReconciler(
             self.view, ManifestReader(context.cluster_id, self.applications), context.clock, self._on_manifest
         )
-        labeler = PodLabeler(self.view, hosts_in_pods, context.writer, self.pods, context.clock)
+        labeler = PodLabeler(self.view, hosts_in_pods, context.writer, self.pods, context.clock, context.applier.paced)
         self.manifests: Controller[AppKey] = Controller(
             "manifest",
             self.reader.reconcile,
@@ -139,19 +139,24 @@ class _Wiring:
             tenant=_lattice_of,
         )
         self.services = context.controller("service", reconciler.reconcile, reconciler.report)
-        self.labels = context.controller("podlabels", labeler.reconcile, _nothing_to_report)
+        self.labels = context.controller("podlabels", labeler.reconcile, _nothing_to_report, parts=((POD, LABELS),))
         self.controllers: tuple[Controller[Any], ...] = (self.manifests, self.services, self.labels)
         if self.applications is not None:
+            part = context.status_part(
+                APPLICATION, context.applications_writer, field_manager=FIELD_MANAGER, part="status.services"
+            )
             writer = ExposedWriter(
                 self.view,
-                context.applications_writer,
+                part,
                 self.applications,
                 self.pods,
                 outcomes,
                 context.recorder,
                 context.clock,
             )
-            self.statuses = context.controller("exposed", writer.reconcile, _nothing_to_report)
+            self.statuses = context.controller(
+                "exposed", writer.reconcile, _nothing_to_report, parts=((APPLICATION, part.part),)
+            )
             self.controllers += (self.statuses,)
             self.applications.on_change(self._on_application)
         self.pods.on_change(self._on_pod)

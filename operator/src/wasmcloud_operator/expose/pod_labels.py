@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
@@ -11,18 +13,21 @@ from wasmcloud_operator.expose.placement import PodFacts, ProviderId, Verdict, c
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.contest import Place
 from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.difference import Difference, Step
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Pod
+from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import HOST_CONTAINER
+from wasmcloud_operator.shared.context import POD_CODEC
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost, pool_of
 
-_POD: Codec[Pod] = Codec.of(Pod)
+LABELS = "labels"
 
 _LOOK_AGAIN_SECONDS = 15.0
 
@@ -36,6 +41,7 @@ class PodLabeler:
     client: Writer
     pods: Informer[Pod]
     clock: Clock
+    paced: PacedWrites
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
@@ -56,10 +62,14 @@ class PodLabeler:
         if not patch:
             return result
         body = {"metadata": {"uid": pod.metadata.uid, "labels": patch}}
+        send = partial(self.client.patch, POD, key, body, MERGE_PATCH, POD_CODEC)
+        where = Difference((Step(".metadata", "f:metadata"), Step(".labels", "f:labels"), *_named(patch)))
         try:
-            self.pods.offer(await self.client.patch(POD, key, body, MERGE_PATCH, _POD))
+            patched = await self.paced.write(Place(POD, key, LABELS), pod.metadata, _wish(pod, patch), where, send)
         except (NotFound, Conflict):
             return Result.waiting("news of the pod, which is gone or another")
+        if patched is not None:
+            self.pods.offer(patched)
         return result
 
     def _judge(self, pod: Pod, found: PodHost, lattice: Lattice) -> Verdict:
@@ -119,6 +129,17 @@ class PodLabeler:
             if claim is not None and not book.sure_of(claim.application):
                 kept.append(service)
         return kept
+
+
+def _wish(pod: Pod, patch: Mapping[str, str | None]) -> str:
+    """Returns which of our labels the pod has after the patch."""
+    kept = {key for key in pod.metadata.labels if _is_ours(key) and key not in patch}
+    return " ".join(sorted(kept | {key for key, value in patch.items() if value is not None}))
+
+
+def _named(patch: Mapping[str, str | None]) -> tuple[Step]:
+    label = min(patch)
+    return (Step(f"[{label}]", f"f:{label}"),)
 
 
 def _is_ours(key: str) -> bool:

@@ -233,7 +233,7 @@ class ServiceReconciler:
 
     def _places(self, namespace: str, name: str) -> list[Place]:
         """The objects of one Service: itself and its routes, which have its name."""
-        return [(resource, Key(namespace, name)) for resource in (SERVICE, HTTP_ROUTE, INGRESS)]
+        return [Place(resource, Key(namespace, name)) for resource in (SERVICE, HTTP_ROUTE, INGRESS)]
 
     def _origin(self, namespace: str, record: Record) -> dict[str, str]:
         """Returns the annotations by which a Service remembers its Application, also an orphaned one."""

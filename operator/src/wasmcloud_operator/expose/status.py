@@ -12,9 +12,7 @@ from wasmcloud_operator.expose.plan import Plan, Record
 from wasmcloud_operator.expose.reconciler import Made, Outcomes, State
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.conditions import Condition, to_status
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
@@ -23,6 +21,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
 from wasmcloud_operator.shared.problem import SET_BACK, Problem
@@ -52,7 +51,7 @@ class ExposedWriter:
     """
 
     view: View
-    client: Writer
+    part: StatusPart[CustomResource]
     applications: Informer[CustomResource]
     pods: Informer[Pod]
     outcomes: Outcomes
@@ -153,26 +152,18 @@ class ExposedWriter:
         conditions = (
             to_status([condition], held, item.metadata.generation, self.clock.now()) if condition is not None else []
         )
-        if conditions == held and services == (before.get("services") or []):
-            return False
         status: JsonObject = {}
         if services:
             status["services"] = services
         if conditions:
             status["conditions"] = conditions
-        meta = item.metadata
-        body = {
-            "apiVersion": APPLICATION.api_version,
-            "kind": APPLICATION.kind,
-            "metadata": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
-            "status": status,
-        }
+        own = {name: held for name, held in (("services", before.get("services")), ("conditions", held)) if held}
         try:
-            written = await self.client.apply(
-                APPLICATION, body, CUSTOM_RESOURCE, subresource="status", field_manager=FIELD_MANAGER
-            )
+            written = await self.part.write(item, own, status)
         except (NotFound, Conflict):
             return False  # gone, or another one of that name: the watch reports it
+        if written is None:
+            return False
         self.applications.offer(written)
         return True
 

@@ -14,6 +14,7 @@ from wasmcloud_operator.hostpool.render_workload import KINDS, WORKLOADS, Child,
 from wasmcloud_operator.hostpool.status import is_rolled_out
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.contest import Place
 from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.errors import BadRequest, Forbidden, Invalid
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
@@ -75,12 +76,12 @@ class PoolApplier:
             await self.secrets.remove_unneeded(config, facts, children.secret_conf)
         return True
 
-    def contested(self, children: Children) -> tuple[list[Problem], float | None]:
+    def contested(self, key: Key, children: Children) -> tuple[list[Problem], float | None]:
         """Returns what others set back in the children, and the seconds until these are to be looked at again."""
         places = [
-            (child.resource, Key(child.body["metadata"]["namespace"], child.body["metadata"]["name"]))
+            Place(child.resource, Key(child.body["metadata"]["namespace"], child.body["metadata"]["name"]))
             for child in children.all
-        ]
+        ] + self.secrets.places(key)
         contests = self.applier.contests
         return [set_back(str(one)) for one in contests.of(places)], contests.again(places)
 

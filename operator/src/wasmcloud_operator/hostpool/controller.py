@@ -26,7 +26,8 @@ from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, Pod
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
-from wasmcloud_operator.kube.resources import CONFIG_MAP, POD_DISRUPTION_BUDGET, SECRET, Key, Resource
+from wasmcloud_operator.kube.resources import CONFIG_MAP, POD, POD_DISRUPTION_BUDGET, SECRET, Key, Resource
+from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostsChange
@@ -34,7 +35,7 @@ from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.names import FINGERPRINT
-from wasmcloud_operator.shared.context import Context
+from wasmcloud_operator.shared.context import POD_CODEC, Context
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, pool_of
 from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pools
@@ -91,28 +92,32 @@ def host_pool_controllers(
         workers=_TELLING_WORKERS,
         timeout=_TELLING_SECONDS,
     )
+    part = context.status_part(HOST_CONFIG, context.writer)
     reconciler = HostConfigReconciler(
         configs,
         kinds,
         reader,
-        PoolApplier(kinds, OwnedSecrets(context.writer, secrets, reader), context.applier, context.clock),
+        PoolApplier(
+            kinds, OwnedSecrets(context.writer, secrets, reader, context.applier.paced), context.applier, context.clock
+        ),
         registries,
         RustPools(context.writer, configs, context.clock),
         context.pools,
-        StatusWriter(configs, context.pools, hosts_in_pods, context.applier, context.recorder, context.clock),
+        StatusWriter(configs, context.pools, hosts_in_pods, part, context.recorder, context.clock),
         hosts_in_pods,
         unowned,
         budgets,
         partial(refusal_of_pods, context.reader),
         telling.queue.add,
     )
-    controller = context.controller("wasmcloudhostconfig", reconciler.reconcile, reconciler.report)
+    controller = context.controller(
+        "wasmcloudhostconfig", reconciler.reconcile, reconciler.report, parts=((HOST_CONFIG, part.part),)
+    )
     _wire(controller.queue, configs, kinds, secrets, config_maps)
     pods = context.host_pods()
-    gatekeeper = ReadinessReconciler(
-        configs, pods, context.pools, hosts_in_pods, placements, context.writer, context.clock
-    )
-    readiness = context.controller("readiness", gatekeeper.reconcile, _nothing_to_report)
+    gate = StatusPart(POD, POD_CODEC, context.applier.paced, context.writer, part="status.gate")
+    gatekeeper = ReadinessReconciler(configs, pods, context.pools, hosts_in_pods, placements, gate, context.clock)
+    readiness = context.controller("readiness", gatekeeper.reconcile, _nothing_to_report, parts=((POD, gate.part),))
     wire_readiness(readiness.queue, context.pools, hosts_in_pods, pods)
     _wire_lattices(controller.queue, context.pools, hosts_in_pods, pods)
 

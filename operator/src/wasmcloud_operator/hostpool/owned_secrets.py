@@ -6,6 +6,7 @@ import base64
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts, has_secret_content, registry_in_environment
@@ -15,11 +16,13 @@ from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
 from wasmcloud_operator.kube.apply import ONLY_IF_MISSING, ForeignObject
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.difference import difference
+from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.difference import fingerprint, first_difference
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import Metadata, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import SECRET, Key
 from wasmcloud_operator_types import WasmCloudHostConfig
 
@@ -44,6 +47,7 @@ class OwnedSecrets:
     client: Writer
     secrets: Informer[Metadata]
     reader: ReferenceReader
+    paced: PacedWrites
     # By config, by name: the resourceVersion and the digest of the Secret as it was found right.
     _checked: dict[Key, dict[str, tuple[str, str]]] = field(default_factory=dict)
 
@@ -89,6 +93,10 @@ class OwnedSecrets:
             if held is not None and _owned_by(held.metadata, config):
                 await self._delete(held)
 
+    def places(self, key: Key) -> list[Place]:
+        """Returns the Secrets that are kept for the config of that key."""
+        return [Place(SECRET, Key(key.namespace, name)) for name in self._checked.get(key, ())]
+
     def forget(self, key: Key) -> None:
         """The config is gone; the garbage collector takes the Secrets."""
         self._checked.pop(key, None)
@@ -108,21 +116,29 @@ class OwnedSecrets:
         if values is None:
             return  # the watch brings the config back
         item = await self._applied(key, _body(config, key, component, digest, values), config)
+        if item is None:
+            return  # it is too early after somebody else changed it
         self.secrets.offer(Metadata(item.metadata))
         checked[name] = (item.metadata.resource_version, digest)
 
-    async def _applied(self, key: Key, body: JsonObject, config: WasmCloudHostConfig) -> Unstructured:
+    async def _applied(self, key: Key, body: JsonObject, config: WasmCloudHostConfig) -> Unstructured | None:
+        place, wish = Place(SECRET, key), fingerprint({**body, "data": None})  # a digest of the values is in it
         try:
             live = await self.client.get(SECRET, key)
         except NotFound:
             body["metadata"] |= ONLY_IF_MISSING
-            return await self.client.apply(SECRET, body, UNSTRUCTURED)
+            made = await self.client.apply(SECRET, body, UNSTRUCTURED)
+            self.paced.wrote(place, made.metadata, wish)
+            return made
         if not _owned_by(live.metadata, config):
             raise ForeignObject(SECRET, key, "somebody else")
-        if difference(body, live.body) is None:
+        where = first_difference(body, live.body)
+        if where is None:
+            self.paced.contests.at_peace(place)
             return live
         body["metadata"]["uid"] = live.metadata.uid
-        return await self.client.apply(SECRET, body, UNSTRUCTURED)
+        send = partial(self.client.apply, SECRET, body, UNSTRUCTURED)
+        return await self.paced.write(place, live.metadata, wish, where, send)
 
     async def _delete(self, held: Metadata) -> None:
         with contextlib.suppress(NotFound):

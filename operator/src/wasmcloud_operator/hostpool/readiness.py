@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
+import msgspec
+
 from wasmcloud_operator.hostpool.serving import Circumstances, Connection, Patience, is_gated, judge, others
-from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import Clock, rfc3339
-from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
-from wasmcloud_operator.kube.resources import POD, Key
+from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostsChange
@@ -26,8 +27,6 @@ from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodH
 from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pool, Pools
 from wasmcloud_operator_types import InvalidObjectError, Rollout, parse
-
-_POD: Codec[Pod] = Codec.of(Pod)
 
 # A pod that waits is looked at again: what it waits for need not be in any news.
 _LOOK_AGAIN_SECONDS = 2.0
@@ -44,7 +43,7 @@ class ReadinessReconciler:
     pools: Pools
     hosts_in_pods: HostsInPods
     placements: Placements
-    client: Writer
+    part: StatusPart[Pod]
     clock: Clock
 
     async def reconcile(self, key: Key) -> Result:
@@ -93,29 +92,17 @@ class ReadinessReconciler:
         held = pod.condition(SERVING_GATE)
         flipped = held is None or held.status != condition.status
         since = rfc3339(self.clock.now()) if flipped else held.last_transition_time if held is not None else None
-        body = {
-            "apiVersion": POD.api_version,
-            "kind": POD.kind,
-            "metadata": {"name": pod.metadata.name, "namespace": pod.metadata.namespace, "uid": pod.metadata.uid},
-            "status": {
-                "conditions": [
-                    {
-                        "type": condition.type,
-                        "status": condition.status,
-                        "reason": condition.reason,
-                        "message": condition.message,
-                        "lastTransitionTime": since,
-                    }
-                ]
-            },
-        }
+        shown = {**asdict(condition), "lastTransitionTime": since}
+        before = {"conditions": [msgspec.to_builtins(held)] if held is not None else []}
         try:
-            self.pods.offer(await self.client.apply(POD, body, _POD, subresource="status"))
+            written = await self.part.write(pod, before, {"conditions": [shown]})
         except (NotFound, Conflict):
             return  # gone, or another pod has the name: the watch reports it
+        if written is not None:
+            self.pods.offer(written)
 
     def _seconds_since(self, moment: str | None) -> float:
-        now = self.client.server_now
+        now = self.part.client.server_now
         if not moment or now is None:
             return 0.0
         return max(0.0, (now - datetime.fromisoformat(moment)).total_seconds())

@@ -126,7 +126,7 @@ class HostConfigReconciler:
         rolled_out = held is not None and is_rolled_out(workload.kind, held.body)
         if await self.rust.clean_up(item, workload, rolled_out=rolled_out):
             self._tell(item, "Adopted", "Adopted from the operator written in Rust")
-        contested, again = self.children.contested(children)
+        contested, again = self.children.contested(item.metadata.key, children)
         warnings = [
             *contested,
             *examined.warnings,

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, WADM, HostInPod, Seen, lattice_status
 from wasmcloud_operator.hostpool.reports import Report, news, of_lattice
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.conditions import Condition, stalled, to_status
 from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.ledger import Listing
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
@@ -33,7 +33,7 @@ class StatusWriter:
     configs: Informer[CustomResource]
     pools: Pools
     hosts_in_pods: HostsInPods
-    applier: Applier
+    part: StatusPart[CustomResource]
     recorder: EventRecorder
     clock: Clock
 
@@ -87,7 +87,7 @@ class StatusWriter:
             "observedGeneration": item.metadata.generation,
             "conditions": said,
         }
-        if await self.applier.apply_status(HOST_CONFIG, self.configs, item, status):
+        if await self._write(item, before, status):
             for report in (*news(before, status, reports), *of_lattice(before, about_lattice)):
                 self.event(item, report.type, report.reason, report.note)
 
@@ -97,7 +97,7 @@ class StatusWriter:
         old = before.get("conditions") or ()
         said = to_status([_PAUSED], old, item.metadata.generation, self.clock.now())
         conditions = [condition for condition in old if condition["type"] != _PAUSED.type] + said
-        await self.applier.apply_status(HOST_CONFIG, self.configs, item, {**before, "conditions": conditions})
+        await self._write(item, before, {**before, "conditions": conditions})
 
     async def refuse(
         self,
@@ -115,6 +115,13 @@ class StatusWriter:
     def event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         """An Event about the config."""
         self.recorder.event(HOST_CONFIG, item.metadata, type_, reason, note, action="Reconcile")
+
+    async def _write(self, item: CustomResource, before: JsonObject, status: JsonObject) -> bool:
+        written = await self.part.write(item, before, status)
+        if written is None:
+            return False
+        self.configs.offer(written)
+        return True
 
     def _lattice(self, item: CustomResource, before: JsonObject) -> tuple[list[Condition], JsonObject]:
         seen = self.seen(item)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -13,15 +12,15 @@ from typing import Literal, TypeVar
 import structlog
 
 from wasmcloud_operator.kube.client import Writer
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
-from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
-from wasmcloud_operator.kube.contest import Contests, Pace, Place, manager_of
-from wasmcloud_operator.kube.difference import Difference, fingerprint, first_difference
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.contest import Contests, Place
+from wasmcloud_operator.kube.difference import fingerprint, first_difference
 from wasmcloud_operator.kube.errors import Conflict, NotFound, Unreachable
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.managed_fields import take_over
-from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.objects import ObjectMeta, Unstructured
+from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import Key, Resource
 
 log = structlog.get_logger()
@@ -91,7 +90,7 @@ class Applier:
     is decided. Before the first apply of an object, what the field managers in `formerly` (earlier programs for the
     same objects) own of it becomes ours: an object without the fingerprint was never applied by us, cached or not.
 
-    What somebody else sets back is applied again at a slower and slower pace: `contests` has how that stands.
+    What somebody else sets back is applied again at the pace of `paced`.
     """
 
     def __init__(
@@ -99,24 +98,27 @@ class Applier:
         client: Writer,
         fingerprint_annotation: str,
         formerly: Collection[str] = (),
-        *,
-        clock: Clock = SYSTEM_CLOCK,
-        pace: Pace = Pace(),  # noqa: B008 - immutable
+        paced: PacedWrites | None = None,
     ) -> None:
         self._client = client
+        self.paced = paced or PacedWrites(client)
         self._annotation = fingerprint_annotation
         self._formerly = frozenset(formerly)
         self._uncertain: OrderedDict[Place, None] = OrderedDict()
         self._strangers: OrderedDict[Place, None] = OrderedDict()
         self._whole: OrderedDict[Place, _Whole] = OrderedDict()
-        self.contests = Contests(clock, pace)
+
+    @property
+    def contests(self) -> Contests:
+        """What somebody else sets back."""
+        return self.paced.contests
 
     async def apply(self, kind: Kind, rendered: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
         """Bring the live object to what was rendered. Raises ForeignObject, or the errors of `kube.errors`."""
         desired = self._stamped(rendered)
         key = Key(desired["metadata"].get("namespace", ""), desired["metadata"]["name"])
         held = kind.informer.store.get(key)
-        if (kind.resource, key) in self._uncertain or (kind.resource, key) in self._strangers:
+        if (place := Place(kind.resource, key)) in self._uncertain or place in self._strangers:
             held = await self._read(kind, key)
         try:
             return await self._bring(kind, key, desired, held, ours)
@@ -132,10 +134,10 @@ class Applier:
         held: Unstructured | None,
         ours: Callable[[ObjectMeta], bool],
     ) -> Applied:
-        place, stamp = (kind.resource, key), desired["metadata"]["annotations"][self._annotation]
+        place, stamp = Place(kind.resource, key), desired["metadata"]["annotations"][self._annotation]
         if held is None:
             item = await self._write(kind, key, desired, ONLY_IF_MISSING)
-            self.contests.applied(place, item.metadata.uid, stamp)
+            self.paced.wrote(place, item.metadata, stamp)
             return Applied(item, "created")
         if not ours(held.metadata):
             _remember(self._strangers, place, None, _REMEMBERED)
@@ -148,28 +150,18 @@ class Applier:
             _remember(self._whole, place, _Whole(stamp, weakref.ref(held)), _WHOLE)
             self.contests.at_peace(place)
             return Applied(held, "unchanged")
-        if self.contests.was_applied(place, held.metadata.uid, stamp):
-            if self.contests.must_wait(place, held.metadata.resource_version, str(where)):
-                return Applied(held, "unchanged")
-            if self.contests.set_back(place, str(where)):
-                await self._name_the_other(place, where)
-        if self._formerly and self._annotation not in held.metadata.annotations:
-            await take_over(self._client, kind.resource, key, self._formerly)
-        log.debug("applying", kind=kind.resource.kind, object=str(key), differs=str(where))
-        item = await self._write(kind, key, desired, {"uid": held.metadata.uid})
-        self.contests.applied(place, item.metadata.uid, stamp)
-        # A field that the API server drops, or a webhook sets back, leaves the object as it was: no watch tells of it.
-        same = item.metadata.resource_version == held.metadata.resource_version
-        if same:
-            self.contests.in_vain(place, item.metadata.resource_version, str(where))
-        return Applied(item, "unchanged" if same else "changed")
 
-    async def _name_the_other(self, place: Place, where: Difference) -> None:
-        """Find out who sets the field back, before it is ours again."""
-        resource, key = place
-        with contextlib.suppress(NotFound):
-            entries = (await self._client.get_path(resource.path(key)))["metadata"].get("managedFields") or []
-            self.contests.name(place, str(where), manager_of(entries, where, self._client.field_manager))
+        async def send() -> Unstructured:
+            if self._formerly and self._annotation not in held.metadata.annotations:
+                await take_over(self._client, kind.resource, key, self._formerly)
+            log.debug("applying", kind=kind.resource.kind, object=str(key), differs=str(where))
+            return await self._write(kind, key, desired, {"uid": held.metadata.uid})
+
+        written = await self.paced.write(place, held.metadata, stamp, where, send)
+        if written is None:
+            return Applied(held, "unchanged")
+        same = written.metadata.resource_version == held.metadata.resource_version
+        return Applied(written, "unchanged" if same else "changed")
 
     async def delete(self, kind: Kind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
         """Delete this very object if it is ours; whether there was something to delete."""
@@ -188,25 +180,6 @@ class Applier:
             kind.informer.offer(left)
         return True
 
-    async def apply_status(
-        self, resource: Resource, informer: Informer[CustomResource], item: CustomResource, status: JsonObject
-    ) -> bool:
-        """Write the status if it differs from the cached one. Returns whether it was written."""
-        if item.status == status:
-            return False
-        body = {
-            "apiVersion": resource.api_version,
-            "kind": resource.kind,
-            "metadata": {
-                "name": item.metadata.name,
-                "namespace": item.metadata.namespace,
-                "uid": item.metadata.uid,
-            },
-            "status": status,
-        }
-        informer.offer(await self._client.apply(resource, body, CUSTOM_RESOURCE, subresource="status"))
-        return True
-
     def _look_no_more(self, place: Place) -> None:
         self._uncertain.pop(place, None)
         self._strangers.pop(place, None)
@@ -222,11 +195,11 @@ class Applier:
         except NotFound:
             if (stale := kind.informer.store.get(key)) is not None:
                 kind.informer.forget(stale)
-            self._look_no_more((kind.resource, key))
+            self._look_no_more(Place(kind.resource, key))
             return None
         if key in kind.informer.store:
             kind.informer.offer(live)
-        self._look_no_more((kind.resource, key))
+        self._look_no_more(Place(kind.resource, key))
         return live
 
     async def _write(self, kind: Kind, key: Key, desired: JsonObject, only: JsonObject) -> Unstructured:
@@ -234,7 +207,7 @@ class Applier:
         try:
             item = await self._client.apply(kind.resource, body, UNSTRUCTURED)
         except (Unreachable, TimeoutError, asyncio.CancelledError):
-            _remember(self._uncertain, (kind.resource, key), None, _UNCERTAIN)
+            _remember(self._uncertain, Place(kind.resource, key), None, _UNCERTAIN)
             raise
         kind.informer.offer(item)
         return item

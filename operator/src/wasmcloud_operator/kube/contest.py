@@ -10,13 +10,22 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.difference import Difference
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
 
-Place = tuple[Resource, Key]
+
+class Place(NamedTuple):
+    """What is written as one: an object, or a `part` of it that is written apart from the rest (`status`, `labels`)."""
+
+    resource: Resource
+    key: Key
+    part: str = ""
+
+
 # Objects whose last apply is remembered: forgetting one costs that it is put right at once, once more.
 _REMEMBERED = 16384
 # Fields of one object that each have a pace of their own: more than anybody edits by hand. The others share one.
@@ -160,8 +169,9 @@ class Contests:
             if held is None:
                 continue
             if held.vain is not None:
-                found.append(Contested(*place, held.vain[1], Unnamed.ITSELF))
-            found += [Contested(*place, one.path, one.by) for one in held.fights.values() if self._is_contested(one)]
+                found.append(Contested(place.resource, place.key, held.vain[1], Unnamed.ITSELF))
+            fights = (one for one in held.fights.values() if self._is_contested(one))
+            found += [Contested(place.resource, place.key, one.path, one.by) for one in fights]
         return found
 
     def again(self, places: Iterable[Place]) -> float | None:

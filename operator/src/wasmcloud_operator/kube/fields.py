@@ -1,7 +1,7 @@
 """How the API server merges and keeps a field: looked up in the generated table, by type.
 
-A kind that is not in the table has a known `metadata` only. A fragment of an object, of which nobody knows the type, is
-looked up by the names of its fields.
+Of a kind that is not in the table only `metadata` and the conditions of the status are known. A fragment of an object,
+of which nobody knows the type, is looked up by the names of its fields.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 # A fragment of any type.
 FRAGMENT = Struct("")
 _UNKNOWN_KIND = Struct("an object of a kind that is not in the table")
-_TYPES = {**TYPES, _UNKNOWN_KIND.of: Type({"metadata": Struct("ObjectMeta")})}
+_STATUS = Struct("the status of an object of a kind that is not in the table")
+_TYPES = {
+    **TYPES,
+    _UNKNOWN_KIND.of: Type({"metadata": Struct("ObjectMeta"), "status": _STATUS}),
+    _STATUS.of: Type({"conditions": Items(keys=("type",))}),  # by the API conventions
+}
 _NOTHING = Type({})
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from wasmcloud_operator.kube.apply import Applier, Kind
 from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.contest import Place
 from wasmcloud_operator.kube.controller import Controller, Result
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.manager import Informers
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import Scope
-from wasmcloud_operator.kube.objects import HasMetadata, Pod, Unstructured
+from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Pod, Unstructured
 from wasmcloud_operator.kube.resources import POD, Key, Resource
+from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.tracing import Span
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
@@ -30,7 +32,7 @@ OWNER_INDEX = "owner"
 
 # The index of the informer of host pods: the name of the host config.
 INSTANCE_INDEX = "instance"
-_POD_CODEC = Codec.of(Pod)
+POD_CODEC = Codec.of(Pod)
 
 _HALF_LISTED_SECONDS = 0.5
 
@@ -87,8 +89,14 @@ class Context:
     def host_pods(self) -> Informer[Pod]:
         """The pods of all host pools, indexed by the name of their config."""
         return self.informers.get(
-            POD, _POD_CODEC, indexers={INSTANCE_INDEX: _instance}, label_selector=HOST_PODS_SELECTOR
+            POD, POD_CODEC, indexers={INSTANCE_INDEX: _instance}, label_selector=HOST_PODS_SELECTOR
         )
+
+    def status_part(
+        self, resource: Resource, client: Writer, *, field_manager: str = "", part: str = "status"
+    ) -> StatusPart[CustomResource]:
+        """The part of a custom resource's status that is written as one."""
+        return StatusPart(resource, CUSTOM_RESOURCE, self.applier.paced, client, field_manager, part)
 
     def controller(
         self,
@@ -97,16 +105,20 @@ class Context:
         report: Callable[[Key, Exception], Awaitable[None]],
         *,
         workers_times: int = 1,
+        parts: Collection[tuple[Resource, str]] = (),
     ) -> Controller[Key]:
         """A controller of keys with a namespace, with (so many times) the operator's workers and its reconcile timeout.
 
-        In a namespace that was just taken up it waits until everything there has been listed.
+        In a namespace that was just taken up it waits until everything there has been listed. `parts` of the objects
+        of a key that somebody else sets back are looked at again when they may be written.
         """
 
         async def when_listed(key: Key) -> Result:
             if self._half_listed(key.namespace):
                 return Result.waiting(f"the lists of namespace {key.namespace}", _HALF_LISTED_SECONDS)
-            return await reconcile(key)
+            result = await reconcile(key)
+            again = self.applier.contests.again(Place(resource, key, part) for resource, part in parts)
+            return result if again is None else result.or_sooner("who sets it back to leave it alone", again)
 
         return Controller(
             name,

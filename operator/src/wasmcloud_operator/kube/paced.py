@@ -1,0 +1,75 @@
+"""The one rule for every write that somebody else may undo: at once the first time, then slower and slower."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from wasmcloud_operator.kube.client import Writer
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.kube.contest import Contests, Pace, Place, manager_of
+from wasmcloud_operator.kube.difference import Difference
+from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.events import EventRecorder
+from wasmcloud_operator.kube.objects import HasMetadata, ObjectMeta
+
+T = TypeVar("T", bound=HasMetadata)
+
+SET_BACK = "SetBack"
+
+
+class PacedWrites:
+    """Sends writes that bring a place to a wish, unless they are in vain or it is too early after a set-back.
+
+    Who sets a part of an object back (its status, its labels) is named in an Event about the object, together with the
+    write; of whole objects `contests` has how that stands, for a condition.
+    """
+
+    def __init__(
+        self,
+        client: Writer,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        pace: Pace = Pace(),  # noqa: B008 - immutable
+        recorder: EventRecorder | None = None,
+    ) -> None:
+        self._client = client
+        self._recorder = recorder
+        self.contests = Contests(clock, pace)
+
+    async def write(
+        self, place: Place, held: ObjectMeta, wish: str, where: Difference, send: Callable[[], Awaitable[T]]
+    ) -> T | None:
+        """Send the write, after which `where` is to differ no more. Returns the object; None if it is not its time.
+
+        `wish` is the same for the same wanted content, and another for any other.
+        """
+        if self.contests.was_applied(place, held.uid, wish):
+            if self.contests.must_wait(place, held.resource_version, str(where)):
+                return None
+            if self.contests.set_back(place, str(where)):
+                await self._name_the_other(place, where)
+        item = await send()
+        self.wrote(place, item.metadata, wish)
+        # A field that the API server drops, or a webhook sets back, leaves the object as it was: no watch tells of it.
+        if item.metadata.resource_version == held.resource_version:
+            self.contests.in_vain(place, held.resource_version, str(where))
+        if place.part:
+            self._report(place, held)
+        return item
+
+    def wrote(self, place: Place, written: ObjectMeta, wish: str) -> None:
+        """Take note of a write that no other can have undone yet: of an object that was just created."""
+        self.contests.applied(place, written.uid, wish)
+
+    def _report(self, place: Place, held: ObjectMeta) -> None:
+        if self._recorder is not None:
+            for contested in self.contests.of([place]):
+                self._recorder.event(place.resource, held, "Warning", SET_BACK, str(contested), action="Write")
+
+    async def _name_the_other(self, place: Place, where: Difference) -> None:
+        """Find out who sets the field back, before it is ours again."""
+        with contextlib.suppress(NotFound):
+            entries = (await self._client.get_path(place.resource.path(place.key)))["metadata"].get("managedFields")
+            self.contests.name(place, str(where), manager_of(entries or [], where, self._client.field_manager))

@@ -1,0 +1,77 @@
+"""Writes of a status: only what differs, by server-side apply, at the pace of all writes that others may undo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from wasmcloud_operator.kube.client import Writer
+from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.difference import fingerprint, first_difference
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import HasMetadata
+from wasmcloud_operator.kube.paced import PacedWrites
+from wasmcloud_operator.kube.resources import Resource
+
+T = TypeVar("T", bound=HasMetadata)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPart(Generic[T]):
+    """The part of a kind's status that one field manager writes; `part` is its name among several."""
+
+    resource: Resource
+    codec: Codec[T]
+    paced: PacedWrites
+    client: Writer
+    field_manager: str = ""
+    part: str = "status"
+
+    async def write(self, item: T, before: JsonObject, status: JsonObject) -> T | None:
+        """Have the part be `status`; `before` is that part as it is cached.
+
+        Returns the object as it was written, None if it is so already, or too early after it was set back. Raises the
+        errors of `kube.errors`.
+        """
+        place = Place(self.resource, item.metadata.key, self.part)
+        if _by_type(before) == _by_type(status):
+            self.paced.contests.at_peace(place)
+            return None
+        metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
+        kind = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
+        body = {**kind, "metadata": metadata, "status": status}
+
+        async def send() -> T:
+            return await self.client.apply(
+                self.resource, body, self.codec, subresource="status", field_manager=self.field_manager
+            )
+
+        wish = fingerprint(_timeless(status))
+        where = first_difference({**kind, "status": status}, {**kind, "status": before})
+        if where is not None:
+            return await self.paced.write(place, item.metadata, wish, where, send)
+        # It has more than is wanted: our own of before goes with an apply, what others put there does not.
+        if self.paced.contests.was_applied(place, item.metadata.uid, wish):
+            return None
+        written = await send()
+        self.paced.wrote(place, written.metadata, wish)
+        return written
+
+    def again(self, item: T) -> float | None:
+        """Returns the seconds until the part is to be looked at again as somebody set it back; None if nobody did."""
+        return self.paced.contests.again([Place(self.resource, item.metadata.key, self.part)])
+
+
+def _by_type(status: JsonObject) -> JsonObject:
+    """Conditions by type: the entries of several field managers in one list have no order to rely on."""
+    return {**status, "conditions": {entry.get("type"): entry for entry in status.get("conditions") or ()}}
+
+
+def _timeless(status: JsonObject) -> JsonObject:
+    """The status without the moments of its conditions: each that is set back has another when it is put right."""
+    conditions = [
+        {name: value for name, value in entry.items() if name != "lastTransitionTime"}
+        for entry in status.get("conditions") or ()
+    ]
+    return {**status, "conditions": conditions}
