@@ -1,4 +1,4 @@
-"""What wadm still has of an Application that is gone: reported while nobody has it, and never removed."""
+"""What wadm still has of an Application that is gone: reported while nobody has it, removed only with the setting."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from support.operators.in_process import RunningOperator
 from support.sites.applications import APP, EVENT, Site, application
 from testbed import ControlPlane, eventually
 from testbed.admin import is_true
+from wasmcloud_operator.application import orphans
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,6 +74,37 @@ async def test_a_leftover_of_a_time_without_operator_is_found_by_its_manifest(si
     await site.wadm("put", elsewhere)
     async with RunningOperator.start(crds, services=False) as later:
         await eventually(lambda: _is(later, site, 1), message="counted")
+
+
+async def test_with_the_setting_what_is_gone_is_removed_and_what_was_left_on_purpose_stays(
+    site: Site, crds: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "GONE_SECONDS", 3.0)
+    async with RunningOperator.start(crds, services=False, orphans="remove", namespace=site.namespace) as operator:
+        for name in ("hello", "kept", "one", "two", "three"):
+            await site.create(name)
+        for name in ("hello", "kept", "one", "two", "three"):
+            await site.deployed(name)
+        await site.annotate("kept", **{f"{OWN}/deletion-policy": "Orphan"})
+        await site.admin.delete(APP, "kept", site.namespace)
+        await site.gone("kept")
+        await remove_by_force(site)
+        await eventually(lambda: _lacks(site, "hello"), message="removed from wadm")
+        await eventually(lambda: _is(operator, site, 1), message="only what was left on purpose is counted")
+        assert set(await _names(site)) == {"kept", "one", "two", "three"}
+        await eventually(lambda: _event(site, "OrphanRemoved"), message="reported")
+
+
+async def _names(site: Site) -> list[str]:
+    return [model["name"] for model in (await site.wadm("get"))["models"]]
+
+
+async def _event(site: Site, reason: str) -> bool:
+    return any(event["reason"] == reason for event in await site.admin.list(EVENT, site.namespace))
+
+
+async def _lacks(site: Site, name: str) -> bool:
+    return name not in await _names(site)
 
 
 async def _is(operator: RunningOperator, site: Site, count: int) -> bool:

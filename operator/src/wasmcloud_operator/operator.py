@@ -14,6 +14,7 @@ import structlog
 
 from wasmcloud_operator.application.coexistence import CrdWatch
 from wasmcloud_operator.application.controller import application_controller, applications, placement_controller
+from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.leftovers import leftovers_controller
 from wasmcloud_operator.application.manifest import deployed_manifest
 from wasmcloud_operator.expose.controller import service_controllers
@@ -173,11 +174,12 @@ class Operator:
         )
         crd, followed = None, None
         if settings.applications:
+            on_purpose = LeftOnPurpose(writer, settings.namespace)
             controllers = (
                 *controllers,
-                application_controller(context),
+                application_controller(context, on_purpose),
                 placement_controller(context, hosts_in_pods),
-                leftovers_controller(context),
+                leftovers_controller(context, on_purpose if settings.orphans == "remove" else None),
             )
             followed = applications(context)
             crd = CrdWatch(context, followed, findings.applications, watchable=findings.may_watch_crds)

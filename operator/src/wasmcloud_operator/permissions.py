@@ -67,6 +67,12 @@ RULES = (
         "notice at once when applications.core.oam.dev becomes another project's; without it by looking each minute",
         optional=True,
     ),
+    Rule(
+        resources.CONFIG_MAP,
+        ("get", "create", "patch"),
+        "remember what was left in wadm on purpose",
+        own_namespace=True,
+    ),
     Rule(resources.LEASE, (*_READ, "create", "update"), "leader election", own_namespace=True),
 )
 

@@ -131,6 +131,9 @@ _POOL: Mapping[str, str] = {
     "WadmLost": "wadm does not answer any more.",
     "WadmFound": "wadm answers again.",
     "LeftInWadm": "wadm has applications whose Application is gone; `wash app delete` removes them.",
+    "OrphanRemoved": "With `--orphans=remove`: an application whose Application is gone was removed from wadm.",
+    "OrphansPaused": "With `--orphans=remove`: three were removed, more follow in ten minutes.",
+    "OrphansHeld": "With `--orphans=remove`: more than half of a lattice's applications would go, so none is removed.",
 }
 
 _APPLICATION: Mapping[str, str] = {

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     """The kubeconfig's context; without it the current one."""
 
     namespace: str = Field(default_factory=_own_namespace, min_length=1)
-    """The operator's own namespace: its Lease lives there."""
+    """The operator's own namespace: its Lease is there, and the list of what was left in wadm on purpose."""
 
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
     """Follow only these namespaces (comma separated), with Roles instead of a ClusterRole; empty: all of them."""
@@ -83,6 +83,11 @@ class Settings(BaseSettings):
 
     applications: bool = True
     """Run Applications (core.oam.dev/v1beta1) through wadm."""
+
+    orphans: Literal["report", "remove"] = "report"
+    """What becomes of applications in wadm whose Application of this cluster is gone, other than by `deletion-policy`.
+
+    remove: once the API server has confirmed it, three in any ten minutes, none where more than half are affected."""
 
     services: bool = True
     """Keep Services for the HTTP endpoints of applications."""

@@ -211,11 +211,16 @@ class Site:
         client: Any = SimpleNamespace()
         wake, clock = self.woken.append, self.clock
         shared: Any = (self.places, self.writer, client, recorder, clock, owners, wake, self.gate)
-        self.deletion = Deletion(*shared, left_in_wadm(CollectorRegistry()), cast("Any", {}))
+        self.noted = list[str]()
+        on_purpose: Any = SimpleNamespace(add=self._note)
+        self.deletion = Deletion(*shared, left_in_wadm(CollectorRegistry()), cast("Any", {}), on_purpose)
         made: Any = (applications, self.places, self.writer, self.deletion, recorder, self.clock, owners)
         self.reconciler = ApplicationReconciler(*made, self.woken.append, cast("Any", self.gate))
         self.configs[Key("here", "pool")] = CustomResource(ObjectMeta("pool", "here", "p1", "1", 1), {"lattice": "one"})
         self.application()
+
+    async def _note(self, item: CustomResource) -> None:
+        self.noted.append(item.metadata.uid)
 
     @property
     def wadm(self) -> Wadm:

@@ -11,14 +11,17 @@ import pytest_asyncio
 from support.kube.bench import KubeBench
 from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
+from wasmcloud_operator.application.left_on_purpose import NAME, LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import AlwaysOpen
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.controller import DONE
+from wasmcloud_operator.kube.errors import ServerError
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.kube.resources import CONFIG_MAP, SERVICE, Key
+from wasmcloud_operator.kube.testing import Answer
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.context import OWNER_INDEX, owner_uids
 
@@ -66,6 +69,7 @@ class Orphan:
             ApplicationsGate(AlwaysOpen(), ours=True),
             left_in_wadm(bench.metrics.registry),
             services.store,
+            LeftOnPurpose(bench.client, "ops"),
         )
         metadata = {
             "name": "shop",
@@ -122,3 +126,16 @@ async def test_it_does_not_wait_for_ever(orphan: Orphan) -> None:
     await orphan.clock.advance(4)
     assert await orphan.finalize() == DONE
     assert orphan.writer.let_go == [SHOP]
+
+
+async def test_it_is_noted_before_it_is_let_go(orphan: Orphan) -> None:
+    orphan.service_of("WasmCloudHostConfig", "uid-pool", controller=False)
+    orphan.api.fail(Answer("write", 500))
+    with pytest.raises(ServerError):
+        await orphan.finalize()
+    assert orphan.writer.let_go == []
+    assert await orphan.finalize() == DONE
+    assert orphan.writer.let_go == [SHOP]
+    noted = orphan.api.get(CONFIG_MAP, Key("ops", NAME))
+    assert noted is not None
+    assert noted["data"] == {"uid-shop": "here/shop"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from support.kube.bench import KubeBench
 from wasmcloud_operator.application.controller import NAME_INDEX
+from wasmcloud_operator.application.lattice_events import LatticeEvents
 from wasmcloud_operator.application.leftovers import InLattice, Leftovers
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -106,12 +107,12 @@ class Site:
         key = Key(HERE, "pool")
         self.api.put(HOST_CONFIG, {"metadata": {"name": "pool", "namespace": HERE}, "spec": {"lattice": "default"}})
         pool = Pool(key, "uid-pool", self.lattice, self.lattice.route)
+        pools: Any = Pools(pool)
         self.leftovers = Leftovers(
             Owners(CLUSTER, self.applications),
             self.applications,
-            self.configs,
-            Pools(pool),
-            self.events,
+            pools,
+            LatticeEvents(self.configs, pools, self.events),
         )
 
     def _informer(self, resource: Any, **settings: Any) -> Informer[CustomResource]:
@@ -281,3 +282,31 @@ async def test_an_owner_that_cannot_have_been_one_is_not_reported(site: Site, na
     await site.look()
     assert site.value == 0
     assert site.events.notes == []
+
+
+class Removal:
+    """Records what it is asked to remove, and of how many."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[list[str], int]] = []
+        self.forgotten = 0
+
+    async def step(self, _: Any, left: Any, owned: int) -> Result:
+        self.steps.append((sorted(left()), owned))
+        return DONE
+
+    def forget(self, _: Any) -> None:
+        self.forgotten += 1
+
+
+async def test_removal_gets_what_is_left_and_how_many_this_cluster_has_there(site: Site) -> None:
+    removal: Any = Removal()
+    leftovers = replace(site.leftovers, removal=removal)
+    site.lattice.wadm.owners = {"shop": GONE, "strangers": None, "other": Owner("another", HERE, "other", "uid-x")}
+    site.application("mine")
+    await site.bench.clock.advance(1)
+    await leftovers.reconcile(InLattice(site.lattice))
+    assert (removal.steps, removal.forgotten) == ([], 1), "wadm has not listed: what was missing starts over"
+    site.listed("shop", "strangers", "other", "mine")
+    await leftovers.reconcile(InLattice(site.lattice))
+    assert removal.steps == [(["shop"], 2)]

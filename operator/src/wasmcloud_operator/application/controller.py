@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
+from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.placements import FIELD_MANAGER, HostsByApplication, PlacementWriter
 from wasmcloud_operator.application.places import Places
@@ -40,7 +41,7 @@ _LOST_SECONDS = 2.0
 _BURST_SECONDS = 1.0
 
 
-def application_controller(context: Context) -> Controller[Key]:
+def application_controller(context: Context, on_purpose: LeftOnPurpose) -> Controller[Key]:
     """The controller of Applications, wired to its caches."""
     informer = applications(context)
     configs: Informer[CustomResource] = context.informers.made(HOST_CONFIG)
@@ -56,7 +57,17 @@ def application_controller(context: Context) -> Controller[Key]:
     gate = context.applications_gate
     services = context.managed(SERVICE).informer
     deletion = Deletion(
-        places, writer, context.reader, context.recorder, context.clock, owners, wake, gate, left, services.store
+        places=places,
+        writer=writer,
+        client=context.reader,
+        recorder=context.recorder,
+        clock=context.clock,
+        owners=owners,
+        wake=wake,
+        gate=gate,
+        left=left,
+        services=services.store,
+        on_purpose=on_purpose,
     )
     reconciler = ApplicationReconciler(
         informer, places, writer, deletion, context.recorder, context.clock, owners, wake, gate

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from wasmcloud_operator.application import naming, status
 from wasmcloud_operator.application.lattice_choice import Chosen, NotChosen
+from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.application.places import Places
@@ -74,6 +75,7 @@ class Deletion:
     gate: ApplicationsGate
     left: Counter  # as `left_in_wadm` makes it
     services: Store[Unstructured]
+    on_purpose: LeftOnPurpose
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=15.0))
     _since: dict[Key, float] = field(default_factory=dict)
     _orphan_since: dict[Key, float] = field(default_factory=dict)
@@ -104,6 +106,7 @@ class Deletion:
         left = self._orphan_since.setdefault(item.metadata.key, now) + _KEPT_SERVICES_SECONDS - now
         if left > 0 and self.services.by_index(OWNER_INDEX, item.metadata.uid):
             return Result.waiting("other owners for its Services", left)  # their change brings the key back before
+        await self.on_purpose.add(item)
         result = await self._let_go(item)
         self._event(item, "Normal", "Orphaned", "Left in wadm, as the annotation deletion-policy asks")
         return result
@@ -115,6 +118,7 @@ class Deletion:
             lattice = self.places.departing(item, place)
             try:
                 if is_orphan(item.metadata.annotations):
+                    await self.on_purpose.add(item)
                     self._event(item, "Normal", "Orphaned", f"Left in lattice {place.lattice}, as the annotation asks")
                 elif lattice is None:
                     raise LatticeUnavailable("no host config leads there any more")

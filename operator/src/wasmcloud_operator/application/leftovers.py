@@ -1,6 +1,7 @@
-"""What wadm has of Applications that are gone from this cluster without its having been told: reported, never removed.
+"""What wadm has of Applications that are gone from this cluster without its having been told: reported.
 
-Finalizers that were taken away by force leave it, and so does the deletion policy Orphan.
+Finalizers that were taken away by force leave it, and so does the deletion policy Orphan. Only with the setting
+`--orphans=remove` any of it is removed (`orphans`).
 """
 
 from __future__ import annotations
@@ -8,16 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from wasmcloud_operator.application.controller import NAME_INDEX, applications
+from wasmcloud_operator.application.lattice_events import LatticeEvents
+from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
+from wasmcloud_operator.application.orphans import OrphanRemoval
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import place
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
-from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.queue import Priority
@@ -41,6 +45,7 @@ _RETRY_SECONDS = 30.0
 _NAMED = 10
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 log = structlog.get_logger()
 
@@ -74,9 +79,9 @@ class Leftovers:
 
     owners: Owners
     applications: Informer[CustomResource]
-    configs: Informer[CustomResource]
     pools: Pools
-    recorder: EventRecorder
+    events: LatticeEvents
+    removal: OrphanRemoval | None = None
     _memories: dict[Lattice, _Memory] = field(default_factory=dict)
 
     def collect(self) -> Iterator[Metric]:
@@ -98,18 +103,22 @@ class Leftovers:
         """Read the owners that are not known yet, then report what has lost its own."""
         for unused in self._memories.keys() - self._lattices():
             del self._memories[unused]
+            self._start_over(unused)
         if not self.pools.of(key.lattice):
             return DONE
         if not self._is_known(key.lattice):
+            self._start_over(key.lattice)
             return Result.waiting(f"wadm's list of lattice {key}, and the list of Applications")
         try:
             if not await self._read_owners(key.lattice):
                 return Result.waiting("a pause between reads of owners", _PAUSE_SECONDS)
+            self._report(key.lattice)
+            if self.removal is None:
+                return DONE
+            return await self.removal.step(key.lattice, partial(self.left, key.lattice), self._owned(key.lattice))
         except LatticeError as error:
             log.debug("owners not read", lattice=key.lattice.name, error=str(error))
             return Result.waiting(f"wadm: {error}", _RETRY_SECONDS)
-        self._report(key.lattice)
-        return DONE
 
     def left(self, lattice: Lattice) -> dict[str, Owner]:
         """Returns the former owners by the names of the applications that lost them."""
@@ -118,8 +127,8 @@ class Leftovers:
         found = {}
         for app in lattice.ledger.listed or ():
             owner = self._owner(lattice, app)
-            if owner is None or owner.name != app.name or not _NAMESPACE.fullmatch(owner.namespace):
-                continue  # whoever may put manifests may name any owner: such a one was never an Application
+            if owner is None or owner.name != app.name or not _may_have_been(owner):
+                continue  # whoever may put manifests may name any owner
             if self._is_gone(owner) and not self._is_claimed(lattice, app.name):
                 found[app.name] = owner
         return found
@@ -154,6 +163,19 @@ class Leftovers:
             if where.is_in(lattice.identity) if where is not None else item.metadata.namespace in namespaces:
                 return True
         return False
+
+    def _owned(self, lattice: Lattice) -> int:
+        """How many applications of a lattice are, or were, those of Applications of this cluster."""
+        return sum(
+            self._is_claimed(lattice, app.name) or (owner is not None and owner.cluster == self.owners.cluster_id)
+            for app in lattice.ledger.listed or ()
+            for owner in (self._owner(lattice, app),)
+        )
+
+    def _start_over(self, lattice: Lattice) -> None:
+        """What was missing for a while has to be missing for a while again."""
+        if self.removal is not None:
+            self.removal.forget(lattice)
 
     def _memory(self, lattice: Lattice) -> _Memory:
         return self._memories.setdefault(lattice, _Memory())
@@ -192,27 +214,20 @@ class Leftovers:
                 f"{owner.name} that it was made from is gone: apply it again, or remove it with wash app delete {name}"
             )
             log.warning("left in wadm", lattice=lattice.name, application=name, owner=f"{owner.namespace}/{owner.name}")
-            self._event(lattice, owner, note)
+            self.events.event(lattice, owner, "Warning", "LeftInWadm", note)
         if len(new) > _NAMED:
             log.warning("more left in wadm", lattice=lattice.name, applications=len(new) - _NAMED)
 
-    def _event(self, lattice: Lattice, owner: Owner, note: str) -> None:
-        keys = sorted((pool.key for pool in self.pools.of(lattice)), key=lambda key: key.namespace != owner.namespace)
-        config = next(filter(None, map(self.configs.store.get, keys)), None)
-        if config is not None:
-            self.recorder.event(HOST_CONFIG, config.metadata, "Warning", "LeftInWadm", note, action="List")
 
-
-def leftovers_controller(context: Context) -> Controller[InLattice]:
-    """Returns the controller that looks for them, with its metric registered."""
+def leftovers_controller(context: Context, kept: LeftOnPurpose | None) -> Controller[InLattice]:
+    """Returns the controller that looks for them, with its metric; with `kept` it removes all but those."""
     informer = applications(context)
-    leftovers = Leftovers(
-        Owners(context.cluster_id, informer),
-        informer,
-        context.informers.made(HOST_CONFIG),
-        context.pools,
-        context.recorder,
-    )
+    events = LatticeEvents(context.informers.made(HOST_CONFIG), context.pools, context.recorder)
+    removal = None
+    if kept is not None:
+        gate = context.applications_gate
+        removal = OrphanRemoval(context.reader, gate, kept, context.clock, events)
+    leftovers = Leftovers(Owners(context.cluster_id, informer), informer, context.pools, events, removal)
     controller = Controller(
         "leftovers",
         leftovers.reconcile,
@@ -240,6 +255,11 @@ def leftovers_controller(context: Context) -> Controller[InLattice]:
     informer.on_change(on_application)
     context.metrics.registry.register(leftovers)
     return controller
+
+
+def _may_have_been(owner: Owner) -> bool:
+    """Whether an Application can have had the owner's name and namespace."""
+    return bool(_NAMESPACE.fullmatch(owner.namespace) and _NAME.fullmatch(owner.name))
 
 
 def _stored(app: ModelSummary) -> tuple[str, str]:

@@ -1,0 +1,148 @@
+"""Removes from wadm what has no owner any more, with the setting `--orphans=remove`: what is certain, and slowly.
+
+A restored backup or a deleted CRD looks like many lost owners at once, and must not undeploy a fleet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from wasmcloud_operator.application.lattice_events import LatticeEvents
+from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
+from wasmcloud_operator.kinds import APPLICATION
+from wasmcloud_operator.kube.client import Reader
+from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.objects import Metadata
+from wasmcloud_operator.lattice.content import Owner
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.ledger_writer import LedgerWriter
+from wasmcloud_operator.shared.applications_gate import ApplicationsGate
+
+# An owner that is missing for so long was not just about to be listed.
+GONE_SECONDS = 60.0
+# So many are removed in any ten minutes: time to notice, and to stop the operator.
+AT_ONCE = 3
+PAUSE_SECONDS = 600.0
+_BUSY_SECONDS = 1.0
+
+_METADATA: Codec[Metadata] = Codec.of(Metadata)
+
+log = structlog.get_logger()
+
+Left = tuple[str, Owner]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrphanRemoval:
+    """Takes out of wadm what `Leftovers` finds there, unless it was left on purpose."""
+
+    client: Reader
+    gate: ApplicationsGate
+    on_purpose: LeftOnPurpose
+    clock: Clock
+    events: LatticeEvents
+    _since: dict[Lattice, dict[Left, float]] = field(default_factory=dict)
+    _held: set[Lattice] = field(default_factory=set)
+    _paused: set[Lattice] = field(default_factory=set)
+    _removed: deque[float] = field(default_factory=lambda: deque(maxlen=AT_ONCE))
+
+    def forget(self, lattice: Lattice) -> None:
+        """The lattice is not used any more, or it is not known now what is left there."""
+        self._since.pop(lattice, None)
+        self._held.discard(lattice)
+        self._paused.discard(lattice)
+
+    async def step(self, lattice: Lattice, left: Callable[[], Mapping[str, Owner]], owned: int) -> Result:
+        """Remove what is certain by now of what is `left` in a lattice that has `owned` applications of this cluster.
+
+        Raises the errors of `kube.errors` and of the ledger's writer.
+        """
+        now, before = self.clock.monotonic(), self._since.get(lattice, {})
+        since = self._since[lattice] = {one: before.get(one, now) for one in left().items()}
+        kept = await self.on_purpose.uids() if since else ()
+        going = {one: at for one, at in since.items() if one[1].uid and one[1].uid not in kept}
+        if not going:
+            self.forget(lattice)
+            return DONE
+        owned -= len(since) - len(going)
+        if 2 * len(going) > owned:
+            return self._hold(lattice, going, owned)
+        self._held.discard(lattice)
+        for (name, owner), at in sorted(going.items(), key=lambda one: one[1]):
+            if (wait := at + GONE_SECONDS - self.clock.monotonic()) > 0:
+                return Result.waiting(f"owners of lattice {lattice.name} to come back", wait)
+            if (wait := self._pause()) > 0:
+                return self._rest(lattice, owner, wait)
+            if await self._is_gone(owner) and left().get(name) == owner and self.gate.ours:
+                if not lattice.ledger.acquire(name, waiter=self, wake=lambda: None):
+                    return Result.waiting(f"another change of {name} in lattice {lattice.name} to end", _BUSY_SECONDS)
+                try:
+                    await self._remove(lattice, name, owner)
+                finally:
+                    lattice.ledger.release(name)
+            self._since[lattice].pop((name, owner), None)
+        return DONE
+
+    async def _remove(self, lattice: Lattice, name: str, owner: Owner) -> None:
+        """Remove it if wadm has it still as that owner's."""
+        writer = LedgerWriter(
+            ledger=lattice.ledger,
+            wadm=lattice.wadm_writer,
+            channel=lattice.connection,
+            me=owner,
+            alive=lambda _: True,  # what another one has put meanwhile is not ours to remove
+            clock=self.clock,
+        )
+        self._removed.append(self.clock.monotonic())
+        if await writer.remove(name):
+            self._paused.discard(lattice)
+            note = f"Removed {name} from wadm in lattice {lattice.name}: its Application {_named(owner)} is gone"
+            log.warning("orphan removed", lattice=lattice.name, application=name, owner=_named(owner))
+            self.events.event(lattice, owner, "Normal", "OrphanRemoved", note)
+
+    async def _is_gone(self, owner: Owner) -> bool:
+        """Whether the API server says so itself, which it only can while it has the kind."""
+        query = [("fieldSelector", f"metadata.name={owner.name}"), ("limit", "1")]
+        try:
+            page = await self.client.list_page(
+                APPLICATION, _METADATA, namespace=owner.namespace, query=query, metadata_only=True
+            )
+        except NotFound:
+            return False
+        return all(found.metadata.uid != owner.uid for found in page.items)
+
+    def _pause(self) -> float:
+        """Returns the seconds until one more may be removed, whatever its lattice."""
+        if len(self._removed) < AT_ONCE:
+            return 0.0
+        return self._removed[0] + PAUSE_SECONDS - self.clock.monotonic()
+
+    def _rest(self, lattice: Lattice, owner: Owner, seconds: float) -> Result:
+        if lattice not in self._paused:
+            self._paused.add(lattice)
+            note = f"{AT_ONCE} applications were removed from wadm; more of lattice {lattice.name} follow after a pause"
+            self.events.event(lattice, owner, "Warning", "OrphansPaused", note)
+        return Result.waiting(f"a pause before more of lattice {lattice.name} is removed", seconds)
+
+    def _hold(self, lattice: Lattice, going: Mapping[Left, float], owned: int) -> Result:
+        if lattice not in self._held:
+            self._held.add(lattice)
+            note = (
+                f"{len(going)} of {owned} applications of this cluster in lattice {lattice.name} have lost their "
+                "Application, which is more than half: none is removed. Apply them again, or remove them with "
+                "wash app delete"
+            )
+            log.warning("orphans not removed", lattice=lattice.name, lost=len(going), of=owned)
+            self.events.event(lattice, next(iter(going))[1], "Warning", "OrphansHeld", note)
+        return Result.waiting(f"somebody to look after more than half of lattice {lattice.name}", PAUSE_SECONDS)
+
+
+def _named(owner: Owner) -> str:
+    return f"{owner.namespace}/{owner.name}"
