@@ -191,7 +191,7 @@ class World:
         """wadm's answer, as `wash app …` gets it: `get`, `put`, `deploy.NAME`, `del.NAME` …"""
         async with self.nats(hub) as client:
             payload = b"" if body is None else json.dumps(body).encode()
-            answer = await client.request(f"wadm.api.{lattice}.model.{operation}", payload, timeout=10)
+            answer = await client.request(f"wadm.api.{lattice}.model.{operation}", payload, timeout=60)
             return json.loads(answer.data)
 
     async def models(self, lattice: str, *, hub: str = "default") -> set[str]:

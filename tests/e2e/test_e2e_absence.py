@@ -40,7 +40,7 @@ async def test_operator_is_killed(world: World, place: str, notes: Notes) -> Non
     await world.admin.patch(CONFIG, "back", place, {"spec": {"hostReplicas": 2}})
     while time.monotonic() - away < AWAY:
         # what serves goes on serving; for a moment some of it is still sent to the pod that is being deleted
-        assert await world.answers(url(place), timeout=20) == GREETING
+        assert await world.answers(url(place), timeout=60) == GREETING
         await asyncio.sleep(2)
 
     started = time.monotonic()

@@ -70,13 +70,13 @@ async def test_a_component_answers_http(
         try:
             for operation, body in (("put", application(component, address)), ("deploy.hello", {})):
                 subject = f"wadm.api.{lattice}.model.{operation}"
-                reply = await client.request(subject, json.dumps(body).encode(), timeout=10)
+                reply = await client.request(subject, json.dumps(body).encode(), timeout=60)
                 assert json.loads(reply.data)["result"] in {"created", "acknowledged"}, reply.data
             text = await eventually(lambda: _get(f"http://{address}/there"), timeout=240)
             assert text == f"{answer}\n"
             inventory = await host.inventory()
             assert [part["image_ref"] for part in inventory["components"]] == [component.as_uri()]
-            await client.request(f"wadm.api.{lattice}.model.del.hello", b"{}", timeout=10)
+            await client.request(f"wadm.api.{lattice}.model.del.hello", b"{}", timeout=60)
         finally:
             await client.close()
 

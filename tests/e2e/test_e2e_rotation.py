@@ -83,7 +83,7 @@ async def test_nats_creds_are_rotated(world: World, place: str, notes: Notes) ->
 async def host_answers(world: World, lattice: str, creds: str) -> bool:
     """Whether a host of the lattice answers through the hub."""
     async with world.nats(lattice, user_credentials=RawCredentials(creds)) as client:
-        answer = await client.request(f"wasmbus.ctl.v1.{lattice}.host.ping", b"", timeout=5)
+        answer = await client.request(f"wasmbus.ctl.v1.{lattice}.host.ping", b"", timeout=20)
     return bool(answer.data)
 
 
@@ -123,6 +123,6 @@ async def revoke(world: World, place: str, root: Operator, account: Account, use
     """What `nsc revocations add-user` and `nsc push` do."""
     account.revoke(user)
     async with world.nats(place, user_credentials=RawCredentials(root.system.credentials("admin"))) as client:
-        answer = await client.request("$SYS.REQ.CLAIMS.UPDATE", root.jwt_of(account).encode(), timeout=20)
+        answer = await client.request("$SYS.REQ.CLAIMS.UPDATE", root.jwt_of(account).encode(), timeout=60)
     told = json.loads(answer.data)
     assert told.get("data", {}).get("code") == 200, f"the hub has not taken the revocation: {told}"

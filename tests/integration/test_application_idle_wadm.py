@@ -19,7 +19,8 @@ STREAM = "wadm_event_consumer"
 
 async def ask(site: Site, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """An answer of NATS's own about wadm's streams."""
-    answer = json.loads((await site.client.request(f"$JS.API.{subject}", json.dumps(body or {}).encode())).data)
+    payload = json.dumps(body or {}).encode()
+    answer = json.loads((await site.client.request(f"$JS.API.{subject}", payload, timeout=30)).data)
     assert "error" not in answer, answer
     return dict(answer)
 
@@ -42,7 +43,7 @@ async def test_a_deploy_that_wadm_lost_is_repeated(site: Site, application_opera
         app = await site.reaches(lambda app: app["status"].get("phase") == "Deployed")
         assert [scaler["status"] for scaler in app["status"]["scalers"]] == ["deployed"]
         assert len(await site.versions()) == 1
-        assert "DeployedAgain" in await site.events()
+        await eventually(lambda: site.has_event("DeployedAgain"))
 
 
 async def test_without_hosts_nothing_is_repeated(site: Site, application_operator: RunningOperator) -> None:

@@ -1,4 +1,7 @@
-"""Constant load: `load.py URL RATE` sends RATE requests a second and says each second what came of them, as JSON."""
+"""Constant load: `load.py URL RATE` sends RATE requests a second and says each second what came of them, as JSON.
+
+Each kind of failure is counted, with the time of its first and its last.
+"""
 
 import asyncio
 import json
@@ -9,7 +12,7 @@ import aiohttp
 
 
 async def main(url: str, rate: float) -> None:
-    seen = {"sent": 0, "failed": 0, "slowest": 0.0, "failures": []}
+    seen = {"sent": 0, "failed": 0, "slowest": 0.0, "failures": {}}
     # a new connection for each request, so that each is a decision of the Service's
     connector = aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=60)
     timeout = aiohttp.ClientTimeout(total=10)
@@ -38,7 +41,9 @@ async def ask(session: aiohttp.ClientSession, url: str, seen: dict) -> None:
     seen["slowest"] = max(seen["slowest"], took)
     if problem:
         seen["failed"] += 1
-        seen["failures"] = [*seen["failures"][-9:], f"at {time.strftime('%H:%M:%S')} after {took:.2f} s: {problem}"]
+        at = time.strftime("%H:%M:%S")
+        kind = seen["failures"].setdefault(problem, {"count": 0, "first": at, "slowest": 0.0})
+        kind |= {"count": kind["count"] + 1, "last": at, "slowest": max(kind["slowest"], round(took, 2))}
 
 
 asyncio.run(main(sys.argv[1], float(sys.argv[2])))
