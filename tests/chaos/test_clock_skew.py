@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from support.operators.in_process import USER_AGENT, RunningOperator
-from support.sites.applications import APP, Site, components, impatient
+from support.sites.applications import APP, Site, components, impatient, patient
 from support.sites.services import ServiceSite, http_components
 from support.wadm.between import Between
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
@@ -33,7 +33,7 @@ async def test_applications_converge_and_another_clock_deploys_nothing_again(
     admin: Admin, crds: ControlPlane, own_nats: NatsServer, between: Between, hours: int
 ) -> None:
     assert crds.audit is not None
-    with impatient():
+    with impatient(), patient():
         async with Site.open(admin, own_nats) as site, site.host():
             settings = {"watch_namespaces": site.namespace, "services": False}
             async with RunningOperator.start(crds, clock=SkewedClock(hours), **settings):
@@ -49,7 +49,7 @@ async def test_applications_converge_and_another_clock_deploys_nothing_again(
                 assert stored == {"1.1": False, "1.2": True}
                 done = changes(between)
                 deploys = done.pop("deploy.hello acknowledged")
-                assert deploys == 3, "one for each version"
+                assert deploys == 3, ("one for each version", await site.events())
                 assert done == {"put created": 1, "put newversion": 2, "del.hello deleted": 1}
             with crds.audit.counting(user_agent=USER_AGENT) as counter:
                 async with RunningOperator.start(crds, clock=SkewedClock(-hours), **settings) as operator:

@@ -22,11 +22,11 @@ async def test_a_version_that_wadm_neglects_is_deployed_once_more_where_hosts_ar
     await site.look()
     site.push(IDLE)
     again = await site.look()
-    assert again.requeue_after == 5.0
+    assert again.requeue_after == 20.0
     site.wadm.asked.clear()
-    assert (await site.look_in(1.0)).requeue_after == 4.0
+    assert (await site.look_in(5.0)).requeue_after == 15.0
     assert site.wadm.written == []
-    again = await site.look_in(4.0)
+    again = await site.look_in(15.0)
     assert site.wadm.written == ["deploy"]
     assert site.events[-1] == "DeployedAgain"
     assert again.requeue_after == site.lattice.ledger.lag

@@ -215,7 +215,7 @@ async def test_a_version_that_wadm_does_nothing_about_is_due_again_three_times(
 ) -> None:
     entry = ledger.record("app", Entry(**FITS))
     assert entry.repeat_at is None, "no status yet"
-    for repeats, seconds in enumerate((5.0, 30.0, 120.0)):
+    for repeats, seconds in enumerate((20.0, 60.0, 180.0)):
         entry = ledger.record("app", replace(entry, repeats=repeats, idle_since=None))
         entry = ledger.answered("app", status("undeployed"))
         due = clock.monotonic() + seconds
@@ -236,5 +236,5 @@ def test_a_version_with_scalers_is_at_work(ledger: Ledger, word: str) -> None:
 
 def test_a_version_listed_as_waiting_after_a_start_is_due_again(ledger: Ledger, clock: VirtualClock) -> None:
     ledger.take_list([summary(word="waiting"), summary("other", deployed="", word="undeployed")], "connection")
-    assert ledger.entries["app"].repeat_at == clock.monotonic() + 5.0
+    assert ledger.entries["app"].repeat_at == clock.monotonic() + 20.0
     assert ledger.entries["other"].repeat_at is None

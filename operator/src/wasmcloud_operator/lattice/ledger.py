@@ -26,7 +26,8 @@ _LONGEST_LAG = 60.0
 _MARGIN = 1.5
 
 # When a version without a scaler is deployed once more, in seconds since wadm was seen to have none; then no more.
-_REPEAT_AFTER = (5.0, 30.0, 120.0)
+# A wadm that is only busy gets to it by itself sooner than this, and is spared one more deploy.
+_REPEAT_AFTER = (20.0, 60.0, 180.0)
 
 Wake = Callable[[], None]
 
