@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sys
 from pathlib import Path
 
 from support.operators.in_process import RunningOperator
-from testbed import Admin, ControlPlane
+from support.sites.services import ServiceSite, http_components
+from testbed import Admin, ControlPlane, Kwok, NatsServer, Server
 from testbed.waiting import eventually
 
 PROGRAM = Path(sys.executable).with_name("kubectl-wasmcloud")
@@ -83,6 +85,32 @@ async def test_an_application_without_a_pool_is_explained_by_its_namespace(
     status, text = await run(kubeconfig, "tree", "app/shop", "-n", namespace)
     assert status == 0
     assert text.splitlines()[1] == "└─ component web"
+
+
+async def test_the_tree_of_a_running_application_leads_by_its_hosts_to_pods_and_nodes(
+    crds: ControlPlane, admin: Admin, kwok: Kwok, nats_server: NatsServer, wadm: Server
+) -> None:
+    kubeconfig, namespace = crds.kubeconfig_for(crds.user("admin")), f"tree-{secrets.token_hex(3)}"
+    async with (
+        RunningOperator.start(crds, watch_namespaces=namespace),
+        ServiceSite.open(admin, nats_server, namespace=namespace) as site,
+    ):
+        (pod,) = await site.pods()
+        node = (await admin.get("v1/Pod", pod, site.namespace))["spec"]["nodeName"]
+        async with site.host_on(pod):
+            await site.create("shop", http_components(8000))
+
+            async def drawn() -> list[str] | None:
+                _, text = await run(kubeconfig, "tree", "app/shop", "-n", site.namespace)
+                lines = text.splitlines()
+                return lines if "Deployed" in lines[0] and text.count(f"Pod {pod}  ready  on {node}") == 3 else None
+
+            lines = await eventually(drawn, timeout=120, interval=0.5)
+            await admin.delete_all("core.oam.dev/v1beta1/Application", site.namespace)
+    assert lines[0].startswith(f"Application {site.namespace}/shop  Deployed")
+    hosts = [number for number, line in enumerate(lines) if "  1 instance" in line]
+    assert ["─ host " in lines[number] and f"Pod {pod}" in lines[number + 1] for number in hosts] == [True, True]
+    assert sum(line.startswith(f"└─ Service {site.namespace}/shop  1 ready") for line in lines) == 1
 
 
 async def test_a_user_without_rights_reads_what_is_missing_and_no_verdict_of_fine(

@@ -106,11 +106,17 @@ def test_as_a_plugin_of_kubectl_it_names_itself_as_its_users_do() -> None:
     assert shown.startswith("Usage: kubectl wasmcloud status")
 
 
-def test_status_needs_no_models_no_nats_and_no_informers() -> None:
+def test_status_imports_nothing_that_it_can_do_without() -> None:
     heavy = (
         "pydantic",
         "prometheus_client",
         "nats",
+        "structlog",
+        "rich",
+        "urllib3",
+        "dateutil",
+        "multiprocessing",
+        "opentelemetry",
         "wasmcloud_operator_types",
         "wasmcloud_operator.kube.informer",
         "wasmcloud_operator.lattice",
@@ -118,6 +124,23 @@ def test_status_needs_no_models_no_nats_and_no_informers() -> None:
     code = f"import sys, wasmcloud_operator.commands.overview.screens; print([x for x in {heavy} if x in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_the_kubernetes_library_does_without_is_there_for_everybody_else() -> None:
+    code = (
+        "import wasmcloud_operator.kube.credentials, dateutil.parser, multiprocessing.pool, urllib3;"
+        "print(dateutil.parser.parse('2026-01-02').day, multiprocessing.cpu_count() > 0,"
+        " multiprocessing.pool.ThreadPool is not None, urllib3.util.make_headers(basic_auth='a:b'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "2 True True {'authorization': 'Basic YTpi'}"
+
+
+def test_the_operator_does_not_load_what_draws_at_a_terminal() -> None:
+    code = "from wasmcloud_operator.cli import main; import sys; sys.argv[1:] = ['run', '--workers', '0']; main()"
+    tried = f"import atexit, sys; atexit.register(lambda: print('rich.console' in sys.modules)); {code}"
+    done = subprocess.run([sys.executable, "-c", tried], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.strip()) == (2, "False")
 
 
 def test_apps_names_the_cluster_of_an_owner_where_it_is_known() -> None:

@@ -15,11 +15,15 @@ SERVED = [{"namespace": "team-a", "name": "shop", "readyEndpoints": 1, "urls": [
 CONNECTED = {**FINE, "LatticeConnected": ("True", "Connected", "")}
 
 
+def shown(found: status.Report) -> str:
+    return "\n".join(line for table in status.tables(found) for line in table.lines())
+
+
 def test_a_healthy_cluster_is_one_screen_and_exit_status_zero() -> None:
     found = status.report(Snapshot((pool(CONNECTED),), (app(FINE, fields={"lattice": "x", "phase": "Deployed"}),)))
     assert found.fine
     assert status.summary(found) == "all is fine"
-    text = "\n".join(status.lines(found))
+    text = shown(found)
     assert "team-a/edge" in text
     assert "team-a/shop" in text
     assert [row.nats for row in found.lattices] == ["up"]
@@ -30,7 +34,7 @@ def test_faults_are_counted_and_shown_with_their_messages() -> None:
     found = status.report(Snapshot((pool(CONNECTED),), (waiting,)))
     assert not found.fine
     assert "1 applications" in status.summary(found)
-    assert "waits for hosts" in "\n".join(status.lines(found))
+    assert "waits for hosts" in shown(found)
 
 
 def test_a_lattice_is_down_only_when_no_way_leads_there() -> None:
@@ -50,7 +54,7 @@ def test_a_service_without_endpoints_is_not_fine() -> None:
 def test_unreadable_kinds_are_named_and_never_pass_for_fine() -> None:
     found = status.report(Snapshot(unreadable={"pods": "you have no right to list them"}))
     assert not found.fine
-    assert "cannot be shown: pods: you have no right to list them" in status.lines(found)
+    assert "cannot be shown: pods: you have no right to list them" in status.notes(found)
 
 
 def test_the_json_has_the_rows_and_the_verdict() -> None:
@@ -75,6 +79,44 @@ def test_the_tree_of_an_application_leads_to_the_pods_that_serve_it() -> None:
     assert lines[0] == "Application team-a/shop  Deployed  lattice x"
     assert lines[-1].endswith("Pod edge-1  ready  10.0.0.7")
     assert sum("LinkScaler" in line for line in lines) == 2
+
+
+def placed(component: str, host: str, instances: int = 1, **place: str) -> dict[str, object]:
+    return {"component": component, "host": host, "instances": instances, **place}
+
+
+def test_the_tree_of_an_application_leads_from_components_by_hosts_and_pods_to_nodes() -> None:
+    running = pod("edge-1", conditions=[{"type": "Ready", "status": "True"}], podIP="10.0.0.7")
+    running.body["spec"]["nodeName"] = "node-b"
+    hosts = [{"id": "NA", "friendlyName": "calm-sea-1", "pod": "edge-1", "node": "node-b"}]
+    edge = pool(FINE)
+    edge.status["hosts"] = hosts
+    placements = [
+        placed("http", "NA", namespace="team-a", pod="edge-1"),
+        placed("old", "NA", namespace="team-a", pod="edge-1"),
+        placed("web", "NA", 3, namespace="team-a", pod="edge-1"),
+        placed("web", "NB", 2, namespace="elsewhere", pod="edge-9"),
+        placed("web", "NC", 2),
+    ]
+    spec = {"components": [{"name": "web", "type": "component"}, {"name": "http", "type": "capability"}]}
+    fields = {"phase": "Deployed", "placements": placements, "placementCount": 60}
+    branch = tree.of_application(app(FINE, spec, fields=fields), Snapshot((edge,), pods=(running,)))
+    assert list(branch.lines()) == [
+        "Application team-a/shop  Deployed",
+        "├─ component web",
+        "│  ├─ host calm-sea-1  up to 3 instances",
+        "│  │  └─ Pod edge-1  ready  on node-b  10.0.0.7",
+        "│  ├─ host NB  up to 2 instances",
+        "│  │  └─ Pod elsewhere/edge-9",
+        "│  └─ host NC  up to 2 instances",
+        "├─ capability http",
+        "│  └─ host calm-sea-1  1 instance",
+        "│     └─ Pod edge-1  ready  on node-b  10.0.0.7",
+        "├─ old, no longer in the manifest",
+        "│  └─ host calm-sea-1  1 instance",
+        "│     └─ Pod edge-1  ready  on node-b  10.0.0.7",
+        "└─ on 55 more hosts",
+    ]
 
 
 def test_the_tree_of_a_lattice_holds_its_pools_and_their_pods() -> None:

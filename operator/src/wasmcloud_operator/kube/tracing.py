@@ -6,10 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-import structlog
-
-log = structlog.get_logger()
-
 # A collector that is away must not hold up the end of the process for longer.
 _SEND_SECONDS = 2
 
@@ -39,7 +35,9 @@ def tracing(service: str, version: str) -> Iterator[Span]:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError:
-        log.warning("no traces: install wasmcloud-operator[tracing]")
+        import structlog  # noqa: PLC0415 - as for transports: commands import this module too
+
+        structlog.get_logger().warning("no traces: install wasmcloud-operator[tracing]")
         yield no_span
         return
     provider = TracerProvider(resource=Resource.create({"service.name": service, "service.version": version}))

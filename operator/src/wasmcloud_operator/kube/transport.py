@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import hashlib
 import socket
 import ssl
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import structlog
 
 from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials
 from wasmcloud_operator.kube.errors import (
@@ -27,8 +27,6 @@ from wasmcloud_operator.kube.errors import (
 )
 from wasmcloud_operator.kube.jsontypes import Json
 from wasmcloud_operator.kube.sending import checking
-
-log = structlog.get_logger()
 
 _READ_BUFFER = 2**17
 # For the Lease: one call at a time, and another connection when the first one is dead.
@@ -92,15 +90,17 @@ class Transport:
         self._options = options
         self._configuration = configuration
         self._loader = loader
-        # The library's own sessions (no keepalive, no bound on watches), and those of certificates that were replaced.
+        # The library's own session (no keepalive, no bound on watches), and those of certificates that were replaced.
         self._unused: list[aiohttp.ClientSession] = []
         self._retiring: set[asyncio.Task[None]] = set()
         with _certificates_named():
             self._tls, tls = _tls_material(configuration), _tls_context(configuration)
         self.server_identity = _identity(configuration)
-        self._calls = self._api_client(tls, options.max_connections)
-        self._watches = self._api_client(tls, 0)
-        self._reserved = self._api_client(tls, _RESERVED)
+        # One is made and the others are copies: each that is made reads the system's authorities, 25 ms.
+        made = self._made()
+        self._calls = self._api_client(made, tls, options.max_connections)
+        self._watches = self._api_client(made, tls, 0)
+        self._reserved = self._api_client(made, tls, _RESERVED)
         self._stale = asyncio.Event()
 
     @classmethod
@@ -228,7 +228,7 @@ class Transport:
                 await self._loader.load(fresh, rejected=rejected)
                 self._take_over(fresh)
             except KubeError as error:
-                log.warning("credentials could not be read again; the old ones stay in use", error=str(error))
+                _log().warning("credentials could not be read again; the old ones stay in use", error=str(error))
             # At most one reading a second, however many requests are refused.
             await asyncio.sleep(1)
 
@@ -247,7 +247,7 @@ class Transport:
             retiring = asyncio.create_task(self._retire(old), name="replaced connections")
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
-        log.info("certificates were replaced: new connections use the new ones")
+        _log().info("certificates were replaced: new connections use the new ones")
 
     async def _retire(self, session: aiohttp.ClientSession) -> None:
         """Close the connections once their calls have ended; the watches on them are opened anew."""
@@ -256,10 +256,15 @@ class Transport:
         self._unused.remove(session)
         await session.close()
 
-    def _api_client(self, tls: ssl.SSLContext, limit: int) -> Any:
+    def _made(self) -> Any:
         api_client = LIBRARY.api_client(configuration=self._configuration)
         api_client.user_agent = self._options.user_agent
         self._unused.append(api_client.rest_client.pool_manager)
+        return api_client
+
+    def _api_client(self, made: Any, tls: ssl.SSLContext, limit: int) -> Any:
+        api_client = copy.copy(made)
+        api_client.rest_client = copy.copy(made.rest_client)
         api_client.rest_client.pool_manager = self._session(tls, limit)
         return api_client
 
@@ -271,6 +276,12 @@ class Transport:
             read_bufsize=_READ_BUFFER,
             trace_configs=[checking()],
         )
+
+
+def _log() -> Any:
+    import structlog  # noqa: PLC0415 - a command that ends at once has nothing to log, and starts a fifth faster
+
+    return structlog.get_logger()
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:

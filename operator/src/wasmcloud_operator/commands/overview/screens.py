@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import yaml
 
-from wasmcloud_operator.commands.overview import status, tree, why
+from wasmcloud_operator.commands.overview import drawing, status, tree, why
 from wasmcloud_operator.commands.overview.snapshot import take
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
@@ -54,7 +54,7 @@ def status_screen(namespace: str, output: str, *, watch: bool) -> Screen:
             found = status.report(await take(client, namespace))
             if watch:
                 click.clear()
-            click.echo(_rendered(found, output))
+            _draw(found, output)
             if not watch:
                 return 0 if found.fine else 1
             await asyncio.sleep(_REDRAW_SECONDS)
@@ -73,7 +73,7 @@ def tree_screen(kind: str, name: str, namespace: str) -> Screen:
             branch = tree.of_pool(_find(seen.pools, kind, name), seen)
         else:
             branch = tree.of_application(_find(seen.applications, kind, name), seen)
-        click.echo("\n".join(branch.lines()))
+        drawing.on_stdout().tree(branch)
         return 0
 
     return screen
@@ -97,12 +97,13 @@ def why_screen(kind: str, name: str, namespace: str) -> Screen:
     return screen
 
 
-def _rendered(found: status.Report, output: str) -> str:
+def _draw(found: status.Report, output: str) -> None:
     if output == "json":
-        return json.dumps(found.as_json(), indent=2)
-    if output == "yaml":
-        return yaml.safe_dump(json.loads(json.dumps(found.as_json())), sort_keys=False)
-    return "\n".join([*status.lines(found, wide=output == "wide"), status.summary(found)])
+        click.echo(json.dumps(found.as_json(), indent=2))
+    elif output == "yaml":
+        click.echo(yaml.safe_dump(json.loads(json.dumps(found.as_json())), sort_keys=False))
+    else:
+        drawing.on_stdout().tables(status.tables(found, wide=output == "wide"), status.notes(found))
 
 
 def _find(items: tuple[CustomResource, ...], kind: str, name: str) -> CustomResource:

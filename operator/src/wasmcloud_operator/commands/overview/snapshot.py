@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -12,13 +14,14 @@ from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import ApiError, Forbidden, NotFound
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
-from wasmcloud_operator.kube.resources import POD, SERVICE, Resource
+from wasmcloud_operator.kube.resources import POD, SERVICE, Key, Resource
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR
 
 T = TypeVar("T", bound=HasMetadata)
+K = TypeVar("K", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """The objects of one namespace or of all; `unreadable` has, by kind, why one could not be read."""
 
@@ -28,18 +31,64 @@ class Snapshot:
     services: tuple[Unstructured, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
-    def pods_of(self, pool: CustomResource) -> tuple[Unstructured, ...]:
+    def pods_of(self, pool: CustomResource) -> Sequence[Unstructured]:
         """Returns the pods of a host config, by name."""
-        return tuple(
-            pod
-            for pod in self.pods
-            if pod.metadata.namespace == pool.metadata.namespace
-            and pod.metadata.labels.get(INSTANCE_LABEL) == pool.metadata.name
+        return self._pods_by_pool.get(pool.metadata.key, ())
+
+    def pools_in(self, lattice: str) -> Sequence[CustomResource]:
+        """Returns the host configs whose hosts join a lattice of that name."""
+        return self._pools_by_lattice.get(lattice, ())
+
+    def applications_by(self, pool: CustomResource) -> Sequence[CustomResource]:
+        """Returns the Applications that are reached by the connection of a host config."""
+        return self._applications_by_pool.get(pool.metadata.key, ())
+
+    def applications_in(self, lattice: str) -> Sequence[CustomResource]:
+        """Returns the Applications in a lattice of that name."""
+        return self._applications_by_lattice.get(lattice, ())
+
+    def pod(self, namespace: str, name: str) -> Unstructured | None:
+        """Returns a pod of hosts by its name."""
+        return self._pods_by_name.get(Key(namespace, name))
+
+    def host(self, id_: str) -> JsonObject:
+        """Returns what a host config's status has of a host, an empty object for one that none has."""
+        return self._hosts.get(id_, {})
+
+    # Looked up for each row: a walk through all objects each time would take seconds with a thousand of them.
+
+    @cached_property
+    def _pods_by_pool(self) -> Mapping[Key, list[Unstructured]]:
+        return _grouped(self.pods, lambda pod: Key(pod.metadata.namespace, pod.metadata.labels.get(INSTANCE_LABEL, "")))
+
+    @cached_property
+    def _pools_by_lattice(self) -> Mapping[str, list[CustomResource]]:
+        return _grouped(self.pools, lattice_of)
+
+    @cached_property
+    def _applications_by_pool(self) -> Mapping[Key, list[CustomResource]]:
+        return _grouped(
+            self.applications, lambda app: Key(app.metadata.namespace, str(status_of(app).get("hostConfig", "")))
         )
 
-    def pools_in(self, lattice: str) -> tuple[CustomResource, ...]:
-        """Returns the host configs whose hosts join a lattice of that name."""
-        return tuple(pool for pool in self.pools if lattice_of(pool) == lattice)
+    @cached_property
+    def _applications_by_lattice(self) -> Mapping[str, list[CustomResource]]:
+        return _grouped(self.applications, lambda app: str(status_of(app).get("lattice", "")))
+
+    @cached_property
+    def _pods_by_name(self) -> Mapping[Key, Unstructured]:
+        return {pod.metadata.key: pod for pod in self.pods}
+
+    @cached_property
+    def _hosts(self) -> Mapping[str, JsonObject]:
+        return {str(host.get("id")): host for pool in self.pools for host in as_objects(status_of(pool).get("hosts"))}
+
+
+def _grouped(items: Iterable[T], by: Callable[[T], K]) -> Mapping[K, list[T]]:
+    groups: defaultdict[K, list[T]] = defaultdict(list)
+    for item in items:
+        groups[by(item)].append(item)
+    return groups
 
 
 async def take(client: Reader, namespace: str = "") -> Snapshot:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from wasmcloud_operator.commands.overview.drawing import Row, Table
 from wasmcloud_operator.commands.overview.snapshot import (
     Snapshot,
     as_objects,
@@ -111,41 +112,55 @@ def report(snapshot: Snapshot) -> Report:
     )
 
 
-def lines(found: Report, *, wide: bool = False) -> list[str]:
-    """Returns the report as text: a table for each kind that has rows."""
-    blocks = [
-        _table(
+def tables(found: Report, *, wide: bool = False) -> tuple[Table, ...]:
+    """Returns a table for each kind; without `wide` only what is not fine has its message, cut where space is short."""
+    return (
+        Table(
             ("POOL", "LATTICE", "HOSTS", "VERSION", "STATE", "MESSAGE"),
-            (
-                (f"{row.namespace}/{row.name}", row.lattice, row.hosts, row.version, row.state, _shown(row, wide=wide))
+            tuple(
+                Row((_named(row), row.lattice, row.hosts, row.version, row.state, _message(row, wide=wide)), row.fine)
                 for row in found.pools
             ),
+            state=4,
+            cut=not wide,
         ),
-        _table(
+        Table(
             ("LATTICE", "NATS", "WADM", "POOLS", "HOSTS", "APPLICATIONS"),
-            (
-                (row.name, row.nats, row.wadm, str(row.pools), str(row.hosts), str(row.applications))
+            tuple(
+                Row(
+                    (row.name, row.nats, row.wadm, str(row.pools), str(row.hosts), str(row.applications)),
+                    row.fine,
+                )
                 for row in found.lattices
             ),
+            state=0,
         ),
-        _table(
+        Table(
             ("APPLICATION", "LATTICE", "PHASE", "VERSION", "MESSAGE"),
-            (
-                (f"{row.namespace}/{row.name}", row.lattice, row.phase, row.version, _shown(row, wide=wide))
+            tuple(
+                Row((_named(row), row.lattice, row.phase, row.version, _message(row, wide=wide)), row.fine)
                 for row in found.applications
             ),
+            state=2,
+            cut=not wide,
         ),
-        _table(
+        Table(
             ("SERVICE", "APPLICATION", "ENDPOINTS", "URLS"),
-            (
-                (f"{row.namespace}/{row.name}", row.application, str(row.endpoints), " ".join(row.urls))
+            tuple(
+                Row((_named(row), row.application, str(row.endpoints), " ".join(row.urls)), row.fine)
                 for row in found.services
             ),
+            state=2,
         ),
-    ]
-    shown = [line for block in blocks if block for line in (*block, "")]
-    shown += [f"cannot be shown: {text}" for text in found.unreadable]
-    return shown or ["no host config and no application"]
+    )
+
+
+def notes(found: Report) -> list[str]:
+    """Returns the lines below the tables: what could not be read, and the verdict."""
+    shown = [f"cannot be shown: {text}" for text in found.unreadable]
+    if not (found.pools or found.applications or shown):
+        shown = ["no host config and no application"]
+    return [*shown, summary(found)]
 
 
 def _pool(pool: CustomResource) -> PoolRow:
@@ -156,7 +171,7 @@ def _pool(pool: CustomResource) -> PoolRow:
     return PoolRow(
         pool.metadata.namespace,
         pool.metadata.name,
-        state in ("Ready", "Paused"),
+        is_fine(pool),
         lattice_of(pool),
         str(spec.get("version", "")),
         f"{status.get('hostCount', '?')}/{desired}",
@@ -175,7 +190,7 @@ def _lattice(name: str, snapshot: Snapshot) -> LatticeRow:
         wadm,
         len(pools),
         sum(_count(status_of(pool), "hostCount") for pool in pools),
-        sum(status_of(application).get("lattice") == name for application in snapshot.applications),
+        len(snapshot.applications_in(name)),
     )
 
 
@@ -186,7 +201,7 @@ def _application(application: CustomResource) -> ApplicationRow:
     return ApplicationRow(
         application.metadata.namespace,
         application.metadata.name,
-        state in ("Ready", "Paused"),
+        is_fine(application),
         str(status.get("lattice", "")),
         phase if state in ("Ready", phase) else f"{phase or 'New'} ({state})",
         str(status.get("deployedVersion", "")),
@@ -206,6 +221,11 @@ def _services(application: CustomResource) -> Iterable[ServiceRow]:
             ready,
             tuple(map(str, urls)) if isinstance(urls, list) else (),
         )
+
+
+def is_fine(item: CustomResource) -> bool:
+    """Whether a host config or an Application is as it should be, or left alone on purpose."""
+    return _state(item) in ("Ready", "Paused")
 
 
 def _state(item: CustomResource) -> str:
@@ -238,30 +258,16 @@ def _count(status: JsonObject, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-_MESSAGE_WIDTH = 60
+def _named(row: PoolRow | ApplicationRow | ServiceRow) -> str:
+    return f"{row.namespace}/{row.name}"
 
 
-def _shown(row: PoolRow | ApplicationRow, *, wide: bool) -> str:
-    """The message of what is not fine, cut to fit a screen; all of it with -o wide."""
-    if wide:
-        return row.message
-    text = "" if row.fine else row.message
-    return text if len(text) <= _MESSAGE_WIDTH else f"{text[: _MESSAGE_WIDTH - 1]}…"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    body = list(rows)
-    if not body:
-        return []
-    widths = [max(len(row[column]) for row in (header, *body)) for column in range(len(header))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (header, *body)
-    ]
+def _message(row: PoolRow | ApplicationRow, *, wide: bool) -> str:
+    return row.message if wide or not row.fine else ""
 
 
 def summary(found: Report) -> str:
-    """Returns the counts of what is not fine, for the last line."""
+    """Returns the counts of what is not fine."""
     bad: Counter[str] = Counter()
     for kind, rows in (("pools", found.pools), ("applications", found.applications), ("services", found.services)):
         bad[kind] += sum(not row.fine for row in rows)
