@@ -36,11 +36,12 @@ lock: ## pin the dependencies anew: requirements-dev.lock; requirements.lock and
 	$(PIN) --upgrade requirements-build.in -o requirements-build.lock
 
 .PHONY: lint
-lint: setup ## format check, lint, strict types, floors, generated files
+lint: setup ## format check, lint, strict types, floors, dead code, generated files
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy -p wasmcloud_operator_types -p wasmcloud_operator
 	@$(BIN)/lint-imports
+	@$(BIN)/vulture
 	@$(BIN)/python -m wasmcloud_operator.commands.crds --check manifests/crds
 	@$(BIN)/python -m wasmcloud_operator.commands.schema --check manifests/schemas
 	@$(BIN)/python -m wasmcloud_operator.commands.rbac --check manifests

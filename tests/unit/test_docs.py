@@ -193,6 +193,17 @@ def test_the_walks_name_a_function_for_every_hop():
     assert not [hop for hop in hops if not _FUNCTION.search(hop)]
 
 
+def test_the_table_of_where_rules_stand_answers_each_question_with_a_file():
+    _, table = (ROOT / "docs" / "architecture.md").read_text().split("## Where does it stand?")
+    rows = re.findall(r"^\| (.+\?) \| (.+) \|$", table, re.MULTILINE)
+    assert len(rows) >= 20
+    assert len({question for question, _ in rows}) == len(rows)
+    answers = [_CODE_SPAN.findall(answer) for _, answer in rows]
+    assert not [
+        row for row, files in zip(rows, answers, strict=True) if not any(name.endswith(".py") for name in files)
+    ]
+
+
 def listing() -> list[list[str]]:
     """The names in the first column of CONTRIBUTING's listing, a list for each line; folders end with a slash."""
     block = re.search(r"```\n(types/.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)

@@ -51,7 +51,6 @@ class Findings:
 
     version: ServerVersion
     cluster_id: str
-    host_configs_served: bool
     applications: CrdState
     missing: tuple[Permission, ...]
     openshift: bool
@@ -87,7 +86,6 @@ async def inspect(client: Reader, settings: Settings) -> Findings:
     return Findings(
         version,
         settings.cluster_id or await _cluster_id(client),
-        host_configs,
         applications,
         tuple(missing),
         openshift=await serves_group(client, OPENSHIFT_GROUP),
@@ -122,5 +120,5 @@ async def _cluster_id(client: Reader) -> str:
     try:
         return (await client.get(NAMESPACE, Key("", "kube-system"))).metadata.uid
     except Forbidden:
-        log.warning("namespace kube-system must not be read; set --cluster-id if clusters share a lattice")
+        log.warning("namespace kube-system cannot be read; set --cluster-id if clusters share a lattice")
         return client.server_identity

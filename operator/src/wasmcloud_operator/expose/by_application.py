@@ -10,9 +10,6 @@ from wasmcloud_operator.kube.objects import ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change
 
-# Told of (namespace, application), the change, and whether it came with a full list.
-Told = Callable[[Key, Change[Unstructured], bool], None]
-
 
 def leads_to_application(metadata: ObjectMeta) -> bool:
     """Whether it is an object of this package: other objects of the operator have other components."""

@@ -79,7 +79,7 @@ class Metrics:
         )
         self.namespaces_left_out = Gauge(
             f"{prefix}_namespaces_left_out",
-            "Namespaces that are to be followed but must not be read",
+            "Namespaces that are to be followed but cannot be read",
             registry=register,
         )
         self.leader = Gauge(

@@ -1,0 +1,63 @@
+"""Names that vulture finds no use of, although something uses them: the allow-list of `make lint`.
+
+A name is listed where its user cannot be seen in the code: a library that calls or reads it, another package, a test
+double's user. Anything else that vulture reports is dead and goes.
+"""
+
+# Called by the libraries that the classes extend: PyYAML's dumpers, click's groups, pydantic's models.
+_.ignore_aliases
+_.format_commands
+_.model_post_init
+_.__class_getitem__
+
+# Entry points of operator/pyproject.toml, for kubectl's plugins.
+as_plugin
+complete_for_kubectl
+
+# Assigned for kubernetes_asyncio, so that it never imports or runs its own exec plugin.
+_.__path__
+_.load_from_exec_plugin
+
+# Read and called by nats-py, whose client and transport are extended with bounds.
+_._ps
+_._pending_data_size
+_._process_info
+_._ws
+_.connect_tls
+buffer_size
+
+# What a connection counts: for who debugs it, and for the tests.
+_.statistics
+_.clients
+_.lost_messages
+
+# Cached of a pod and of nodes for programs on kube/ alone; the tests of the machinery read them.
+_.pod_ip
+NODE
+
+# The public test double of an API server and its clock: called by tests, ours and those of others.
+_.fail
+_.compact
+_.restore
+_.advance
+
+# The tables of which docs/reference/generate.py makes a page.
+_.meaning
+CONDITIONS
+REASONS
+
+# The models package: fields of the CRDs and documents, read by whoever imports it; the operator passes most on unread.
+read_documents
+write_documents
+_.ready_endpoints
+_.observed_generation
+_.content_digest
+_.placement_count
+_.default_mode
+_.host_count
+_.app_count
+_.remaining_item_count
+_.requirements
+_.weight
+_.block_owner_deletion
+_.limits
