@@ -33,7 +33,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
 from wasmcloud_operator.kube.manager import Informers, Manager
-from wasmcloud_operator.kube.memory import give_back
+from wasmcloud_operator.kube.memory import keep_small
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.objects import CustomResource
@@ -197,7 +197,7 @@ class Operator:
         beside = {
             "events": recorder.run,
             "loop watchdog": lambda: health.watch_loop(clock),
-            "memory": lambda: give_back(clock),
+            "memory": lambda: keep_small(clock),
         }
         if crd is not None:
             beside["applications CRD"] = crd.run

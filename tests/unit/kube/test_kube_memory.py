@@ -1,25 +1,110 @@
-"""Freed memory returns to the system while the process lives."""
+"""Freed memory returns to the system while the process lives, and collecting it does not walk what lives long."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import weakref
+from collections.abc import AsyncIterator
+
+import pytest
 
 from testbed import eventually
 from wasmcloud_operator.kube import memory
 from wasmcloud_operator.kube.testing import VirtualClock
 
 
+class Kept:
+    """Something that the collector walks."""
+
+
+class Process:
+    """The memory task at work, on a process whose resident memory is what a test sets it to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.resident = 100
+        self.trimmed: list[int] = []
+        self.clock = VirtualClock()
+        monkeypatch.setattr(memory, "_trim", lambda: self.trimmed.append)
+        monkeypatch.setattr(memory, "_resident", lambda: self.resident)
+
+    async def round(self) -> None:
+        """One round is over."""
+        self.trimmed.clear()
+        await self.clock.advance(20)
+        await eventually(lambda: self.trimmed)  # in a thread, which no clock moves
+        await asyncio.sleep(0)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Process]:
+        process = cls(monkeypatch)
+        keeping = asyncio.create_task(memory.keep_small(process.clock))
+        await asyncio.sleep(0)
+        try:
+            yield process
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+
+
 async def test_freed_memory_is_returned_repeatedly(monkeypatch):
-    trimmed: list[int] = []
-    monkeypatch.setattr(memory, "_trim", lambda: trimmed.append)
-    clock = VirtualClock()
-    giving = asyncio.create_task(memory.give_back(clock))
-    for _ in range(3):
-        await clock.advance(20)
-        await eventually(lambda: trimmed)  # in a thread, which no clock moves
-        trimmed.clear()
-    giving.cancel()
+    async with Process.running(monkeypatch) as process:
+        for _ in range(3):
+            await process.round()
 
 
 def test_this_machines_c_library_takes_the_call():
     assert memory._trim()(0) in (0, 1, None)
+
+
+def test_this_machine_shows_what_is_resident():
+    assert memory._resident() > 2**20
+
+
+@pytest.mark.parametrize("living", [20_000, 40_000])
+async def test_a_collection_does_not_walk_what_an_earlier_one_found_alive_however_much_that_is(monkeypatch, living):
+    async with Process.running(monkeypatch):
+        kept = [Kept() for _ in range(living)]
+        gc.collect()
+        walked = len(gc.get_objects())
+        assert len(kept) == living
+        assert walked < 10_000
+
+
+async def test_what_died_after_it_was_left_out_is_found_once_memory_has_grown(monkeypatch):
+    async with Process.running(monkeypatch) as process:
+        circle = Kept()
+        circle.itself = circle
+        gone = weakref.ref(circle)
+        gc.collect()
+        del circle
+        await process.round()
+        assert gone() is not None
+        process.resident = 111
+        await process.round()
+        assert gone() is None
+
+
+async def test_memory_that_stays_as_it_is_costs_no_walk_through_everything(monkeypatch):
+    async with Process.running(monkeypatch) as process:
+        process.resident = 120
+        await process.round()
+        collections = []
+        monkeypatch.setattr(gc, "collect", lambda: collections.append(1))
+        for process.resident in (120, 131, 110, 120):
+            await process.round()
+        assert not collections
+        process.resident = 122
+        await process.round()
+        assert collections
+
+
+async def test_the_collector_is_left_as_it_was_found(monkeypatch):
+    callbacks = list(gc.callbacks)
+    async with Process.running(monkeypatch):
+        gc.collect()
+        assert gc.get_freeze_count()
+    assert gc.callbacks == callbacks
+    assert not gc.get_freeze_count()
