@@ -11,6 +11,7 @@ from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.indexed import Grouped
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.shared.pools import Pools
 
@@ -29,7 +30,9 @@ class Places:
     pools: Pools
     configs: Informer[CustomResource]
     # Applications that wadm would not deploy as things were: any other's deploy or undeploy may change that.
-    _refused: dict[Key, Lattice] = field(default_factory=dict)
+    _refused: Grouped[Key, Lattice] = field(default_factory=Grouped)
+    # As whom lattices are held for Applications that are leaving them.
+    _departing: Grouped[str, Key] = field(default_factory=Grouped)
 
     def choose(self, item: CustomResource) -> Chosen | NotChosen:
         """The lattice that the Application belongs in."""
@@ -60,22 +63,22 @@ class Places:
 
     def release(self, key: Key) -> None:
         """Nothing of the Application of that key is in wadm any more."""
-        self._refused.pop(key, None)
-        for holder in self.pools.lattices.all_holders():
-            if holder == _holder(key) or holder.startswith(_holder(key) + _LEAVING):
-                self.pools.lattices.release(holder)
+        self._refused.pop(key)
+        for holder in (_holder(key), *self._departing.keys_of(key)):
+            self.pools.lattices.release(holder)
+            self._departing.pop(holder)
 
     def refuse(self, key: Key, lattice: Lattice) -> None:
         """wadm would not take the Application of that key."""
-        self._refused[key] = lattice
+        self._refused.put(key, lattice)
 
     def accept(self, key: Key) -> None:
         """Nothing stands in its way any more."""
-        self._refused.pop(key, None)
+        self._refused.pop(key)
 
     def refused(self, lattice: Lattice) -> list[Key]:
         """The Applications that a lattice's wadm would not take."""
-        return [key for key, where in self._refused.items() if where is lattice]
+        return list(self._refused.keys_of(lattice))
 
     def last(self, item: CustomResource) -> Lattice | None:
         """Where the Application was put: held, or by its status and a pool that still leads there."""
@@ -103,17 +106,21 @@ class Places:
         found = held if held is not None and departure.is_in(held.identity) else None
         found = found or self._at(item.metadata.namespace, departure)
         if found is not None:
+            self._departing.put(holder, item.metadata.key)
             self.pools.lattices.keep(holder, found)
             return found
         for pool in self.pools.in_namespace(item.metadata.namespace):
             route = replace(pool.route, name=departure.lattice)  # the config named another lattice of that NATS system
             if departure.is_in(route.identity):
+                self._departing.put(holder, item.metadata.key)
                 return self.pools.lattices.hold(holder, route)
         return None
 
     def departed(self, item: CustomResource, departure: Place) -> None:
         """Nothing of the Application is there any more, or it is left to itself."""
-        self.pools.lattices.release(_leaving(item, departure))
+        holder = _leaving(item, departure)
+        self._departing.pop(holder)
+        self.pools.lattices.release(holder)
 
     def namespaces(self, lattice: Lattice) -> set[str]:
         """The namespaces whose Applications may be in a lattice."""

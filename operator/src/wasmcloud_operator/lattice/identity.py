@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -42,17 +43,16 @@ class LatticeRoute:
         """What two routes to one lattice have in common whatever their addresses are."""
         return self.name, self.control_prefix, self.wadm_prefix
 
-    def surely_leads_where(self, other: LatticeRoute) -> bool:
-        """Whether two routes lead to one lattice as far as can be seen without connecting.
+    @property
+    def place(self) -> Hashable:
+        """Where it leads as far as can be seen without connecting, the same for each route that surely leads there.
 
-        They have the same addresses, and are of one account by their user JWTs, or both without any credentials. One
-        common address is not enough: another one of a route may be anybody's server.
+        That takes the same addresses, and one account by the user JWTs or no credentials at all; None where neither
+        shows it. One common address is not enough: another one of a route may be anybody's server.
         """
-        if self.subjects != other.subjects or set(self.spec.addresses) != set(other.spec.addresses):
-            return False
-        if self.spec.account or other.spec.account:
-            return self.spec.account == other.spec.account
-        return self.spec.anonymous and other.spec.anonymous
+        if not self.spec.account and not self.spec.anonymous:
+            return None
+        return self.subjects, frozenset(self.spec.addresses), self.spec.account
 
     @property
     def identity(self) -> LatticeIdentity:
@@ -115,25 +115,23 @@ class Evidence:
         addresses = {frozenset(route.spec.addresses) for route in other.servers}
         return any(frozenset(route.spec.addresses) in addresses for route in self.servers)
 
-    def suggests_same(self, other: Evidence) -> bool:
-        """Whether both may be of one account of one NATS system, so that the proof is worth a try (`proof`).
+    @property
+    def signs(self) -> frozenset[Hashable]:
+        """What lattices that may be one have in common, one at least, so that the proof is worth a try (`proof`).
 
-        That is so for routes with a common address, to one server, or to one cluster with a common member. It is no
-        proof: everybody who connects to a server learns its id, and may run another that claims the same.
+        That is the account with a server, an address, or a member of a cluster. It is no proof: everybody who connects
+        to a server learns its id, and may run another that claims the same.
         """
-        if not self.account or self.account != other.account:
-            return False
-        return any(
-            _is_one_system(route, server, another_route, another)
-            for route, server in self.servers.items()
-            for another_route, another in other.servers.items()
-        )
+        if not self.account:
+            return frozenset()
+        return frozenset((self.account, *sign) for sign in self._signs())
 
-
-def _is_one_system(route: LatticeRoute, server: ServerInfo, another_route: LatticeRoute, another: ServerInfo) -> bool:
-    if server.id == another.id or set(route.spec.addresses) & set(another_route.spec.addresses):
-        return True
-    return bool(server.cluster) and server.cluster == another.cluster and bool({*server.urls} & {*another.urls})
+    def _signs(self) -> Iterator[tuple[str, ...]]:
+        for route, server in self.servers.items():
+            yield "server", server.id
+            yield from (("address", address) for address in route.spec.addresses)
+            if server.cluster:
+                yield from (("member", server.cluster, url) for url in server.urls)
 
 
 async def account_of(channel: Channel, spec: ConnectionSpec) -> str:

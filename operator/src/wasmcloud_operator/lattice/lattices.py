@@ -7,7 +7,8 @@ proves that it leads to a lattice that is there already: then that one takes the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import itertools
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from contextvars import Context
 from types import TracebackType
 from typing import Self
@@ -18,11 +19,12 @@ from wasmcloud_operator.lattice.clock import Clock, SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService, Labels
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
-from wasmcloud_operator.lattice.connection_types import ConnectionState, Span, Timing, no_span
+from wasmcloud_operator.lattice.connection_types import ConnectionState, ServerInfo, Span, Timing, no_span
 from wasmcloud_operator.lattice.control import ControlReader, ControlWriter
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute, account_of
+from wasmcloud_operator.lattice.indexed import Grouped, Traits
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged, Ledger
 from wasmcloud_operator.lattice.listing import AppLister
 from wasmcloud_operator.lattice.proof import leads_to_one
@@ -41,6 +43,8 @@ from wasmcloud_operator.lattice.write_gate import WriteGate
 _log = structlog.get_logger(__name__)
 
 _RESTART_AFTER = 5.0
+# Each costs two subscriptions for two seconds where the claim is false.
+_PROOFS_AT_ONCE = 16
 
 LatticeEvent = ConnectionState | WadmEvent | Change | AppsListed | AppsNotListed | EntryChanged
 CredentialsFor = Callable[["Lattice", Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
@@ -52,8 +56,15 @@ class Lattice:
     """One lattice in use: `wadm`, `control`, `hosts`, `ledger` to ask, `…_writer` to change things."""
 
     def __init__(
-        self, route: LatticeRoute, connections: ConnectionPool, clock: Clock, tell: EventListener, gate: WriteGate
+        self,
+        number: int,
+        route: LatticeRoute,
+        connections: ConnectionPool,
+        clock: Clock,
+        tell: EventListener,
+        gate: WriteGate,
     ) -> None:
+        self.number = number  # of several, the one with the lowest is known longest
         self.name, control_prefix, wadm_prefix = self.subjects = route.subjects
         self.connection = RoutedChannel(clock)
         self.evidence = Evidence()
@@ -82,6 +93,18 @@ class Lattice:
     def identified(self) -> bool:
         """Whether it is known to which system and account its routes lead."""
         return bool(self.evidence.servers)
+
+    @property
+    def signs(self) -> frozenset[Hashable]:
+        """Of which another lattice has one at least if it may be the same."""
+        return frozenset(("sign", self.subjects, sign) for sign in self.evidence.signs)
+
+    @property
+    def traits(self) -> frozenset[Hashable]:
+        """All by which it is looked for: ids, places to which its routes surely lead, and signs."""
+        places = {route.place for route in self.connection.routes} - {None}
+        ids = (("id", one) for one in self._ids)
+        return self.signs.union(ids, (("place", place) for place in places))
 
     def add(self, route: LatticeRoute) -> None:
         """Use one more route."""
@@ -146,6 +169,15 @@ class Lattice:
         self._tell(self, event)
 
 
+async def _are_one(one: Lattice, another: Lattice, limit: asyncio.Semaphore) -> bool:
+    if not one.signs & another.signs:
+        return False
+    if one.evidence.proves_same(another.evidence):
+        return True
+    async with limit:
+        return await leads_to_one(one.connection, another.connection)
+
+
 class Lattices:
     """The lattices in use, by who uses them. A lattice lives while it has a holder.
 
@@ -168,12 +200,15 @@ class Lattices:
         self._credentials_for = credentials_for
         self._ours: Callable[[Host], bool] = lambda _: False
         self._gate = gate
-        self._held: dict[str, Lattice] = {}
-        self._wanted: dict[str, LatticeRoute] = {}  # what each holder asked for, if by a route
+        self._held: Grouped[str, Lattice] = Grouped()
+        self._wanted: Grouped[str, LatticeRoute] = Grouped()  # what each holder asked for, if by a route
+        self._numbers = itertools.count()
         self._running: dict[Lattice, asyncio.Task[None]] = {}
         # Invariant: each wanted route is here, and so is each route of a lattice that runs.
         self._led_to: dict[LatticeRoute, Lattice] = {}
         self._identifying: dict[LatticeRoute, asyncio.Task[None]] = {}  # invariant: its keys are those of `_led_to`
+        # Invariant: by what each lattice that runs is found now.
+        self._traits: Traits[Lattice, Hashable] = Traits()
         self._listeners: list[EventListener] = []
         self._move_listeners: list[MoveListener] = []
 
@@ -201,24 +236,23 @@ class Lattices:
         """
         lattice = self._led_to.get(route) or self._lead(route)
         before, wanted = self._held.get(holder), self._wanted.get(holder)
-        self._wanted[holder] = route
+        self._wanted.put(holder, route)
         if before is None or lattice.identified or not before.identified or before.subjects != lattice.subjects:
-            self._held[holder] = lattice
+            self._held.put(holder, lattice)
         if before is not None and (wanted != route or before is not self._held[holder]):
-            self._tidy()  # all lattices are looked at, so not where nothing can have become unused
+            self._tidy(before, lattice, self._lattice_of(wanted))
         return self._held[holder]
 
     def keep(self, holder: str, lattice: Lattice) -> None:
         """Keep a lattice in use for `holder`, instead of what it held before."""
-        self._wanted.pop(holder, None)
-        self._held[holder] = lattice
-        self._tidy()
+        before, wanted = self._held.get(holder), self._wanted.pop(holder)
+        self._held.put(holder, lattice)
+        self._tidy(before, lattice, self._lattice_of(wanted))
 
     def release(self, holder: str) -> None:
         """`holder` uses no lattice any more; harmless when it used none."""
-        self._held.pop(holder, None)
-        self._wanted.pop(holder, None)
-        self._tidy()
+        held, wanted = self._held.pop(holder), self._wanted.pop(holder)
+        self._tidy(held, self._lattice_of(wanted))
 
     def held_by(self, holder: str) -> Lattice | None:
         """The lattice that `holder` uses."""
@@ -229,13 +263,13 @@ class Lattices:
         route = self._wanted.get(holder)
         return self._led_to[route].connection.routes[route].state if route is not None else None
 
-    def all_holders(self) -> tuple[str, ...]:
-        """Who uses a lattice."""
-        return tuple(self._held)
-
     def holders(self, lattice: Lattice) -> tuple[str, ...]:
         """Who uses the lattice."""
-        return tuple(holder for holder, held in self._held.items() if held is lattice)
+        return self._held.keys_of(lattice)
+
+    def known_as(self, id_: str) -> tuple[Lattice, ...]:
+        """The lattices that have this id among theirs."""
+        return self._traits.having(("id", id_))
 
     def listen(self, listener: EventListener) -> Callable[[], None]:
         """Call `listener` with each lattice's events: its connection's state, wadm's pushes, changes of its hosts.
@@ -257,12 +291,11 @@ class Lattices:
 
     def _lead(self, route: LatticeRoute) -> Lattice:
         """The lattice of a new route: a known one that is surely the same, else its own until more is proved."""
-        for known, lattice in self._led_to.items():
-            if known.surely_leads_where(route):
-                lattice.add(route)
-                self._watch(lattice, route)
-                return lattice
-        lattice = Lattice(route, self._connections, self._clock, self._tell, self._gate)
+        for lattice in self._traits.having(("place", route.place)) if route.place is not None else ():
+            lattice.add(route)
+            self._watch(lattice, route)
+            return lattice
+        lattice = Lattice(next(self._numbers), route, self._connections, self._clock, self._tell, self._gate)
         lattice.hosts.prefer(self._ours)
         task = self._tasks.create_task(
             lattice.run(self._credentials_for), name=f"lattice {route.name}", context=Context()
@@ -276,6 +309,7 @@ class Lattices:
     def _watch(self, lattice: Lattice, route: LatticeRoute) -> None:
         """Have the server looked at each time that the route connects."""
         self._led_to[route] = lattice
+        self._traits.put(lattice, lattice.traits)
         identify = self._identify(route, lattice.connection.routes[route])
         self._identifying[route] = self._tasks.create_task(
             identify, name=f"identify lattice {route.name}", context=Context()
@@ -292,68 +326,93 @@ class Lattices:
                 if connection.state.connected and server is not None:
                     account = await account_of(connection, route.spec)
                     try:
-                        self._led_to[route].evidence.take(route, server, account)
-                        await self._learnt(self._led_to[route])
+                        await self._learnt(route, server, account)
                     except Exception:  # noqa: BLE001 - logged with its trace; the other lattices go on
                         _log.exception("lattice.not_identified", lattice=route.name)
                 await changed.wait()
         finally:
             unlisten()
 
-    async def _learnt(self, lattice: Lattice) -> None:
-        """A lattice's identity is known, or known better."""
-        for other in self.all:
-            if other is lattice or not await self._are_one(other, lattice):
-                continue
-            if other in self._running and lattice in self._running:  # neither has ended while the proof was made
-                lattice = self._merge(other, lattice)
-        for holder, route in tuple(self._wanted.items()):
-            if self._led_to[route] is lattice and self._held[holder] is not lattice:
-                self._move(holder, lattice)
-        self._tidy()
+    async def _learnt(self, route: LatticeRoute, server: ServerInfo, account: str) -> None:
+        """Take in what is known of the identity of the lattice to which a route leads.
 
-    async def _are_one(self, one: Lattice, another: Lattice) -> bool:
-        if one.subjects != another.subjects or not one.evidence.suggests_same(another.evidence):
-            return False
-        if one.evidence.proves_same(another.evidence):
-            return True
-        return await leads_to_one(one.connection, another.connection)
+        It is compared first with those that its holders have instead: they wait for that, and others may claim by the
+        thousand to be the same.
+        """
+        lattice = self._led_to[route]
+        lattice.evidence.take(route, server, account)
+        self._traits.put(lattice, lattice.traits)
+        lattice = await self._join(lattice, self._held_instead(lattice).values())
+        self._settle(lattice)
+        alike = {other for sign in lattice.signs for other in self._traits.having(sign)}
+        lattice = await self._join(lattice, alike)
+        self._settle(lattice)
+
+    async def _join(self, lattice: Lattice, others: Iterable[Lattice]) -> Lattice:
+        """Join a lattice with those of the others that prove to be the same. Returns the one that stays."""
+        limit = asyncio.Semaphore(_PROOFS_AT_ONCE)
+        known_longest_first = sorted(set(others) - {lattice}, key=lambda other: other.number)
+        async with asyncio.TaskGroup() as proofs:
+            proved = {other: proofs.create_task(_are_one(other, lattice, limit)) for other in known_longest_first}
+        for other, proof in proved.items():
+            if proof.result() and other in self._running and lattice in self._running:
+                lattice = self._merge(other, lattice)
+        return lattice
+
+    def _settle(self, lattice: Lattice) -> None:
+        """Have those who asked for a lattice hold it: by now it is known where its routes lead."""
+        left = self._held_instead(lattice)
+        for holder in left:
+            self._move(holder, lattice)
+        self._tidy(lattice, *left.values())
+
+    def _held_instead(self, lattice: Lattice) -> dict[str, Lattice]:
+        """Who asked for a lattice and holds another one still, with that one."""
+        asked = [holder for route in lattice.connection.routes for holder in self._wanted.keys_of(route)]
+        return {holder: held for holder in asked if (held := self._held[holder]) is not lattice}
 
     def _merge(self, one: Lattice, another: Lattice) -> Lattice:
         """Join two objects that proved to be one lattice. Returns the one that stays, which is known longer."""
-        kept, gone = sorted((one, another), key=self.all.index)
+        kept, gone = sorted((one, another), key=lambda lattice: lattice.number)
         _log.info("lattice.routes_joined", lattice=kept.name, ids=sorted({*kept.identity.ids, *gone.identity.ids}))
         self._led_to.update(dict.fromkeys(gone.connection.routes, kept))
         kept.absorb(gone)
+        self._traits.put(kept, kept.traits)
         for holder in self.holders(gone):
             self._move(holder, kept)
         self._end(gone)
         return kept
 
     def _move(self, holder: str, lattice: Lattice) -> None:
-        self._held[holder] = lattice
+        self._held.put(holder, lattice)
         for listener in self._move_listeners:
             listener(holder, lattice)
 
-    def _tidy(self) -> None:
-        """End the lattices that nobody holds, and the routes that nobody wants where another one is up."""
-        wanted = set(self._wanted.values())
-        used = {*self._held.values(), *(self._led_to[route] for route in wanted)}
-        for lattice in [lattice for lattice in self._running if lattice not in used]:
-            self._end(lattice)
-        for lattice in used:
-            self._drop_routes(lattice, wanted)
+    def _lattice_of(self, route: LatticeRoute | None) -> Lattice | None:
+        return self._led_to.get(route) if route is not None else None
 
-    def _drop_routes(self, lattice: Lattice, wanted: set[LatticeRoute]) -> None:
+    def _tidy(self, *lattices: Lattice | None) -> None:
+        """End those of these lattices that nobody holds, and routes that nobody wants where another one is up."""
+        for lattice in dict.fromkeys(lattices):
+            if lattice is None or lattice not in self._running:
+                continue
+            if self._held.has(lattice) or any(self._wanted.has(route) for route in lattice.connection.routes):
+                self._drop_routes(lattice)
+            else:
+                self._end(lattice)
+
+    def _drop_routes(self, lattice: Lattice) -> None:
         routes = lattice.connection.routes
-        if any(connection.state.connected for route, connection in routes.items() if route in wanted):
-            for route in [route for route in routes if route not in wanted]:
+        if any(connection.state.connected for route, connection in routes.items() if self._wanted.has(route)):
+            for route in [route for route in routes if not self._wanted.has(route)]:
                 lattice.drop(route)
                 self._unwatch(route)
+            self._traits.put(lattice, lattice.traits)
 
     def _end(self, lattice: Lattice) -> None:
         for route in lattice.connection.routes:
             self._unwatch(route)
+        self._traits.drop(lattice)
         self._running.pop(lattice).cancel()
 
     def _unwatch(self, route: LatticeRoute) -> None:
