@@ -11,7 +11,7 @@ from wasmcloud_operator.hostpool.render_workload import Children, render
 from wasmcloud_operator.kube.objects import ObjectMeta, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change, Store
-from wasmcloud_operator.shared.context import INSTANCE_INDEX
+from wasmcloud_operator.shared.context import INSTANCE_INDEX, NAMESPACE_INDEX, own_namespace, own_pool
 from wasmcloud_operator_types import WasmCloudHostConfig, parse
 
 SAMPLE = {
@@ -119,7 +119,7 @@ class PodsByHand:
     INSTANCE = "app.kubernetes.io/instance"
 
     def __init__(self) -> None:
-        self.store: Store[Pod] = Store({INSTANCE_INDEX: lambda pod: (pod.metadata.labels[self.INSTANCE],)})
+        self.store: Store[Pod] = Store({INSTANCE_INDEX: own_pool, NAMESPACE_INDEX: own_namespace})
         self._version = 0
         self._handlers: list[Callable[[Change[Pod], bool], None]] = []
 

@@ -26,6 +26,7 @@ from wasmcloud_operator.lattice.ledger import Ledger
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import StatusPushed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 
 Json = dict[str, Any]
 
@@ -140,9 +141,6 @@ class Lattices:
     def keep(self, holder: str, lattice: Any) -> None:
         self.held[holder] = lattice
 
-    def all_holders(self) -> tuple[str, ...]:
-        return tuple(self.held)
-
     def release(self, holder: str) -> None:
         self.held.pop(holder, None)
 
@@ -152,6 +150,10 @@ class Store(dict[Key, CustomResource]):
 
     def __iter__(self) -> Iterator[Any]:  # a store is a row of objects
         return iter(list(self.values()))
+
+    def by_index(self, index: str, value: str) -> list[CustomResource]:
+        assert index == NAMESPACE_INDEX
+        return sorted((item for item in self if item.metadata.namespace == value), key=lambda item: item.metadata.key)
 
 
 class Writer:

@@ -25,6 +25,7 @@ from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.names import FINGERPRINT
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX, own_namespace
 from wasmcloud_operator.shared.pools import Pool
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
@@ -73,6 +74,15 @@ class Pools:
 
     def of(self, lattice: Any) -> tuple[Pool, ...]:
         return tuple(pool for pool in self.all() if pool.lattice is lattice)
+
+    def has(self, lattice: Any) -> bool:
+        return bool(self.of(lattice))
+
+    def known_as(self, lattice_id: str) -> list[Any]:
+        return [pool.lattice for pool in self.all() if lattice_id in pool.lattice.identity.ids]
+
+    def among(self, lattices: Any) -> list[Any]:
+        return [lattice for lattice in lattices if self.has(lattice)]
 
 
 class NothingLeft:
@@ -140,7 +150,9 @@ class Site:
         self.configs: Informer[CustomResource] = self._informer(HOST_CONFIG, CUSTOM_RESOURCE)
         self.applications: Informer[CustomResource] = self._informer(APPLICATION, CUSTOM_RESOURCE)
         owned = ByApplication(services, lambda *_: None)
-        self.view = View(self.pools, Directory(), self.configs, services, owned, self.applications, lambda *_: None)
+        self.view = View(
+            self.pools, Directory(self.pools.has), self.configs, services, owned, self.applications, lambda *_: None
+        )
         self.outcomes = Outcomes(lambda _: None)
         self.unowned = UnownedProblems()
         self.rust, self.routes = NothingLeft(), NoRoutes()
@@ -174,7 +186,12 @@ class Site:
 
     def _informer(self, resource: Any, codec: Any) -> Informer[Any]:
         made: Informer[Any] = Informer.on_api(
-            self.bench.client, resource, codec, clock=self.bench.clock, metrics=self.bench.metrics
+            self.bench.client,
+            resource,
+            codec,
+            clock=self.bench.clock,
+            metrics=self.bench.metrics,
+            indexers={NAMESPACE_INDEX: own_namespace},
         )
         self.bench.start(made.run())
         return made

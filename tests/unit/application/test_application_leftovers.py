@@ -88,6 +88,9 @@ class Pools:
     def of(self, lattice: Any) -> tuple[Pool, ...]:
         return tuple(pool for pool in self.pools if pool.lattice is lattice)
 
+    def has(self, lattice: Any) -> bool:
+        return bool(self.of(lattice))
+
 
 class Events:
     def __init__(self) -> None:

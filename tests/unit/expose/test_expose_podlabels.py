@@ -35,7 +35,7 @@ from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.names import INSTANCE_LABEL
-from wasmcloud_operator.shared.context import INSTANCE_INDEX
+from wasmcloud_operator.shared.context import INSTANCE_INDEX, NAMESPACE_INDEX, own_namespace, own_pool
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pool
 from wasmcloud_operator_types import POD_UID_LABEL
@@ -97,6 +97,15 @@ class FakePools:
     def of(self, lattice: Any) -> tuple[Pool, ...]:
         return tuple(pool for pool in self.all() if pool.lattice is lattice)
 
+    def has(self, lattice: Any) -> bool:
+        return bool(self.of(lattice))
+
+    def known_as(self, lattice_id: str) -> list[Any]:
+        return [pool.lattice for pool in self.all() if lattice_id in pool.lattice.identity.ids]
+
+    def among(self, lattices: Any) -> list[Any]:
+        return [lattice for lattice in lattices if self.has(lattice)]
+
 
 @dataclass
 class Patches:
@@ -136,7 +145,8 @@ def a_pod(key: Key, labels: dict[str, str], *, version: int = 1) -> Pod:
 
 
 def informer(codec: Codec[Any]) -> Informer[Any]:
-    return Informer("test", lambda _: None, codec, clock=SYSTEM_CLOCK, metrics=Metrics())
+    indexers = {NAMESPACE_INDEX: own_namespace}
+    return Informer("test", lambda _: None, codec, clock=SYSTEM_CLOCK, metrics=Metrics(), indexers=indexers)
 
 
 def host_pods() -> Informer[Pod]:
@@ -146,13 +156,14 @@ def host_pods() -> Informer[Pod]:
         Codec.of(Pod),
         clock=SYSTEM_CLOCK,
         metrics=Metrics(),
-        indexers={INSTANCE_INDEX: lambda pod: (pod.metadata.labels[INSTANCE_LABEL],)},
+        indexers={INSTANCE_INDEX: own_pool},
     )
 
 
 def a_view(held: dict[Key, Pool], configs: Informer[CustomResource], services: Informer[Unstructured]) -> View:
     by_application = ByApplication(services, lambda *_: None)
-    return View(FakePools(held), Directory(), configs, services, by_application, None, lambda *_: None)
+    pools = FakePools(held)
+    return View(pools, Directory(pools.has), configs, services, by_application, None, lambda *_: None)
 
 
 PROVIDERS = st.sampled_from([f"{app}-{server}" for app in ("one", "two") for server in ("http", "admin")])

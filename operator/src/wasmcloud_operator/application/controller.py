@@ -9,6 +9,7 @@ from functools import partial
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
+from wasmcloud_operator.application.place import lattices_of
 from wasmcloud_operator.application.placements import FIELD_MANAGER, HostsByApplication, PlacementWriter
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
@@ -26,11 +27,10 @@ from wasmcloud_operator.lattice.host_types import Change as HostsChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
-from wasmcloud_operator.shared.context import Context
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX, Context, own_namespace
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pool
 
-NAMESPACE_INDEX = "namespace"
 NAME_INDEX = "name"
 
 # Workers wait for wadm most of the time; enough of them that lattices which do not answer leave some to the others.
@@ -98,7 +98,7 @@ def placement_controller(context: Context, hosts_in_pods: HostsInPods) -> Contro
     def on_news(lattice: Lattice, news: LatticeEvent) -> None:
         if not isinstance(news, HostsChange):
             return
-        routes.named(hosts.take(lattice, news), Priority.BACKGROUND, after=_BURST_SECONDS)
+        routes.in_lattice(lattice, hosts.take(lattice, news), Priority.BACKGROUND, after=_BURST_SECONDS)
         if news.synced:
             routes.lattice(lattice, after=_BURST_SECONDS)
 
@@ -119,7 +119,7 @@ async def _nothing_to_report(key: Key, error: Exception) -> None:
 
 def applications(context: Context) -> Informer[CustomResource]:
     """The cache of Applications. It follows no namespace until `CrdWatch` finds that their CRD is ours."""
-    indexers = {NAMESPACE_INDEX: _namespace, NAME_INDEX: _name}
+    indexers = {NAMESPACE_INDEX: own_namespace, NAME_INDEX: _name}
     return context.informers.get(APPLICATION, CUSTOM_RESOURCE, indexers=indexers, namespaces=(), keep_unreadable=True)
 
 
@@ -136,11 +136,16 @@ class _Routes:
         for item in self.applications.store.by_index(NAMESPACE_INDEX, namespace):
             self.queue.add(item.metadata.key, priority)
 
-    def named(self, names: Iterable[str], priority: Priority = Priority.FRESH, *, after: float = 0.0) -> None:
-        """The Applications of these names, in whichever namespace."""
+    def in_lattice(
+        self, lattice: Lattice, names: Iterable[str], priority: Priority = Priority.FRESH, *, after: float = 0.0
+    ) -> None:
+        """The Applications of these names that are or may be in a lattice: every team has one named `hello`."""
+        namespaces, holders = self.places.namespaces(lattice), set(self.places.holders(lattice))
         for name in names:
-            for item in self.applications.store.by_index(NAME_INDEX, name):
-                self.queue.add_after(item.metadata.key, after, priority)
+            keys = {Key(namespace, name) for namespace in namespaces} | {key for key in holders if key.name == name}
+            for key in sorted(keys):
+                if key in self.applications.store:
+                    self.queue.add_after(key, after, priority)
 
     def lattice(self, lattice: Lattice, *, after: float = 0.0) -> None:
         """All Applications that are or may be in a lattice."""
@@ -163,7 +168,7 @@ class _Routes:
             case AppsNotListed():  # without a list each one is asked for
                 self.lattice(lattice, after=_LOST_SECONDS)
             case EntryChanged(name=name):
-                self.named([name])
+                self.in_lattice(lattice, [name])
             case ManifestPublished() | ManifestUnpublished():
                 self.unblocked(lattice, event)
 
@@ -172,7 +177,7 @@ class _Routes:
         if event.anew:
             self.lattice(lattice)
         else:
-            self.named(event.news, Priority.BACKGROUND)
+            self.in_lattice(lattice, event.news, Priority.BACKGROUND)
 
     def unblocked(self, lattice: Lattice, event: ManifestPublished | ManifestUnpublished) -> None:
         """What stood in the way of others may be gone, what they need be there."""
@@ -190,7 +195,8 @@ def _wire(
     def on_application(change: Change[CustomResource], listed: bool) -> None:
         routes.queue.add(change.key, _priority(listed))
         if change.new is None:
-            routes.named([change.key.name])  # one that lost to it may have the name now
+            for lattice in lattices_of(change.item, context.pools):
+                routes.in_lattice(lattice, [change.key.name])  # one that lost to it may have the name now
 
     def on_config(change: Change[CustomResource], listed: bool) -> None:
         if _lattice_of(change.old) != _lattice_of(change.new):
@@ -217,10 +223,6 @@ def _lattice_of(item: CustomResource | None) -> object:
     if item is None or item.metadata.deleting:
         return None
     return item.spec.get("lattice") if isinstance(item.spec, dict) else ""
-
-
-def _namespace(item: CustomResource) -> Iterable[str]:
-    return (item.metadata.namespace,)
 
 
 def _name(item: CustomResource) -> Iterable[str]:

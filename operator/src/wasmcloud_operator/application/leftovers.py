@@ -19,7 +19,7 @@ from wasmcloud_operator.application.lattice_events import LatticeEvents
 from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.orphans import OrphanRemoval
 from wasmcloud_operator.application.owners import Owners
-from wasmcloud_operator.application.place import place
+from wasmcloud_operator.application.place import lattices_of, place
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
 from wasmcloud_operator.kube.informer import Informer
@@ -101,10 +101,7 @@ class Leftovers:
 
     async def reconcile(self, key: InLattice) -> Result:
         """Read the owners that are not known yet, then report what has lost its own."""
-        for unused in self._memories.keys() - self._lattices():
-            del self._memories[unused]
-            self._start_over(unused)
-        if not self.pools.of(key.lattice):
+        if not self.pools.has(key.lattice):
             return DONE
         if not self._is_known(key.lattice):
             self._start_over(key.lattice)
@@ -119,6 +116,11 @@ class Leftovers:
         except LatticeError as error:
             log.debug("owners not read", lattice=key.lattice.name, error=str(error))
             return Result.waiting(f"wadm: {error}", _RETRY_SECONDS)
+
+    def forget(self, lattice: Lattice) -> None:
+        """The lattice is not in use any more."""
+        self._memories.pop(lattice, None)
+        self._start_over(lattice)
 
     def left(self, lattice: Lattice) -> dict[str, Owner]:
         """Returns the former owners by the names of the applications that lost them."""
@@ -249,9 +251,11 @@ def leftovers_controller(context: Context, kept: LeftOnPurpose | None) -> Contro
     def on_application(change: Change[CustomResource], listed: bool) -> None:
         del listed
         if change.new is None:
-            look({pool.lattice for pool in context.pools.all() if pool.lattice.ledger.entry(change.key.name)})
+            lattices = lattices_of(change.item, context.pools)
+            look(lattice for lattice in lattices if lattice.ledger.entry(change.key.name))
 
     context.pools.lattices.listen(on_event)
+    context.pools.listen_to_unused(leftovers.forget)
     informer.on_change(on_application)
     context.metrics.registry.register(leftovers)
     return controller

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
+from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.shared.pools import Pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,13 @@ def departures(status: object) -> tuple[Place, ...]:
     entries = status.get("leaving") if isinstance(status, dict) else None
     found = (_place(entry) for entry in entries or () if isinstance(entry, dict))
     return tuple(one for one in found if one is not None)
+
+
+def lattices_of(item: CustomResource, pools: Pools) -> set[Lattice]:
+    """The lattices in which an Application is or may be, of those with pools."""
+    places = (*departures(item.status), *filter(None, (place(item.status),)))
+    found = {lattice for one in places for lattice in pools.known_as(one.id)}
+    return found | {pool.lattice for pool in pools.in_namespace(item.metadata.namespace)}
 
 
 def _place(entry: JsonObject) -> Place | None:

@@ -13,6 +13,7 @@ from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.indexed import Grouped
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 from wasmcloud_operator.shared.pools import Pools
 
 _HOLDER = f"{APPLICATION.kind} "
@@ -143,11 +144,11 @@ class Places:
 
     def _configured(self, namespace: str) -> list[ConfiguredPool]:
         found = []
-        for config in self.configs.store:
+        for config in self.configs.store.by_index(NAMESPACE_INDEX, namespace):
             key = config.metadata.key
-            if key.namespace == namespace and not config.metadata.deleting and isinstance(config.spec, dict):
+            if not config.metadata.deleting and isinstance(config.spec, dict):
                 found.append(ConfiguredPool(key.name, str(config.spec.get("lattice", "")), self.pools.get(key)))
-        return sorted(found, key=lambda config: config.name)
+        return found
 
 
 def _holder(key: Key) -> str:

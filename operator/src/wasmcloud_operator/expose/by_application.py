@@ -9,6 +9,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.lattice.indexed import Traits
 
 
 def leads_to_application(metadata: ObjectMeta) -> bool:
@@ -30,6 +31,8 @@ class ByApplication:
         self._informer = informer
         self._told = told
         self._names: dict[Key, set[str]] = {}
+        self._applications: dict[str, set[str]] = {}  # of the keys of `_names`, by namespace
+        self._made_for: Traits[Key, Key] = Traits()  # the objects by the Application that they were made for
         informer.on_change(self._on_change)
 
     def __repr__(self) -> str:
@@ -40,13 +43,13 @@ class ByApplication:
         found = (self._informer.store.get(Key(key.namespace, name)) for name in sorted(self._names.get(key, ())))
         return [item for item in found if item is not None]
 
-    def namespaces(self, application: str) -> set[str]:
-        """The namespaces that have an object for an application."""
-        return {key.namespace for key in self._names if key.name == application}
+    def namespaces(self, owner: Key) -> set[str]:
+        """The namespaces that have an object which was made for an Application, by its key."""
+        return {key.namespace for key in self._made_for.having(owner)}
 
     def applications(self, namespace: str) -> set[str]:
         """The applications that have an object in a namespace."""
-        return {key.name for key in self._names if key.namespace == namespace}
+        return set(self._applications.get(namespace, ()))
 
     def _on_change(self, change: Change[Unstructured], listed: bool) -> None:
         before = application_of(change.old.metadata) if change.old is not None else ""
@@ -58,7 +61,13 @@ class ByApplication:
             held.discard(name)
             if not held:
                 del self._names[key]
+                self._applications[namespace].discard(before)
+                if not self._applications[namespace]:
+                    del self._applications[namespace]
         if now:
             self._names.setdefault(Key(namespace, now), set()).add(name)
+            self._applications.setdefault(namespace, set()).add(now)
+        home = change.new.metadata.annotations.get(naming.APPLICATION_NAMESPACE, "") if change.new is not None else ""
+        self._made_for.put(change.key, (Key(home, now),) if home and now else ())
         for application in {before, now} - {""}:
             self._told(Key(namespace, application), change, listed)

@@ -32,8 +32,8 @@ from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
-from wasmcloud_operator.names import HOST_CONTAINER, INSTANCE_LABEL, MANAGED_SELECTOR
-from wasmcloud_operator.shared.context import INSTANCE_INDEX, OWNER_INDEX, Context, owner_uids
+from wasmcloud_operator.names import HOST_CONTAINER, MANAGED_SELECTOR
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pool
@@ -85,7 +85,7 @@ class _Wiring:
         self.owned = ByApplication(services.informer, self._on_service)
         self.view = View(
             context.pools,
-            Directory(),
+            Directory(context.pools.has),
             configs,
             services.informer,
             self.owned,
@@ -162,13 +162,14 @@ class _Wiring:
         self.pods.on_change(self._on_pod)
         configs.on_change(self._on_config)
         self.pools.listen(self._on_pool)
+        self.pools.listen_to_unused(self.view.directory.forget)
         self.pools.lattices.listen(self._on_news)
         hosts_in_pods.listen(self._on_hosts_in_pods)
 
     # --- from the lattices --------------------------------------------------------------------------------------------
 
     def _on_news(self, lattice: Lattice, news: LatticeEvent) -> None:
-        if not self.pools.of(lattice):
+        if not self.pools.has(lattice):
             return
         match news:
             case ManifestPublished(name=name, manifest=manifest):
@@ -198,7 +199,7 @@ class _Wiring:
                 self._show(lattice, each)
 
     def _on_hosts_in_pods(self, lattice: Lattice, pods: Iterable[Key]) -> None:
-        if self.pools.of(lattice):
+        if self.pools.has(lattice):
             for key in pods:
                 self.labels.queue.add(key)
 
@@ -228,13 +229,11 @@ class _Wiring:
     # --- from the pools -----------------------------------------------------------------------------------------------
 
     def _on_pool(self, pool: Pool) -> None:
-        self.view.directory.keep(self.view.lattices_in_use())
         if self.pools.get(pool.key) is not None:
             self._read(pool.lattice, self.view.book(pool.lattice).outdated())
         self._look_at(pool.key.namespace)
-        for pod in self.pods.store.by_index(INSTANCE_INDEX, pool.key.name):
-            if pod.metadata.namespace == pool.key.namespace:
-                self.labels.queue.add(pod.metadata.key)
+        for pod in self.hosts_in_pods.pods_of(pool.key):
+            self.labels.queue.add(pod.metadata.key)
 
     def _on_config(self, change: Change[CustomResource], listed: bool) -> None:
         if change.old is None or change.new is None or change.new.metadata.deleting:
@@ -257,9 +256,8 @@ class _Wiring:
         before = claim_of(change.old.metadata) if change.old is not None else None
         now = claim_of(change.new.metadata) if change.new is not None else None
         if before != now:
-            for pod in self.pods.store:
-                if pod.metadata.namespace == key.namespace:
-                    self.labels.queue.add(pod.metadata.key, _priority(listed))
+            for pod in self.pods.store.by_index(NAMESPACE_INDEX, key.namespace):
+                self.labels.queue.add(pod.metadata.key, _priority(listed))
 
     def _on_route(self, key: Key, change: Change[Unstructured], listed: bool) -> None:
         del change
@@ -287,20 +285,27 @@ class _Wiring:
         """Whether a pod that is ready serves the Service of that key."""
         label = naming.serves_label(key.name)
         return any(
-            pod.metadata.namespace == key.namespace and label in _served(pod) and _ready(pod) for pod in self.pods.store
+            label in _served(pod) and _ready(pod) for pod in self.pods.store.by_index(NAMESPACE_INDEX, key.namespace)
         )
 
     def _on_application(self, change: Change[CustomResource], listed: bool) -> None:
         old, new = change.old, change.new
         if old is None or new is None or _wish(old) != _wish(new):
-            namespaces = {change.key.namespace} | self.owned.namespaces(change.key.name)
-            for lattice, _ in self.view.records_of(change.key):
-                namespaces |= set(self.view.namespaces(lattice))
-            for namespace in namespaces:
+            for namespace in self._concerned(change.key):
                 self.services.queue.add(Key(namespace, change.key.name), _priority(listed))
         elif old.status == new.status:
             return
         self._show_application(change.key)
+
+    def _concerned(self, key: Key) -> set[str]:
+        """The namespaces where an Application has Services, or may have: not those of another's that bears its name."""
+        found = {key.namespace} | self.owned.namespaces(key)
+        for lattice, _ in self.view.records_of(key):
+            found |= set(self.view.namespaces(lattice))
+        for lattice in self.view.lattices(key.namespace):
+            beside = self.view.namespaces(lattice)
+            found |= {namespace for namespace in beside if key.name in self.owned.applications(namespace)}
+        return found
 
     def _on_outcome(self, key: Key) -> None:
         for lattice in self.view.lattices(key.namespace):
@@ -310,9 +315,8 @@ class _Wiring:
 
     def _label(self, lattice: Lattice) -> None:
         """Look at all pods of a lattice."""
-        keys = {pool.key for pool in self.pools.of(lattice)}
-        for pod in self.pods.store:
-            if Key(pod.metadata.namespace, pod.metadata.labels.get(INSTANCE_LABEL, "")) in keys:
+        for pool in self.pools.of(lattice):
+            for pod in self.hosts_in_pods.pods_of(pool.key):
                 self.labels.queue.add(pod.metadata.key, Priority.BACKGROUND)
 
     def _show(self, lattice: Lattice, application: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from wasmcloud_operator.expose.placement import ProviderId, runs
 from wasmcloud_operator.expose.plan import Plan, Record
+from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 
@@ -37,11 +38,14 @@ class LatticeBook:
     by_provider: dict[ProviderId, set[str]] = field(default_factory=dict)
     by_port: dict[int, set[ProviderId]] = field(default_factory=dict)
     plans: dict[str, dict[str, CachedPlan]] = field(default_factory=dict)
+    owned: dict[Key, dict[Lattice, None]] = field(default_factory=dict)
+    """The lattices that have what was made from an Application; one for all books."""
 
     def put(self, application: str, record: Record | None) -> None:
         """Take in what was read (None: it is not deployed)."""
         before = self.records.pop(application, None)
         self.plans.pop(application, None)
+        self._own(before, record)
         for provider in before.exposure.providers if before is not None else ():
             provider_id = (provider.application, provider.id)
             _discard(self.by_provider, provider_id, application)
@@ -57,6 +61,19 @@ class LatticeBook:
             self.by_provider.setdefault(provider_id, set()).add(application)
             for endpoint in provider.endpoints:
                 self.by_port.setdefault(endpoint.port, set()).add(provider_id)
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        for application in tuple(self.records):
+            self.put(application, None)
+
+    def _own(self, before: Record | None, now: Record | None) -> None:
+        if before is not None and before.owner in self.owned:
+            self.owned[before.owner].pop(self.lattice, None)
+            if not self.owned[before.owner]:
+                del self.owned[before.owner]
+        if now is not None and now.owner is not None and now.owner.name == now.application:
+            self.owned.setdefault(now.owner, {})[self.lattice] = None
 
     @property
     def complete(self) -> bool:
@@ -128,25 +145,32 @@ class LatticeBook:
 
 
 class Directory:
-    """The books of the lattices in use."""
+    """The books of the lattices in use, which `in_use` knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_use: Callable[[Lattice], bool]) -> None:
+        self._in_use = in_use
         self._books: dict[Lattice, LatticeBook] = {}
+        self._owned: dict[Key, dict[Lattice, None]] = {}
 
     def __repr__(self) -> str:
         return f"<Directory {', '.join(f'{book.lattice.name}: {len(book.records)}' for book in self._books.values())}>"
 
     def book(self, lattice: Lattice) -> LatticeBook:
-        """The book of a lattice in use."""
-        if lattice not in self._books:
-            self._books[lattice] = LatticeBook(lattice)
-        return self._books[lattice]
+        """The book of a lattice; an empty one, which is not kept, for one that is not in use."""
+        if lattice in self._books:
+            return self._books[lattice]
+        if not self._in_use(lattice):
+            return LatticeBook(lattice)
+        return self._books.setdefault(lattice, LatticeBook(lattice, owned=self._owned))
 
-    def keep(self, lattices: Iterable[Lattice]) -> None:
-        """Forget all lattices but these."""
-        kept = set(lattices)
-        for lattice in [lattice for lattice in self._books if lattice not in kept]:
-            del self._books[lattice]
+    def forget(self, lattice: Lattice) -> None:
+        """The lattice is not in use any more."""
+        if lattice in self._books:
+            self._books.pop(lattice).clear()
+
+    def lattices_of(self, owner: Key) -> Iterable[Lattice]:
+        """The lattices that have what was made from an Application."""
+        return self._owned.get(owner, {})
 
 
 def _discard(index: dict[K, set[V]], key: K, value: V) -> None:

@@ -81,7 +81,7 @@ class ManifestReconciler:
     async def reconcile(self, key: AppKey) -> Result:
         """Bring what is known of an application to what wadm has."""
         news = self._news.pop(key, None)
-        if not self.view.pools.of(key.lattice):
+        if not self.view.pools.has(key.lattice):
             return DONE
         try:
             certain = self._take(key, await self._record(key, news))

@@ -24,8 +24,8 @@ from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import HOST_CONTAINER
-from wasmcloud_operator.shared.context import POD_CODEC
-from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost, pool_of
+from wasmcloud_operator.shared.context import POD_CODEC, pool_of
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost
 
 LABELS = "labels"
 

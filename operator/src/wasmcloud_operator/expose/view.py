@@ -21,6 +21,7 @@ from wasmcloud_operator.lattice.ledger import Listing
 from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, http_servers
 from wasmcloud_operator.manifest.walking import Object, place_on
 from wasmcloud_operator.names import is_orphan
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 from wasmcloud_operator.shared.placements import Placement
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator_types.defaults import ADMIN_PORT
@@ -75,9 +76,8 @@ class View:
         """The names of the lattices of host configs whose connection is not known (yet)."""
         return {
             str(config.spec.get("lattice", ""))
-            for config in self.configs.store
-            if config.metadata.namespace == namespace
-            and not config.metadata.deleting
+            for config in self.configs.store.by_index(NAMESPACE_INDEX, namespace)
+            if not config.metadata.deleting
             and isinstance(config.spec, dict)
             and self.pools.get(config.metadata.key) is None
         }
@@ -267,14 +267,8 @@ class View:
 
     def records_of(self, owner: Key) -> Iterator[tuple[Lattice, Record]]:
         """What is deployed that was made from an Application."""
-        for lattice in self.lattices_in_use():
-            record = self.book(lattice).records.get(owner.name)
-            if record is not None and record.owner == owner:
-                yield lattice, record
-
-    def lattices_in_use(self) -> list[Lattice]:
-        """The lattices of all pools, each once."""
-        return list(dict.fromkeys(pool.lattice for pool in self.pools.all()))
+        for lattice in self.pools.among(self.directory.lattices_of(owner)):
+            yield lattice, self.book(lattice).records[owner.name]
 
     def wants(self, namespace: str, claim: Claim, service: str) -> bool:
         """Whether that claim on a Service's name still stands in a namespace; also while that is not known."""
@@ -312,9 +306,8 @@ class View:
 
     def current(self, claim: Claim) -> Claim:
         """Returns the claim with the lattice's present id: the written one may be of another route."""
-        for lattice in self.lattices_in_use():
-            if claim.lattice_id in lattice.identity.ids:
-                return replace(claim, lattice_id=lattice.identity.id)
+        for lattice in self.pools.known_as(claim.lattice_id):
+            return replace(claim, lattice_id=lattice.identity.id)
         return claim
 
 

@@ -13,7 +13,7 @@ from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.pod_reasons import reason_of
 from wasmcloud_operator.hostpool.readiness import ReadinessReconciler
 from wasmcloud_operator.hostpool.readiness import wire as wire_readiness
-from wasmcloud_operator.hostpool.reconciler import NAMESPACE_INDEX, HostConfigReconciler
+from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.refused_pods import refusal_of_pods
 from wasmcloud_operator.hostpool.registries import RegistryService
@@ -35,8 +35,8 @@ from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.names import FINGERPRINT
-from wasmcloud_operator.shared.context import POD_CODEC, Context
-from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, pool_of
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX, POD_CODEC, Context, own_namespace, pool_of
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
@@ -62,7 +62,7 @@ _POOLS_A_REST = 4
 
 def host_configs(context: Context) -> Informer[CustomResource]:
     """Returns the cache of host configs."""
-    indexers = {NAMESPACE_INDEX: _namespace, _REFERENCE_INDEX: _references}
+    indexers = {NAMESPACE_INDEX: own_namespace, _REFERENCE_INDEX: _references}
     return context.informers.get(HOST_CONFIG, CUSTOM_RESOURCE, indexers=indexers, keep_unreadable=True)
 
 
@@ -78,7 +78,7 @@ def host_pool_controllers(
     kinds = {resource: context.managed(resource) for resource in KINDS}
     secrets, config_maps = _referenced(context, SECRET), _referenced(context, CONFIG_MAP)
     budgets = context.informers.get(
-        POD_DISRUPTION_BUDGET, UNSTRUCTURED, purpose="everybody's", indexers={NAMESPACE_INDEX: _namespace}
+        POD_DISRUPTION_BUDGET, UNSTRUCTURED, purpose="everybody's", indexers={NAMESPACE_INDEX: own_namespace}
     )
     reader = ReferenceReader(context.reader, secrets, config_maps, platform)
     registries = RegistryService(configs, reader, context.pools, hosts_in_pods, context.clock)
@@ -147,9 +147,10 @@ def _wire(
     """Have every change in the cluster that concerns a config put its key into the queue."""
 
     def on_config(change: Change[CustomResource], listed: bool) -> None:
-        namespaces = configs.store.index_values(NAMESPACE_INDEX)
-        secrets.follow(namespaces)
-        config_maps.follow(namespaces)
+        if change.old is None or change.new is None:
+            namespaces = configs.store.index_values(NAMESPACE_INDEX)
+            secrets.follow(namespaces)
+            config_maps.follow(namespaces)
         queue.add(change.key, _priority(listed))
 
     def on_child(change: Change[T], listed: bool) -> None:
@@ -209,10 +210,6 @@ def _wire_lattices(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPo
 async def _nothing_to_report(key: Key, error: Exception) -> None:
     """Tried again, and logged by the controller: a pod that waits shows it in its own condition."""
     del key, error
-
-
-def _namespace(item: HasMetadata) -> Iterable[str]:
-    return (item.metadata.namespace,)
 
 
 def _references(item: CustomResource) -> Iterable[str]:

@@ -23,7 +23,8 @@ from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Change as HostsChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.names import SERVING_GATE
-from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost, pool_of
+from wasmcloud_operator.shared.context import pool_of
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost
 from wasmcloud_operator.shared.placements import Placements
 from wasmcloud_operator.shared.pools import Pool, Pools
 from wasmcloud_operator_types import InvalidObjectError, Rollout, parse

@@ -32,13 +32,13 @@ from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SERVICE, Key, Resource
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, WasmCloudHostConfigSpec, parse
 
-NAMESPACE_INDEX = "namespace"
 _SECRETS_VALID = Condition("SecretsValid", "True", "Valid")
 # Events are not watched: of a DaemonSet that lacks pods they are looked at so often.
 _LACKING_SECONDS = 10.0

@@ -20,7 +20,8 @@ from wasmcloud_operator.lattice.configservice import Labels
 from wasmcloud_operator.lattice.errors import ControlRejected, LatticeError
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.registry import RegistryCredential
-from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, pool_of
+from wasmcloud_operator.shared.context import pool_of
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator_types import POD_UID_LABEL, InvalidObjectError, WasmCloudHostConfigSpec, parse
 

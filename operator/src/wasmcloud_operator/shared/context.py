@@ -30,8 +30,10 @@ T = TypeVar("T", bound=HasMetadata)
 # The index of an informer of children: the uid of the controller.
 OWNER_INDEX = "owner"
 
-# The index of the informer of host pods: the name of the host config.
+# The index of the informer of host pods: the key of the host config.
 INSTANCE_INDEX = "instance"
+
+NAMESPACE_INDEX = "namespace"
 POD_CODEC = Codec.of(Pod)
 
 _HALF_LISTED_SECONDS = 0.5
@@ -43,14 +45,26 @@ def owner_uids(item: HasMetadata) -> Iterable[str]:
     return (controller.uid,) if controller else ()
 
 
+def own_namespace(item: HasMetadata) -> Iterable[str]:
+    """The indexer behind NAMESPACE_INDEX."""
+    return (item.metadata.namespace,)
+
+
+def pool_of(pod: Pod) -> Key | None:
+    """The pool that a pod belongs to, if any."""
+    instance = pod.metadata.labels.get(INSTANCE_LABEL, "")
+    return Key(pod.metadata.namespace, instance) if instance else None
+
+
+def own_pool(pod: Pod) -> Iterable[str]:
+    """The indexer behind INSTANCE_INDEX."""
+    key = pool_of(pod)
+    return (str(key),) if key is not None else ()
+
+
 def namespace_of(key: Key) -> str:
     """Returns whose key it is: a namespace is a tenant."""
     return key.namespace
-
-
-def _instance(pod: Pod) -> Iterable[str]:
-    name = pod.metadata.labels.get(INSTANCE_LABEL)
-    return (name,) if name else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +101,9 @@ class Context:
         return Kind(resource, informer)
 
     def host_pods(self) -> Informer[Pod]:
-        """The pods of all host pools, indexed by the name of their config."""
-        return self.informers.get(
-            POD, POD_CODEC, indexers={INSTANCE_INDEX: _instance}, label_selector=HOST_PODS_SELECTOR
-        )
+        """The pods of all host pools, indexed by the key of their config and by namespace."""
+        indexers = {INSTANCE_INDEX: own_pool, NAMESPACE_INDEX: own_namespace}
+        return self.informers.get(POD, POD_CODEC, indexers=indexers, label_selector=HOST_PODS_SELECTOR)
 
     def status_part(
         self, resource: Resource, client: Writer, *, field_manager: str = "", part: str = "status"

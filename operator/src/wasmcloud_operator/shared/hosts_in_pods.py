@@ -13,7 +13,6 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change as PodChange
 from wasmcloud_operator.lattice.host_types import Change, Host
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, Lattices
-from wasmcloud_operator.names import INSTANCE_LABEL
 from wasmcloud_operator.shared.context import INSTANCE_INDEX
 from wasmcloud_operator_types import POD_UID_LABEL
 
@@ -50,13 +49,6 @@ class _LatticeHosts:
 
     uids: dict[str, str] = field(default_factory=dict)  # by host id
     live: dict[str, set[str]] = field(default_factory=dict)  # host ids by uid
-    silent: dict[str, Host] = field(default_factory=dict)  # by uid, of pods that are there
-    heard: set[str] = field(default_factory=set)  # uids of pods that are there
-
-    def forget(self, uid: str) -> None:
-        """The pod is gone for good; a host that still names it is soon gone as well."""
-        self.silent.pop(uid, None)
-        self.heard.discard(uid)
 
 
 class HostsInPods:
@@ -70,6 +62,8 @@ class HostsInPods:
         self._pods = pods
         self._keys: dict[str, Key] = {}  # of the pods, by uid
         self._of: WeakKeyDictionary[Lattice, _LatticeHosts] = WeakKeyDictionary()
+        # By uid of a pod that is there: the lattices in which its last host is gone, with that host if it is silent.
+        self._gone: dict[str, WeakKeyDictionary[Lattice, Host | None]] = {}
         self._listeners: list[Listener] = []
         pods.on_change(self._on_pod)
         lattices.listen(self._on_news)
@@ -102,9 +96,10 @@ class HostsInPods:
         live = [alive[host_id] for host_id in hosts.live.get(uid, ()) if host_id in alive]
         if live:
             return PodHost(HostState.LIVE, max(live, key=_started))
-        if uid in hosts.silent:
-            return PodHost(HostState.SILENT, hosts.silent[uid])
-        return PodHost(HostState.STOPPED if uid in hosts.heard else HostState.UNHEARD)
+        if uid in self._gone and lattice in self._gone[uid]:
+            silent = self._gone[uid][lattice]
+            return PodHost(HostState.STOPPED if silent is None else HostState.SILENT, silent)
+        return PodHost(HostState.STOPPED if uid in hosts.live else HostState.UNHEARD)
 
     def hosts_of(self, pool: Key, lattice: Lattice) -> Iterator[tuple[Pod, Host]]:
         """The live hosts of a pool with their pods, by the pods' names."""
@@ -113,11 +108,9 @@ class HostsInPods:
             if found.state is HostState.LIVE and found.host is not None:
                 yield pod, found.host
 
-    def pods_of(self, pool: Key) -> Iterator[Pod]:
+    def pods_of(self, pool: Key) -> list[Pod]:
         """The pods of a pool, by name."""
-        for pod in self._pods.store.by_index(INSTANCE_INDEX, pool.name):
-            if pod.metadata.namespace == pool.namespace:
-                yield pod
+        return self._pods.store.by_index(INSTANCE_INDEX, str(pool))
 
     def _hosts(self, lattice: Lattice) -> _LatticeHosts:
         found = self._of.get(lattice)
@@ -144,36 +137,25 @@ class HostsInPods:
                 if not hosts.live[before]:
                     del hosts.live[before]
             host = lattice.hosts.hosts.get(host_id)
-            silent = change.silent.get(host_id) if host is None else None
-            if silent is not None and before in self._keys and before not in hosts.live:
-                hosts.silent[before] = silent
+            if before in self._keys and before not in hosts.live:
+                silent = change.silent.get(host_id) if host is None else None
+                self._gone.setdefault(before, WeakKeyDictionary())[lattice] = silent
             uid = host.labels.get(POD_UID_LABEL, "") if host is not None else ""
             if uid:
                 concerned.add(uid)
                 hosts.uids[host_id] = uid
                 hosts.live.setdefault(uid, set()).add(host_id)
-                hosts.silent.pop(uid, None)
-                if uid in self._keys:
-                    hosts.heard.add(uid)
+                if uid in self._gone:
+                    self._gone[uid].pop(lattice, None)
         return concerned
 
     def _on_pod(self, change: PodChange[Pod], _listed: bool) -> None:
         old, new = change.old, change.new
         if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
             self._keys.pop(old.metadata.uid, None)
-            for hosts in self._of.values():
-                hosts.forget(old.metadata.uid)
-        if new is not None and new.metadata.uid not in self._keys:
+            self._gone.pop(old.metadata.uid, None)
+        if new is not None:
             self._keys[new.metadata.uid] = new.metadata.key
-            for hosts in self._of.values():
-                if new.metadata.uid in hosts.live:
-                    hosts.heard.add(new.metadata.uid)
-
-
-def pool_of(pod: Pod) -> Key | None:
-    """The pool that a pod belongs to, if any."""
-    instance = pod.metadata.labels.get(INSTANCE_LABEL, "")
-    return Key(pod.metadata.namespace, instance) if instance else None
 
 
 def _started(host: Host) -> tuple[bool, float, float, str]:

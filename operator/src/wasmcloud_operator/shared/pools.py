@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -36,7 +36,9 @@ class Pools:
         # The same pools once more by where they are asked for: every piece of a lattice's news asks.
         self._by_lattice: dict[Lattice, dict[Key, Pool]] = {}
         self._by_namespace: dict[str, dict[Key, Pool]] = {}
+        self._holders: dict[str, Key] = {}
         self._listeners: list[PoolListener] = []
+        self._unused_listeners: list[Callable[[Lattice], None]] = []
         lattices.listen_to_moves(self._moved)
 
     def __repr__(self) -> str:
@@ -45,6 +47,10 @@ class Pools:
     def listen(self, listener: PoolListener) -> None:
         """Call the listener with each pool that appears, changes its lattice, or goes."""
         self._listeners.append(listener)
+
+    def listen_to_unused(self, listener: Callable[[Lattice], None]) -> None:
+        """Call the listener with each lattice that has lost its last pool."""
+        self._unused_listeners.append(listener)
 
     def declare(self, key: Key, uid: str, route: LatticeRoute) -> Pool:
         """Say by which route a config's hosts reach their lattice; the same again changes nothing."""
@@ -63,6 +69,7 @@ class Pools:
         if pool is not None:
             self.lattices.release(_holder(key))
             self._tell(pool)
+            self._tell_if_unused(pool.lattice)
 
     def get(self, key: Key) -> Pool | None:
         """The pool of a config."""
@@ -80,22 +87,37 @@ class Pools:
         """The pools in a lattice, in all namespaces, by key."""
         return _sorted(self._by_lattice.get(lattice, {}))
 
+    def has(self, lattice: Lattice) -> bool:
+        """Whether any pool is in a lattice."""
+        return lattice in self._by_lattice
+
+    def among(self, lattices: Iterable[Lattice]) -> list[Lattice]:
+        """Those of the lattices that have pools, by the key of their first one."""
+        return sorted(filter(self.has, lattices), key=lambda lattice: min(self._by_lattice[lattice]))
+
+    def known_as(self, lattice_id: str) -> list[Lattice]:
+        """The lattices with pools that have this id among theirs, by the key of their first pool."""
+        return self.among(self.lattices.known_as(lattice_id))
+
     def _moved(self, holder: str, lattice: Lattice) -> None:
         """A route has turned out to lead to a lattice that was known before, or to another one than before."""
-        pool = next((pool for pool in self._pools.values() if _holder(pool.key) == holder), None)
-        if pool is not None:
-            self._put(replace(pool, lattice=lattice))
+        if holder in self._holders:
+            self._put(replace(self._pools[self._holders[holder]], lattice=lattice))
 
     def _put(self, pool: Pool) -> None:
-        self._take_out(pool.key)
+        before = self._take_out(pool.key)
         self._pools[pool.key] = pool
+        self._holders[_holder(pool.key)] = pool.key
         self._by_lattice.setdefault(pool.lattice, {})[pool.key] = pool
         self._by_namespace.setdefault(pool.key.namespace, {})[pool.key] = pool
         self._tell(pool)
+        if before is not None:
+            self._tell_if_unused(before.lattice)
 
     def _take_out(self, key: Key) -> Pool | None:
         pool = self._pools.pop(key, None)
         if pool is not None:
+            del self._holders[_holder(key)]
             _drop(self._by_lattice, pool.lattice, key)
             _drop(self._by_namespace, key.namespace, key)
         return pool
@@ -103,6 +125,11 @@ class Pools:
     def _tell(self, pool: Pool) -> None:
         for listener in self._listeners:
             listener(pool)
+
+    def _tell_if_unused(self, lattice: Lattice) -> None:
+        if not self.has(lattice):
+            for listener in self._unused_listeners:
+                listener(lattice)
 
 
 def _holder(key: Key) -> str:

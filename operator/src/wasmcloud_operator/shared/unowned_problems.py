@@ -16,7 +16,8 @@ from wasmcloud_operator.shared.problem import Problem
 class UnownedProblems:
     """The problems by (namespace, application). Listeners hear the namespaces and must only enqueue."""
 
-    _held: dict[Key, tuple[tuple[Lattice, Problem], ...]] = field(default_factory=dict)
+    # By namespace and application; invariant: no part is empty.
+    _held: dict[str, dict[str, tuple[tuple[Lattice, Problem], ...]]] = field(default_factory=dict)
     _listeners: list[Callable[[str], None]] = field(default_factory=list)
 
     def listen(self, listener: Callable[[str], None]) -> None:
@@ -25,21 +26,18 @@ class UnownedProblems:
 
     def put(self, key: Key, problems: Iterable[tuple[Lattice, Problem]]) -> None:
         """Take note of all problems of an application in a namespace, by lattice."""
-        found = tuple(problems)
-        if found == self._held.get(key, ()):
-            return
+        found, here = tuple(problems), self._held.setdefault(key.namespace, {})
+        before = here.pop(key.name, ())
         if found:
-            self._held[key] = found
-        else:
-            del self._held[key]
+            here[key.name] = found
+        if not here:
+            del self._held[key.namespace]
+        if found == before:
+            return
         for listener in self._listeners:
             listener(key.namespace)
 
     def of(self, namespace: str, lattice: Lattice) -> list[Problem]:
         """Returns the problems in a namespace of what runs in a lattice, by application."""
-        return [
-            problem
-            for key in sorted(held for held in self._held if held.namespace == namespace)
-            for where, problem in self._held[key]
-            if where is lattice
-        ]
+        here = self._held.get(namespace, {})
+        return [problem for name in sorted(here) for where, problem in here[name] if where is lattice]
