@@ -25,6 +25,7 @@ from wasmcloud_operator.lattice.connection_types import ServerInfo
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.manifest.http_endpoints import Exposure
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, own_namespace
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
@@ -95,7 +96,7 @@ def _informer(codec: Codec[Any]) -> Informer[Any]:
 
 @contextlib.asynccontextmanager
 async def neighbours(others: int) -> AsyncIterator[Neighbours]:
-    async with Lattices() as lattices:
+    async with Lattices(gate=AlwaysOpen()) as lattices:
         yield Neighbours(lattices, others)
 
 
