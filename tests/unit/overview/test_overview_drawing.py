@@ -78,7 +78,8 @@ async def at_a_terminal(kubeconfig: Path, *arguments: str) -> AsyncIterator[tupl
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (50, 100))
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm-256color"}
-    command = (PROGRAM, *arguments, "--kubeconfig", str(kubeconfig))
+    listening = ("env", "--default-signal=INT")  # where this is a shell's background job it would be ignored
+    command = (*listening, PROGRAM, *arguments, "--kubeconfig", str(kubeconfig))
     process = await asyncio.create_subprocess_exec(*command, stdin=slave, stdout=slave, stderr=slave, env=env)
     screen = Screen(master)
     try:
