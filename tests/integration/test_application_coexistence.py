@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from support.objects.crds import CRD, CRD_NAME, kubevelas, ours
 from support.operators.in_process import USER_AGENT, RunningOperator
 from support.sites.applications import APP, CONFIG, EVENT, Site, application, host_config
 from testbed import Admin, ApiError, ControlPlane, NatsServer, RequestCounter, Server, eventually
 from wasmcloud_operator.application import coexistence, naming
 from wasmcloud_operator.commands import rbac
-from wasmcloud_operator_types import custom_resource_definitions
 
-CRD = "apiextensions.k8s.io/v1/CustomResourceDefinition"
-CRD_NAME = "applications.core.oam.dev"
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 API_SERVICE = "apiregistration.k8s.io/v1/APIService"
 
@@ -47,20 +45,6 @@ async def admin(cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Async
         # The API server takes what it made of the CRD away later.
         await client.wait_for(API_SERVICE, "v1beta1.core.oam.dev", None, lambda obj: obj is None)
         await eventually(lambda: _not_served(client))
-
-
-def ours() -> dict[str, Any]:
-    return next(crd for crd in custom_resource_definitions() if crd["metadata"]["name"] == CRD_NAME)
-
-
-def kubevelas() -> dict[str, Any]:
-    """As KubeVela 1.x has it, as far as it matters: same names and short name, another schema, no category of ours."""
-    crd = ours()
-    names = {key: value for key, value in crd["spec"]["names"].items() if key != "categories"}
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    version = {"name": "v1beta1", "served": True, "storage": True, "schema": schema, "subresources": {"status": {}}}
-    names["categories"] = ["oam"]
-    return {**crd, "spec": {**crd["spec"], "names": names, "versions": [version]}}
 
 
 async def test_kubevelas_crd_is_left_alone_and_host_pools_go_on(

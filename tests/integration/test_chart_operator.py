@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from support.kube.helm import OPERATOR_CHART, Helm, HelmFailed, Values
+from support.objects.crds import CRD, CRD_NAME, kubevelas
 from testbed import Admin, ControlPlane
 from testbed.cache import ensure
 from testbed.waiting import eventually
@@ -257,6 +258,40 @@ async def test_a_kustomize_install_is_adopted(helm: Helm, cluster: ControlPlane)
         await helm.run("install", *release, "--take-ownership", "--force-conflicts")
         role = await admin.get("rbac.authorization.k8s.io/v1/ClusterRole", "wasmcloud-operator")
     assert role["metadata"]["annotations"]["meta.helm.sh/release-name"] == "wasmcloud-operator"
+
+
+async def test_a_crd_of_somebody_else_is_never_overwritten(helm: Helm, cluster: ControlPlane) -> None:
+    helm = Helm(helm.program, helm.folder, cluster.kubeconfig_for(cluster.user("admin")))
+    release = ("wasmcloud", "--namespace", "operator-system", "--create-namespace", "--take-ownership")
+    async with cluster.admin() as admin:
+        before = await admin.create(kubevelas())
+        with pytest.raises(HelmFailed, match=r"belongs to somebody else .* Set settings.applications to false"):
+            await helm.run("install", *release, str(OPERATOR_CHART))
+        without = {"settings": {"applications": False}}
+        await helm.run("install", *release, str(OPERATOR_CHART), values=without)
+        assert await admin.find(CRD, "wasmcloudhostconfigs.k8s.wasmcloud.dev")
+        with pytest.raises(HelmFailed, match="Keep it first"):
+            await helm.run("upgrade", *release[:3], str(OPERATOR_CHART), values=without)
+        await admin.patch(CRD, CRD_NAME, None, {"metadata": {"annotations": {"helm.sh/resource-policy": "keep"}}})
+        await helm.run("upgrade", *release[:3], str(OPERATOR_CHART), values=without)
+        assert (await admin.get(CRD, CRD_NAME))["spec"] == before["spec"]
+
+
+async def test_a_crd_put_in_place_of_the_releases_own_is_not_deleted_with_it(helm: Helm, cluster: ControlPlane) -> None:
+    helm = Helm(helm.program, helm.folder, cluster.kubeconfig_for(cluster.user("admin")))
+    release = ("wasmcloud", "--namespace", "operator-system")
+    async with cluster.admin() as admin:
+        await helm.run("install", *release, "--create-namespace", str(OPERATOR_CHART))
+        await admin.delete(CRD, CRD_NAME)
+        await admin.wait_for(CRD, CRD_NAME, None, lambda found: found is None)
+        theirs = await admin.create(kubevelas())
+        for values, says in (({}, "it would be overwritten"), ({"settings": {"applications": False}}, "Keep it first")):
+            with pytest.raises(HelmFailed, match=says):
+                await helm.run("upgrade", *release, str(OPERATOR_CHART), values=values)
+        await admin.patch(CRD, CRD_NAME, None, {"metadata": {"annotations": {"helm.sh/resource-policy": "keep"}}})
+        await helm.run("upgrade", *release, str(OPERATOR_CHART), values={"settings": {"applications": False}})
+        kept = await admin.get(CRD, CRD_NAME)
+    assert (kept["metadata"]["uid"], kept["spec"]) == (theirs["metadata"]["uid"], theirs["spec"])
 
 
 async def test_a_packaged_chart_is_whole(helm: Helm, tmp_path: Path) -> None:
