@@ -91,6 +91,8 @@ async def test_from_apply_to_running_and_back(
         async with RunningOperator.start(crds, **settings):
             await site.change("x/web:1")
             await site.reaches(lambda app: app["status"].get("deployedVersion") == first)
+            # wadm stops nothing on an undeploy of which its store has no instance yet
+            await site.phase("Deployed")
             assert between.done["put created"] + between.done["put newversion"] == puts
             for name in ("hello", "waits"):
                 await site.admin.delete(APP, name, site.namespace)
