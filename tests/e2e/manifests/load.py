@@ -1,6 +1,7 @@
 """Constant load: `load.py URL RATE` sends RATE requests a second and says each second what came of them, as JSON.
 
-Each kind of failure is counted, with the time of its first and its last.
+Each kind of failure is counted, with the time of its first and its last. It begins with the first answer, awaited for a
+minute: until then this node's kube-proxy may not lead to the Service yet.
 """
 
 import asyncio
@@ -11,12 +12,17 @@ import time
 import aiohttp
 
 
+def nothing_yet() -> dict:
+    return {"sent": 0, "failed": 0, "slowest": 0.0, "failures": {}}
+
+
 async def main(url: str, rate: float) -> None:
-    seen = {"sent": 0, "failed": 0, "slowest": 0.0, "failures": {}}
+    seen = nothing_yet()
     # a new connection for each request, so that each is a decision of the Service's
     connector = aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=60)
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, asyncio.TaskGroup() as group:
+        await first_answer(session, url)
         due = time.monotonic()
         told = due
         while True:
@@ -26,6 +32,16 @@ async def main(url: str, rate: float) -> None:
                 told = time.monotonic()
                 print(json.dumps(seen), flush=True)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+async def first_answer(session: aiohttp.ClientSession, url: str) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        tried = nothing_yet()
+        await ask(session, url, tried)
+        if not tried["failed"]:
+            return
+        await asyncio.sleep(0.05)
 
 
 async def ask(session: aiohttp.ClientSession, url: str, seen: dict) -> None:
