@@ -152,7 +152,7 @@ class Bench:
         return placed == self.applications and in_lattice == self.hosts // len(PLACES) * len(PLACES)
 
     async def churn(self, running: dict[str, list[LatticeHost]]) -> None:
-        """One host in each lattice says ten times a second that it runs more, or fewer, of an application."""
+        """One host in each lattice reports ten times a second that it runs more, or fewer, of an application."""
         until = time.monotonic() + CHURN_SECONDS
         first = [hosts[0] for hosts in running.values()]
         number = 0

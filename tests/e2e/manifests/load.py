@@ -1,4 +1,4 @@
-"""Constant load: `load.py URL RATE` sends RATE requests a second and says each second what came of them, as JSON.
+"""Constant load: `load.py URL RATE` sends RATE requests a second and prints each second, as JSON, how they ended.
 
 Each kind of failure is counted, with the time of its first and its last. It begins with the first answer, awaited for a
 minute: until then this node's kube-proxy may not lead to the Service yet.

@@ -116,7 +116,7 @@ def application(name: str, uid: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": HERE, "uid": uid}, "spec": {}}
 
 
-async def test_what_has_lost_its_application_goes_after_a_minute_and_not_before(site: Site) -> None:
+async def test_an_orphan_goes_after_a_minute_and_not_before(site: Site) -> None:
     site.lose("shop")
     result = await site.step()
     assert result.requeue_after == GONE_SECONDS
@@ -179,7 +179,7 @@ async def test_a_kind_that_may_be_another_projects_is_left_alone(site: Site) -> 
     assert site.removed == []
 
 
-async def test_what_was_left_on_purpose_stays(site: Site) -> None:
+async def test_an_application_left_on_purpose_stays(site: Site) -> None:
     for name in ("shop", "cafe"):  # the second one finds the list already made
         meta = ObjectMeta(name, HERE, f"uid-{name}", "1", 1)
         await site.on_purpose.add(CustomResource(meta, {}))
@@ -204,14 +204,14 @@ async def test_an_owner_without_uid_is_nobody_to_be_sure_of(site: Site) -> None:
     assert site.removed == []
 
 
-async def test_what_wadm_has_of_another_by_now_stays(site: Site) -> None:
+async def test_an_application_that_is_anothers_by_now_stays(site: Site) -> None:
     site.lose("shop")
     site.lattice.wadm_writer.owners["shop"] = owner_named("shop", "uid-new")
     await site.settle()
     assert (site.removed, site.events.reasons) == ([], [])
 
 
-async def test_what_has_an_owner_again_while_the_api_server_is_asked_stays(
+async def test_an_application_with_an_owner_again_while_the_api_server_is_asked_stays(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def confirmed(_: OrphanRemoval, __: Owner) -> bool:
@@ -256,7 +256,7 @@ async def test_more_than_half_of_a_lattices_applications_are_held_and_reported_o
     assert site.removed == ["a", "b", "c"]
 
 
-async def test_what_was_left_on_purpose_counts_on_neither_side_of_half(site: Site) -> None:
+async def test_applications_left_on_purpose_count_on_neither_side_of_half(site: Site) -> None:
     site.owned = 4
     meta = ObjectMeta("kept", HERE, "uid-kept", "1", 1)
     await site.on_purpose.add(CustomResource(meta, {}))

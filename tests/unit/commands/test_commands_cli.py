@@ -126,7 +126,7 @@ def test_status_imports_nothing_that_it_can_do_without() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_what_the_kubernetes_library_does_without_is_there_for_everybody_else() -> None:
+def test_modules_kept_from_the_kubernetes_library_are_there_for_everybody_else() -> None:
     code = (
         "import wasmcloud_operator.kube.credentials, dateutil.parser, multiprocessing.pool, urllib3;"
         "print(dateutil.parser.parse('2026-01-02').day, multiprocessing.cpu_count() > 0,"

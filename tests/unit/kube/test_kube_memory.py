@@ -73,7 +73,7 @@ async def test_a_collection_does_not_walk_what_an_earlier_one_found_alive_howeve
         assert walked < 10_000
 
 
-async def test_what_died_after_it_was_left_out_is_found_once_memory_has_grown(monkeypatch):
+async def test_garbage_that_was_left_out_is_found_once_memory_has_grown(monkeypatch):
     async with Process.running(monkeypatch) as process:
         circle = Kept()
         circle.itself = circle

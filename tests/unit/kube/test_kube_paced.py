@@ -121,7 +121,7 @@ async def test_another_wish_is_written_at_once(world: World):
     assert world.patches() == 1
 
 
-async def test_what_others_add_to_a_status_is_left_alone(world: World):
+async def test_fields_that_others_add_to_a_status_are_left_alone(world: World):
     await world.look()
     await world.others({"f:status": {"f:extra": {}}}, extra="theirs")
     assert not await world.look()

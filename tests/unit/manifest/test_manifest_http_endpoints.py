@@ -391,7 +391,7 @@ def component(name: str, *leads_to: object, kind: str = "component", instances: 
         pytest.param([{"name": "web", "type": "component"}], set(), id="no host is promised it"),
     ],
 )  # fmt: skip
-def test_what_requests_need_is_what_links_lead_to_as_far_as_daemonscalers_place_it(
+def test_requests_need_all_that_links_lead_to_as_far_as_daemonscalers_place_it(
     others: list[dict[str, Any]], expected: set[str]
 ) -> None:
     made = manifest(link(defined(address="0.0.0.0:8080")))
