@@ -54,7 +54,7 @@ for _command in (looking.status, looking.tree, looking.why, looking.doctor, look
 def run(arguments: Sequence[str]) -> None:
     """Run the operator, in a cluster or from a kubeconfig (run --help lists the settings)."""
     # structlog loads rich wherever it is installed, 10 MB, for tracebacks with the values of local variables.
-    sys.modules["rich"] = None  # type: ignore[assignment] # the import system's own way to say: not there
+    sys.modules["rich"] = None  # type: ignore[assignment] # the import system's own mark for a module that is not there
     from wasmcloud_operator.commands.run import run_operator
 
     sys.exit(run_operator(arguments))

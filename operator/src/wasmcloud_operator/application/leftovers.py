@@ -1,4 +1,4 @@
-"""What wadm has of Applications that are gone from this cluster without its having been told: reported.
+"""What wadm still has of Applications that are gone from this cluster: reported.
 
 Finalizers that were taken away by force leave it, and so does the deletion policy Orphan. Only with the setting
 `--orphans=remove` any of it is removed (`orphans`).

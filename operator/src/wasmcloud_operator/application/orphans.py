@@ -108,7 +108,7 @@ class OrphanRemoval:
             self.events.event(lattice, owner, "Normal", "OrphanRemoved", note)
 
     async def _is_gone(self, owner: Owner) -> bool:
-        """Whether the API server says so itself, which it only can while it has the kind."""
+        """Whether the API server itself confirms it, which it only can while it serves the kind."""
         query = [("fieldSelector", f"metadata.name={owner.name}"), ("limit", "1")]
         try:
             page = await self.client.list_page(

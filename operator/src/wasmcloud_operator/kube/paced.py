@@ -52,7 +52,7 @@ class PacedWrites:
                 await self._name_the_other(place, where)
         item = await send()
         self.wrote(place, item.metadata, wish)
-        # A field that the API server drops, or a webhook sets back, leaves the object as it was: no watch tells of it.
+        # A field that the API server drops, or a webhook sets back, leaves the object as it was: no watch reports it.
         if item.metadata.resource_version == held.resource_version:
             self.contests.in_vain(place, held.resource_version, str(where))
         if place.part:

@@ -14,7 +14,7 @@ _MESSAGE_WIDTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table; its last cell may be long where the table says so."""
+    """One line of a table; its last cell may be long where the table allows that."""
 
     cells: tuple[str, ...]
     fine: bool
