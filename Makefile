@@ -107,7 +107,8 @@ test: setup ## unit and integration tests, against a real control plane, NATS an
 
 # What of the integration tests depends on the API server; 1.35 is what all of them run on.
 MATRIX_SERVERS ?= 1.29 1.32 1.37
-MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/test_kube_machinery.py \
+MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/test_crds_refuse.py \
+	tests/integration/test_crds_null.py tests/integration/test_kube_machinery.py \
 	tests/integration/test_kube_field_table.py
 
 .PHONY: matrix

@@ -1,4 +1,4 @@
-"""What several files share: an operator that follows applications for a file, a site for each of its tests."""
+"""What several files share: an operator for the tests of a file, a site for each of its tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest_asyncio
 
 from support.operators.in_process import RunningOperator
 from support.sites.applications import Site, impatient
-from testbed import ControlPlane, NatsServer, Server
+from support.sites.services import ServiceSite
+from testbed import ControlPlane, Kwok, NatsServer, Server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -23,4 +24,19 @@ async def site(
     crds: ControlPlane, nats_server: NatsServer, application_operator: RunningOperator
 ) -> AsyncIterator[Site]:
     async with crds.admin() as admin, Site.open(admin, nats_server) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service_operator(crds: ControlPlane, kwok: Kwok, wadm: Server) -> AsyncIterator[RunningOperator]:
+    """One that makes Services as well, beside simulated pods."""
+    async with RunningOperator.start(crds) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def service_site(
+    crds: ControlPlane, nats_server: NatsServer, service_operator: RunningOperator
+) -> AsyncIterator[ServiceSite]:
+    async with crds.admin() as admin, ServiceSite.open(admin, nats_server, replicas=2) as opened:
         yield opened

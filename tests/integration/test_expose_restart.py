@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from support.operators.in_process import USER_AGENT, RunningOperator
-from support.sites.services import ServiceSite, http_components, http_link, told_endpoints
+from support.sites.services import ServiceSite, http_components, http_link, reported_endpoints
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, Wadm, eventually
 from testbed.admin import condition
 
@@ -38,7 +38,7 @@ async def test_a_restart_writes_nothing_and_finds_what_went_meanwhile(site: Serv
             await site.create("shop", http_components(8090, scaler="daemonscaler"))
             await site.wash_run("hello", http_components(8080, scaler="daemonscaler"))
             await site.endpoints("hello", lambda found: found == {one, two, three})
-            await site.app("shop", lambda app: told_endpoints(app) == [3])
+            await site.app("shop", lambda app: reported_endpoints(app) == [3])
             await site.app("shop", lambda app: app["status"].get("phase") == "Deployed")
 
         with audit.counting(user_agent=USER_AGENT) as counter:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from support.kube.bench import KubeBench
+from support.sites.lattices_in_memory import Lattice, Pools
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
 from wasmcloud_operator.expose.plan import Record
@@ -20,69 +20,14 @@ from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import POD, SERVICE, Key
 from wasmcloud_operator.kube.status_part import StatusPart
-from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
-from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, own_namespace
-from wasmcloud_operator.shared.pools import Pool
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 HERE, THERE = "here", "there"
 SHOP = Key(HERE, "shop")
-
-
-@dataclass
-class Listed:
-    listed: tuple[ModelSummary, ...] | None = ()
-
-    @property
-    def deployed_versions(self) -> dict[str, str]:
-        return {app.name: app.deployed_version for app in self.listed or ()}
-
-
-@dataclass(eq=False)
-class Lattice:
-    """As much of a lattice as Services need, without a connection."""
-
-    route: LatticeRoute = field(default_factory=lambda: LatticeRoute(ConnectionSpec(("nats://a:4222",)), "default"))
-    ledger: Listed = field(default_factory=Listed)
-
-    @property
-    def name(self) -> str:
-        return self.route.name
-
-    @property
-    def identity(self) -> LatticeIdentity:
-        return self.route.identity
-
-
-class Pools:
-    def __init__(self) -> None:
-        self.held: dict[Key, Pool] = {}
-
-    def get(self, key: Key) -> Pool | None:
-        return self.held.get(key)
-
-    def all(self) -> tuple[Pool, ...]:
-        return tuple(self.held.values())
-
-    def in_namespace(self, namespace: str) -> tuple[Pool, ...]:
-        return tuple(pool for pool in self.all() if pool.key.namespace == namespace)
-
-    def of(self, lattice: Any) -> tuple[Pool, ...]:
-        return tuple(pool for pool in self.all() if pool.lattice is lattice)
-
-    def has(self, lattice: Any) -> bool:
-        return bool(self.of(lattice))
-
-    def known_as(self, lattice_id: str) -> list[Any]:
-        return [pool.lattice for pool in self.all() if lattice_id in pool.lattice.identity.ids]
-
-    def among(self, lattices: Any) -> list[Any]:
-        return [lattice for lattice in lattices if self.has(lattice)]
 
 
 class NothingLeft:
@@ -145,7 +90,7 @@ class Site:
 
     def __init__(self, bench: KubeBench) -> None:
         self.bench, self.api = bench, bench.api
-        self.lattice, self.pools, self.events = Lattice(), Pools(), Events()
+        self.lattice, self.pools, self.events = Lattice.at(), Pools(), Events()
         services: Informer[Any] = self._informer(SERVICE, UNSTRUCTURED)
         self.configs: Informer[CustomResource] = self._informer(HOST_CONFIG, CUSTOM_RESOURCE)
         self.applications: Informer[CustomResource] = self._informer(APPLICATION, CUSTOM_RESOURCE)
@@ -181,8 +126,7 @@ class Site:
         self.informers = (services, self.configs, self.applications, pods)
         for namespace in (HERE, THERE):
             self.config(namespace, "pool")
-            key = Key(namespace, "pool")
-            self.pools.held[key] = Pool(key, f"uid-{namespace}", self.lattice, self.lattice.route)
+            self.pools.add(Key(namespace, "pool"), self.lattice)
 
     def _informer(self, resource: Any, codec: Any) -> Informer[Any]:
         made: Informer[Any] = Informer.on_api(

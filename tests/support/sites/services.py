@@ -346,8 +346,8 @@ class ServiceSite:
         }
 
 
-def told_endpoints(app: dict[str, Any]) -> list[int]:
-    """How many ready endpoints the application's status tells, for each of its Services."""
+def reported_endpoints(app: dict[str, Any]) -> list[int]:
+    """Returns how many ready endpoints the application's status has, for each of its Services."""
     return [service["readyEndpoints"] for service in app["status"].get("services", [])]
 
 
