@@ -17,13 +17,14 @@ from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta
 from wasmcloud_operator.kube.resources import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SERVICE, Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.legacy.hostpools import RustPools
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 KEY = Key("ns", "pool")
 SPEC = {"lattice": "blue", "version": "1.6.0", "natsAddress": "nats://127.0.0.1:9"}
 PAUSED = {"k8s.wasmcloud.dev/paused": "true"}
-REFUSED = Problem("DeploymentRefused", ".spec.image", "no")
+REFUSED = Problem(Reason.DEPLOYMENT_REFUSED, ".spec.image", "no")
 
 
 class Cache(dict):

@@ -19,6 +19,7 @@ from wasmcloud_operator.lattice import decision
 from wasmcloud_operator.lattice.content import Content, Owner, to_manifest
 from wasmcloud_operator.lattice.decision import Conflict, Run, Stored
 from wasmcloud_operator.lattice.identity import LatticeIdentity
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.pools import Pool
 
 ME = Owner("c1", "ns", "app")
@@ -215,4 +216,4 @@ def test_the_shape_of_scalers_has_what_their_ids_are_made_of() -> None:
 
 def test_nothing_chosen_says_why() -> None:
     choice = choose({}, [])
-    assert choice == NotChosen("NoHostConfig", "no host config in this namespace: the application waits for one")
+    assert choice == NotChosen(Reason.NO_HOST_CONFIG, "no host config in this namespace: the application waits for one")

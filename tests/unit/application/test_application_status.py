@@ -20,6 +20,7 @@ from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.ledger_writer import Step
 from wasmcloud_operator.lattice.wadm_types import Status
 from wasmcloud_operator.manifest.reading import ManifestProblem
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator_types import Application, parse
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,14 +32,14 @@ def record(word: str = "", *, deploying: bool = False, message: str = "") -> Ent
 
 
 KEPT = {
-    "no host config": status.no_lattice(NotChosen("NoHostConfig", "none there")),
+    "no host config": status.no_lattice(NotChosen(Reason.NO_HOST_CONFIG, "none there")),
     "connection lost": status.out_of_reach("ConnectionRefused", "nobody listens"),
     "wadm gone": status.out_of_reach("WadmUnavailable", "wadm does not listen"),
     "our own failure": status.failing("Conflict: try again"),
 }
 DECIDED: dict[str, tuple[Verdict, str]] = {
     "invalid": (status.invalid([ManifestProblem("error", "spec", "is required")]), "Failed"),
-    "ambiguous": (status.no_lattice(NotChosen("AmbiguousLattice", "choose", stalled=True)), "Failed"),
+    "ambiguous": (status.no_lattice(NotChosen(Reason.AMBIGUOUS_LATTICE, "choose", stalled=True)), "Failed"),
     "conflict": (status.conflict(Owner("c", "ns", "app"), "default"), "Failed"),
     "put rejected": (status.rejected(Step.PUT, "too large"), "Failed"),
     "deploy rejected": (status.rejected(Step.DEPLOY, "id in use"), "Failed"),

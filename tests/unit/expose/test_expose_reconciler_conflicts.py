@@ -9,7 +9,6 @@ import pytest
 from support.sites.reconciled_services import HERE, SHOP, THERE, Lattice, Site, spec
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.reconciler import Outcome, State
-from wasmcloud_operator.expose.routes import ROUTE_CONFLICT
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.contest import Contested, Contests
 from wasmcloud_operator.kube.controller import DONE, Result
@@ -20,6 +19,7 @@ from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.legacy.services import FINALIZER
 from wasmcloud_operator.names import DELETION_POLICY
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.pools import Pool
 from wasmcloud_operator.shared.problem import Problem
 
@@ -31,7 +31,7 @@ async def test_an_obstacle_is_checked_again_soon_and_a_refusal_later(site: Site)
     site.deployed(spec())
     await site.look()
     assert site.result == DONE
-    for reason, seconds in ((ROUTE_CONFLICT, 10.0), ("RouteRefused", 60.0)):
+    for reason, seconds in ((Reason.ROUTE_CONFLICT, 10.0), (Reason.ROUTE_REFUSED, 60.0)):
         site.routes.problems = [Problem(reason, "", "no")]
         await site.look()
         assert site.result.requeue_after == seconds
@@ -65,7 +65,7 @@ async def test_before_wadm_has_listed_an_application_without_a_record_is_waited_
     await site.look(Key(HERE, "unknown"))
     assert site.result == Result.waiting("what is deployed in the lattices of its namespace")
     assert site.rust.removed == [], "it may be deployed"
-    site.outcomes.put(Key(HERE, "unknown"), Outcome(problems=(Problem("Before", "", ""),)))
+    site.outcomes.put(Key(HERE, "unknown"), Outcome(problems=(Problem(Reason.UNKNOWN, "", ""),)))
     await site.look(Key(HERE, "unknown"))
     assert site.outcomes.get(Key(HERE, "unknown")) is not None
     site.lattice.ledger.listed = ()

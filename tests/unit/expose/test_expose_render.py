@@ -18,6 +18,7 @@ from wasmcloud_operator.expose.plan import Plan, PlannedService, Record, plan
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, Endpoint, Exposure, HttpProvider, Route, exposure
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 LATTICE = LatticeRoute(ConnectionSpec(("nats://127.0.0.1:4222",)), "default").identity
@@ -315,7 +316,10 @@ def test_no_service_leads_to_what_else_listens_in_the_pod(port: int) -> None:
 @pytest.mark.parametrize("text", ["8443", "httpserver=8443", "other=1, httpserver=8443", "1, httpserver=8443"])
 def test_the_port_of_a_server_that_cannot_be_read_is_named_by_annotation(text: str) -> None:
     unread = HttpProvider("httpserver", "hello", "hello-httpserver", (), path="spec.components[0]")
-    problems = (Problem("PortUnknown", "spec.components[0]", "…"), Problem("PortUnknown", "spec.components[1]", "…"))
+    problems = (
+        Problem(Reason.PORT_UNKNOWN, "spec.components[0]", "…"),
+        Problem(Reason.PORT_UNKNOWN, "spec.components[1]", "…"),
+    )
     made = plan(Record("hello", "v1", Exposure((unread,), problems)), read_options({naming.HTTP_PORT: text}))
     assert [endpoint.port for endpoint in made.services[0].provider.endpoints] == [8443]
     assert made.problems == problems[1:]
@@ -326,7 +330,7 @@ def test_the_port_of_a_server_that_cannot_be_read_is_named_by_annotation(text: s
 def test_a_port_by_annotation_replaces_no_setting_and_mends_nothing_else() -> None:
     assert planned(annotations={naming.HTTP_PORT: "8443"}).provider.endpoints == (ONE,)
     unread = HttpProvider("httpserver", "hello", "hello-httpserver", (), path="spec.components[0]")
-    other = Problem("ConfigMissing", "spec.components[0]", "…")
+    other = Problem(Reason.CONFIG_MISSING, "spec.components[0]", "…")
     made = plan(Record("hello", "v1", Exposure((unread,), (other,))), read_options({naming.HTTP_PORT: "8443"}))
     assert made.problems == (other,)
 

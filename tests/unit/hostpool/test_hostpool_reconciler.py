@@ -16,6 +16,7 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, Key
 from wasmcloud_operator.legacy.hostpools import FINALIZER
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 DAMAGED = (
@@ -110,7 +111,7 @@ async def test_all_warnings_stand_in_one_condition(site):
     site.config()
     await site.look()
     assert "Warnings" not in site.conditions
-    contested, unowned = Problem("SetBack", "", "by kubectl"), Problem("Conflict", "", "in the way")
+    contested, unowned = Problem(Reason.SET_BACK, "", "by kubectl"), Problem(Reason.CONFLICT, "", "in the way")
     site.contests = ([contested], 7.0)
     site.reconciler.unowned.put(Key("ns", "app"), [(site.pools.get(KEY).lattice, unowned)])
     assert (await site.look()).requeue_after == 7.0

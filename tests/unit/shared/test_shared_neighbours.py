@@ -27,6 +27,7 @@ from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.manifest.http_endpoints import Exposure
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, own_namespace
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
@@ -67,7 +68,7 @@ class Neighbours:
         self.configs.offer(CustomResource(_metadata(key), {"lattice": "default"}, None))
         self.services.offer(Unstructured(_service(Key(key.namespace, "hello")), {}))
         self.view.book(lattice).put("hello", Record("hello", "v1", Exposure(()), owner=Key(key.namespace, "hello")))
-        self.unowned.put(Key(key.namespace, "hello"), [(lattice, Problem("Reason", "", "a problem"))])
+        self.unowned.put(Key(key.namespace, "hello"), [(lattice, Problem(Reason.UNKNOWN, "", "a problem"))])
         self.pods.add(key.namespace, "pool-0", POOL)
         self.hosts_in_pods.host_in(self.pods.store.get(Key(key.namespace, "pool-0")), lattice)
 

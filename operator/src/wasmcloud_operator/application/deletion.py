@@ -31,6 +31,7 @@ from wasmcloud_operator.lattice.errors import LatticeError, LatticeUnavailable
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter
 from wasmcloud_operator.names import is_orphan
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.context import OWNER_INDEX
 
@@ -97,7 +98,7 @@ class Deletion:
             return await self._stuck(item, str(error))
         if removed:
             names = ", ".join(lattice.name for lattice in removed)
-            self._event(item, "Normal", "Deleted", f"Deleted from wadm in lattice {names}")
+            self._event(item, "Normal", Reason.DELETED, f"Deleted from wadm in lattice {names}")
         return await self._let_go(item)
 
     async def _leave_behind(self, item: CustomResource) -> Result:
@@ -108,7 +109,7 @@ class Deletion:
             return Result.waiting("other owners for its Services", left)  # their change brings the key back before
         await self.on_purpose.add(item)
         result = await self._let_go(item)
-        self._event(item, "Normal", "Orphaned", "Left in wadm, as the annotation deletion-policy asks")
+        self._event(item, "Normal", Reason.ORPHANED, "Left in wadm, as the annotation deletion-policy asks")
         return result
 
     async def depart(self, item: CustomResource, leaving: Iterable[Place]) -> list[Place]:
@@ -119,12 +120,16 @@ class Deletion:
             try:
                 if is_orphan(item.metadata.annotations):
                     await self.on_purpose.add(item)
-                    self._event(item, "Normal", "Orphaned", f"Left in lattice {place.lattice}, as the annotation asks")
+                    self._event(
+                        item, "Normal", Reason.ORPHANED, f"Left in lattice {place.lattice}, as the annotation asks"
+                    )
                 elif lattice is None:
                     raise LatticeUnavailable("no host config leads there any more")
                 else:
                     await self._remove(item, lattice)
-                    self._event(item, "Normal", "Moved", f"Deleted from lattice {place.lattice}, which it has left")
+                    self._event(
+                        item, "Normal", Reason.MOVED, f"Deleted from lattice {place.lattice}, which it has left"
+                    )
             except _NotYet:
                 left.append(place)
                 continue
@@ -208,8 +213,8 @@ class Deletion:
         message = f"cannot be deleted from wadm yet: {why}; trying again"
         if not what:
             message += f" (to give up: kubectl annotate {naming.DELETION_POLICY}={naming.ORPHAN})"
-        if await self.writer.show(item, status.out_of_reach("DeletionBlocked", message)):
-            self._event(item, "Warning", "DeletionBlocked", message)
+        if await self.writer.show(item, status.out_of_reach(Reason.DELETION_BLOCKED, message)):
+            self._event(item, "Warning", Reason.DELETION_BLOCKED, message)
         delay = self.retries.when(key)
         again = min(delay, max(GIVE_UP_SECONDS - waited, 0.1)) if what else delay
         return Result.waiting(f"wadm: {why}", again)
@@ -232,7 +237,7 @@ class Deletion:
     def _tell_left(self, item: CustomResource, note: str) -> None:
         """By log and metric too: a namespace that is going away takes no Events."""
         lattice = str(own_status(item.status).get("lattice", ""))
-        self._event(item, "Warning", "LeftInWadm", note)
+        self._event(item, "Warning", Reason.LEFT_IN_WADM, note)
         log.error("application left in wadm", application=str(item.metadata.key), lattice=lattice, why=note)
         self.left.labels(lattice).inc()
 
@@ -244,7 +249,7 @@ class Deletion:
                 note = f"Lattice {place.lattice} has it still and is out of reach: {place.problem}; it is tried again"
                 name = str(item.metadata.key)
                 log.warning("application not taken out of the lattice that it left", application=name, why=note)
-                self._event(item, "Warning", "LeftBehind", note)
+                self._event(item, "Warning", Reason.LEFT_BEHIND, note)
 
-    def _event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
+    def _event(self, item: CustomResource, type_: EventType, reason: Reason, note: str) -> None:
         self.recorder.event(APPLICATION, item.metadata, type_, reason, note, action="Delete")

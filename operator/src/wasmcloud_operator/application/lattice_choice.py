@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.pools import Pool
 
 
@@ -32,7 +33,7 @@ class Chosen:
 class NotChosen:
     """Why there is no lattice. `stalled`: only a user can mend it; `known` lattice name, where there is just one."""
 
-    reason: str
+    reason: Reason
     message: str
     stalled: bool = False
     soon: bool = False
@@ -63,7 +64,7 @@ def choose(
     if not connected:
         listed = ", ".join(config.name for config in fitting)
         message = f"the connection of host config {listed} to lattice {fitting[0].lattice} is not known yet"
-        return NotChosen("HostConfigNotReady", f"{message}: see its status", soon=True)
+        return NotChosen(Reason.HOST_CONFIG_NOT_READY, f"{message}: see its status", soon=True)
     # A route that was never up leads nobody knows where: it must not stand in the way of one that is.
     identified = [(config, pool) for config, pool in connected if pool.lattice.identified]
     if before is not None and len({pool.lattice for _, pool in identified}) > 1:
@@ -80,12 +81,12 @@ def _nothing_fits(config: str | None, lattice: str | None, configs: Sequence[Con
     asked += [f"of lattice {lattice}"] if lattice is not None else []
     what = " ".join(["no host config", *asked, "in this namespace"])
     there = f"; there are {_listed(configs)}" if configs else ""
-    return NotChosen("NoHostConfig", f"{what}{there}: the application waits for one")
+    return NotChosen(Reason.NO_HOST_CONFIG, f"{what}{there}: the application waits for one")
 
 
 def _ambiguous(what: str, annotation: str, configs: Sequence[ConfiguredPool]) -> NotChosen:
     message = f"the host configs of this namespace are in different {what}: {_listed(configs)}; choose one by"
-    return NotChosen("AmbiguousLattice", f"{message} the annotation {annotation}", stalled=True)
+    return NotChosen(Reason.AMBIGUOUS_LATTICE, f"{message} the annotation {annotation}", stalled=True)
 
 
 def _listed(configs: Sequence[ConfiguredPool]) -> str:

@@ -10,6 +10,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.pools import Pools
 
 
@@ -21,7 +22,7 @@ class LatticeEvents:
     pools: Pools
     recorder: EventRecorder
 
-    def event(self, lattice: Lattice, owner: Owner, type_: EventType, reason: str, note: str) -> None:
+    def event(self, lattice: Lattice, owner: Owner, type_: EventType, reason: Reason, note: str) -> None:
         """Record an Event on a host config of the lattice, in the former owner's namespace if there is one."""
         keys = sorted((pool.key for pool in self.pools.of(lattice)), key=lambda key: key.namespace != owner.namespace)
         config = next(filter(None, map(self.configs.store.get, keys)), None)

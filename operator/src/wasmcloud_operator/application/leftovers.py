@@ -32,6 +32,7 @@ from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.pools import Pools
 
@@ -216,7 +217,7 @@ class Leftovers:
                 f"{owner.name} that it was made from is gone: apply it again, or remove it with wash app delete {name}"
             )
             log.warning("left in wadm", lattice=lattice.name, application=name, owner=f"{owner.namespace}/{owner.name}")
-            self.events.event(lattice, owner, "Warning", "LeftInWadm", note)
+            self.events.event(lattice, owner, "Warning", Reason.LEFT_IN_WADM, note)
         if len(new) > _NAMED:
             log.warning("more left in wadm", lattice=lattice.name, applications=len(new) - _NAMED)
 

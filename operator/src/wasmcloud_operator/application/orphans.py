@@ -23,6 +23,7 @@ from wasmcloud_operator.kube.objects import Metadata
 from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 
 # An owner that is missing for so long was not just about to be listed.
@@ -105,7 +106,7 @@ class OrphanRemoval:
             self._paused.discard(lattice)
             note = f"Removed {name} from wadm in lattice {lattice.name}: its Application {_named(owner)} is gone"
             log.warning("orphan removed", lattice=lattice.name, application=name, owner=_named(owner))
-            self.events.event(lattice, owner, "Normal", "OrphanRemoved", note)
+            self.events.event(lattice, owner, "Normal", Reason.ORPHAN_REMOVED, note)
 
     async def _is_gone(self, owner: Owner) -> bool:
         """Whether the API server itself confirms it, which it only can while it serves the kind."""
@@ -128,7 +129,7 @@ class OrphanRemoval:
         if lattice not in self._paused:
             self._paused.add(lattice)
             note = f"{AT_ONCE} applications were removed from wadm; more of lattice {lattice.name} follow after a pause"
-            self.events.event(lattice, owner, "Warning", "OrphansPaused", note)
+            self.events.event(lattice, owner, "Warning", Reason.ORPHANS_PAUSED, note)
         return Result.waiting(f"a pause before more of lattice {lattice.name} is removed", seconds)
 
     def _hold(self, lattice: Lattice, going: Mapping[Left, float], owned: int) -> Result:
@@ -140,7 +141,7 @@ class OrphanRemoval:
                 "wash app delete"
             )
             log.warning("orphans not removed", lattice=lattice.name, lost=len(going), of=owned)
-            self.events.event(lattice, next(iter(going))[1], "Warning", "OrphansHeld", note)
+            self.events.event(lattice, next(iter(going))[1], "Warning", Reason.ORPHANS_HELD, note)
         return Result.waiting(f"somebody to look after more than half of lattice {lattice.name}", PAUSE_SECONDS)
 
 

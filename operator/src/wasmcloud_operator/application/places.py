@@ -13,6 +13,7 @@ from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.indexed import Grouped
 from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 from wasmcloud_operator.shared.pools import Pools
 
@@ -42,7 +43,7 @@ class Places:
         unreadable = sorted(key.name for key in self._unreadable(item.metadata.namespace) if key.name not in known)
         if unreadable:  # or it would be moved to the lattice of another
             message = f"host config {', '.join(unreadable)} cannot be read: see the operator's log"
-            return NotChosen("HostConfigUnreadable", message, soon=True)
+            return NotChosen(Reason.HOST_CONFIG_UNREADABLE, message, soon=True)
         return choose(item.metadata.annotations, configured, place(item.status))
 
     def config(self, key: Key) -> CustomResource | None:

@@ -36,6 +36,7 @@ from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.lattice.ledger import Entry, Listing
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter, NameTaken, StepRefused
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 
 # Nearly always a push comes within this after a deploy: one status is written instead of two.
@@ -205,13 +206,13 @@ class ApplicationReconciler:
             await self.writer.show(latest, status.placed(run.version), {**_place(choice), **_leaving(leaving)})
         if run.adopts:
             note = f"Lattice {lattice.name} had an application of this name without an owner: it is managed here now"
-            self._event(item, "Normal", "Adopted", note)
+            self._event(item, "Normal", Reason.ADOPTED, note)
         elif run.inherits is not None and run.inherits.name_here != self.owners.of(item).name_here:
-            self._event(item, "Normal", "Adopted", f"Its owner {run.inherits} is gone: it is managed here now")
+            self._event(item, "Normal", Reason.ADOPTED, f"Its owner {run.inherits} is gone: it is managed here now")
         if run.put and run.renamed and not run.adopts:
             version = item.metadata.annotations.get(VERSION)
             note = f"Version {version} has other content already: deployed as {run.version}. "
-            self._event(item, "Warning", "VersionReused", f"{note}Change the annotation version with the content")
+            self._event(item, "Warning", Reason.VERSION_REUSED, f"{note}Change the annotation version with the content")
 
     async def _settle(self, item: CustomResource, lattice: Lattice, leaving: list[Place]) -> None:
         """Hold what the deletion needs: the finalizer, which tools may have taken away, and the ways to wadm."""
@@ -246,7 +247,7 @@ class ApplicationReconciler:
             return left
         await side.deploy_again(item.metadata.name, entry)
         note = f"wadm has done nothing about version {entry.deployed}, though lattice {lattice.name} has hosts"
-        self._event(item, "Normal", "DeployedAgain", note)
+        self._event(item, "Normal", Reason.DEPLOYED_AGAIN, note)
         return side.ledger.lag
 
     async def _wait_for_lattice(self, item: CustomResource, why: NotChosen) -> Result:
@@ -273,7 +274,7 @@ class ApplicationReconciler:
             return
         if told.get("deployedVersion") not in (None, before.get("deployedVersion")):
             note = f"Deployed version {told['deployedVersion']} to lattice {told['lattice']}"
-            self._event(item, "Normal", "Deployed", note)
+            self._event(item, "Normal", Reason.DEPLOYED, note)
         if verdict.stalled and verdict.message != before.get("message"):
             self._event(item, "Warning", verdict.reason, verdict.message)
 

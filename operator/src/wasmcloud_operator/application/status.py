@@ -18,6 +18,7 @@ from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.ledger_writer import Step
 from wasmcloud_operator.lattice.wadm_types import Status, StatusType
 from wasmcloud_operator.manifest.reading import ManifestProblem
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator_types.application import Phase
 
 # Fields that are found out in the lattice: they stay as they were while it cannot be asked.
@@ -38,8 +39,8 @@ _SHOWN_PROBLEMS = 20
 _MESSAGE_LIMIT = 4096
 _SCALER_MESSAGE_LIMIT = 256
 
-CONNECTED = Condition("LatticeConnected", "True", "Connected")
-_SYNCED = Condition("Synced", "True", "Synced", "wadm has this manifest")
+CONNECTED = Condition("LatticeConnected", "True", Reason.CONNECTED)
+_SYNCED = Condition("Synced", "True", Reason.SYNCED, "wadm has this manifest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +66,18 @@ class Verdict:
 
 def invalid(problems: Iterable[ManifestProblem]) -> Verdict:
     """A manifest that wadm would not take. What already runs is left alone."""
-    return _failed("InvalidManifest", problems_text(problems))
+    return _failed(Reason.INVALID_MANIFEST, problems_text(problems))
 
 
 def conflict(owner: Owner, lattice: str) -> Verdict:
     """The name is taken in the lattice."""
     message = f"the application belongs to {owner}; names are unique in lattice {lattice}: rename one of the two"
-    return _failed("Conflict", message, CONNECTED)
+    return _failed(Reason.CONFLICT, message, CONNECTED)
 
 
 def rejected(step: Step, message: str) -> Verdict:
     """wadm refused a step: Put or Deploy."""
-    return _failed(f"{step}Rejected", f"wadm: {message}", CONNECTED)
+    return _failed(Reason(f"{step}Rejected"), f"wadm: {message}", CONNECTED)
 
 
 def no_lattice(why: NotChosen) -> Verdict:
@@ -94,35 +95,37 @@ def out_of_reach(reason: str, message: str) -> Verdict:
 
 def failing(message: str) -> Verdict:
     """Something of ours went wrong; it is tried again."""
-    return _pending(None, "ReconcileFailed", message, Condition("LatticeConnected", "Unknown", "ReconcileFailed"))
+    return _pending(
+        None, Reason.RECONCILE_FAILED, message, Condition("LatticeConnected", "Unknown", Reason.RECONCILE_FAILED)
+    )
 
 
 def placed(version: str) -> Verdict:
     """About to be put into a lattice that it was not in before."""
-    return _pending("Reconciling", "Deploying", f"wadm gets version {version}", CONNECTED)
+    return _pending("Reconciling", Reason.DEPLOYING, f"wadm gets version {version}", CONNECTED)
 
 
 def undeployed() -> Verdict:
     """Not run, as its annotation asks."""
     message = "not deployed, as the annotation k8s.wasmcloud.dev/undeploy asks"
-    return Verdict("Undeployed", (*ready("Undeployed", message), _SYNCED, CONNECTED), message)
+    return Verdict("Undeployed", (*ready(Reason.UNDEPLOYED, message), _SYNCED, CONNECTED), message)
 
 
 def running(record: Entry, unscaled: Sequence[str] = ()) -> Verdict:
     """Deployed; how it does is wadm's last status. `unscaled` are components that no trait has wadm start."""
     if record.deploying is not None or record.status is None:
-        return _pending("Reconciling", "Deploying", f"wadm deploys version {record.deployed}", CONNECTED, _SYNCED)
+        return _pending("Reconciling", Reason.DEPLOYING, f"wadm deploys version {record.deployed}", CONNECTED, _SYNCED)
     kind, message = record.status.info.type, record.status.info.message
     match kind:
         case StatusType.DEPLOYED:
             told = message or f"version {record.deployed} is deployed{_without(unscaled)}"
-            return Verdict("Deployed", (*ready("Deployed", told), _SYNCED, CONNECTED), told)
+            return Verdict("Deployed", (*ready(Reason.DEPLOYED, told), _SYNCED, CONNECTED), told)
         case StatusType.FAILED | StatusType.UNHEALTHY:
             told = message or f"wadm reports version {record.deployed} as {kind}; see .status.scalers"
             return Verdict("Failed", (*stalled(kind.capitalize(), told), _SYNCED, CONNECTED), told)
         case StatusType.WAITING | StatusType.UNDEPLOYED:
             told = message or f"{_waits(record)}{_without(unscaled)}"
-            return _pending("Reconciling", "Waiting", told, CONNECTED, _SYNCED)
+            return _pending("Reconciling", Reason.WAITING, told, CONNECTED, _SYNCED)
         case _:
             told = message or f"wadm reports version {record.deployed} as {kind}"
             return _pending("Reconciling", kind.capitalize(), told, CONNECTED, _SYNCED)

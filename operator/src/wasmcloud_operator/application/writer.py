@@ -23,10 +23,11 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.content import VERSION
+from wasmcloud_operator.reasons import Reason
 
 FINALIZERS = "finalizers"
 _FINALIZERS_PATH = Difference((Step(".metadata", "f:metadata"), Step(".finalizers", "f:finalizers")))
-PAUSED = Condition("Paused", "True", "Paused", "nothing is written while paused")
+PAUSED = Condition("Paused", "True", Reason.PAUSED, "nothing is written while paused")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from wasmcloud_operator.expose import naming
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
@@ -66,7 +67,9 @@ class Options:
         }
         refused = [each for each, wanted in asked.items() if wanted and each not in reach]
         types = {Reach.NODE_PORT, Reach.LOAD_BALANCER}
-        told = tuple(Problem("ExposureNotAllowed", "", f"{each.value} is allowed by {where}") for each in refused)
+        told = tuple(
+            Problem(Reason.EXPOSURE_NOT_ALLOWED, "", f"{each.value} is allowed by {where}") for each in refused
+        )
         return replace(
             self,
             type="ClusterIP" if types & set(refused) else self.type,
@@ -88,7 +91,7 @@ def read_options(annotations: Mapping[str, str]) -> Options:
     problems: list[Problem] = []
 
     def wrong(key: str, message: str) -> None:
-        problems.append(Problem("InvalidAnnotation", f'metadata.annotations["{key}"]', message))
+        problems.append(Problem(Reason.INVALID_ANNOTATION, f'metadata.annotations["{key}"]', message))
 
     name = annotations.get(naming.SERVICE_NAME, "")
     if name and not naming.is_service_name(name):

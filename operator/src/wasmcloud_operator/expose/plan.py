@@ -11,12 +11,12 @@ from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.manifest.http_endpoints import (
     POD_PORTS,
-    PORT_UNKNOWN,
     Endpoint,
     Exposure,
     HttpProvider,
     pod_port_problems,
 )
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 
@@ -40,7 +40,7 @@ class Record:
     @property
     def certain(self) -> bool:
         """Whether everything that the manifest refers to could be looked up."""
-        return not any(problem.reason == "ConfigUnknown" for problem in self.exposure.problems)
+        return not any(problem.reason is Reason.CONFIG_UNKNOWN for problem in self.exposure.problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def plan(
         taken.add(name)
         named = _named(declared, options)
         if named is not declared:
-            problems = [one for one in problems if (one.reason, one.path) != (PORT_UNKNOWN, declared.path)]
+            problems = [one for one in problems if (one.reason, one.path) != (Reason.PORT_UNKNOWN, declared.path)]
         endpoints = tuple(endpoint for endpoint in named.endpoints if endpoint.port not in pod_ports)
         provider = replace(named, endpoints=endpoints)
         services.append(PlannedService(name, record.application, provider, options))
@@ -137,4 +137,4 @@ def _of_families(provider: HttpProvider) -> list[Problem]:
     if not missed or all(endpoint.family != "IPv4" for endpoint in provider.endpoints):
         return []
     told = f"component {provider.component} listens on IPv4 alone and, at port {', '.join(missed)}, on IPv6 alone"
-    return [Problem("MixedFamilies", "", f"{told}: the Service is one of IPv4; use [::] for both")]
+    return [Problem(Reason.MIXED_FAMILIES, "", f"{told}: the Service is one of IPv4; use [::] for both")]

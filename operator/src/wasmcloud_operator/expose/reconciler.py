@@ -13,7 +13,7 @@ from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.by_application import ByApplication, leads_to_application
 from wasmcloud_operator.expose.plan import Claim, PlannedService, Record, claim_of
 from wasmcloud_operator.expose.refusal import REFUSALS, is_of_family, reasons
-from wasmcloud_operator.expose.routes import ROUTE_CONFLICT, Routes
+from wasmcloud_operator.expose.routes import Routes
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
@@ -29,6 +29,7 @@ from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Key
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_orphan, is_paused
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem, set_back
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
@@ -159,7 +160,7 @@ class ServiceReconciler:
 
     def _result(self, key: Key, made: Sequence[Made], problems: Sequence[Problem], *, sure: bool) -> Result:
         states = {one.state for one in made}
-        if State.IN_THE_WAY in states or ROUTE_CONFLICT in {one.reason for one in problems}:
+        if State.IN_THE_WAY in states or Reason.ROUTE_CONFLICT in {one.reason for one in problems}:
             return Result.waiting(_mending(problems), _CONFLICT_SECONDS)
         if any(self.rust.due(Key(key.namespace, one.name)) for one in made if one.state is State.LEADS):
             return Result.waiting("a first endpoint, before those of the Rust operator go", _ENDPOINT_SECONDS)
@@ -176,7 +177,7 @@ class ServiceReconciler:
     async def report(self, key: Key, error: Exception) -> None:
         """Show a failure that is no fault of the application."""
         before = self.outcomes.get(key) or Outcome()
-        problem = Problem("ServiceFailed", "", f"{type(error).__name__}: {error}; trying again")
+        problem = Problem(Reason.SERVICE_FAILED, "", f"{type(error).__name__}: {error}; trying again")
         self.outcomes.put(key, Outcome(before.services, (problem,)))
 
     def _wanted(self, key: Key) -> _Wanted:
@@ -224,12 +225,12 @@ class ServiceReconciler:
             )
         except ForeignObject as error:
             told = f"{error}, or choose another name with {naming.SERVICE_NAME}"
-            return State.IN_THE_WAY, [Problem("Conflict", "", told)]
+            return State.IN_THE_WAY, [Problem(Reason.CONFLICT, "", told)]
         except _StillThere:
             told = f"waits until the former Service {planned.name}, of another address family, is gone"
-            return State.MISSING, [Problem("ServiceBeingReplaced", "", told)]
+            return State.MISSING, [Problem(Reason.SERVICE_BEING_REPLACED, "", told)]
         except REFUSALS as error:
-            return State.MISSING, [Problem("ServiceRefused", "", f"refused by the API server: {reasons(error)}")]
+            return State.MISSING, [Problem(Reason.SERVICE_REFUSED, "", f"refused by the API server: {reasons(error)}")]
 
     def _places(self, namespace: str, name: str) -> list[Place]:
         """The objects of one Service: itself and its routes, which have its name."""
@@ -332,7 +333,7 @@ class ServiceReconciler:
         log.info("Service replaced", service=str(former.key), application=record.application)
         item = self.view.application(record)
         resource, regarding = (SERVICE, former) if item is None else (APPLICATION, item.metadata)
-        self.recorder.event(resource, regarding, "Normal", "ServiceReplaced", note, action="Replace")
+        self.recorder.event(resource, regarding, "Normal", Reason.SERVICE_REPLACED, note, action="Replace")
 
 
 def _mending(problems: Iterable[Problem]) -> str:

@@ -14,6 +14,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Resource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.manifest.http_endpoints import Endpoint
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 # What makes two wide-spread ingress controllers speak HTTPS to a Service; others overlook it.
@@ -107,17 +108,17 @@ def route_problems(planned: PlannedService) -> list[Problem]:
     if not options.gateway and not options.ingress_class:
         return []
     unfit = [route.host for route in endpoint.routes if route.host and not fits_route(_host_name(route.host))]
-    problems = [Problem("InvalidHost", "", f"{host!r} can be no host of a route") for host in unfit]
+    problems = [Problem(Reason.INVALID_HOST, "", f"{host!r} can be no host of a route") for host in unfit]
     if not options.hosts and not _hosts(endpoint) and not unfit:
         told = "a route without a host takes everybody's requests: name the host, or * to ask for that"
-        problems.append(Problem("HostMissing", f'metadata.annotations["{naming.HOST}"]', told))
+        problems.append(Problem(Reason.HOST_MISSING, f'metadata.annotations["{naming.HOST}"]', told))
     if endpoint.mode == "path":
         vague = [route.path for route in endpoint.routes if path_match(route.path) is None]
         told = "matches what no Ingress or HTTPRoute can express: write whole paths, or {*rest} at the end"
-        problems += [Problem("PathNotRoutable", "", f"path {path!r} {told}") for path in vague]
+        problems += [Problem(Reason.PATH_NOT_ROUTABLE, "", f"path {path!r} {told}") for path in vague]
     if endpoint.scheme == "https" and options.gateway:
         told = f"the provider speaks HTTPS: its Gateway needs a BackendTLSPolicy for Service {planned.name}"
-        problems.append(Problem("HttpsBackend", f'metadata.annotations["{naming.GATEWAY}"]', told))
+        problems.append(Problem(Reason.HTTPS_BACKEND, f'metadata.annotations["{naming.GATEWAY}"]', told))
     return problems
 
 

@@ -19,19 +19,18 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, Key
 from wasmcloud_operator.lattice.identity import LatticeIdentity
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
-
-ROUTE_CONFLICT = "RouteConflict"
 
 _LOOK_AGAIN_SECONDS = 60.0
 _LIST_SECONDS = 5.0
 _NO_GATEWAY_API = Problem(
-    "GatewayAPIMissing",
+    Reason.GATEWAY_API_MISSING,
     f'metadata.annotations["{naming.GATEWAY}"]',
     "the cluster does not serve HTTPRoute gateway.networking.k8s.io/v1: install the Gateway API",
 )
 _SEVERAL_PORTS = Problem(
-    "SeveralPorts", "", "the route leads to the first port alone: a request does not show which port it is for"
+    Reason.SEVERAL_PORTS, "", "the route leads to the first port alone: a request does not show which port it is for"
 )
 
 
@@ -72,9 +71,11 @@ class Routes:
         try:
             await self.applier.apply(kind, body, _ours(planned.application))
         except ForeignObject as error:
-            return [Problem(ROUTE_CONFLICT, "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
+            return [Problem(Reason.ROUTE_CONFLICT, "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
         except REFUSALS as error:
-            return [Problem("RouteRefused", "", f"{kind.resource.kind} refused by the API server: {reasons(error)}")]
+            return [
+                Problem(Reason.ROUTE_REFUSED, "", f"{kind.resource.kind} refused by the API server: {reasons(error)}")
+            ]
         return []
 
     async def remove(

@@ -24,7 +24,8 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
-from wasmcloud_operator.shared.problem import SET_BACK, Problem
+from wasmcloud_operator.reasons import Reason
+from wasmcloud_operator.shared.problem import Problem
 
 FIELD_MANAGER = "wasmcloud-operator-services"
 EXPOSED = "Exposed"
@@ -98,7 +99,7 @@ class ExposedWriter:
         """Returns the wanted status; None while a namespace was not looked at yet."""
         if not read_options(item.metadata.annotations).enabled:
             message = f"the annotation {naming.SERVICE} asks for no Service"
-            return _Said((), Condition(EXPOSED, "False", "Disabled", message))
+            return _Said((), Condition(EXPOSED, "False", Reason.DISABLED, message))
         problems: list[Problem] = []
         refused: list[Problem] = []
         namespaces: dict[str, None] = {}
@@ -125,8 +126,8 @@ class ExposedWriter:
         if not offers:
             return _Said((), None)
         shown = list(dict.fromkeys([*problems, *refused]))
-        condition = _condition(services, shown, states)
-        return _Said(tuple(services), condition, tuple(one for one in refused if str(one) in condition.message))
+        told = tuple(one for one in shown[:_SHOWN_PROBLEMS] if one in refused)
+        return _Said(tuple(services), _condition(services, shown, states), told)
 
     def _service(self, namespace: str, made: Made) -> JsonObject:
         return {
@@ -175,20 +176,20 @@ def _condition(services: list[JsonObject], problems: list[Problem], states: set[
         shown.append(f"and {len(problems) - len(shown)} more")
     reach = ", ".join(url for service in services[:3] for url in service["urls"])
     if not services:
-        reason = problems[0].reason if problems else "NoHosts"
+        reason = problems[0].reason if problems else Reason.NO_HOSTS
         return Condition(EXPOSED, "False", reason, "; ".join(shown) or "no namespace has hosts of the lattice")
     if State.SET_BACK in states:
-        return Condition(EXPOSED, "False", SET_BACK, "; ".join(shown))
+        return Condition(EXPOSED, "False", Reason.SET_BACK, "; ".join(shown))
     if State.KEPT in states:
-        reason = problems[0].reason if problems else "NotDeployed"
+        reason = problems[0].reason if problems else Reason.NOT_DEPLOYED
         why = shown or ["what it leads to is not deployed"]
         return Condition(EXPOSED, "False", reason, "; ".join([*why, f"the Service stays as it was ({reach})"]))
     if not ready:
         waiting = f"no ready host runs the HTTP provider yet ({reach})"
-        return Condition(EXPOSED, "False", "NoReadyEndpoints", "; ".join([*shown, waiting]))
+        return Condition(EXPOSED, "False", Reason.NO_READY_ENDPOINTS, "; ".join([*shown, waiting]))
     if problems:
         return Condition(EXPOSED, "True", problems[0].reason, "; ".join([*shown, f"reached at {reach}"]))
-    return Condition(EXPOSED, "True", "Exposed", f"reached at {reach}")
+    return Condition(EXPOSED, "True", Reason.EXPOSED, f"reached at {reach}")
 
 
 def _located(problem: Problem, namespace: str, item: CustomResource) -> Problem:
@@ -213,5 +214,5 @@ def _port_conflicts(book: LatticeBook, plan: Plan) -> list[Problem]:
             for other, shared in sorted(book.rivals(mine, endpoint.port).items()):
                 told = f"port {endpoint.port} is also wanted by {other[1]} of application {other[0]} on {shared}"
                 mend = "only the first gets it there: give them different ports or hosts"
-                found.append(Problem("PortConflict", "", f"{told} of the same hosts; {mend}"))
+                found.append(Problem(Reason.PORT_CONFLICT, "", f"{told} of the same hosts; {mend}"))
     return found

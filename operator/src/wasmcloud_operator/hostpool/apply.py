@@ -20,11 +20,12 @@ from wasmcloud_operator.kube.errors import BadRequest, Forbidden, Invalid
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import OWNER_INDEX
 from wasmcloud_operator.shared.problem import Problem, set_back
 from wasmcloud_operator_types import WasmCloudHostConfig
 
-Tell = Callable[[str, str], None]
+Tell = Callable[[Reason, str], None]
 
 # A quota may be raised, an admission policy changed, a foreign object deleted: none of it is seen by a watch.
 RETRY_SECONDS = 60.0
@@ -60,11 +61,11 @@ class PoolApplier:
         try:
             await self.secrets.ensure(config, facts, children.secret_conf)
         except ForeignObject as error:
-            raise SpecError(Problem("Conflict", "", str(error))) from error
+            raise SpecError(Problem(Reason.CONFLICT, "", str(error))) from error
         await gather_first_error(self._apply(item, config, child) for child in children.before)
         applied = await self._apply(item, config, children.workload)
         if applied.outcome == "created":
-            tell("Created", f"Created {children.workload.resource.kind} {item.metadata.name}")
+            tell(Reason.CREATED, f"Created {children.workload.resource.kind} {item.metadata.name}")
         generation = self._brought.get(item.metadata.key)
         self._brought[item.metadata.key] = item.metadata.generation
         if applied.outcome != "unchanged" and generation != item.metadata.generation:
@@ -100,7 +101,7 @@ class PoolApplier:
         try:
             applied = await self.applier.apply(self.kinds[child.resource], child.body, owned_by(item))
         except ForeignObject as error:
-            raise SpecError(Problem("Conflict", "", str(error))) from error
+            raise SpecError(Problem(Reason.CONFLICT, "", str(error))) from error
         except (BadRequest, Invalid, Forbidden) as error:
             problem = refusal(child.resource, child.body, config, error)
             self._refused[place] = _Refused(stamp, self.clock.monotonic() + RETRY_SECONDS, problem)
@@ -119,7 +120,7 @@ class PoolApplier:
             for held in self.kinds[resource].informer.store.by_index(OWNER_INDEX, item.metadata.uid):
                 unwanted = (resource, held.metadata.name) not in wanted
                 if unwanted and await self.applier.delete(self.kinds[resource], held, owned_by(item)):
-                    tell("Deleted", f"Deleted {resource.kind} {held.metadata.name}")
+                    tell(Reason.DELETED, f"Deleted {resource.kind} {held.metadata.name}")
 
 
 def owned_by(item: CustomResource) -> Callable[[ObjectMeta], bool]:

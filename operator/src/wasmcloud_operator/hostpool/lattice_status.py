@@ -14,14 +14,13 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator_types import POD_NAME_LABEL, POD_UID_LABEL
 
 CONNECTED = "LatticeConnected"
 WADM = "WadmConnected"
 # The fields that stand as they are while the lattice has not told anything newer.
 FIELDS = ("hostCount", "hosts", "appCount", "apps")
-
-_MISSING, _NOT_KNOWN = "HostsMissing", "HostsNotKnown"
 
 # A status is read by people and stored in etcd: the counts tell the rest.
 MOST_SHOWN = 50
@@ -81,17 +80,23 @@ def in_lattice(
         return ready
     if seen is not None and seen.hosts is not None:
         found = f"{min(len(seen.hosts), wanted)} of {wanted} hosts in lattice {seen.lattice}"
-        return is_ready("HostsInLattice", found) if len(seen.hosts) >= wanted else progressing(_MISSING, found)
+        return (
+            is_ready(Reason.HOSTS_IN_LATTICE, found)
+            if len(seen.hosts) >= wanted
+            else progressing(Reason.HOSTS_MISSING, found)
+        )
     old = _entry(before, "Ready")
     if old is not None and old.get("observedGeneration") == generation:
         if old.get("status") == "True":
             return is_ready(old["reason"], old.get("message", ""))
         undecided = seen is None or seen.connection.connected or seen.connection.connecting
         # That the lattice cannot be reached in other words is no news.
-        if old.get("reason") == _NOT_KNOWN or (undecided and old.get("reason") == _MISSING):
+        if old.get("reason") == Reason.HOSTS_NOT_KNOWN or (undecided and old.get("reason") == Reason.HOSTS_MISSING):
             return progressing(old["reason"], old.get("message", ""))
     where, why = (seen.lattice, seen.connection.message) if seen is not None else ("", "not known yet")
-    return progressing(_NOT_KNOWN, f"{wanted} hosts run; whether they are in lattice {where} is not known: {why}")
+    return progressing(
+        Reason.HOSTS_NOT_KNOWN, f"{wanted} hosts run; whether they are in lattice {where} is not known: {why}"
+    )
 
 
 def _entry(before: JsonObject, type_: str) -> JsonObject | None:
@@ -104,12 +109,12 @@ def _wadm(seen: Seen, before: JsonObject) -> Condition:
     old, where = _entry(before, WADM), f"lattice {seen.lattice}"
     connecting = seen.connection.connecting
     if not seen.connection.connected and not connecting:
-        return Condition(WADM, "Unknown", "LatticeNotConnected", where)
+        return Condition(WADM, "Unknown", Reason.LATTICE_NOT_CONNECTED, where)
     if seen.wadm is None or connecting:
-        return _as_before(old) if old is not None else Condition(WADM, "Unknown", "Asking", where)
+        return _as_before(old) if old is not None else Condition(WADM, "Unknown", Reason.ASKING, where)
     if seen.wadm:
-        return Condition(WADM, "True", "Answers", where)
-    return Condition(WADM, "False", "NoAnswer", f"{where}: wadm does not list its applications")
+        return Condition(WADM, "True", Reason.ANSWERS, where)
+    return Condition(WADM, "False", Reason.NO_ANSWER, f"{where}: wadm does not list its applications")
 
 
 def _as_before(old: JsonObject) -> Condition:
@@ -119,7 +124,9 @@ def _as_before(old: JsonObject) -> Condition:
 def _condition(seen: Seen, before: JsonObject) -> Condition:
     state, where = seen.connection, ", ".join(seen.addresses)
     if state.connected:
-        return Condition(CONNECTED, "True", "Connected", f"lattice {seen.lattice} at {where}{_left_out(seen.left_out)}")
+        return Condition(
+            CONNECTED, "True", Reason.CONNECTED, f"lattice {seen.lattice} at {where}{_left_out(seen.left_out)}"
+        )
     old = _entry(before, CONNECTED)
     # The first attempt is under way, or another address fails in other words: that is no news.
     if old is not None and (state.connecting or (old["status"], old["reason"]) == ("False", state.reason)):

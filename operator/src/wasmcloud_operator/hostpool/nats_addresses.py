@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from wasmcloud_operator.hostpool.problems import SpecError
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfigSpec, defaults
 
@@ -44,11 +45,15 @@ def hub_addresses(spec: WasmCloudHostConfigSpec) -> tuple[HubAddress, ...]:
     addresses = tuple(_parse(part, number) for number, part in enumerate(parts, 1) if part)
     if not addresses:
         raise SpecError(
-            Problem("InvalidNatsAddress", _PATH, "has no address; write scheme://host or scheme://host:port")
+            Problem(Reason.INVALID_NATS_ADDRESS, _PATH, "has no address; write scheme://host or scheme://host:port")
         )
     if len({address.websocket for address in addresses}) > 1:
         raise SpecError(
-            Problem("InvalidNatsAddress", _PATH, "mixes ws or wss with nats or tls, which NATS does not take; use one")
+            Problem(
+                Reason.INVALID_NATS_ADDRESS,
+                _PATH,
+                "mixes ws or wss with nats or tls, which NATS does not take; use one",
+            )
         )
     return addresses
 
@@ -89,7 +94,11 @@ def leaf_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
 def _parse(text: str, number: int) -> HubAddress:
     def wrong(what: str) -> SpecError:
         return SpecError(
-            Problem("InvalidNatsAddress", _PATH, f"address {number} {what}; write scheme://host or scheme://host:port")
+            Problem(
+                Reason.INVALID_NATS_ADDRESS,
+                _PATH,
+                f"address {number} {what}; write scheme://host or scheme://host:port",
+            )
         )
 
     try:

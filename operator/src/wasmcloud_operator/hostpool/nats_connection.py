@@ -9,6 +9,7 @@ from wasmcloud_operator.lattice.errors import InvalidConnection, InvalidName
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
@@ -30,7 +31,7 @@ def lattice_route(spec: WasmCloudHostConfigSpec, values: Values) -> LatticeRoute
     except InvalidConnection as error:
         raise _invalid(spec, error) from error
     except InvalidName as error:
-        raise SpecError(Problem("InvalidName", "", str(error))) from error
+        raise SpecError(Problem(Reason.INVALID_NAME, "", str(error))) from error
 
 
 def _invalid(spec: WasmCloudHostConfigSpec, error: InvalidConnection) -> SpecError:
@@ -41,5 +42,5 @@ def _invalid(spec: WasmCloudHostConfigSpec, error: InvalidConnection) -> SpecErr
         "client certificate": (".spec.natsTls.secretName", f"Secret {tls}: tls.crt and tls.key: {error.message}"),
     }
     if error.part in sources:
-        return SecretsError(Problem("SecretContentInvalid", *sources[error.part]))
-    return SpecError(Problem("InvalidNatsAddress", ".spec.natsAddress", error.message))
+        return SecretsError(Problem(Reason.SECRET_CONTENT_INVALID, *sources[error.part]))
+    return SpecError(Problem(Reason.INVALID_NATS_ADDRESS, ".spec.natsAddress", error.message))

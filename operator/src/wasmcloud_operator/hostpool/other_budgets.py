@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 from wasmcloud_operator_types.defaults import wants_budget
@@ -20,7 +21,7 @@ def budget_warnings(spec: WasmCloudHostConfigSpec, facts: Facts) -> Iterator[Pro
     """What keeps the pods from being evicted."""
     if facts.other_budget and has_budget(spec, facts):
         yield Problem(
-            "SecondBudget",
+            Reason.SECOND_BUDGET,
             ".spec.podDisruptionBudget",
             f"the PodDisruptionBudget {facts.other_budget} is for the host pods, too, and Kubernetes evicts no pod that"
             " has two: delete one, or set enabled to false",

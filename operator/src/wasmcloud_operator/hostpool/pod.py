@@ -16,6 +16,7 @@ from wasmcloud_operator.hostpool.serving import Patience
 from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.names import HOST_CONTAINER, SERVING_GATE
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import (
     ContainerTemplateAdditions,
@@ -116,9 +117,11 @@ def _checked(facts: Facts, additions: JsonObject) -> JsonObject:
             own = field != "volumes" and name in (naming.LEAF_CONTAINER, HOST_CONTAINER)
             if own and not (field == "initContainers" and _is_marker(entry)):
                 what = f"{name} is the operator's own; change it with containerTemplateAdditions"
-                raise SpecError(Problem("ReservedContainer", path, what))
+                raise SpecError(Problem(Reason.RESERVED_CONTAINER, path, what))
             if name in names:
-                raise SpecError(Problem("DuplicateName", path, f"another one is named {name}, too; rename one of them"))
+                raise SpecError(
+                    Problem(Reason.DUPLICATE_NAME, path, f"another one is named {name}, too; rename one of them")
+                )
             names.add(name)
     return additions
 

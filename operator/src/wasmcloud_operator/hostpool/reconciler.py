@@ -32,6 +32,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SERVICE, Key, Resource
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
@@ -39,11 +40,11 @@ from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, WasmCloudHostConfigSpec, parse
 
-_SECRETS_VALID = Condition("SecretsValid", "True", "Valid")
+_SECRETS_VALID = Condition("SecretsValid", "True", Reason.VALID)
 # Events are not watched: of a DaemonSet that lacks pods they are looked at so often.
 _LACKING_SECONDS = 10.0
 _RIVAL = Problem(
-    "OtherOperatorRuns",
+    Reason.OTHER_OPERATOR_RUNS,
     "",
     "another operator put its finalizer back: the one written in Rust still runs; stop it, nothing is done till then",
 )
@@ -125,7 +126,7 @@ class HostConfigReconciler:
         held = self.kinds[workload].informer.store.get(item.metadata.key)
         rolled_out = held is not None and is_rolled_out(workload.kind, held.body)
         if await self.rust.clean_up(item, workload, rolled_out=rolled_out):
-            self._tell(item, "Adopted", "Adopted from the operator written in Rust")
+            self._tell(item, Reason.ADOPTED, "Adopted from the operator written in Rust")
         contested, again = self.children.contested(item.metadata.key, children)
         warnings = [
             *contested,
@@ -145,9 +146,9 @@ class HostConfigReconciler:
             return
         message = f"{type(error).__name__}: {error}; trying again"
         conditions = [
-            Condition("Ready", "Unknown", "ReconcileFailed", message),
-            Condition("Reconciling", "True", "ReconcileFailed", message),
-            Condition("Stalled", "False", "ReconcileFailed"),
+            Condition("Ready", "Unknown", Reason.RECONCILE_FAILED, message),
+            Condition("Reconciling", "True", Reason.RECONCILE_FAILED, message),
+            Condition("Stalled", "False", Reason.RECONCILE_FAILED),
         ]
         await self.status.show(item, conditions, keep=True)
 
@@ -264,7 +265,7 @@ class HostConfigReconciler:
                 return
         await self.status.refuse(item, problems, others)
 
-    def _tell(self, item: CustomResource, reason: str, note: str) -> None:
+    def _tell(self, item: CustomResource, reason: Reason, note: str) -> None:
         self.status.event(item, "Normal", reason, note)
 
 
@@ -274,7 +275,9 @@ def parsed(item: CustomResource) -> WasmCloudHostConfig:
     try:
         return parse(WasmCloudHostConfig, {"metadata": metadata, "spec": item.spec})
     except InvalidObjectError as error:
-        raise SpecError(*(Problem("InvalidSpec", f".{fault.path}", fault.message) for fault in error.errors)) from error
+        raise SpecError(
+            *(Problem(Reason.INVALID_SPEC, f".{fault.path}", fault.message) for fault in error.errors)
+        ) from error
 
 
 def _counts(state: WorkloadState) -> JsonObject:

@@ -19,6 +19,7 @@ from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
 from wasmcloud_operator.hostpool.versions import Feature, understands
 from wasmcloud_operator.lattice import armor
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import (
     CertificateAuthority,
@@ -132,12 +133,16 @@ def _credentials(
         return False, b""
     seed, creds = secret.data.get(SEED_KEY), secret.data.get(CREDENTIALS_KEY)
     if spec.issuers and not understands(spec.version, Feature.CLUSTER_SEED):
-        warnings.append(Problem("HostTooNew", ".spec.issuers", "has no effect: hosts from 1.0 on read no cluster seed"))
+        warnings.append(
+            Problem(Reason.HOST_TOO_NEW, ".spec.issuers", "has no effect: hosts from 1.0 on read no cluster seed")
+        )
     if uses_cluster_seed(spec) and not seed:
         problems.append(_no_key("Secret", name, SEED_KEY, path, "it is needed because issuers are set"))
     elif not seed and creds is None:
         problems.append(
-            Problem("SecretKeyMissing", path, f"Secret {name} has neither {CREDENTIALS_KEY} nor {SEED_KEY}; add one")
+            Problem(
+                Reason.SECRET_KEY_MISSING, path, f"Secret {name} has neither {CREDENTIALS_KEY} nor {SEED_KEY}; add one"
+            )
         )
     used_seed = seed if seed and uses_cluster_seed(spec) else b""
     if creds is None:
@@ -195,7 +200,7 @@ def _registries(
         problems.append(_missing("Secret", name, path, SECRET_KEY))
         return ()
     if secret.type != SECRET_TYPE:
-        problems.append(Problem("SecretTypeWrong", path, f"Secret {name} must be of type {SECRET_TYPE}"))
+        problems.append(Problem(Reason.SECRET_TYPE_WRONG, path, f"Secret {name} must be of type {SECRET_TYPE}"))
         return ()
     if not secret.data.get(SECRET_KEY):
         problems.append(_no_key("Secret", name, SECRET_KEY, path, "it is what the type promises"))
@@ -203,7 +208,7 @@ def _registries(
     try:
         return parse_docker_config(secret.data[SECRET_KEY])
     except RegistryError as error:
-        problems.append(Problem("SecretContentInvalid", path, f"Secret {name}: {error}"))
+        problems.append(Problem(Reason.SECRET_CONTENT_INVALID, path, f"Secret {name}: {error}"))
         return ()
 
 
@@ -219,7 +224,7 @@ def _authority(
         kind, name, source = "ConfigMap", authority.config_map.name, authority.config_map
         content = contents.config_maps.get(name)
     else:
-        problems.append(Problem("InvalidAuthority", path, "name a secret or a configMap"))
+        problems.append(Problem(Reason.INVALID_AUTHORITY, path, "name a secret or a configMap"))
         return None
     if content is None:
         if not source.optional:
@@ -232,7 +237,9 @@ def _authority(
         return None
     for file, data in certificates.items():
         if not _is_pem(data):
-            problems.append(Problem("SecretContentInvalid", path, f"{kind} {name}: {file} is not a PEM certificate"))
+            problems.append(
+                Problem(Reason.SECRET_CONTENT_INVALID, path, f"{kind} {name}: {file} is not a PEM certificate")
+            )
     # Certificates are public: their digest needs no key.
     return Authority(authority.name, tuple(sorted(certificates)), ChecksumKey().digest(certificates))
 
@@ -263,12 +270,12 @@ def _wanted_keys(spec: WasmCloudHostConfigSpec) -> str:
 
 
 def _missing(kind: str, name: str, path: str, keys: str) -> Problem:
-    return Problem(f"{kind}NotFound", path, f"{kind} {name} does not exist; create it with {keys}")
+    return Problem(Reason(f"{kind}NotFound"), path, f"{kind} {name} does not exist; create it with {keys}")
 
 
 def _no_key(kind: str, name: str, key: str, path: str, why: str) -> Problem:
-    return Problem(f"{kind}KeyMissing", path, f"{kind} {name} has no key {key}: {why}")
+    return Problem(Reason(f"{kind}KeyMissing"), path, f"{kind} {name} has no key {key}: {why}")
 
 
 def _bad_key(name: str, key: str, path: str, what: str) -> Problem:
-    return Problem("SecretContentInvalid", path, f"Secret {name}: {key} {what}")
+    return Problem(Reason.SECRET_CONTENT_INVALID, path, f"Secret {name}: {key} {what}")

@@ -10,6 +10,7 @@ from wasmcloud_operator.kube.errors import ApiError
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Resource
 from wasmcloud_operator.names import HOST_CONTAINER
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfig, dump
 
@@ -36,7 +37,9 @@ def refusal(resource: Resource, body: JsonObject, config: WasmCloudHostConfig, e
     named = [path for path, _ in causes if path.startswith(".spec")]
     text = "; ".join(f"{path}: {message}" for path, message in causes) or error.message
     return Problem(
-        f"{resource.kind}Refused", named[0] if named else "", f"{resource.kind} refused by the API server: {text}"
+        Reason(f"{resource.kind}Refused"),
+        named[0] if named else "",
+        f"{resource.kind} refused by the API server: {text}",
     )
 
 

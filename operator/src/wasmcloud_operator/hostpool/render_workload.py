@@ -22,6 +22,7 @@ from wasmcloud_operator.kube.resources import (
     SERVICE_ACCOUNT,
     Resource,
 )
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import DisruptionBudget, WasmCloudHostConfig, WasmCloudHostConfigSpec
 
@@ -111,7 +112,7 @@ def leaf_warnings(spec: WasmCloudHostConfigSpec, facts: Facts) -> Iterator[Probl
     asked = spec.leaf_service is not None and spec.leaf_service.enabled is not None
     if facts.leaf_service_kept and not asked and _has_credentials(spec, facts):
         yield Problem(
-            "LeafServiceOpen",
+            Reason.LEAF_SERVICE_OPEN,
             ".spec.leafService.enabled",
             "is not set, so the leaf nodes' Service stays as it was found: whoever reaches its port 4222 acts in the"
             " hub's account without credentials; set it to false to close it, or to true if that is wanted",

@@ -9,6 +9,7 @@ from wasmcloud_operator.hostpool.pod_reasons import PodReason
 from wasmcloud_operator.kube.conditions import Condition, shortened
 from wasmcloud_operator.kube.events import EventType
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,9 @@ def of_lattice(before: JsonObject, about: Iterable[Condition]) -> Iterator[Repor
     for condition in about:
         name, was = condition.type.removesuffix("Connected"), old.get(condition.type, {}).get("status")
         if (was, condition.status) == ("True", "False"):
-            yield Report(condition.type, f"{name}Lost", condition.message)
+            yield Report(condition.type, Reason(f"{name}Lost"), condition.message)
         elif (was, condition.status) == ("False", "True"):
-            yield Report(condition.type, f"{name}Found", condition.message, "Normal")
+            yield Report(condition.type, Reason(f"{name}Found"), condition.message, "Normal")
 
 
 def _by_type(status: JsonObject) -> dict[str, JsonObject]:

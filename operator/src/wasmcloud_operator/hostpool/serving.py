@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.names import SERVING_GATE
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
 from wasmcloud_operator.shared.placements import Placement
 from wasmcloud_operator_types import Rollout
@@ -18,8 +19,9 @@ from wasmcloud_operator_types.defaults import ROLLOUT_SECONDS
 # So long the manifests of what wadm lists are waited for.
 _WADM_SECONDS = 10.0
 
-# The reasons of a gate that was opened because the host was seen in the lattice.
-_SEEN = frozenset({"HostInLattice", "Serving"})
+# The reasons of a gate that was opened because the host was seen in the lattice. They are read back from the pods:
+# after a restart nothing else remembers it.
+_SEEN = frozenset({Reason.HOST_IN_LATTICE, Reason.SERVING})
 # What tells the revisions of a Deployment's or a DaemonSet's pods apart.
 _REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
 
@@ -110,48 +112,50 @@ def judge(now: Circumstances) -> Condition:
     route = f" ({now.connection.route})" if now.connection.route else ""
     what = f"its host is not in lattice {now.lattice}{route}"
     if not now.patience.lattice:
-        return _opened("NotAwaited", f"{what}, which is not waited for")
+        return _opened(Reason.NOT_AWAITED, f"{what}, which is not waited for")
     if now.hosts_known and now.others.seen:
-        return _shut("HostNotInLattice", f"{what}, and hosts of other pods of the pool are")
-    return _until_timeout(now, "HostNotInLattice", what)
+        return _shut(Reason.HOST_NOT_IN_LATTICE, f"{what}, and hosts of other pods of the pool are")
+    return _until_timeout(now, Reason.HOST_NOT_IN_LATTICE, what)
 
 
 def _unconnected(now: Circumstances) -> Condition:
     what = f"lattice {now.lattice} is not connected: {now.connection.message}"
     if now.connection.connecting:
-        return _shut("Connecting", f"lattice {now.lattice}: connecting")
+        return _shut(Reason.CONNECTING, f"lattice {now.lattice}: connecting")
     if now.others.seen_before and now.patience.lattice:
         # A change that cuts hosts off from their lattice must not go on to the hosts that still serve.
-        return _shut("LatticeNotConnected", f"{what}; the pods from before the change stay")
-    return _opened("LatticeNotConnected", f"{what}; not held against the pod")
+        return _shut(Reason.LATTICE_NOT_CONNECTED, f"{what}; the pods from before the change stay")
+    return _opened(Reason.LATTICE_NOT_CONNECTED, f"{what}; not held against the pod")
 
 
 def _in_lattice(now: Circumstances) -> Condition:
     where = f"its host is in lattice {now.lattice}"
     if not now.patience.applications:
-        return _opened("HostInLattice", where)
+        return _opened(Reason.HOST_IN_LATTICE, where)
     if now.placement is None or not now.placement.known:
         awaited = now.placement is None or now.placement.awaited
         if awaited and now.waited < min(_WADM_SECONDS, now.patience.seconds):
-            return _shut("ApplicationsNotKnown", f"{where}; what wadm has deployed is not known yet")
-        return _opened("HostInLattice", f"{where}; what wadm has deployed is not known, and not held against the pod")
+            return _shut(Reason.APPLICATIONS_NOT_KNOWN, f"{where}; what wadm has deployed is not known yet")
+        return _opened(
+            Reason.HOST_IN_LATTICE, f"{where}; what wadm has deployed is not known, and not held against the pod"
+        )
     if now.placement.missing:
         missing = ", ".join(now.placement.missing)
-        return _until_timeout(now, "ApplicationsMissing", f"{where} and does not run {missing}")
-    return _opened("Serving", f"{where} and runs what wadm places on it")
+        return _until_timeout(now, Reason.APPLICATIONS_MISSING, f"{where} and does not run {missing}")
+    return _opened(Reason.SERVING, f"{where} and runs what wadm places on it")
 
 
-def _until_timeout(now: Circumstances, reason: str, what: str) -> Condition:
+def _until_timeout(now: Circumstances, reason: Reason, what: str) -> Condition:
     if now.waited < now.patience.seconds:
         return _shut(reason, what)
-    return _opened("TimedOut", f"{what} after {now.patience.seconds:g} s")
+    return _opened(Reason.TIMED_OUT, f"{what} after {now.patience.seconds:g} s")
 
 
-def _opened(reason: str, message: str) -> Condition:
+def _opened(reason: Reason, message: str) -> Condition:
     return Condition(SERVING_GATE, "True", reason, message)
 
 
-def _shut(reason: str, message: str) -> Condition:
+def _shut(reason: Reason, message: str) -> Condition:
     return Condition(SERVING_GATE, "False", reason, message)
 
 

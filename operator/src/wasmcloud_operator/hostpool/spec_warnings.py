@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wasmcloud_operator.hostpool.versions import Feature, since, understands
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
@@ -24,7 +25,9 @@ def spec_warnings(spec: WasmCloudHostConfigSpec) -> Iterator[Problem]:
     for path, (wanted, feature) in fields.items():
         if wanted and not understands(spec.version, feature):
             yield Problem(
-                "HostTooOld", path, f"has no effect: hosts take it from version {since(feature)} on, not {spec.version}"
+                Reason.HOST_TOO_OLD,
+                path,
+                f"has no effect: hosts take it from version {since(feature)} on, not {spec.version}",
             )
     if _enabled(spec) and understands(spec.version, Feature.OBSERVABILITY):
         yield from _endpoints(spec)
@@ -49,7 +52,7 @@ def _endpoints(spec: WasmCloudHostConfigSpec) -> Iterator[Problem]:
             and not _additional_variable(spec, f"OTEL_EXPORTER_OTLP_{name.upper()}_ENDPOINT")
         ):
             yield Problem(
-                "NoEndpoint",
+                Reason.NO_ENDPOINT,
                 ".spec.observability.endpoint",
                 f"is missing: hosts send {name} to their own pod, where nobody listens, and hosts of 1.5 do not start",
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wasmcloud_operator.hostpool.pod_reasons import PodReason
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 
@@ -27,7 +28,7 @@ class WorkloadState:
 def workload_state(kind: str, body: JsonObject | None, held_up: PodReason | None = None) -> WorkloadState:
     """Judge a workload as kstatus does: rolled out, on the way, or stuck; `held_up` is what a pod of its waits for."""
     if body is None:
-        return WorkloadState(0, 0, 0, (), tuple(progressing("WorkloadCreated", f"the {kind} is being created")))
+        return WorkloadState(0, 0, 0, (), tuple(progressing(Reason.WORKLOAD_CREATED, f"the {kind} is being created")))
     status = body.get("status") or {}
     if kind == "DaemonSet":
         wanted, total = _count(status, "desiredNumberScheduled"), _count(status, "currentNumberScheduled")
@@ -43,18 +44,18 @@ def workload_state(kind: str, body: JsonObject | None, held_up: PodReason | None
         why = f"; {held_up.message}" if held_up is not None else ""
         conditions = stalled(failure[0], f"{failure[1]}{why}")
     elif not observed:
-        conditions = progressing("RollingOut", f"the {kind} has not been looked at yet")
+        conditions = progressing(Reason.ROLLING_OUT, f"the {kind} has not been looked at yet")
     elif updated < wanted or total > updated or available < wanted:
         counts = f"{available} of {wanted} hosts available, {updated} of {wanted} up to date"
         conditions = _rolling_out(kind, body, counts, held_up)
     else:
-        conditions = ready("HostsAvailable", f"{available} of {wanted} hosts available")
+        conditions = ready(Reason.HOSTS_AVAILABLE, f"{available} of {wanted} hosts available")
     # Without counts in the message: it would change with every pod and say what replicas and readyReplicas say.
     works = available >= wanted and observed
     availability = Condition(
         "WorkloadAvailable",
         "True" if works else "False",
-        "Available" if works else "NotAvailable",
+        Reason.AVAILABLE if works else Reason.NOT_AVAILABLE,
         f"{kind} {body['metadata']['name']}",
     )
     return WorkloadState(wanted, total, ready_pods, (availability,), tuple(conditions))
@@ -62,14 +63,14 @@ def workload_state(kind: str, body: JsonObject | None, held_up: PodReason | None
 
 def _rolling_out(kind: str, body: JsonObject, counts: str, held_up: PodReason | None) -> list[Condition]:
     if held_up is None:
-        return progressing("RollingOut", counts)
+        return progressing(Reason.ROLLING_OUT, counts)
     surge = ((body["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("maxSurge")
     if kind == "DaemonSet" and held_up.reason == "Unschedulable" and surge not in (None, 0, "0%"):
         hint = (
             "a node has no room for a second host beside the one that is to be replaced; set"
             " schedulingOptions.rollingUpdate.maxSurge to 0 and maxUnavailable to 1, or ask for less of the node"
         )
-        return stalled("NoRoomToSurge", f"{counts}; {held_up.message}; {hint}")
+        return stalled(Reason.NO_ROOM_TO_SURGE, f"{counts}; {held_up.message}; {hint}")
     return progressing(held_up.reason, f"{counts}; {held_up.message}")
 
 
@@ -91,7 +92,7 @@ def _failure(status: JsonObject) -> tuple[str, str] | None:
         if kind == "Progressing" and value == "False" and reason == "ProgressDeadlineExceeded":
             return reason, condition.get("message", "")
         if kind == "ReplicaFailure" and value == "True":
-            return reason or "ReplicaFailure", condition.get("message", "")
+            return reason or Reason.REPLICA_FAILURE, condition.get("message", "")
     return None
 
 

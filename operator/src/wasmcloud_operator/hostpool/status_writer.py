@@ -16,6 +16,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.ledger import Listing
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
@@ -23,7 +24,7 @@ from wasmcloud_operator.shared.problem import Problem
 _WADM_ANSWERS = {Listing.CURRENT: True, Listing.FAILED: False, Listing.AWAITED: None}
 _WORKLOAD_FIELDS = ("replicas", "readyReplicas", "selector", "leafService")
 # Said while it holds, and gone with the next status that does not say it.
-_PAUSED = Condition("Paused", "True", "Paused", "no writes while paused")
+_PAUSED = Condition("Paused", "True", Reason.PAUSED, "no writes while paused")
 
 
 @dataclass(frozen=True, slots=True)

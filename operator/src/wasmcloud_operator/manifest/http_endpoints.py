@@ -24,6 +24,7 @@ from wasmcloud_operator.manifest.walking import (
     shared_name,
     target_of,
 )
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 Mode = Literal["address", "path", "host"]
@@ -32,7 +33,6 @@ Family = Literal["IPv4", "IPv6", "Dual"]
 # What listens in every pod of a host pool, beside the host.
 POD_PORTS: Mapping[int, str] = {4222: "the NATS leaf node", 8222: "the NATS leaf node's monitoring"}
 
-PORT_UNKNOWN = "PortUnknown"
 
 _IMAGE_NAME = "http-server"
 _NAME_IT = "name it with the annotation k8s.wasmcloud.dev/http-port"
@@ -119,7 +119,11 @@ def shared_applications(manifest: Object) -> frozenset[str]:
 def pod_port_problems(provider: HttpProvider, pod_ports: Mapping[int, str] = POD_PORTS) -> list[Problem]:
     """The endpoints of a provider that are somebody else's in the pod."""
     return [
-        Problem("PortReserved", provider.path, f"port {endpoint.port} is that of {pod_ports[endpoint.port]} in the pod")
+        Problem(
+            Reason.PORT_RESERVED,
+            provider.path,
+            f"port {endpoint.port} is that of {pod_ports[endpoint.port]} in the pod",
+        )
         for endpoint in provider.endpoints
         if endpoint.port in pod_ports
     ]
@@ -153,7 +157,7 @@ def exposure(manifest: Object, externals: Externals = Externals()) -> Exposure:
     for path, component in components_of(manifest):
         shared = shared_name(component)
         if shared and externals.manifests.get(shared) is None and shared in shared_applications(manifest):
-            problems.append(Problem("SharedApplicationMissing", path, f"application {shared} is not deployed"))
+            problems.append(Problem(Reason.SHARED_APPLICATION_MISSING, path, f"application {shared} is not deployed"))
             continue
         source = _source(manifest, component, externals)
         if source is None or not (source.known or any(_is_http(link) for _, link in links_of(component, path))):
@@ -243,7 +247,7 @@ class _Reading:
         mode = config.get("routing_mode", "address").lower()
         if mode not in ("address", "path", "host"):
             self._problem(
-                "InvalidSettings", "properties.config", f"routing_mode {mode!r} is none of address, path, host"
+                Reason.INVALID_SETTINGS, "properties.config", f"routing_mode {mode!r} is none of address, path, host"
             )
             return ()
         links = [(at, link) for at, link in links_of(self.component, self.path) if _is_http(link)]
@@ -279,7 +283,9 @@ class _Reading:
                 continue
             value = own.get(mode)
             if not value:
-                self._problem("InvalidSettings", "", f"needs {mode} in its configuration", at=f"{at}.source.config")
+                self._problem(
+                    Reason.INVALID_SETTINGS, "", f"needs {mode} in its configuration", at=f"{at}.source.config"
+                )
                 continue
             names.append(_link_name(link))
             routes.append(_route(mode, value, config))
@@ -289,17 +295,17 @@ class _Reading:
         if not self.source.known and not default and not readable(config):
             image = self.source.properties.get("image")
             self.problems.append(
-                Problem(PORT_UNKNOWN, self.path, f"{image!r} serves HTTP on an unknown port: {_NAME_IT}")
+                Problem(Reason.PORT_UNKNOWN, self.path, f"{image!r} serves HTTP on an unknown port: {_NAME_IT}")
             )
             return None
         try:
             opened = listener(config, default)
         except UnusableSettings as error:
-            self._problem("InvalidSettings", "", str(error), at=at)
+            self._problem(Reason.INVALID_SETTINGS, "", str(error), at=at)
             return None
         if opened.address.loopback:
             message = f"{opened.address.host}:{opened.address.port} is reached from inside the pod only: use 0.0.0.0"
-            self._problem("Loopback", "", message, at=at)
+            self._problem(Reason.LOOPBACK, "", message, at=at)
             return None
         return replace(opened, scheme="http") if self.source.builtin else opened
 
@@ -314,12 +320,14 @@ class _Reading:
                 if properties is None:
                     known = name in self.externals.configs
                     why = "is not set in the lattice: put it there" if known else "cannot be read: no host answers"
-                    self._problem("ConfigMissing" if known else "ConfigUnknown", "", f"{name!r} {why}", at=at)
+                    self._problem(
+                        Reason.CONFIG_MISSING if known else Reason.CONFIG_UNKNOWN, "", f"{name!r} {why}", at=at
+                    )
                     return None
             merged |= {key: str(value) for key, value in mapping(properties).items()}
         return merged
 
-    def _problem(self, reason: str, where: str, message: str, *, at: str = "") -> None:
+    def _problem(self, reason: Reason, where: str, message: str, *, at: str = "") -> None:
         self.problems.append(Problem(reason, at or f"{self.path}.{where}", message))
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Somebody else sets back what the operator applies.
-SET_BACK = "SetBack"
+from wasmcloud_operator.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend: a CamelCase reason, where in the resource it is (empty: somewhere else), and a sentence."""
+    """One thing to mend: a reason, where in the resource it is (empty: somewhere else), and a sentence."""
 
-    reason: str
+    reason: Reason
     path: str
     message: str
 
@@ -22,4 +21,4 @@ class Problem:
 
 def set_back(sentence: str) -> Problem:
     """Returns the problem of an object that somebody else sets back."""
-    return Problem(SET_BACK, "", sentence)
+    return Problem(Reason.SET_BACK, "", sentence)

@@ -21,13 +21,14 @@ from wasmcloud_operator.kube.structural_schema import unknown_fields, wrong_type
 from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_problems
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
 from wasmcloud_operator.manifest.validation import errors, validate
+from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import Application, InvalidObjectError, WasmCloudHostConfig, parse
 from wasmcloud_operator_types.crd import APPLICATION, HOST_CONFIG, Kind, custom_resource_definition
 from wasmcloud_operator_types.defaults import ADMIN_PORT
 from wasmcloud_operator_types.parsing import child_path
 
-_ONLY_THE_LATTICE_KNOWS = frozenset({"ConfigMissing", "ConfigUnknown", "SharedApplicationMissing"})
+_ONLY_THE_LATTICE_KNOWS = frozenset({Reason.CONFIG_MISSING, Reason.CONFIG_UNKNOWN, Reason.SHARED_APPLICATION_MISSING})
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -250,11 +251,11 @@ def _judged(config: WasmCloudHostConfig, facts: Facts) -> Iterator[tuple[Severit
     telemetry = spec.observability.endpoint if spec.observability is not None else None
     if telemetry and _is_loopback(urlsplit(telemetry).hostname or ""):
         what = "is the pod itself: telemetry gets nowhere unless a container of the pod's takes it"
-        yield "warning", Problem("Loopback", ".spec.observability.endpoint", what)
+        yield "warning", Problem(Reason.LOOPBACK, ".spec.observability.endpoint", what)
     try:
         if any(_is_loopback(address.host) for address in hub_addresses(spec)):
             what = "is the pod itself, where the leaf node listens and no hub: use the address of the hub's Service"
-            yield "warning", Problem("Loopback", ".spec.natsAddress", what)
+            yield "warning", Problem(Reason.LOOPBACK, ".spec.natsAddress", what)
         yield from (("warning", problem) for problem in leaf_warnings(spec, facts))
         render(config, facts)
         lattice_route(spec, Values())

@@ -20,6 +20,7 @@ from wasmcloud_operator.commands.overview.snapshot import (
 )
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
+from wasmcloud_operator.reasons import Reason
 
 _POOL, _APPLICATION = "wasmcloudhostconfig", "applications.core.oam.dev"
 _PAUSED = "k8s.wasmcloud.dev/paused"
@@ -99,7 +100,7 @@ def _application(application: CustomResource, snapshot: Snapshot) -> Iterator[Ca
             command = f"kubectl wasmcloud tree -n {application.metadata.namespace} app/{application.metadata.name}"
             yield Cause(what, ".status.scalers", f"wadm: {words}", command)
     yield from _outcome(application, subject, _APPLICATION)
-    if condition(application, "Exposed").get("reason", "Exposed") not in _AS_ASKED:
+    if condition(application, "Exposed").get("reason", Reason.EXPOSED) not in _AS_ASKED:
         yield _from_condition(application, subject, "Exposed", _describe(application, _APPLICATION))
 
 
@@ -116,7 +117,7 @@ def _hosts(application: CustomResource, pool: CustomResource, snapshot: Snapshot
 
 def _absent_shares(application: CustomResource, snapshot: Snapshot, subject: str, lattice: str) -> Iterator[Cause]:
     """Components of other applications that wadm misses, where no such Application is deployed."""
-    if condition(application, "Ready").get("reason") != "DeployRejected":
+    if condition(application, "Ready").get("reason") != Reason.DEPLOY_REJECTED:
         return
     there = {
         item.metadata.name
@@ -248,6 +249,6 @@ def _describe(item: CustomResource, resource: str) -> str:
 
 _SHOWN_PODS = 5
 # Reasons of Stalled that are wadm's report of what it could not do, as against what it refused to begin.
-_WADMS_VERDICTS = frozenset({"Failed", "Unhealthy"})
+_WADMS_VERDICTS = frozenset({Reason.FAILED, Reason.UNHEALTHY})
 # Reasons of Exposed with which there is nothing to mend; with any other a part of what is wanted is missing.
-_AS_ASKED = frozenset({"Exposed", "Disabled"})
+_AS_ASKED = frozenset({Reason.EXPOSED, Reason.DISABLED})
