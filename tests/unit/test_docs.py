@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from testbed.supported import table
+from wasmcloud_operator.cli import main
 from wasmcloud_operator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -257,3 +258,19 @@ def test_an_example_names_the_schema_of_its_kind_for_editors(example: str) -> No
     schemas = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", text, re.MULTILINE)
     assert {Path(schema).name.split(".")[0] for schema in schemas} == {kind.lower() for kind in kinds}
     assert all(((ROOT / example).parent / schema).exists() for schema in schemas)
+
+
+_COMMAND = re.compile(
+    r"(?:^\$ (?:.*\| )?|`)(?:wasmcloud-operator|kubectl wasmcloud) ([a-z]+)\b([^`\n|#]*)", re.MULTILINE
+)
+_OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_in_the_documents_are_there_with_their_options(document: str) -> None:
+    for name, rest in _COMMAND.findall((ROOT / document).read_text()):
+        assert name in main.commands, f"{document}: there is no command {name}"
+        if name != "run":  # its settings are looked at by themselves
+            options = {option for parameter in main.commands[name].params for option in parameter.opts}
+            unknown = set(_OPTION.findall(rest)) - options - {"-h", "--help"}
+            assert not unknown, f"{document}: {name} has no {unknown}"

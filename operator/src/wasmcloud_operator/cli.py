@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -169,21 +169,25 @@ def apps(lattice: str, nats: NatsOptions, kubeconfig: Path | None, context: str 
     import asyncio
 
     from wasmcloud_operator import logs
-    from wasmcloud_operator.commands.apps import as_json, list_apps, named_cluster, table
+    from wasmcloud_operator.commands.apps import ListedApp, as_json, list_apps, named_cluster, table
+    from wasmcloud_operator.commands.overview import drawing
     from wasmcloud_operator.kube.credentials import Credentials
     from wasmcloud_operator.lattice.errors import LatticeError
 
-    async def listed() -> str:
+    async def listed() -> tuple[list[ListedApp], Mapping[str, str]]:
         found = await list_apps(nats.spec(), lattice, prefix=nats.wadm_prefix)
-        names = await named_cluster(Credentials(kubeconfig, context), found)
-        return as_json(found, names) if output == "json" else "\n".join(table(found, names))
+        return found, await named_cluster(Credentials(kubeconfig, context), found)
 
     logs.configure("error", "auto")
     try:
-        click.echo(asyncio.run(listed()))
+        found, names = asyncio.run(listed())
     except (LatticeError, OSError, UnicodeDecodeError) as error:
         click.echo(f"cannot list the applications of lattice {lattice}: {error}", err=True)
         sys.exit(2)
+    if output == "json":
+        click.echo(as_json(found, names))
+    else:
+        drawing.on_stdout().tables([table(found, names)], [] if found else [f"wadm has none in lattice {lattice}"])
 
 
 @main.command()

@@ -149,7 +149,7 @@ def test_apps_names_the_cluster_of_an_owner_where_it_is_known() -> None:
         ListedApp("b", "Deployed", "1", "1", Owner("uid-2", "shop", "b"), ""),
         ListedApp("c", "Deployed", "1", "1", None, ""),
     ]
-    lines = table(apps, {"uid-1": "staging"})
+    lines = table(apps, {"uid-1": "staging"}).lines()
     assert ["shop/a (staging)" in lines[1], "shop/b (uid-2)" in lines[2]] == [True, True]
     owners = [app["owner"] for app in json.loads(as_json(apps, {"uid-1": "staging"}))]
     assert [owner and owner["clusterName"] for owner in owners] == ["staging", None, None]

@@ -147,6 +147,24 @@ async def test_where_a_script_reads_the_lines_are_plain_and_aligned_whatever_is_
     )
 
 
+async def test_versions_are_a_table_like_any_other(api: ScriptedApi, kubeconfig: Path) -> None:
+    fields = {"lattice": "x", "versions": ["1", "10+content-a1b2"], "deployedVersion": "10+content-a1b2"}
+    api.put(APPLICATION, body(app(FINE, name="hello", fields=fields)))
+    history = ("history", "app/hello", "-n", "team-a")
+    assert await piped(kubeconfig, *history) == "VERSION          STATE\n1\n10+content-a1b2  deployed\n"
+    async with at_a_terminal(kubeconfig, *history) as (screen, process):
+        async with asyncio.timeout(60):
+            assert await process.wait() == 0
+        await eventually(lambda: screen.shows(f"{GREEN}deployed"))
+    assert "10+content-a1b2" in screen.words
+
+
+async def test_without_a_version_nothing_but_that_is_printed(api: ScriptedApi, kubeconfig: Path) -> None:
+    api.put(APPLICATION, body(app(WAITING, name="hello")))
+    assert await piped(kubeconfig, "history", "app/hello", "-n", "team-a") == "wadm keeps no version of it\n"
+    assert await piped(kubeconfig, "history", "app/hello", "-n", "team-a", "-o", "json") == "[]\n"
+
+
 async def test_a_watched_screen_is_drawn_anew_with_what_has_changed_until_it_is_interrupted(
     api: ScriptedApi, kubeconfig: Path
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from wasmcloud_operator.application.status import running
+from wasmcloud_operator.commands.overview.drawing import Row, Table
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.credentials import Credentials, cluster_name
 from wasmcloud_operator.kube.errors import KubeError
@@ -26,6 +27,7 @@ from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status
 
 _AT_ONCE = 16
 _CLUSTER_SECONDS = 3.0  # for a cluster that does not answer
+_FINE = {"Deployed": True, "Failed": False}  # any other phase is on its way, or meant so
 _HEADER = ("NAME", "PHASE", "DEPLOYED", "NEWEST", "OWNER", "MESSAGE")
 
 
@@ -89,11 +91,9 @@ async def named_cluster(credentials: Credentials, apps: Iterable[ListedApp]) -> 
     return {uid: name} if name and uid in owners else {}
 
 
-def table(apps: Iterable[ListedApp], clusters: Mapping[str, str]) -> list[str]:
-    """Returns the applications as aligned lines under a header; `clusters` has names by uid."""
-    rows = [_HEADER, *(_row(app, clusters) for app in apps)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    return ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def table(apps: Iterable[ListedApp], clusters: Mapping[str, str]) -> Table:
+    """Returns a row for each application; `clusters` has names by uid."""
+    return Table(_HEADER, tuple(_row(app, clusters) for app in apps), state=1)
 
 
 def as_json(apps: Iterable[ListedApp], clusters: Mapping[str, str]) -> str:
@@ -117,9 +117,10 @@ def _app(summary: ModelSummary, owner: Owner | None) -> ListedApp:
     return ListedApp(summary.name, phase, summary.deployed_version, summary.version, owner, message)
 
 
-def _row(app: ListedApp, clusters: Mapping[str, str]) -> tuple[str, ...]:
+def _row(app: ListedApp, clusters: Mapping[str, str]) -> Row:
     owner = "-"
     if app.owner is not None:
         cluster = clusters.get(app.owner.cluster, app.owner.cluster)
         owner = f"{app.owner.namespace}/{app.owner.name} ({cluster})"
-    return app.name, app.phase, app.deployed or "-", app.newest or "-", owner, app.message
+    cells = (app.name, app.phase, app.deployed or "-", app.newest or "-", owner, app.message)
+    return Row(cells, _FINE.get(app.phase))

@@ -10,6 +10,7 @@ from typing import TypeVar
 import click
 
 from wasmcloud_operator.commands.nats_options import NatsOptions
+from wasmcloud_operator.commands.overview import drawing
 from wasmcloud_operator.commands.overview.screens import Screen, by_hand
 from wasmcloud_operator.commands.overview.snapshot import as_object, as_objects
 from wasmcloud_operator.kinds import APPLICATION
@@ -56,6 +57,13 @@ def kept(application: JsonObject) -> list[Kept]:
     return [Kept(str(version), version == deployed) for version in status.get("versions") or ()]
 
 
+def table(versions: Sequence[Kept]) -> drawing.Table:
+    """Returns a row for each version, in their order."""
+    states = ((each, "deployed" if each.deployed else "") for each in versions)
+    rows = tuple(drawing.Row((each.version, state), each.deployed or None) for each, state in states)
+    return drawing.Table(("VERSION", "STATE"), rows, state=1)
+
+
 def history_screen(name: str, namespace: str, output: str) -> Screen:
     """Returns the screen of `history`: a line for each version, from Kubernetes alone."""
 
@@ -69,7 +77,7 @@ def history_screen(name: str, namespace: str, output: str) -> Screen:
             listed = [{"version": each.version, "deployed": each.deployed} for each in found]
             click.echo(json.dumps(listed, indent=2))
         else:
-            click.echo("\n".join(f"{each.version}{'   deployed' if each.deployed else ''}" for each in found))
+            drawing.on_stdout().tables([table(found)], [] if found else ["wadm keeps no version of it"])
         return 0
 
     return screen

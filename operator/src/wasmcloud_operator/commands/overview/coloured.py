@@ -23,12 +23,9 @@ class Coloured:
 
     def tables(self, tables: Sequence[Table], notes: Sequence[str]) -> None:
         """Draws the tables that have rows, and the notes below."""
-        for table in tables:
-            if table.rows:
-                self._console.print(_table(table))
-                self._console.print()
-        for note in notes:
-            self._console.print(note)
+        blocks = [*(_table(table) for table in tables if table.rows), *(["\n".join(notes)] if notes else [])]
+        for number, block in enumerate(blocks):
+            self._console.print(*([""] if number else []), block, sep="\n")
 
     def tree(self, branch: Branch) -> None:
         """Draws a tree."""

@@ -14,10 +14,10 @@ _MESSAGE_WIDTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table; its last cell may be long where the table allows that."""
+    """One line of a table; its last cell may be long where the table allows that. `fine`: None without a judgement."""
 
     cells: tuple[str, ...]
-    fine: bool
+    fine: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class Plain:
 
     def tables(self, tables: Sequence[Table], notes: Sequence[str]) -> None:
         """Prints the tables that have rows, and the notes below."""
-        blocks = [[*lines, ""] for table in tables if (lines := table.lines())]
-        click.echo("\n".join([*(line for block in blocks for line in block), *notes]))
+        blocks = [lines for lines in (*(table.lines() for table in tables), list(notes)) if lines]
+        click.echo("\n\n".join("\n".join(lines) for lines in blocks))
 
     def tree(self, branch: Branch) -> None:
         """Prints a tree."""
