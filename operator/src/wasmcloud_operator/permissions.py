@@ -57,7 +57,10 @@ RULES = (
     ),
     Rule(resources.EVENT, ("create", "patch"), "tell users what happens"),
     Rule(
-        resources.EVENT, ("list",), "show why a DaemonSet's pods are refused, of which only Events tell", optional=True
+        resources.EVENT,
+        ("list",),
+        "show why a DaemonSet's pods are refused, of which only Events tell; report nothing again after a restart",
+        optional=True,
     ),
     Rule(resources.NAMESPACE, ("get",), "tell clusters apart by kube-system; see one go away", optional=True),
     Rule(resources.API_SERVICE, ("get",), "find what an earlier operator has left behind", optional=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,9 +19,10 @@ from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.errors import ServerError
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.kube.resources import EVENT, Key
 from wasmcloud_operator.kube.testing import Answer
 from wasmcloud_operator.lattice.content import (
     OWNER_CLUSTER,
@@ -109,14 +111,19 @@ class Site:
         self.configs = self._informer(HOST_CONFIG)
         key = Key(HERE, "pool")
         self.api.put(HOST_CONFIG, {"metadata": {"name": "pool", "namespace": HERE}, "spec": {"lattice": "default"}})
+        self.uid = self.api.get(HOST_CONFIG, key)["metadata"]["uid"]
         pool = Pool(key, "uid-pool", self.lattice, self.lattice.route)
         pools: Any = Pools(pool)
         self.leftovers = Leftovers(
             Owners(CLUSTER, self.applications),
             self.applications,
             pools,
-            LatticeEvents(self.configs, pools, self.events),
+            LatticeEvents(self.configs, pools, bench.client, self.events),
         )
+
+    def restart(self) -> None:
+        """Have nothing of what was found out before remembered."""
+        self.leftovers = replace(self.leftovers, _memories={})
 
     def _informer(self, resource: Any, **settings: Any) -> Informer[CustomResource]:
         made: Informer[CustomResource] = Informer.on_api(
@@ -182,6 +189,47 @@ async def test_an_owner_that_is_there_again_ends_it_and_the_next_loss_is_told_an
     await site.look()
     assert site.value == 1
     assert len(site.events.notes) == 2
+
+
+async def test_what_an_earlier_life_reported_is_not_reported_again_after_a_restart(site: Site) -> None:
+    site.lattice.wadm.owners = {name: Owner(CLUSTER, HERE, name, f"uid-{name}") for name in ("shop", "cafe")}
+    site.listed("shop")
+    await site.look()
+    [note] = site.events.notes
+    regarding = {"uid": site.uid}
+    event = {"metadata": {"name": "pool.1", "namespace": HERE}, "regarding": regarding, "reason": "LeftInWadm"}
+    site.api.put(EVENT, {**event, "note": note})
+    site.restart()
+    site.listed("cafe", "shop")
+    for _ in range(2):
+        await site.look()
+    assert site.value == 2
+    [_, found] = site.events.notes
+    assert "cafe" in found, "what was lost meanwhile is a change"
+
+
+async def test_a_loss_of_this_life_is_reported_though_an_event_of_an_earlier_one_has_the_same_words(site: Site) -> None:
+    site.listed()
+    await site.look()
+    site.api.fail(Answer(code=500))
+    site.lattice.wadm.owners = {"shop": GONE}
+    site.listed("shop")
+    await site.look()
+    assert len(site.events.notes) == 1
+
+
+@pytest.mark.parametrize(("code", "reported"), [(403, 1), (500, 0)])
+async def test_where_events_may_not_be_read_a_loss_is_reported_and_after_a_failure_it_is_looked_at_again(
+    site: Site, code: int, reported: int
+) -> None:
+    site.lattice.wadm.owners = {"shop": GONE}
+    site.listed("shop")
+    site.api.fail(Answer(code=code))
+    with suppress(ServerError):
+        await site.look()
+    assert len(site.events.notes) == reported
+    await site.look()
+    assert len(site.events.notes) == 1
 
 
 async def test_an_owner_that_the_ledger_knows_is_not_read(site: Site) -> None:

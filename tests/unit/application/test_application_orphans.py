@@ -65,9 +65,14 @@ class Lattice:
 class Events:
     def __init__(self) -> None:
         self.reasons: list[str] = []
+        self.notes: set[str] = set()
 
-    def event(self, _: Any, __: Owner, ___: str, reason: str, ____: str) -> None:
+    def event(self, _: Any, __: Owner, ___: str, reason: str, note: str) -> None:
         self.reasons.append(reason)
+        self.notes.add(note)
+
+    async def stands(self, _: Any, __: Owner, ___: str, note: str) -> bool:
+        return note in self.notes
 
 
 class Site:
@@ -250,6 +255,9 @@ async def test_more_than_half_of_a_lattices_applications_are_held_and_reported_o
     await site.settle()
     await site.settle()
     assert site.removed == []
+    assert site.events.reasons == ["OrphansHeld"]
+    site.removal.forget(cast("Any", site.lattice))  # as after a restart, or a reconnection
+    await site.settle()
     assert site.events.reasons == ["OrphansHeld"]
     site.owned = 6
     await site.step()

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
-from support.sites.reconciled_application import IDLE, KEY, Lattice, Site, runs
+from support.sites.reconciled_application import IDLE, KEY, Lattice, Site, runs, spec
 from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.lattice.connection_types import Reach
@@ -58,6 +59,71 @@ async def test_a_refusal_of_wadm_is_noted_until_it_accepts(site: Site, step: str
     site.wadm.fails.clear()
     await site.look()
     assert site.places.refused(cast("Any", site.lattice)) == []
+
+
+def found(site: Site, *, version: str = "v1", image: int = 1, **owner: str) -> None:
+    """Have wadm run an application of that name, which it knows by a list."""
+    labels = {f"k8s.wasmcloud.dev/owner-{name}": value for name, value in owner.items()}
+    metadata = {"name": "shop", "annotations": {"version": version, **labels}}
+    site.wadm.versions_held = {version: {"metadata": metadata, "spec": spec(image)}}
+    site.wadm.running = version
+    site.listed()
+
+
+@pytest.mark.parametrize("step", ["put", "deploy"])
+async def test_what_was_adopted_is_reported_once_wadm_has_taken_it_however_often_it_refuses(
+    site: Site, step: str
+) -> None:
+    found(site, image=2)
+    site.wadm.fails[step] = WadmRejected("as things are, no")
+    for _ in range(3):
+        await site.look_in(60.0)
+    assert site.events.count("Adopted") == (step == "deploy"), "what is not stored is nobody's yet"
+    site.wadm.fails.clear()
+    for _ in range(3):
+        await site.look_in(60.0)
+    assert site.events.count("Adopted") == 1
+
+
+@pytest.mark.parametrize("step", ["put", "deploy"])
+async def test_a_version_that_stands_for_other_content_is_reported_once_however_often_wadm_refuses(
+    site: Site, step: str
+) -> None:
+    for image in (1, 2):
+        site.application(image, generation=image)
+        now = site.store[KEY]
+        site.store[KEY] = replace(now, metadata=replace(now.metadata, annotations={"version": "v1"}))
+        if image == 1:
+            await site.deployed("s1")
+    site.wadm.fails[step] = WadmRejected("as things are, no")
+    for _ in range(3):
+        await site.look_in(60.0)
+    assert site.events.count("VersionReused") == (step == "deploy"), "what is not stored has no other version yet"
+    site.wadm.fails.clear()
+    for _ in range(3):
+        await site.look_in(60.0)
+    assert site.events.count("VersionReused") == 1
+
+
+@pytest.mark.parametrize("fails", [{}, {"deploy": WadmRejected("no")}, {"deploy": WadmTransient("busy")}], ids=len)
+async def test_the_same_content_is_inherited_once_though_its_manifest_names_the_former_owner_on(
+    site: Site, fails: dict[str, Exception]
+) -> None:
+    await site.deployed("s1")
+    (version,) = site.wadm.versions_held
+    found(site, version=version, cluster="c1", namespace="there", name="shop", uid="gone")
+    site.wadm.running = "" if fails else version
+    site.listed()
+    site.store[KEY] = replace(site.store[KEY], status=None)
+    site.wadm.fails = fails
+    await site.look()
+    assert site.events.count("Adopted") == 1
+    site.wadm.fails = {}
+    for _ in range(3):
+        site.lattice.ledger.doubt("shop")
+        await site.look_in(60.0)
+    assert "put" not in site.wadm.asked
+    assert site.events.count("Adopted") == 1
 
 
 async def test_whose_name_is_taken_is_noted_until_it_is_free(site: Site) -> None:

@@ -61,14 +61,15 @@ class InLattice:
         return self.lattice.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Memory:
     """What was found out of a lattice's applications."""
 
     owners: dict[tuple[str, str], Owner | None] = field(default_factory=dict)
     """As a manifest names them, by application and version; None for those of others than our operators."""
 
-    reported: set[tuple[str, Owner]] = field(default_factory=set)
+    reported: frozenset[tuple[str, Owner]] | None = None
+    """What was left at the last look; None before the first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +111,7 @@ class Leftovers:
         try:
             if not await self._read_owners(key.lattice):
                 return Result.waiting("a pause between reads of owners", _PAUSE_SECONDS)
-            self._report(key.lattice)
+            await self._report(key.lattice)
             if self.removal is None:
                 return DONE
             return await self.removal.step(key.lattice, partial(self.left, key.lattice), self._owned(key.lattice))
@@ -203,29 +204,32 @@ class Leftovers:
             return False
         return _stored(app) not in self._memory(lattice).owners and not self._is_claimed(lattice, app.name)
 
-    def _report(self, lattice: Lattice) -> None:
-        """Log what is newly found, with a Warning on a host config of the lattice."""
+    async def _report(self, lattice: Lattice) -> None:
+        """Log what is newly found, with a Warning on a host config of the lattice.
+
+        What the first look finds may have been reported by an earlier life. Raises the errors of `kube.errors`.
+        """
         if not self._is_known(lattice):
             return
-        left, reported = set(self.left(lattice).items()), self._memory(lattice).reported
-        new = sorted(left - reported, key=lambda found: found[0])
-        reported.intersection_update(left)
-        reported.update(new)
+        memory, left = self._memory(lattice), frozenset(self.left(lattice).items())
+        new = sorted(left - (memory.reported or frozenset()), key=lambda found: found[0])
         for name, owner in new[:_NAMED]:
             note = (
                 f"wadm has application {name} in lattice {lattice.name}, and the Application {owner.namespace}/"
                 f"{owner.name} that it was made from is gone: apply it again, or remove it with wash app delete {name}"
             )
             log.warning("left in wadm", lattice=lattice.name, application=name, owner=f"{owner.namespace}/{owner.name}")
-            self.events.event(lattice, owner, "Warning", Reason.LEFT_IN_WADM, note)
+            if memory.reported is not None or not await self.events.stands(lattice, owner, Reason.LEFT_IN_WADM, note):
+                self.events.event(lattice, owner, "Warning", Reason.LEFT_IN_WADM, note)
         if len(new) > _NAMED:
             log.warning("more left in wadm", lattice=lattice.name, applications=len(new) - _NAMED)
+        memory.reported = left
 
 
 def leftovers_controller(context: Context, kept: LeftOnPurpose | None) -> Controller[InLattice]:
     """Returns the controller that looks for them, with its metric; with `kept` it removes all but those."""
     informer = applications(context)
-    events = LatticeEvents(context.informers.made(HOST_CONFIG), context.pools, context.recorder)
+    events = LatticeEvents(context.informers.made(HOST_CONFIG), context.pools, context.reader, context.recorder)
     removal = None
     if kept is not None:
         gate = context.applications_gate

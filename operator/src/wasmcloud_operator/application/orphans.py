@@ -74,7 +74,7 @@ class OrphanRemoval:
             return DONE
         owned -= len(since) - len(going)
         if 2 * len(going) > owned:
-            return self._hold(lattice, going, owned)
+            return await self._hold(lattice, going, owned)
         self._held.discard(lattice)
         for (name, owner), at in sorted(going.items(), key=lambda one: one[1]):
             if (wait := at + GONE_SECONDS - self.clock.monotonic()) > 0:
@@ -132,16 +132,18 @@ class OrphanRemoval:
             self.events.event(lattice, owner, "Warning", Reason.ORPHANS_PAUSED, note)
         return Result.waiting(f"a pause before more of lattice {lattice.name} is removed", seconds)
 
-    def _hold(self, lattice: Lattice, going: Mapping[Left, float], owned: int) -> Result:
+    async def _hold(self, lattice: Lattice, going: Mapping[Left, float], owned: int) -> Result:
         if lattice not in self._held:
-            self._held.add(lattice)
             note = (
                 f"{len(going)} of {owned} applications of this cluster in lattice {lattice.name} have lost their "
                 "Application, which is more than half: none is removed. Apply them again, or remove them with "
                 "wash app delete"
             )
+            owner = next(iter(going))[1]
             log.warning("orphans not removed", lattice=lattice.name, lost=len(going), of=owned)
-            self.events.event(lattice, next(iter(going))[1], "Warning", Reason.ORPHANS_HELD, note)
+            if not await self.events.stands(lattice, owner, Reason.ORPHANS_HELD, note):
+                self.events.event(lattice, owner, "Warning", Reason.ORPHANS_HELD, note)
+            self._held.add(lattice)
         return Result.waiting(f"somebody to look after more than half of lattice {lattice.name}", PAUSE_SECONDS)
 
 

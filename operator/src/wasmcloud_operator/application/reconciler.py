@@ -157,6 +157,7 @@ class ApplicationReconciler:
                 deployed=wanted,
                 limit=_history_limit(item),
                 before_write=partial(self._before_write, item, choice, leaving),
+                on_taken=partial(self._report_taken, item, choice.lattice),
             )
         except NameTaken as taken:
             self.places.refuse(key, choice.lattice)
@@ -204,6 +205,9 @@ class ApplicationReconciler:
         here = place(latest.status)
         if here is None or not here.is_in(lattice.identity) or set(leaving) - set(departures(latest.status)):
             await self.writer.show(latest, status.placed(run.version), {**_place(choice), **_leaving(leaving)})
+
+    def _report_taken(self, item: CustomResource, lattice: Lattice, run: Run) -> None:
+        """Record Events of what wadm has taken, not of each attempt while it refuses."""
         if run.adopts:
             note = f"Lattice {lattice.name} had an application of this name without an owner: it is managed here now"
             self._event(item, "Normal", Reason.ADOPTED, note)

@@ -32,7 +32,7 @@ from wasmcloud_operator.lattice.errors import (
     WadmTransient,
     WadmVersionExists,
 )
-from wasmcloud_operator.lattice.ledger import Entry, Ledger
+from wasmcloud_operator.lattice.ledger import Entry, Ledger, Stale
 from wasmcloud_operator.lattice.wadm import WadmWriter
 
 # Of a NATS message; wadm wraps manifests in its answers and events.
@@ -65,6 +65,7 @@ class NameTaken(LatticeError):
 
 Alive = Callable[[Owner], bool]
 BeforeWrite = Callable[[Run], Awaitable[None]]
+OnTaken = Callable[[Run], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +83,13 @@ class LedgerWriter:
     alive: Alive
     clock: Clock
 
-    async def ensure(self, content: Content, *, deployed: bool, limit: int, before_write: BeforeWrite) -> Entry:
+    async def ensure(
+        self, content: Content, *, deployed: bool, limit: int, before_write: BeforeWrite, on_taken: OnTaken
+    ) -> Entry:
         """Have the content stored, and run or not. Returns what wadm then has.
 
-        `limit` old versions stay beside it. `before_write` hears of what is to be done before any of it is.
+        `limit` old versions stay beside it. `before_write` hears of what is to be done before any of it is; `on_taken`
+        of the same once wadm has taken it, and not again when a later step fails and is repeated.
         """
         entry = self.ledger.entry(content.name)
         if entry is not None and entry.holds(content, self.me, deployed=deployed):
@@ -102,8 +106,11 @@ class LedgerWriter:
         await before_write(decided)
         if decided.put:
             stored = await self._put(content, decided, stored, limit)
+            on_taken(decided)
         if stored is None:
             raise StepRefused(Step.PUT, "the application is not there")
+        if not decided.put and self._claim(content.name, stored):
+            on_taken(decided)
         if deployed:
             return await self._deployed(content, decided, stored)
         return await self._undeployed(content, stored)
@@ -213,6 +220,14 @@ class LedgerWriter:
 
     def _entry(self, content: Content, deployed: str, stored: Stored) -> Entry:
         return Entry(deployed, stored.versions[-1], stored.versions, owner=self.me, digest=content.digest)
+
+    def _claim(self, name: str, stored: Stored) -> bool:
+        """Note that it is ours, whomever its manifest names. Returns whether that was not known."""
+        known = self.ledger.entry(name) or Entry(stored.deployed, stored.versions[-1], stale=Stale.CHANGED)
+        if self.me.is_same(known.owner):
+            return False
+        self.ledger.record(name, replace(known, owner=self.me))
+        return True
 
     def _check_owner(self, owner: Owner | None) -> None:
         if owner is not None and not owner.is_same(self.me) and self.alive(owner):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
 
 class Refusal(Exception):
@@ -50,13 +50,23 @@ def namespaced_path(path: str, collection: str) -> bool:
 
 
 def selected(body: JsonObject, query: Mapping[str, str]) -> bool:
-    """Whether the object has the labels of the selector (`k=v` pairs) and the name of the field selector."""
-    metadata = body["metadata"]
-    labels = metadata.get("labels") or {}
-    pairs = [pair.partition("=") for pair in query.get("labelSelector", "").split(",") if pair]
-    field = query.get("fieldSelector", "")
-    named = not field or field == f"metadata.name={metadata['name']}"
-    return named and all(labels.get(name) == value for name, _, value in pairs)
+    """Whether the object has the labels and the fields of the selectors (`k=v` pairs)."""
+    labels = body["metadata"].get("labels") or {}
+    labelled = all(labels.get(name) == value for name, value in _pairs(query.get("labelSelector", "")))
+    return labelled and all(_field(body, path) == value for path, value in _pairs(query.get("fieldSelector", "")))
+
+
+def _pairs(selector: str) -> Iterator[tuple[str, str]]:
+    for pair in filter(None, selector.split(",")):
+        name, _, value = pair.partition("=")
+        yield name, value
+
+
+def _field(body: JsonObject, path: str) -> str:
+    found: Json = body
+    for step in path.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+    return str(found or "")
 
 
 def merged(live: JsonObject, patch: JsonObject) -> JsonObject:
