@@ -213,7 +213,7 @@ class Site:
         client: Any = SimpleNamespace()
         wake, clock = self.woken.append, self.clock
         shared: Any = (self.places, self.writer, client, recorder, clock, owners, wake, self.gate)
-        self.noted = list[str]()
+        self.noted, self.on_note = list[str](), cast("Exception | None", None)
         on_purpose: Any = SimpleNamespace(add=self._note)
         self.deletion = Deletion(*shared, left_in_wadm(CollectorRegistry()), cast("Any", {}), on_purpose)
         made: Any = (applications, self.places, self.writer, self.deletion, recorder, self.clock, owners)
@@ -222,6 +222,8 @@ class Site:
         self.application()
 
     async def _note(self, item: CustomResource) -> None:
+        if self.on_note is not None:
+            raise self.on_note
         self.noted.append(item.metadata.uid)
 
     @property

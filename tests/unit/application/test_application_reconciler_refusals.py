@@ -8,9 +8,10 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from support.sites.reconciled_application import IDLE, KEY, Lattice, Site, runs, spec
+from support.sites.reconciled_application import IDLE, KEY, Json, Lattice, Site, runs, spec
 from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.kube.controller import Result
+from wasmcloud_operator.kube.errors import Unreachable
 from wasmcloud_operator.lattice.connection_types import Reach
 from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_UID
 from wasmcloud_operator.lattice.errors import WadmRejected, WadmTransient
@@ -192,6 +193,35 @@ async def test_a_lattice_that_was_left_is_held_no_longer(site: Site) -> None:
     await site.deployed("s1")
     assert set(cast("Any", site.places.pools.lattices).held.values()) == {site.lattice}
     assert "Moved" in site.events
+
+
+@pytest.mark.parametrize("reach", [Reach.CONNECTED, Reach.LOST])
+async def test_what_a_move_leaves_on_purpose_is_noted_and_stays_in_the_former_wadm(site: Site, reach: Reach) -> None:
+    former = Lattice(site.clock, "nats://b:4222", "former", reach=reach)
+    former.wadm.running = "v1"
+    site.places.hold(KEY, cast("Any", former))
+    site.application(deletion_policy="Orphan")
+    await site.look()
+    assert site.noted == ["u1"]
+    assert former.wadm.asked == []
+    assert site.events.count("Orphaned") == 1
+    assert "leaving" not in cast("Json", site.store[KEY].status)
+    assert set(cast("Any", site.places.pools.lattices).held.values()) == {site.lattice}
+    await site.look()
+    assert (site.noted, site.events.count("Orphaned")) == (["u1"], 1)
+
+
+async def test_a_lattice_is_not_left_on_purpose_before_that_is_noted(site: Site) -> None:
+    site.application(status=site.left("former"), deletion_policy="Orphan")
+    site.on_note = Unreachable("the API server is away")
+    with pytest.raises(Unreachable):
+        await site.look()
+    assert [one["lattice"] for one in cast("Json", site.store[KEY].status)["leaving"]] == ["former"]
+    assert (site.noted, site.events) == ([], ["Deployed"])
+    site.on_note = None
+    await site.look()
+    assert (site.noted, site.events.count("Orphaned")) == (["u1"], 1)
+    assert "leaving" not in cast("Json", site.store[KEY].status)
 
 
 async def test_of_an_application_that_is_gone_the_lattices_that_it_was_leaving_are_held_no_longer(site: Site) -> None:
