@@ -35,11 +35,35 @@ _.lost_messages
 _.pod_ip
 NODE
 
-# The public test double of an API server and its clock: called by tests, ours and those of others.
+# The public test doubles of an API server, its clock, NATS, wadm and hosts: called by tests, ours and those of others.
 _.fail
 _.compact
 _.restore
 _.advance
+_.age
+_.start_provider
+_.ask_config_service
+_.host_changed
+
+# Called by the name of a subject's operation, in the doubles of wadm and of a host.
+_._undeploy
+_._del
+_._status
+_._host_ping
+_._host_get
+_._provider_start
+_._provider_stop
+_._component_scale
+_._config_get
+_._config_put
+_._config_del
+_._label_put
+_._label_del
+_._registry_put
+_._claims_get
+_._link_get
+_._link_put
+_._link_del
 
 # The tables of which docs/reference/generate.py makes a page.
 _.meaning

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import yaml
 
-from support.lattice.host import Lattice, LatticeHost
 from support.operators.page import page_of
 from support.operators.process import OperatorProcess
 from testbed import Admin, ControlPlane, Kwok, NatsServer
 from testbed.admin import Object, is_true
+from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
@@ -76,7 +76,7 @@ async def simulated_hosts(admin: Admin, nats: NatsServer) -> AsyncIterator[None]
                 for uid in uids - running.keys():
                     running[uid] = await stack.enter_async_context(contextlib.AsyncExitStack())
                     labels = {"kubernetes": "true", "kubernetes_pod_uid": uid}
-                    host = LatticeHost.running(nats.url, Lattice(quickstart()["spec"]["lattice"]), labels=labels)
+                    host = LatticeHost.running(nats.url, SharedLattice(quickstart()["spec"]["lattice"]), labels=labels)
                     await running[uid].enter_async_context(host)
                 for uid in running.keys() - uids:
                     await running.pop(uid).aclose()

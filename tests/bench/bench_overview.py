@@ -26,7 +26,6 @@ from typing import TypeVar
 import msgspec
 
 from atrest import at_rest
-from support.lattice.host import Lattice, LatticeHost
 from support.operators.process import USER_AGENT, OperatorProcess
 from support.sites.applications import APP, CONFIG, application, host_config
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Wadm, eventually
@@ -36,6 +35,7 @@ from wasmcloud_operator.commands.page.rows import rows as page_rows
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
+from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 
 T = TypeVar("T")
 
@@ -129,7 +129,7 @@ class Bench:
 
     async def start_hosts(self, stack: AsyncExitStack) -> dict[str, list[LatticeHost]]:
         """Returns the hosts by place, one on each pod."""
-        lattices = {place: Lattice(place) for place in PLACES}
+        lattices = {place: SharedLattice(place) for place in PLACES}
         found: dict[str, list[LatticeHost]] = {place: [] for place in PLACES}
         for pod in await self.host_pods():
             place, name, uid = (pod["metadata"][key] for key in ("namespace", "name", "uid"))

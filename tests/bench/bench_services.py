@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from atrest import at_rest
-from support.lattice.host import LatticeHost
 from support.operators.process import USER_AGENT, OperatorProcess
 from support.sites.services import SERVES, SERVICE, SLICE, ServiceSite, http_components, manifest
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Wadm, eventually
 from testbed.audit import AuditEvent
+from wasmcloud_operator.lattice.testing import LatticeHost
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 HOSTS = 50

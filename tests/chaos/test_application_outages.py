@@ -13,12 +13,12 @@ from typing import Any
 import nats
 import pytest
 
-from support.lattice.flush import flushed
 from support.operators.in_process import USER_AGENT, RunningOperator
 from support.sites.applications import APP, CONFIG, Site, conditions, host_config, impatient, patient, why
 from support.wadm.between import Between, Request
 from testbed import Admin, ControlPlane, NatsServer, Server, Wadm, eventually, is_true
 from wasmcloud_operator.application import deletion
+from wasmcloud_operator.lattice.testing import flushed
 
 OWN = "k8s.wasmcloud.dev"
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from support.lattice.host import LatticeHost
 from support.operators.in_process import RunningOperator
 from support.sites.applications import APP, Site, application, components, patient
 from testbed import ControlPlane, NatsServer, Server, eventually
 from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.writer import ApplicationWriter
+from wasmcloud_operator.lattice.testing import LatticeHost
 
 APPLICATIONS = int(os.environ.get("EDITED_AT_ONCE", "60"))
 _AT_ONCE = 16

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from support.kube.live import setting_back
-from support.lattice.host import Lattice
 from support.sites.services import CONFIG, ServiceSite, http_components, http_link, reported_endpoints
 from testbed import eventually
 from testbed.admin import condition, is_true
+from wasmcloud_operator.lattice.testing import SharedLattice
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("service_operator")]
 
@@ -52,7 +52,7 @@ async def test_a_service_that_is_led_astray_is_not_reported_as_ready(site: Servi
 
 
 async def test_two_lattices_of_a_namespace_do_not_share_a_service(site: ServiceSite) -> None:
-    other = replace(site, lattice=Lattice(f"{site.lattice.name}-other"))
+    other = replace(site, lattice=SharedLattice(f"{site.lattice.name}-other"))
     await site.add_pool("other", 1, lattice=other.lattice.name)
     [mine, _], [theirs] = await site.pods(), await site.pods("other")
     async with site.host_on(mine), other.host_on(theirs) as host:

@@ -9,7 +9,6 @@ import json
 import nats
 import pytest
 
-from support.lattice.host import Lattice, LatticeHost
 from support.lattice.jwt import Account, Operator
 from support.sites.hostpools import (
     CONFIG,
@@ -29,6 +28,7 @@ from support.sites.hostpools import (
 )
 from testbed import NatsServer, eventually
 from testbed.admin import condition
+from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 
 DOCKER = "kubernetes.io/dockerconfigjson"
 LABEL = "host-label.k8s.wasmcloud.dev/a"
@@ -70,7 +70,7 @@ async def hosts_in(pods, server, lattice, **options):
 
 
 async def test_live_hosts_are_in_the_status_and_nothing_flaps(operator, crds, admin, nats_server, namespace):
-    lattice = Lattice(namespace)
+    lattice = SharedLattice(namespace)
     for name in ("pool", "other"):
         await admin.create(host_config(namespace, name, lattice=namespace, natsAddress=nats_server.url, hostReplicas=2))
     pods, others = await pods_of(admin, namespace, 2), await pods_of(admin, namespace, 2, "other")
@@ -197,7 +197,7 @@ async def test_a_password_in_the_address_reaches_the_pods_by_an_owned_secret(ope
 
 
 async def test_several_registries_are_answered_at_start_and_told_on_rotation(operator, admin, nats_server, namespace):
-    lattice = Lattice(namespace)
+    lattice = SharedLattice(namespace)
     await admin.create(docker_config(namespace, "pull", a=("ua", "pa"), b=("ub", "pb")))
     await admin.create(
         host_config(namespace, lattice=namespace, natsAddress=nats_server.url, registryCredentialsSecret="pull")
@@ -219,7 +219,7 @@ async def test_several_registries_are_answered_at_start_and_told_on_rotation(ope
 
 
 async def test_pools_that_reach_a_lattice_in_different_ways_are_answered_each(operator, admin, nats_server, namespace):
-    lattice = Lattice(namespace)
+    lattice = SharedLattice(namespace)
     addresses = {"pool": nats_server.url, "other": nats_server.url.replace("127.0.0.1", "localhost")}
     pods = []
     for name, address in addresses.items():
@@ -238,7 +238,7 @@ async def test_pools_that_reach_a_lattice_in_different_ways_are_answered_each(op
 
 
 async def test_a_host_that_started_while_nobody_answered_is_told(operator, admin, nats_server, namespace):
-    lattice = Lattice(namespace)
+    lattice = SharedLattice(namespace)
     await admin.create(docker_config(namespace, "pull", a=("ua", "pa"), b=("ub", "pb")))
     await admin.create(
         host_config(namespace, lattice=namespace, natsAddress=nats_server.url, registryCredentialsSecret="pull")

@@ -8,7 +8,6 @@ import contextlib
 import nats
 import pytest
 
-from support.lattice.host import Lattice, LatticeHost
 from support.sites.hostpools import (
     CONFIG,
     DAEMON_SET,
@@ -25,6 +24,7 @@ from support.sites.hostpools import (
 from support.sites.services import ServiceSite, http_components
 from testbed import NatsServer, eventually
 from testbed.admin import condition, is_true
+from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 
 GATE = "k8s.wasmcloud.dev/serving"
 
@@ -68,7 +68,7 @@ async def test_a_pod_is_ready_once_its_host_is_in_the_lattice(operator, crds, ad
     (pod,) = await some_pods(admin, namespace, 1)
     assert not is_true(pod, "Ready")
     with crds.audit.counting(user_agent="wasmcloud-operator/") as counter:
-        async with host_in(pod, nats_server, Lattice(namespace)):
+        async with host_in(pod, nats_server, SharedLattice(namespace)):
             gate = await gate_of(admin, namespace, pod, status="True")
             # This lattice has no wadm that lists anything else than nothing.
             assert gate["reason"] in ("Serving", "HostInLattice")
@@ -114,7 +114,7 @@ async def test_a_host_that_never_comes_is_waited_for_so_long_and_no_longer(
 async def test_a_change_that_cuts_the_hosts_off_leaves_those_that_serve(operator, admin, kwok, nats_server, namespace):
     await admin.create(host_config(namespace, lattice=namespace, natsAddress=nats_server.url))
     (before,) = await some_pods(admin, namespace, 1)
-    async with host_in(before, nats_server, Lattice(namespace)):
+    async with host_in(before, nats_server, SharedLattice(namespace)):
         await gate_of(admin, namespace, before, status="True")
         await have_been_ready(admin, namespace)
         await shown(admin, namespace, Ready="True")
@@ -137,7 +137,7 @@ async def test_a_pod_waits_for_the_providers_that_a_daemonscaler_places_on_its_h
     operator, admin, kwok, wadm, nats_server, namespace
 ):
     client = await nats.connect(nats_server.url)
-    site = ServiceSite(admin, namespace, Lattice(namespace), nats_server, client)
+    site = ServiceSite(admin, namespace, SharedLattice(namespace), nats_server, client)
     await admin.create(host_config(namespace, lattice=namespace, natsAddress=nats_server.url))
     await shown(admin, namespace, WadmConnected="True")
     await site.wash_run("hello", http_components(8080, scaler="daemonscaler"))
@@ -160,7 +160,7 @@ async def test_a_lattice_that_is_lost_and_found_is_told_by_events(operator, admi
     async with NatsServer.start(tmp_path) as hub:
         await admin.create(host_config(namespace, lattice=namespace, natsAddress=hub.url))
         (pod,) = await some_pods(admin, namespace, 1)
-        async with host_in(pod, hub, Lattice(namespace)):
+        async with host_in(pod, hub, SharedLattice(namespace)):
             await gate_of(admin, namespace, pod, status="True")
             await have_been_ready(admin, namespace)
             await shown(admin, namespace, Ready="True", LatticeConnected="True")
@@ -181,7 +181,7 @@ async def test_a_workload_goes_when_that_of_the_other_kind_has_rolled_out(
         host_config(namespace, lattice=namespace, natsAddress=nats_server.url, daemonset=first, hostReplicas=3)
     )
     before = await some_pods(admin, namespace, 3)
-    lattice = Lattice(namespace)
+    lattice = SharedLattice(namespace)
     async with contextlib.AsyncExitStack() as hosts:
         for pod in before:
             await hosts.enter_async_context(host_in(pod, nats_server, lattice))

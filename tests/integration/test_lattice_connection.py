@@ -13,7 +13,6 @@ import nats
 import pytest
 import structlog
 
-from support.lattice.flush import flushed
 from support.lattice.jwt import Account, Operator
 from testbed import NatsServer, eventually
 from testbed.waiting import in_one_task
@@ -31,6 +30,7 @@ from wasmcloud_operator.lattice.errors import (
     WadmUnavailable,
 )
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.testing import flushed
 from wasmcloud_operator.lattice.wadm import WadmWriter
 
 QUICK = Timing(connect_timeout=60.0, ping_interval=0.3, ping_timeout=60.0, backoff_first=0.05, backoff_limit=0.2)

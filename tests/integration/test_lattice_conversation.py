@@ -11,9 +11,9 @@ import nats
 import pytest
 import pytest_asyncio
 
-from support.lattice.host import HTTP_SERVER, Lattice, LatticeHost
 from support.lattice.host_conversation import HEARTBEAT_SECONDS, RECORDING, Listener, normal
 from testbed import NatsServer
+from wasmcloud_operator.lattice.testing import HTTP_SERVER, LatticeHost, SharedLattice
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,7 +28,7 @@ async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[s
         listener = Listener(client, "default")
         await listener.start()
         labels = {"kubernetes_pod_name": "pod-1", **{f"hostcore.{what}": "x" for what in ("arch", "os", "osfamily")}}
-        async with LatticeHost.running(server.url, Lattice(), labels=labels, heartbeat=HEARTBEAT_SECONDS):
+        async with LatticeHost.running(server.url, SharedLattice(), labels=labels, heartbeat=HEARTBEAT_SECONDS):
             said = await listener.converse("file:///web.wasm", "file:///next.wasm", HTTP_SERVER, "127.0.0.1:8000")
             before = len(listener.events)
         stopped = await listener.wait("host_stopped", before)

@@ -13,7 +13,6 @@ from typing import Any
 import nats
 import pytest
 
-from support.lattice.host import HTTP_SERVER, Lattice, LatticeHost
 from testbed import NatsServer, Wadm, eventually
 from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.clock import SystemClock
@@ -27,6 +26,7 @@ from wasmcloud_operator.lattice.host_types import Change
 from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.testing import HTTP_SERVER, LatticeHost, SharedLattice
 from wasmcloud_operator.lattice.wadm import WadmWriter
 from wasmcloud_operator.lattice.wadm_events import StatusPushed, WadmEvent, subscribe_wadm
 from wasmcloud_operator.lattice.wadm_types import StatusType
@@ -62,7 +62,7 @@ async def live_hosts(connection: Connection, control: ControlWriter, **options: 
 async def test_lists_what_was_there_before_and_hears_what_comes(
     own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
-    lattice = Lattice()
+    lattice = SharedLattice()
     async with LatticeHost.running(own_nats.url, lattice, labels={"kubernetes_pod_name": "pod-1"}) as first:
         await first.start_provider("http", application="shop")
         async with live_hosts(connection, control) as hosts:
@@ -90,7 +90,7 @@ async def test_lists_what_was_there_before_and_hears_what_comes(
 async def test_labels_and_components_and_configs(
     own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
-    lattice = Lattice()
+    lattice = SharedLattice()
     async with LatticeHost.running(own_nats.url, lattice) as host, live_hosts(connection, control) as hosts:
         changes: list[Change] = []
         hosts.listen(changes.append)
@@ -136,7 +136,7 @@ class HandClock:
 async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
     own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
-    lattice, clock = Lattice(), HandClock()
+    lattice, clock = SharedLattice(), HandClock()
     async with (
         LatticeHost.running(own_nats.url, lattice) as alive,
         LatticeHost.running(own_nats.url, lattice) as dead,
@@ -164,7 +164,7 @@ async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
 async def test_a_host_that_beats_seldom_is_asked_and_stays(
     own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
-    lattice, clock = Lattice(), HandClock()
+    lattice, clock = SharedLattice(), HandClock()
     async with (
         LatticeHost.running(own_nats.url, lattice) as often,
         LatticeHost.running(own_nats.url, lattice, heartbeat=3600) as seldom,
@@ -182,7 +182,7 @@ async def test_a_host_that_beats_seldom_is_asked_and_stays(
 async def test_one_silent_host_keeps_nobody_from_asking_the_others(
     own_nats: NatsServer, connection: Connection
 ) -> None:
-    lattice, impatient = Lattice(), ControlWriter(connection, "default", gate=AlwaysOpen(), timeout=1.0)
+    lattice, impatient = SharedLattice(), ControlWriter(connection, "default", gate=AlwaysOpen(), timeout=1.0)
     async with contextlib.AsyncExitStack() as stack:
         hosts_there = [await stack.enter_async_context(LatticeHost.running(own_nats.url, lattice)) for _ in range(20)]
         for host in hosts_there:
@@ -194,7 +194,7 @@ async def test_one_silent_host_keeps_nobody_from_asking_the_others(
 
 
 async def test_three_hundred_hosts(own_nats: NatsServer, connection: Connection, control: ControlWriter) -> None:
-    lattice = Lattice()
+    lattice = SharedLattice()
     client = await nats.connect(own_nats.url)
     there = [LatticeHost(client, lattice) for _ in range(300)]
     for host in there:
@@ -225,7 +225,7 @@ async def test_three_hundred_hosts(own_nats: NatsServer, connection: Connection,
 async def test_reconnect_lists_again_what_happened_meanwhile(
     own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
-    lattice = Lattice()
+    lattice = SharedLattice()
     async with (
         LatticeHost.running(own_nats.url, lattice) as staying,
         LatticeHost.running(own_nats.url, lattice) as going,
@@ -254,7 +254,7 @@ async def test_reconnect_lists_again_what_happened_meanwhile(
 async def test_a_host_that_stays_silent_when_asked_and_lies_in_events_harms_nobody(
     own_nats: NatsServer, connection: Connection
 ) -> None:
-    lattice, impatient = Lattice(), ControlWriter(connection, "default", gate=AlwaysOpen(), timeout=1.0)
+    lattice, impatient = SharedLattice(), ControlWriter(connection, "default", gate=AlwaysOpen(), timeout=1.0)
     async with LatticeHost.running(own_nats.url, lattice) as honest, LatticeHost.running(own_nats.url, lattice) as liar:
         liar.answers_inventory = False
         await honest.start_provider("http", application="shop")
@@ -273,7 +273,7 @@ async def test_a_host_that_stays_silent_when_asked_and_lies_in_events_harms_nobo
 async def test_registries_are_put_on_every_host_and_served_to_starting_ones(
     own_nats: NatsServer, connection: Connection, control: ControlWriter
 ) -> None:
-    lattice = Lattice()
+    lattice = SharedLattice()
     credentials = {
         "ghcr.io": RegistryCredential(username="u", password="p4ss"),
         "localhost:5000": RegistryCredential(token="t0ken"),
@@ -349,7 +349,7 @@ async def test_a_real_wadm_deploys_onto_hosts_for_tests(
             ]
         },
     }
-    lattice = Lattice()
+    lattice = SharedLattice()
     client = WadmWriter(connection, "default", gate=AlwaysOpen(), timeout=60)
     async with (
         Wadm.start(tmp_path / "wadm", own_nats.url),

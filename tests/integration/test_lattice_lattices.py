@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from support.lattice.host import Lattice as HostsLattice
-from support.lattice.host import LatticeHost
 from testbed import NatsServer, eventually
 from testbed.ports import free_ports
 from wasmcloud_operator.lattice.connection import Connection
@@ -19,6 +17,7 @@ from wasmcloud_operator.lattice.host_types import Change
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, LatticeRoute, Lattices
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 from wasmcloud_operator.lattice.wadm_events import StatusPushed
 from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
@@ -84,7 +83,7 @@ async def test_routes_prove_to_lead_to_one_lattice(server: NatsServer) -> None:
         assert set(lattices.holders(first)) == {"one", "two", "three"}
         lattices.release("one")
         await eventually(lambda: first.hosts.synced and list(first.connection.routes) == [by_name])
-        async with LatticeHost.running(server.url, HostsLattice()) as host:
+        async with LatticeHost.running(server.url, SharedLattice()) as host:
             await host.start_provider("http", application="shop")
             await eventually(lambda: first.hosts.hosts[host.id].applications == {"shop"})
 
@@ -173,7 +172,7 @@ async def test_one_lattice_name_on_two_systems_is_kept_apart(server: NatsServer,
         here = lattices.hold("here", LatticeRoute(ConnectionSpec((server.url,)), "default"))
         there = lattices.hold("there", LatticeRoute(ConnectionSpec((other.url,)), "default"))
         await eventually(lambda: here.hosts.synced and there.hosts.synced)
-        async with LatticeHost.running(server.url, HostsLattice()) as host:
+        async with LatticeHost.running(server.url, SharedLattice()) as host:
             await host.start_provider("http", application="shop")
             await eventually(lambda: here.hosts.hosts[host.id].applications == {"shop"})
         await there.connection.publish("wadm.status.default.shop", b'{"status": {"type": "deployed"}}')
@@ -192,7 +191,7 @@ async def test_the_config_service_knows_whose_lattice_asks(server: NatsServer) -
 
     async with (
         Lattices(gate=AlwaysOpen(), timing=QUICK, credentials_for=credentials_for) as lattices,
-        LatticeHost.running(server.url, HostsLattice("blue"), labels={"a": "b"}) as host,
+        LatticeHost.running(server.url, SharedLattice("blue"), labels={"a": "b"}) as host,
     ):
         blue = lattices.hold("x", LatticeRoute(ConnectionSpec((server.url,)), "blue"))
         await eventually(lambda: blue.hosts.synced)

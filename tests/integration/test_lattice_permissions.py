@@ -13,12 +13,11 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from support.lattice.flush import flushed
-from support.lattice.host import LatticeHost
 from support.operators.in_process import RunningOperator
 from support.sites.hostpools import secret, shown
 from support.sites.services import ServiceSite, http_components
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Wadm, eventually
+from wasmcloud_operator.lattice.testing import LatticeHost, flushed
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "threat-model.md"
 PASSWORD = "hunter2"

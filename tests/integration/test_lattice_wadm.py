@@ -12,7 +12,6 @@ from typing import Any
 import nats
 import pytest
 
-from support.lattice.flush import flushed
 from testbed import NatsServer, Wadm, eventually
 from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.connection import Connection
@@ -28,6 +27,7 @@ from wasmcloud_operator.lattice.errors import (
     WadmVersionExists,
 )
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.testing import flushed
 from wasmcloud_operator.lattice.wadm import WadmWriter
 from wasmcloud_operator.lattice.wadm_events import (
     ManifestPublished,

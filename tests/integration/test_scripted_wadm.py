@@ -12,12 +12,17 @@ from typing import Any
 import nats
 import pytest
 
-from model.scriptednats import Message, NatsDouble
-from model.scriptedwadm import HostDouble, WadmDouble
 from model.sequences import application_spec
 from model.virtualloop import VirtualLoop
-from support.lattice.host import Lattice, LatticeHost
 from testbed import NatsServer, Server, eventually
+from wasmcloud_operator.lattice.testing import (
+    LatticeHost,
+    ScriptedHost,
+    ScriptedMessage,
+    ScriptedNats,
+    ScriptedWadm,
+    SharedLattice,
+)
 
 Json = dict[str, Any]
 Ask = Callable[[str, Json | None], Awaitable[Json]]
@@ -53,8 +58,8 @@ def manifest(name: str, version: str, image: int) -> Json:
     return {"apiVersion": "core.oam.dev/v1beta1", "kind": "Application", "metadata": metadata, "spec": spec}
 
 
-def told(answer: Json) -> Json:
-    """What the operator reads of an answer."""
+def read_of(answer: Json) -> Json:
+    """Returns what the operator reads of an answer."""
     found = {key: answer[key] for key in ("result", "total_versions", "current_version", "undeploy") if key in answer}
     if answer.get("result") == "error":
         found["message"] = "already exists" in answer["message"] or "does not have a version" in answer["message"]
@@ -71,7 +76,7 @@ def told(answer: Json) -> Json:
 
 
 async def conversation(ask: Ask, seed: int) -> list[tuple[str, Json]]:
-    return [(operation, told(await ask(operation, body))) for operation, body in operations(seed)]
+    return [(operation, read_of(await ask(operation, body))) for operation, body in operations(seed)]
 
 
 async def life(ask: Ask, settled: Callable[[str], Awaitable[None]]) -> None:
@@ -126,8 +131,8 @@ class Double:
     lattice = "lattice"
 
     def __init__(self) -> None:
-        self.server = NatsDouble("nats")
-        self.wadm = WadmDouble(self.server)
+        self.server = ScriptedNats("nats")
+        self.wadm = ScriptedWadm(self.server)
         self.wadm.start()
         self.pushes: list[str] = []
         self.statuses: list[Json] = []
@@ -136,7 +141,7 @@ class Double:
     async def ask(self, operation: str, body: Json | None) -> Json:
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-        async def take(message: Message) -> None:
+        async def take(message: ScriptedMessage) -> None:
             answered.set_result(message.data)
 
         self._inboxes += 1
@@ -148,7 +153,7 @@ class Double:
         return found
 
     def listen(self) -> None:
-        async def take(message: Message) -> None:
+        async def take(message: ScriptedMessage) -> None:
             note(self.pushes, self.statuses, json.loads(message.data))
 
         self.server.subscribe(f"wadm.status.{self.lattice}.*", take)
@@ -188,7 +193,7 @@ async def test_both_answer_the_same(nats_server: NatsServer, wadm: Server, seed:
 async def test_both_push_the_same(nats_server: NatsServer, wadm: Server) -> None:
     async def played(double: Double) -> Double:
         double.listen()
-        host = HostDouble("NHOST", double.lattice, {}, double.server)
+        host = ScriptedHost("NHOST", double.lattice, {}, double.server)
         host.start()
         double.wadm.hosts.append(host)
         await life(double.ask, double.settled)
@@ -201,7 +206,7 @@ async def test_both_push_the_same(nats_server: NatsServer, wadm: Server) -> None
     try:
         real = Real(client)
         await real.listen()
-        async with LatticeHost.running(nats_server.url, Lattice(real.lattice), heartbeat=3.0):
+        async with LatticeHost.running(nats_server.url, SharedLattice(real.lattice), heartbeat=3.0):
             await life(real.ask, real.settled)
             await eventually(lambda: len(real.pushes) >= len(expected.pushes), message="as many events")
             rests = len(words(expected.statuses))

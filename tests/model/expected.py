@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from model.scriptedwadm import Model
 from model.world import LATTICES, World
 from wasmcloud_operator.application.naming import DELETION_POLICY, LATTICE, ORPHAN, UNDEPLOY
 from wasmcloud_operator.expose.naming import APPLICATION as APPLICATION_OF
@@ -20,6 +19,7 @@ from wasmcloud_operator.kube.resources import SERVICE as SERVICES
 from wasmcloud_operator.lattice.content import OWNER_UID
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.lattice.testing import ScriptedModel
 
 Json = dict[str, Any]
 
@@ -89,16 +89,16 @@ class Expected:
         there = {self.place_of(pool) for key, pool in self.pools.items() if key.namespace == namespace}
         return {place for place in there if wanted in (None, place.lattice)}
 
-    def models(self) -> Iterator[tuple[Place, Model]]:
+    def models(self) -> Iterator[tuple[Place, ScriptedModel]]:
         for system, wadm in self.world.wadms.items():
             for lattice, models in wadm.lattices.items():
                 for model in models.values():
                     yield Place(system, lattice), model
 
-    def model(self, place: Place, name: str) -> Model | None:
+    def model(self, place: Place, name: str) -> ScriptedModel | None:
         return self.world.wadms[place.system].models(place.lattice).get(name)
 
-    def owner(self, model: Model) -> str:
+    def owner(self, model: ScriptedModel) -> str:
         """The uid of whoever put what is deployed, or stored last."""
         manifest = model.manifest(model.deployed) or model.versions[-1][1]
         uid: str = manifest["metadata"].get("annotations", {}).get(OWNER_UID, "")
@@ -199,7 +199,7 @@ class Expected:
 
     def services(self) -> Iterator[str]:
         """There is a Service wherever an Application with HTTP runs and hosts of its lattice are, and no other one."""
-        wanted: dict[Key, list[tuple[Place, Model, Json]]] = {}
+        wanted: dict[Key, list[tuple[Place, ScriptedModel, Json]]] = {}
         for place, model in self.models():
             item, manifest = self.by_uid.get(self.owner(model)), model.manifest(model.deployed)
             if manifest is None or not offers_http(manifest["spec"]) or not wants_service(item):

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from model.expected import faults
-from model.scriptedwadm import Model, WadmDouble
 from model.sequences import application_spec
 from model.virtualloop import VirtualLoop
-from model.world import ADDRESSES, World, in_memory
+from model.world import ADDRESSES, World, without_collections
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.lattice.testing import ScriptedModel, ScriptedWadm
 
 Json = dict[str, Any]
 
@@ -38,11 +38,11 @@ class Scene:
         self.reasons.clear()
 
     @property
-    def wadm(self) -> WadmDouble:
+    def wadm(self) -> ScriptedWadm:
         return self.world.wadms["hub"]
 
     @property
-    def stored(self) -> Model | None:
+    def stored(self) -> ScriptedModel | None:
         """What wadm has of the shop."""
         return self.wadm.models("one").get("shop")
 
@@ -70,7 +70,7 @@ class Scene:
 def play(scene: Callable[[Scene], Awaitable[None]]) -> Scene:
     async def played() -> Scene:
         made = Scene()
-        with in_memory(made.world):
+        with without_collections():
             await made.begin()
             await scene(made)
             await made.world.kill()

@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any
 
 from model.expected import Expected, Place, annotations, faults, wants_service
-from model.scriptedwadm import Model
 from model.virtualloop import VirtualLoop
-from model.world import ADDRESSES, LATTICES, NAMESPACES, World, in_memory
+from model.world import ADDRESSES, LATTICES, NAMESPACES, World, without_collections
 from wasmcloud_operator.application.naming import DELETION_POLICY, FINALIZER, LATTICE, ORPHAN, UNDEPLOY
 from wasmcloud_operator.expose.naming import APPLICATION as APPLICATION_OF
 from wasmcloud_operator.expose.naming import APPLICATION_NAMESPACE, SERVICE
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.resources import POD, Key
+from wasmcloud_operator.lattice.testing import ScriptedModel
 
 Json = dict[str, Any]
 
@@ -54,7 +54,7 @@ async def _played(seed: int, steps: int | None) -> Sequence:
     chance = random.Random(seed)
     world, sequence = World(chance), Sequence(seed)
     player = _Player(world, chance, sequence)
-    with in_memory(world):
+    with without_collections():
         world.start()
         await asyncio.sleep(1.0)
         count = chance.randint(3, _LONGEST)
@@ -247,7 +247,7 @@ class _Player:
     def _is_at_home(self, service: Json) -> bool:
         return annotations(service).get(APPLICATION_NAMESPACE) == service["metadata"]["namespace"]
 
-    def _watch_end(self, system: str, lattice: str, model: Model) -> None:
+    def _watch_end(self, system: str, lattice: str, model: ScriptedModel) -> None:
         """What an Application wants to run, in the only place for it, is not taken out there."""
         expected = Expected(self.world)
         item = expected.by_uid.get(expected.owner(model))

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 from model.expected import faults
 from model.scenes import HUB, OTHER, SHOP, Scene, play
-from model.scriptednats import ScriptedClient
 from model.sequences import application_spec
 from wasmcloud_operator.kinds import APPLICATION
 
@@ -30,16 +27,10 @@ def test_a_move_while_the_former_nats_is_away_for_a_moment_ends_with_nothing_lef
     assert "Moved" in play(scene).reasons
 
 
-def test_a_deletion_right_after_a_start_is_not_blocked_while_nats_is_still_being_connected(monkeypatch: Any) -> None:
-    connect = ScriptedClient.connect
-
-    async def slowly(self: ScriptedClient, address: str, on_closed: Callable[[], None], timeout: float) -> None:
-        await asyncio.sleep(0.6)
-        await connect(self, address, on_closed, timeout)
-
+def test_a_deletion_right_after_a_start_is_not_blocked_while_nats_is_still_being_connected() -> None:
     async def scene(made: Scene) -> None:
         await made.world.kill()
-        monkeypatch.setattr(ScriptedClient, "connect", slowly)
+        made.world.network.connect_seconds = 0.6
         made.world.cluster.delete(APPLICATION, SHOP)
         made.world.start()
         await asyncio.sleep(5)
@@ -49,21 +40,15 @@ def test_a_deletion_right_after_a_start_is_not_blocked_while_nats_is_still_being
     assert "DeletionBlocked" not in play(scene).reasons
 
 
-def test_a_nats_that_is_slower_to_connect_at_a_start_takes_nothing_back(monkeypatch: Any) -> None:
-    connect = ScriptedClient.connect
-
-    async def slowly(self: ScriptedClient, address: str, on_closed: Callable[[], None], timeout: float) -> None:
-        await asyncio.sleep(0.6)
-        await connect(self, address, on_closed, timeout)
-
+def test_a_nats_that_is_slower_to_connect_at_a_start_takes_nothing_back() -> None:
     async def scene(made: Scene) -> None:
         await made.world.kill()
-        monkeypatch.setattr(ScriptedClient, "connect", slowly)
+        made.world.network.connect_seconds = 0.6
         before = {key: body["metadata"]["resourceVersion"] for key, body in made.world.cluster.all(APPLICATION).items()}
         made.world.start()
         await asyncio.sleep(10)
         after = {key: body["metadata"]["resourceVersion"] for key, body in made.world.cluster.all(APPLICATION).items()}
-        assert after == before, "its status says what it said"
+        assert after == before, "its status stays as it was"
 
     assert play(scene).reasons == []
 

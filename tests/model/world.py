@@ -11,8 +11,6 @@ from typing import Any
 from unittest import mock
 
 from model.scriptedcluster import Cluster
-from model.scriptednats import NatsDouble, Network
-from model.scriptedwadm import HostDouble, WadmDouble
 from model.virtualloop import LoopClock
 from wasmcloud_operator.application.coexistence import CrdState
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -21,6 +19,7 @@ from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.resources import DEPLOYMENT, EVENT, POD, Key
 from wasmcloud_operator.kube.testing import ScriptedTransport
 from wasmcloud_operator.lattice.lattices import Lattices
+from wasmcloud_operator.lattice.testing import ScriptedHost, ScriptedNats, ScriptedNetwork, ScriptedWadm
 from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.preflight import Findings
@@ -45,7 +44,7 @@ class World:
 
     random: random.Random
     clock: LoopClock = field(default_factory=LoopClock)
-    hosts: dict[str, HostDouble] = field(default_factory=dict)
+    hosts: dict[str, ScriptedHost] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     """Uids of Applications that may be left in wadm: so a user wanted it, or nobody could know."""
 
@@ -53,10 +52,12 @@ class World:
 
     def __post_init__(self) -> None:
         self.cluster = Cluster(self.clock, bookmark_seconds=300.0)
-        self.systems = {name: NatsDouble(name) for name in ("hub", "other")}
-        self.network = Network(dict(zip(ADDRESSES, map(self.systems.get, ("hub", "hub", "other")), strict=True)))
+        self.systems = {name: ScriptedNats(name) for name in ("hub", "other")}
+        self.network = ScriptedNetwork(
+            dict(zip(ADDRESSES, map(self.systems.get, ("hub", "hub", "other")), strict=True))
+        )
         self.wadms = {
-            name: WadmDouble(system, lag=self._lag, random=self.random) for name, system in self.systems.items()
+            name: ScriptedWadm(system, lag=self._lag, random=self.random) for name, system in self.systems.items()
         }
         for wadm in self.wadms.values():
             wadm.start()
@@ -88,7 +89,7 @@ class World:
         settings = Settings(leader_election=False, workers=4, identity="one", namespace="ops", cluster_id=CLUSTER_ID)
         operator = Operator(settings, clock=self.clock)
         client = Reader(ScriptedTransport(self.cluster), metrics=operator._metrics)
-        async with Lattices(gate=AlwaysOpen(), clock=self.clock) as lattices:
+        async with Lattices(gate=AlwaysOpen(), clock=self.clock, new_client=self.network.new_client) as lattices:
             manager = operator._made(client, _FINDINGS, Pools(lattices), None)
             for real in (
                 "loop watchdog",
@@ -137,7 +138,7 @@ class World:
     def _start_host(self, pod: Json, spec: Json) -> None:
         uid = pod["metadata"]["uid"]
         server = self.network.servers[spec["natsAddress"].partition(",")[0]]
-        host = HostDouble(f"N{uid[-6:].upper()}", spec["lattice"], {POD_UID_LABEL: uid}, server)
+        host = ScriptedHost(f"N{uid[-6:].upper()}", spec["lattice"], {POD_UID_LABEL: uid}, server)
         host.start()
         self.hosts[uid] = host
         self.wadms[server.name].hosts.append(host)
@@ -188,7 +189,7 @@ class World:
 
 
 @contextlib.contextmanager
-def in_memory(world: World) -> Iterator[None]:
-    """While open, the operator's connections find the world's servers, and full garbage collections are left out."""
-    with world.network.reached(), mock.patch("wasmcloud_operator.kube.manager.gc"):
+def without_collections() -> Iterator[None]:
+    """While open, full garbage collections are left out: an operator in memory leaves its process as it was."""
+    with mock.patch("wasmcloud_operator.kube.manager.gc"):
         yield

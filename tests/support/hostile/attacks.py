@@ -14,12 +14,12 @@ import nats
 
 from support.hostile.nats import TLS_FAULTS, HostileNats, Script, drip, failing_tls, flood, greet, info_line
 from support.hostile.trial import SECRET, Trial
-from support.lattice.flush import flushed
 from support.sites.applications import application
 from support.sites.hostpools import CONFIG, DEPLOYMENT, exists, host_config, secret, shown
 from testbed import NatsServer
 from testbed.admin import ApiError
 from testbed.pki import Pki
+from wasmcloud_operator.lattice.testing import flushed
 
 MIB = 1024 * 1024
 KIB = 1024

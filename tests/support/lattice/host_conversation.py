@@ -16,9 +16,9 @@ from typing import Any
 
 import nats
 
-from support.lattice.flush import flushed
 from testbed import NatsServer, WasmcloudHost, build_component, eventually
 from testbed.ports import free_ports
+from wasmcloud_operator.lattice.testing import flushed
 
 RECORDING = Path(__file__).parents[2] / "integration" / "data" / "host-conversation.json"
 _SCHEME = "wasmcloud+builtin://"  # a host names what is built in without it

@@ -12,10 +12,10 @@ from typing import Any
 import nats
 import pytest
 
-from support.lattice.host import Lattice, LatticeHost
 from testbed import Admin, NatsServer, eventually
 from wasmcloud_operator.application import reconciler
 from wasmcloud_operator.lattice import ledger
+from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 from wasmcloud_operator.lattice.wadm import WadmWriter
 
 APP = "core.oam.dev/v1beta1/Application"
@@ -101,7 +101,7 @@ class Site:
     @contextlib.asynccontextmanager
     async def host(self) -> AsyncIterator[LatticeHost]:
         # Not a real host's 30 s: what wadm could not place when the host started it tries again at a heartbeat.
-        async with LatticeHost.running(self.nats.url, Lattice(self.lattice), heartbeat=3.0) as running:
+        async with LatticeHost.running(self.nats.url, SharedLattice(self.lattice), heartbeat=3.0) as running:
             yield running
 
     async def wadm(self, operation: str, body: Any = None, lattice: str = "") -> dict[str, Any]:

@@ -11,10 +11,9 @@ from typing import Any
 
 import nats
 
-from support.lattice.flush import flushed
-from support.lattice.host import HTTP_SERVER, Lattice, LatticeHost
 from testbed import Admin, NatsServer, eventually
 from testbed.admin import condition, is_true
+from wasmcloud_operator.lattice.testing import HTTP_SERVER, LatticeHost, SharedLattice, flushed
 
 APP = "core.oam.dev/v1beta1/Application"
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
@@ -88,7 +87,7 @@ class ServiceSite:
 
     admin: Admin
     namespace: str
-    lattice: Lattice
+    lattice: SharedLattice
     server: NatsServer
     client: Any
     config: str = "pool"
@@ -101,7 +100,7 @@ class ServiceSite:
     ) -> AsyncIterator[ServiceSite]:
         token = secrets.token_hex(3)
         client = await nats.connect(server.url)
-        site = cls(admin, namespace or f"http-{token}", Lattice(lattice or f"lattice-{token}"), server, client)
+        site = cls(admin, namespace or f"http-{token}", SharedLattice(lattice or f"lattice-{token}"), server, client)
         await admin.create_namespace(site.namespace)
         try:
             await site.add_pool("pool", replicas, **spec)

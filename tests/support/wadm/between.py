@@ -13,8 +13,8 @@ from typing import Any
 
 import nats
 
-from support.lattice.flush import flushed
 from testbed import NatsServer, Wadm
+from wasmcloud_operator.lattice.testing import flushed
 
 _PREFIX = "behind.api"
 

@@ -11,11 +11,8 @@ from types import TracebackType
 
 import structlog
 from nats import errors as nats_errors
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription as ClientSubscription
 
-from wasmcloud_operator.lattice import natsclient
-from wasmcloud_operator.lattice.bounded_client import MESSAGE_LIMIT, BoundedClient
+from wasmcloud_operator.lattice.bounded_client import MESSAGE_LIMIT
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import (
     ConnectionState,
@@ -36,6 +33,7 @@ from wasmcloud_operator.lattice.errors import (
     NotPermitted,
 )
 from wasmcloud_operator.lattice.log_limiter import LogLimiter
+from wasmcloud_operator.lattice.natsclient import Attached, Client, NatsClient, NewClient, Received, sent
 from wasmcloud_operator.lattice.pace import Pace
 from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
 
@@ -57,7 +55,7 @@ class Subscription:
     def __repr__(self) -> str:
         return f"<Subscription {self.subject}>"
 
-    async def deliver(self, message: Msg) -> None:
+    async def deliver(self, message: Received) -> None:
         """Hand a message to the handler; whatever it raises ends here, or the client would stop reading."""
         try:
             with self._connection.pace:
@@ -79,18 +77,25 @@ class Connection:
     """
 
     def __init__(
-        self, spec: ConnectionSpec, *, clock: Clock, timing: Timing | None = None, span: Span = no_span
+        self,
+        spec: ConnectionSpec,
+        *,
+        clock: Clock,
+        timing: Timing | None = None,
+        span: Span = no_span,
+        new_client: NewClient = NatsClient,
     ) -> None:
         self.spec = spec
+        self._new_client = new_client
         self._clock = clock
         self._timing = timing or Timing()
         self._span = span
         self._log_limiter = LogLimiter(clock.monotonic)
         self._state = ConnectionState(Reach.CONNECTING, "Connecting", "the first attempt is under way", clock.now())
         self.pace = Pace(clock)
-        self._client: BoundedClient | None = None
+        self._client: Client | None = None
         self._attempted = asyncio.Event()
-        self._subscriptions: dict[Subscription, ClientSubscription | None] = {}
+        self._subscriptions: dict[Subscription, Attached | None] = {}
         self._listeners: list[StateListener] = []
         self._in_flight: set[asyncio.Timeout] = set()
         self._clients = self._requests = self._lost_messages = 0
@@ -163,9 +168,7 @@ class Connection:
     async def publish(self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None) -> None:
         """Send without an answer. Raises `LatticeUnavailable` or `PayloadTooLarge`."""
         client = self._connected_client()
-        await natsclient.sent(
-            client, client.publish(subject, payload, headers=dict(headers) if headers else None), payload
-        )
+        await sent(client, client.publish(subject, payload, headers=dict(headers) if headers else None), payload)
 
     async def request(
         self, subject: str, payload: bytes = b"", *, timeout: float, headers: Mapping[str, str] | None = None
@@ -190,8 +193,7 @@ class Connection:
             await self._attempted.wait()
         client = self._connected_client()
         asked = client.request(subject, payload, timeout=timeout + 1, headers=dict(headers) if headers else None)
-        answer: Msg = await natsclient.sent(client, asked, payload)
-        return answer.data
+        return (await sent(client, asked, payload)).data
 
     async def request_many(
         self, subject: str, payload: bytes = b"", *, timeout: float, quiet_for: float = 0.5, limit: int = 10_000
@@ -208,7 +210,7 @@ class Connection:
         nobody = False
         room = _ANSWERS_LIMIT
 
-        async def collect(message: Msg) -> None:
+        async def collect(message: Received) -> None:
             nonlocal nobody, room
             if message.headers and message.headers.get("Status") == _NO_RESPONDERS:
                 nobody = True
@@ -218,9 +220,9 @@ class Connection:
             arrived.set()
 
         inbox = client.new_inbox()
-        subscription = await natsclient.sent(client, natsclient.subscribe(client, inbox, collect), b"")
+        subscription = await sent(client, client.hear(inbox, collect), b"")
         try:
-            await natsclient.sent(client, client.publish(subject, payload, reply=inbox), payload)
+            await sent(client, client.publish(subject, payload, reply=inbox), payload)
             with contextlib.suppress(TimeoutError):
                 async with self._deadline(timeout):
                     while not nobody and len(answers) < limit and client is self._client:
@@ -254,9 +256,9 @@ class Connection:
     async def _serve(self, server: str) -> None:
         """Connect to one server and stay until the client ends, which always raises."""
         ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        client = natsclient.new_client(self.spec, server, self.pace)
+        client = self._new_client(self.spec, server, self.pace)
         try:
-            await self._connect(client, server, ended)
+            await self._connect(client, ended)
             self._clients += 1
             self._client = client
             for subscription in tuple(self._subscriptions):
@@ -279,9 +281,9 @@ class Connection:
             for scope in tuple(self._in_flight):
                 if not scope.expired():
                     scope.reschedule(asyncio.get_running_loop().time())
-            await natsclient.close(client)
+            await client.hang_up()
 
-    async def _connect(self, client: BoundedClient, server: str, ended: asyncio.Future[Exception]) -> None:
+    async def _connect(self, client: Client, ended: asyncio.Future[Exception]) -> None:
         """Connect and have `ended` filled with what the client ends of."""
 
         def on_error(error: Exception) -> None:
@@ -292,26 +294,26 @@ class Connection:
             if not ended.done():
                 ended.set_result(client.last_error or nats_errors.ConnectionClosedError())
 
-        await natsclient.connect(client, self.spec, server, self._timing.connect_timeout, on_error, on_closed)
+        await client.dial(self._timing.connect_timeout, on_error, on_closed)
 
-    async def _flushed(self, client: BoundedClient, ended: asyncio.Future[Exception]) -> None:
+    async def _flushed(self, client: Client, ended: asyncio.Future[Exception]) -> None:
         """Return when the server has taken all that was sent before.
 
         Twice, as nats-py's PING overtakes commands that wait for its flusher; before the second one that has run.
         """
         for _ in range(2):
-            await natsclient.ping(client, ended, self._timing.ping_timeout)
+            await client.check(ended, self._timing.ping_timeout)
 
-    async def _ping_or_end(self, client: BoundedClient, ended: asyncio.Future[Exception]) -> None:
+    async def _ping_or_end(self, client: Client, ended: asyncio.Future[Exception]) -> None:
         """One round of watching; raises what the client ended of, or TimeoutError from a peer that stopped answering.
 
         nats-py's pings need two or three silent intervals, and its `flush` reports success when its reader is dead.
         """
         await asyncio.wait({ended}, timeout=self._timing.ping_interval)
-        await natsclient.ping(client, ended, self._timing.ping_timeout)
+        await client.check(ended, self._timing.ping_timeout)
 
-    async def _attach(self, client: BoundedClient, subscription: Subscription) -> None:
-        attached = await natsclient.subscribe(client, subscription.subject, subscription.deliver)
+    async def _attach(self, client: Client, subscription: Subscription) -> None:
+        attached = await client.hear(subscription.subject, subscription.deliver)
         if subscription in self._subscriptions:
             self._subscriptions[subscription] = attached
         else:
@@ -320,7 +322,7 @@ class Connection:
     def _deadline(self, timeout: float) -> _Deadline:
         return _Deadline(self._in_flight, timeout)
 
-    def _connected_client(self) -> BoundedClient:
+    def _connected_client(self) -> Client:
         if self._client is None or not self._state.connected:
             raise LatticeUnavailable(self._state.message)
         self._requests += 1

@@ -12,6 +12,7 @@ import structlog
 from wasmcloud_operator.lattice.clock import Clock, SystemClock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import Span, Timing, no_span
+from wasmcloud_operator.lattice.natsclient import NatsClient, NewClient
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 
 _log = structlog.get_logger(__name__)
@@ -52,10 +53,18 @@ class ConnectionPool:
     spec: acquire the new one, release the old one.
     """
 
-    def __init__(self, *, clock: Clock | None = None, timing: Timing | None = None, span: Span = no_span) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        timing: Timing | None = None,
+        span: Span = no_span,
+        new_client: NewClient = NatsClient,
+    ) -> None:
         self._clock = clock or SystemClock()
         self._timing = timing
         self._span = span
+        self._new_client = new_client
         self._tasks = asyncio.TaskGroup()
         self._open: dict[ConnectionSpec, tuple[Connection, asyncio.Task[None]]] = {}
         self._holders: dict[ConnectionSpec, int] = {}  # invariant: the same keys as _open, each value > 0
@@ -71,7 +80,9 @@ class ConnectionPool:
     def acquire(self, spec: ConnectionSpec) -> PooledConnection:
         """A claim on the connection for `spec`; connecting goes on in the background and never fails here."""
         if spec not in self._open:
-            connection = Connection(spec, clock=self._clock, timing=self._timing, span=self._span)
+            connection = Connection(
+                spec, clock=self._clock, timing=self._timing, span=self._span, new_client=self._new_client
+            )
             task = self._tasks.create_task(self._keep(connection), name=f"nats {spec.digest}", context=Context())
             self._open[spec] = (connection, task)
         self._holders[spec] = self._holders.get(spec, 0) + 1

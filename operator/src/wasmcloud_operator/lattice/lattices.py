@@ -27,6 +27,7 @@ from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, Latti
 from wasmcloud_operator.lattice.indexed import Grouped, Traits
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged, Ledger
 from wasmcloud_operator.lattice.listing import AppLister
+from wasmcloud_operator.lattice.natsclient import NatsClient, NewClient
 from wasmcloud_operator.lattice.proof import leads_to_one
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.routes import RoutedChannel
@@ -193,9 +194,10 @@ class Lattices:
         timing: Timing | None = None,
         credentials_for: CredentialsFor | None = None,
         span: Span = no_span,
+        new_client: NewClient = NatsClient,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._connections = ConnectionPool(clock=self._clock, timing=timing, span=span)
+        self._connections = ConnectionPool(clock=self._clock, timing=timing, span=span, new_client=new_client)
         self._tasks = asyncio.TaskGroup()
         self._credentials_for = credentials_for
         self._ours: Callable[[Host], bool] = lambda _: False

@@ -7,7 +7,7 @@ wasmcloud-control-interface 2.4. A real wadm deploys applications onto it. What 
 - images are never fetched, so any reference starts; what does not run yet takes `start_delay` seconds. The default lets
   wadm's stop of a former version come first, as it mostly does while a host fetches the new one. Claims are never
   present;
-- configurations and links live in a `Lattice` that the hosts of a test share, not in JetStream buckets;
+- configurations and links live in a `SharedLattice` that the hosts of a test share, not in JetStream buckets;
 - auctions are not answered (wadm does not hold any), policies and secrets are not asked for.
 """
 
@@ -29,7 +29,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from support.lattice.flush import flushed
+from wasmcloud_operator.lattice.testing.flush import flushed
 
 Json = dict[str, Any]
 
@@ -38,7 +38,7 @@ HTTP_SERVER = "ghcr.io/wasmcloud/http-server:0.27.0"
 
 
 @dataclass
-class Lattice:
+class SharedLattice:
     """What hosts of one lattice share."""
 
     name: str = "default"
@@ -61,12 +61,12 @@ def _refused(message: str) -> Json:
 
 
 class LatticeHost:
-    """One host. `running` gives one that is connected; it says host_started, and host_stopped at the end."""
+    """One host. `running` is one that is connected: host_started is published, and host_stopped at the end."""
 
     def __init__(
         self,
         client: Client,
-        lattice: Lattice,
+        lattice: SharedLattice,
         *,
         labels: Mapping[str, str] | None = None,
         friendly_name: str = "",
@@ -97,7 +97,7 @@ class LatticeHost:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, url: str, lattice: Lattice, **options: Any) -> AsyncIterator[LatticeHost]:
+    async def running(cls, url: str, lattice: SharedLattice, **options: Any) -> AsyncIterator[LatticeHost]:
         """A host connected to the NATS server at `url`, with a connection of its own, stopped in order at the end."""
         client = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
         host = cls(client, lattice, **options)
@@ -109,7 +109,7 @@ class LatticeHost:
             await host.crash()
 
     async def start(self) -> None:
-        """Listen on the control interface, then say host_started and begin the heartbeats."""
+        """Listen on the control interface, then publish host_started and begin the heartbeats."""
         base = f"{self.lattice.control_prefix}.v1.{self.lattice.name}"
         for subject, queue in (
             (f"{base}.registry.put", ""),
@@ -129,7 +129,7 @@ class LatticeHost:
         self._spawn(self._beat())
 
     async def stop(self) -> None:
-        """Stop as on SIGTERM: host_stopped, then nothing; providers say nothing.
+        """Stop as on SIGTERM: host_stopped, and no event of providers.
 
         Afterwards the server knows that nobody listens: whoever asks this host has NoResponders, not silence.
         """
@@ -143,12 +143,12 @@ class LatticeHost:
             await self.crash()
 
     async def crash(self) -> None:
-        """Vanish without a word."""
+        """Vanish without an event."""
         self._end_tasks()
         await self._client.close()
 
     async def publish(self, event: str, data: Json) -> None:
-        """Say something on the event stream, true or not."""
+        """Publish an event of this host, true or not."""
         envelope = {
             "specversion": "1.0",
             "id": str(uuid.uuid4()),
@@ -186,12 +186,12 @@ class LatticeHost:
         }
 
     async def start_provider(self, provider_id: str, image_ref: str = HTTP_SERVER, application: str = "") -> None:
-        """Run a provider, as if `application`'s wadm had asked for it, and say so."""
+        """Run a provider, as if the `application` of wadm had one, and publish that it started."""
         annotations = {"wasmcloud.dev/appspec": application, "wasmcloud.dev/managed-by": "wadm"} if application else {}
         await self._provider_started(provider_id, image_ref, annotations)
 
     async def stop_provider(self, provider_id: str) -> None:
-        """Stop a provider and say so."""
+        """Stop a provider, and publish that it stopped."""
         about = self.providers.pop(provider_id)
         await self.publish(
             "provider_stopped",
@@ -235,8 +235,10 @@ class LatticeHost:
             await message.respond(json.dumps(answer).encode())
 
     def _host_ping(self, _: bytes, __: str) -> Json:
-        told = self.inventory()
-        about = {key: told[key] for key in ("friendly_name", "labels", "uptime_human", "uptime_seconds", "version")}
+        inventory = self.inventory()
+        about = {
+            key: inventory[key] for key in ("friendly_name", "labels", "uptime_human", "uptime_seconds", "version")
+        }
         urls = {"rpc_host": "nats://127.0.0.1:4222", "ctl_host": "nats://127.0.0.1:4222"}
         place = {"lattice": self.lattice.name, "js_domain": "default"}
         return _ok(response={**urls, **place, "id": self.id, **about})
@@ -285,7 +287,7 @@ class LatticeHost:
     async def _component_scaled(self, request: Json) -> None:
         """A component is found by its id alone: what runs is scaled or stopped, of whatever image was asked for.
 
-        What runs then says so with its own image and annotations.
+        The event has the image and annotations of what runs then.
         """
         key, count, config = request["component_id"], request["count"], request.get("config") or []
         asked = {"image_ref": request["component_ref"], "annotations": request.get("annotations") or {}}
@@ -348,8 +350,8 @@ class LatticeHost:
         request = json.loads(data)
         for link in [link for link in self.lattice.links if _same_link(link, request)]:
             self.lattice.links.remove(link)
-            told = {key: value for key, value in link.items() if not key.endswith("_config")}
-            self._spawn(self.publish("linkdef_deleted", told))
+            deleted = {key: value for key, value in link.items() if not key.endswith("_config")}
+            self._spawn(self.publish("linkdef_deleted", deleted))
         return _ok("successfully deleted link")
 
     def _spawn(self, work: Any) -> None:

@@ -1,4 +1,4 @@
-"""A wadm and wasmCloud hosts on a scripted NATS server, as far as the operator sees them.
+"""A wadm on a scripted NATS server, as far as the operator sees it.
 
 `tests/integration/test_scripted_wadm.py` holds the same conversation with this and with a real wadm.
 """
@@ -12,87 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from model.scriptednats import Interest, Message, NatsDouble
+from wasmcloud_operator.lattice.testing.nats import ScriptedMessage, ScriptedNats, ScriptedSubscription
+from wasmcloud_operator.lattice.testing.scripted_host import ScriptedHost
 
 Json = dict[str, Any]
 
-_HEARTBEAT_SECONDS = 30.0
-_CONTROL = "wasmbus.ctl.v1"
-
 
 @dataclass(eq=False)
-class HostDouble:
-    """A host of a lattice: it answers pings and inventories, beats, and starts what wadm has it start."""
-
-    id: str
-    lattice: str
-    labels: dict[str, str]
-    server: NatsDouble
-    providers: dict[str, Json] = field(default_factory=dict)
-    components: dict[str, Json] = field(default_factory=dict)
-    _interests: list[Interest] = field(default_factory=list)
-    _beating: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        base = f"{_CONTROL}.{self.lattice}"
-        self._interests = [
-            self.server.subscribe(f"{base}.host.ping", self._pong),
-            self.server.subscribe(f"{base}.host.get.{self.id}", self._get),
-        ]
-        self.tell("host_started", {"friendly_name": self.id, "labels": self.labels, "version": "1.9.0"})
-        self._beating = asyncio.ensure_future(self._beat())
-
-    def stop(self, *, told: bool = True) -> None:
-        if self._beating is not None:
-            self._beating.cancel()
-        if told:
-            self.tell("host_stopped", {"labels": self.labels})
-        for interest in self._interests:
-            self.server.interests.pop(interest, None)
-
-    def tell(self, event: str, data: Json) -> None:
-        envelope = {"type": f"com.wasmcloud.lattice.{event}", "source": self.id, "data": data}
-        self.server.publish(f"wasmbus.evt.{self.lattice}.{event}", json.dumps(envelope).encode())
-
-    def run_provider(self, provider_id: str, about: Json) -> None:
-        self.providers[provider_id] = about
-        self.tell("provider_started", {"host_id": self.id, "provider_id": provider_id, **about})
-
-    def end_provider(self, provider_id: str) -> None:
-        about = self.providers.pop(provider_id)
-        self.tell("provider_stopped", {"host_id": self.id, "provider_id": provider_id, **about})
-
-    @property
-    def inventory(self) -> Json:
-        return {
-            "host_id": self.id,
-            "friendly_name": self.id,
-            "labels": self.labels,
-            "version": "1.9.0",
-            "uptime_seconds": 1,
-            "components": [{"id": key, **about} for key, about in self.components.items()],
-            "providers": [{"id": key, **about} for key, about in self.providers.items()],
-        }
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
-            self.tell("host_heartbeat", self.inventory)
-
-    async def _pong(self, message: Message) -> None:
-        about = {key: value for key, value in self.inventory.items() if key not in ("components", "providers")}
-        self._answer(message, {"id": self.id, **about})
-
-    async def _get(self, message: Message) -> None:
-        self._answer(message, self.inventory)
-
-    def _answer(self, message: Message, response: Json) -> None:
-        body = {"success": True, "message": "", "response": response}
-        self.server.publish(message.reply, json.dumps(body).encode())
-
-
-@dataclass(eq=False)
-class Model:
+class ScriptedModel:
     """One application of wadm's: its versions, oldest first, which one is deployed, and what its workers know."""
 
     name: str
@@ -107,13 +34,13 @@ class Model:
 
 
 @dataclass(eq=False)
-class WadmDouble:
+class ScriptedWadm:
     """wadm on one NATS server, for every lattice there. `lag` returns the seconds until its workers follow a change."""
 
-    server: NatsDouble
+    server: ScriptedNats
     lag: Callable[[], float] = lambda: 0.2
-    lattices: dict[str, dict[str, Model]] = field(default_factory=dict)
-    hosts: list[HostDouble] = field(default_factory=list)
+    lattices: dict[str, dict[str, ScriptedModel]] = field(default_factory=dict)
+    hosts: list[ScriptedHost] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """The operations that it was asked for, as `deploy.shop`."""
 
@@ -121,33 +48,33 @@ class WadmDouble:
     """How probable it is that an answer to a write gets lost."""
 
     random: random.Random = field(default_factory=random.Random)
-    on_end: Callable[[str, Model], None] = lambda *_: None
-    """Told of each application that is undeployed or deleted, with its lattice, before that is done."""
+    on_end: Callable[[str, ScriptedModel], None] = lambda *_: None
+    """Called with the lattice and the application before one is undeployed or deleted."""
 
-    _interest: Interest | None = None
+    _subscription: ScriptedSubscription | None = None
     _ulid: int = 0
 
     @property
     def up(self) -> bool:
-        return self._interest is not None
+        return self._subscription is not None
 
     def start(self) -> None:
-        if self._interest is None:
-            self._interest = self.server.subscribe("wadm.api.*.model.>", self._on_message)
+        if self._subscription is None:
+            self._subscription = self.server.subscribe("wadm.api.*.model.>", self._on_message)
             for lattice, models in self.lattices.items():
                 for model in models.values():
                     self._later(lattice, model)
 
     def stop(self) -> None:
-        if self._interest is not None:
-            self.server.interests.pop(self._interest, None)
-            self._interest = None
+        if self._subscription is not None:
+            self._subscription.end()
+            self._subscription = None
 
     def wipe(self) -> None:
         """JetStream is gone, with everything in it; what runs goes on."""
         self.lattices.clear()
 
-    def models(self, lattice: str) -> dict[str, Model]:
+    def models(self, lattice: str) -> dict[str, ScriptedModel]:
         return self.lattices.setdefault(lattice, {})
 
     def host_changed(self, lattice: str) -> None:
@@ -155,7 +82,7 @@ class WadmDouble:
         for model in self.models(lattice).values():
             self._later(lattice, model)
 
-    async def _on_message(self, message: Message) -> None:
+    async def _on_message(self, message: ScriptedMessage) -> None:
         _, _, lattice, _, operation, *rest = message.subject.split(".")
         await asyncio.sleep(0.002)
         if not self.up:
@@ -172,7 +99,7 @@ class WadmDouble:
 
     def _put(self, lattice: str, _: str, manifest: Json) -> Json:
         name, annotations = manifest["metadata"]["name"], manifest["metadata"].setdefault("annotations", {})
-        model = self.models(lattice).setdefault(name, Model(name))
+        model = self.models(lattice).setdefault(name, ScriptedModel(name))
         if "version" not in annotations:
             self._ulid += 1
             annotations["version"] = f"01{self._ulid:024d}"
@@ -214,8 +141,8 @@ class WadmDouble:
             return {"result": "error", "message": f"Model with the name {name} does not have a version '{version}'"}
         for other in self.models(lattice).values():
             if other is not model and other.deployed and (shared := _ids(other, other.deployed) & _ids(model, version)):
-                told = f"Component ID '{min(shared)}' already deployed in a different application '{other.name}'"
-                return {"result": "error", "message": told}
+                refused = f"Component ID '{min(shared)}' already deployed in a different application '{other.name}'"
+                return {"result": "error", "message": refused}
         model.deployed = version
         self._event(lattice, "manifest_published", manifest)
         self._later(lattice, model)
@@ -248,27 +175,27 @@ class WadmDouble:
             self._event(lattice, "manifest_unpublished", {"name": name})
         if not version or not model.versions:
             del self.models(lattice)[name]
-            self._later(lattice, Model(name, scaled=model.scaled, status=model.status))
+            self._later(lattice, ScriptedModel(name, scaled=model.scaled, status=model.status))
         elif undeploys:
             self._later(lattice, model)
         return {"result": "deleted", "message": "", "undeploy": undeploys}
 
     def _status(self, lattice: str, name: str, _: Json) -> Json:
         model = self.models(lattice).get(name)
-        status = model.status if model is not None else Model(name).status
+        status = model.status if model is not None else ScriptedModel(name).status
         return {"result": "ok", "message": "", "status": {"version": "", "components": [], **status}}
 
     def _summaries(self, lattice: str) -> Iterator[Json]:
         for name, model in self.models(lattice).items():
-            told = model.status["status"]
-            waits = model.deployed and told["type"] == "undeployed"
+            shown = model.status["status"]
+            waits = model.deployed and shown["type"] == "undeployed"
             yield {
                 "name": name,
                 "version": model.versions[-1][0],
                 "deployed_version": model.deployed or None,
-                "status": "waiting" if waits else told["type"],
+                "status": "waiting" if waits else shown["type"],
                 "detailed_status": {
-                    "status": {"type": "waiting" if waits else told["type"], "message": told["message"]},
+                    "status": {"type": "waiting" if waits else shown["type"], "message": shown["message"]},
                     "scalers": model.status["scalers"],
                 },
             }
@@ -279,10 +206,10 @@ class WadmDouble:
         event = {"type": f"com.wadm.{kind}", "source": "wadm", "data": data}
         self.server.publish(f"wadm.evt.{lattice}.{kind}", json.dumps(event).encode())
 
-    def _later(self, lattice: str, model: Model) -> None:
+    def _later(self, lattice: str, model: ScriptedModel) -> None:
         asyncio.get_running_loop().call_later(self.lag(), self._work, lattice, model)
 
-    def _work(self, lattice: str, model: Model) -> None:
+    def _work(self, lattice: str, model: ScriptedModel) -> None:
         """Bring hosts to what is deployed, and push the status if it is another one."""
         there = self.models(lattice).get(model.name)
         if not self.up or there not in (None, model):
@@ -300,7 +227,7 @@ class WadmDouble:
             model.status = status
             self.server.publish(f"wadm.status.{lattice}.{model.name}", json.dumps(status).encode())
 
-    def _run(self, name: str, host: HostDouble, wanted: dict[str, Json]) -> None:
+    def _run(self, name: str, host: ScriptedHost, wanted: dict[str, Json]) -> None:
         running = {
             key: one for key, one in host.providers.items() if one["annotations"]["wasmcloud.dev/appspec"] == name
         }
@@ -317,7 +244,7 @@ def component_id(name: str, component: Json) -> str:
     return str(component["properties"].get("id") or f"{name}-{component['name']}")
 
 
-def _ids(model: Model, version: str) -> set[str]:
+def _ids(model: ScriptedModel, version: str) -> set[str]:
     manifest = model.manifest(version) or {}
     return {component_id(model.name, one) for one in manifest.get("spec", {}).get("components", ())}
 

@@ -1,4 +1,4 @@
-"""Waiting until a NATS server has what a plain client was told to send."""
+"""Waiting until a NATS server has all that a plain client has sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from nats.aio.client import Client
 
 
 async def flushed(client: Client) -> None:
-    """Return when the server has taken all that was sent before.
+    """Returns when the server has taken all that was sent before.
 
     Twice, as nats-py's PING overtakes commands that wait for its flusher; before the second one that has run.
     """
