@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import tempfile
 import time
 from collections import Counter
@@ -23,8 +22,10 @@ from typing import Any
 import nats
 
 from atrest import at_rest
+from parallel import in_parallel
 from support.operators.process import USER_AGENT, OperatorProcess
 from support.sites.applications import APP, application, host_config
+from tables import MEASURED, print_table
 from testbed import Admin, ControlPlane, NatsServer, Wadm
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
@@ -52,7 +53,8 @@ async def main() -> None:
             for place in PLACES:
                 await admin.create_namespace(place)
                 await admin.create(host_config(place, place, server.url))
-            print_table(await measure(cluster, server, admin, Path(folder)))
+            rows = await measure(cluster, server, admin, Path(folder))
+            print_table("Applications", (*MEASURED, "by hand", "Rust operator"), rows)
 
 
 async def measure(cluster: ControlPlane, server: NatsServer, admin: Admin, folder: Path) -> Iterable[tuple[str, ...]]:
@@ -124,7 +126,7 @@ async def measure_by_hand(client: Any, admin: Admin, names: list[str]) -> tuple[
             assert answer["result"] in {"created", "acknowledged"}, answer
 
     seconds = await until_deployed(client, names, BY_HAND, bring)
-    await in_parallel(names, lambda name: admin.delete(APP, name, BY_HAND))
+    await in_parallel(names, lambda name: admin.delete(APP, name, BY_HAND), at_once=WRITERS)
     return seconds
 
 
@@ -169,24 +171,12 @@ async def until_deployed(
 
     subscription = await client.subscribe(f"wadm.evt.{place}.manifest_published", cb=on_published)
     started = time.monotonic()
-    await in_parallel(names, bring)
+    await in_parallel(names, bring, at_once=WRITERS)
     posted = time.monotonic() - started
     async with asyncio.timeout(180):
         await done.wait()
     await subscription.unsubscribe()
     return posted, time.monotonic() - started
-
-
-async def in_parallel(names: Iterable[str], work: Callable[[str], Awaitable[object]]) -> None:
-    waiting = iter(names)
-
-    async def worker() -> None:
-        for name in waiting:
-            await work(name)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(WRITERS):
-            group.create_task(worker())
 
 
 async def push_and_see(admin: Admin, client: Any) -> list[float]:
@@ -232,14 +222,6 @@ def _sample(text: str, name: str) -> float:
 
 def per_minute(count: int) -> str:
     return f"{count * 60 / REST_SECONDS:.0f}"
-
-
-def print_table(rows: Iterable[tuple[str, ...]]) -> None:
-    print(f"\nload average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-    print(f"{'Applications':44}{'measured':>12}{'target':>12}{'by hand':>12}{'Rust operator':>15}")
-    for what, measured, target, *others in rows:
-        by_hand, rust = others or ("", "")
-        print(f"{what:44}{measured:>12}{target:>12}{by_hand:>12}{rust:>15}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
 from atrest import at_rest
+from parallel import in_parallel
 from support.operators.process import USER_AGENT, OperatorProcess
+from tables import MEASURED, print_table
 from testbed import Admin, ControlPlane, NatsServer
 from testbed.admin import Object
 from wasmcloud_operator.hostpool.inputs import Facts
@@ -40,7 +42,8 @@ async def main() -> None:
             by_hand = await measure_by_hand(cluster, nats, admin)
     with tempfile.TemporaryDirectory() as folder:
         async with site(Path(folder)) as (cluster, nats, admin):
-            print_table(await measure(cluster, nats, admin, Path(folder), by_hand))
+            rows = await measure(cluster, nats, admin, Path(folder), by_hand)
+            print_table("100 host configs in 10 namespaces", (*MEASURED, "by hand", "Rust operator"), rows)
 
 
 @contextlib.asynccontextmanager
@@ -147,24 +150,12 @@ async def timed(
         with audit.counting(user_agent=USER_AGENT) as counter:
             seeing = asyncio.create_task(see())
             started = time.monotonic()
-            await in_parallel(write)
+            await in_parallel(KEYS, write, at_once=WRITERS)
             async with asyncio.timeout(60):
                 await seeing
             seconds = time.monotonic() - started
         writes = [event for event in counter.writes if not event.resource.startswith("events")]
     return seconds, len(writes)
-
-
-async def in_parallel(write: Callable[[tuple[str, str]], Awaitable[object]]) -> None:
-    keys = iter(KEYS)
-
-    async def writer() -> None:
-        for key in keys:
-            await write(key)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(WRITERS):
-            group.create_task(writer())
 
 
 async def create(admin: Admin, nats: NatsServer, key: tuple[str, str]) -> Object:
@@ -188,14 +179,6 @@ async def change(admin: Admin, key: tuple[str, str]) -> Object:
 def carries_change(deployment: dict) -> bool:
     env = deployment["spec"]["template"]["spec"]["containers"][0].get("env", [])
     return {"name": "WASMCLOUD_LOG_LEVEL", "value": "DEBUG"} in env
-
-
-def print_table(rows: Iterable[tuple[str, ...]]) -> None:
-    print(
-        f"\n{'100 host configs in 10 namespaces':44}{'measured':>12}{'target':>12}{'by hand':>12}{'Rust operator':>15}"
-    )
-    for what, measured, target, by_hand, rust in rows:
-        print(f"{what:44}{measured:>12}{target:>12}{by_hand:>12}{rust:>15}")
 
 
 if __name__ == "__main__":

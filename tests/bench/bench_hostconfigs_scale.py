@@ -10,14 +10,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from atrest import at_rest
+from parallel import in_parallel
 from support.lattice.jwt import Account
 from support.operators.process import USER_AGENT, OperatorProcess
 from support.sites.hostpools import DEPLOYMENT, host_config, secret
+from tables import MEASURED, Row, print_table
 from testbed import Admin, ControlPlane, Kwok, eventually
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
@@ -28,13 +29,6 @@ SHARING = 100
 WRITERS = 8
 REST_SECONDS = 30
 SETTLE_SECONDS = 900
-
-
-@dataclass(frozen=True)
-class Row:
-    what: str
-    measured: str
-    target: str = ""
 
 
 async def main(configs: int) -> None:
@@ -50,9 +44,7 @@ async def main(configs: int) -> None:
                 await admin.create_namespace(f"scale-{number}")
             rows = [row async for row in measure(cluster, admin, Path(folder), configs)]
     rows.append(Row("the whole bench", f"{time.monotonic() - started:.0f} s"))
-    print(f"\n{f'{configs} host configs of {PODS} simulated pods':52}{'measured':>14}{'target':>10}")
-    for row in rows:
-        print(f"{row.what:52}{row.measured:>14}{row.target:>10}")
+    print_table(f"{configs} host configs of {PODS} simulated pods", MEASURED, rows)
 
 
 async def measure(cluster: ControlPlane, admin: Admin, folder: Path, configs: int) -> AsyncIterator[Row]:
@@ -64,7 +56,7 @@ async def measure(cluster: ControlPlane, admin: Admin, folder: Path, configs: in
     await admin.create(secret("scale-0", "shared", {"nats.creds": account.credentials("first")}))
     async with OperatorProcess.start(cluster.kubeconfig, folder, "--no-leader-election") as operator:
         started = time.monotonic()
-        await in_parallel(keys, lambda key: create(admin, key))
+        await in_parallel(keys, lambda key: create(admin, key), at_once=WRITERS)
         await eventually(lambda: _count(admin, DEPLOYMENT, configs), timeout=300, interval=1)
         yield Row("create: all Deployments seen", f"{time.monotonic() - started:.1f} s")
         await eventually(lambda: _count(admin, POD, PODS * configs), timeout=SETTLE_SECONDS, interval=5)
@@ -78,11 +70,11 @@ async def measure(cluster: ControlPlane, admin: Admin, folder: Path, configs: in
         await eventually(lambda: reconciled(operator, configs), timeout=120, interval=0.2)
         yield Row("restart: every config looked at", f"{time.monotonic() - started:.2f} s")
         await at_rest(cluster, timeout=SETTLE_SECONDS)
-        yield Row("writes after the restart", str(_told(cluster, before)), "0")
+        yield Row("writes after the restart", str(_written_since(cluster, before)), "0")
         yield Row("resident memory after the restart", f"{operator.resident_mebibytes:.0f} MiB")
         before, cpu = cluster.audit.end if cluster.audit is not None else 0, operator.cpu_seconds
         await asyncio.sleep(REST_SECONDS)  # the measured stretch itself
-        yield Row(f"writes in {REST_SECONDS} s at rest", str(_told(cluster, before)), "0")
+        yield Row(f"writes in {REST_SECONDS} s at rest", str(_written_since(cluster, before)), "0")
         busy = 100 * (operator.cpu_seconds - cpu) / REST_SECONDS
         yield Row("processor at rest, of one core", f"{busy:.2f} %")
         stamps = await _stamps(admin, keys[:sharing])
@@ -100,18 +92,6 @@ async def create(admin: Admin, key: tuple[str, str]) -> None:
     namespace, name = key
     spec = {"secretName": "shared"} if name.startswith("sharing") else {}
     await admin.create(host_config(namespace, name, hostReplicas=PODS, lattice="scale", **spec))
-
-
-async def in_parallel(keys: Iterable[tuple[str, str]], work: Callable[[tuple[str, str]], Awaitable[object]]) -> None:
-    left = iter(keys)
-
-    async def worker() -> None:
-        for key in left:
-            await work(key)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(WRITERS):
-            group.create_task(worker())
 
 
 async def _count(admin: Admin, kind: str, wanted: int) -> bool:
@@ -150,7 +130,7 @@ def _writes(cluster: ControlPlane, since: int):
     ]
 
 
-def _told(cluster: ControlPlane, since: int) -> int:
+def _written_since(cluster: ControlPlane, since: int) -> int:
     """How many writes, and in the output what they were, if any."""
     found = _writes(cluster, since)
     if found:

@@ -13,14 +13,15 @@ import json
 import tarfile
 from pathlib import Path
 
+from tables import print_table
 from testbed.node.operatorimage import operator_image
 
 
 def main(archive: Path) -> None:
     rows = layers(archive)
-    print(f"\n{'operator image':28}{'unpacked':>12}{'compressed':>12}")
-    for what, sizes in (*rows, ("all", [sum(sizes) for sizes in zip(*(row for _, row in rows), strict=True)])):
-        print(f"{what:28}" + "".join(f"{size / 2**20:>8.1f} MiB" for size in sizes))
+    rows.append(("all", [sum(sizes) for sizes in zip(*(row for _, row in rows), strict=True)]))
+    shown = ((what, *(f"{size / 2**20:.1f} MiB" for size in sizes)) for what, sizes in rows)
+    print_table("operator image", ("unpacked", "compressed"), shown)
 
 
 def layers(archive: Path) -> list[tuple[str, list[int]]]:

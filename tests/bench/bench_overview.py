@@ -10,13 +10,12 @@ PYTHONPATH=tests .venv/bin/python tests/bench/bench_overview.py [HOSTS [APPLICAT
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +25,10 @@ from typing import TypeVar
 import msgspec
 
 from atrest import at_rest
+from parallel import in_parallel
 from support.operators.process import USER_AGENT, OperatorProcess
 from support.sites.applications import APP, CONFIG, application, host_config
+from tables import MEASURED, Row, print_table
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Wadm, eventually
 from testbed.admin import Object
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, take
@@ -50,13 +51,6 @@ CHURN_SECONDS = 15
 SETTLE_SECONDS = 900
 
 
-@dataclass(frozen=True)
-class Row:
-    what: str
-    measured: str
-    target: str = ""
-
-
 async def main(hosts: int, applications: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,11 +65,8 @@ async def main(hosts: int, applications: int) -> None:
             async with OperatorProcess.start(cluster.kubeconfig, folder, "--no-leader-election") as operator:
                 bench = Bench(cluster, nats, admin, operator, hosts, applications)
                 rows = [row async for row in bench.measure()]
-    print(f"\nload average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     print("real: API server, NATS, wadm, operator, commands; simulated: nodes, pods, and hosts, which run nothing")
-    print(f"{f'{hosts} hosts, {applications} Applications in {len(PLACES)} lattices':58}{'measured':>16}{'target':>10}")
-    for row in rows:
-        print(f"{row.what:58}{row.measured:>16}{row.target:>10}")
+    print_table(f"{hosts} hosts, {applications} Applications in {len(PLACES)} lattices", MEASURED, rows)
 
 
 @dataclass
@@ -90,11 +81,11 @@ class Bench:
     async def measure(self) -> AsyncIterator[Row]:
         started = time.monotonic()
         async with AsyncExitStack() as stack:
-            await in_parallel(PLACES, self.make_pool)
+            await in_parallel(PLACES, self.make_pool, at_once=WRITERS)
             await eventually(self.pods_run, timeout=SETTLE_SECONDS, interval=2)
             running = await self.start_hosts(stack)
             yield Row("pods there and hosts started", f"{time.monotonic() - started:.0f} s")
-            await in_parallel(range(self.applications), self.make_application)
+            await in_parallel(range(self.applications), self.make_application, at_once=WRITERS)
             await eventually(self.statuses_complete, timeout=SETTLE_SECONDS, interval=2)
             await at_rest(self.cluster, timeout=SETTLE_SECONDS)
             yield Row("all Applications deployed and placed, and quiet", f"{time.monotonic() - started:.0f} s")
@@ -227,18 +218,6 @@ class Bench:
 
 def _containers_ready(condition: Object) -> bool:
     return condition["type"] == "ContainersReady" and condition["status"] == "True"
-
-
-async def in_parallel(items: Iterable[T], work: Callable[[T], Awaitable[object]]) -> None:
-    left = iter(items)
-
-    async def worker() -> None:
-        for item in left:
-            await work(item)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(WRITERS):
-            group.create_task(worker())
 
 
 if __name__ == "__main__":

@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from atrest import at_rest
+from parallel import in_parallel
 from support.operators.process import USER_AGENT, OperatorProcess
 from support.sites.services import SERVES, SERVICE, SLICE, ServiceSite, http_components, manifest
+from tables import MEASURED, print_table
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Wadm, eventually
 from testbed.audit import AuditEvent
 from wasmcloud_operator.lattice.testing import LatticeHost
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 HOSTS = 50
+WRITERS = 16
 AT_ONCE = 100
 SERVICES = 500
 SAMPLES = 200
@@ -57,18 +60,18 @@ async def main() -> None:
                 async with all_hosts(site, await site.pods(), heartbeat=10.0) as hosts:
                     rows += await latencies(site, hosts)
                     rows += await settled(cluster, site, hosts, operator)
-            print_table(rows)
+            print_table(f"Services, {HOSTS} hosts", (*MEASURED, "Rust operator"), rows)
 
 
 async def at_once(site: ServiceSite) -> list[Row]:
     """Seconds from the first deploy until all Services are seen."""
-    await in_parallel(put(site, number) for number in range(AT_ONCE))
+    await in_parallel(range(AT_ONCE), partial(put, site), at_once=WRITERS)
     names = {f"app-{number}" for number in range(AT_ONCE)}
     async with Seen(site.admin, SERVICE, site.namespace) as seen:
         started = time.monotonic()
 
         async def deploy_all() -> float:
-            await in_parallel(deploy(site, number) for number in range(AT_ONCE))
+            await in_parallel(range(AT_ONCE), partial(deploy, site), at_once=WRITERS)
             return time.monotonic()
 
         deploying = asyncio.create_task(deploy_all())
@@ -124,7 +127,7 @@ async def settled(
         )
     with audit.counting(user_agent=USER_AGENT) as counter:
         begun = time.monotonic()
-        await in_parallel(host.beat() for host in hosts)
+        await in_parallel(hosts, LatticeHost.beat, at_once=WRITERS)
         await eventually(lambda: all_labelled(site), timeout=120, interval=0.5, message="all pods carry all labels")
         labelled = time.monotonic() - begun
         patches = sum(event.resource == "pods" for event in counter.writes)
@@ -209,22 +212,10 @@ async def deploy(site: ServiceSite, number: int) -> None:
 
 async def run_all(site: ServiceSite, numbers: Iterable[int]) -> None:
     numbers = list(numbers)
-    await in_parallel((put(site, number) for number in numbers), 4)
-    await in_parallel((deploy(site, number) for number in numbers), 4)
+    await in_parallel(numbers, partial(put, site), at_once=4)
+    await in_parallel(numbers, partial(deploy, site), at_once=4)
     async with Seen(site.admin, SERVICE, site.namespace) as seen:
         await seen.until(lambda objects: {f"app-{number}" for number in numbers} <= objects.keys())
-
-
-async def in_parallel(work: Iterable[Any], width: int = 16) -> None:
-    limit = asyncio.Semaphore(width)
-
-    async def one(action: Any) -> None:
-        async with limit:
-            await action
-
-    async with asyncio.TaskGroup() as group:
-        for action in work:
-            group.create_task(one(action))
 
 
 async def all_labelled(site: ServiceSite) -> bool:
@@ -251,12 +242,6 @@ def latency(what: str, seconds: list[float]) -> Row:
 def shown(writes: list[AuditEvent]) -> None:
     if writes:
         print("writes at rest:", Counter((event.verb, event.resource) for event in writes))
-
-
-def print_table(rows: Iterable[Row]) -> None:
-    print(f"\n{f'Services, {HOSTS} hosts':72}{'measured':>14}{'target':>12}{'Rust operator':>15}")
-    for what, measured, target, rust in rows:
-        print(f"{what:72}{measured:>14}{target:>12}{rust:>15}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ PYTHONPATH=tests .venv/bin/python tests/bench/bench_tenants.py [FAILING [SAMPLES
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -19,8 +18,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from atrest import at_rest
+from parallel import in_parallel
 from support.operators.process import OperatorProcess
 from support.sites.hostpools import CONFIG, DEPLOYMENT, host_config
+from tables import print_table
 from testbed import Admin, ControlPlane, NatsServer, eventually
 from testbed.admin import Object
 
@@ -42,11 +43,14 @@ async def main(failing: int, samples: int) -> None:
             await at_rest(cluster)
             async with OperatorProcess.start(cluster.kubeconfig, Path(folder), "--no-leader-election"):
                 rows = await measure(admin, nats, failing, samples)
-    print(f"\nload average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-    print(f"{f'create to Deployment, {samples} of a friendly tenant':52}{'p50':>10}{'p99':>10}{'worst':>10}")
-    for what, seconds in rows:
-        middle, late = (seconds[int(len(seconds) * share)] for share in (0.5, 0.99))
-        print(f"{what:52}" + "".join(f"{1000 * one:>7.0f} ms" for one in (middle, late, seconds[-1])))
+    print_table(f"create to Deployment, {samples} of a friendly tenant", ("p50", "p99", "worst"), map(shown, rows))
+
+
+def shown(row: tuple[str, list[float]]) -> tuple[str, ...]:
+    """Returns the middle, the late and the last of sorted seconds as text."""
+    what, seconds = row
+    middle, late = (seconds[int(len(seconds) * share)] for share in (0.5, 0.99))
+    return (what, *(f"{1000 * one:.0f} ms" for one in (middle, late, seconds[-1])))
 
 
 async def measure(admin: Admin, nats: NatsServer, failing: int, samples: int) -> list[tuple[str, list[float]]]:
@@ -120,15 +124,7 @@ async def seen_deployments(admin: Admin) -> AsyncIterator[asyncio.Queue[str]]:
 
 
 async def create_failing(admin: Admin, failing: int) -> None:
-    numbers = iter(range(failing))
-
-    async def writer() -> None:
-        for number in numbers:
-            await admin.create(refused(number))
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(WRITERS):
-            group.create_task(writer())
+    await in_parallel(range(failing), lambda number: admin.create(refused(number)), at_once=WRITERS)
 
 
 def refused(number: int) -> Object:

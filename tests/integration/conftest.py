@@ -9,7 +9,12 @@ import pytest_asyncio
 from support.operators.in_process import RunningOperator
 from support.sites.applications import Site, impatient
 from support.sites.services import ServiceSite
-from testbed import ControlPlane, Kwok, NatsServer, Server
+from testbed import ControlPlane, Kwok, NatsServer, Server, eventually
+from testbed.waiting import in_one_task
+from wasmcloud_operator.lattice.connection import Connection
+from wasmcloud_operator.lattice.connection_pool import ConnectionPool
+from wasmcloud_operator.lattice.connection_types import Timing
+from wasmcloud_operator.lattice.spec import ConnectionSpec
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -40,3 +45,12 @@ async def service_site(
 ) -> AsyncIterator[ServiceSite]:
     async with crds.admin() as admin, ServiceSite.open(admin, nats_server, replicas=2) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture
+async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
+    """A connection to a NATS server of the test's own, which is soon there again after a loss."""
+    async with in_one_task(ConnectionPool(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
+        connection = pool.acquire(ConnectionSpec((own_nats.url,))).connection
+        await eventually(lambda: connection.state.connected)
+        yield connection

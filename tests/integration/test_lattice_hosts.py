@@ -14,31 +14,19 @@ import nats
 import pytest
 
 from testbed import NatsServer, Wadm, eventually
-from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.clock import SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService
 from wasmcloud_operator.lattice.connection import Connection
-from wasmcloud_operator.lattice.connection_pool import ConnectionPool
-from wasmcloud_operator.lattice.connection_types import Timing
 from wasmcloud_operator.lattice.control import ControlWriter
 from wasmcloud_operator.lattice.errors import NoResponders
 from wasmcloud_operator.lattice.host_types import Change
 from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.registry import RegistryCredential
-from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.testing import HTTP_SERVER, LatticeHost, SharedLattice
 from wasmcloud_operator.lattice.wadm import WadmWriter
 from wasmcloud_operator.lattice.wadm_events import StatusPushed, WadmEvent, subscribe_wadm
 from wasmcloud_operator.lattice.wadm_types import StatusType
 from wasmcloud_operator.lattice.write_gate import AlwaysOpen
-
-
-@pytest.fixture
-async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
-    async with in_one_task(ConnectionPool(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
-        connection = pool.acquire(ConnectionSpec((own_nats.url,))).connection
-        await eventually(lambda: connection.state.connected)
-        yield connection
 
 
 @pytest.fixture

@@ -13,10 +13,7 @@ import nats
 import pytest
 
 from testbed import NatsServer, Wadm, eventually
-from testbed.waiting import in_one_task
 from wasmcloud_operator.lattice.connection import Connection
-from wasmcloud_operator.lattice.connection_pool import ConnectionPool
-from wasmcloud_operator.lattice.connection_types import Timing
 from wasmcloud_operator.lattice.errors import (
     PayloadTooLarge,
     WadmGarbled,
@@ -26,7 +23,6 @@ from wasmcloud_operator.lattice.errors import (
     WadmUnavailable,
     WadmVersionExists,
 )
-from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.testing import flushed
 from wasmcloud_operator.lattice.wadm import WadmWriter
 from wasmcloud_operator.lattice.wadm_events import (
@@ -44,14 +40,6 @@ from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 async def wadm(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[None]:
     async with Wadm.start(tmp_path / "wadm", own_nats.url):
         yield
-
-
-@pytest.fixture
-async def connection(own_nats: NatsServer) -> AsyncIterator[Connection]:
-    async with in_one_task(ConnectionPool(timing=Timing(backoff_first=0.05, backoff_limit=0.2))) as pool:
-        connection = pool.acquire(ConnectionSpec((own_nats.url,))).connection
-        await eventually(lambda: connection.state.connected)
-        yield connection
 
 
 @pytest.fixture
