@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.lattice.jwt import Account, Operator
 from testbed import NatsServer, eventually
 from testbed.ports import free_ports
 from wasmcloud_operator.lattice.connection import Connection
@@ -160,6 +161,40 @@ async def test_one_lattice_name_in_two_accounts_is_kept_apart(tmp_path: Path) ->
 
 def route_to(*urls: str) -> LatticeRoute:
     return LatticeRoute(ConnectionSpec(urls), "default")
+
+
+async def test_credentials_that_a_server_does_not_ask_for_make_no_other_lattice_until_it_does(tmp_path: Path) -> None:
+    one, other = Account("one"), Account("other")
+    async with NatsServer.start(tmp_path / "nats", jetstream=False) as server:
+        routes = {
+            "anonymous": route_to(server.url),
+            "one": LatticeRoute(ConnectionSpec((server.url,), one.credentials("u")), "default"),
+            "other": LatticeRoute(ConnectionSpec((server.url,), other.credentials("u")), "default"),
+            "by name": LatticeRoute(
+                ConnectionSpec((server.url.replace("127.0.0.1", "localhost"),), one.credentials("v")), "default"
+            ),
+        }
+        async with Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices:
+            for holder, route in routes.items():
+                lattices.hold(holder, route)
+            await eventually(lambda: len(lattices.all) == 1, message="all are in the one account that there is")
+            (lattice,) = lattices.all
+            assert lattice.evidence.account == "$G"
+            await server.restart(Operator(one, other).server_config())
+            await eventually(lambda: _are_parted(lattices), message="by now they are in two accounts")
+            await eventually(lambda: lattices.held_by("by name") is lattices.held_by("one"))
+            left = lattices.held_by("anonymous")
+            assert left is not None
+            assert left not in (lattices.held_by("one"), lattices.held_by("other"))
+            assert list(left.connection.routes) == [routes["anonymous"]]
+            assert not left.connection.state.connected
+            await server.restart("")
+            await eventually(lambda: len(lattices.all) == 1)
+
+
+def _are_parted(lattices: Lattices) -> bool:
+    held = [lattices.held_by(holder) for holder in ("anonymous", "one", "other")]
+    return len({id(one) for one in held}) == 3
 
 
 async def test_one_lattice_name_on_two_systems_is_kept_apart(server: NatsServer, tmp_path: Path) -> None:

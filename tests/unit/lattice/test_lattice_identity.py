@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
 from support.lattice.jwt import Account
 from wasmcloud_operator.lattice.connection_types import ServerInfo
-from wasmcloud_operator.lattice.identity import Evidence, LatticeRoute
+from wasmcloud_operator.lattice.errors import AnswerLost, LatticeError, NoResponders, NotPermitted
+from wasmcloud_operator.lattice.identity import Evidence, LatticeRoute, account_of
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 
 
@@ -73,6 +75,59 @@ def test_routes_that_lead_to_one_lattice_are_known_without_connecting() -> None:
 )
 def test_the_proof_is_tried_where_servers_tell_of_one_system(one: Evidence, other: Evidence, same: bool) -> None:
     assert bool(one.signs & other.signs) is same
+
+
+class Server:
+    """Answers who its user is, or does not."""
+
+    def __init__(self, answer: bytes | LatticeError) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    async def request(self, subject: str, *, timeout: float) -> bytes:
+        self.asked.append(subject)
+        if isinstance(self.answer, LatticeError):
+            raise self.answer
+        return self.answer
+
+
+OWN = Account("own")
+
+
+@pytest.mark.parametrize(
+    ("credentials", "required", "answer", "account"),
+    [
+        (True, True, b"never asked", OWN.public),
+        (True, False, b'{"data": {"account": "$G"}}', "$G"),
+        (True, False, NoResponders("$SYS", "nobody listens"), OWN.public),
+        (True, False, NotPermitted("$SYS", "not permitted"), OWN.public),
+        (True, False, AnswerLost("late"), ""),
+        (True, False, b'{"data": {"account": 1}}', ""),
+        (False, True, b'{"data": {"account": "A"}}', "A"),
+        (False, False, b'{"data": {"account": "$G"}}', "$G"),
+        (False, False, NoResponders("$SYS", "nobody listens"), ""),
+        (False, False, b"[]", ""),
+    ],
+    ids=[
+        "a JWT that is looked at",
+        "a JWT that is not looked at",
+        "a JWT, nobody to ask",
+        "a JWT, not permitted to ask",
+        "a JWT, no answer in time",
+        "a JWT, no account in the answer",
+        "a password",
+        "no credentials",
+        "no credentials, nobody to ask",
+        "no credentials, no answer that is one",
+    ],
+)
+async def test_the_account_is_that_of_the_jwt_where_the_server_looks_at_it_and_else_the_servers_word(
+    credentials: bool, required: bool, answer: bytes | LatticeError, account: str
+) -> None:
+    server: Any = Server(answer)
+    spec = ConnectionSpec(("nats://a",), OWN.credentials("u") if credentials else "")
+    assert await account_of(server, spec, ServerInfo("S", auth_required=required)) == account
+    assert bool(server.asked) is not (credentials and required)
 
 
 def test_a_dropped_route_suggests_nothing_any_more() -> None:

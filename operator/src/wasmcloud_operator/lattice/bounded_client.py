@@ -166,7 +166,8 @@ def _server_info(info: Mapping[str, object]) -> ServerInfo | None:
     if not isinstance(server_id, str) or not _is_text(server_id) or not server_id:
         return None
     urls = [url for url in listed[:_URLS_LIMIT] if _is_text(url)] if isinstance(listed, list) else []
-    return ServerInfo(server_id, cluster if isinstance(cluster, str) and _is_text(cluster) else "", tuple(urls))
+    name = cluster if isinstance(cluster, str) and _is_text(cluster) else ""
+    return ServerInfo(server_id, name, tuple(urls), auth_required=info.get("auth_required") is True)
 
 
 def _is_text(value: object) -> bool:

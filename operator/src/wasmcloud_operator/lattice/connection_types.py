@@ -67,6 +67,8 @@ class ServerInfo:
     id: str
     cluster: str = ""
     urls: tuple[str, ...] = ()
+    auth_required: bool = False
+    """Whether nobody gets in without credentials; where it is not so, credentials may not be looked at."""
 
 
 @dataclass(frozen=True, slots=True)

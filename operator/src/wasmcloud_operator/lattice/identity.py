@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from wasmcloud_operator.lattice.connection_types import Channel, ServerInfo
-from wasmcloud_operator.lattice.errors import LatticeError
+from wasmcloud_operator.lattice.errors import LatticeError, NoResponders, NotPermitted
 from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
 from wasmcloud_operator.lattice.subjects import (
     DEFAULT_CONTROL_PREFIX,
@@ -134,13 +134,19 @@ class Evidence:
                 yield from (("member", server.cluster, url) for url in server.urls)
 
 
-async def account_of(channel: Channel, spec: ConnectionSpec) -> str:
-    """The account that a connected user belongs to: by its JWT, else by its server; "" where neither shows it."""
-    if spec.account:
+async def account_of(channel: Channel, spec: ConnectionSpec, server: ServerInfo) -> str:
+    """The account that a connected user belongs to; "" where nothing shows it, or the server did not answer in time.
+
+    That is the account of the user JWT, on a server that lets nobody in without: any other takes a JWT as well, does
+    not look at it, and has to be asked.
+    """
+    if spec.account and server.auth_required:
         return spec.account
     try:
         answer = json.loads(await channel.request(_USER_INFO, timeout=_ASK_SECONDS))
         account = answer["data"]["account"]
+    except (NoResponders, NotPermitted):
+        return spec.account
     except (LatticeError, ValueError, KeyError, TypeError):
         return ""
     return account if isinstance(account, str) else ""

@@ -297,6 +297,11 @@ class Lattices:
             lattice.add(route)
             self._watch(lattice, route)
             return lattice
+        lattice = self._start(route)
+        self._watch(lattice, route)
+        return lattice
+
+    def _start(self, route: LatticeRoute) -> Lattice:
         lattice = Lattice(next(self._numbers), route, self._connections, self._clock, self._tell, self._gate)
         lattice.hosts.prefer(self._ours)
         task = self._tasks.create_task(
@@ -305,7 +310,6 @@ class Lattices:
         # Not in the task's own `finally`: a task that is cancelled before its first step runs none of it.
         task.add_done_callback(lambda _: lattice.close())
         self._running[lattice] = task
-        self._watch(lattice, route)
         return lattice
 
     def _watch(self, lattice: Lattice, route: LatticeRoute) -> None:
@@ -326,7 +330,7 @@ class Lattices:
                 changed.clear()
                 server = connection.server
                 if connection.state.connected and server is not None:
-                    account = await account_of(connection, route.spec)
+                    account = await account_of(connection, route.spec, server)
                     try:
                         await self._learnt(route, server, account)
                     except Exception:  # noqa: BLE001 - logged with its trace; the other lattices go on
@@ -342,6 +346,9 @@ class Lattices:
         thousand to be the same.
         """
         lattice = self._led_to[route]
+        known = lattice.evidence.account
+        if account and known and account != known and len(lattice.connection.routes) > 1:
+            lattice = self._split(lattice, route)
         lattice.evidence.take(route, server, account)
         self._traits.put(lattice, lattice.traits)
         lattice = await self._join(lattice, self._held_instead(lattice).values())
@@ -384,6 +391,17 @@ class Lattices:
             self._move(holder, kept)
         self._end(gone)
         return kept
+
+    def _split(self, lattice: Lattice, route: LatticeRoute) -> Lattice:
+        """Give a route that by now leads to another account a lattice of its own; what it led to stays the others'.
+
+        Whoever has no credentials for that account would else get into it by the route of somebody who has.
+        """
+        _log.info("lattice.route_parted", lattice=lattice.name, nats=route.spec.addresses)
+        own = self._led_to[route] = self._start(route)
+        lattice.drop(route)
+        self._traits.put(lattice, lattice.traits)
+        return own
 
     def _move(self, holder: str, lattice: Lattice) -> None:
         self._held.put(holder, lattice)
