@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from support.kube.objects import WIDGET, key
 from wasmcloud_operator.kube.clock import rfc3339
 from wasmcloud_operator.kube.conditions import Condition, to_status
 from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.status_part import StatusPart
+from wasmcloud_operator.kube.store import Change
 
 WANTED = {"phase": "Ready"}
 
@@ -136,6 +139,69 @@ async def test_a_status_of_an_earlier_life_loses_what_is_no_longer_wanted(world:
     assert await again.write(item, item.status, WANTED) is not None
     item = world.informer.store.get(key("w"))
     assert await again.write(item, {**WANTED, "extra": "theirs"}, WANTED) is None
+
+
+class Late:
+    """A client whose answers take five seconds."""
+
+    def __init__(self, bench: KubeBench) -> None:
+        self._bench = bench
+
+    async def apply(self, *arguments, **named) -> CustomResource:
+        written = await self._bench.client.apply(*arguments, **named)
+        await self._bench.clock.sleep(5)
+        return written
+
+
+def brings_no_look(world: World, change: Change[CustomResource]) -> bool:
+    return world.part.is_all_of(change, change.item.status or {})
+
+
+async def test_a_change_that_is_all_our_own_write_is_known_whoever_reports_it_first(world: World):
+    seen: list[bool] = []
+    world.informer.on_change(lambda change, _: seen.append(brings_no_look(world, change)))
+    await world.look()
+    assert seen == [True], "by the answer"
+
+    world.part = replace(world.part, client=Late(world.bench))
+    writing = world.bench.start(world.look({"phase": "Failed"}))
+    await world.bench.clock.until(lambda: len(seen) > 1)
+    assert not writing.done()
+    assert seen == [True, True], "by the watch, before the answer"
+    await world.bench.clock.advance(6)
+    assert writing.done()
+    assert seen == [True, True]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param({"status": {"phase": "Theirs"}}, id="another status"),
+        pytest.param({"status": {**WANTED, "extra": "theirs"}}, id="more in it"),
+        pytest.param({"metadata": {"labels": {"a": "b"}}}, id="a label"),
+        pytest.param({"metadata": {"finalizers": ["a/b"]}}, id="a finalizer"),
+        pytest.param({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, id="on its way out"),
+        pytest.param({"metadata": {"generation": 2}, "spec": {"size": 3}}, id="another spec"),
+        pytest.param({"metadata": {"uid": "another"}}, id="another object"),
+    ],
+)
+async def test_a_change_that_is_more_than_our_own_write_is_looked_at(world: World, others: dict):
+    await world.look()
+    seen: list[bool] = []
+    world.informer.on_change(lambda change, _: seen.append(brings_no_look(world, change)))
+    body = world.bench.api.get(WIDGET, key("w"))
+    metadata = {**body["metadata"], **others.get("metadata", {})}
+    world.bench.api.put(WIDGET, {**body, **others, "metadata": metadata})
+    await world.bench.clock.settle()
+    assert seen
+    assert not any(seen)
+
+
+async def test_an_object_that_appears_or_vanishes_or_is_listed_again_is_looked_at(world: World):
+    await world.look()
+    item = world.informer.store.get(key("w"))
+    for change in (Change(None, item), Change(item, None), Change(item, item)):
+        assert not brings_no_look(world, change)
 
 
 async def test_a_part_of_one_object_has_a_pace_of_its_own(world: World):

@@ -94,9 +94,13 @@ class PoolApplier:
             self._refused.pop((key, resource), None)
 
     async def _apply(self, item: CustomResource, config: WasmCloudHostConfig, child: Child) -> Applied:
-        place, stamp = (item.metadata.key, child.resource), fingerprint(child.body)
+        place = (item.metadata.key, child.resource)
         before = self._refused.get(place)
-        if before is not None and before.fingerprint == stamp and self.clock.monotonic() < before.until:
+        if (
+            before is not None
+            and self.clock.monotonic() < before.until
+            and before.fingerprint == fingerprint(child.body)
+        ):
             raise SpecError(before.problem)
         try:
             applied = await self.applier.apply(self.kinds[child.resource], child.body, owned_by(item))
@@ -104,7 +108,7 @@ class PoolApplier:
             raise SpecError(Problem(Reason.CONFLICT, "", str(error))) from error
         except (BadRequest, Invalid, Forbidden) as error:
             problem = refusal(child.resource, child.body, config, error)
-            self._refused[place] = _Refused(stamp, self.clock.monotonic() + RETRY_SECONDS, problem)
+            self._refused[place] = _Refused(fingerprint(child.body), self.clock.monotonic() + RETRY_SECONDS, problem)
             raise SpecError(problem) from error
         self._refused.pop(place, None)
         return applied

@@ -113,7 +113,7 @@ def host_pool_controllers(
     controller = context.controller(
         "wasmcloudhostconfig", reconciler.reconcile, reconciler.report, parts=((HOST_CONFIG, part.part),)
     )
-    _wire(controller.queue, configs, kinds, secrets, config_maps)
+    wire(controller.queue, configs, kinds, secrets, config_maps, part)
     pods = context.host_pods()
     gate = StatusPart(POD, POD_CODEC, context.applier.paced, context.writer, part="status.gate")
     gatekeeper = ReadinessReconciler(configs, pods, context.pools, hosts_in_pods, placements, gate, context.clock)
@@ -137,12 +137,13 @@ def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
     )
 
 
-def _wire(
+def wire(
     queue: WorkQueue[Key],
     configs: Informer[CustomResource],
     kinds: Mapping[Resource, Kind],
     secrets: Informer[Metadata],
     config_maps: Informer[Metadata],
+    part: StatusPart[CustomResource],
 ) -> None:
     """Have every change in the cluster that concerns a config put its key into the queue."""
 
@@ -151,7 +152,8 @@ def _wire(
             namespaces = configs.store.index_values(NAMESPACE_INDEX)
             secrets.follow(namespaces)
             config_maps.follow(namespaces)
-        queue.add(change.key, _priority(listed))
+        if not (isinstance(change.item.status, dict) and part.is_all_of(change, change.item.status)):
+            queue.add(change.key, _priority(listed))
 
     def on_child(change: Change[T], listed: bool) -> None:
         # The state before, too: an owner reference that somebody took off has to be put back.

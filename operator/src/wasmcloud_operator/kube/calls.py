@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, cont
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import unquote
 
@@ -146,6 +147,7 @@ def _decoded(decode: Callable[[bytes], R], response: Response, request: str) -> 
         raise GarbledAnswer(f"{request}: {error}") from error
 
 
+@lru_cache(maxsize=1)  # many answers a second have the same
 def _moment(date: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(date)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+import msgspec
 
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import Codec
@@ -13,6 +17,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import Resource
+from wasmcloud_operator.kube.store import Change
 
 T = TypeVar("T", bound=HasMetadata)
 
@@ -27,6 +32,8 @@ class StatusPart(Generic[T]):
     client: Writer
     field_manager: str = ""
     part: str = "status"
+    # What the writes under way are to make of each place: the watch may report one before its answer is here.
+    _sending: dict[Place, str] = field(default_factory=dict)
 
     async def write(self, item: T, before: JsonObject, status: JsonObject) -> T | None:
         """Have the part be `status`; `before` is that part as it is cached.
@@ -42,12 +49,14 @@ class StatusPart(Generic[T]):
         kind = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
         body = {**kind, "metadata": metadata, "status": status}
 
-        async def send() -> T:
-            return await self.client.apply(
-                self.resource, body, self.codec, subresource="status", field_manager=self.field_manager
-            )
-
         wish = fingerprint(_timeless(status))
+
+        async def send() -> T:
+            with self._under_way(place, wish):
+                return await self.client.apply(
+                    self.resource, body, self.codec, subresource="status", field_manager=self.field_manager
+                )
+
         where = first_difference({**kind, "status": status}, {**kind, "status": before})
         if where is not None:
             return await self.paced.write(place, item.metadata, wish, where, send)
@@ -57,6 +66,27 @@ class StatusPart(Generic[T]):
         written = await send()
         self.paced.wrote(place, written.metadata, wish)
         return written
+
+    def is_all_of(self, change: Change[T], status: JsonObject) -> bool:
+        """Returns whether a change did no more than make the part what it is to be; `status` is what it is now.
+
+        Whoever wrote it has nothing to look at: all else that the object says is as it was.
+        """
+        old, new = change.old, change.new
+        if old is None or new is None or old.metadata.resource_version == new.metadata.resource_version:
+            return False
+        if msgspec.structs.replace(new.metadata, resource_version=old.metadata.resource_version) != old.metadata:
+            return False
+        place, wish = Place(self.resource, change.key, self.part), fingerprint(_timeless(status))
+        return self._sending.get(place) == wish or self.paced.contests.was_applied(place, new.metadata.uid, wish)
+
+    @contextmanager
+    def _under_way(self, place: Place, wish: str) -> Iterator[None]:
+        self._sending[place] = wish
+        try:
+            yield
+        finally:
+            del self._sending[place]
 
     def again(self, item: T) -> float | None:
         """Returns the seconds until the part is to be looked at again as somebody set it back; None if nobody did."""

@@ -235,6 +235,7 @@ class ScriptedApi:
         while True:
             if epoch != self._epoch:
                 raise ConnectionCut
+            changed = self._changed  # before the history is read: what comes while it is sent must wake this stream
             for change in self._history[bisect_right(self._history, version, key=lambda change: change.version) :]:
                 version = change.version
                 if (event := change.seen_by(request.path, request.query)) is not None:
@@ -242,7 +243,6 @@ class ScriptedApi:
             left = ends - self.clock.monotonic()
             if left <= 0:
                 return
-            changed = self._changed
             try:
                 async with self.clock.timeout(left if silent else min(left, self.bookmark_seconds)):
                     await changed.wait()
@@ -302,7 +302,7 @@ class ScriptedApi:
         path = path.removesuffix("/status")
         live = self._objects.get(path)
         wanted = (body.get("preconditions") or body.get("metadata") or {}) if isinstance(body, dict) else {}
-        apply = request.headers.get("Content-Type") == "application/apply-patch+yaml"
+        apply = request.headers.get("Content-Type", "").startswith("application/apply-patch+yaml")
         if live is None:
             if apply and not wanted.get("uid"):
                 return 201, self._store(path, body)
