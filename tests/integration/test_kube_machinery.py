@@ -59,6 +59,21 @@ async def test_a_list_in_pages_is_the_whole(live: KubeLive, admin: Admin, namesp
     assert not {i.metadata.name for i in page.items} & {i.metadata.name for i in second.items}
 
 
+async def test_an_apply_keeps_every_character(live: KubeLive, namespace: str):
+    """Its body is read as YAML, which knows more ends of lines than JSON, and refuses some characters."""
+    texts = {
+        "lines": "a\u0085b\u2028c\u2029d\re\nf",
+        "refused": "\x01\x08\x0c\x1f\x7f\x80\x9f\ufeff\ufffe\uffff",
+        "wide": "… é 🌍",
+        "yaml": '- {a: [b]} # &c *d !e %f @g `h "i\\',
+        "plain": "x" * 2000,
+        "delete": "a\x7fb",
+    }
+    for name, text in texts.items():
+        made = await live.client.apply(CONFIG_MAP, config_map(name, namespace, text=text), UNSTRUCTURED)
+        assert made.body["data"] == {"text": text}, name
+
+
 async def test_rights_taken_away_and_given_back(control_plane: ControlPlane, admin: Admin, namespace: str):
     await allow(admin, "alice", namespace)
     async with KubeLive.open(control_plane.kubeconfig_for(control_plane.user("alice"))) as live:

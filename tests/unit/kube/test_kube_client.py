@@ -336,6 +336,27 @@ async def test_the_servers_time_is_that_of_its_last_answer(served: Served):
         assert timedelta(0) <= same.server_now - datetime(2026, 1, 1, 5, tzinfo=UTC) < timedelta(seconds=60)
 
 
+@pytest.mark.parametrize("text", ["plain", "…\u0085\u2028\ufeff🌍", "a\x7fb\x01", 'quoted "\\"'])
+async def test_the_text_of_an_apply_is_the_same_in_yaml_and_in_json(served: Served, text: str):
+    sent: list[bytes] = []
+    library = served.transport._calls
+    call_api = library.call_api
+
+    async def recording(*arguments, **named):
+        sent.append(named["body"])
+        return await call_api(*arguments, **named)
+
+    library.call_api = recording
+    client = Writer(Reader(served.transport), field_manager="tests", gate=AlwaysOpen())
+    body = {**widget("a"), "spec": {"text": text}}
+    assert (await client.apply(WIDGET, body, WIDGETS)).spec["text"] == text
+    assert served.api.requests[-1].headers["Content-Type"].partition(";")[0] == "application/apply-patch+yaml"
+    (written,) = sent
+    assert isinstance(written, bytes), "the library neither copies nor encodes it"
+    assert not set(written.decode()) & {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), "\u2028", "\ufeff"}
+    assert b"\\ud83c" not in written, "YAML has no pairs of escapes for one character"
+
+
 async def test_nobody_listens(tmp_path: Path):
     async with ScriptedApiServer.serve(ScriptedApi()) as server:
         credentials = Credentials(kubeconfig=server.kubeconfig(tmp_path / "kubeconfig"))
