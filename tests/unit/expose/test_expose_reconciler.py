@@ -74,6 +74,20 @@ async def test_a_service_that_is_no_longer_wanted_goes(
     assert site.states() == []
 
 
+async def test_a_service_that_somebody_deletes_again_and_again_is_said_to_be_deleted(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    told = set()
+    for _ in range(6):
+        await site.look()
+        if site.api.get(SERVICE, SHOP) is not None:
+            site.api.remove(SERVICE, SHOP)
+        await site.look()  # the first time it is made at once, and then some seconds later
+        told |= {(state, problem.reason) for _, state in site.states() for problem in site.outcomes.get(SHOP).problems}
+        await site.bench.clock.advance(2)
+    assert (State.MISSING, "SetBack") in told
+
+
 async def test_an_application_that_is_going_loses_its_service_at_once(site: Site) -> None:
     site.application()
     site.deployed(spec())

@@ -46,6 +46,8 @@ class Cluster:
         if self.outcome == "refused" and body["kind"] == "Deployment":
             raise Invalid(422, "Invalid", "no")
         updated = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+        if self.outcome == "withheld" and body["kind"] == "Deployment":
+            return Applied(None, "unchanged")
         live = {**body, "spec": {"replicas": 1}, "status": updated if self.rolled_out else {"replicas": 1}}
         return Applied(Unstructured(ObjectMeta(), live), self.outcome if body["kind"] == "Deployment" else "changed")
 
@@ -92,6 +94,11 @@ async def test_secrets_of_former_pods_go_when_those_pods_have_gone(cluster):
     assert await cluster.bring(1) == (True, [*NEEDED, "Deployment", *REST[:-1]])
     cluster.rolled_out = True
     assert await cluster.bring(1) == (True, [*NEEDED, "Deployment", *REST])
+
+
+async def test_a_workload_that_somebody_deletes_again_and_again_puts_nothing_off(cluster):
+    cluster.outcome = "withheld"
+    assert await cluster.bring(1) == (True, [*NEEDED, "Deployment", *REST[:-1]])
 
 
 async def test_another_config_of_that_name_begins_anew(cluster):

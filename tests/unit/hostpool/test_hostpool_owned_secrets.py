@@ -89,6 +89,22 @@ async def test_a_secret_that_is_set_back_again_and_again_is_written_every_five_m
     ]
 
 
+async def test_a_secret_that_is_deleted_again_and_again_is_made_every_five_minutes(world: World):
+    world.patches()
+    made = 0
+    for _ in range(1200):
+        if world.live is not None:
+            world.bench.api.remove(SECRET, NAME)
+            await world.bench.clock.until(lambda: NAME not in world.informer.store)
+        await world.keep()
+        made += world.live is not None
+        await world.bench.clock.advance(1)
+    assert 8 <= made <= 13
+    assert world.patches() == made
+    (contested,) = world.secrets.paced.contests.of(world.secrets.places(POOL))
+    assert str(contested).startswith(f"Secret {NAME} is deleted by somebody else")
+
+
 async def test_another_content_is_written_at_once_while_somebody_sets_the_secret_back(world: World):
     for _ in range(10):
         await world.others()

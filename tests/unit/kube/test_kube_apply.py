@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from wasmcloud_operator.kube.testing import NoAnswer
 from wasmcloud_operator.kube.transport import Response
 
 STAMP = "tests.example.com/rendered"
+PLACE = Place(CONFIG_MAP, key("c"))
 
 
 def config(value: str = "1", **data: str) -> dict:
@@ -389,3 +391,55 @@ async def test_the_memory_of_whole_objects_keeps_none_of_them_alive(world: World
     await world.bench.clock.settle()
     gc.collect()
     assert known.found() is None
+
+
+async def test_an_object_that_is_deleted_again_and_again_is_made_later_and_later(world: World):
+    made = []
+    for _ in range(1200):
+        if world.live() is not None:
+            world.bench.api.remove(CONFIG_MAP, key("c"))
+            await world.bench.clock.settle()
+        applied = await world.apply(config())
+        if applied.outcome == "created":
+            made.append(world.bench.clock.monotonic())
+        else:
+            assert applied.item is None
+            assert 0 < (world.applier.contests.again([PLACE]) or 0) <= 300
+        await world.bench.clock.advance(1)
+    between = [later - earlier for earlier, later in itertools.pairwise(made)]
+    assert between[:7] == [1, 1, 2, 4, 8, 16, 32], "the first time that it is gone it is made at once"
+    assert max(between) == 300
+    (contested,) = world.applier.contests.of([PLACE])
+    assert str(contested).startswith("ConfigMap ns/c is deleted by somebody else whenever it is made")
+    assert (await world.apply(config("2"))).outcome == "created", "what is wanted now was not deleted yet"
+
+
+async def test_an_object_that_is_left_alone_is_no_longer_called_deleted(world: World):
+    await world.apply(config())
+    for _ in range(4):
+        world.bench.api.remove(CONFIG_MAP, key("c"))
+        await world.bench.clock.settle()
+        await world.bench.clock.advance(world.applier.contests.again([PLACE]) or 0)
+        await world.apply(config())
+    assert world.applier.contests.of([PLACE])
+    await world.bench.clock.advance(60)
+    assert (await world.apply(config())).outcome == "unchanged"
+    assert world.applier.contests.of([PLACE]) == []
+
+
+async def test_an_object_that_we_delete_ourselves_is_made_again_at_once(world: World):
+    for _ in range(10):
+        applied = await world.apply(config())
+        assert applied.outcome == "created"
+        assert await world.applier.delete(world.kind, applied.item, ours)
+        await world.bench.clock.settle()
+
+
+async def test_an_object_that_was_left_out_of_the_cache_was_not_deleted(world: World):
+    await world.apply(config())
+    for _ in range(10):
+        world.kind.informer.forget(world.kind.informer.store.get(key("c")))
+        assert (await world.apply(config())).outcome == "unchanged"
+        world.kind.informer.store._gone.clear()
+        world.kind.informer.offer(await world.bench.client.get(CONFIG_MAP, key("c")))
+    assert world.applier.contests.again([PLACE]) is None

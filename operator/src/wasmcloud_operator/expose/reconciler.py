@@ -215,6 +215,8 @@ class ServiceReconciler:
                 raise ForeignObject(SERVICE, Key(key.namespace, planned.name), f"{HOST_CONFIG.kind} {planned.name}")
             body = await self.rust.eased(Key(key.namespace, planned.name), body)
             applied = await self._apply(record, body, ours)
+            if applied.item is None:
+                return State.MISSING, self._deleted(key.namespace, planned.name)
             await self.rust.clean(Key(key.namespace, planned.name), applied.item.metadata)
             problems = await self.routes.apply(planned, key.namespace, lattice.identity, owners)
             contested = self.applier.contests.of(self._places(key.namespace, planned.name))
@@ -231,6 +233,12 @@ class ServiceReconciler:
             return State.MISSING, [Problem(Reason.SERVICE_BEING_REPLACED, "", told)]
         except REFUSALS as error:
             return State.MISSING, [Problem(Reason.SERVICE_REFUSED, "", f"refused by the API server: {reasons(error)}")]
+
+    def _deleted(self, namespace: str, name: str) -> list[Problem]:
+        """What is to be known of a Service that somebody else deletes, while it is too early to make it again."""
+        contested = self.applier.contests.of([Place(SERVICE, Key(namespace, name))])
+        told = f"Service {name} was deleted by somebody else as soon as it was made; it is made again in a moment"
+        return [set_back(str(one)) for one in contested] or [set_back(told)]
 
     def _places(self, namespace: str, name: str) -> list[Place]:
         """The objects of one Service: itself and its routes, which have its name."""

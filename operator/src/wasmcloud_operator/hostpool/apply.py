@@ -71,7 +71,8 @@ class PoolApplier:
         if applied.outcome != "unchanged" and generation != item.metadata.generation:
             return False
         await gather_first_error(self._apply(item, config, child) for child in children.after)
-        rolled_out = is_rolled_out(children.workload.resource.kind, applied.item.body)
+        held = applied.item
+        rolled_out = held is not None and is_rolled_out(children.workload.resource.kind, held.body)
         await self._remove_unwanted(item, children, tell, rolled_out=rolled_out)
         if rolled_out:  # until then old pods may read them
             await self.secrets.remove_unneeded(config, facts, children.secret_conf)

@@ -117,7 +117,7 @@ class OwnedSecrets:
             return  # the watch brings the config back
         item = await self._applied(key, _body(config, key, component, digest, values), config)
         if item is None:
-            return  # it is too early after somebody else changed it
+            return  # it is too early after somebody else changed or deleted it
         self.secrets.offer(Metadata(item.metadata))
         checked[name] = (item.metadata.resource_version, digest)
 
@@ -127,9 +127,7 @@ class OwnedSecrets:
             live = await self.client.get(SECRET, key)
         except NotFound:
             body["metadata"] |= ONLY_IF_MISSING
-            made = await self.client.apply(SECRET, body, UNSTRUCTURED)
-            self.paced.wrote(place, made.metadata, wish)
-            return made
+            return await self.paced.create(place, wish, partial(self.client.apply, SECRET, body, UNSTRUCTURED))
         if not _owned_by(live.metadata, config):
             raise ForeignObject(SECRET, key, "somebody else")
         where = first_difference(body, live.body)
@@ -144,6 +142,7 @@ class OwnedSecrets:
         with contextlib.suppress(NotFound):
             await self.client.delete(SECRET, held.metadata.key, uid=held.metadata.uid)
         self.secrets.forget(held)
+        self.paced.contests.forget(Place(SECRET, held.metadata.key))
 
 
 def _owned_by(metadata: ObjectMeta, config: WasmCloudHostConfig) -> bool:

@@ -61,9 +61,12 @@ class ForeignObject(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The object after an apply, and what the apply did."""
+    """The object after an apply, and what the apply did.
 
-    item: Unstructured
+    There is none while somebody else deletes it again and again and it is too early to make it once more.
+    """
+
+    item: Unstructured | None
     outcome: Outcome
 
 
@@ -90,7 +93,7 @@ class Applier:
     is decided. Before the first apply of an object, what the field managers in `formerly` (earlier programs for the
     same objects) own of it becomes ours: an object without the fingerprint was never applied by us, cached or not.
 
-    What somebody else sets back is applied again at the pace of `paced`.
+    What somebody else sets back or deletes is applied again at the pace of `paced`.
     """
 
     def __init__(
@@ -136,9 +139,8 @@ class Applier:
     ) -> Applied:
         place, stamp = Place(kind.resource, key), desired["metadata"]["annotations"][self._annotation]
         if held is None:
-            item = await self._write(kind, key, desired, ONLY_IF_MISSING)
-            self.paced.wrote(place, item.metadata, stamp)
-            return Applied(item, "created")
+            made = await self.paced.create(place, stamp, lambda: self._write(kind, key, desired, ONLY_IF_MISSING))
+            return Applied(made, "unchanged" if made is None else "created")
         if not ours(held.metadata):
             _remember(self._strangers, place, None, _REMEMBERED)
             raise ForeignObject(kind.resource, key, _owner(held.metadata))
@@ -174,6 +176,7 @@ class Applier:
             return False
         except Conflict:
             return False  # another object of that name took its place
+        self.contests.forget(Place(kind.resource, item.metadata.key))
         if left is None:
             kind.informer.forget(item)
         else:

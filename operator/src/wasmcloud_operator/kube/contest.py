@@ -26,6 +26,8 @@ class Place(NamedTuple):
     part: str = ""
 
 
+# In place of a field's path: the object itself, which somebody deletes.
+GONE = "the object"
 # Objects whose last apply is remembered: forgetting one costs that it is put right at once, once more.
 _REMEMBERED = 16384
 # Fields of one object that each have a pace of their own: more than anybody edits by hand. The others share one.
@@ -76,6 +78,11 @@ class Contested:
                 who = "an unknown field manager"
             case name:
                 who = f"field manager {name}"
+        if self.path == GONE:
+            return (
+                f"{self.resource.kind} {self.key} is deleted by somebody else whenever it is made;"
+                " it is made again every few minutes: have the other leave it alone"
+            )
         return (
             f"{self.resource.kind} {self.key}: {self.path} is set back by {who} whenever it is applied;"
             " it is applied again every few minutes: have the other leave the field alone"
@@ -114,10 +121,15 @@ class Contests:
         self._held: OrderedDict[Place, _Applied] = OrderedDict()
 
     def applied(self, place: Place, uid: str, fingerprint: str) -> None:
-        """Take note that an apply went through. What another object of that name went through is forgotten."""
+        """Take note that an apply went through.
+
+        What another object of that name went through is forgotten, except for how often it was deleted.
+        """
         held = self._held.get(place)
         if held is None or held.uid != uid:
-            held = self._held[place] = _Applied(uid, fingerprint)
+            deleted = {name: fight for name, fight in held.fights.items() if name == GONE} if held is not None else {}
+            former = held.fingerprint if held is not None else fingerprint
+            held = self._held[place] = _Applied(uid, former, fights=deleted)
         if held.fingerprint != fingerprint:
             for fight in held.fights.values():
                 fight.until = self._clock.monotonic()  # the wait was for what was wanted then
@@ -134,6 +146,15 @@ class Contests:
         """Whether just that was the last that we applied to this object: then a difference is a set-back."""
         held = self._held.get(place)
         return held is not None and (held.uid, held.fingerprint) == (uid, fingerprint)
+
+    def was_made(self, place: Place, fingerprint: str) -> bool:
+        """Whether just that was the last that we applied there: where nothing is left of it, somebody deleted it."""
+        held = self._held.get(place)
+        return held is not None and held.fingerprint == fingerprint
+
+    def forget(self, place: Place) -> None:
+        """Take note that the object is gone because we wanted it to be."""
+        self._held.pop(place, None)
 
     def must_wait(self, place: Place, resource_version: str, path: str) -> bool:
         """Whether what was applied, and was set back in this field, is not to be applied again now."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
-from wasmcloud_operator.kube.contest import Contests, Pace, Place, manager_of
+from wasmcloud_operator.kube.contest import GONE, Contests, Pace, Place, manager_of
 from wasmcloud_operator.kube.difference import Difference
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.events import EventRecorder
@@ -59,8 +59,23 @@ class PacedWrites:
             self._report(place, held)
         return item
 
+    async def create(self, place: Place, wish: str, send: Callable[[], Awaitable[T]]) -> T | None:
+        """Send the creation of what is not there. Returns the object; None if it is not its time.
+
+        `wish` as for `write`. What somebody deletes is made again at the pace of what somebody sets back.
+        """
+        again = self.contests.was_made(place, wish)
+        if again and self.contests.must_wait(place, "", GONE):
+            self.contests.at_peace(place)
+            return None
+        item = await send()
+        self.wrote(place, item.metadata, wish)
+        if again:
+            self.contests.set_back(place, GONE)
+        return item
+
     def wrote(self, place: Place, written: ObjectMeta, wish: str) -> None:
-        """Take note of a write that no other can have undone yet: of an object that was just created."""
+        """Take note of a write that no other can have undone yet."""
         self.contests.applied(place, written.uid, wish)
 
     def _report(self, place: Place, held: ObjectMeta) -> None:
