@@ -174,7 +174,7 @@ class Operator:
         )
         crd, followed = None, None
         if settings.applications:
-            on_purpose = LeftOnPurpose(writer, settings.namespace)
+            on_purpose = LeftOnPurpose(writer, settings.namespace, pools.known_as)
             controllers = (
                 *controllers,
                 application_controller(context, on_purpose),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.owners import Owners
+from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.kube.controller import DONE, Result
@@ -213,7 +214,7 @@ class Site:
         client: Any = SimpleNamespace()
         wake, clock = self.woken.append, self.clock
         shared: Any = (self.places, self.writer, client, recorder, clock, owners, wake, self.gate)
-        self.noted, self.on_note = list[str](), cast("Exception | None", None)
+        self.noted, self.on_note = list[tuple[str, ...]](), cast("Exception | None", None)
         on_purpose: Any = SimpleNamespace(add=self._note)
         self.deletion = Deletion(*shared, left_in_wadm(CollectorRegistry()), cast("Any", {}), on_purpose)
         made: Any = (applications, self.places, self.writer, self.deletion, recorder, self.clock, owners)
@@ -221,10 +222,10 @@ class Site:
         self.configs[Key("here", "pool")] = CustomResource(ObjectMeta("pool", "here", "p1", "1", 1), {"lattice": "one"})
         self.application()
 
-    async def _note(self, item: CustomResource) -> None:
+    async def _note(self, item: CustomResource, places: Iterable[Place]) -> None:
         if self.on_note is not None:
             raise self.on_note
-        self.noted.append(item.metadata.uid)
+        self.noted.append((item.metadata.uid, *(place.lattice for place in places)))
 
     @property
     def wadm(self) -> Wadm:

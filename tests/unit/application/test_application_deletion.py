@@ -13,6 +13,7 @@ from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.left_on_purpose import NAME, LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
+from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import AlwaysOpen
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
@@ -39,6 +40,9 @@ class Writer:
 class NoPlaces:
     def release(self, key: Key) -> None:
         pass
+
+    def leaving(self, item: CustomResource, chosen: None) -> list[Place]:
+        return [Place("default", "pool", "id-default")]
 
 
 class Events:
@@ -69,7 +73,7 @@ class Orphan:
             ApplicationsGate(AlwaysOpen(), ours=True),
             left_in_wadm(bench.metrics.registry),
             services.store,
-            LeftOnPurpose(bench.client, "ops"),
+            LeftOnPurpose(bench.client, "ops", lambda _: ()),
         )
         metadata = {
             "name": "shop",
@@ -138,4 +142,4 @@ async def test_it_is_noted_before_it_is_let_go(orphan: Orphan) -> None:
     assert orphan.writer.let_go == [SHOP]
     noted = orphan.api.get(CONFIG_MAP, Key("ops", NAME))
     assert noted is not None
-    assert noted["data"] == {"uid-shop": "here/shop"}
+    assert noted["data"] == {"uid-shop": "here/shop in id-default"}

@@ -81,7 +81,7 @@ class Site:
     def __init__(self, bench: KubeBench) -> None:
         self.bench, self.lattice, self.events = bench, Lattice(bench, "default"), Events()
         self.gate = ApplicationsGate(AlwaysOpen(), ours=True)
-        self.on_purpose = LeftOnPurpose(bench.client, "ops")
+        self.on_purpose = LeftOnPurpose(bench.client, "ops", lambda _: ())
         self.removal = OrphanRemoval(bench.client, self.gate, self.on_purpose, bench.clock, cast("Any", self.events))
         bench.api.put(APPLICATION, application("another", "uid-another"))
         self.left: dict[str, Owner] = {}
@@ -187,7 +187,7 @@ async def test_a_kind_that_may_be_another_projects_is_left_alone(site: Site) -> 
 async def test_an_application_left_on_purpose_stays(site: Site) -> None:
     for name in ("shop", "cafe"):  # the second one finds the list already made
         meta = ObjectMeta(name, HERE, f"uid-{name}", "1", 1)
-        await site.on_purpose.add(CustomResource(meta, {}))
+        await site.on_purpose.add(CustomResource(meta, {}), ())
     site.lose("shop", "cafe", "mill")
     await site.settle()
     assert site.removed == ["mill"]
@@ -267,7 +267,7 @@ async def test_more_than_half_of_a_lattices_applications_are_held_and_reported_o
 async def test_applications_left_on_purpose_count_on_neither_side_of_half(site: Site) -> None:
     site.owned = 4
     meta = ObjectMeta("kept", HERE, "uid-kept", "1", 1)
-    await site.on_purpose.add(CustomResource(meta, {}))
+    await site.on_purpose.add(CustomResource(meta, {}), ())
     site.lose("kept", "a", "b")
     await site.settle()
     assert site.removed == [], "two of three"

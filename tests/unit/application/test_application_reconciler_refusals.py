@@ -202,13 +202,13 @@ async def test_what_a_move_leaves_on_purpose_is_noted_and_stays_in_the_former_wa
     site.places.hold(KEY, cast("Any", former))
     site.application(deletion_policy="Orphan")
     await site.look()
-    assert site.noted == ["u1"]
+    assert site.noted == [("u1", "former")]
     assert former.wadm.asked == []
     assert site.events.count("Orphaned") == 1
     assert "leaving" not in cast("Json", site.store[KEY].status)
     assert set(cast("Any", site.places.pools.lattices).held.values()) == {site.lattice}
     await site.look()
-    assert (site.noted, site.events.count("Orphaned")) == (["u1"], 1)
+    assert (site.noted, site.events.count("Orphaned")) == ([("u1", "former")], 1)
 
 
 async def test_a_lattice_is_not_left_on_purpose_before_that_is_noted(site: Site) -> None:
@@ -220,7 +220,7 @@ async def test_a_lattice_is_not_left_on_purpose_before_that_is_noted(site: Site)
     assert (site.noted, site.events) == ([], ["Deployed"])
     site.on_note = None
     await site.look()
-    assert (site.noted, site.events.count("Orphaned")) == (["u1"], 1)
+    assert (site.noted, site.events.count("Orphaned")) == ([("u1", "former")], 1)
     assert "leaving" not in cast("Json", site.store[KEY].status)
 
 

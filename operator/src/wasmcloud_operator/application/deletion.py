@@ -107,7 +107,7 @@ class Deletion:
         left = self._orphan_since.setdefault(item.metadata.key, now) + _KEPT_SERVICES_SECONDS - now
         if left > 0 and self.services.by_index(OWNER_INDEX, item.metadata.uid):
             return Result.waiting("other owners for its Services", left)  # their change brings the key back before
-        await self.on_purpose.add(item)
+        await self.on_purpose.add(item, self.places.leaving(item, None))
         result = await self._let_go(item)
         self._event(item, "Normal", Reason.ORPHANED, "Left in wadm, as the annotation deletion-policy asks")
         return result
@@ -119,7 +119,7 @@ class Deletion:
             lattice = self.places.departing(item, place)
             try:
                 if is_orphan(item.metadata.annotations):
-                    await self.on_purpose.add(item)
+                    await self.on_purpose.add(item, (place,))
                     self._event(
                         item, "Normal", Reason.ORPHANED, f"Left in lattice {place.lattice}, as the annotation asks"
                     )
