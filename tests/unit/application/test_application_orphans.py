@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
 import pytest
@@ -37,6 +37,7 @@ class Wadm:
     def __init__(self) -> None:
         self.owners: dict[str, Owner] = {}
         self.removed: list[str] = []
+        self.on_delete: Callable[[], None] = lambda: None
 
     async def versions(self, name: str) -> tuple[VersionInfo, ...]:
         if name not in self.owners:
@@ -53,6 +54,7 @@ class Wadm:
     async def delete(self, name: str, version: str | None = None) -> bool:
         del self.owners[name]
         self.removed.append(name)
+        self.on_delete()
         return True
 
 
@@ -247,6 +249,14 @@ async def test_three_go_and_more_after_a_pause_whatever_their_lattice(site: Site
     await site.step()
     assert site.removed == names
     assert site.events.reasons.count("OrphansPaused") == 2, "once for each lattice"
+
+
+async def test_a_lattice_that_goes_out_of_use_meanwhile_leaves_nothing_behind(site: Site) -> None:
+    site.lose("shop")
+    site.lattice.wadm_writer.on_delete = lambda: site.removal.forget(cast("Any", site.lattice))
+    assert await site.settle() == DONE
+    assert site.removed == ["shop"]
+    assert site.removal._memories == {}
 
 
 async def test_more_than_half_of_a_lattices_applications_are_held_and_reported_once(site: Site) -> None:

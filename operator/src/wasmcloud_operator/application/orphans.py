@@ -40,6 +40,18 @@ log = structlog.get_logger()
 Left = tuple[str, Owner]
 
 
+@dataclass(slots=True)
+class _Memory:
+    """What was found out of a lattice's orphans."""
+
+    since: dict[Left, float] = field(default_factory=dict)
+    """When each was first seen to be missing its owner, in monotonic seconds."""
+
+    held: bool = False
+    paused: bool = False
+    """What was reported of it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class OrphanRemoval:
     """Takes out of wadm what `Leftovers` finds there, unless it was left on purpose."""
@@ -49,24 +61,20 @@ class OrphanRemoval:
     on_purpose: LeftOnPurpose
     clock: Clock
     events: LatticeEvents
-    _since: dict[Lattice, dict[Left, float]] = field(default_factory=dict)
-    _held: set[Lattice] = field(default_factory=set)
-    _paused: set[Lattice] = field(default_factory=set)
+    _memories: dict[Lattice, _Memory] = field(default_factory=dict)
     _removed: deque[float] = field(default_factory=lambda: deque(maxlen=AT_ONCE))
 
     def forget(self, lattice: Lattice) -> None:
         """The lattice is not used any more, or it is not known now what is left there."""
-        self._since.pop(lattice, None)
-        self._held.discard(lattice)
-        self._paused.discard(lattice)
+        self._memories.pop(lattice, None)
 
     async def step(self, lattice: Lattice, left: Callable[[], Mapping[str, Owner]], owned: int) -> Result:
         """Remove what is certain by now of what is `left` in a lattice that has `owned` applications of this cluster.
 
         Raises the errors of `kube.errors` and of the ledger's writer.
         """
-        now, before = self.clock.monotonic(), self._since.get(lattice, {})
-        since = self._since[lattice] = {one: before.get(one, now) for one in left().items()}
+        now, memory = self.clock.monotonic(), self._memories.setdefault(lattice, _Memory())
+        since = memory.since = {one: memory.since.get(one, now) for one in left().items()}
         kept = await self.on_purpose.uids() if since else ()
         going = {one: at for one, at in since.items() if one[1].uid and one[1].uid not in kept}
         if not going:
@@ -74,24 +82,24 @@ class OrphanRemoval:
             return DONE
         owned -= len(since) - len(going)
         if 2 * len(going) > owned:
-            return await self._hold(lattice, going, owned)
-        self._held.discard(lattice)
+            return await self._hold(lattice, memory, going, owned)
+        memory.held = False
         for (name, owner), at in sorted(going.items(), key=lambda one: one[1]):
             if (wait := at + GONE_SECONDS - self.clock.monotonic()) > 0:
                 return Result.waiting(f"owners of lattice {lattice.name} to come back", wait)
             if (wait := self._pause()) > 0:
-                return self._rest(lattice, owner, wait)
+                return self._rest(lattice, memory, owner, wait)
             if await self._is_gone(owner) and left().get(name) == owner and self.gate.ours:
                 if not lattice.ledger.acquire(name, waiter=self, wake=lambda: None):
                     return Result.waiting(f"another change of {name} in lattice {lattice.name} to end", _BUSY_SECONDS)
                 try:
-                    await self._remove(lattice, name, owner)
+                    await self._remove(lattice, memory, name, owner)
                 finally:
                     lattice.ledger.release(name)
-            self._since[lattice].pop((name, owner), None)
+            memory.since.pop((name, owner), None)
         return DONE
 
-    async def _remove(self, lattice: Lattice, name: str, owner: Owner) -> None:
+    async def _remove(self, lattice: Lattice, memory: _Memory, name: str, owner: Owner) -> None:
         """Remove it if wadm has it still as that owner's."""
         writer = LedgerWriter(
             ledger=lattice.ledger,
@@ -103,7 +111,7 @@ class OrphanRemoval:
         )
         self._removed.append(self.clock.monotonic())
         if await writer.remove(name):
-            self._paused.discard(lattice)
+            memory.paused = False
             note = f"Removed {name} from wadm in lattice {lattice.name}: its Application {_named(owner)} is gone"
             log.warning("orphan removed", lattice=lattice.name, application=name, owner=_named(owner))
             self.events.event(lattice, owner, "Normal", Reason.ORPHAN_REMOVED, note)
@@ -125,15 +133,15 @@ class OrphanRemoval:
             return 0.0
         return self._removed[0] + PAUSE_SECONDS - self.clock.monotonic()
 
-    def _rest(self, lattice: Lattice, owner: Owner, seconds: float) -> Result:
-        if lattice not in self._paused:
-            self._paused.add(lattice)
+    def _rest(self, lattice: Lattice, memory: _Memory, owner: Owner, seconds: float) -> Result:
+        if not memory.paused:
+            memory.paused = True
             note = f"{AT_ONCE} applications were removed from wadm; more of lattice {lattice.name} follow after a pause"
             self.events.event(lattice, owner, "Warning", Reason.ORPHANS_PAUSED, note)
         return Result.waiting(f"a pause before more of lattice {lattice.name} is removed", seconds)
 
-    async def _hold(self, lattice: Lattice, going: Mapping[Left, float], owned: int) -> Result:
-        if lattice not in self._held:
+    async def _hold(self, lattice: Lattice, memory: _Memory, going: Mapping[Left, float], owned: int) -> Result:
+        if not memory.held:
             note = (
                 f"{len(going)} of {owned} applications of this cluster in lattice {lattice.name} have lost their "
                 "Application, which is more than half: none is removed. Apply them again, or remove them with "
@@ -143,7 +151,7 @@ class OrphanRemoval:
             log.warning("orphans not removed", lattice=lattice.name, lost=len(going), of=owned)
             if not await self.events.stands(lattice, owner, Reason.ORPHANS_HELD, note):
                 self.events.event(lattice, owner, "Warning", Reason.ORPHANS_HELD, note)
-            self._held.add(lattice)
+            memory.held = True
         return Result.waiting(f"somebody to look after more than half of lattice {lattice.name}", PAUSE_SECONDS)
 
 
