@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import messages
 
 from wasmcloud_operator import names, reasons
 from wasmcloud_operator.application import naming as application
@@ -83,6 +84,7 @@ def pages() -> dict[str, str]:
         "settings.md": _settings,
         "annotations.md": _annotations,
         "conditions.md": _conditions,
+        "messages.md": _messages,
         "metrics.md": _metrics,
         "cli.md": _cli,
     }
@@ -216,6 +218,28 @@ def _conditions() -> Iterator[str]:
     for where, entries in reasons.REASONS.items():
         yield from (f"## {_HEADINGS[where]}", "")
         yield from _table(("reason", "what it means"), ((f"`{name}`", entries[name]) for name in sorted(entries)))
+
+
+def _messages() -> Iterator[str]:
+    yield from (
+        "# Messages",
+        "",
+        "What users read of the operator, found in its code; what is filled in stands in angle brackets.",
+        "[conditions.md](conditions.md) has what each reason means and what to do about it.",
+        "",
+        "## Of conditions and Events",
+        "",
+        "Reasons without a type of Event stand in conditions, and in Events about a change of those. Reasons that are",
+        "not here have the message of whoever refused: the API server, wadm, the checks of a manifest.",
+        "",
+    )
+    code = messages.Sources.of(CODE)
+    found = code.messages({member.name: member.value for member in reasons.Reason})
+    rows = ((f"`{each.reason}`", each.event, f"`{each.text}`") for each in found)
+    yield from _table(("reason", "Event", "message"), rows)
+    yield from ("## Of the log", "", "One line each. A failure that is no `error` ends by itself.", "")
+    lines = ((each.level, each.event, ", ".join(each.fields), f"`{each.module}`") for each in code.log_events())
+    yield from _table(("level", "event", "fields", "from"), lines)
 
 
 _FAMILIES = {

@@ -89,3 +89,42 @@ def test_kubectl_explain_has_a_sentence_for_every_field_of_ours(kind):
     visit(schema, "")
     assert not silent
     assert not elsewhere  # fields of Kubernetes' own types are described by its own explain
+
+
+def test_what_stands_beside_a_reason_or_in_a_call_of_a_logger_is_a_message(generator, tmp_path):
+    (tmp_path / "module.py").write_text(
+        """
+WHAT = "is empty"
+
+
+def refuse(self, name, kept):
+    note = f"{name} {WHAT}" if kept else "is missing"
+    self.event("Normal", Reason.DELETED, note)
+    yield Problem(Reason.CONFLICT if kept else Reason.UNKNOWN, ".spec.a", f"{len(self.all_names)} of them clash")
+    level = log.info if kept else log.warning
+    level("things changed", name=name)
+    self._warn("too late")
+
+
+def _warn(self, event):
+    _log.error(event, exc_info=True, subject="")
+"""
+    )
+    code = generator.messages.Sources.of(tmp_path)
+    assert code.messages({"CONFLICT": "Conflict", "DELETED": "Deleted", "UNKNOWN": "Unknown"}) == [
+        ("Conflict", "<all names> of them clash", ""),
+        ("Deleted", "<name> is empty", "Normal"),
+        ("Deleted", "is missing", "Normal"),
+        ("Unknown", "<all names> of them clash", ""),
+    ]
+    assert code.log_events() == [
+        ("error", "too late", ("subject",), "module.py"),
+        ("warning", "things changed", ("name",), "module.py"),
+        ("info", "things changed", ("name",), "module.py"),
+    ]
+
+
+def test_a_log_event_that_the_page_cannot_show_is_an_error(generator, tmp_path):
+    (tmp_path / "module.py").write_text("def run(event):\n    log.info(event)\n")
+    with pytest.raises(ValueError, match=r"module\.py:2"):
+        generator.messages.Sources.of(tmp_path).log_events()
