@@ -329,7 +329,7 @@ _APPLICATION: Mapping[Reason, str] = {
     Reason.PATH_NOT_ROUTABLE: "A path of the manifest cannot be that of a route.",
     Reason.HTTPS_BACKEND: "The HTTP server speaks TLS itself, which an HTTPRoute cannot lead to.",
     Reason.MIXED_FAMILIES: "Addresses of both families: the Service is one of IPv4; use [::] for both.",
-    Reason.PORT_CONFLICT: "Applications on the same hosts want one port: only the first gets it.",
+    Reason.PORT_CONFLICT: "Applications on the same hosts want one port: only the first can listen.",
     Reason.PORT_RESERVED: "The port is one of the host's or the leaf node's own.",
     Reason.PORT_UNKNOWN: "The port cannot be read from the manifest: set the annotation `k8s.wasmcloud.dev/http-port`.",
     Reason.INVALID_SETTINGS: "The HTTP server's settings cannot be used; the message has the path.",

@@ -29,8 +29,8 @@ def test_a_fault_in_a_name_is_an_error_with_its_path(path, value, where, message
 @pytest.mark.parametrize(
     ("path", "value", "where", "message"),
     [
-        ((*C1, "name"), "WEB", "spec.components[1].name", "another id"),
-        ((*C1, "properties", "id"), "hello_world-web", "spec.components[0].name", "another id"),
+        ((*C1, "name"), "WEB", "spec.components[1].name", "change the id"),
+        ((*C1, "properties", "id"), "hello_world-web", "spec.components[0].name", "change the id"),
     ],
 )
 def test_names_that_give_one_id_are_a_warning(path, value, where, message):

@@ -121,7 +121,10 @@ class Deletion:
                 if is_orphan(item.metadata.annotations):
                     await self.on_purpose.add(item, (place,))
                     self._event(
-                        item, "Normal", Reason.ORPHANED, f"Left in lattice {place.lattice}, as the annotation asks"
+                        item,
+                        "Normal",
+                        Reason.ORPHANED,
+                        f"Left in lattice {place.lattice}, as the annotation deletion-policy asks",
                     )
                 elif lattice is None:
                     raise LatticeUnavailable("no host config leads there any more")
@@ -246,7 +249,7 @@ class Deletion:
         known = {place for place in before if place.problem}
         for place in left:
             if place.problem and place not in known:
-                note = f"Lattice {place.lattice} has it still and is out of reach: {place.problem}; it is tried again"
+                note = f"Lattice {place.lattice} still has it and cannot be reached: {place.problem}; trying again"
                 name = str(item.metadata.key)
                 log.warning("application not taken out of the lattice that it left", application=name, why=note)
                 self._event(item, "Warning", Reason.LEFT_BEHIND, note)

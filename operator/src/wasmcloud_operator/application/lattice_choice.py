@@ -85,7 +85,7 @@ def _nothing_fits(config: str | None, lattice: str | None, configs: Sequence[Con
 
 
 def _ambiguous(what: str, annotation: str, configs: Sequence[ConfiguredPool]) -> NotChosen:
-    message = f"the host configs of this namespace are in different {what}: {_listed(configs)}; choose one by"
+    message = f"the host configs of this namespace are in different {what}: {_listed(configs)}; choose one with"
     return NotChosen(Reason.AMBIGUOUS_LATTICE, f"{message} the annotation {annotation}", stalled=True)
 
 

@@ -156,14 +156,14 @@ async def _consequences(client: Reader, resource: Resource, live: JsonObject | N
     except SpecError as error:
         return [f"refused by the operator: {problem}" for problem in error.problems]
     except Forbidden as error:
-        return [f"what becomes of its pods cannot be known: {error}"]
+        return [f"cannot find out what happens to its pods: {error}"]
 
 
 def _in_wadm(live: JsonObject | None, planned: JsonObject) -> str:
     content = content_of(planned["metadata"], planned["spec"])
     deployed = ((live or {}).get("status") or {}).get("contentDigest")
     if deployed == content.digest:
-        return "wadm: nothing is deployed anew, the content is the same"
+        return "wadm: nothing is deployed again, the content is the same"
     version = content.declared_version or f"content-{content.short_digest}"
     return f"wadm: version {version} is put and deployed"
 

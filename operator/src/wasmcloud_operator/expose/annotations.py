@@ -68,7 +68,8 @@ class Options:
         refused = [each for each, wanted in asked.items() if wanted and each not in reach]
         types = {Reach.NODE_PORT, Reach.LOAD_BALANCER}
         told = tuple(
-            Problem(Reason.EXPOSURE_NOT_ALLOWED, "", f"{each.value} is allowed by {where}") for each in refused
+            Problem(Reason.EXPOSURE_NOT_ALLOWED, "", f"{each.value} is not allowed here: it needs {where}")
+            for each in refused
         )
         return replace(
             self,

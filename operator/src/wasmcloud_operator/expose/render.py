@@ -110,7 +110,7 @@ def route_problems(planned: PlannedService) -> list[Problem]:
     unfit = [route.host for route in endpoint.routes if route.host and not fits_route(_host_name(route.host))]
     problems = [Problem(Reason.INVALID_HOST, "", f"{host!r} can be no host of a route") for host in unfit]
     if not options.hosts and not _hosts(endpoint) and not unfit:
-        told = "a route without a host takes everybody's requests: name the host, or * to ask for that"
+        told = "a route without a host takes everybody's requests: name the host, or * for any host"
         problems.append(Problem(Reason.HOST_MISSING, f'metadata.annotations["{naming.HOST}"]', told))
     if endpoint.mode == "path":
         vague = [route.path for route in endpoint.routes if path_match(route.path) is None]

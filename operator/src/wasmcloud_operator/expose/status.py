@@ -213,6 +213,6 @@ def _port_conflicts(book: LatticeBook, plan: Plan) -> list[Problem]:
         for endpoint in planned.provider.endpoints:
             for other, shared in sorted(book.rivals(mine, endpoint.port).items()):
                 told = f"port {endpoint.port} is also wanted by {other[1]} of application {other[0]} on {shared}"
-                mend = "only the first gets it there: give them different ports or hosts"
+                mend = "only the first can listen there: choose different ports or hosts"
                 found.append(Problem(Reason.PORT_CONFLICT, "", f"{told} of the same hosts; {mend}"))
     return found

@@ -46,7 +46,7 @@ _LACKING_SECONDS = 10.0
 _RIVAL = Problem(
     Reason.OTHER_OPERATOR_RUNS,
     "",
-    "another operator put its finalizer back: the one written in Rust still runs; stop it, nothing is done till then",
+    "the operator written in Rust still runs, since its finalizer came back: stop it; nothing is written until then",
 )
 
 

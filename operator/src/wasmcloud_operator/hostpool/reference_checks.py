@@ -148,18 +148,20 @@ def _credentials(
     if creds is None:
         return False, used_seed
     if not creds.strip():
-        problems.append(_bad_key(name, CREDENTIALS_KEY, path, "is empty; remove the key or give the whole creds file"))
+        problems.append(
+            _bad_key(name, CREDENTIALS_KEY, path, "is empty; remove the key, or put the whole creds file there")
+        )
     elif b"\r" in creds:
         problems.append(_bad_key(name, CREDENTIALS_KEY, path, "has Windows line endings; convert it to Unix ones"))
     elif len(creds) > armor.CREDENTIALS_LIMIT:
         problems.append(_bad_key(name, CREDENTIALS_KEY, path, f"has more than {armor.CREDENTIALS_LIMIT // 1024} KiB"))
     elif not _JWT.fullmatch(armor.token(creds.decode("utf-8", "replace"), armor.USER_JWT)):
         problems.append(
-            _bad_key(name, CREDENTIALS_KEY, path, "has no NATS USER JWT section; give the whole creds file")
+            _bad_key(name, CREDENTIALS_KEY, path, "has no NATS USER JWT section; put the whole creds file there")
         )
     elif not _SEED.fullmatch(armor.token(creds.decode("utf-8", "replace"), armor.USER_SEED)):
         problems.append(
-            _bad_key(name, CREDENTIALS_KEY, path, "has no USER NKEY SEED section; give the whole creds file")
+            _bad_key(name, CREDENTIALS_KEY, path, "has no USER NKEY SEED section; put the whole creds file there")
         )
     return True, used_seed
 

@@ -115,7 +115,7 @@ def leaf_warnings(spec: WasmCloudHostConfigSpec, facts: Facts) -> Iterator[Probl
             Reason.LEAF_SERVICE_OPEN,
             ".spec.leafService.enabled",
             "is not set, so the leaf nodes' Service stays as it was found: whoever reaches its port 4222 acts in the"
-            " hub's account without credentials; set it to false to close it, or to true if that is wanted",
+            " hub's account without credentials; set it to false to close it, or to true to keep it",
         )
 
 

@@ -125,7 +125,7 @@ class Scope:
             listener()
 
     def _say_left_out(self, namespace: str) -> None:
-        log.error("namespace left out: was it deleted, or not given a Role?", why=self._told(namespace))
+        log.error("namespace left out: it was deleted, or the operator has no Role there", why=self._told(namespace))
 
     def _all_told(self) -> list[str]:
         return [self._told(namespace) for namespace in sorted(self._left_out)]

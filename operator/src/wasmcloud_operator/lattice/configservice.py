@@ -73,7 +73,7 @@ class ConfigService:
         try:
             self._requests.put_nowait((self._clock.monotonic(), message))
         except asyncio.QueueFull:
-            self._warn("lattice.config_request_dropped", f"{_QUEUE_LIMIT} wait already")
+            self._warn("request for registry credentials dropped", f"{_QUEUE_LIMIT} wait already")
 
     async def _answer_all(self) -> None:
         while True:
@@ -84,11 +84,11 @@ class ConfigService:
                 async with asyncio.timeout(self._timeout):
                     await self._answer(message)
             except TimeoutError:
-                self._warn("lattice.config_answer_late", f"not within {self._timeout:g} s")
+                self._warn("registry credentials not sent in time", f"not within {self._timeout:g} s")
             except LatticeError as error:
-                self._warn("lattice.config_answer_not_sent", type(error).__name__)
+                self._warn("registry credentials not sent", type(error).__name__)
             except Exception as error:  # noqa: BLE001 - one request must not end the service; the text may hold a secret
-                self._warn("lattice.config_answer_failed", type(error).__name__)
+                self._warn("registry credentials not sent: unexpected error", type(error).__name__)
 
     def _warn(self, event: str, error: str) -> None:
         """Log, each kind once a minute: whoever may publish decides how often it happens."""

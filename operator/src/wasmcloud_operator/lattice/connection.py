@@ -346,7 +346,7 @@ class Connection:
         self._last_error = self._words_for(error)
         left_out = self._log_limiter.admit(self._last_error)
         if left_out is not None:
-            _log.warning("lattice.nats_error", nats=self.spec.addresses, error=self._last_error, left_out=left_out)
+            _log.warning("NATS reported an error", nats=self.spec.addresses, error=self._last_error, left_out=left_out)
 
     def _words_for(self, error: Exception) -> str:
         """The diagnosis; of a subject that is not permitted only what we asked for ourselves is repeated."""
@@ -362,7 +362,7 @@ class Connection:
         """Log what a handler raised; `Subscription.deliver` calls this."""
         left_out = self._log_limiter.admit(f"handler of {subject}: {type(error).__name__}")
         if left_out is not None:
-            _log.error("lattice.handler_failed", subject=subject, left_out=left_out, exc_info=error)
+            _log.error("message handler failed", subject=subject, left_out=left_out, exc_info=error)
 
     def _why(self) -> Diagnosis:
         """What is wrong with every server that was tried: the last one's error alone would differ at each attempt."""
@@ -380,14 +380,14 @@ class Connection:
     def _tell(self, state: ConnectionState) -> None:
         if state != self._state and self._is_news(state.message, state.connected):
             log = _log.info if state.connected or state.reach is Reach.CLOSED else _log.warning
-            log("lattice.connection", nats=self.spec.addresses, reason=state.reason, message=state.message)
+            log("connection to NATS", nats=self.spec.addresses, reason=state.reason, message=state.message)
             self._logged = state.message
         self._state = state
         for listener in tuple(self._listeners):
             try:
                 listener(state)
             except Exception:  # noqa: BLE001 - logged with its trace
-                _log.exception("lattice.listener_failed", nats=self.spec.addresses)
+                _log.exception("listener failed", nats=self.spec.addresses)
 
     def _is_news(self, message: str, connected: bool) -> bool:
         """A loss is logged now and then, a recovery after each logged loss: the last line shows how it stands."""

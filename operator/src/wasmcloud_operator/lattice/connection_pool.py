@@ -101,9 +101,11 @@ class ConnectionPool:
             except asyncio.CancelledError:
                 if task is None or task.cancelling():
                     raise
-                _log.error("lattice.connection_restarted", nats=connection.spec.addresses, error="CancelledError")
+                _log.error(
+                    "connection task died; starting it again", nats=connection.spec.addresses, error="CancelledError"
+                )
             except Exception as error:  # noqa: BLE001 - logged with its trace
-                _log.error("lattice.connection_restarted", nats=connection.spec.addresses, exc_info=error)
+                _log.error("connection task died; starting it again", nats=connection.spec.addresses, exc_info=error)
             await self._clock.sleep(_RESTART_AFTER)
 
     def give_back(self, connection: Connection) -> None:

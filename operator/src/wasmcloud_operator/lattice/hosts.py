@@ -125,7 +125,7 @@ class LiveHosts:
     def _on_message(self, message: Message) -> None:
         event = parse_event(message.data)
         if event is None:
-            _log.debug("lattice.host_event_dropped", subject=message.subject, size=len(message.data))
+            _log.debug("host event dropped", subject=message.subject, size=len(message.data))
         else:
             self._take(apply(self._hosts, event, self._now()))
 
@@ -143,7 +143,7 @@ class LiveHosts:
             try:
                 listener(change)
             except Exception:  # noqa: BLE001 - logged with its trace
-                _log.exception("lattice.listener_failed", lattice=self._control.subjects.lattice)
+                _log.exception("listener failed", lattice=self._control.subjects.lattice)
 
     def _set_synced(self, synced: bool) -> None:
         if synced != self._synced:
@@ -159,7 +159,7 @@ class LiveHosts:
                 await self._list()
                 wait = self._resync
             except LatticeError as error:
-                _log.info("lattice.hosts_not_listed", lattice=self._control.subjects.lattice, error=str(error))
+                _log.info("hosts not listed", lattice=self._control.subjects.lattice, error=str(error))
                 wait = _RELIST_AFTER_FAILURE if self._connection.state.connected else None
 
     async def _due(self, wait: float | None) -> None:
@@ -210,7 +210,7 @@ class LiveHosts:
             if host is not None and gone_if_deaf and host.last_seen <= as_of:
                 self._take(give_up(self._hosts, host_id))
         except LatticeError as error:
-            _log.info("lattice.host_not_asked", host=host_id, error=str(error))  # its next heartbeat tells
+            _log.info("inventory of a host not read", host=host_id, error=str(error))  # its next heartbeat tells
         else:
             self._asking.discard(host_id)
             self._take(apply(self._hosts, inventory, self._now(), as_of=as_of))

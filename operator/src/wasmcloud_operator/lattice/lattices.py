@@ -131,7 +131,7 @@ class Lattice:
                 try:
                     await self._run(credentials_for)
                 except Exception:  # noqa: BLE001 - logged with its trace
-                    _log.exception("lattice.restarted", lattice=self.name)
+                    _log.exception("lattice task died; starting it again", lattice=self.name)
                 await self._clock.sleep(_RESTART_AFTER)
         finally:
             for end in unlisten:
@@ -334,7 +334,7 @@ class Lattices:
                     try:
                         await self._learnt(route, server, account)
                     except Exception:  # noqa: BLE001 - logged with its trace; the other lattices go on
-                        _log.exception("lattice.not_identified", lattice=route.name)
+                        _log.exception("lattice not identified", lattice=route.name)
                 await changed.wait()
         finally:
             unlisten()
@@ -383,7 +383,9 @@ class Lattices:
     def _merge(self, one: Lattice, another: Lattice) -> Lattice:
         """Join two objects that proved to be one lattice. Returns the one that stays, which is known longer."""
         kept, gone = sorted((one, another), key=lambda lattice: lattice.number)
-        _log.info("lattice.routes_joined", lattice=kept.name, ids=sorted({*kept.identity.ids, *gone.identity.ids}))
+        _log.info(
+            "two routes lead to one lattice", lattice=kept.name, ids=sorted({*kept.identity.ids, *gone.identity.ids})
+        )
         self._led_to.update(dict.fromkeys(gone.connection.routes, kept))
         kept.absorb(gone)
         self._traits.put(kept, kept.traits)
@@ -444,7 +446,7 @@ class Lattices:
             try:
                 listener(lattice, event)
             except Exception:  # noqa: BLE001 - logged with its trace
-                _log.exception("lattice.listener_failed", lattice=lattice.name)
+                _log.exception("listener failed", lattice=lattice.name)
 
     async def __aenter__(self) -> Self:
         await self._connections.__aenter__()

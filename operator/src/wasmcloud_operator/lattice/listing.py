@@ -137,7 +137,7 @@ class AppLister:
         self._next = now + self._retry
         if not before:
             self._failing_since = now
-            _log.warning("lattice.apps_not_listed", lattice=self._wadm.subjects.lattice, error=str(error))
+            _log.warning("applications not listed", lattice=self._wadm.subjects.lattice, error=str(error))
         away = now - (now if self._failing_since is None else self._failing_since)
         if away >= _STARTED_ANEW if self._ledger.current else not before:
             self._ledger.not_listed()

@@ -234,4 +234,4 @@ class RoutedChannel(Channel):
             try:
                 listener(state)
             except Exception:  # noqa: BLE001 - logged with its trace
-                _log.exception("lattice.listener_failed", state=state.reason)
+                _log.exception("listener failed", state=state.reason)

@@ -171,11 +171,11 @@ def _canonical_credentials(text: str) -> str:
         raise InvalidConnection("credentials", f"more than {armor.CREDENTIALS_LIMIT // 1024} KiB")
     jwt, seed = armor.token(text, armor.USER_JWT), armor.token(text, armor.USER_SEED)
     if not jwt:
-        raise InvalidConnection("credentials", "no NATS USER JWT section: give the whole creds file")
+        raise InvalidConnection("credentials", "no NATS USER JWT section: put the whole creds file there")
     if len(jwt.split(".")) != 3:
         raise InvalidConnection("credentials", "the user JWT does not have its three parts")
     if not seed:
-        raise InvalidConnection("credentials", "no USER NKEY SEED section: give the whole creds file")
+        raise InvalidConnection("credentials", "no USER NKEY SEED section: put the whole creds file there")
     if not seed.startswith("SU"):
         raise InvalidConnection("credentials", "the seed is not a user's (these begin with SU)")
     try:

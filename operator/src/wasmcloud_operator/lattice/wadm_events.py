@@ -86,6 +86,6 @@ def parse_event(data: bytes) -> ManifestPublished | ManifestUnpublished | None:
 
 def _hand_over(event: WadmEvent | None, message: Message, handler: WadmHandler) -> None:
     if event is None:
-        _log.debug("lattice.wadm_event_dropped", subject=message.subject, size=len(message.data))
+        _log.debug("wadm event dropped", subject=message.subject, size=len(message.data))
     else:
         handler(event)

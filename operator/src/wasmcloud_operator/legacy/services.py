@@ -187,7 +187,7 @@ class RustServices:
         try:
             await self.client.delete(resource, metadata.key, uid=metadata.uid)
         except (NotFound, Conflict):
-            log.debug("gone already", kind=resource.kind, object=str(metadata.key))
+            log.debug("already deleted", kind=resource.kind, object=str(metadata.key))
 
 
 def _service(item: Metadata) -> str:

@@ -166,7 +166,7 @@ def _check_ids(reader: Reader, components: Sequence[Component], metadata: Object
             reader.warn(
                 f"{component.path}.name",
                 f"wadm makes the id {identifier!r} of it, which {written.get(identifier, other.path)} has too: "
-                "give one of them another id",
+                "change the id of one of them",
             )
 
 

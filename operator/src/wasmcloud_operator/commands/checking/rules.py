@@ -250,7 +250,7 @@ def _judged(config: WasmCloudHostConfig, facts: Facts) -> Iterator[tuple[Severit
     yield from (("warning", problem) for problem in spec_warnings(spec))
     telemetry = spec.observability.endpoint if spec.observability is not None else None
     if telemetry and _is_loopback(urlsplit(telemetry).hostname or ""):
-        what = "is the pod itself: telemetry gets nowhere unless a container of the pod's takes it"
+        what = "is the pod itself: telemetry is lost unless a container of the pod receives it"
         yield "warning", Problem(Reason.LOOPBACK, ".spec.observability.endpoint", what)
     try:
         if any(_is_loopback(address.host) for address in hub_addresses(spec)):
