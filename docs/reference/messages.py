@@ -57,7 +57,7 @@ class Sources:
                 fields = tuple(word.arg for word in call.keywords if word.arg not in (None, "exc_info"))
                 found |= {LogEvent(level, text, fields, module) for level in levels for text in texts}
         order = list(dict.fromkeys(_LEVELS.values()))
-        return sorted(found, key=lambda each: (-order.index(each.level), each.event.casefold(), each.module))
+        return sorted(found, key=lambda each: (-order.index(each.level), each.event.casefold(), each))
 
     def messages(self, reasons: dict[str, str]) -> list[Message]:
         """Every text that stands beside a reason in a call or a tuple; `reasons` are values by member name."""

@@ -31,7 +31,7 @@ TAKES_A_REASON = {
     "_pending": 1,
     "_problem": 0,
     "_shut": 0,
-    "_tell": 1,
+    "_record_event": 1,
     "_until_timeout": 1,
     "is_ready": 0,
     "out_of_reach": 0,

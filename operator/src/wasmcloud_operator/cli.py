@@ -95,7 +95,7 @@ def check(paths: Sequence[str], form: str, strict: bool, skip_foreign: bool) -> 
 def diff(paths: Sequence[str], kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Show what `kubectl apply` of files or folders would change, in the cluster and in wadm, without changing it.
 
-    The API server computes it (dry run). Exit status, as of `kubectl diff`: 0 nothing, 1 something, 2 cannot be told.
+    The API server computes it (dry run). Exit status, as of `kubectl diff`: 0 nothing, 1 something, 2 not known.
     """
     from wasmcloud_operator.commands.diff import diff_screen
     from wasmcloud_operator.commands.overview.screens import show

@@ -82,7 +82,7 @@ async def inspect(client: Reader, settings: Settings) -> Findings:
             crd=str(HOST_CONFIG),
             install="wasmcloud-operator crds | kubectl apply --server-side -f -",
         )
-    _tell_missing(settings.watch_namespaces, wanted, missing)
+    _log_missing(settings.watch_namespaces, wanted, missing)
     return Findings(
         version,
         settings.cluster_id or await _cluster_id(client),
@@ -102,7 +102,7 @@ def _used(settings: Settings) -> Iterable[Rule]:
     return (rule for rule in RULES if rule.resource not in off)
 
 
-def _tell_missing(watched: Iterable[str], wanted: list[Permission], missing: list[Permission]) -> None:
+def _log_missing(watched: Iterable[str], wanted: list[Permission], missing: list[Permission]) -> None:
     """Each by name. A watched namespace in which there is none at all is logged when it is left out (`Scope`)."""
     granted_in = {permission.namespace for permission in wanted if permission not in missing}
     without = set(watched) - granted_in

@@ -112,7 +112,7 @@ async def test_running_hosts_learn_their_registries_once_where_their_environment
     site.config()
     await site.look()
     spec = parsed(site.configs[KEY]).spec
-    keep = site.reconciler._keep_told
+    keep = site.reconciler._keep_hosts_informed
     site.forgotten.clear()
     for registries, due, told in (
         (("a", "b"), True, [KEY]),

@@ -67,5 +67,5 @@ def _budget(spec: WasmCloudHostConfigSpec) -> dict[str, JsonValue]:
     if not wants_budget(spec):
         return {"enabled": False}
     asked = spec.pod_disruption_budget
-    told = asked is not None and asked.min_available is not None
-    return {"enabled": True} if told else {"enabled": True, "maxUnavailable": 1}
+    bounded = asked is not None and asked.min_available is not None
+    return {"enabled": True} if bounded else {"enabled": True, "maxUnavailable": 1}

@@ -61,7 +61,7 @@ async def crd_state(client: Reader) -> CrdState:
         api_service = await client.get(API_SERVICE, Key("", _API_SERVICE_NAME))
         behind = (api_service.body.get("spec") or {}).get("service")
     except (NotFound, Forbidden):
-        behind = None  # without the right to read it, discovery has to tell
+        behind = None  # without the right to read it, discovery has to show it
     if behind:
         where = f"{behind.get('namespace')}/{behind.get('name')}"
         note = (
@@ -205,7 +205,7 @@ class CrdWatch:
         return self._definition is not None and not self._definition.problem
 
     def _defined(self) -> CrdState | None:
-        """What the watched CRD says against "ours"; None if nothing."""
+        """Returns what speaks against "ours" in the watched CRD, or None."""
         if self._definition is None or not self._sees_definition or _CRD_KEY in self._definition.store.unreadable:
             return None
         held = self._definition.store.get(_CRD_KEY)

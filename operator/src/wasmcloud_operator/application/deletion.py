@@ -211,7 +211,7 @@ class Deletion:
         if what and waited >= GIVE_UP_SECONDS:
             note = f"wadm cannot be asked ({why}) and {what} is going away: the application is left in wadm"
             result = await self._let_go(item)
-            self._tell_left(item, note)
+            self._record_left(item, note)
             return result
         message = f"cannot be deleted from wadm yet: {why}; trying again"
         if not what:
@@ -229,7 +229,7 @@ class Deletion:
             if (await self.client.get(NAMESPACE, Key("", namespace))).metadata.deleting:
                 return f"namespace {namespace}"
         except (Forbidden, NotFound):
-            pass  # not ours to read: the host config has to tell
+            pass  # not ours to read: the host config has to show it
         before = item.status if isinstance(item.status, dict) else {}
         name = before.get("hostConfig") or item.metadata.annotations.get(naming.HOST_CONFIG)
         if name:
@@ -237,7 +237,7 @@ class Deletion:
             return "" if config is not None and not config.metadata.deleting else f"host config {name}"
         return "" if self.places.has_configs(namespace) else "the last host config"
 
-    def _tell_left(self, item: CustomResource, note: str) -> None:
+    def _record_left(self, item: CustomResource, note: str) -> None:
         """By log and metric too: a namespace that is going away takes no Events."""
         lattice = str(own_status(item.status).get("lattice", ""))
         self._event(item, "Warning", Reason.LEFT_IN_WADM, note)

@@ -26,7 +26,7 @@ _TOOLS = (
 def content_of(metadata: Mapping[str, object], spec: Mapping[str, object]) -> Content:
     """The content of an Application with this ``metadata`` and ``spec``, as the API server returns them.
 
-    Raises KeyError for metadata without a name, which the API server never gives.
+    Raises KeyError for metadata without a name, which the API server never sends.
     """
     name = str(metadata["name"])
     annotations = passed_metadata(_strings(metadata.get("annotations")))
@@ -66,12 +66,12 @@ def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[
 
     None when wadm has to be asked.
     """
-    told = item.status if isinstance(item.status, dict) else {}
-    if told.get("deployedVersion") != version or not isinstance(item.spec, dict):
+    status = item.status if isinstance(item.status, dict) else {}
+    if status.get("deployedVersion") != version or not isinstance(item.spec, dict):
         return None
     meta = item.metadata
     content = content_of({"name": meta.name, "annotations": meta.annotations, "labels": meta.labels}, item.spec)
-    if told.get("contentDigest") != content.digest:
+    if status.get("contentDigest") != content.digest:
         return None
     return to_manifest(content, version, Owner(cluster, meta.namespace, meta.name, meta.uid))
 

@@ -29,8 +29,8 @@ class Place:
 
     def as_status(self) -> JsonObject:
         """As it stands in `status.leaving`."""
-        said = {"lattice": self.lattice, "latticeId": self.id, "hostConfig": self.host_config}
-        return {**said, "problem": self.problem} if self.problem else said
+        entry = {"lattice": self.lattice, "latticeId": self.id, "hostConfig": self.host_config}
+        return {**entry, "problem": self.problem} if self.problem else entry
 
 
 def place(status: object) -> Place | None:

@@ -1,6 +1,6 @@
 """The status of an Application, from what was found out about it.
 
-`phase` and the conditions always tell the same: Deployed and Undeployed are Ready, Failed is Stalled, Reconciling is
+`phase` and the conditions always agree: Deployed and Undeployed are Ready, Failed is Stalled, Reconciling is
 Reconciling (kstatus: Current, Failed, InProgress). While the lattice cannot be asked, the last phase stays with Ready
 Unknown.
 """
@@ -118,31 +118,31 @@ def running(record: Entry, unscaled: Sequence[str] = ()) -> Verdict:
     kind, message = record.status.info.type, record.status.info.message
     match kind:
         case StatusType.DEPLOYED:
-            told = message or f"version {record.deployed} is deployed{_without(unscaled)}"
-            return Verdict("Deployed", (*ready(Reason.DEPLOYED, told), _SYNCED, CONNECTED), told)
+            text = message or f"version {record.deployed} is deployed{_without(unscaled)}"
+            return Verdict("Deployed", (*ready(Reason.DEPLOYED, text), _SYNCED, CONNECTED), text)
         case StatusType.FAILED | StatusType.UNHEALTHY:
-            told = message or f"wadm reports version {record.deployed} as {kind}; see .status.scalers"
-            return Verdict("Failed", (*stalled(kind.capitalize(), told), _SYNCED, CONNECTED), told)
+            text = message or f"wadm reports version {record.deployed} as {kind}; see .status.scalers"
+            return Verdict("Failed", (*stalled(kind.capitalize(), text), _SYNCED, CONNECTED), text)
         case StatusType.WAITING | StatusType.UNDEPLOYED:
-            told = message or f"{_waits(record)}{_without(unscaled)}"
-            return _pending("Reconciling", Reason.WAITING, told, CONNECTED, _SYNCED)
+            text = message or f"{_waits(record)}{_without(unscaled)}"
+            return _pending("Reconciling", Reason.WAITING, text, CONNECTED, _SYNCED)
         case _:
-            told = message or f"wadm reports version {record.deployed} as {kind}"
-            return _pending("Reconciling", kind.capitalize(), told, CONNECTED, _SYNCED)
+            text = message or f"wadm reports version {record.deployed} as {kind}"
+            return _pending("Reconciling", kind.capitalize(), text, CONNECTED, _SYNCED)
 
 
 def fields(record: Entry) -> JsonObject:
     """The status fields from wadm's record, next to phase and conditions."""
-    told: JsonObject = {}
+    shown: JsonObject = {}
     if record.deployed:
-        told["deployedVersion"] = record.deployed
+        shown["deployedVersion"] = record.deployed
     if record.digest:
-        told["contentDigest"] = record.digest
+        shown["contentDigest"] = record.digest
     if record.versions is not None:
-        told["versions"] = list(record.versions)
+        shown["versions"] = list(record.versions)
     if record.status is not None:
-        told |= _wadm_status(record.status)
-    return told
+        shown |= _wadm_status(record.status)
+    return shown
 
 
 def problems_text(problems: Iterable[ManifestProblem]) -> str:
@@ -154,9 +154,9 @@ def problems_text(problems: Iterable[ManifestProblem]) -> str:
 
 
 def _wadm_status(status: Status) -> JsonObject:
-    told: JsonObject = {"wadm": {"type": status.info.type.value}}
+    shown: JsonObject = {"wadm": {"type": status.info.type.value}}
     if status.info.message:
-        told["wadm"]["message"] = status.info.message
+        shown["wadm"]["message"] = status.info.message
     scalers = []
     for scaler in status.scalers:
         entry = {"kind": scaler.kind, "name": scaler.name, "status": scaler.info.type.value}
@@ -164,8 +164,8 @@ def _wadm_status(status: Status) -> JsonObject:
             entry["message"] = _cut(scaler.info.message, _SCALER_MESSAGE_LIMIT)
         scalers.append(entry)
     if scalers:
-        told["scalers"] = scalers
-    return told
+        shown["scalers"] = scalers
+    return shown
 
 
 def _waits(record: Entry) -> str:

@@ -39,11 +39,11 @@ class ApplicationWriter:
     clock: Clock
     part: StatusPart[CustomResource]
 
-    async def show(self, item: CustomResource, verdict: Verdict, told: JsonObject | None = None) -> bool:
-        """Write the verdict with the fields `told`; None keeps the former ones. Returns whether it was written."""
+    async def show(self, item: CustomResource, verdict: Verdict, found: JsonObject | None = None) -> bool:
+        """Write the verdict with the fields `found`; None keeps the former ones. Returns whether it was written."""
         before = own_status(item.status)
         digest = inputs_digest(item)
-        kept = {name: before[name] for name in FOUND_OUT if name in before} if told is None else told
+        kept = {name: before[name] for name in FOUND_OUT if name in before} if found is None else found
         status = {
             **kept,
             "observedGeneration": item.metadata.generation,
@@ -63,8 +63,8 @@ class ApplicationWriter:
     async def show_paused(self, item: CustomResource) -> bool:
         """Write only the condition Paused. Returns whether anything was written."""
         before = own_status(item.status)
-        told = [entry["type"] for entry in before.get("conditions") or ()]
-        status = {**before, "conditions": self._conditions(item, before, (PAUSED,), keep=told)}
+        held = [entry["type"] for entry in before.get("conditions") or ()]
+        status = {**before, "conditions": self._conditions(item, before, (PAUSED,), keep=held)}
         return await self._apply(item, before, status)
 
     async def add_finalizer(self, item: CustomResource) -> CustomResource:
@@ -108,10 +108,14 @@ class ApplicationWriter:
         return patched
 
     def _conditions(
-        self, item: CustomResource, before: JsonObject, said: tuple[Condition, ...], keep: tuple[str, ...] | list[str]
+        self,
+        item: CustomResource,
+        before: JsonObject,
+        conditions: tuple[Condition, ...],
+        keep: tuple[str, ...] | list[str],
     ) -> list[JsonObject]:
         old = before.get("conditions") or []
-        written = to_status(said, old, item.metadata.generation, self.clock.now())
+        written = to_status(conditions, old, item.metadata.generation, self.clock.now())
         types = {entry["type"] for entry in written}
         return [entry for entry in old if entry["type"] in keep and entry["type"] not in types] + written
 

@@ -1,6 +1,6 @@
 """`wasmcloud-operator migrate`: what coming from the operator written in Rust will change, before it does.
 
-The operator adopts by itself what that one left. This command tells of it, and removes what is in the way of it: the
+The operator adopts by itself what that one left. This command shows it, and removes what is in the way of it: the
 APIService through which the other one served applications.
 """
 

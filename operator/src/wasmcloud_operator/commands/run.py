@@ -35,11 +35,11 @@ def run_operator(arguments: Sequence[str]) -> int:
         try:
             import uvloop  # noqa: PLC0415 - optional: a raw GET takes half the time with it
         except ImportError:
-            return asyncio.run(_until_told(settings, span))
-        return uvloop.run(_until_told(settings, span))
+            return asyncio.run(_until_stopped(settings, span))
+        return uvloop.run(_until_stopped(settings, span))
 
 
-async def _until_told(settings: Settings, span: Span) -> int:
+async def _until_stopped(settings: Settings, span: Span) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -67,7 +67,7 @@ class Options:
         }
         refused = [each for each, wanted in asked.items() if wanted and each not in reach]
         types = {Reach.NODE_PORT, Reach.LOAD_BALANCER}
-        told = tuple(
+        not_allowed = tuple(
             Problem(Reason.EXPOSURE_NOT_ALLOWED, "", f"{each.value} is not allowed here: it needs {where}")
             for each in refused
         )
@@ -77,7 +77,7 @@ class Options:
             annotations=self.annotations if types & reach else {},
             gateway=self.gateway if Reach.GATEWAY in reach else None,
             ingress_class=self.ingress_class if Reach.INGRESS in reach else "",
-            problems=(*self.problems, *told) if where else self.problems,
+            problems=(*self.problems, *not_allowed) if where else self.problems,
         )
 
 

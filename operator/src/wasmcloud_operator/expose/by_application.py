@@ -26,10 +26,10 @@ class ByApplication:
     """An index over an informer whose own indexes are not ours to choose. Keys are (namespace, application)."""
 
     def __init__(
-        self, informer: Informer[Unstructured], told: Callable[[Key, Change[Unstructured], bool], None]
+        self, informer: Informer[Unstructured], on_change: Callable[[Key, Change[Unstructured], bool], None]
     ) -> None:
         self._informer = informer
-        self._told = told
+        self._listener = on_change
         self._names: dict[Key, set[str]] = {}
         self._applications: dict[str, set[str]] = {}  # of the keys of `_names`, by namespace
         self._made_for: Traits[Key, Key] = Traits()  # the objects by the Application that they were made for
@@ -70,4 +70,4 @@ class ByApplication:
         home = change.new.metadata.annotations.get(naming.APPLICATION_NAMESPACE, "") if change.new is not None else ""
         self._made_for.put(change.key, (Key(home, now),) if home and now else ())
         for application in {before, now} - {""}:
-            self._told(Key(namespace, application), change, listed)
+            self._listener(Key(namespace, application), change, listed)

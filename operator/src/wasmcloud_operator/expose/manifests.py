@@ -22,7 +22,7 @@ log = structlog.get_logger()
 _BUSY_SECONDS = 0.5
 _RETRY_SECONDS = 10.0
 
-# A manifest that wadm has just told of is used as it is: wadm answers slowly while many applications are deployed.
+# A manifest that wadm has just published is used as it is: wadm answers slowly while many applications are deployed.
 # Later than this it is no news any more.
 _NEWS_SECONDS = 5.0
 _MOST_NEWS = 1024
@@ -57,9 +57,9 @@ class _News:
 class ManifestReconciler:
     """Reads an application's deployed manifest. While wadm or a configuration cannot be read, what is known stays.
 
-    wadm is asked only where nothing else tells: what it publishes of an application that is not known yet counts, and
-    so does what an Application says that has nothing to change. wadm's next list shows where that was wrong. About what
-    is known an event alone tells nothing: nothing is ever taken away because of one.
+    wadm is asked only where nothing else shows the manifest: what wadm publishes of an application that is not known
+    yet counts, and so does the content of an Application that has nothing to change. wadm's next list shows where
+    that was wrong. An event alone changes nothing of what is known: nothing is ever taken away because of one.
     """
 
     view: View

@@ -1,6 +1,6 @@
 """Which pods serve which applications now: pure, from the hosts of a lattice and the pods of its pools.
 
-Silence is ignorance: a host behind a leaf node that is cut off serves as before. What tells that a host is gone is its
+Silence is ignorance: a host behind a leaf node that is cut off serves as before. What shows that a host is gone is its
 own word, or Kubernetes: its pod is not ready, or its container was started after the host was last heard.
 """
 

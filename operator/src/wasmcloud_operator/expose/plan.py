@@ -136,5 +136,5 @@ def _of_families(provider: HttpProvider) -> list[Problem]:
     missed = [str(endpoint.port) for endpoint in provider.endpoints if endpoint.family == "IPv6"]
     if not missed or all(endpoint.family != "IPv4" for endpoint in provider.endpoints):
         return []
-    told = f"component {provider.component} listens on IPv4 alone and, at port {', '.join(missed)}, on IPv6 alone"
-    return [Problem(Reason.MIXED_FAMILIES, "", f"{told}: the Service is one of IPv4; use [::] for both")]
+    message = f"component {provider.component} listens on IPv4 alone and, at port {', '.join(missed)}, on IPv6 alone"
+    return [Problem(Reason.MIXED_FAMILIES, "", f"{message}: the Service is one of IPv4; use [::] for both")]

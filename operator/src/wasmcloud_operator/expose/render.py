@@ -110,15 +110,15 @@ def route_problems(planned: PlannedService) -> list[Problem]:
     unfit = [route.host for route in endpoint.routes if route.host and not fits_route(_host_name(route.host))]
     problems = [Problem(Reason.INVALID_HOST, "", f"{host!r} can be no host of a route") for host in unfit]
     if not options.hosts and not _hosts(endpoint) and not unfit:
-        told = "a route without a host takes everybody's requests: name the host, or * for any host"
-        problems.append(Problem(Reason.HOST_MISSING, f'metadata.annotations["{naming.HOST}"]', told))
+        message = "a route without a host takes everybody's requests: name the host, or * for any host"
+        problems.append(Problem(Reason.HOST_MISSING, f'metadata.annotations["{naming.HOST}"]', message))
     if endpoint.mode == "path":
         vague = [route.path for route in endpoint.routes if path_match(route.path) is None]
-        told = "matches what no Ingress or HTTPRoute can express: write whole paths, or {*rest} at the end"
-        problems += [Problem(Reason.PATH_NOT_ROUTABLE, "", f"path {path!r} {told}") for path in vague]
+        message = "matches what no Ingress or HTTPRoute can express: write whole paths, or {*rest} at the end"
+        problems += [Problem(Reason.PATH_NOT_ROUTABLE, "", f"path {path!r} {message}") for path in vague]
     if endpoint.scheme == "https" and options.gateway:
-        told = f"the provider speaks HTTPS: its Gateway needs a BackendTLSPolicy for Service {planned.name}"
-        problems.append(Problem(Reason.HTTPS_BACKEND, f'metadata.annotations["{naming.GATEWAY}"]', told))
+        message = f"the provider speaks HTTPS: its Gateway needs a BackendTLSPolicy for Service {planned.name}"
+        problems.append(Problem(Reason.HTTPS_BACKEND, f'metadata.annotations["{naming.GATEWAY}"]', message))
     return problems
 
 
@@ -200,7 +200,7 @@ def _port(endpoint: Endpoint, *, first: bool) -> JsonObject:
 def _families(endpoints: Iterable[Endpoint]) -> JsonObject:
     """A Service has families as a whole: both only where every port takes both, else one that its ports take.
 
-    What is not said is the cluster's to choose.
+    What is left out is the cluster's to choose.
     """
     taken = {endpoint.family for endpoint in endpoints}
     if taken == {"Dual"}:

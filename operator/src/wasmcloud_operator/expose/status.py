@@ -36,7 +36,7 @@ _START_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Wanted:
     """The wanted status; `problems` are those of Services, as far as the condition names them."""
 
     services: tuple[JsonObject, ...]
@@ -75,15 +75,15 @@ class ExposedWriter:
         if not found and left > 0 and not self._known_absent(item):
             return Result.waiting("what is deployed in the lattices of its namespace", left)
         if found or self.view.intended(key):
-            said = self._said(item, found)
+            wanted = self._wanted(item, found)
         elif self._known_absent(item):
-            said = _Said((), None)
+            wanted = _Wanted((), None)
         else:
             return Result.waiting("what is deployed in the lattices of its namespace")
-        if said is None:
+        if wanted is None:
             return Result.waiting("a look at its Services in each namespace")
-        if await self._write(item, said):
-            for problem in said.problems:
+        if await self._write(item, wanted):
+            for problem in wanted.problems:
                 if str(problem) not in _message(item):
                     note = str(problem)
                     self.recorder.event(APPLICATION, item.metadata, "Warning", problem.reason, note, action="Expose")
@@ -95,11 +95,11 @@ class ExposedWriter:
         lattices = self.view.lattices(namespace)
         return not self.view.undecided(namespace) and all(self.view.book(one).knows(name) for one in lattices)
 
-    def _said(self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]) -> _Said | None:
+    def _wanted(self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]) -> _Wanted | None:
         """Returns the wanted status; None while a namespace was not looked at yet."""
         if not read_options(item.metadata.annotations).enabled:
             message = f"the annotation {naming.SERVICE} asks for no Service"
-            return _Said((), Condition(EXPOSED, "False", Reason.DISABLED, message))
+            return _Wanted((), Condition(EXPOSED, "False", Reason.DISABLED, message))
         problems: list[Problem] = []
         refused: list[Problem] = []
         namespaces: dict[str, None] = {}
@@ -124,10 +124,10 @@ class ExposedWriter:
             states |= {one.state for one in there}
             services += (self._service(namespace, one) for one in there)
         if not offers:
-            return _Said((), None)
+            return _Wanted((), None)
         shown = list(dict.fromkeys([*problems, *refused]))
-        told = tuple(one for one in shown[:_SHOWN_PROBLEMS] if one in refused)
-        return _Said(tuple(services), _condition(services, shown, states), told)
+        named = tuple(one for one in shown[:_SHOWN_PROBLEMS] if one in refused)
+        return _Wanted(tuple(services), _condition(services, shown, states), named)
 
     def _service(self, namespace: str, made: Made) -> JsonObject:
         return {
@@ -145,9 +145,9 @@ class ExposedWriter:
             if pod.metadata.namespace == namespace and label in pod.metadata.labels and not pod.metadata.deleting
         )
 
-    async def _write(self, item: CustomResource, said: _Said) -> bool:
+    async def _write(self, item: CustomResource, wanted: _Wanted) -> bool:
         """Write what differs. Returns whether anything was written."""
-        services, condition = list(said.services), said.condition
+        services, condition = list(wanted.services), wanted.condition
         before: JsonObject = item.status if isinstance(item.status, dict) else {}
         held = [entry for entry in before.get("conditions") or () if entry.get("type") == EXPOSED]
         conditions = (
@@ -212,7 +212,7 @@ def _port_conflicts(book: LatticeBook, plan: Plan) -> list[Problem]:
         mine = (planned.provider.application, planned.provider.id)
         for endpoint in planned.provider.endpoints:
             for other, shared in sorted(book.rivals(mine, endpoint.port).items()):
-                told = f"port {endpoint.port} is also wanted by {other[1]} of application {other[0]} on {shared}"
+                clash = f"port {endpoint.port} is also wanted by {other[1]} of application {other[0]} on {shared}"
                 mend = "only the first can listen there: choose different ports or hosts"
-                found.append(Problem(Reason.PORT_CONFLICT, "", f"{told} of the same hosts; {mend}"))
+                found.append(Problem(Reason.PORT_CONFLICT, "", f"{clash} of the same hosts; {mend}"))
     return found

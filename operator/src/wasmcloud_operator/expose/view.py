@@ -26,7 +26,7 @@ from wasmcloud_operator.shared.placements import Placement
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator_types.defaults import ADMIN_PORT
 
-# The manifest that an Application has in wadm under a version, if by its status that is what it still says.
+# The manifest that an Application has in wadm under a version, if by its status that is still its content.
 Deployed = Callable[[CustomResource, str], Object | None]
 
 

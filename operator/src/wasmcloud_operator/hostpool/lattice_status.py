@@ -19,17 +19,17 @@ from wasmcloud_operator_types import POD_NAME_LABEL, POD_UID_LABEL
 
 CONNECTED = "LatticeConnected"
 WADM = "WadmConnected"
-# The fields that stand as they are while the lattice has not told anything newer.
+# The fields that stand as they are while nothing newer is known of the lattice.
 FIELDS = ("hostCount", "hosts", "appCount", "apps")
 
-# A status is read by people and stored in etcd: the counts tell the rest.
+# A status is read by people and stored in etcd: the counts have the rest.
 MOST_SHOWN = 50
 _MOST_LABELS = 16
 _MOST_APPLICATIONS = 20
 _LABEL_LIMIT = 256
 # Other words for `pod`.
 _LABELS_OF_THE_POD = frozenset({POD_NAME_LABEL, POD_UID_LABEL})
-# Hosts tell their uptime in whole seconds, so the moment they started comes out a little different each time.
+# Hosts report their uptime in whole seconds, so the moment they started comes out a little different each time.
 _SAME_START = timedelta(seconds=5)
 
 
@@ -46,8 +46,8 @@ class HostInPod:
 class Seen:
     """What is known of a pool's lattice now; `hosts` are the pool's own, by the names of their pods.
 
-    `hosts` is None while they are not known, `apps` while wadm has not told them; `wadm` says whether it answers, None
-    while it is being asked. `left_out` counts what hosts said that was too much to keep.
+    `hosts` is None while they are not known, `apps` while wadm has not listed them; `wadm` is whether it answers, None
+    while it is being asked. `left_out` counts what hosts reported that was too much to keep.
     """
 
     lattice: str

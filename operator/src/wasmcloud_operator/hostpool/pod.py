@@ -136,7 +136,7 @@ def _checksums(spec: WasmCloudHostConfigSpec, conf: str, facts: Facts) -> JsonOb
     """What rolls the pods when content that they read at start changes.
 
     Credentials for the hub are not among it: the leaf reads their file again whenever it connects. Nor are those for
-    registries that running hosts are told.
+    registries that running hosts get.
     """
     authorities = "".join(authority.digest for authority in facts.authorities)
     found = {

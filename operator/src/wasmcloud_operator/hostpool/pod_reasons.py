@@ -61,9 +61,9 @@ def _stuck(container: ContainerStatus) -> tuple[str, str]:
     waiting, ended = container.state.waiting, container.last_state.terminated
     reason = waiting.reason if waiting is not None else ""
     if reason == CRASHING or (ended is not None and not container.ready and container.restart_count >= _RESTARTS):
-        said = _last_line(ended.message) if ended is not None else ""
+        last_line = _last_line(ended.message) if ended is not None else ""
         why = f"ended with {ended.exit_code} ({ended.reason})" if ended is not None else ""
-        return CRASHING, ": ".join(part for part in (why, said) if part)
+        return CRASHING, ": ".join(part for part in (why, last_line) if part)
     if waiting is None or reason in _STARTING:
         return "", ""
     return _SAME.get(reason, reason), waiting.message

@@ -58,12 +58,12 @@ class ReadinessReconciler:
         waited = self._seconds_since(ready_since.last_transition_time)
         condition = judge(self._circumstances(pod, waited))
         held = pod.condition(SERVING_GATE)
-        said = held is not None and (held.status, held.reason, held.message) == (
+        unchanged = held is not None and (held.status, held.reason, held.message) == (
             condition.status,
             condition.reason,
             condition.message,
         )
-        if condition.status == "True" or (waited >= _SILENT_SECONDS and not said):
+        if condition.status == "True" or (waited >= _SILENT_SECONDS and not unchanged):
             await self._write(pod, condition)
         return (
             DONE

@@ -66,7 +66,7 @@ class HostConfigReconciler:
     unowned: UnownedProblems
     budgets: Informer[Unstructured]  # everybody's
     refusal_of_pods: Callable[[Unstructured], Awaitable[PodReason | None]]
-    # Has the running hosts of a pool told their registries, in the background.
+    # Sends the running hosts of a pool their registries, in the background.
     tell_registries: Callable[[Key], None]
 
     async def reconcile(self, key: Key) -> Result:  # noqa: PLR0911 - one for each thing that may be waited for
@@ -118,7 +118,7 @@ class HostConfigReconciler:
         children = render(config, facts)
         await self.rust.take_over(item, (child.resource for child in children.all))
         complete = await self.children.apply(
-            item, config, children, facts, lambda reason, note: self._tell(item, reason, note)
+            item, config, children, facts, lambda reason, note: self._record_event(item, reason, note)
         )
         if not complete:
             return Result.waiting("news of the workload, which was changed just now")
@@ -126,7 +126,7 @@ class HostConfigReconciler:
         held = self.kinds[workload].informer.store.get(item.metadata.key)
         rolled_out = held is not None and is_rolled_out(workload.kind, held.body)
         if await self.rust.clean_up(item, workload, rolled_out=rolled_out):
-            self._tell(item, Reason.ADOPTED, "Adopted from the operator written in Rust")
+            self._record_event(item, Reason.ADOPTED, "Adopted from the operator written in Rust")
         contested, again = self.children.contested(item.metadata.key, children)
         warnings = [
             *contested,
@@ -135,7 +135,7 @@ class HostConfigReconciler:
             *budget_warnings(config.spec, facts),
             *self._unowned(item),
         ]
-        self._keep_told(item.metadata.key, config.spec, facts)
+        self._keep_hosts_informed(item.metadata.key, config.spec, facts)
         shown = await self._show_workload(item, config, children, warnings)
         return shown if again is None else shown.or_sooner("who sets a child back to leave it alone", again)
 
@@ -181,7 +181,7 @@ class HostConfigReconciler:
         pool = self.pools.get(item.metadata.key)
         if pool is not None and pool.uid == item.metadata.uid:
             return  # as when it was paused
-        with contextlib.suppress(SpecError):  # said when it is followed again
+        with contextlib.suppress(SpecError):  # reported when it is followed again
             config = parsed(item)
             examined = await self.reader.read(item.metadata.key, config.spec)
             if not examined.problems:
@@ -219,7 +219,7 @@ class HostConfigReconciler:
         known = held.metadata.annotations.get(naming.MAX_PAYLOAD, "") if held is not None else ""
         return int(known) if known.isdecimal() and len(known) < 12 else DEFAULT_PAYLOAD
 
-    def _keep_told(self, key: Key, spec: WasmCloudHostConfigSpec, facts: Facts) -> None:
+    def _keep_hosts_informed(self, key: Key, spec: WasmCloudHostConfigSpec, facts: Facts) -> None:
         pool = self.pools.get(key)
         if pool is None or not facts.registries or registry_in_environment(spec, facts.registries):
             self.registries.forget(key)
@@ -265,7 +265,7 @@ class HostConfigReconciler:
                 return
         await self.status.refuse(item, problems, others)
 
-    def _tell(self, item: CustomResource, reason: Reason, note: str) -> None:
+    def _record_event(self, item: CustomResource, reason: Reason, note: str) -> None:
         self.status.event(item, "Normal", reason, note)
 
 

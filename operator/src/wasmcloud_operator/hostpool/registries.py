@@ -35,7 +35,7 @@ _ANSWERS_IN_WINDOW = 12  # a container that crashes at its start asks anew each 
 
 @dataclass(slots=True)
 class _Known:
-    """What the hosts of a pool were given: those in `told` have the credentials behind `digest`.
+    """What the hosts of a pool have: those in `told` have the credentials behind `digest`.
 
     `answered` counts the answers by the uids of pods whose host is not seen in the lattice yet. `credentials` are what
     was last read; they are kept, or each request that anybody sends would be a read of the Secret.
@@ -52,7 +52,7 @@ class RegistryService:
     """Keeps the hosts of pools with several registries in possession of their credentials.
 
     A host asks once, at its start, in its lattice's config service. After a change, and for hosts that started while
-    nobody answered (or before this process did), the control interface tells all running hosts of the lattice.
+    nobody answered (or before this process did), all running hosts of the lattice get them over the control interface.
     """
 
     configs: Informer[CustomResource]
@@ -116,7 +116,7 @@ class RegistryService:
             return False  # the pool is looked at again when it is
         known = self._of(key, digest)
         hosts = [(pod.metadata.uid, host) for pod, host in self.hosts_in_pods.hosts_of(key, lattice)]
-        # Of two requests in a pod's name one may be a stranger's: then the host is told in any case.
+        # Of two requests in a pod's name one may be a stranger's: then the host gets them in any case.
         asked = {host.id for pod, host in hosts if known.answered[pod] == 1}
         for pod, _ in hosts:
             known.answered.pop(pod, None)

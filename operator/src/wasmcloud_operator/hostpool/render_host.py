@@ -20,7 +20,7 @@ AUTHORITIES_FOLDER = "/wasmcloud/certificates"
 USERNAME_KEY = "username"
 PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
 
-# preStop, then up to 10 s in which the host tells the lattice that it stops, then the leaf.
+# preStop, then up to 10 s in which the host announces to the lattice that it stops, then the leaf.
 _GRACE_SECONDS = 30
 # Long enough for kube-proxy everywhere to stop sending here before the host goes.
 _PRE_STOP_SECONDS = 5

@@ -22,7 +22,7 @@ _WADM_SECONDS = 10.0
 # The reasons of a gate that was opened because the host was seen in the lattice. They are read back from the pods:
 # after a restart nothing else remembers it.
 _SEEN = frozenset({Reason.HOST_IN_LATTICE, Reason.SERVING})
-# What tells the revisions of a Deployment's or a DaemonSet's pods apart.
+# What distinguishes the revisions of a Deployment's or a DaemonSet's pods.
 _REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
 
 
@@ -58,7 +58,7 @@ class Others:
 class Connection:
     """Whether the operator is connected to the pool's lattice, is about to be, or why it is not.
 
-    `route` says why the way that the config names leads nowhere, where another one is up: the config was changed.
+    `route` is why the way that the config names leads nowhere, where another one is up: the config was changed.
     """
 
     connected: bool
@@ -71,7 +71,7 @@ class Connection:
 class Circumstances:
     """What is known of a pod whose containers are ready; `waited` are seconds since they are.
 
-    `hosts_known` says whether the lattice's hosts have been listed, `placement` is None while its host is not known.
+    `hosts_known` is whether the lattice's hosts have been listed, `placement` is None while its host is not known.
     """
 
     patience: Patience

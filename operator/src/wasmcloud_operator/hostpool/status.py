@@ -76,7 +76,7 @@ def _rolling_out(kind: str, body: JsonObject, counts: str, held_up: PodReason | 
 
 def is_rolled_out(kind: str, body: JsonObject) -> bool:
     """Whether no pod of an earlier template is left."""
-    return any((said.type, said.status) == ("Ready", "True") for said in workload_state(kind, body).progress)
+    return any((each.type, each.status) == ("Ready", "True") for each in workload_state(kind, body).progress)
 
 
 def warning_conditions(warnings: Iterable[Problem]) -> list[Condition]:

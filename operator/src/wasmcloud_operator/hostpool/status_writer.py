@@ -71,12 +71,12 @@ class StatusWriter:
         """
         before: JsonObject = item.status if isinstance(item.status, dict) else {}
         about_lattice, lattice_fields = self._lattice(item, before)
-        said = to_status(
+        written = to_status(
             [*conditions, *about_lattice], before.get("conditions"), item.metadata.generation, self.clock.now()
         )
-        superseded = {condition["type"] for condition in said} | {_PAUSED.type}
+        superseded = {condition["type"] for condition in written} | {_PAUSED.type}
         kept = _WORKLOAD_FIELDS if keep else ()
-        said += [
+        written += [
             old
             for old in before.get("conditions") or ()
             if old["type"] not in superseded and (keep or old["type"] in (CONNECTED, WADM))
@@ -86,7 +86,7 @@ class StatusWriter:
             **lattice_fields,
             **(fields or {}),
             "observedGeneration": item.metadata.generation,
-            "conditions": said,
+            "conditions": written,
         }
         if await self._write(item, before, status):
             for report in (*news(before, status, reports), *of_lattice(before, about_lattice)):
@@ -96,8 +96,8 @@ class StatusWriter:
         """Show that it is paused. All else stays, so that a spec that is not followed does not look followed."""
         before: JsonObject = item.status if isinstance(item.status, dict) else {}
         old = before.get("conditions") or ()
-        said = to_status([_PAUSED], old, item.metadata.generation, self.clock.now())
-        conditions = [condition for condition in old if condition["type"] != _PAUSED.type] + said
+        written = to_status([_PAUSED], old, item.metadata.generation, self.clock.now())
+        conditions = [condition for condition in old if condition["type"] != _PAUSED.type] + written
         await self._write(item, before, {**before, "conditions": conditions})
 
     async def refuse(

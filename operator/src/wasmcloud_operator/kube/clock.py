@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class TimerHandle(Protocol):
-    """What `Clock.call_later` gives: a timer that can be called off."""
+    """What `Clock.call_later` returns: a timer that can be called off."""
 
     def cancel(self) -> None:
         """Call the timer off; harmless when it has fired."""

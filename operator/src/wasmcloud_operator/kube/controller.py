@@ -79,7 +79,7 @@ class Controller(Generic[K]):
     """Reconciles keys with a fixed number of workers.
 
     A reconcile that raises is tried again after the key's backoff; a TerminalError is not, until the key is added
-    again; one that takes longer than `timeout` seconds is cancelled and counts as failed. `report` is told of each
+    again; one that takes longer than `timeout` seconds is cancelled and counts as failed. `report` is called with each
     failure, to show it to the user; its own failure is only logged.
 
     The queue takes no keys before `start`: a standby keeps caches, not queues. `tenant` is whose key it is; one tenant
@@ -188,7 +188,7 @@ class Controller(Generic[K]):
             self._count("terminal")
             self._errors.inc()
             log.warning("reconcile failed for good; waiting for a change", error=str(error))
-            await self._tell(key, error)
+            await self._report_failure(key, error)
             return "terminal", f"a change, after {error}"
         except asyncio.CancelledError:
             if cancelled_from_outside():
@@ -209,7 +209,7 @@ class Controller(Generic[K]):
         self._errors.inc()
         delay = self.queue.add_rate_limited(key, priority, at_least=retry_after(error))
         self._log_failure(error, delay)
-        await self._tell(key, error)
+        await self._report_failure(key, error)
         return "error", f"another try, after {type(error).__name__}: {error}"
 
     def _remember(self, key: K, last: Reconciled) -> None:
@@ -242,7 +242,7 @@ class Controller(Generic[K]):
                 raise ReconcileTimeout(f"no result within {self._timeout:.0f} s") from None
             raise ReconcileTimeout(f"something that was waited for did not come: {error}") from error
 
-    async def _tell(self, key: K, error: Exception) -> None:
+    async def _report_failure(self, key: K, error: Exception) -> None:
         if self._report is None:
             return
         try:

@@ -102,13 +102,13 @@ async def run(spec: PluginSpec, folder: Path) -> bytes:
         raise NoCredentials(f"the credential plugin {spec.command} cannot be run: {error.strerror}") from error
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
-            out, said = await process.communicate()
+            out, stderr = await process.communicate()
     except TimeoutError as error:
         raise Unreachable(f"credential plugin {spec.command} returned nothing for {_DEADLINE_SECONDS:.0f} s") from error
     finally:
         await _end(process)
     if process.returncode:
-        words = said.decode(errors="replace").strip()[-_SHOWN:]
+        words = stderr.decode(errors="replace").strip()[-_SHOWN:]
         raise Unreachable(f"the credential plugin {spec.command} failed with {process.returncode}: {words}")
     return out
 

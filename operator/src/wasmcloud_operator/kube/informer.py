@@ -135,8 +135,8 @@ class Informer(Generic[T]):
         self._narrow()
 
     def replay(self) -> None:
-        """Tell the handlers of every cached object, as a full list does: for queues that open only now."""
-        self._tell([Change(None, item) for item in self.store], True)
+        """Call the handlers with every cached object, as a full list does: for queues that open only now."""
+        self._notify([Change(None, item) for item in self.store], True)
 
     def offer(self, item: T) -> None:
         """Take in an object that was just read or written, so that no reconcile acts on what was there before.
@@ -250,9 +250,9 @@ class Informer(Generic[T]):
 
     def _emit(self, changes: list[Change[T]], listed: bool) -> None:
         self._events.inc(len(changes))
-        self._tell(changes, listed)
+        self._notify(changes, listed)
 
-    def _tell(self, changes: Iterable[Change[T]], listed: bool) -> None:
+    def _notify(self, changes: Iterable[Change[T]], listed: bool) -> None:
         for change in changes:
             for handler in self._handlers:
                 try:

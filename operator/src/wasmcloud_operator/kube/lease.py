@@ -63,7 +63,7 @@ class Elector:
 
     A missing lease does not mean that nobody leads: somebody may have deleted it while its holder was cut off. So who
     finds none makes one without a holder, and takes it only when that has been there for `renew_deadline` seconds: by
-    then the gate of any earlier holder has closed. Only that holder may take it at once. `nothing_in_danger` says that
+    then the gate of any earlier holder has closed. Only that holder may take it at once. `nothing_in_danger` means that
     no replica has ever written anything: then there is no earlier holder to wait for.
     """
 

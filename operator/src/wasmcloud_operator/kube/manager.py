@@ -1,6 +1,6 @@
 """The manager: which informers there are, and in which order everything starts, leads and stops.
 
-Start: informers fill their caches, and the endpoint says what they wait for. Then, with the Lease in hand if there is
+Start: informers fill their caches, and the endpoint shows what they wait for. Then, with the Lease in hand if there is
 an elector, every cached object is put into the queues and the controllers work. Stop: no more work is taken, what is in
 progress ends, what was reported is sent, and the Lease is given back.
 """
@@ -182,8 +182,8 @@ class Manager:
     @property
     def problems(self) -> list[str]:
         """Why this process is not ready, a line each; none if every cache follows the API server now."""
-        said = [problem for watched in self._watched for problem in watched.problems]
-        return [*said, *(informer.problem for informer in self.informers if informer.problem)]
+        missing = [problem for watched in self._watched for problem in watched.problems]
+        return [*missing, *(informer.problem for informer in self.informers if informer.problem)]
 
     @property
     def notes(self) -> list[str]:

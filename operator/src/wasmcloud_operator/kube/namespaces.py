@@ -59,12 +59,12 @@ class Scope:
     @property
     def problems(self) -> list[str]:
         """What is missing, if no namespace is left to work in."""
-        return self._all_told() if len(self._left_out) == len(self.wanted) else []
+        return self._all_left_out() if len(self._left_out) == len(self.wanted) else []
 
     @property
     def notes(self) -> list[str]:
         """What is missing in some of the namespaces, while work goes on in others."""
-        return [] if self.problems else self._all_told()
+        return [] if self.problems else self._all_left_out()
 
     def begin(self, missing: Iterable[Permission]) -> None:
         """Leave out from the start where these permissions are missing; informers need not try."""
@@ -73,7 +73,7 @@ class Scope:
             if cached and permission.verb in _CACHE_VERBS and self._may_go(permission.namespace):
                 self._left_out.setdefault(permission.namespace, []).append(permission)
         for namespace in self._left_out:
-            self._say_left_out(namespace)
+            self._log_left_out(namespace)
         self._changed()
 
     def doubt(self, namespace: str) -> None:
@@ -108,7 +108,7 @@ class Scope:
         if missing:
             self._left_out[namespace] = missing
             if missing != known:
-                self._say_left_out(namespace)
+                self._log_left_out(namespace)
         elif self._left_out.pop(namespace, None):
             log.info("namespace taken up", namespace=namespace)
 
@@ -124,13 +124,15 @@ class Scope:
         for listener in self._listeners:
             listener()
 
-    def _say_left_out(self, namespace: str) -> None:
-        log.error("namespace left out: it was deleted, or the operator has no Role there", why=self._told(namespace))
+    def _log_left_out(self, namespace: str) -> None:
+        log.error(
+            "namespace left out: it was deleted, or the operator has no Role there", why=self._why_left_out(namespace)
+        )
 
-    def _all_told(self) -> list[str]:
-        return [self._told(namespace) for namespace in sorted(self._left_out)]
+    def _all_left_out(self) -> list[str]:
+        return [self._why_left_out(namespace) for namespace in sorted(self._left_out)]
 
-    def _told(self, namespace: str) -> str:
+    def _why_left_out(self, namespace: str) -> str:
         missing = self._left_out[namespace]
         more = f", nor {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"namespace {namespace} is left out: the operator may not {missing[0]}{more}"

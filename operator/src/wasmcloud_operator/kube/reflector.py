@@ -70,7 +70,7 @@ class _Silence(Exception):
 
 @dataclass(slots=True)
 class Reflector(Generic[T]):
-    """Lists and watches one source into a store and tells `emit` of every change; the flag says "from a full list".
+    """Lists and watches one source into a store and calls `emit` with every change; the flag means "from a full list".
 
     `idle` is the silence, in seconds, after which a watch is opened anew at the same resourceVersion. That costs a
     request and nothing else: what came meanwhile on the old connection comes again on the new one.

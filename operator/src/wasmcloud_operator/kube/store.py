@@ -21,7 +21,7 @@ Indexer = Callable[[T], Iterable[str]]
 
 # How many uids of vanished objects are remembered. A late answer is seconds late, so this is ample.
 _TOMBSTONES = 4096
-# Later than any resourceVersion: an object that the API server says is gone, as against one that left a selection.
+# Later than any resourceVersion: an object that the API server reports as gone, as against one that left a selection.
 _FOR_GOOD = str(2**128)
 
 
@@ -57,7 +57,7 @@ class Meanwhile:
 class Store(Generic[T]):
     """Objects of one kind by key, with indexes.
 
-    Invariants: every object is in `_objects` once and in each index under exactly the values that its indexer gives;
+    Invariants: every object is in `_objects` once and in each index under exactly the values that its indexer returns;
     between two lists an object's resourceVersion never goes back, and a uid seen to vanish never returns in a state
     from before that; a key is both in `_objects` and in `unreadable` only with `keep_unreadable`. All methods are
     synchronous, so a reader on the loop never sees half of a change or of a relist.

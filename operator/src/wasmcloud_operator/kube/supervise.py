@@ -19,7 +19,7 @@ async def supervise(
 ) -> None:
     """Run for ever: whenever `run` raises it is called again within a second.
 
-    `ends` says that returning is a proper end and not a death. Cancellation goes through; a CancelledError of
+    With `ends` returning is a proper end and not a death. Cancellation goes through; a CancelledError of
     something that was awaited, while nobody cancels this task, is a death like any other.
     """
     backoff = Backoff(clock, base=0.1, cap=0.5, jitter=0.5)

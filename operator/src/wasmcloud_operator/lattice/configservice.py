@@ -31,8 +31,8 @@ _WORKERS = 4
 class ConfigService:
     """Answers `wasmbus.cfg.<lattice>.req` with what `credentials_for` returns for the asking host's labels.
 
-    `credentials_for` gives credentials by registry host, or None to leave the answer to somebody else (the host is not
-    ours). It gets `timeout` seconds; a request that is older than that when its turn comes is dropped, as the host has
+    `credentials_for` returns credentials by registry host, or None to leave the answer to somebody else (not our host).
+    It gets `timeout` seconds; a request that is older than that when its turn comes is dropped, as the host has
     given up by then. Every such service in the lattice hears every request, as only one knows the host: another's may
     be of another cluster, or connected with the credentials of another pool.
     """

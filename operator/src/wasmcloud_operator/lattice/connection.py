@@ -136,8 +136,8 @@ class Connection:
     def listen(self, listener: StateListener) -> Callable[[], None]:
         """Call `listener` at each change of the state. Returns the function that ends it.
 
-        Subscriptions stand when a connected state is told, so this is the moment to list: what happened before is not
-        replayed. The same connected state is told again when messages were dropped: list again then, too.
+        Subscriptions stand when a connected state is announced, so this is the moment to list: nothing that happened
+        before is replayed. The same state is announced again when messages were dropped: list again then, too.
         """
         self._listeners.append(listener)
 
@@ -265,7 +265,7 @@ class Connection:
                 await self._attach(client, subscription)
             await self._flushed(client, ended)
             self._failures.clear()
-            self._tell(
+            self._enter(
                 ConnectionState(
                     Reach.CONNECTED, "Connected", f"connected to {without_userinfo(server)}", self._clock.now()
                 )
@@ -339,10 +339,10 @@ class Connection:
 
     def _asynchronous_error(self, error: Exception) -> None:
         if isinstance(error, nats_errors.UnexpectedEOF):
-            return  # the client ends of it, and that is told
+            return  # the client ends of it, and that is announced
         if isinstance(error, nats_errors.SlowConsumerError):
             self._lost_messages += 1
-            self._tell(self._state)
+            self._enter(self._state)
         self._last_error = self._words_for(error)
         left_out = self._log_limiter.admit(self._last_error)
         if left_out is not None:
@@ -374,10 +374,10 @@ class Connection:
         was = self._state
         if was.connected or (was.reason, was.message) != (why.reason, why.message):
             since = self._clock.now() if was.connected or was.connecting else was.since
-            self._tell(ConnectionState(reach, why.reason, why.message, since))
+            self._enter(ConnectionState(reach, why.reason, why.message, since))
         self._attempted.set()
 
-    def _tell(self, state: ConnectionState) -> None:
+    def _enter(self, state: ConnectionState) -> None:
         if state != self._state and self._is_news(state.message, state.connected):
             log = _log.info if state.connected or state.reach is Reach.CLOSED else _log.warning
             log("connection to NATS", nats=self.spec.addresses, reason=state.reason, message=state.message)

@@ -1,6 +1,6 @@
 """An application's content, its manifest for wadm, and what is read back from a stored manifest.
 
-All of it is pure: the same content gives the same digest and version on every run and every replica.
+All of it is pure: the same content has the same digest and version on every run and every replica.
 """
 
 from __future__ import annotations

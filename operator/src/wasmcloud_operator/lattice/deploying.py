@@ -32,7 +32,7 @@ class Deploying:
         """Whether a status can show that it is of the new version, so that none until now is wadm's delay."""
         return self.distinct and self.former is not None and not self.unseen
 
-    def is_told_by(self, status: Status) -> bool | None:
+    def is_shown_by(self, status: Status) -> bool | None:
         """Whether a status is of the new version; None where only time shows it."""
         ids = scaler_ids(status)
         if self.distinct and ids and ids == self.former:

@@ -84,7 +84,7 @@ class Host:
 class Change:
     """What changed, so that those concerned can be looked at again. Being seen again is no change.
 
-    `hosts` are the ids of hosts that came, went or tell something else; `applications` those whose providers run
+    `hosts` are the ids of hosts that came, went or report something else; `applications` those whose providers run
     elsewhere than before (or on a host that now has other labels); `configs` the named configurations that were set
     or deleted. `synced` is set when the list of hosts became complete or stopped being so. `silent` are those hosts
     that are given up because nothing is heard of them, as they were last known: that they stopped is not known.
@@ -103,7 +103,7 @@ class Change:
 def change_between(old: Host | None, new: Host | None) -> Change:
     """The change that replacing `old` by `new` (one of them may be None) means."""
     host = new or old
-    if host is None or (old and new and _telling(old) == _telling(new)):
+    if host is None or (old and new and _compared(old) == _compared(new)):
         return Change()
     before = dict(old.providers) if old else {}
     after = dict(new.providers) if new else {}
@@ -115,5 +115,5 @@ def change_between(old: Host | None, new: Host | None) -> Change:
     return Change(hosts=frozenset({host.id}), applications=frozenset(applications - {""}))
 
 
-def _telling(host: Host) -> tuple[object, ...]:
+def _compared(host: Host) -> tuple[object, ...]:
     return (host.friendly_name, host.labels, host.version, host.started_at, host.components, host.providers)

@@ -68,7 +68,7 @@ class LiveHosts:
 
     @property
     def left_out(self) -> int:
-        """How often something that a host said did not fit into what is kept of a lattice."""
+        """How often something that a host reported did not fit into what is kept of a lattice."""
         return self._hosts.left_out
 
     def prefer(self, ours: Callable[[Host], bool]) -> None:
@@ -84,7 +84,7 @@ class LiveHosts:
     def settled(self) -> bool:
         """Whether it has been synced for longer than a heartbeat interval: a host unheard of till then is not there.
 
-        A listener is told (`Change.synced`) when this comes true.
+        Listeners get `Change.synced` when this comes true.
         """
         since = self._listening_since
         return self._synced and since is not None and self._clock.monotonic() - since > HEARTBEAT_INTERVAL
@@ -136,9 +136,9 @@ class LiveHosts:
         if step.ask:
             self._wake_askers.set()
         if step.change:
-            self._tell(step.change)
+            self._notify(step.change)
 
-    def _tell(self, change: Change) -> None:
+    def _notify(self, change: Change) -> None:
         for listener in tuple(self._listeners):
             try:
                 listener(change)
@@ -148,7 +148,7 @@ class LiveHosts:
     def _set_synced(self, synced: bool) -> None:
         if synced != self._synced:
             self._synced = synced
-            self._tell(Change(synced=True))
+            self._notify(Change(synced=True))
 
     async def _keep_listing(self) -> None:
         wait: float | None = None
@@ -210,7 +210,7 @@ class LiveHosts:
             if host is not None and gone_if_deaf and host.last_seen <= as_of:
                 self._take(give_up(self._hosts, host_id))
         except LatticeError as error:
-            _log.info("inventory of a host not read", host=host_id, error=str(error))  # its next heartbeat tells
+            _log.info("inventory of a host not read", host=host_id, error=str(error))  # its next heartbeat has it
         else:
             self._asking.discard(host_id)
             self._take(apply(self._hosts, inventory, self._now(), as_of=as_of))
@@ -236,7 +236,7 @@ class LiveHosts:
                     expire(self._hosts, self._now(), silent_for=self._silent_for, listening_since=self._listening_since)
                 )
             if self.settled and not was_settled:
-                self._tell(Change(synced=True))
+                self._notify(Change(synced=True))
             was_settled = self.settled
 
     def _now(self) -> Instant:

@@ -66,19 +66,19 @@ def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None =
             host = replace(_known(hosts, seen.host_id, now), started_at=None)
             return _put(_without_tombstone(hosts, seen.host_id), _introduced(host, seen, now), ask=True)
     host_id = event.seen.host_id if isinstance(event, Inventory) else event.host_id
-    told_at = now.monotonic - HEARTBEAT_LAG if as_of is None else as_of
-    if hosts.stopped.get(host_id, float("-inf")) >= told_at:
-        return Step(hosts)  # said before it stopped
+    reported_at = now.monotonic - HEARTBEAT_LAG if as_of is None else as_of
+    if hosts.stopped.get(host_id, float("-inf")) >= reported_at:
+        return Step(hosts)  # sent before it stopped
     host = _known(hosts, host_id, now)
     hosts = _without_tombstone(hosts, host_id)
     if isinstance(event, Inventory):
-        return _inventoried(hosts, host, event, now, told_at)
-    # After an update to another image a host says 0 of the old one under the same component id: only asking tells.
+        return _inventoried(hosts, host, event, now, reported_at)
+    # After an update to another image a host reports 0 of the old one under the same component id: so it is asked.
     scaled_to_zero = isinstance(event, ComponentScaled) and event.component is None
-    return _put(hosts, _told(host, event, now), ask=scaled_to_zero or not host.inventoried)
+    return _put(hosts, _after_event(host, event, now), ask=scaled_to_zero or not host.inventoried)
 
 
-def _told(host: Host, event: HostEvent, now: Instant) -> Host:
+def _after_event(host: Host, event: HostEvent, now: Instant) -> Host:
     """The host after an event about one thing of it."""
     match event:
         case HostSeen():
@@ -152,11 +152,11 @@ def _started_at(stored: datetime | None, uptime: int | None, now: datetime) -> d
     return stored if stored and abs(stored - computed) <= _STARTED_AT_TOLERANCE else computed
 
 
-def _inventoried(hosts: Hosts, host: Host, event: Inventory, now: Instant, told_at: float) -> Step:
+def _inventoried(hosts: Hosts, host: Host, event: Inventory, now: Instant, reported_at: float) -> Step:
     providers: dict[str, Provider] = dict(event.providers)
     doubtful = False
     for news in host.news:
-        if news.at < told_at:
+        if news.at < reported_at:
             continue
         doubtful = doubtful or (news.provider_id in providers) != (news.provider is not None)
         _take(providers, news)

@@ -26,7 +26,7 @@ def fitted(host: Host) -> tuple[Host, bool]:
 
 
 def _size(host: Host) -> int:
-    told = sum(_provider(news.provider) if news.provider else _ENTRY for news in host.news)
+    news_size = sum(_provider(news.provider) if news.provider else _ENTRY for news in host.news)
     return (
         4 * _ENTRY
         + len(host.id)
@@ -36,7 +36,7 @@ def _size(host: Host) -> int:
         + sum(len(name) + len(component.application) for name, component in host.components.items())
         + 2 * _ENTRY * len(host.components)
         + sum(map(_provider, host.providers.values()))
-        + told
+        + news_size
     )
 
 

@@ -399,7 +399,7 @@ class Lattices:
 
         Whoever has no credentials for that account would else get into it by the route of somebody who has.
         """
-        _log.info("lattice.route_parted", lattice=lattice.name, nats=route.spec.addresses)
+        _log.info("route parted: it leads to another account now", lattice=lattice.name, nats=route.spec.addresses)
         own = self._led_to[route] = self._start(route)
         lattice.drop(route)
         self._traits.put(lattice, lattice.traits)

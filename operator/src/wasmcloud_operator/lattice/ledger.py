@@ -20,7 +20,7 @@ from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusIn
 # One lattice never has all workers: while it is slow, others go on.
 _AT_ONCE = 16
 
-# How long wadm may take to tell of a new version, before that was measured, and at most.
+# How long wadm may take to report a new version, before that was measured, and at most.
 SETTLE_SECONDS = 5.0
 _LONGEST_LAG = 60.0
 _MARGIN = 1.5
@@ -153,7 +153,7 @@ class Ledger:
         self._unconfirmed: set[str] = set()
         self._in_progress: set[str] = set()
         self._waiting: dict[Hashable, tuple[str, Wake]] = {}  # first come first served
-        self._lags: deque[tuple[float, float]] = deque(maxlen=_AT_ONCE)  # when a new version was told of, and how late
+        self._lags: deque[tuple[float, float]] = deque(maxlen=_AT_ONCE)  # when a new version was reported, and how late
 
     def __repr__(self) -> str:
         return f"<Ledger {self._lattice} {len(self._entries)} applications, {self._listing.name}>"
@@ -252,7 +252,7 @@ class Ledger:
     def take_list(self, summaries: Iterable[ModelSummary], occasion: Occasion) -> AppsListed:
         """Take in wadm's list.
 
-        Of what is being changed it may tell what was before: unless nothing is certain anyway, that is left out. What
+        Of what is being changed it may have what was before: unless nothing is certain anyway, that is left out. What
         it lists because of pushes is known from those already.
         """
         apps = tuple(sorted(summaries, key=lambda app: app.name))
@@ -280,7 +280,7 @@ class Ledger:
         return frozenset(news)
 
     def _with_summary(self, entry: Entry | None, app: ModelSummary) -> Entry:
-        status = as_told(Status(info=app.status, scalers=app.scalers), app.deployed_version)
+        status = in_one_wording(Status(info=app.status, scalers=app.scalers), app.deployed_version)
         now = self._clock.monotonic()
         if entry is None:
             return self._with_status(Entry(app.deployed_version, app.version, as_of=now), status)
@@ -296,9 +296,9 @@ class Ledger:
             case StatusPushed(status=status):
                 if entry is None:
                     return False
-                told = self._with_status(entry, as_told(status, entry.deployed))
-                self._entries[event.name] = replace(told, as_of=self._clock.monotonic())
-                return told != entry
+                changed = self._with_status(entry, in_one_wording(status, entry.deployed))
+                self._entries[event.name] = replace(changed, as_of=self._clock.monotonic())
+                return changed != entry
             case ManifestPublished(manifest=manifest):
                 if entry is None:
                     self._entries[event.name] = Entry("", "", stale=Stale.CHANGED)
@@ -323,12 +323,12 @@ class Ledger:
             entry = replace(entry, idle_since=now)
         if entry.deploying is None:
             return replace(entry, status=status)
-        told = entry.deploying.is_told_by(status)
+        shown = entry.deploying.is_shown_by(status)
         waited = now - entry.deploying.since
-        if told and entry.deploying.shows_lag:
+        if shown and entry.deploying.shows_lag:
             self._lags.append((now, waited))
-        over = waited >= (_LONGEST_LAG if told is False else self.lag)
-        return replace(entry, status=status, deploying=None) if told or over else entry
+        over = waited >= (_LONGEST_LAG if shown is False else self.lag)
+        return replace(entry, status=status, deploying=None) if shown or over else entry
 
     # --- changes, by LedgerWriter -------------------------------------------------------------------------------------
 
@@ -340,7 +340,7 @@ class Ledger:
     def answered(self, name: str, status: Status) -> Entry:
         """Take in the status that was asked for."""
         entry = self._entries[name]
-        return self.record(name, self._with_status(entry, as_told(status, entry.deployed)))
+        return self.record(name, self._with_status(entry, in_one_wording(status, entry.deployed)))
 
     def remove(self, name: str) -> None:
         """It is not there any more."""
@@ -366,7 +366,7 @@ class Ledger:
             self._entries[name] = replace(entry, owner=me, digest=content.digest)
 
 
-def as_told(status: Status, deployed: str) -> Status:
+def in_one_wording(status: Status, deployed: str) -> Status:
     """The status of a deployed version in one wording: without hosts wadm's list has waiting, its status undeployed.
 
     Else an application that waits would seem to change between a list and a poll.

@@ -23,7 +23,7 @@ _AT_LATEST = 5.0  # after the first push of a burst
 _FIRST_RETRY = 0.5
 _LAST_RETRY = 15.0
 _STARTED_ANEW = 10.0  # seconds for which a wadm may be away without a word
-_SILENCE = 30.0  # after so long without a word from wadm it is asked for one: NATS does not tell that it is gone
+_SILENCE = 30.0  # after so long without a message from wadm it is asked: NATS does not report that it is gone
 
 
 class AppLister:
@@ -51,12 +51,12 @@ class AppLister:
         self._tell = tell
         self._resync = resync
         self._next = self._next_resync = self._not_before = clock.monotonic()
-        self._stirred: float | None = None  # since when there are pushes of which no list tells
+        self._stirred: float | None = None  # since when there are pushes that no list has
         self._next_for_pushes = math.inf
         self._retry = 0.0  # above 0: the last attempt failed, and the next one waits so long
         self._failing_since: float | None = None
         self._heard = clock.monotonic()
-        self._connections = 0  # a list that was asked for before the last change of the connection tells nothing
+        self._connections = 0  # a list that was asked for before the last change of the connection counts for nothing
         self._rescheduled = asyncio.Event()
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 class LogLimiter:
     """Says whether a message may be logged now: each text once per `interval` seconds, with a count of those left out.
 
-    `monotonic` gives seconds. At most 64 texts are remembered; the oldest goes first.
+    `monotonic` returns seconds. At most 64 texts are remembered; the oldest goes first.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, interval: float = 60.0) -> None:

@@ -11,7 +11,7 @@ from wasmcloud_operator.lattice.errors import AnswerLost, LatticeBusy
 class RequestLimit:
     """Lets at most `limit` requests be under way at a time, and `silent_limit` after one went unanswered.
 
-    Who finds it full is told so at once instead of waiting: a worker that waits for one dead lattice is lost to
+    Who finds it full is refused at once instead of waiting: a worker that waits for one dead lattice is lost to
     all others. An answer of any kind opens it fully again. Use it as `with limit: await request()`.
     """
 

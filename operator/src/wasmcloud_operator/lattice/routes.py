@@ -59,7 +59,7 @@ class RoutedSubscription:
 class RoutedChannel(Channel):
     """Talks over one of a lattice's routes.
 
-    Invariant: while `state` says connected, every subscription stands on `_active`.
+    Invariant: while `state` is connected, every subscription stands on `_active`.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -205,7 +205,7 @@ class RoutedChannel(Channel):
                     await before.unsubscribe()
         finally:
             self._switching = False
-        self._tell()
+        self._notify()
 
     async def _attach(self, subscription: RoutedSubscription, connection: Connection) -> None:
         attached = await connection.subscribe(subscription.subject, subscription.handler)
@@ -216,7 +216,7 @@ class RoutedChannel(Channel):
 
     def _on_state(self, connection: Connection, state: ConnectionState) -> None:
         if connection is self._active or not (state.connected or self.state.connected):
-            self._tell()
+            self._notify()
         self._reconsider.set()
 
     def _release_left(self) -> None:
@@ -228,7 +228,7 @@ class RoutedChannel(Channel):
             raise LatticeUnavailable("no route leads there any more")
         return self._active
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         state = self.state
         for listener in tuple(self._listeners):
             try:

@@ -76,7 +76,7 @@ class ConnectionSpec:
 
     @cached_property
     def account(self) -> str:
-        """The public key of the NATS account that the credentials are of, "" where they do not tell.
+        """The public key of the NATS account that the credentials are of, "" where they do not name one.
 
         The same for all its users: other credentials of an account lead to the same lattices, those of another do not.
         """

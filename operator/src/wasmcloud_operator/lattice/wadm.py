@@ -40,7 +40,7 @@ _VERSIONS = TypeAdapter(tuple[VersionInfo, ...])
 class WadmReader:
     """wadm of one lattice, to read from. `timeout` in seconds bounds each single request.
 
-    Every method raises `WadmUnavailable` (nobody answers; `may_have_run` tells whether it may have been done),
+    Every method raises `WadmUnavailable` (nobody answers; `may_have_run` is whether it may have been done),
     `WadmGarbled`, `WadmTransient` and, for what wadm will not do, `WadmRejected` with wadm's own text.
     Requests that only read are asked again once when their answer is lost.
     """
@@ -109,7 +109,7 @@ class WadmWriter(WadmReader):
 
     Requests that write are never sent again when their answer is lost, as a lost answer does not mean that nothing was
     done: read back instead. A write that wadm calls a transient failure is asked for again up to twice: it was stored
-    or not, but wadm's workers were not told, and are by the repeated one.
+    or not, but wadm's workers did not hear of it, and do with the repeated one.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ def _decoded(raw: bytes) -> JsonObject:
 def _checked(answer: JsonObject) -> JsonObject:
     """Returns the answer if it is a success. Raises the error in it otherwise.
 
-    A failed delete of one version says "deleted" with the text of a storage error, so the text is looked at as well.
+    A failed delete of one version answers "deleted" with the text of a storage error, so the text is looked at as well.
     """
     result = answer.get("result")
     message = one_line(str(answer.get("message") or ""))

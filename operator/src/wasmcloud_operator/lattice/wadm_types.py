@@ -107,7 +107,7 @@ class PutResult(Answer):
 def model_summary(value: dict[str, Any]) -> ModelSummary:
     """A list entry. wadm ≥ 0.14 has the full status in `detailed_status`, before that a word and a message stood apart.
 
-    The word that stands apart says undeployed where the detailed one says waiting.
+    The word that stands apart is undeployed where the detailed one is waiting.
     """
     detailed = value.get("detailed_status")
     detailed = detailed if isinstance(detailed, dict) else {}

@@ -75,7 +75,7 @@ class RustPools:
 
         A workload of the kind that is not wanted stays, and the finalizer with it, until the wanted one has rolled out:
         its hosts serve. Raises the errors of `kube.errors`, but for rights that were not given: then its Role stays,
-        which the log says.
+        which stands in the log.
         """
         if FINALIZER not in item.metadata.finalizers:
             return False

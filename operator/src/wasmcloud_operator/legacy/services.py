@@ -41,7 +41,7 @@ _SERVICE_NAME = "kubernetes.io/service-name"
 def is_rust_operators(metadata: ObjectMeta) -> bool:
     """Whether the Rust operator made this Service for an application, and it is not ours yet.
 
-    Every version of it put its finalizer on them. Where somebody took that off, its later label tells, on a Service
+    Every version of it put its finalizer on them. Where somebody took that off, its later label shows it, on a Service
     without an owner: the Services of its host pools have one.
     """
     renamed = metadata.labels.get(MANAGED_BY_LABEL) == _MANAGED_BY[1]
@@ -52,7 +52,7 @@ def is_rust_operators(metadata: ObjectMeta) -> bool:
 class RustServices:
     """Takes over or removes the Rust operator's Services, each of which it named as its application.
 
-    `managed` are the Services with our label, `renamed` those with its later one. `serves` says whether a pod that is
+    `managed` are the Services with our label, `renamed` those with its later one. `serves` is whether a pod that is
     ready serves the Service of that key now.
     """
 
@@ -62,15 +62,15 @@ class RustServices:
     slices: Informer[Metadata]
     serves: Callable[[Key], bool]
 
-    def listen(self, told: Callable[[Key, bool], None]) -> None:
-        """Call `told` with the key of each Service of which something is left, when that changes."""
+    def listen(self, listener: Callable[[Key, bool], None]) -> None:
+        """Call `listener` with the key of each Service of which something is left, when that changes."""
 
         def on_service(change: Change[T], listed: bool) -> None:
             if any(is_rust_operators(state.metadata) for state in (change.old, change.new) if state is not None):
-                told(change.key, listed)
+                listener(change.key, listed)
 
         def on_slice(change: Change[Metadata], listed: bool) -> None:
-            told(Key(change.key.namespace, _service(change.item)), listed)
+            listener(Key(change.key.namespace, _service(change.item)), listed)
 
         self.managed.on_change(on_service)
         self.renamed.on_change(on_service)

@@ -14,7 +14,7 @@ class Placement:
     """What wadm places on a host to serve HTTP and does not run there (yet), as application/id: providers and what they
     lead to.
 
-    `known` is False while not all that is deployed has been read, `awaited` says whether it soon may be: wadm answers.
+    `known` is False while not all that is deployed has been read, `awaited` is whether it soon may be: wadm answers.
     """
 
     missing: tuple[str, ...] = ()

@@ -68,8 +68,8 @@ class Pools:
         pool = self._take_out(key)
         if pool is not None:
             self.lattices.release(_holder(key))
-            self._tell(pool)
-            self._tell_if_unused(pool.lattice)
+            self._notify(pool)
+            self._notify_if_unused(pool.lattice)
 
     def get(self, key: Key) -> Pool | None:
         """The pool of a config."""
@@ -110,9 +110,9 @@ class Pools:
         self._holders[_holder(pool.key)] = pool.key
         self._by_lattice.setdefault(pool.lattice, {})[pool.key] = pool
         self._by_namespace.setdefault(pool.key.namespace, {})[pool.key] = pool
-        self._tell(pool)
+        self._notify(pool)
         if before is not None:
-            self._tell_if_unused(before.lattice)
+            self._notify_if_unused(before.lattice)
 
     def _take_out(self, key: Key) -> Pool | None:
         pool = self._pools.pop(key, None)
@@ -122,11 +122,11 @@ class Pools:
             _drop(self._by_namespace, key.namespace, key)
         return pool
 
-    def _tell(self, pool: Pool) -> None:
+    def _notify(self, pool: Pool) -> None:
         for listener in self._listeners:
             listener(pool)
 
-    def _tell_if_unused(self, lattice: Lattice) -> None:
+    def _notify_if_unused(self, lattice: Lattice) -> None:
         if not self.has(lattice):
             for listener in self._unused_listeners:
                 listener(lattice)

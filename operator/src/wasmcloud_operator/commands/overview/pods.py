@@ -59,5 +59,5 @@ def _condition(pod: Unstructured, kind: str) -> JsonObject:
 
 
 def _words(entry: JsonObject, otherwise: str) -> str:
-    said = [str(entry[name]) for name in ("reason", "message") if entry.get(name)]
-    return ": ".join(said) or otherwise
+    words = [str(entry[name]) for name in ("reason", "message") if entry.get(name)]
+    return ": ".join(words) or otherwise

@@ -1,4 +1,4 @@
-"""For tests: time that only moves when told to, and an API server that plays a script.
+"""For tests: a clock that a test advances, and an API server that plays a script.
 
 `VirtualClock` takes the place of `kube.clock.SYSTEM_CLOCK`. `ScriptedApi` is the script: objects, their history, and
 the faults to come. `ScriptedTransport` plays it in memory, on the virtual clock; `ScriptedApiServer` plays it over HTTP

@@ -70,7 +70,7 @@ class VirtualClock:
 
     @asynccontextmanager
     async def _timeout(self, seconds: float | None) -> AsyncIterator[Deadline]:
-        # asyncio.Timeout does the cancelling, and tells a cancellation from outside from its own.
+        # asyncio.Timeout does the cancelling, and distinguishes a cancellation from outside from its own.
         async with asyncio.timeout(None) as inner:
             deadline = _Deadline(self, inner)
             deadline.reschedule(None if seconds is None else self._elapsed + seconds)
@@ -97,7 +97,7 @@ class VirtualClock:
             await asyncio.sleep(0)
 
     async def until(self, condition: Callable[[], bool], *, within: float = 600.0) -> float:
-        """Advance from timer to timer until the condition holds; gives the seconds that passed.
+        """Advance from timer to timer until the condition holds. Returns the seconds that passed.
 
         Raises AssertionError if it does not hold within so many seconds of this clock.
         """
