@@ -100,8 +100,12 @@ async def _started(world: World, journeys: dict[str, PlannedService]) -> AsyncIt
 
 async def _journey(world: World, place: str, planned: PlannedService) -> None:
     async with namespace_of(world, place):
-        await planned.journey(world=world, place=place, notes=_notes_of(planned.item))
-        assert world.verdicts[place].contradictions() == []
+        try:
+            await planned.journey(world=world, place=place, notes=_notes_of(planned.item))
+            assert world.verdicts[place].contradictions() == []
+        except Exception:
+            planned.item.add_report_section("call", f"of {place}", await world.what_happened(place))
+            raise
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,9 +7,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from e2etimeline import follow
+
 from support.kube.kstatus import argocd_health, kstatus
 from testbed import Admin, eventually
-from testbed.admin import ApiError, Object
+from testbed.admin import Object
 
 CONFIG = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
 APPLICATION = "core.oam.dev/v1beta1/Application"
@@ -57,7 +59,7 @@ class Verdicts:
         pairs = {tuple(verdict.split(", ")) for verdicts in self.seen.values() for verdict in verdicts}
         return [", ".join(pair) for pair in pairs if len(pair) == 2 and pair[1] not in _AGREE[pair[0]]]
 
-    def take(self, obj: Object) -> None:
+    def take(self, obj: Object, _gone: bool) -> None:
         if not obj.get("status"):
             return  # nobody has looked at it yet
         verdict: str = kstatus(obj)
@@ -72,24 +74,10 @@ class Verdicts:
 async def judging(admin: Admin, namespace: str) -> AsyncIterator[Verdicts]:
     """The verdicts from now on."""
     verdicts = Verdicts()
-    tasks = [asyncio.create_task(_follow(admin, kind, namespace, verdicts)) for kind in (CONFIG, APPLICATION)]
+    tasks = [asyncio.create_task(follow(admin, kind, namespace, verdicts.take)) for kind in (CONFIG, APPLICATION)]
     try:
         yield verdicts
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _follow(admin: Admin, kind: str, namespace: str, verdicts: Verdicts) -> None:
-    """List and watch, again and again: a server may end a watch whenever it likes."""
-    while True:
-        with contextlib.suppress(ApiError):
-            listed = await admin.request("GET", await admin.path(kind, namespace))
-            for obj in listed["items"]:
-                verdicts.take({"kind": kind.rpartition("/")[2], **obj})
-            events = admin.watch(kind, namespace, version=listed["metadata"]["resourceVersion"])
-            async with contextlib.aclosing(events):
-                async for _, obj in events:
-                    verdicts.take(obj)
-        await asyncio.sleep(0.1)

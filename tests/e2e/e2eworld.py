@@ -16,6 +16,7 @@ from typing import Any
 import nats
 import yaml
 from e2ecluster import Cluster, Provider
+from e2etimeline import Timeline, recording
 from e2everdicts import APPLICATION, CONFIG, Verdicts, judging
 from nats.aio.client import Client as NatsClient
 
@@ -43,6 +44,7 @@ class World:
     progress: Progress
     took: dict[str, float] = field(default_factory=dict)  # seconds that each part of the installation took
     verdicts: dict[str, Verdicts] = field(default_factory=dict)  # on what is in each journey's namespace
+    timelines: dict[str, Timeline] = field(default_factory=dict)  # of each journey's namespace
 
     @property
     def admin(self) -> Admin:
@@ -210,6 +212,16 @@ class World:
         pods = await self._operator_pods()
         return "\n".join([await self.cluster.kubectl("logs", "-n", OPERATOR, name) for name in pods])
 
+    async def what_happened(self, namespace: str) -> str:
+        """The timeline of a journey's namespace, what its pods have logged last, and the operator's words about it."""
+        parts = ["\n".join(self.timelines[namespace].lines)]
+        for name in sorted(names(await self.admin.list("v1/Pod", namespace))):
+            logged = ("logs", "-n", namespace, name, "--all-containers", "--timestamps", "--tail=80")
+            parts.append(f"{name}:\n{await self.cluster.kubectl(*logged, accepts=(0, 1))}")
+        lines = [line for line in (await self.operator_log()).splitlines() if namespace in line]
+        parts.append("operator:\n" + "\n".join(lines[-80:]))
+        return "\n\n".join(parts)
+
     async def _operator_pods(self) -> set[str]:
         return names(await self.admin.list("v1/Pod", OPERATOR, labels="app.kubernetes.io/component=operator"))
 
@@ -308,7 +320,10 @@ async def namespace_of(world: World, name: str) -> AsyncIterator[str]:
     """A namespace for one journey; what is in it goes in the documented order, then the namespace."""
     if await world.admin.find("v1/Namespace", name) is None:
         await world.admin.create_namespace(name)
-    async with judging(world.admin, name) as world.verdicts[name]:
+    async with (
+        judging(world.admin, name) as world.verdicts[name],
+        recording(world.admin, name) as world.timelines[name],
+    ):
         try:
             yield name
         finally:
