@@ -25,6 +25,7 @@ _notes = pytest.StashKey[list[str]]()
 # First what needs no cluster, then what runs side by side, the longest first; at last what changes the installation.
 _ORDER = {
     "test_e2e_component": 0,
+    "test_e2e_links": 0,
     "test_e2e_quickstart": 1,
     "test_e2e_change": 2,
     "test_e2e_nodes": 2,

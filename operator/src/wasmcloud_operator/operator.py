@@ -18,6 +18,7 @@ from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.leftovers import leftovers_controller
 from wasmcloud_operator.application.manifest import deployed_manifest
 from wasmcloud_operator.expose.controller import service_controllers
+from wasmcloud_operator.expose.listening import connect, never
 from wasmcloud_operator.hostpool.controller import host_configs, host_pool_controllers
 from wasmcloud_operator.hostpool.platform import platform_of
 from wasmcloud_operator.kube import health
@@ -185,7 +186,14 @@ class Operator:
             crd = CrdWatch(context, followed, findings.applications, watchable=findings.may_watch_crds)
         if settings.services:
             deployed = partial(deployed_manifest, cluster=context.cluster_id) if settings.applications else None
-            services = service_controllers(context, hosts_in_pods, placements, unowned, deployed=deployed)
+            services = service_controllers(
+                context,
+                hosts_in_pods,
+                placements,
+                unowned,
+                deployed=deployed,
+                connect=connect if settings.connect_to_pods else never,
+            )
             controllers = (*controllers, *services)
         metrics.registry.register(
             ObjectMetrics(host_configs(context).store, followed.store if followed else None, pools.all)

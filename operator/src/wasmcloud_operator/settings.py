@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     services: bool = True
     """Keep Services for the HTTP endpoints of applications."""
 
+    connect_to_pods: bool = True
+    """Before a Service leads to a host pod, see by a TCP connection that the host listens there.
+
+    A refused connection is waited for, a minute at most; where the network answers nothing, nothing is waited for."""
+
     max_connections: int = Field(default=64, ge=4)
     """Connections to the API server, watches not counted."""
 

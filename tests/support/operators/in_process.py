@@ -37,11 +37,14 @@ class RunningOperator:
     async def start(
         cls, control_plane: ControlPlane, *, clock: Clock = SYSTEM_CLOCK, **settings: Any
     ) -> AsyncIterator[RunningOperator]:
-        """Without leader election unless told otherwise; every other setting as the operator's own default."""
+        """Without leader election, and without connections to pods, whose addresses nobody has here, unless set; every
+        other setting is the operator's own default.
+        """
         given = {
             "kubeconfig": control_plane.kubeconfig,
             "http_address": f"127.0.0.1:{free_ports(1)[0]}",
             "leader_election": False,
+            "connect_to_pods": False,
             **settings,
         }
         running = cls(Settings(**given), clock)

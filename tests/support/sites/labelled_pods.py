@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from support.objects.hostpools import NewsByHand
 from support.sites.lattices_in_memory import Lattice, Pools
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.listening import Connect, Listening, never
 from wasmcloud_operator.expose.plan import Record, plan
 from wasmcloud_operator.expose.pod_labels import PodLabeler
 from wasmcloud_operator.expose.view import View
@@ -33,6 +36,7 @@ from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator_types import POD_UID_LABEL
 
 NOW = datetime.now(UTC)
+POD_IP = "10.0.0.1"
 
 
 class PatchedPods:
@@ -61,7 +65,7 @@ class PatchedPods:
 
 
 class PodSite:
-    def __init__(self) -> None:
+    def __init__(self, connect: Connect = never) -> None:
         self.pools = Pools()
         self.services: Informer[Unstructured] = _informer(UNSTRUCTURED)
         self.configs: Informer[CustomResource] = _informer(Codec.of(CustomResource))
@@ -73,7 +77,13 @@ class PodSite:
         )
         paced = PacedWrites(self.patches, clock=self.clock)
         self.labeler = PodLabeler(
-            self.view, HostsInPods(self.pods, self.news), self.patches, self.pods, self.clock, paced
+            self.view,
+            HostsInPods(self.pods, self.news),
+            self.patches,
+            self.pods,
+            self.clock,
+            paced,
+            Listening(self.clock, connect),
         )
 
     def host(self, lattice: Lattice, pod: str, **of_host: Any) -> None:
@@ -144,4 +154,5 @@ def _informer(codec: Codec[Any], indexers: Any = None) -> Informer[Any]:
 
 
 def _pod(key: Key, labels: dict[str, str], *, version: int) -> Pod:
-    return Pod(ObjectMeta(key.name, key.namespace, f"uid-{key}", str(version), labels=labels))
+    pod = Pod(ObjectMeta(key.name, key.namespace, f"uid-{key}", str(version), labels=labels))
+    return msgspec.structs.replace(pod, status=msgspec.structs.replace(pod.status, pod_ip=POD_IP))

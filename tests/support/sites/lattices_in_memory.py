@@ -9,6 +9,7 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.ledger import Listing
+from wasmcloud_operator.lattice.links import Link
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.shared.pools import Pool
@@ -33,11 +34,26 @@ class Hosts:
     settled: bool = True
 
 
+@dataclass
+class Links:
+    """The lattice's links, and those that were put."""
+
+    known: tuple[Link, ...] = ()
+    put: list[Link] = field(default_factory=list)
+
+    async def links(self) -> tuple[Link, ...]:
+        return self.known
+
+    async def put_link(self, link: Link) -> None:
+        self.put.append(link)
+
+
 @dataclass(eq=False)
 class Lattice:
     route: LatticeRoute
     hosts: Hosts = field(default_factory=Hosts)
     ledger: Listed = field(default_factory=Listed)
+    control: Links = field(default_factory=Links)
 
     @classmethod
     def at(cls, url: str = "nats://a:4222", name: str = "default") -> Lattice:
@@ -46,6 +62,10 @@ class Lattice:
     @property
     def name(self) -> str:
         return self.route.name
+
+    @property
+    def control_writer(self) -> Links:
+        return self.control
 
     @property
     def identity(self) -> LatticeIdentity:

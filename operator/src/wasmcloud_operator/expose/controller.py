@@ -9,6 +9,7 @@ from typing import Any
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.listening import Connect, Listening
 from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler
 from wasmcloud_operator.expose.plan import claim_of
 from wasmcloud_operator.expose.pod_labels import LABELS, PodLabeler
@@ -55,12 +56,15 @@ def service_controllers(
     unowned: UnownedProblems,
     *,
     deployed: Deployed | None,
+    connect: Connect,
 ) -> tuple[Controller[Any], ...]:
     """The controllers of Services, wired to their caches; without `deployed` no Applications are followed.
 
+    `connect` finds out whether a pod listens.
+
     From now on `placements` answers by what they have read, and `unowned` holds what no Application can show.
     """
-    wiring = _Wiring(context, hosts_in_pods, unowned, deployed)
+    wiring = _Wiring(context, hosts_in_pods, unowned, deployed, Listening(context.clock, connect))
     placements.on = wiring.view.placement_on
     return wiring.controllers
 
@@ -69,7 +73,12 @@ class _Wiring:
     """Makes the parts and has every change put the keys that it concerns into the queues."""
 
     def __init__(
-        self, context: Context, hosts_in_pods: HostsInPods, unowned: UnownedProblems, deployed: Deployed | None
+        self,
+        context: Context,
+        hosts_in_pods: HostsInPods,
+        unowned: UnownedProblems,
+        deployed: Deployed | None,
+        listening: Listening,
     ) -> None:
         self.context = context
         self.hosts_in_pods = hosts_in_pods
@@ -126,7 +135,9 @@ class _Wiring:
         self.reader = ManifestReconciler(
             self.view, ManifestReader(context.cluster_id, self.applications), context.clock, self._on_manifest
         )
-        labeler = PodLabeler(self.view, hosts_in_pods, context.writer, self.pods, context.clock, context.applier.paced)
+        labeler = PodLabeler(
+            self.view, hosts_in_pods, context.writer, self.pods, context.clock, context.applier.paced, listening
+        )
         self.manifests: Controller[AppKey] = Controller(
             "manifest",
             self.reader.reconcile,

@@ -9,7 +9,9 @@ from functools import partial
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.directory import LatticeBook
+from wasmcloud_operator.expose.listening import Listening
 from wasmcloud_operator.expose.placement import PodFacts, ProviderId, Verdict, can_serve, judge, label_patch, serving
+from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock
@@ -30,6 +32,7 @@ from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodH
 LABELS = "labels"
 
 _LOOK_AGAIN_SECONDS = 15.0
+_CONNECT_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class PodLabeler:
     pods: Informer[Pod]
     clock: Clock
     paced: PacedWrites
+    listening: Listening
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
@@ -59,6 +63,9 @@ class PodLabeler:
         silent = verdict is Verdict.KEEP_FOR_NOW
         result = Result.waiting("word of the pod's host", _LOOK_AGAIN_SECONDS) if silent else DONE
         patch = self._patch(pod, found.host, verdict, self.view.book(pool.lattice))
+        if deaf := await self._not_listening(pod, pool.lattice, patch):
+            patch = {label: value for label, value in patch.items() if label not in deaf}
+            result = Result.waiting(f"the host to listen for {', '.join(sorted(deaf))}", _CONNECT_AGAIN_SECONDS)
         if not patch:
             return result
         body = {"metadata": {"uid": pod.metadata.uid, "labels": patch}}
@@ -101,14 +108,25 @@ class PodLabeler:
             return label_patch(meta.labels, ())
         if verdict is Verdict.KEEP or host is None or not host.inventoried:
             return {}
-        wanted = serving(host, self._services(meta.namespace, host, book))
+        services = self._services(meta.namespace, host, book)
+        wanted = serving(host, {provider: [one.name for one in planned] for provider, planned in services.items()})
         return label_patch(meta.labels, wanted, self._not_known(pod, book))
 
-    def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[str]]:
-        """The names of the Services by provider, as far as they are there, lead to that application, and what the
-        provider serves from its own host alone is there.
+    async def _not_listening(self, pod: Pod, lattice: Lattice, patch: Mapping[str, str | None]) -> set[str]:
+        """The labels that are to be set on the pod and have to wait for their provider to listen."""
+        new = {label for label, value in patch.items() if value is not None}
+        host = self.hosts_in_pods.host_in(pod, lattice).host
+        if not new or host is None:
+            return set()
+        services = self._services(pod.metadata.namespace, host, self.view.book(lattice))
+        found = {naming.serves_label(one.name): one.provider for planned in services.values() for one in planned}
+        return {label for label in new & found.keys() if await self.listening.awaited(pod, lattice, found[label])}
+
+    def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[PlannedService]]:
+        """The Services by provider, as far as they are there, lead to that application, and what the provider serves
+        from its own host alone is there.
         """
-        found: dict[ProviderId, list[str]] = defaultdict(list)
+        found: dict[ProviderId, list[PlannedService]] = defaultdict(list)
         for provider in host.providers.values():
             provider_id = (provider.application, provider.id)
             for application in book.by_provider.get(provider_id, ()):
@@ -117,7 +135,7 @@ class PodLabeler:
                     server = planned.provider
                     served = (server.application, server.id) == provider_id and can_serve(host, server)
                     if served and self.view.leads_to(namespace, planned.name, claim):
-                        found[provider_id].append(planned.name)
+                        found[provider_id].append(planned)
         return found
 
     def _not_known(self, pod: Pod, book: LatticeBook) -> list[str]:

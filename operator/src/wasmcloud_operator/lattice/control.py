@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import GarbledAnswer
 from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_answer, parse_inventory, parse_pong
+from wasmcloud_operator.lattice.links import Link, parse_links
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
@@ -63,6 +64,12 @@ class ControlReader:
             raise GarbledAnswer(f"configuration {name} is not an object")
         return {key: value for key, value in response.items() if isinstance(value, str)}
 
+    async def links(self) -> tuple[Link, ...]:
+        """The links of the lattice. Raises as `config`."""
+        with self.limit:
+            answer = await self._connection.request(self.subjects.links, timeout=self._timeout)
+        return parse_links(control_answer(answer))
+
 
 class ControlWriter(ControlReader):
     """The hosts of one lattice, to give them something as well, for the time that `gate` leaves."""
@@ -92,3 +99,10 @@ class ControlWriter(ControlReader):
         for answer in answers:
             control_answer(answer)
         return len(answers)
+
+    async def put_link(self, link: Link) -> None:
+        """Has a host store a link and announce it to the providers that run now. Harmless for one that has it."""
+        seconds = seconds_to_write(self._gate, self._timeout, self.subjects.put_link)
+        with asked_when_sent(self._gate, self.subjects.put_link):
+            answer = await self._connection.request(self.subjects.put_link, link.wire, timeout=seconds)
+        control_answer(answer)

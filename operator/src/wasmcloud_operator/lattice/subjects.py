@@ -91,6 +91,16 @@ class ControlSubjects:
         return f"{self._base}.config.get.{token(name, 'config name')}"
 
     @property
+    def links(self) -> str:
+        """Any one host answers with the links of the lattice."""
+        return f"{self._base}.link.get"
+
+    @property
+    def put_link(self) -> str:
+        """Any one host takes a link for the lattice."""
+        return f"{self._base}.link.put"
+
+    @property
     def registries(self) -> str:
         """Every host takes registry credentials."""
         return f"{self._base}.registry.put"
