@@ -10,7 +10,7 @@ import nats
 from testbed import NatsServer, WasmcloudHost, eventually
 from testbed.ports import free_ports
 from wasmcloud_operator.expose.listening import Answer, connect
-from wasmcloud_operator.lattice.connection import ConnectionPool
+from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.control import ControlWriter
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.write_gate import AlwaysOpen

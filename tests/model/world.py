@@ -86,7 +86,14 @@ class World:
         return self._operator is not None
 
     async def _live(self) -> None:
-        settings = Settings(leader_election=False, workers=4, identity="one", namespace="ops", cluster_id=CLUSTER_ID, connect_to_pods=False)
+        settings = Settings(
+            leader_election=False,
+            workers=4,
+            identity="one",
+            namespace="ops",
+            cluster_id=CLUSTER_ID,
+            connect_to_pods=False,
+        )
         operator = Operator(settings, clock=self.clock)
         client = Reader(ScriptedTransport(self.cluster), metrics=operator._metrics)
         async with Lattices(gate=AlwaysOpen(), clock=self.clock, new_client=self.network.new_client) as lattices:

@@ -35,8 +35,10 @@ class OperatorProcess:
     ) -> AsyncIterator[OperatorProcess]:
         """`wasmcloud-operator run` with these flags, ready when this is entered, ended by SIGTERM.
 
-        It runs from `sources` where they are given, else from those that are installed.
+        It runs from `sources` where they are given, else from those that are installed. Simulated pods have addresses
+        that lead nowhere, so it connects to none.
         """
+        env = os.environ | {"WASMCLOUD_OPERATOR_CONNECT_TO_PODS": "false"}
         log = folder / f"{name}.log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
@@ -46,7 +48,7 @@ class OperatorProcess:
                 stderr=stderr,
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
-                env=os.environ | ({"PYTHONPATH": os.pathsep.join(map(str, sources))} if sources else {}),
+                env=env | ({"PYTHONPATH": os.pathsep.join(map(str, sources))} if sources else {}),
             )
         try:
             address = await eventually(lambda: _address(log), timeout=120, message=f"operator's address in {log}")
