@@ -1,4 +1,4 @@
-"""A Service leads to a pod once its host listens: refused connections are waited for, and mended by putting links again."""
+"""A Service leads to a pod once its host listens; one that refuses is waited for, and its links are put again."""
 
 from __future__ import annotations
 
