@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import hashlib
 import re
-import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,13 +19,13 @@ from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Crede
 from wasmcloud_operator.kube.errors import (
     DeadlineExceeded,
     KubeError,
-    NoCredentials,
     Status,
     Unreachable,
     error_from_status,
 )
 from wasmcloud_operator.kube.jsontypes import Json
 from wasmcloud_operator.kube.sending import checking
+from wasmcloud_operator.kube.tls import certificates_named, identity, socket_with_keepalive, tls_context, tls_material
 
 _READ_BUFFER = 2**17
 # For the Lease: one call at a time, and another connection when the first one is dead.
@@ -99,9 +96,9 @@ class Transport:
         # The library's own session (no keepalive, no bound on watches), and those of certificates that were replaced.
         self._unused: list[aiohttp.ClientSession] = []
         self._retiring: set[asyncio.Task[None]] = set()
-        with _certificates_named():
-            self._tls, tls = _tls_material(configuration), _tls_context(configuration)
-        self.server_identity = _identity(configuration)
+        with certificates_named():
+            self._tls, tls = tls_material(configuration), tls_context(configuration)
+        self.server_identity = identity(configuration)
         # One is made and the others are copies: each that is made reads the system's authorities, 25 ms.
         made = self._made()
         self._calls = self._api_client(made, tls, options.max_connections)
@@ -241,12 +238,12 @@ class Transport:
 
     def _take_over(self, fresh: Any) -> None:
         self._configuration.api_key = fresh.api_key
-        with _certificates_named():
-            material = _tls_material(fresh)
+        with certificates_named():
+            material = tls_material(fresh)
             if material == self._tls:
                 return
             fresh.disable_strict_ssl_verification = self._configuration.disable_strict_ssl_verification
-            tls = _tls_context(fresh)
+            tls = tls_context(fresh)
         self._tls = material
         for api_client in (self._calls, self._watches, self._reserved):
             old = api_client.rest_client.pool_manager
@@ -276,7 +273,7 @@ class Transport:
         return api_client
 
     def _session(self, tls: ssl.SSLContext, limit: int) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=limit, ssl=tls, socket_factory=_socket_with_keepalive)
+        connector = aiohttp.TCPConnector(limit=limit, ssl=tls, socket_factory=socket_with_keepalive)
         return aiohttp.ClientSession(
             connector=connector,
             trust_env=self._options.trust_env,
@@ -338,60 +335,6 @@ class ReservedTransport:
     ) -> AbstractAsyncContextManager[AsyncIterator[list[bytes]]]:
         """As `Transport.stream`."""
         return self.transport.stream(path, timeouts=timeouts, query=query, headers=headers)
-
-
-@contextmanager
-def _certificates_named() -> Iterator[None]:
-    """Raises NoCredentials for a certificate or key that is none: half a file, another format, with a passphrase."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        words = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise NoCredentials(
-            f"the API server's CA, or the client's certificate and key, are unusable: {words}"
-        ) from error
-
-
-def _tls_material(configuration: Any) -> tuple[bytes, ...]:
-    """Returns what secures connections, to see whether it has changed: the contents of files, not their names."""
-    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
-    return tuple(Path(file).read_bytes() if file else b"" for file in files)
-
-
-def _identity(configuration: Any) -> str:
-    """Tells the API server from others at the same URL: by the URL and the authorities that vouch for it."""
-    known = hashlib.sha256(str(configuration.host).encode())
-    if configuration.ssl_ca_cert:
-        known.update(Path(configuration.ssl_ca_cert).read_bytes())
-    return known.hexdigest()[:32]
-
-
-def _no_passphrase() -> str:
-    raise ValueError
-
-
-def _tls_context(configuration: Any) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    if configuration.cert_file:
-        # OpenSSL would ask the terminal for a passphrase, and wait.
-        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file, password=_no_passphrase)
-    if not configuration.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if configuration.disable_strict_ssl_verification:
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
-
-
-def _socket_with_keepalive(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket on which the kernel notices a peer that vanished without a FIN, within a minute."""
-    family, kind, protocol, *_ = address
-    connection = socket.socket(family, kind, protocol)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 60_000)):
-        if hasattr(socket, name):  # not every platform has all four
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return connection
 
 
 @contextmanager
