@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from support.operators.in_process import RunningOperator
-from support.sites.applications import APP, CONFIG, components, host_config
+from support.sites.applications import APP, CONFIG, application, components, host_config
 from testbed import Admin, ControlPlane
 from testbed.pki import Pki
 from testbed.waiting import eventually
@@ -193,6 +193,24 @@ async def test_a_diff_shows_what_would_change_and_changes_nothing(
     assert (status, "@@" in text) == (0, False), text
     now = await admin.get(APP, "shop", namespace)
     assert now["metadata"]["generation"] == created["metadata"]["generation"]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "instances", "consequence"),
+    [
+        ({}, -1, "refused by the operator: spec.components[0].traits[0].properties.instances: must be a whole number"),
+        ({"k8s.wasmcloud.dev/undeploy": "true", "version": "7"}, 1, "wadm: version 7 is put, and not deployed"),
+        ({"k8s.wasmcloud.dev/paused": "true"}, 1, "wadm: nothing is done while the Application is paused"),
+    ],
+)
+async def test_a_diff_names_what_keeps_an_application_from_being_deployed(
+    crds: ControlPlane, namespace: str, annotations: dict[str, str], instances: int, consequence: str
+) -> None:
+    app = application(namespace, "shop", annotations)
+    app["spec"]["components"][0]["traits"][0]["properties"]["instances"] = instances
+    kubeconfig = crds.kubeconfig_for(crds.user("admin"))
+    status, text = await run(kubeconfig, "diff", "-", stdin=json.dumps(app))
+    assert (status, f"# {consequence}" in text) == (1, True), text
 
 
 async def test_a_diff_of_a_host_config_shows_what_becomes_of_its_pods(

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from wasmcloud_operator.commands import looking, nats_options
-from wasmcloud_operator.commands.looking import target, where
+from wasmcloud_operator.commands.looking import target, where, where_one_is
 from wasmcloud_operator.commands.nats_options import NatsOptions
 from wasmcloud_operator.commands.parser import PLUGIN, Commands, complete
 from wasmcloud_operator.names import IP_FAMILIES, IpFamily
@@ -91,36 +91,37 @@ def check(paths: Sequence[str], form: str, strict: bool, skip_foreign: bool) -> 
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True))
-@where
+@where_one_is
 def diff(paths: Sequence[str], kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Show what `kubectl apply` of files or folders would change, in the cluster and in wadm, without changing it.
 
     The API server computes it (dry run). Exit status, as of `kubectl diff`: 0 nothing, 1 something, 2 not known.
     """
     from wasmcloud_operator.commands.diff import diff_screen
-    from wasmcloud_operator.commands.overview.screens import show
+    from wasmcloud_operator.commands.overview.screens import default_namespace, show
 
-    sys.exit(show(diff_screen(paths, namespace), kubeconfig, context))
+    sys.exit(show(diff_screen(paths, namespace or default_namespace(kubeconfig, context)), kubeconfig, context))
 
 
 @main.command()
 @click.argument("what", metavar="app/NAME")
-@where
+@where_one_is
 @_OUTPUT
 def history(what: str, kubeconfig: Path | None, context: str | None, namespace: str, output: str) -> None:
     """List the versions of app/NAME that wadm keeps, the oldest first, as the Application's status has them."""
     _, name = target(what, ("application",))
     from wasmcloud_operator.commands.history import history_screen
-    from wasmcloud_operator.commands.overview.screens import show
+    from wasmcloud_operator.commands.overview.screens import default_namespace, show
 
-    sys.exit(show(history_screen(name, namespace or "default", output), kubeconfig, context))
+    namespace = namespace or default_namespace(kubeconfig, context)
+    sys.exit(show(history_screen(name, namespace, output), kubeconfig, context))
 
 
 @main.command()
 @click.argument("what", metavar="app/NAME")
 @click.option("--to", default="", help="The version; the one before the deployed one when left out.")
 @click.option("--dry-run", is_flag=True, help="Let the API server judge it, and change nothing.")
-@where
+@where_one_is
 @nats_options.given
 def rollback(
     what: str,
@@ -138,10 +139,11 @@ def rollback(
     _, name = target(what, ("application",))
     from wasmcloud_operator import logs
     from wasmcloud_operator.commands.history import rollback_screen
-    from wasmcloud_operator.commands.overview.screens import show
+    from wasmcloud_operator.commands.overview.screens import default_namespace, show
 
     logs.configure("error", "auto")
-    screen = rollback_screen(name, namespace or "default", to, nats, dry_run=dry_run)
+    namespace = namespace or default_namespace(kubeconfig, context)
+    screen = rollback_screen(name, namespace, to, nats, dry_run=dry_run)
     sys.exit(show(screen, kubeconfig, context))
 
 

@@ -91,7 +91,7 @@ def doubled(entry, first):
     [
         ("a: [", "error: is not YAML"),
         ("a: 1\na: 2\n", "the key 'a' is there twice"),
-        (b"\xff\xfe\x00x", "error: is not"),
+        (b"\xff\xff\x00x", "error: is not"),
         ("[" * 5000, "error: is nested too deeply"),
         ("!!python/object/apply:os.system [x]", "has the tag !!python/object/apply:os.system, which means nothing"),
         ("a: !Ref x", "has the tag !Ref, which means nothing to Kubernetes"),
@@ -344,6 +344,7 @@ def test_lists_are_checked_item_by_item(check):
     [
         ("instances: 1", "instances: -1", "must be a whole number, 0 or more, not a negative one"),
         ("instances: 1", "instances: 1.5", "must be a whole number, 0 or more, not a number with a fraction"),
+        ("instances: 1", "instances: 99999999999999999999999", "must be a whole number, 18446744073709551615 at most"),
         ("instances: 1", "instances: yes", "must be a whole number, 0 or more, not a boolean"),
         (
             "x:1",
@@ -387,10 +388,94 @@ def test_a_fault_in_one_document_leaves_the_others_checked(check):
         f"# Source: chart/templates/app.yaml\n---\n# only a comment\n---\n{GOOD}",
         GOOD.replace("    - name: web", "    - &web\n      name: web"),
         GOOD.replace('{image: "x:1"}', "{<<: {image: y}, image: 'x:1'}"),
+        GOOD.encode("utf-16"),
+        b"\xfe\xff" + GOOD.encode("utf-16-be"),
+        f"# first\n---\n\ufeff{GOOD}",
+        GOOD.replace("instances: 1", "instances: 1e3"),
     ],
 )
 def test_forms_that_kubectl_takes_are_taken(check, text):
     assert check(text) == (ExitCode.OK, 1, [])
+
+
+def test_json_objects_follow_each_other_without_a_divider(check):
+    def written(name, **properties):
+        component = {"name": "a", "type": "component", "properties": properties}
+        metadata = {"name": name, "annotations": {}}
+        about = {"apiVersion": "core.oam.dev/v1beta1", "kind": "Application", "metadata": metadata}
+        return json.dumps({**about, "spec": {"components": [component]}})
+
+    code, checked, lines = check(f"\n{written('one', image='x:1')}\n{written('two')}{written('three', image='x:1')}\n")
+    assert (code, checked) == (ExitCode.ERRORS, 3)
+    assert [line.split(": spec")[0] for line in lines if "error" in line] == [":3:170: error: Application two"]
+    assert check("{a: 1}\n{b: 2}")[0] is ExitCode.UNREADABLE
+
+
+@pytest.mark.parametrize("kind", ["list", "Lists", "ApplicationsList"])
+def test_a_list_that_kubectl_does_not_know_is_an_error_where_it_holds_something_of_ours(check, kind):
+    item = {"apiVersion": "core.oam.dev/v1beta1", "kind": "Application", "metadata": {"name": "x"}}
+    code, checked, lines = check(json.dumps({"apiVersion": "v1", "kind": kind, "items": [item]}))
+    assert (code, checked, len(lines)) == (ExitCode.ERRORS, 0, 1)
+    assert "is no list that kubectl knows: write List" in lines[0]
+    others = {"apiVersion": "v1", "kind": "PodList", "items": [{"kind": "Pod"}, "x"]}
+    assert check(json.dumps(others))[2] == [": warning: holds no Application or WasmCloudHostConfig"]
+
+
+def test_a_bare_list_of_objects_is_an_error_also_in_a_folder(tmp_path):
+    item = "".join(f"  {line}\n" for line in GOOD.splitlines()).replace("  ", "- ", 1)
+    (tmp_path / "all.yaml").write_text(item)
+    (tmp_path / "others.yaml").write_text("- a\n- b: 1\n")
+    report = check_paths([str(tmp_path)])
+    assert (report.exit_code, report.passed_over) == (ExitCode.ERRORS, 1)
+    assert ["is a list of objects, which kubectl does not take" in str(line) for line in report.findings] == [True]
+
+
+@pytest.mark.parametrize("api_version", ["v1beta1", "v1", "apps/v1", 1, ["core.oam.dev/v1beta1"], "", None])
+@pytest.mark.parametrize("kind", ["Application", "Applicaton", "App"])
+def test_what_has_the_form_of_an_application_is_meant_to_be_one_whatever_it_is_called(check, api_version, kind):
+    component = {"name": "a", "type": "component", "properties": {"image": "x:1"}}
+    text = json.dumps({"apiVersion": api_version, "kind": kind, "spec": {"components": [component]}})
+    code, checked, lines = check(text)
+    assert (code, checked, len(lines)) == (ExitCode.ERRORS, 0, 1)
+    assert "core.oam.dev/v1beta1" in lines[0]
+
+
+def test_a_host_config_without_kind_and_apiversion_is_known_by_its_spec(check):
+    hosts = "\n".join(line for line in HOSTS.splitlines() if not line.startswith(("kind", "apiVersion")))
+    code, _, lines = check(hosts)
+    assert (code, len(lines)) == (ExitCode.ERRORS, 1)
+    assert "kind: is required: write WasmCloudHostConfig, with apiVersion k8s.wasmcloud.dev/v1alpha1" in lines[0]
+    assert check("spec: {lattice: x}")[0] is ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("image", "word"),
+    [
+        ("ghcr.io/x/y:$TAG", "is no name of an image"),
+        ("ghcr.io/x/y:$(TAG)", "is no name of an image"),
+        ("ghcr.io/x/y:${TAG:-1}", "looks like a template"),
+        ("“ghcr.io/x/y:1”", "is no name of an image"),
+        ("ghcr.io/X/y:1", "is no name of an image"),
+        ("localhost:5000/x:1", "is at the pod of the host"),
+        ("127.0.0.1:5000/x:1", "is at the pod of the host"),
+        ("[::1]:5000/x:1", "is at the pod of the host"),
+        ("registry:5000/x:1", None),
+        ("ghcr.io/x/y.z_a__b--c:v1.0-rc.1", None),
+        (f"ghcr.io/x/y@sha256:{'a' * 64}", None),
+        ("localhost/x", "is at the pod of the host"),
+        ("x/localhost:1", None),
+        ("[2001:db8::1]:5000/x/y", None),
+    ],
+)
+def test_an_image_that_no_host_could_fetch_is_a_warning(check, image, word):
+    code, _, lines = check(GOOD.replace("x:1", image))
+    assert code is ExitCode.OK
+    assert [word in line for line in lines] == ([True] if word else []), lines
+
+
+def test_a_conflict_that_a_merge_left_is_named_with_its_place(check):
+    code, _, lines = check(GOOD.replace("spec:", "<<<<<<< HEAD\nspec:\n=======\nspec: {}\n>>>>>>> other", 1))
+    assert (code, lines) == (ExitCode.UNREADABLE, [":6:1: error: is not YAML: a conflict of a merge is left here"])
 
 
 def test_words_and_numbers_are_read_as_kubectl_reads_them(check):

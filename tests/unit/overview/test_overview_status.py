@@ -37,6 +37,15 @@ def test_faults_are_counted_and_shown_with_their_messages() -> None:
     assert "waits for hosts" in shown(found)
 
 
+def test_nothing_is_called_fine_where_something_cannot_be_read() -> None:
+    found = status.report(Snapshot(unreadable={"pods": "you have no right to list them"}))
+    assert not found.fine
+    assert status.notes(found) == [
+        "cannot be shown: pods: you have no right to list them",
+        "what is fine is not known, since not everything can be read",
+    ]
+
+
 def test_a_lattice_is_down_only_when_no_way_leads_there() -> None:
     lost = {**FINE, "LatticeConnected": ("False", "Refused", "refused")}
     one = status.report(Snapshot((pool(CONNECTED), pool(lost, "other"))))

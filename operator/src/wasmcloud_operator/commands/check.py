@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from wasmcloud_operator.commands.checking.documents import Document, Fault, read
 from wasmcloud_operator.commands.checking.findings import ExitCode, Finding, Report
-from wasmcloud_operator.commands.checking.kinds import Item, Misnamed, items, kind_of
+from wasmcloud_operator.commands.checking.kinds import Item, Misnamed, holds_ours, items, kind_of
 from wasmcloud_operator.commands.checking.rules import application_problems, host_config_problems, template_problems
 from wasmcloud_operator.commands.checking.sources import EmptyFolder, Source, Unreadable, sources
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -90,7 +90,10 @@ class _Check:
 
     def _item(self, file: str, document: Document, item: Item, *, named: bool) -> None:
         if not isinstance(item.value, dict):
-            if named:
+            if holds_ours(item.value):
+                what = "is a list of objects, which kubectl does not take: part them by ---, or write a List with items"
+                self._add(file, document, item, "kind", "", ManifestProblem("error", "", what))
+            elif named:
                 what = "is not a manifest: it must have apiVersion, kind, metadata and spec"
                 self._add(file, document, item, "kind", "", ManifestProblem("error", "", what))
             else:

@@ -11,7 +11,8 @@ import click
 import msgspec
 import yaml
 
-from wasmcloud_operator.application.manifest import content_of
+from wasmcloud_operator.application.examine import Examiner
+from wasmcloud_operator.application.naming import UNDEPLOY
 from wasmcloud_operator.commands.checking.documents import Document, Fault, read
 from wasmcloud_operator.commands.checking.kinds import Misnamed, items, kind_of
 from wasmcloud_operator.commands.checking.rules import as_kubernetes_reads
@@ -28,6 +29,7 @@ from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.names import is_paused
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -143,7 +145,7 @@ def _shown(body: JsonObject | None) -> list[str]:
 
 async def _consequences(client: Reader, resource: Resource, live: JsonObject | None, planned: JsonObject) -> list[str]:
     if resource is APPLICATION:
-        return [_in_wadm(live, planned)]
+        return _in_wadm(live, planned)
     try:
         platform = platform_of(
             await server_version(client),
@@ -159,13 +161,21 @@ async def _consequences(client: Reader, resource: Resource, live: JsonObject | N
         return [f"cannot find out what happens to its pods: {error}"]
 
 
-def _in_wadm(live: JsonObject | None, planned: JsonObject) -> str:
-    content = content_of(planned["metadata"], planned["spec"])
-    deployed = ((live or {}).get("status") or {}).get("contentDigest")
-    if deployed == content.digest:
-        return "wadm: nothing is deployed again, the content is the same"
+def _in_wadm(live: JsonObject | None, planned: JsonObject) -> list[str]:
+    """What the operator does with an Application, or what keeps it from that."""
+    item = CUSTOM_RESOURCE.item(msgspec.json.encode(planned))
+    examined = Examiner().examine(item)
+    if examined.problems:
+        return [f"refused by the operator: {problem}" for problem in examined.problems]
+    annotations = item.metadata.annotations
+    if is_paused(annotations):
+        return ["wadm: nothing is done while the Application is paused"]
+    content = examined.content
+    if ((live or {}).get("status") or {}).get("contentDigest") == content.digest:
+        return ["wadm: nothing is deployed again, the content is the same"]
     version = content.declared_version or f"content-{content.short_digest}"
-    return f"wadm: version {version} is put and deployed"
+    deployed = ", and not deployed" if annotations.get(UNDEPLOY) == "true" else " and deployed"
+    return [f"wadm: version {version} is put{deployed}"]
 
 
 def diff_screen(paths: Iterable[str], namespace: str) -> Screen:
@@ -174,7 +184,7 @@ def diff_screen(paths: Iterable[str], namespace: str) -> Screen:
     async def screen(client: Reader) -> int:
         changed = False
         try:
-            async for change in changes(by_hand(client), paths, namespace or "default"):
+            async for change in changes(by_hand(client), paths, namespace):
                 changed = changed or bool(change.lines)
                 click.echo(
                     "\n".join([f"# {change.name}", *change.lines, *(f"# {line}" for line in change.consequences)])

@@ -31,15 +31,26 @@ _KINDS = {
 _WRITTEN = {"application": "app/NAME", "pool": "whc/NAME", "service": "svc/NAME", "lattice": "lattice/NAME"}
 
 
-def where(command: Command) -> Command:
-    """Adds the options that say which cluster and which namespaces."""
+def which_cluster(command: Command) -> Command:
+    """Adds the options that say which cluster."""
     for option in (
         click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file, as for kubectl."),
         click.option("--context", help="The kubeconfig's context; the current one when left out."),
-        click.option("-n", "--namespace", default="", help="The namespace; all of them when left out."),
     ):
         command = option(command)
     return command
+
+
+def where(command: Command) -> Command:
+    """Adds the options that say which cluster and which namespaces."""
+    option = click.option("-n", "--namespace", default="", help="The namespace; all of them when left out.")
+    return option(which_cluster(command))
+
+
+def where_one_is(command: Command) -> Command:
+    """Adds the options that say which cluster, and which namespace an object is in."""
+    option = click.option("-n", "--namespace", default="", help="The namespace; the context's when left out.")
+    return option(which_cluster(command))
 
 
 @click.command()
@@ -81,9 +92,9 @@ def why(what: str, kubeconfig: Path | None, context: str | None, namespace: str)
     Exit status: 0 nothing is wrong, 1 something is, 2 the cluster cannot be read.
     """
     kind, name = target(what, ("application", "pool", "service"))
-    from wasmcloud_operator.commands.overview.screens import show, why_screen
+    from wasmcloud_operator.commands.overview.screens import default_namespace, show, why_screen
 
-    sys.exit(show(why_screen(kind, name, namespace), kubeconfig, context))
+    sys.exit(show(why_screen(kind, name, namespace, default_namespace(kubeconfig, context)), kubeconfig, context))
 
 
 @click.command()

@@ -20,7 +20,7 @@ from wasmcloud_operator.commands.redaction import blackened, blackened_object
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.errors import KubeError
+from wasmcloud_operator.kube.errors import ApiError, KubeError
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import (
@@ -87,8 +87,12 @@ def report_screen(namespace: str, output: Path | None) -> Screen:
 
 
 async def gather(client: Reader, namespace: str = "") -> Mapping[str, str]:
-    """Returns the texts of the archive by path; what the user may not read is listed in `missing.txt`."""
+    """Returns the texts of the archive by path; what the user may not read is listed in `missing.txt`.
+
+    Raises the errors of `kube.errors` where the API server is out of reach.
+    """
     files = _Files()
+    versions = await _versions(client, files)
     pods = []
     for resource, selector in _OURS:
         found = await _listed(client, files, resource, namespace, selector)
@@ -106,7 +110,7 @@ async def gather(client: Reader, namespace: str = "") -> Mapping[str, str]:
             for read in _of_pod(client, files, pod):
                 group.create_task(one_at_a_time(read))
     files.texts["missing.txt"] = "".join(f"{line}\n" for line in sorted(files.missing))
-    files.texts["versions.json"] = json.dumps(await _versions(client, files), indent=1)
+    files.texts["versions.json"] = json.dumps(versions, indent=1)
     return files.texts
 
 
@@ -182,8 +186,8 @@ async def _versions(client: Reader, files: _Files) -> JsonObject:
     known: JsonObject = {"wasmcloud-operator": version("wasmcloud-operator"), "python": platform.python_version()}
     try:
         known["kubernetes"] = await client.get_path("/version")
-    except KubeError as error:
-        files.missing.append(f"version: {error}")
+    except ApiError as error:
+        files.missing.append(f"version: {blackened(str(error))}")
     return known
 
 

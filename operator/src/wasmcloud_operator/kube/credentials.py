@@ -197,13 +197,25 @@ class CredentialLoader:
 
 def cluster_name(credentials: Credentials) -> str:
     """Returns the name that the kubeconfig has for the cluster; empty in a pod. Raises NoCredentials."""
+    return _in_context(credentials, "cluster")
+
+
+def default_namespace(credentials: Credentials) -> str:
+    """Returns the namespace of the kubeconfig's context, which kubectl takes where none is named.
+
+    Raises NoCredentials.
+    """
+    return _in_context(credentials, "namespace") or "default"
+
+
+def _in_context(credentials: Credentials, entry: str) -> str:
     source = credentials.source()
     if not source or not _exists(source):
         return ""
     try:
         config = _merged(source)
         wanted = credentials.context or config["current-context"]
-        return str(config["contexts"].get_with_name(wanted)["context"]["cluster"])
+        return str(config["contexts"].get_with_name(wanted)["context"].safe_get(entry) or "")
     except KubeError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the library raises at a file of another shape

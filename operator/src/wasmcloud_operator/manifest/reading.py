@@ -105,7 +105,9 @@ class Reader:
 
     def count(self, value: object, path: str) -> None:
         """Checks a number of instances or a weight: an unsigned 64-bit integer."""
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, float) and value > _U64_MAX:
+            self.error(path, f"must be a whole number, {_U64_MAX} at most")
+        elif isinstance(value, bool) or not isinstance(value, int):
             self.error(path, f"must be a whole number, 0 or more, not {_named(value)}")
         elif value < 0:
             self.error(path, "must be a whole number, 0 or more, not a negative one")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,10 @@ _TEXT_OF_A_VALUE = 100  # so many characters of a text count as one more value: 
 _TAG = "tag:yaml.org,2002:"
 # kubectl divides a stream at these lines before it parses, so that a fault in one document leaves the others readable.
 _DIVIDER = re.compile(r"^(?:%[^\n]*\n)*---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+# kubectl parses each part by itself, so that each may begin with a byte order mark: files were joined.
+_LATER_MARK = re.compile(r"\A((?:%[^\n]*\n)*---[^\n]*\n)\ufeff")
+_CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+_NOT_BLANK = re.compile(r"\S")
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEMPLATE = re.compile(r"^[^#\"'\n]*?(\{\{|\{%)", re.MULTILINE)
 _INTEGER = re.compile(r"[-+]?(0b[01]+|0o?[0-7]+|0x[0-9a-fA-F]+|[1-9][0-9]*|0)")
@@ -40,6 +45,8 @@ _WORDS: Mapping[str, bool | None] = {
         for form in (word, word.capitalize(), word.upper())
     },
 }
+# Go writes smaller whole numbers into JSON without a fraction or an exponent: 1.0 and 1e3 are whole ones.
+_WRITTEN_WHOLE = 1e21
 _TYPES = {"null": type(None), "bool": bool, "int": int, "float": float}
 _NOT_IN_JSON = frozenset(f"{sign}{word}" for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")) | frozenset(
     (".nan", ".NaN", ".NAN")
@@ -83,12 +90,27 @@ class Fault:
 
 def read(text: str) -> Iterator[Document | Fault]:
     """Yields each document that is not empty, and what is wrong with those that cannot be read."""
-    starts = [0, *(match.start() for match in _DIVIDER.finditer(text) if match.start())]
+    starts = _json_starts(text) or [0, *(match.start() for match in _DIVIDER.finditer(text) if match.start())]
     line = 0
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         part = text[start:end]
-        yield from _part(part, line)
+        yield from _part(_LATER_MARK.sub(r"\1", part), line)
         line += part.count("\n")
+
+
+def _json_starts(text: str) -> list[int]:
+    """Returns where each of several JSON objects begins, which need no line between them; empty for anything else."""
+    starts, end = [0], 0
+    if not text.lstrip().startswith("{"):
+        return []
+    decoder = json.JSONDecoder()
+    try:
+        while begin := _NOT_BLANK.search(text, end):
+            _, end = decoder.raw_decode(text, begin.start())
+            starts.append(end)
+    except (ValueError, RecursionError):
+        return []
+    return starts[:-1]
 
 
 def _part(text: str, line: int) -> Iterator[Document | Fault]:
@@ -344,7 +366,9 @@ def _plain(text: str, place: Place) -> Value:
         return value if -(2**63) <= value < 2**64 else float(value)
     if _FLOAT.fullmatch(digits):
         number = float(digits)
-        return number if math.isfinite(number) else text
+        if not math.isfinite(number):
+            return text
+        return int(number) if number.is_integer() and abs(number) < _WRITTEN_WHOLE else number
     return text
 
 
@@ -357,6 +381,8 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, line: int) -> _Unreada
     if mark is None:
         return _Unreadable(Place(line + 1, 1), f"is not YAML: {error.problem}")
     place = Place(line + mark.line + 1, mark.column + 1)
+    if conflict := _CONFLICT.search(text):
+        return _Unreadable(_place_in(text, conflict.start(), line), "is not YAML: a conflict of a merge is left here")
     written = text.split("\n")[mark.line : mark.line + 1]
     if written and "\t" in written[0][: mark.column + 1]:
         return _Unreadable(place, "is not YAML: a tab indents this line, YAML takes spaces only")

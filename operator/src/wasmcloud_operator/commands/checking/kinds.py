@@ -56,8 +56,21 @@ def items(value: Json, path: str = "") -> Iterator[Item]:
         yield Item(value, path)
 
 
+def holds_ours(value: Json) -> bool:
+    """Whether a value is a list with an object of ours in it."""
+    return isinstance(value, list) and any(isinstance(item, dict) and kind_of(item) is not None for item in value)
+
+
 def kind_of(value: JsonObject) -> Resource | Misnamed | None:
     """Returns which of our kinds an object is, or what keeps it from being the one that is meant; None for others."""
+    if holds_ours(value.get("items")):
+        return Misnamed(
+            "kind", f"{_shown(value.get('kind'))} is no list that kubectl knows: write List, of apiVersion v1"
+        )
+    return _by_name(value)
+
+
+def _by_name(value: JsonObject) -> Resource | Misnamed | None:
     api_version, kind = value.get("apiVersion"), value.get("kind")
     for resource in _OURS:
         if (api_version, kind) == (resource.api_version, resource.kind):
@@ -70,7 +83,8 @@ def kind_of(value: JsonObject) -> Resource | Misnamed | None:
     if meant is None:
         return _other_kind(value)
     # Application is the name of several projects' kinds: only an apiVersion like ours, or none, means this one.
-    if meant is APPLICATION and api_version and not _like(api_version, meant.api_version) and "oam" not in group:
+    foreign = api_version and not _like(api_version, meant.api_version) and "oam" not in group
+    if meant is APPLICATION and foreign and not _has_components(value):
         return None
     if api_version is None:
         return Misnamed("apiVersion", f"is required: write {meant.api_version}")
@@ -95,10 +109,32 @@ def _other_kind(value: JsonObject) -> Misnamed | None:
         if _like(value.get("apiVersion"), resource.api_version):
             written = _shown(value.get("apiVersion"))
             return Misnamed("apiVersion", f"{written} is not known: write {resource.api_version}")
-    spec = value.get("spec")
-    if "kind" in value or not isinstance(spec, Mapping) or not isinstance(spec.get("components"), list):
+    meant = _by_form(value)
+    if meant is None:
         return None
-    return Misnamed("kind", f"is required: write {APPLICATION.kind}, with apiVersion {APPLICATION.api_version}")
+    written = f"{_shown(value['kind'])} has another form" if "kind" in value else "is required"
+    return Misnamed("kind", f"{written}: write {meant.kind}, with apiVersion {meant.api_version}")
+
+
+def _by_form(value: JsonObject) -> Resource | None:
+    """Returns what an object is by its spec; of one with a kind, only where no other kind has such a spec."""
+    if _has_components(value):
+        return APPLICATION
+    spec = value.get("spec")
+    if "kind" in value or not isinstance(spec, Mapping):
+        return None
+    if isinstance(spec.get("components"), list):
+        return APPLICATION
+    return HOST_CONFIG if "lattice" in spec and spec.keys() & {"version", "natsAddress", "hostReplicas"} else None
+
+
+def _has_components(value: JsonObject) -> bool:
+    """Whether the spec has components as wadm's manifests have them, which no other project's kinds do."""
+    spec = value.get("spec")
+    components = spec.get("components") if isinstance(spec, Mapping) else None
+    return isinstance(components, list) and any(
+        isinstance(component, dict) and component.get("type") in ("component", "capability") for component in components
+    )
 
 
 def _meant(kind: Json) -> Resource | None:

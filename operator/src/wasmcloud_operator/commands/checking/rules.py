@@ -54,7 +54,14 @@ _METADATA = frozenset(
         "uid",
     ]
 )
-_OPEN_BRACES = re.compile(r"\{\{-?\s*([.$\"(]|[a-z]+\s)|\$\{[A-Za-z_]+\}")
+_OPEN_BRACES = re.compile(r"\{\{-?\s*([.$\"(]|[a-z]+\s)|\$\{[A-Za-z_]\w*([:?+=-][^}]*)?\}")
+# As the registries' own grammar has it: an optional host, a path in lower case, a tag, a digest.
+_IMAGE = re.compile(
+    r"(?:(?P<host>localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:\d)|\[[0-9a-fA-F:]+\])(?::\d+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*"
+    r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z][\w+.-]*:[0-9a-fA-F]{32,})?",
+    re.ASCII,
+)
 _REFUSED = "is no field: `kubectl apply` refuses it"
 
 
@@ -213,6 +220,18 @@ def _images(manifest: JsonObject) -> Iterator[ManifestProblem]:
             yield ManifestProblem("warning", path, what)
         elif image != image.strip() or not image:
             yield ManifestProblem("warning", path, "is empty, or begins or ends with a blank")
+        elif "://" not in image and not _OPEN_BRACES.search(image):
+            yield from _reference_problems(image, path)
+
+
+def _reference_problems(image: str, path: str) -> Iterator[ManifestProblem]:
+    found = _IMAGE.fullmatch(image)
+    if found is None:
+        what = "is no name of an image: write REGISTRY/NAME:TAG, the name in lower case; no variable is filled in here"
+        yield ManifestProblem("warning", path, what)
+    elif _is_loopback((found["host"] or "").strip("[]")):
+        what = "is at the pod of the host, which fetches it: use a registry's address that pods reach"
+        yield ManifestProblem("warning", path, what)
 
 
 def _refused_by_kubernetes(item: JsonObject, kind: Kind, severity: Severity) -> Iterator[ManifestProblem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import sys
@@ -80,12 +81,18 @@ def _read(name: str, *, named: bool) -> Source | Unreadable:
         content = _content(name)
         if len(content) > MOST_BYTES:
             return Unreadable(name, f"has more than {MOST_BYTES:,} bytes")
-        return Source(name, content.decode("utf-8-sig"), named)
+        return Source(name, _decoded(content), named)
     except UnicodeDecodeError as error:
         return Unreadable(name, f"is not text in UTF-8 (byte {error.start + 1}): is it a binary file?")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return Unreadable(name, f"cannot be read: {reason or error}")
+
+
+def _decoded(content: bytes) -> str:
+    """Returns the text as kubectl reads it: UTF-8, or UTF-16 with its mark, which Windows' shell writes."""
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if utf16 else "utf-8-sig")
 
 
 def _content(name: str) -> bytes:

@@ -63,7 +63,8 @@ async def examine(client: Reader, snapshot: Snapshot) -> list[Finding]:
     """
     checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (_server, _kinds, _leases)
     found = [finding for check in checks for finding in await _unless_forbidden(check, client)]
-    return [*found, *_lattices(snapshot)]
+    hidden = (Finding(Health.UNKNOWN, f"{kind}: {why}") for kind, why in snapshot.unreadable.items())
+    return [*found, *hidden, *_lattices(snapshot)]
 
 
 async def _unless_forbidden(check: Callable[[Reader], Awaitable[list[Finding]]], client: Reader) -> list[Finding]:

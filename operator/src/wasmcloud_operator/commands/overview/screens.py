@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import click
 import yaml
 
 from wasmcloud_operator.commands.overview import drawing, status, tree, why
-from wasmcloud_operator.commands.overview.snapshot import take
+from wasmcloud_operator.commands.overview.snapshot import Snapshot, lattice_of, services_of, take
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
+from wasmcloud_operator.kube import credentials
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
-from wasmcloud_operator.kube.errors import KubeError
+from wasmcloud_operator.kube.errors import Forbidden, KubeError, NotFound
 from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.resources import SERVICE, Key, Resource
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
+
+
+class NotThere(Exception):
+    """What a command is to look at is not there, or cannot be seen."""
+
 
 Screen = Callable[[Reader], Awaitable[int]]
 
 _USER_AGENT = "kubectl-wasmcloud"
 _REDRAW_SECONDS = 2.0
+_SHOWN = 10
 
 
 def show(screen: Screen, kubeconfig: Path | None, context: str | None) -> int:
@@ -34,11 +44,22 @@ def show(screen: Screen, kubeconfig: Path | None, context: str | None) -> int:
 
     try:
         return asyncio.run(run())
+    except NotThere as error:
+        click.echo(str(error), err=True)
+        return 2
     except (KubeError, OSError) as error:
         click.echo(f"cannot read the cluster: {error}", err=True)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def default_namespace(kubeconfig: Path | None, context: str | None) -> str:
+    """Returns the namespace of an object whose user names none, as kubectl chooses it."""
+    try:
+        return credentials.default_namespace(Credentials(kubeconfig, context))
+    except KubeError:
+        return "default"  # what is wrong with the kubeconfig is reported where it is used
 
 
 def by_hand(reader: Reader) -> Writer:
@@ -66,30 +87,34 @@ def tree_screen(kind: str, name: str, namespace: str) -> Screen:
     """Returns the screen of `tree` for an application, a pool or a lattice."""
 
     async def screen(client: Reader) -> int:
-        seen = await take(client, namespace)
+        seen = await _taken(client, namespace)
         if kind == "lattice":
-            branch = tree.of_lattice(name, seen)
+            branch = tree.of_lattice(_known_lattice(name, seen), seen)
         elif kind == "pool":
-            branch = tree.of_pool(_find(seen.pools, kind, name), seen)
+            branch = tree.of_pool(_find(HOST_CONFIG, name, seen), seen)
         else:
-            branch = tree.of_application(_find(seen.applications, kind, name), seen)
+            branch = tree.of_application(_find(APPLICATION, name, seen), seen)
         drawing.on_stdout().tree(branch)
         return 0
 
     return screen
 
 
-def why_screen(kind: str, name: str, namespace: str) -> Screen:
-    """Returns the screen of `why` for an application, a pool or a Service."""
+def why_screen(kind: str, name: str, namespace: str, otherwise: str) -> Screen:
+    """Returns the screen of `why` for an application, a pool or a Service.
+
+    A Service of which no Application knows is looked for in the namespace `otherwise` where none is named.
+    """
 
     async def screen(client: Reader) -> int:
-        seen = await take(client, namespace)
+        seen = await _taken(client, namespace)
         if kind == "pool":
-            causes = why.of_pool(_find(seen.pools, kind, name), seen)
+            causes = why.of_pool(_find(HOST_CONFIG, name, seen), seen)
         elif kind == "service":
-            causes = why.of_service(namespace or "default", name, seen)
+            where = await _place_of_service(client, name, namespace, otherwise, seen)
+            causes = why.of_service(where, name, seen)
         else:
-            causes = why.of_application(_find(seen.applications, kind, name), seen)
+            causes = why.of_application(_find(APPLICATION, name, seen), seen)
         listed = "\n".join(f"{number}. {cause}" for number, cause in enumerate(causes, 1))
         click.echo(listed or f"{kind} {name} is fine")
         return 1 if causes else 0
@@ -106,13 +131,55 @@ def _draw(found: status.Report, output: str) -> None:
         drawing.on_stdout().tables(status.tables(found, wide=output == "wide"), status.notes(found))
 
 
-def _find(items: tuple[CustomResource, ...], kind: str, name: str) -> CustomResource:
-    """Returns the one of that name. Raises click.UsageError for none, or for several in several namespaces."""
+async def _taken(client: Reader, namespace: str) -> Snapshot:
+    """Reads what there is, and names on standard error what cannot be read: the cause may be there."""
+    seen = await take(client, namespace)
+    for kind, reason in seen.unreadable.items():
+        click.echo(f"cannot be looked at: {kind}: {reason}", err=True)
+    return seen
+
+
+def _find(resource: Resource, name: str, seen: Snapshot) -> CustomResource:
+    """Returns the one of that name. Raises NotThere for none, or for several in several namespaces."""
+    items = seen.pools if resource is HOST_CONFIG else seen.applications
     found = [item for item in items if item.metadata.name == name]
     if len(found) == 1:
         return found[0]
     if found:
-        places = ", ".join(item.metadata.namespace for item in found)
-        raise click.UsageError(f"{kind} {name} is in several namespaces: choose with -n one of {places}")
-    known = ", ".join(str(item.metadata.key) for item in items[:10]) or "none"
-    raise click.UsageError(f"there is no {kind} {name}; there are: {known}")
+        raise NotThere(_in_several(f"{resource.kind} {name}", [item.metadata.namespace for item in found]))
+    if str(resource) in seen.unreadable:
+        raise NotThere(f"{resource.kind} {name} cannot be seen")
+    raise NotThere(
+        f"there is no {resource.kind} {name}; there are: {_some([str(item.metadata.key) for item in items])}"
+    )
+
+
+def _known_lattice(name: str, seen: Snapshot) -> str:
+    if seen.pools_in(name) or seen.applications_in(name):
+        return name
+    known = sorted({lattice_of(pool) for pool in seen.pools})
+    raise NotThere(f"nothing that you can read is in a lattice {name}; there are: {_some(known)}")
+
+
+async def _place_of_service(client: Reader, name: str, namespace: str, otherwise: str, seen: Snapshot) -> str:
+    """Returns the namespace of a Service: the one that is named, or where Applications have one of that name."""
+    places = {place for app in seen.applications for place, service in services_of(app) if service == name}
+    if not namespace and len(places) > 1:
+        raise NotThere(_in_several(f"Service {name}", sorted(places)))
+    chosen = namespace or next(iter(places), otherwise)
+    if chosen not in places:
+        with contextlib.suppress(Forbidden):
+            try:
+                await client.get_path(SERVICE.path(Key(chosen, name)))
+            except NotFound:
+                raise NotThere(f"there is no Service {chosen}/{name}") from None
+    return chosen
+
+
+def _in_several(what: str, places: Sequence[str]) -> str:
+    return f"{what} is in several namespaces: choose with -n one of {', '.join(places)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown or "none"

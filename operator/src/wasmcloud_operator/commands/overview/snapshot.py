@@ -155,6 +155,12 @@ def status_of(item: CustomResource) -> JsonObject:
     return as_object(item.status)
 
 
+def services_of(application: CustomResource) -> Iterator[tuple[str, str]]:
+    """Yields namespace and name of each Service that an Application has."""
+    for entry in as_objects(status_of(application).get("services")):
+        yield str(entry.get("namespace", "")), str(entry.get("name", ""))
+
+
 def lattice_of(pool: CustomResource) -> str:
     """Returns the name of the lattice that a host config's hosts join."""
     return str(spec_of(pool).get("lattice", ""))

@@ -272,4 +272,6 @@ def summary(found: Report) -> str:
     for kind, rows in (("pools", found.pools), ("applications", found.applications), ("services", found.services)):
         bad[kind] += sum(not row.fine for row in rows)
     named = [f"{count} {kind}" for kind, count in bad.items() if count]
-    return f"not fine: {', '.join(named)}; `kubectl wasmcloud why KIND/NAME` has the reason" if named else "all is fine"
+    if named:
+        return f"not fine: {', '.join(named)}; `kubectl wasmcloud why KIND/NAME` has the reason"
+    return "what is fine is not known, since not everything can be read" if found.unreadable else "all is fine"

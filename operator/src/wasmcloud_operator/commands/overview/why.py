@@ -18,6 +18,7 @@ from wasmcloud_operator.commands.overview.snapshot import (
     spec_of,
     status_of,
 )
+from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.reasons import Reason
@@ -88,7 +89,7 @@ def _application(application: CustomResource, snapshot: Snapshot) -> Iterator[Ca
         return
     pool = _pool_of(application, snapshot)
     ended = holds(application, "Ready")
-    if pool is None and not ended:
+    if pool is None and not ended and str(HOST_CONFIG) not in snapshot.unreadable:
         yield from _no_pool(application, snapshot, subject)
     if pool is not None and not ended:
         yield from _absent_shares(application, snapshot, subject, lattice_of(pool))

@@ -1,0 +1,139 @@
+"""What the commands answer where there is nothing to look at, or it cannot be seen, and where a name is not enough."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.objects.overview import FINE, WAITING, app, pool
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
+from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.resources import SERVICE
+from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer
+
+PROGRAM = Path(sys.executable).with_name("kubectl-wasmcloud")
+FORBIDDEN = Answer("read", 403, {"kind": "Status", "reason": "Forbidden", "message": "no", "code": 403})
+SERVED = [{"namespace": "team-a", "name": "shop", "readyEndpoints": 0}]
+
+
+def body(item: CustomResource, namespace: str = "team-a") -> dict[str, Any]:
+    metadata = {"name": item.metadata.name, "namespace": namespace, "uid": f"{namespace}-{item.metadata.name}"}
+    return {"metadata": {**metadata, "generation": 1}, "spec": item.spec, "status": item.status}
+
+
+@pytest.fixture
+def api() -> ScriptedApi:
+    api = ScriptedApi()
+    api.put(HOST_CONFIG, body(pool(FINE)))
+    api.put(APPLICATION, body(app(WAITING, fields={"lattice": "x", "hostConfig": "edge", "services": SERVED})))
+    return api
+
+
+@pytest.fixture
+async def kubeconfig(api: ScriptedApi, tmp_path: Path) -> AsyncIterator[Path]:
+    async with ScriptedApiServer.serve(api) as server:
+        yield server.kubeconfig(tmp_path / "kubeconfig")
+
+
+def in_namespace(kubeconfig: Path, namespace: str) -> None:
+    """The context has a namespace."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["contexts"][0]["context"]["namespace"] = namespace
+    kubeconfig.write_text(yaml.safe_dump(config))
+
+
+async def answer(kubeconfig: Path, *arguments: str) -> tuple[int | None, str, str]:
+    """Returns exit status, output, and what is on standard error."""
+    process = await asyncio.create_subprocess_exec(
+        *(PROGRAM, *arguments, "--kubeconfig", str(kubeconfig)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+    )
+    async with asyncio.timeout(120):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (("tree", "app/nope"), "there is no Application nope; there are: team-a/shop\n"),
+        (("why", "app/nope"), "there is no Application nope; there are: team-a/shop\n"),
+        (("tree", "whc/nope"), "there is no WasmCloudHostConfig nope; there are: team-a/edge\n"),
+        (("tree", "lattice/nope"), "nothing that you can read is in a lattice nope; there are: x\n"),
+        (("why", "svc/nope"), "there is no Service default/nope\n"),
+        (("why", "svc/nope", "-n", "team-b"), "there is no Service team-b/nope\n"),
+        (("history", "app/nope", "-n", "team-a"), "there is no Application team-a/nope\n"),
+    ],
+)
+async def test_what_is_not_there_is_named_and_ends_with_two(
+    kubeconfig: Path, command: tuple[str, ...], expected: str
+) -> None:
+    assert await answer(kubeconfig, *command) == (2, "", expected)
+
+
+@pytest.mark.parametrize("command", ["tree", "why"])
+async def test_what_cannot_be_read_is_not_called_missing(api: ScriptedApi, kubeconfig: Path, command: str) -> None:
+    api.fail(*[FORBIDDEN] * 4)
+    status, out, err = await answer(kubeconfig, command, "app/shop")
+    assert (status, out) == (2, "")
+    assert "cannot be looked at: applications.core.oam.dev: you have no right to list them\n" in err
+    assert err.endswith("Application shop cannot be seen\n")
+
+
+async def test_a_cause_that_may_be_hidden_is_announced_beside_those_that_are_seen(
+    api: ScriptedApi, kubeconfig: Path
+) -> None:
+    api.fail(Answer("list", 403, FORBIDDEN.body))
+    status, out, err = await answer(kubeconfig, "why", "app/shop")
+    assert (status, out.startswith("1. Application team-a/shop")) == (1, True)
+    assert err == "cannot be looked at: wasmcloudhostconfigs.k8s.wasmcloud.dev: you have no right to list them\n"
+
+
+async def test_a_service_is_found_in_the_namespace_of_its_application(kubeconfig: Path) -> None:
+    status, out, _ = await answer(kubeconfig, "why", "svc/shop")
+    assert (status, "Service team-a/shop: has no ready endpoint" in out) == (1, True)
+
+
+async def test_a_name_in_several_namespaces_asks_for_one(api: ScriptedApi, kubeconfig: Path) -> None:
+    fields = {"lattice": "x", "services": [{**SERVED[0], "namespace": "team-b"}]}
+    api.put(APPLICATION, body(app(WAITING, fields=fields), "team-b"))
+    for what in ("app/shop", "svc/shop"):
+        status, _, err = await answer(kubeconfig, "why", what)
+        assert (status, "is in several namespaces: choose with -n one of team-a, team-b" in err) == (2, True)
+
+
+async def test_a_service_of_no_application_is_told_from_none(api: ScriptedApi, kubeconfig: Path) -> None:
+    api.put(SERVICE, {"metadata": {"name": "other", "namespace": "team-a", "uid": "s"}, "spec": {}})
+    status, out, _ = await answer(kubeconfig, "why", "svc/other", "-n", "team-a")
+    assert (status, "belongs to no Application that you can read" in out) == (1, True)
+
+
+async def test_an_object_is_looked_for_in_the_namespace_of_the_context(api: ScriptedApi, kubeconfig: Path) -> None:
+    fields = {"lattice": "x", "versions": ["1"], "deployedVersion": "1"}
+    api.put(APPLICATION, body(app(FINE, fields=fields)))
+    in_namespace(kubeconfig, "team-a")
+    assert (await answer(kubeconfig, "history", "app/shop"))[:2] == (0, "VERSION  STATE\n1        deployed\n")
+    assert (await answer(kubeconfig, "why", "svc/nope"))[2] == "there is no Service team-a/nope\n"
+
+
+async def test_without_an_api_server_no_report_is_written(tmp_path: Path) -> None:
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    kubeconfig, file = tmp_path / "kubeconfig", tmp_path / "report.zip"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    status, out, err = await answer(kubeconfig, "report", "-o", str(file))
+    assert (status, out, file.exists()) == (2, "", False)
+    assert err.startswith("cannot read the cluster: ")
