@@ -47,6 +47,12 @@ async def answers(url: str) -> bool:
     return True
 
 
+async def waits(url: str) -> bool:
+    """Whether it is not ready, and names what it waits for."""
+    status, text = await read(f"{url}/readyz")
+    return status == 503 and "waits for the API server at http://127.0.0.1:" in text
+
+
 @pytest.mark.parametrize("away", ["refuses connections", "answers nothing", "has a proxy before it"])
 async def test_an_api_server_that_is_away_is_waited_for_with_the_probes_answering(tmp_path: Path, away: str):
     api = ScriptedApi()
@@ -59,9 +65,7 @@ async def test_an_api_server_that_is_away_is_waited_for_with_the_probes_answerin
         async with starting(kubeconfig) as (url, stop, running):
             await eventually(lambda: answers(f"{url}/healthz"))
             assert (await read(f"{url}/healthz"))[0] == 200
-            status, text = await read(f"{url}/readyz")
-            assert status == 503
-            assert "waits for the API server at http://127.0.0.1:" in text
+            await eventually(lambda: waits(url))
             assert not running.done()
             stop.set()
             assert await asyncio.wait_for(running, 60) == 0
