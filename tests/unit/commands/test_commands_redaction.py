@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from textwrap import wrap
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -48,6 +51,87 @@ def test_a_secret_shape_is_blacked_out(text: str, secret: str) -> None:
         assert BLACK in blackened(given_text)
 
 
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+URL = "nats://joe:canary@hub.example.com:4222"
+LONG_JWT = f"{JWT.rpartition('.')[0]}{'Y2FuYXJ5' * 20}.{'c2ln' * 20}"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (quote(URL, safe=""), "canary"),
+        (quote(quote(URL, safe=""), safe=""), "canary"),
+        ("".join(f"%{byte:02x}" for byte in URL.encode()), "%63%61%6e%61%72%79"),
+        ("https://hub.example.com/x?a=b&token=canary&c=d", "canary"),
+        (quote("https://hub.example.com/x?token=canary", safe=""), "canary"),
+        ("https://hub.example.com/x?a=b\\u0026access_token=canary", "canary"),
+        ("https://bucket/x?X-Amz-Signature=canary", "canary"),
+        ("nats:\\/\\/joe:canary@hub:4222", "canary"),
+        ("nats://joe:canary/with/slashes@hub:4222", "canary"),
+        ("joe:canary-secret@hub.example.com:4222", "canary"),
+        (f"NATS_URL={_base64(URL)}", _base64(URL)[:20]),
+        (_base64(_base64(URL)), _base64(_base64(URL))[:20]),
+        (base64.urlsafe_b64encode(f"{URL}?~~~>>>".encode()).decode().rstrip("="), "pjYW5hcnl"),
+        ("\n".join(wrap(_base64(f"a text of several lines, and {URL} in it"), 30)), "OmNhbmFy"),
+        *((end.join(wrap(LONG_JWT, 64)), "Y2FuYXJ5") for end in ("\n", "\r\n", "\n    ", "\\n", "\\r\\n")),
+        *((f"{SEED[:30]}{end}{SEED[30:]}", SEED[30:]) for end in ("\n", "\n  ", "\\n")),
+        (SEED.lower(), SEED.lower()),
+        ("natsPassword=canary", "canary"),
+        ("PGPASSWORD=canary", "canary"),
+        ("DB_PASS=canary", "canary"),
+        ("AWS_SECRET_ACCESS_KEY=canary", "canary"),
+        ("password => canary", "canary"),
+        ('password := "canary"', "canary"),
+        ("nats-box --nats-password canary", "canary"),
+        ("\x1b[3mpassword\x1b[0m\x1b[2m=\x1b[0mcanary", "canary"),
+        ("password:\n  canary\nuser: joe", "canary"),
+        ("password: |\n  canary\n  canary\nuser: joe", "canary"),
+        (json.dumps(json.dumps(json.dumps({"password": "canary"}))), "canary"),
+        ("ghp_canary0123456789canary0123456789", "canary"),
+        ("xoxb-123456789012-canary", "canary"),
+        ("AKIACANARY0123456789", "CANARY"),
+    ],
+)
+def test_a_secret_in_an_unusual_shape_is_blacked_out(text: str, secret: str) -> None:
+    assert secret in text
+    assert secret not in blackened(text)
+    assert secret not in blackened(f"2026-01-01T00:00:00Z INFO  wasmcloud: {text}")
+
+
+def test_what_stands_beside_a_secret_stays() -> None:
+    assert (
+        blackened(f"host a-1 joined by {URL} in 3 s")
+        == f"host a-1 joined by nats://{BLACK}@hub.example.com:4222 in 3 s"
+    )
+    assert blackened("password: |\n  canary\nuser: joe") == f"password: |\n  {BLACK}\nuser: joe"
+    assert blackened("password=canary, user=joe") == f"password={BLACK}, user=joe"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 500_000,
+        _base64("x" * 500_000),
+        "a.b-c_" * 80_000,
+        "a:b:" * 120_000,
+        "%41" * 160_000,
+        "x%" * 250_000,
+        "password:\n " * 40_000,
+        'password="' * 50_000,
+        "nats://" * 70_000,
+        "S" * 500_000,
+    ],
+    ids=lambda text: text[:10].strip(),
+)
+def test_half_a_megabyte_in_one_line_takes_no_longer_than_its_length(text: str) -> None:
+    began = time.process_time()
+    blackened(text)
+    assert time.process_time() - began < 20  # what grows with the square takes minutes
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -59,6 +143,9 @@ def test_a_secret_shape_is_blacked_out(text: str, secret: str) -> None:
         "host NBXGI4TPM5UWY3DPMVZHS43JORSW2ZLOORUW63TFON2GKZBVGIZA joined",
         "the token of the service account is read again",
         "registryCredentialsSecret: pull",
+        f"image ghcr.io/wasmcloud/wasmcloud:1.9.0-rc.1@sha256:{'9f86d081' * 8}",
+        "GET https://10.0.0.1:443/apis/apps/v1/namespaces/team%2Da/deployments?limit=500",
+        "pod edge-5d9c7b8f6d-x2xkq on node ip-10-0-0-1.eu-central-1.compute.internal is ready",
     ],
 )
 def test_names_of_secrets_and_public_keys_stay(text: str) -> None:
@@ -79,9 +166,19 @@ def test_values_of_variables_and_flags_that_mean_a_secret_are_blacked_out() -> N
             }
         ],
         "clientSecret": "canary",
+        "apiKeys": {"password": ["canary", 5]},
+        "token": 123456,
+        "config": [{"name": "HUB_CREDS", "value": "canary"}, {"name": "PGPASSWORD", "value": "canary"}],
+        "nats://joe:canary@hub": True,
+        "volumes": [{"secret": {"secretName": "hub", "optional": False}}],
+        "automountServiceAccountToken": False,
+        "registryCredentialsSecret": "pull",
     }
     found = blackened_object(pod)
     assert "canary" not in json.dumps(found)
+    assert "123456" not in json.dumps(found)
+    kept = ("volumes", "automountServiceAccountToken", "registryCredentialsSecret")
+    assert [found[name] for name in kept] == [pod[name] for name in kept]
     assert found["containers"][0]["env"][1:] == pod["containers"][0]["env"][1:]
     assert found["containers"][0]["args"][:3] == ["--log", "info", "--hub-password"]
 

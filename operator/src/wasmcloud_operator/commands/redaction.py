@@ -1,4 +1,7 @@
-"""Takes known secret shapes out of texts and objects that leave the cluster. Names of secrets stay."""
+"""Takes known secret shapes out of texts and objects that leave the cluster. Names of secrets stay.
+
+Where it is not sure it takes more than it must: what is missing in a report can be asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,100 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from wasmcloud_operator.kube.jsontypes import Json
 
 BLACK = "[blacked out]"
 
-_WORD = r"(?:password|passwd|pwd|passphrase|token|secret|seed|auth|authorization|api[-_]?key|private[-_]?key)"
-_NAME = re.compile(rf"(?:.*[-_.])?{_WORD}", re.IGNORECASE)
-_CAMEL = re.compile(r".*(?:Password|Token|Secret|Seed|Passphrase|ApiKey|PrivateKey)")
-_SHAPES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+# What ends the name of a secret, whatever is before it, and what has to be a word of it by itself. Fields that end with
+# credentialsSecret hold a Secret's name.
+_LONG = r"(?:password|passwd|passphrase|token|(?<!credentials)secret|seed|api[-_]?key|private[-_]?key|access[-_]?key)"
+_SHORT = r"(?:pass|pwd|auth|authorization|signature|sig)"
+_FLAG = rf"(?:[\w.-]*{_LONG}|(?:[\w.-]*[-_.])?{_SHORT})"
+_WORD = rf"(?<![\w.-]){_FLAG}"
+_NAME = re.compile(rf"(?:.*{_LONG}|(?:.*[-_.])?(?:{_SHORT}|creds|credentials))", re.IGNORECASE)
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# Where a text is wrapped: a line's end and indentation, also as JSON writes them.
+_BREAK = r"(?:\s|\\+[nrt])+"
+_SEED = re.compile(rf"(?<![A-Z0-9])[SP][A-Z2-7]{{15,}}(?:{_BREAK}[A-Z2-7]{{8,}})*(?![A-Z0-9])")
+_SEED_LENGTH = 51
+
+Instead = str | Callable[[re.Match[str]], str]
+
+
+def _long_enough(found: re.Match[str]) -> str:
+    """Only what has a seed's length without its breaks: log lines may end and begin with capital letters."""
+    return BLACK if len(re.sub(_BREAK, "", found[0])) >= _SEED_LENGTH else found[0]
+
+
+_SHAPES: tuple[tuple[re.Pattern[str], Instead], ...] = (
     (re.compile(r"-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|SEED|JWT)-----.*?(?:-----END[^\n]*|\Z)", re.DOTALL), BLACK),
-    (re.compile(r"(?<![A-Z0-9])[SP][A-Z2-7]{50,}(?![A-Z0-9])"), BLACK),  # seeds and private keys of nkeys
-    (re.compile(r"eyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?"), BLACK),  # JWTs
-    (re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@\"'<>]+@", re.IGNORECASE), rf"\1{BLACK}@"),
-    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {BLACK}"),
+    (_SEED, _long_enough),  # seeds and private keys of nkeys
+    (re.compile(r"(?<![A-Za-z0-9])[sp][a-z2-7]{50,}(?![A-Za-z0-9])"), BLACK),
+    (re.compile(rf"eyJ[\w.-]{{8,}}(?:{_BREAK}[\w.-]{{16,}})*"), BLACK),  # JWTs
     (
-        re.compile(rf"([\"']?(?:[\w.-]*[-_.])?{_WORD}\\?[\"']?\s*[=:]\s*)(\\?[\"'])((?:(?!\2).)+)(\2)", re.IGNORECASE),
-        rf"\1\2{BLACK}\4",
+        re.compile(r"\b(?:gh[opsur]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|A[KS]IA\w{16})"),
+        BLACK,
     ),
     (
         re.compile(
-            rf"((?<![A-Za-z0-9])(?:[\w.-]*[-_.])?{_WORD}[ \t]*[=:][ \t]*)(?![\"'\\\[{{])[^\s,;\"'}}]+", re.IGNORECASE
+            r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:(?:\\*/){2})"
+            r"(?:[^\s/@\"'<>\\]{1,1000}|[^\s/@]{0,1000}:[^\s@\"'<>]{1,1000})@",
+            re.IGNORECASE,
         ),
+        rf"\1{BLACK}@",
+    ),
+    (re.compile(r"(?<![\w/.-])([\w.-]+):(?!/)[^\s@/\"'\[]{6,200}@(?!sha\d+:)(?=[\w\[])"), rf"\1:{BLACK}@"),
+    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {BLACK}"),
+    (
+        re.compile(rf"([\"']?{_WORD}\\*[\"']?\s*(?:=>|:=|[=:])\s*)(\\*[\"'])((?:(?!\2).)+)(\2)", re.IGNORECASE),
+        rf"\1\2{BLACK}\4",
+    ),
+    (
+        re.compile(rf"({_WORD}[ \t]*(?:=>|:=|[=:])[ \t]*)(?![\"'\\\[{{|>=])[^\s,;\"'}}&]+", re.IGNORECASE),
         rf"\1{BLACK}",
     ),
+    # YAML: a text below its name.
+    (
+        re.compile(rf"({_WORD}[ \t]*:[ \t]*[|>][-+0-9]*[ \t]*\n)(?:([ \t]+)(?!\[)[^\n]*(?:\n|\Z))+", re.IGNORECASE),
+        rf"\1\2{BLACK}\n",
+    ),
+    (re.compile(rf"({_WORD}[ \t]*:[ \t]*\n[ \t]+)(?!\[|-)[^\s:]+(?=[ \t]*(?:\n|\Z))", re.IGNORECASE), rf"\1{BLACK}"),
+    (re.compile(rf"((?<![\w-])--{_FLAG}[ \t]+)(?![-\[\"'])\S+", re.IGNORECASE), rf"\1{BLACK}"),
 )
-_ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
+# Each only from where it begins: from every place within it, a long line would take for ever.
+_ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}={0,2}")
+_WRAPPED = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{24,}}(?:{_BREAK}[A-Za-z0-9+/_-]{{4,}})+={{0,2}}")
+_PERCENT = re.compile(r"(?<![^\s\"'<>\[\]])[^\s\"'<>\[\]%]*%[0-9A-Fa-f]{2}[^\s\"'<>\[\]]*")
+_LAYERS = 3  # of encodings within each other
 
 
 def blackened(text: str) -> str:
-    """Returns the text without seeds, JWTs, private keys, passwords in URLs, tokens and registry credentials."""
+    """Returns the text without seeds, JWTs, private keys, passwords in URLs, tokens and registry credentials.
+
+    Colours of a terminal are left out: they part names from values.
+    """
+    return _blackened(_COLOUR.sub("", text), _LAYERS)
+
+
+def _blackened(text: str, layers: int) -> str:
     for pattern, instead in _SHAPES:
         text = pattern.sub(instead, text)
-    return _ENCODED.sub(_decoded, text)
+    if not layers:
+        return text
+
+    def unless_clean(decode: Callable[[str], str | None]) -> Callable[[re.Match[str]], str]:
+        def replaced(found: re.Match[str]) -> str:
+            plain = decode(found[0])
+            return found[0] if plain is None or _blackened(plain, layers - 1) == plain else BLACK
+
+        return replaced
+
+    for pattern, decode in ((_PERCENT, unquote), (_WRAPPED, _from_base64), (_ENCODED, _from_base64)):
+        text = pattern.sub(unless_clean(decode), text)
+    return text
 
 
 def blackened_object(value: Json) -> Json:
@@ -46,8 +110,8 @@ def blackened_object(value: Json) -> Json:
     if isinstance(value, dict):
         named = isinstance(value.get("name"), str) and _means_secret(value["name"])
         return {
-            key: BLACK
-            if isinstance(inner, str) and (_means_secret(key) or (named and key == "value"))
+            blackened(key): _covered(inner)
+            if _means_secret(key) or (named and key == "value")
             else blackened_object(inner)
             for key, inner in value.items()
         }
@@ -59,8 +123,16 @@ def blackened_object(value: Json) -> Json:
     return blackened(value) if isinstance(value, str) else value
 
 
+def _covered(value: Json) -> Json:
+    """What stands under the name of a secret: an object has names of its own (`secret: {secretName: …}`)."""
+    if isinstance(value, list):
+        return [_covered(inner) for inner in value]
+    is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return BLACK if is_plain else blackened_object(value)
+
+
 def _means_secret(name: str) -> bool:
-    return bool(_NAME.fullmatch(name) or _CAMEL.fullmatch(name))
+    return _NAME.fullmatch(name) is not None
 
 
 def _is_flag(value: Json) -> bool:
@@ -68,11 +140,9 @@ def _is_flag(value: Json) -> bool:
     return isinstance(value, str) and value.startswith("-") and _means_secret(value.lstrip("-"))
 
 
-def _decoded(found: re.Match[str]) -> str:
-    """What is secret once it is decoded is secret in base64."""
-    text = found[0]
+def _from_base64(text: str) -> str | None:
+    joined = re.sub(_BREAK, "", text).rstrip("=").translate(str.maketrans("-_", "+/"))
     try:
-        plain = base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode("utf-8")
+        return base64.b64decode(joined + "=" * (-len(joined) % 4), validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
-        return text
-    return BLACK if any(pattern.search(plain) for pattern, _ in _SHAPES) else text
+        return None
