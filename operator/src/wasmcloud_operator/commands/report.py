@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from wasmcloud_operator.commands.overview import operator_pods
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import as_object, as_objects
 from wasmcloud_operator.commands.redaction import blackened, blackened_object
@@ -39,17 +40,15 @@ from wasmcloud_operator.names import MANAGED_SELECTOR
 
 LOG_LINES = 5000
 _LOG_BYTES = 4 * 1024 * 1024
-_OPERATOR_SELECTOR = "app.kubernetes.io/name=wasmcloud-operator"
-_METRICS_PORT = 8080
 _AT_ONCE = 8
 # What is gathered: no Secret, neither by name nor in a list.
 _OURS = (
     (HOST_CONFIG, ""),
     (APPLICATION, ""),
     (POD, MANAGED_SELECTOR),
-    (POD, _OPERATOR_SELECTOR),
+    (POD, operator_pods.SELECTOR),
     (DEPLOYMENT, MANAGED_SELECTOR),
-    (DEPLOYMENT, _OPERATOR_SELECTOR),
+    (DEPLOYMENT, operator_pods.SELECTOR),
     (DAEMON_SET, MANAGED_SELECTOR),
     (SERVICE, MANAGED_SELECTOR),
     (CONFIG_MAP, MANAGED_SELECTOR),
@@ -96,7 +95,7 @@ async def gather(client: Reader, namespace: str = "") -> Mapping[str, str]:
     pods = []
     for resource, selector in _OURS:
         found = await _listed(client, files, resource, namespace, selector)
-        files.add(f"objects/{resource.plural}{'-operator' if selector == _OPERATOR_SELECTOR else ''}.json", found)
+        files.add(f"objects/{resource.plural}{'-operator' if selector == operator_pods.SELECTOR else ''}.json", found)
         pods += found if resource is POD else []
     await _surroundings(client, files, namespace)
     limit = asyncio.Semaphore(_AT_ONCE)
@@ -171,8 +170,7 @@ def _of_pod(client: Reader, files: _Files, pod: JsonObject) -> Iterator[Coroutin
         if name in restarted:
             yield _text(client, files, f"{folder}/{name}.previous.log", path, [*query, ("previous", "true")])
     if (metadata.get("labels") or {}).get("app.kubernetes.io/name") == "wasmcloud-operator":
-        proxy = POD.path(Key(key.namespace, f"{key.name}:{_METRICS_PORT}"), "proxy/metrics")
-        yield _text(client, files, f"{folder}/metrics.txt", proxy, [])
+        yield _text(client, files, f"{folder}/metrics.txt", operator_pods.metrics_path(key), [])
 
 
 async def _text(client: Reader, files: _Files, name: str, path: str, query: list[tuple[str, str]]) -> None:

@@ -10,14 +10,17 @@ from enum import Enum
 import click
 
 from wasmcloud_operator.application.coexistence import crd_state
+from wasmcloud_operator.commands.overview import operator_pods, pods
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, condition, fails, take
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.access import server_version, serves
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.errors import Forbidden
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.errors import ApiError, Forbidden
 from wasmcloud_operator.kube.lease import LEASE_CODEC, LeaseObject
-from wasmcloud_operator.kube.resources import LEASE
+from wasmcloud_operator.kube.objects import Unstructured
+from wasmcloud_operator.kube.resources import LEASE, POD
 from wasmcloud_operator.preflight import OLDEST_MINOR
 
 _LEASE_NAME = "wasmcloud-operator"
@@ -57,14 +60,13 @@ def doctor_screen(namespace: str) -> Screen:
 
 
 async def examine(client: Reader, snapshot: Snapshot) -> list[Finding]:
-    """Looks at the server, the CRDs, the operator's Lease, and NATS and wadm as the operator sees them.
+    """Looks at the server, the CRDs, the operator's Lease and pods, and NATS and wadm as the operator sees them.
 
     What the user has no right to read is UNKNOWN. Raises the errors of `kube.errors` where nothing can be read.
     """
-    checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (_server, _kinds, _leases)
+    checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (_server, _kinds, _leases, operators)
     found = [finding for check in checks for finding in await _unless_forbidden(check, client)]
-    hidden = (Finding(Health.UNKNOWN, f"{kind}: {why}") for kind, why in snapshot.unreadable.items())
-    return [*found, *hidden, *_lattices(snapshot)]
+    return [*found, *of_snapshot(snapshot)]
 
 
 async def _unless_forbidden(check: Callable[[Reader], Awaitable[list[Finding]]], client: Reader) -> list[Finding]:
@@ -103,6 +105,27 @@ async def _leases(client: Reader) -> list[Finding]:
     return judge_leases(leases, now)
 
 
+async def operators(client: Reader) -> list[Finding]:
+    """Returns what is wrong with the operator's pods, and whether their metrics can be read.
+
+    Raises the errors of `kube.errors`.
+    """
+    found = await client.list_all(POD, UNSTRUCTURED, selector=operator_pods.SELECTOR)
+    return [await _operator(client, pod) for pod in found if not pod.metadata.deleting]
+
+
+async def _operator(client: Reader, pod: Unstructured) -> Finding:
+    name = f"operator's pod {pod.metadata.key}"
+    if trouble := pods.trouble(pod):
+        return Finding(Health.WRONG, f"{name}: {trouble}")
+    try:
+        await client.get_text(operator_pods.metrics_path(pod.metadata.key))
+    except ApiError as error:
+        # Not wrong: a NetworkPolicy may let nobody there but Prometheus.
+        return Finding(Health.UNKNOWN, f"{name} is ready; its metrics cannot be read through the API server: {error}")
+    return Finding(Health.FINE, f"{name} is ready, its metrics can be read")
+
+
 def judge_leases(leases: Iterable[LeaseObject], now: datetime) -> list[Finding]:
     """Returns whether exactly one operator leads, given every Lease of the operator's name."""
     held = [lease for lease in leases if _fresh(lease, now)]
@@ -125,8 +148,9 @@ def _fresh(lease: LeaseObject, now: datetime) -> bool:
     return (now - renewed).total_seconds() < _FRESH_SECONDS
 
 
-def _lattices(snapshot: Snapshot) -> list[Finding]:
-    found = []
+def of_snapshot(snapshot: Snapshot) -> list[Finding]:
+    """Returns what could not be read, and how NATS and wadm answer the host configs."""
+    found = [Finding(Health.UNKNOWN, f"{kind}: {why}") for kind, why in snapshot.unreadable.items()]
     for pool in snapshot.pools:
         for kind, what in (("LatticeConnected", "NATS"), ("WadmConnected", "wadm")):
             entry = condition(pool, kind)
