@@ -74,6 +74,8 @@ def _pod(pod: Object) -> str:
     if gate := conditions.get(GATE):
         shown.append(f"serving {gate['status']} ({gate.get('reason')}: {gate.get('message')})")
     shown += [f"serves {', '.join(serves)}"] if serves else []
+    restarts = sum(each["restartCount"] for each in status.get("containerStatuses") or [])
+    shown += [f"{restarts} restarts"] if restarts else []
     shown += ["is going"] if "deletionTimestamp" in metadata else []
     return ", ".join(shown)
 

@@ -216,7 +216,7 @@ class World:
         """The timeline of a journey's namespace, what its pods have logged last, and the operator's words about it."""
         parts = ["\n".join(self.timelines[namespace].lines)]
         for name in sorted(names(await self.admin.list("v1/Pod", namespace))):
-            logged = ("logs", "-n", namespace, name, "--all-containers", "--timestamps", "--tail=80")
+            logged = ("logs", "-n", namespace, name, "--all-containers", "--timestamps", "--tail=200")
             parts.append(f"{name}:\n{await self.cluster.kubectl(*logged, accepts=(0, 1))}")
         lines = [line for line in (await self.operator_log()).splitlines() if namespace in line]
         parts.append("operator:\n" + "\n".join(lines[-80:]))

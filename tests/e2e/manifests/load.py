@@ -5,11 +5,15 @@ minute: until then this node's kube-proxy may not lead to the Service yet.
 """
 
 import asyncio
+import errno
 import json
 import sys
 import time
 
 import aiohttp
+
+# Seconds for one answer: a machine that has more to do than it can stands still for ten and more.
+PATIENCE = 30
 
 
 def nothing_yet() -> dict:
@@ -20,7 +24,7 @@ async def main(url: str, rate: float) -> None:
     seen = nothing_yet()
     # a new connection for each request, so that each is a decision of the Service's
     connector = aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=60)
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, asyncio.TaskGroup() as group:
         await first_answer(session, url)
         due = time.monotonic()
@@ -51,7 +55,8 @@ async def ask(session: aiohttp.ClientSession, url: str, seen: dict) -> None:
             body = await answer.text()
             problem = None if answer.status == 200 and body.startswith("Hello") else f"{answer.status} {body[:80]}"
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        problem = f"{type(error).__name__}: {error}"
+        number = errno.errorcode.get(getattr(error, "errno", None), "")
+        problem = f"{type(error).__name__}: {number} {error}"
     took = time.monotonic() - started
     seen["sent"] += 1
     seen["slowest"] = max(seen["slowest"], took)
