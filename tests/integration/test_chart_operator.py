@@ -86,6 +86,7 @@ async def test_every_setting_of_the_operator_is_a_value_and_arrives(
         "reconcileTimeout": 12.5,
         "applications": False,
         "services": False,
+        "connectToPods": False,
         "orphans": "remove",
         "maxConnections": 9,
         "trustEnv": True,
