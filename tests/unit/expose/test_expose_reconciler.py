@@ -120,6 +120,25 @@ async def test_ignorance_takes_nothing_away(site: Site) -> None:
     assert await site.look() == {}, "that of another lattice is no reason"
 
 
+async def test_a_manifest_that_is_read_during_the_look_saves_its_service(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.deployed(spec(), owned=False)
+    made = await site.look()
+    book = site.view.book(site.lattice)
+    book.put("shop", None)
+    book.absent.clear()
+    site.lattice.ledger.listed = None
+
+    async def meanwhile(*_: object) -> None:
+        site.lattice.ledger.listed = ()
+        site.deployed(spec(), owned=False)
+
+    monkeypatch.setattr(site.routes, "remove", meanwhile)
+    assert await site.look() == made
+    assert site.rust.removed == []
+
+
 async def test_an_application_left_in_wadm_keeps_its_service(site: Site) -> None:
     asked = {naming.SERVICE_TYPE: "NodePort", DELETION_POLICY: "Orphan"}
     site.application(**asked)

@@ -101,9 +101,12 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The Services of an application in a namespace, by lattice; `sure` when there is nothing left to find out."""
+    """The Services of an application in a namespace, by lattice, and the names of those that an Application intends;
+    `sure` when there is nothing left to find out.
+    """
 
     services: tuple[tuple[Lattice, Record, PlannedService], ...]
+    intended: frozenset[str]
     sure: bool
 
 
@@ -144,11 +147,8 @@ class ServiceReconciler:
             made.append(Made(planned.name, state, urls))
         self.unowned.put(key, unowned)
         planned_names = {planned.name for _, _, planned in wanted.services}
-        intended = sorted(self.view.intended(key) - planned_names)
-        made += [Made(name, State.KEPT, self._urls(key, name)) for name in intended]
-        await self._remove(
-            key, [planned for _, _, planned in wanted.services], {*planned_names, *intended}, wanted.sure
-        )
+        made += [Made(name, State.KEPT, self._urls(key, name)) for name in sorted(wanted.intended - planned_names)]
+        await self._remove(key, wanted)
         if made:
             self.outcomes.put(key, Outcome(tuple(made), tuple(dict.fromkeys(problems))))
         elif wanted.sure:
@@ -193,7 +193,7 @@ class ServiceReconciler:
                 services += [
                     (lattice, record, planned) for planned in self.view.plan(key.namespace, lattice, record).services
                 ]
-        return _Wanted(tuple(services), sure)
+        return _Wanted(tuple(services), self.view.intended(key), sure)
 
     def _paused(self, record: Record) -> bool:
         item = self.view.application(record)
@@ -277,19 +277,28 @@ class ServiceReconciler:
             raise _StillThere
         return await self.applier.apply(self.services, body, ours)
 
-    async def _remove(self, key: Key, planned: list[PlannedService], kept: set[str], sure: bool) -> None:
-        """Remove what leads to the application and is not wanted (any more)."""
+    async def _remove(self, key: Key, wanted: _Wanted) -> None:
+        """Remove what leads to the application and is not wanted (any more).
+
+        What is wanted may be other by now: each wait leaves the loop to whoever reads a manifest. Then nothing more is
+        removed, as the news that changed it brings the key back.
+        """
+
+        def still_so() -> bool:
+            return self._wanted(key) == wanted
 
         def removable(metadata: ObjectMeta) -> bool:
-            return self.view.settled(key.namespace, metadata)
+            return self.view.settled(key.namespace, metadata) and still_so()
 
+        planned = [one for _, _, one in wanted.services]
+        kept = {one.name for one in planned} | wanted.intended
         readable = [one for one in planned if one.provider.endpoints]
         await self.routes.remove(key, readable, kept - {one.name for one in readable}, removable)
         for held in self.owned.of(key):
             if held.metadata.name not in kept and removable(held.metadata):
                 await self.applier.delete(self.services, held, leads_to_application)
                 log.info("Service deleted", service=str(held.metadata.key), application=key.name)
-        if sure and key.name not in kept:
+        if wanted.sure and key.name not in kept and still_so():
             await self.rust.remove(key)
 
     def _owners(self, namespace: str, lattice: Lattice, record: Record) -> list[JsonObject]:
