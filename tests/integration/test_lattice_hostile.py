@@ -220,7 +220,8 @@ async def test_the_answer_of_an_internal_service_is_not_shown(
             await still_serves(pool, friendly)
     shown = repr(logs) + repr(connection.state) + repr(connection.statistics())
     assert "hunter2" not in shown
-    assert "418" not in connection.state.message
+    reason = connection.state.message.partition(": ")[2]  # without the address, whose port may have these digits
+    assert "418" not in reason
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a fault of ours"), asyncio.CancelledError()])
