@@ -178,7 +178,8 @@ async def test_a_restart_puts_nothing_and_writes_nothing(
         async with operations(site) as seen:
             with crds.audit.counting(user_agent=USER_AGENT) as counter:
                 async with RunningOperator.start(crds, **settings) as operator:
-                    await eventually(lambda: _looked_at(operator, len(names)))
+                    # at the start and when the list of their lattice came in
+                    await eventually(lambda: looked_at(operator, 2 * len(names)))
             assert not [event for event in counter.writes if event.resource.startswith("applications.")]
             await eventually(lambda: seen["get"])  # what was asked reaches this client in its own time
             assert seen == {"get": 1}, "one list for all who want to know, and nothing for each application"
@@ -188,10 +189,9 @@ async def test_a_restart_puts_nothing_and_writes_nothing(
                 await site.gone(name)
 
 
-async def _looked_at(operator: RunningOperator, number: int) -> bool:
-    """Whether that many applications were reconciled, at the start and when their lattice's list came in."""
-    samples = dict(line.rsplit(" ", 1) for line in (await operator.metrics()).splitlines() if line[0] != "#")
-    return float(samples['controller_runtime_reconcile_total{controller="application",result="success"}']) >= 2 * number
+async def looked_at(operator: RunningOperator, times: int) -> bool:
+    """Whether that many reconciles of Applications have ended."""
+    return await operator.looks("application") >= times
 
 
 async def test_lost_and_doubled_answers_put_nothing_twice(

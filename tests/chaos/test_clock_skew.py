@@ -98,5 +98,4 @@ def changes(between: Between) -> dict[str, int]:
 
 async def looked_at(operator: RunningOperator) -> bool:
     """Whether the application was reconciled, at the start and when its lattice's list came in."""
-    samples = dict(line.rsplit(" ", 1) for line in (await operator.metrics()).splitlines() if line[0] != "#")
-    return float(samples['controller_runtime_reconcile_total{controller="application",result="success"}']) >= 2
+    return await operator.looks("application") >= 2

@@ -91,6 +91,12 @@ class RunningOperator:
         """The text of /metrics."""
         return (await self._get("metrics"))[1]
 
+    async def looks(self, controller: str) -> int:
+        """How many reconciles of a controller have ended, whatever with: one may wait for what is not known yet."""
+        name = f'controller_runtime_reconcile_total{{controller="{controller}",'
+        lines = [line for line in (await self.metrics()).splitlines() if line.startswith(name)]
+        return int(sum(float(line.rpartition(" ")[2]) for line in lines))
+
     async def debug(self) -> dict[str, Any]:
         """What /debug/keys shows."""
         shown: dict[str, Any] = json.loads((await self._get("debug/keys"))[1])
