@@ -156,7 +156,7 @@ def writes(cluster: ControlPlane, since: int, namespace: str) -> list[AuditEvent
 
 
 async def at_rest(cluster: ControlPlane, namespace: str, quiet: float = 1.5, timeout: float = 60) -> int:
-    """Until the operator has written nothing there for so many seconds; gives the end of the audit log.
+    """Until the operator has written nothing there for so many seconds; returns the end of the audit log.
 
     News of pods and lattices may wait for a second, so that a burst of them is looked at once.
     """

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
 from support.sites.labelled_pods import POD_IP, PodSite, app_manifest, component, provider
 from support.sites.lattices_in_memory import Lattice
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.listening import Answer, connect
+from wasmcloud_operator.expose.listening import Answer, Listening, connect
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.errors import NoResponders
 from wasmcloud_operator.lattice.links import Link
+from wasmcloud_operator_types import POD_UID_LABEL
 
 POD, OTHER = Key("ns", "pod-0"), Key("ns", "pod-1")
 LINK, ANOTHERS = Link("one-http", b'{"source_id":"one-http"}'), Link("two-http", b'{"source_id":"two-http"}')
@@ -117,6 +120,19 @@ async def test_pods_are_connected_to_again_after_ten_minutes_of_refusals() -> No
     await site.after(0)
     assert await site.after(60) == LED_TO
     assert await site.after(601, OTHER) == set()
+
+
+async def test_a_host_that_goes_while_it_is_connected_to_gets_no_label() -> None:
+    site = Site(Answer.ACCEPTED)
+
+    async def gone_meanwhile(_: str, __: int) -> Answer:
+        for host in [host for host in site.lattice.hosts.hosts.values() if host.labels[POD_UID_LABEL] == f"uid-{POD}"]:
+            site.lattice.hosts.hosts[host.id] = replace(host, providers=MappingProxyType({}))
+        return Answer.ACCEPTED
+
+    site.labeler = replace(site.labeler, listening=Listening(site.clock, gone_meanwhile))
+    assert await site.after(0) == set()
+    assert await site.after(1) == set()
 
 
 async def test_silence_is_not_held_against_a_pod_and_costs_one_attempt_a_minute() -> None:

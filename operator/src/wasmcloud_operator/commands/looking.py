@@ -32,7 +32,7 @@ _WRITTEN = {"application": "app/NAME", "pool": "whc/NAME", "service": "svc/NAME"
 
 
 def which_cluster(command: Command) -> Command:
-    """Adds the options that say which cluster."""
+    """Adds the options that choose the cluster."""
     for option in (
         click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file, as for kubectl."),
         click.option("--context", help="The kubeconfig's context; the current one when left out."),
@@ -42,13 +42,13 @@ def which_cluster(command: Command) -> Command:
 
 
 def where(command: Command) -> Command:
-    """Adds the options that say which cluster and which namespaces."""
+    """Adds the options that choose the cluster and the namespaces."""
     option = click.option("-n", "--namespace", default="", help="The namespace; all of them when left out.")
     return option(which_cluster(command))
 
 
 def where_one_is(command: Command) -> Command:
-    """Adds the options that say which cluster, and which namespace an object is in."""
+    """Adds the options that choose the cluster, and the namespace an object is in."""
     option = click.option("-n", "--namespace", default="", help="The namespace; the context's when left out.")
     return option(which_cluster(command))
 

@@ -63,11 +63,16 @@ class PodLabeler:
         silent = verdict is Verdict.KEEP_FOR_NOW
         result = Result.waiting("word of the pod's host", _LOOK_AGAIN_SECONDS) if silent else DONE
         patch = self._patch(pod, found.host, verdict, self.view.book(pool.lattice))
-        if deaf := await self._not_listening(pod, pool.lattice, patch):
+        deaf = await self._not_listening(pod, pool.lattice, patch)
+        if patch and self._has_changed(pod, pool.lattice, patch):
+            return Result.waiting("another look, as news came while it was connected to", _CONNECT_AGAIN_SECONDS)
+        if deaf:
             patch = {label: value for label, value in patch.items() if label not in deaf}
             result = Result.waiting(f"the host to listen for {', '.join(sorted(deaf))}", _CONNECT_AGAIN_SECONDS)
-        if not patch:
-            return result
+        return await self._write(key, pod, patch, result) if patch else result
+
+    async def _write(self, key: Key, pod: Pod, patch: dict[str, str | None], result: Result) -> Result:
+        """Returns `result`, once the patch is written."""
         body = {"metadata": {"uid": pod.metadata.uid, "labels": patch}}
         send = partial(self.client.patch, POD, key, body, MERGE_PATCH, POD_CODEC)
         where = Difference((Step(".metadata", "f:metadata"), Step(".labels", "f:labels"), *_named(patch)))
@@ -111,6 +116,13 @@ class PodLabeler:
         services = self._services(meta.namespace, host, book)
         wanted = serving(host, {provider: [one.name for one in planned] for provider, planned in services.items()})
         return label_patch(meta.labels, wanted, self._not_known(pod, book))
+
+    def _has_changed(self, pod: Pod, lattice: Lattice, patch: Mapping[str, str | None]) -> bool:
+        """Whether by now the pod is another, or other labels are right for it: connecting takes up to a second."""
+        found = self.hosts_in_pods.host_in(pod, lattice)
+        verdict = self._judge(pod, found, lattice)
+        now = self._patch(pod, found.host, verdict, self.view.book(lattice))
+        return self.pods.store.get(pod.metadata.key) is not pod or now != patch
 
     async def _not_listening(self, pod: Pod, lattice: Lattice, patch: Mapping[str, str | None]) -> set[str]:
         """The labels that are to be set on the pod and have to wait for their provider to listen."""
