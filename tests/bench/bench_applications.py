@@ -115,7 +115,7 @@ async def measure(cluster: ControlPlane, server: NatsServer, admin: Admin, folde
 
 
 async def measure_by_hand(client: Any, admin: Admin, names: list[str]) -> tuple[float, float]:
-    """Seconds until all are posted and put and deployed, and until wadm has told that all of them are deployed."""
+    """Seconds until all are posted and put and deployed, and until wadm has reported all of them as deployed."""
 
     async def bring(name: str) -> None:
         await admin.create(application(BY_HAND, name))
@@ -154,14 +154,14 @@ async def ready_for_work(admin: Admin) -> None:
 
 
 async def create(client: Any, admin: Admin, names: list[str], place: str = NAMESPACE) -> tuple[float, float]:
-    """Seconds until all are posted, and until wadm has told that all of them are deployed."""
+    """Seconds until all are posted, and until wadm has reported all of them as deployed."""
     return await until_deployed(client, names, place, lambda name: admin.create(application(place, name)))
 
 
 async def until_deployed(
     client: Any, names: list[str], place: str, bring: Callable[[str], Awaitable[object]]
 ) -> tuple[float, float]:
-    """Seconds until `bring` is done with all names, and until wadm has told that all of them are deployed."""
+    """Seconds until `bring` is done with all names, and until wadm has reported all of them as deployed."""
     missing, done = set(names), asyncio.Event()
 
     async def on_published(message: Any) -> None:

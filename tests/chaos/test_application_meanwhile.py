@@ -125,8 +125,8 @@ async def test_a_lattice_whose_wadm_is_gone_holds_up_no_move_and_is_left_in_the_
     await eventually(lambda: site.has_event("LeftBehind"))
     before = unanswered
     await eventually(lambda: unanswered >= before + 3)
-    (told,) = [event for event in await admin.list(EVENT, site.namespace) if event["reason"] == "LeftBehind"]
-    assert "series" not in told, "one more try is no news"
+    (found,) = [event for event in await admin.list(EVENT, site.namespace) if event["reason"] == "LeftBehind"]
+    assert "series" not in found, "one more try is no news"
     assert (await site.wadm("get.hello", {}, other))["result"] == "success"
     between.handle = straight_on
     assert await site.versions() == {version: True}
@@ -168,9 +168,9 @@ async def test_annotations_that_wadm_has_not_heard_of_are_not_said_to_be_deploye
 
         between.handle = gone
         await site.annotate(version="2.0")
-        told = await site.reaches(lambda obj: obj["status"]["phase"] == "Reconciling")
-        assert told["metadata"]["generation"] == before["metadata"]["generation"]
-        assert told["status"]["inputsDigest"] != before["status"]["inputsDigest"]
+        found = await site.reaches(lambda obj: obj["status"]["phase"] == "Reconciling")
+        assert found["metadata"]["generation"] == before["metadata"]["generation"]
+        assert found["status"]["inputsDigest"] != before["status"]["inputsDigest"]
         between.handle = straight_on
         await site.reaches(lambda obj: obj["status"].get("deployedVersion") == "2.0")
         await remove(site)
@@ -218,7 +218,7 @@ async def test_a_former_status_is_not_shown_when_wadm_is_gone_after_a_break(
         await remove(site)
 
 
-async def test_a_wadm_that_falls_silent_under_settled_applications_is_told(
+async def test_a_wadm_that_falls_silent_under_settled_applications_is_reported(
     admin: Admin, crds: ControlPlane, own_nats: NatsServer, tmp_path: Path
 ) -> None:
     async with (

@@ -115,7 +115,7 @@ async def test_wadm_killed_between_changes_loses_none_and_deploys_none_twice(sit
         assert set(deployed.values()) == {1}, "none twice"
 
 
-async def test_wadm_that_is_gone_is_told_and_taken_up_again(site: Site, own_wadm: Server) -> None:
+async def test_a_wadm_that_is_gone_is_reported_and_used_again_when_it_is_back(site: Site, own_wadm: Server) -> None:
     await own_wadm.stop()
     await site.create()
     app = await site.phase("Reconciling", reason="WadmUnavailable")

@@ -40,7 +40,7 @@ async def lease(admin, namespace):
     return held_by
 
 
-async def test_who_stops_hands_over_at_once(crds, admin, namespace, lease, monkeypatch):
+async def test_a_replica_that_stops_hands_over_at_once(crds, admin, namespace, lease, monkeypatch):
     monkeypatch.setattr(kube_lease, "_RELEASE_SECONDS", 60.0)
     follows = {"leader_election": True, "namespace": namespace, "lease_name": "ours", "watch_namespaces": namespace}
     async with RunningOperator.start(crds, identity="one", **follows) as one:
@@ -56,7 +56,7 @@ async def test_who_stops_hands_over_at_once(crds, admin, namespace, lease, monke
             await lease("two")
 
 
-async def test_who_is_killed_is_replaced_and_only_what_was_missed_is_done(
+async def test_a_killed_replica_is_replaced_and_only_what_it_missed_is_done(
     crds, admin, kwok, namespace, lease, tmp_path
 ):
     def start(identity):
@@ -80,7 +80,7 @@ async def test_who_is_killed_is_replaced_and_only_what_was_missed_is_done(
             assert (await lease("two"))["spec"]["leaseTransitions"] == 5
             await exists(admin, "v1/Service", namespace, "robbed")
             await eventually(lambda: running_pods(admin, namespace, "edited", 3))
-            # Meanwhile the pods have been ready for minReadySeconds: news that nobody has told yet.
+            # Meanwhile the pods have been ready for minReadySeconds: news that nobody has reported yet.
             await shown(admin, namespace, "still", Ready="HostsNotKnown")
             await shown(admin, namespace, "robbed", Ready="HostsNotKnown")
             await at_rest(crds, namespace)
@@ -88,7 +88,7 @@ async def test_who_is_killed_is_replaced_and_only_what_was_missed_is_done(
             assert two.process.returncode is None
     for name, pods in before.items():
         assert pods <= await running_pods(admin, namespace, name, len(pods) + (name == "edited"))
-    # The first one may have told that all is ready, or part of it is told before the rest.
+    # The first replica may have reported that all is ready, or part of it is reported before the rest.
     assert {resource for name, resource in done if name == "still"} <= {STATUS}
     assert {resource for name, resource in done if name == "robbed"} - {STATUS} == {"services"}
     assert done[("robbed", "services")] == 1

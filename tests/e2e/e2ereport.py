@@ -28,7 +28,7 @@ class Report:
         if not self.rows:
             return []
         width = max(len(row[0]) for row in self.rows)
-        told = [
+        head = [
             f"{title:<{width}}  {result:<7} {seconds:6.1f} s  {noted}" for title, result, seconds, noted in self.rows
         ]
-        return [f"on {self.provider}; made in: {self.installed}", *told] if self.provider else told
+        return [f"on {self.provider}; made in: {self.installed}", *head] if self.provider else head

@@ -65,9 +65,9 @@ class Verdicts:
         verdict: str = kstatus(obj)
         if obj["kind"] == "Application":
             verdict += f", {argocd_health(obj)[0]}"
-        told = self.seen.setdefault(obj["metadata"]["name"], [])
-        if told[-1:] != [verdict]:
-            told.append(verdict)
+        so_far = self.seen.setdefault(obj["metadata"]["name"], [])
+        if so_far[-1:] != [verdict]:
+            so_far.append(verdict)
 
 
 @contextlib.asynccontextmanager

@@ -68,7 +68,7 @@ async def test_refused_credentials_take_no_host_away(world: World, place: str, n
     before = await two_serve(world, place, own=("nats-cluster",), secretName="right", rollout=patience)
     async with load(world, place, notes):
         await world.admin.patch(CONFIG, POOL, place, {"spec": {"secretName": "wrong"}})
-        config = await world.admin.wait_for(CONFIG, POOL, place, told_of_refusal, timeout=180)
+        config = await world.admin.wait_for(CONFIG, POOL, place, shows_refusal, timeout=180)
         assert config is not None
         notes.add(f"Reconciling: {condition(config, 'Reconciling')['message'][-160:]}")
         # twice as long as a pod is waited for: nothing may become of it
@@ -76,21 +76,21 @@ async def test_refused_credentials_take_no_host_away(world: World, place: str, n
         while time.monotonic() - refused_at < 2 * patience["timeoutSeconds"]:
             assert before <= await world.serving(place, "hello-python")
             await requests(world, place)
-        assert told_of_refusal(await world.admin.get(CONFIG, POOL, place))
+        assert shows_refusal(await world.admin.get(CONFIG, POOL, place))
         await world.admin.patch(CONFIG, POOL, place, {"spec": {"secretName": "right"}})
         await world.hosts_ready(place)
         assert names(await world.host_pods(place)) == before
 
 
-def told_of_refusal(config: Object | None) -> bool:
+def shows_refusal(config: Object | None) -> bool:
     """Whether the config is on its way, held up by a host that the hub does not let in."""
     if config is None or (config.get("status") or {}).get("observedGeneration") != config["metadata"]["generation"]:
         return False
     reconciling, lattice = condition(config, "Reconciling") or {}, condition(config, "LatticeConnected") or {}
     # a host that gets no answer over NATS ends, and is started anew
     held_up = reconciling.get("reason") in ("HostNotInLattice", "CrashLoopBackOff")
-    told = "refuses the credentials" in reconciling.get("message", "")
-    return held_up and told and lattice.get("reason") == "CredentialsRejected" and not is_true(config, "Ready")
+    named = "refuses the credentials" in reconciling.get("message", "")
+    return held_up and named and lattice.get("reason") == "CredentialsRejected" and not is_true(config, "Ready")
 
 
 async def two_serve(world: World, place: str, **options: object) -> set[str]:

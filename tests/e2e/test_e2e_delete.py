@@ -1,6 +1,6 @@
 """Deleting the application, the pool and the namespace, in every order: nothing hangs, and wadm is empty after it.
 
-Where wadm cannot be asked any more, what is left there is told.
+Where wadm cannot be asked any more, what is left there is reported.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ async def test_wadm_is_away(world: World, place: str, notes: Notes) -> None:
     await eventually(lambda: one_left_in_wadm(world, place), timeout=180, interval=1)
     await eventually(lambda: event_of(world, place, "LeftInWadm"), timeout=180, interval=1)
 
-    # it is told rightly: wadm comes back with it
+    # it is reported rightly: wadm comes back with it
     await world.cluster.kubectl("scale", "-n", place, "deployment/wadm", "--replicas=1")
     await world.available("wadm", place)
     assert await world.models(place, hub=place) == {"hello-python"}

@@ -9,7 +9,7 @@ import nats
 
 from testbed import NatsServer, WasmcloudHost, eventually
 from testbed.ports import free_ports
-from wasmcloud_operator.expose.listening import Answer, connect
+from wasmcloud_operator.expose.listening import ConnectResult, connect
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.control import ControlWriter
 from wasmcloud_operator.lattice.spec import ConnectionSpec
@@ -49,7 +49,7 @@ async def test_a_link_that_a_host_has_missed_reaches_it_when_put_again(nats_serv
         await store.put(f"COMPONENT_{SERVER}", json.dumps({"url": "http-server", "links": [LINK]}).encode())
         (link,) = await eventually(control.links)
         assert json.loads(link.wire) == LINK
-        assert await connect("127.0.0.1", port) is Answer.REFUSED
+        assert await connect("127.0.0.1", port) is ConnectResult.REFUSED
 
         await control.put_link(link)
         await eventually(lambda: accepts(port))
@@ -65,4 +65,4 @@ async def runs(control: ControlWriter, host_id: str) -> bool:
 
 
 async def accepts(port: int) -> bool:
-    return await connect("127.0.0.1", port) is Answer.ACCEPTED
+    return await connect("127.0.0.1", port) is ConnectResult.ACCEPTED

@@ -124,5 +124,5 @@ async def revoke(world: World, place: str, root: Operator, account: Account, use
     account.revoke(user)
     async with world.nats(place, user_credentials=RawCredentials(root.system.credentials("admin"))) as client:
         answer = await client.request("$SYS.REQ.CLAIMS.UPDATE", root.jwt_of(account).encode(), timeout=60)
-    told = json.loads(answer.data)
-    assert told.get("data", {}).get("code") == 200, f"the hub has not taken the revocation: {told}"
+    reply = json.loads(answer.data)
+    assert reply.get("data", {}).get("code") == 200, f"the hub has not taken the revocation: {reply}"

@@ -1,6 +1,6 @@
 """Two clusters that share a lattice, and both have an application of the same name: the first owner wins.
 
-wadm does not guard the first put of a name, so the clusters can overwrite each other without being told.
+wadm does not guard the first put of a name, so the clusters can overwrite each other without being shown.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def overwritten() -> Handle:
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same content", "other content"])
 @pytest.mark.parametrize("interleaving", [at_once, one_after_the_other, overwritten])
-async def test_the_first_owner_wins_and_the_other_is_told(
+async def test_the_first_owner_wins_and_the_other_shows_a_conflict(
     sites: dict[str, Site], between: Between, interleaving: Callable[[], Handle], same: bool
 ) -> None:
     between.handle = interleaving()
@@ -125,8 +125,8 @@ async def test_the_first_owner_wins_and_the_other_is_told(
     owner, version = await _in_wadm(sites["one"])
     assert owner == winner
     assert (await sites[winner].get())["status"]["deployedVersion"] == version
-    told = await sites[loser].get()
-    assert f"{sites[winner].namespace}/hello in cluster {winner}" in told["status"]["message"]
+    shown = await sites[loser].get()
+    assert f"{sites[winner].namespace}/hello in cluster {winner}" in shown["status"]["message"]
 
     await sites[loser].admin.delete(APP, "hello", sites[loser].namespace)
     await sites[loser].gone()

@@ -76,7 +76,7 @@ async def test_our_crd_is_not_applied_over_kubevelas_unless_forced(admin: Admin)
     assert refused.value.status == 409
 
 
-async def test_a_stale_api_service_is_told_and_applications_run_when_it_is_gone(
+async def test_a_stale_api_service_is_reported_and_applications_run_when_it_is_gone(
     cluster: ControlPlane, admin: Admin, nats_server: NatsServer, wadm: Server
 ) -> None:
     stale = {

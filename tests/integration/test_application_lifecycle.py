@@ -28,11 +28,11 @@ async def test_from_apply_to_running_and_back(site: Site) -> None:
     async with site.host() as lattice_host:
         await site.create()
         app = await site.phase("Deployed")
-        told = app["status"]
-        version = told["deployedVersion"]
-        assert (told["lattice"], told["hostConfig"], told["versions"]) == (site.lattice, "pool", [version])
-        assert told["wadm"]["type"] == "deployed"
-        assert [scaler["status"] for scaler in told["scalers"]] == ["deployed"]
+        status = app["status"]
+        version = status["deployedVersion"]
+        assert (status["lattice"], status["hostConfig"], status["versions"]) == (site.lattice, "pool", [version])
+        assert status["wadm"]["type"] == "deployed"
+        assert [scaler["status"] for scaler in status["scalers"]] == ["deployed"]
         assert conditions(app) == {
             "Ready": "True",
             "Reconciling": "False",
@@ -181,7 +181,7 @@ async def test_without_hosts_it_waits(site: Site) -> None:
     await site.phase("Reconciling", reason="Waiting")
 
 
-async def test_the_lattice_has_to_be_told_where_there_are_several(
+async def test_the_lattice_has_to_be_named_where_there_are_several(
     site: Site, admin: Admin, nats_server: NatsServer
 ) -> None:
     other = f"{site.lattice}-b"
@@ -249,7 +249,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-async def test_bad_input_is_told_by_its_path(site: Site, case: str) -> None:
+async def test_bad_input_is_reported_with_its_path(site: Site, case: str) -> None:
     annotations, bad, path = BAD[case]
     body = application(site.namespace, annotations=annotations)
     body["spec"]["components"] = bad

@@ -45,10 +45,10 @@ def witness(monkeypatch: pytest.MonkeyPatch) -> Witness:
     witness = Witness()
     show = ApplicationWriter.show
 
-    async def looked_at(self: ApplicationWriter, item: Any, verdict: Verdict, told: Any = None) -> bool:
+    async def looked_at(self: ApplicationWriter, item: Any, verdict: Verdict, fields: Any = None) -> bool:
         if verdict.phase == "Deployed":
             witness.look(item.metadata.name, item.spec["components"][0]["properties"]["image"])
-        return await show(self, item, verdict, told)
+        return await show(self, item, verdict, fields)
 
     monkeypatch.setattr(ApplicationWriter, "show", looked_at)
     return witness

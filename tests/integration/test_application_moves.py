@@ -177,15 +177,15 @@ async def test_adopting_the_very_same_manifest_warns_of_nothing(
             assert not await site.has_event("VersionReused")
 
 
-async def test_a_component_that_nothing_starts_is_told(
+async def test_a_component_that_nothing_starts_is_named_in_the_status(
     admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server
 ) -> None:
     async with Site.open(admin, nats_server) as site, operator_of(crds, site):
         body = application(site.namespace)
         del body["spec"]["components"][0]["traits"]
         await admin.create(body)
-        told = await site.reaches(lambda obj: "no spreadscaler or daemonscaler" in obj["status"].get("message", ""))
-        assert "web: no spreadscaler" in told["status"]["message"]
+        shown = await site.reaches(lambda obj: "no spreadscaler or daemonscaler" in obj["status"].get("message", ""))
+        assert "web: no spreadscaler" in shown["status"]["message"]
 
 
 async def test_a_paused_application_waits_with_its_deletion(
@@ -221,7 +221,9 @@ async def test_the_former_version_does_not_pass_for_the_new_one(
         await site.change("x/web:2")
         app = await site.phase("Deployed")
         assert why(app) == "Deployed"
-        assert any('"deployed"' in told or "reconciling" in told for told in seen), "wadm has told of the new version"
+        assert any('"deployed"' in shown or "reconciling" in shown for shown in seen), (
+            "wadm has reported the new version"
+        )
 
 
 def former_operator(crds: ControlPlane, site: Site, **settings: Any) -> contextlib.AbstractAsyncContextManager[Any]:
@@ -243,5 +245,5 @@ async def nothing_left(site: Site) -> bool:
 
 
 def connected_by(pool: Object | None, host: str) -> bool:
-    told = condition(pool, "LatticeConnected") or {}
-    return told.get("status") == "True" and host in told.get("message", "")
+    shown = condition(pool, "LatticeConnected") or {}
+    return shown.get("status") == "True" and host in shown.get("message", "")

@@ -17,7 +17,7 @@ OWN = "k8s.wasmcloud.dev"
 async def test_an_application_of_wash_is_adopted(site: Site, admin: Admin) -> None:
     await site.wash_put(image="x/other:1")
     assert (await site.wadm("deploy.hello", {}))["result"] == "acknowledged"
-    await admin.wait_for(CONFIG, "pool", site.namespace, _tells_of_hello)
+    await admin.wait_for(CONFIG, "pool", site.namespace, _names_hello)
     await site.create()
     app = await site.deployed()
     assert await site.versions() == {"w1": False, app["status"]["deployedVersion"]: True}
@@ -98,5 +98,5 @@ async def test_an_orphaned_application_is_taken_over_and_goes_with_its_new_owner
         assert (await site.wadm("get.hello", {}))["result"] == "notfound"
 
 
-def _tells_of_hello(config: dict[str, Any] | None) -> bool:
+def _names_hello(config: dict[str, Any] | None) -> bool:
     return config is not None and "hello" in str(config["status"].get("apps"))

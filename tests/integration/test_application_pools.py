@@ -54,5 +54,5 @@ def annotated(value: str) -> Object:
 
 
 def reached_by_both(pool: Object | None) -> bool:
-    told = condition(pool, "LatticeConnected") or {}
-    return told.get("status") == "True" and told.get("observedGeneration") == 2
+    connected = condition(pool, "LatticeConnected") or {}
+    return connected.get("status") == "True" and connected.get("observedGeneration") == 2

@@ -63,16 +63,16 @@ async def test_a_watched_namespace_without_a_role_keeps_no_other_waiting(
                 await one.create()
                 await one.deployed()
                 await two.create()
-                told = await operator.problems()
-                assert f"namespace {two.namespace} is left out: the operator may not list " in told
-                assert f"namespace {gone} is left out" in told
+                problems = await operator.problems()
+                assert f"namespace {two.namespace} is left out: the operator may not list " in problems
+                assert f"namespace {gone} is left out" in problems
                 assert (await two.get())["status"].get("observedGeneration", -1) == -1  # nobody has looked at it
 
                 for obj in granted(rbac.in_one_namespace(), two.namespace):
                     await admin.create(obj)
                 await two.deployed()
-                told_by_us = [event for event in await admin.list(EVENT, two.namespace) if is_warning(event)]
-                assert told_by_us == []  # nothing was judged by half of what is there
+                our_warnings = [event for event in await admin.list(EVENT, two.namespace) if is_warning(event)]
+                assert our_warnings == []  # nothing was judged by half of what is there
                 assert two.namespace not in await operator.problems()
                 for site in (one, two):
                     await admin.delete(APP, "hello", site.namespace)

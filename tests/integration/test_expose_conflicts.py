@@ -102,9 +102,9 @@ async def test_a_host_config_shows_why_an_application_from_wash_has_no_service(s
     theirs = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}}
     await site.admin.create(theirs)
     await site.wash_run("shop", http_components(8080))
-    told = await eventually(warned)
-    assert "application shop, which came over NATS" in told
-    assert f"Service {site.namespace}/shop" in told
+    warning = await eventually(warned)
+    assert "application shop, which came over NATS" in warning
+    assert f"Service {site.namespace}/shop" in warning
     await site.admin.delete("v1/Service", "shop", site.namespace)
     await site.service("shop", lambda found: found is not None)
 

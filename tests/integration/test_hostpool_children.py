@@ -67,7 +67,7 @@ async def test_an_owner_reference_taken_off_is_put_back(operator, admin, namespa
     await admin.wait_for(kind, name, namespace, lambda found: found and found["metadata"].get("ownerReferences"))
 
 
-async def test_who_sets_a_child_back_again_and_again_is_named_in_a_condition_and_an_event(
+async def test_a_manager_that_sets_a_child_back_again_and_again_is_named_in_a_condition_and_an_event(
     operator, crds, admin, namespace
 ):
     await admin.create(host_config(namespace))

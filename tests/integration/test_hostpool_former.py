@@ -128,7 +128,7 @@ async def test_an_adopted_pool_keeps_its_leaf_service_until_it_says_otherwise(cr
     config = await left_behind(admin, namespace, GENERATIONS[0])
     await admin.patch(CONFIG, "pool", namespace, {"spec": {"natsAddress": "nats://user:password@127.0.0.1:9"}})
     before = await admin.get("v1/Service", "pool", namespace)
-    for _ in range(2):  # also once the finalizer that told of the former operator is gone
+    for _ in range(2):  # also once the finalizer that showed the former operator is gone
         async with RunningOperator.start(crds, watch_namespaces=namespace):
             await shown(admin, namespace, Warnings="True")
             await admin.wait_for(CONFIG, "pool", namespace, lambda found: "finalizers" not in found["metadata"])
@@ -180,7 +180,7 @@ async def test_migrate_says_beforehand_what_will_change(crds, admin, kwok, names
     assert await migration(crds, namespace) == (0, [f"{about}nothing changes"])
 
 
-async def test_migrate_tells_of_new_objects(crds, admin, namespace):
+async def test_migrate_names_the_objects_that_will_be_new(crds, admin, namespace):
     login = {"auths": {"r.example": {"username": "u", "password": "p"}}}
     pull = secret(namespace, "pull", {".dockerconfigjson": json.dumps(login)}, "kubernetes.io/dockerconfigjson")
     await admin.create(pull)
@@ -219,7 +219,7 @@ async def test_migrate_removes_only_an_api_service_that_is_the_other_ones(crds, 
     assert (await admin.get(API_SERVICE, name))["metadata"]["uid"] == of_crd["metadata"]["uid"]
 
 
-async def test_one_that_still_runs_is_named_and_not_fought(operator, crds, admin, namespace):
+async def test_a_rust_operator_that_still_runs_is_named_and_not_fought(operator, crds, admin, namespace):
     await admin.create(host_config(namespace))
     await exists(admin, DEPLOYMENT, namespace)
     add = {"metadata": {"finalizers": [FINALIZER]}}

@@ -151,7 +151,7 @@ async def _has_env(admin, namespace, name, value):
     return {"name": name, "value": value} in host["env"]
 
 
-async def test_one_registry_reaches_the_pods_by_an_owned_secret(operator, admin, kwok, namespace):
+async def test_a_single_registry_reaches_the_pods_by_an_owned_secret(operator, admin, kwok, namespace):
     await admin.create(docker_config(namespace, "pull", **{"ghcr.io": ("user", "first-password")}))
     await admin.create(host_config(namespace, registryCredentialsSecret="pull"))
     deployment = await exists(admin, DEPLOYMENT, namespace)
@@ -196,7 +196,9 @@ async def test_a_password_in_the_address_reaches_the_pods_by_an_owned_secret(ope
     assert "pool-nats-conf" not in json.dumps(deployment["spec"])
 
 
-async def test_several_registries_are_answered_at_start_and_told_on_rotation(operator, admin, nats_server, namespace):
+async def test_credentials_of_several_registries_are_answered_at_start_and_sent_on_rotation(
+    operator, admin, nats_server, namespace
+):
     lattice = SharedLattice(namespace)
     await admin.create(docker_config(namespace, "pull", a=("ua", "pa"), b=("ub", "pb")))
     await admin.create(
@@ -237,7 +239,7 @@ async def test_pools_that_reach_a_lattice_in_different_ways_are_answered_each(op
                 assert answer["registryCredentials"]["a"]["password"] == f"of-{name}"
 
 
-async def test_a_host_that_started_while_nobody_answered_is_told(operator, admin, nats_server, namespace):
+async def test_a_host_that_started_while_nobody_answered_is_sent_credentials(operator, admin, nats_server, namespace):
     lattice = SharedLattice(namespace)
     await admin.create(docker_config(namespace, "pull", a=("ua", "pa"), b=("ub", "pb")))
     await admin.create(

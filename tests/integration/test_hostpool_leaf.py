@@ -38,8 +38,8 @@ async def test_no_credentials_go_to_a_hub_without_tls_where_tls_is_asked_for(tmp
 
     async def hub(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A real one cannot show what it was sent.
-        told = {"server_id": "X", "version": "2.10.0", "max_payload": 1 << 20, "headers": True, "tls_required": False}
-        writer.write(f"INFO {json.dumps(told)}\r\n".encode())
+        info = {"server_id": "X", "version": "2.10.0", "max_payload": 1 << 20, "headers": True, "tls_required": False}
+        writer.write(f"INFO {json.dumps(info)}\r\n".encode())
         received.put_nowait(await reader.read(4096))
         writer.close()
 

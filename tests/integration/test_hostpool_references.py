@@ -70,7 +70,7 @@ async def test_a_ca_that_changes_in_a_config_map_rolls_the_pods(operator, crds, 
     assert (await admin.get(DEPLOYMENT, "pool", namespace))["spec"] == after["spec"]
 
 
-async def test_a_checksum_tells_two_pools_apart_and_stays_over_restarts(crds, admin, namespace):
+async def test_a_checksum_differs_between_two_pools_and_stays_over_restarts(crds, admin, namespace):
     login = {"auths": {"r.example": {"username": "u", "password": "p"}}}
     pull = secret(namespace, "pull", {".dockerconfigjson": json.dumps(login)}, "kubernetes.io/dockerconfigjson")
     await admin.create(pull)

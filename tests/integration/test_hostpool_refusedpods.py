@@ -21,12 +21,12 @@ async def test_a_quota_that_refuses_the_pods_is_in_the_status(operator, admin, k
     await admin.wait_for("v1/ResourceQuota", "none", namespace, lambda found: (found.get("status") or {}).get("hard"))
     await admin.create(host_config(namespace, daemonset=daemonset))
 
-    async def told():
+    async def is_named():
         config = await admin.get(CONFIG, "pool", namespace)
         ready = condition(config, "Ready") or {}
         return ready if "exceeded quota: none" in ready.get("message", "") else None
 
-    ready = await eventually(told, timeout=120)
+    ready = await eventually(is_named, timeout=120)
     assert (ready["status"], ready["reason"]) in {("False", "FailedCreate"), ("Unknown", "FailedCreate")}
     await admin.delete("v1/ResourceQuota", "none", namespace)
 

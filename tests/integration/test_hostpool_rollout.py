@@ -156,7 +156,7 @@ async def _lists(admin, namespace, number):
     return (await admin.get(CONFIG, "pool", namespace))["status"].get("appCount") == number
 
 
-async def test_a_lattice_that_is_lost_and_found_is_told_by_events(operator, admin, kwok, namespace, tmp_path):
+async def test_a_lattice_that_is_lost_and_found_makes_events(operator, admin, kwok, namespace, tmp_path):
     async with NatsServer.start(tmp_path) as hub:
         await admin.create(host_config(namespace, lattice=namespace, natsAddress=hub.url))
         (pod,) = await some_pods(admin, namespace, 1)

@@ -17,13 +17,13 @@ from aiohttp import web
 from support.kube.live import KubeLive, live_now, setting_back
 from testbed import Admin, ControlPlane, eventually
 from testbed.pki import Pki
-from wasmcloud_operator.kube.apply import Applied, Applier, Kind
-from wasmcloud_operator.kube.contest import Contested, Pace, Place
+from wasmcloud_operator.kube.apply import Applied, Applier, ManagedKind
+from wasmcloud_operator.kube.contest import ApplyDelays, Contested, WriteTarget
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import CONFIG_MAP, DEPLOYMENT, SERVICE, Key, Resource
 
-SHORT = Pace(first=0.5, most=4.0)
+SHORT = ApplyDelays(first=0.5, most=4.0)
 _OURS = {"owner": "us"}
 
 
@@ -40,7 +40,9 @@ class Reconciling:
         metadata = body["metadata"]
         self.live, self.body = live, {**body, "metadata": {**metadata, "labels": _OURS}}
         self.key = Key(metadata["namespace"], metadata["name"])
-        self.kind = Kind(resource, live.informer(resource, namespaces=(self.key.namespace,), label_selector="owner=us"))
+        self.kind = ManagedKind(
+            resource, live.informer(resource, namespaces=(self.key.namespace,), label_selector="owner=us")
+        )
         self.applier = Applier(live.client, "kube.example.com/rendered", paced=PacedWrites(live.client, pace=SHORT))
 
     async def once(self) -> Applied:
@@ -48,7 +50,7 @@ class Reconciling:
 
     @property
     def contested(self) -> list[Contested]:
-        return self.applier.contests.of([Place(self.kind.resource, self.key)])
+        return self.applier.contests.of([WriteTarget(self.kind.resource, self.key)])
 
     @property
     def patches(self) -> float:
@@ -61,7 +63,7 @@ class Reconciling:
             changed.clear()
             await self.once()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.applier.contests.again([Place(self.kind.resource, self.key)])):
+                async with asyncio.timeout(self.applier.contests.again([WriteTarget(self.kind.resource, self.key)])):
                     await changed.wait()
 
 

@@ -16,7 +16,7 @@ from testbed import Admin, ControlPlane, eventually
 from testbed.controlplane import APISERVER
 from wasmcloud_operator.kube import lease
 from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
-from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.apply import Applier, ForeignObject, ManagedKind
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import Conflict, NotFound, Unauthorized
@@ -217,7 +217,7 @@ async def test_an_object_that_leaves_the_selection_and_comes_back(live: KubeLive
 
 class Applying:
     def __init__(self, live: KubeLive, namespace: str) -> None:
-        self.kind = Kind(CONFIG_MAP, live.informer(namespaces=(namespace,), label_selector="owner=us"))
+        self.kind = ManagedKind(CONFIG_MAP, live.informer(namespaces=(namespace,), label_selector="owner=us"))
         self.applier = Applier(live.client, "kube.example.com/rendered")
         self.namespace = namespace
 

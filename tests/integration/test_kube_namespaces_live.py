@@ -44,7 +44,7 @@ async def scope_of(live: KubeLive, *namespaces: str) -> AsyncIterator[Scope]:
     yield made
 
 
-async def test_one_without_a_role_is_left_out_until_it_has_one(
+async def test_a_namespace_without_a_role_is_left_out_until_it_has_one(
     control_plane: ControlPlane, admin: Admin, namespace: str, other: str
 ):
     await allow(admin, USER, namespace)
@@ -75,7 +75,7 @@ async def test_one_without_a_role_is_left_out_until_it_has_one(
         assert live.requests() == asked, "at rest nothing is asked"
 
 
-async def test_one_that_loses_its_role_is_left_out_after_a_while(
+async def test_a_namespace_that_loses_its_role_is_left_out_after_a_while(
     control_plane: ControlPlane, admin: Admin, namespace: str, other: str
 ):
     for name in (namespace, other):

@@ -331,7 +331,7 @@ async def test_expired_user_is_named_and_the_next_client_works(pool: ConnectionP
         await connected(fresh.connection)
 
 
-async def test_an_end_while_a_ping_is_under_way_is_told_at_once_with_its_cause() -> None:
+async def test_an_end_while_a_ping_is_under_way_is_announced_at_once_with_its_cause() -> None:
     """Only a scripted server can end a client between a ping and its answer each time."""
     connection: Connection
 

@@ -21,7 +21,7 @@ RECORDED: dict[str, Any] = json.loads(RECORDING.read_text(encoding="utf-8"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Any]]:
+async def heard(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Any]]:
     folder: Path = tmp_path_factory.mktemp("conversation")
     async with NatsServer.start(folder) as server:
         client = await nats.connect(server.url)
@@ -38,9 +38,9 @@ async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[s
 
 
 @pytest.mark.parametrize("what", RECORDED)
-async def test_the_host_for_tests_says_what_a_real_one_says(told: dict[str, Any], what: str) -> None:
-    assert told[what] == RECORDED[what]
+async def test_the_host_for_tests_says_what_a_real_one_says(heard: dict[str, Any], what: str) -> None:
+    assert heard[what] == RECORDED[what]
 
 
-async def test_nothing_else_is_said(told: dict[str, Any]) -> None:
-    assert told.keys() == RECORDED.keys()
+async def test_nothing_else_is_said(heard: dict[str, Any]) -> None:
+    assert heard.keys() == RECORDED.keys()

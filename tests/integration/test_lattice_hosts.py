@@ -19,7 +19,7 @@ from wasmcloud_operator.lattice.configservice import ConfigService
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.control import ControlWriter
 from wasmcloud_operator.lattice.errors import NoResponders
-from wasmcloud_operator.lattice.host_types import Change
+from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.testing import HTTP_SERVER, LatticeHost, SharedLattice
@@ -61,7 +61,7 @@ async def test_lists_what_was_there_before_and_hears_what_comes(
             assert known.providers["http"].application == "shop"
             assert known.providers["http"].image_ref == HTTP_SERVER
 
-            changes: list[Change] = []
+            changes: list[InventoryChange] = []
             hosts.listen(changes.append)
             async with LatticeHost.running(own_nats.url, lattice) as second:
                 await eventually(lambda: hosts.hosts.get(second.id, known).inventoried and second.id in hosts.hosts)
@@ -80,7 +80,7 @@ async def test_labels_and_components_and_configs(
 ) -> None:
     lattice = SharedLattice()
     async with LatticeHost.running(own_nats.url, lattice) as host, live_hosts(connection, control) as hosts:
-        changes: list[Change] = []
+        changes: list[InventoryChange] = []
         hosts.listen(changes.append)
         base = f"wasmbus.ctl.v1.default.{{}}.{host.id}"
         await connection.request(base.format("label.put"), b'{"key": "zone", "value": "a"}', timeout=60)
@@ -130,7 +130,7 @@ async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
         LatticeHost.running(own_nats.url, lattice) as dead,
         live_hosts(connection, control, clock=clock) as hosts,
     ):
-        changes: list[Change] = []
+        changes: list[InventoryChange] = []
         hosts.listen(changes.append)
         assert hosts.hosts.keys() == {alive.id, dead.id}
         assert not hosts.settled
@@ -140,7 +140,9 @@ async def test_a_crashed_host_goes_after_its_silence_and_others_stay(
             await alive.beat()
             await eventually(lambda: hosts.hosts[alive.id].last_seen == clock.time)
         assert hosts.settled
-        assert [change for change in changes if change.synced] == [Change(synced=True)], "told once that it has settled"
+        assert [change for change in changes if change.synced] == [InventoryChange(synced=True)], (
+            "announced once that it has settled"
+        )
         assert not any(dead.id in change.hosts for change in changes)
         assert hosts.hosts.keys() == {alive.id, dead.id}
         await clock.move(5)
@@ -199,13 +201,13 @@ async def test_three_hundred_hosts(own_nats: NatsServer, connection: Connection,
         await eventually(all_known)
         await eventually(lambda: all(host.inventoried for host in hosts.hosts.values()))
         assert all(host.providers["p"].application == "shop" for host in hosts.hosts.values())
-        changes: list[Change] = []
+        changes: list[InventoryChange] = []
         hosts.listen(changes.append)
         for host in there:
             await host.beat()
         await there[0].publish("host_stopped", {"labels": {}})
         await eventually(lambda: len(hosts.hosts) == 299)
-        assert changes == [Change(hosts=frozenset({there[0].id}), applications=frozenset({"shop"}))]
+        assert changes == [InventoryChange(hosts=frozenset({there[0].id}), applications=frozenset({"shop"}))]
     for host in there[1:]:
         await host.crash()  # the first one that does closes the connection of all
 
@@ -231,11 +233,11 @@ async def test_reconnect_lists_again_what_happened_meanwhile(
         await own_nats.server.start()
         await eventually(lambda: hosts.synced and states[-1])
 
-        async def told() -> bool:  # the host reconnects when it notices: the first list may be too early for it
+        async def listed() -> bool:  # the host reconnects when it notices: the first list may be too early for it
             await staying.beat()
             return hosts.hosts[staying.id].applications == {"b"}
 
-        await eventually(told)
+        await eventually(listed)
         assert hosts.hosts[staying.id].providers.keys() == {"new"}
 
 

@@ -14,7 +14,7 @@ from testbed.ports import free_ports
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import ConnectionState, ServerInfo, Timing
 from wasmcloud_operator.lattice.errors import InvalidName
-from wasmcloud_operator.lattice.host_types import Change
+from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, LatticeRoute, Lattices
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.spec import ConnectionSpec
@@ -203,7 +203,7 @@ async def test_one_lattice_name_on_two_systems_is_kept_apart(server: NatsServer,
         Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices,
     ):
         news: list[tuple[Lattice, LatticeEvent]] = []
-        lattices.listen(lambda lattice, told: news.append((lattice, told)))
+        lattices.listen(lambda lattice, event: news.append((lattice, event)))
         here = lattices.hold("here", LatticeRoute(ConnectionSpec((server.url,)), "default"))
         there = lattices.hold("there", LatticeRoute(ConnectionSpec((other.url,)), "default"))
         await eventually(lambda: here.hosts.synced and there.hosts.synced)
@@ -211,11 +211,13 @@ async def test_one_lattice_name_on_two_systems_is_kept_apart(server: NatsServer,
             await host.start_provider("http", application="shop")
             await eventually(lambda: here.hosts.hosts[host.id].applications == {"shop"})
         await there.connection.publish("wadm.status.default.shop", b'{"status": {"type": "deployed"}}')
-        await eventually(lambda: any(isinstance(told, StatusPushed) for _, told in news))
-        assert {lattice for lattice, told in news if isinstance(told, Change) and told.applications} == {here}
-        assert {lattice for lattice, told in news if isinstance(told, StatusPushed)} == {there}
+        await eventually(lambda: any(isinstance(event, StatusPushed) for _, event in news))
+        assert {lattice for lattice, event in news if isinstance(event, InventoryChange) and event.applications} == {
+            here
+        }
+        assert {lattice for lattice, event in news if isinstance(event, StatusPushed)} == {there}
         await other.kill()
-        await eventually(lambda: any(isinstance(told, ConnectionState) and not told.connected for _, told in news))
+        await eventually(lambda: any(isinstance(event, ConnectionState) and not event.connected for _, event in news))
         assert here.connection.state.connected
         assert not there.hosts.synced
 
@@ -237,13 +239,13 @@ async def test_the_config_service_knows_whose_lattice_asks(server: NatsServer) -
 async def test_a_server_that_claims_to_be_another_tenants_proves_nothing(
     server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[ServerInfo] = []
+    known: list[ServerInfo] = []
 
     def claimed(connection: Connection) -> ServerInfo | None:
         """Every server says what the first one did: its id, its cluster and its members."""
-        if connection.state.connected and not told:
-            told.append(ServerInfo("NVICTIM", "nats", ("10.0.0.1:4222",)))
-        return told[0] if connection.state.connected else None
+        if connection.state.connected and not known:
+            known.append(ServerInfo("NVICTIM", "nats", ("10.0.0.1:4222",)))
+        return known[0] if connection.state.connected else None
 
     monkeypatch.setattr(Connection, "server", property(claimed))
     async with (

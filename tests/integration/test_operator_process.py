@@ -1,4 +1,4 @@
-"""The operator as users start and stop it: what it says first, and that it ends when told to."""
+"""The operator as users start and stop it: what it says first, and that it ends on a signal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def started(kubeconfig: Path, *flags: str) -> AsyncIterator[asyncio.subpro
             await process.wait()
 
 
-async def told_to_end(process: asyncio.subprocess.Process) -> int:
+async def ended_by_a_signal(process: asyncio.subprocess.Process) -> int:
     """The exit code; raises TimeoutError before the kubelet would kill it, after 30 seconds."""
     process.send_signal(signal.SIGTERM)
     return await asyncio.wait_for(process.wait(), 28)
@@ -37,7 +37,7 @@ async def told_to_end(process: asyncio.subprocess.Process) -> int:
 
 async def test_sigterm_ends_it_cleanly(crds, tmp_path):
     async with OperatorProcess.start(crds.kubeconfig, tmp_path, "--no-leader-election") as operator:
-        assert await told_to_end(operator.process) == 0
+        assert await ended_by_a_signal(operator.process) == 0
         assert operator.logged("stopped")
 
 
@@ -54,7 +54,7 @@ async def test_sigterm_ends_it_while_the_api_server_says_nothing(crds, tmp_path)
     kubeconfig.write_text(crds.kubeconfig.read_text().replace(crds.url, f"http://127.0.0.1:{port}"))
     async with server, started(kubeconfig) as process:
         await asyncio.wait_for(asked.wait(), 120)
-        assert await told_to_end(process) == 0
+        assert await ended_by_a_signal(process) == 0
 
 
 async def test_a_port_that_is_taken_is_said_in_one_line(crds):

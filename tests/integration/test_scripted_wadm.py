@@ -220,13 +220,15 @@ async def test_both_push_the_same(nats_server: NatsServer, wadm: Server) -> None
 
 def words(statuses: list[Json]) -> list[str]:
     """The states in which it came to rest, each once in a row."""
-    told = [status["status"]["type"] for status in statuses if status["status"]["type"] in ("deployed", "undeployed")]
-    return [word for before, word in zip(["", *told], told, strict=False) if before != word]
+    reported = [
+        status["status"]["type"] for status in statuses if status["status"]["type"] in ("deployed", "undeployed")
+    ]
+    return [word for before, word in zip(["", *reported], reported, strict=False) if before != word]
 
 
 def new_ids(statuses: list[Json]) -> list[bool]:
     """For each time that it came to be deployed, whether its scalers have other ids than the time before."""
     deployed = [status for status in statuses if status["status"]["type"] == "deployed"]
     seen = [frozenset(scaler["id"] for scaler in status["scalers"]) for status in deployed]
-    told = [ids for before, ids in zip([None, *seen], seen, strict=False) if ids != before]
-    return [before != ids for before, ids in zip([None, *told], told, strict=False)]
+    reported = [ids for before, ids in zip([None, *seen], seen, strict=False) if ids != before]
+    return [before != ids for before, ids in zip([None, *reported], reported, strict=False)]

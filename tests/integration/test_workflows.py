@@ -29,8 +29,8 @@ async def test_actionlint_finds_nothing_wrong() -> None:
         stderr=asyncio.subprocess.STDOUT,
     )
     async with asyncio.timeout(60):
-        told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()
+        output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
 
 
 def test_each_make_target_of_a_workflow_exists_and_ci_runs_it_as_well() -> None:

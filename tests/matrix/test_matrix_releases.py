@@ -148,8 +148,10 @@ async def test_hosts_and_applications_run_on_through_an_upgrade_and_back(site: S
 
 
 def is_deployed(application: Any) -> bool:
-    told = application.get("status") or {}
-    return told.get("observedGeneration") == application["metadata"]["generation"] and told.get("phase") == "Deployed"
+    status = application.get("status") or {}
+    return (
+        status.get("observedGeneration") == application["metadata"]["generation"] and status.get("phase") == "Deployed"
+    )
 
 
 async def state(site: ServiceSite) -> dict[str, Any]:

@@ -56,15 +56,15 @@ class Scene:
         return self.world.cluster.get(SERVICE, SHOP)
 
     def annotate(self, **annotations: str) -> None:
-        told = {f"k8s.wasmcloud.dev/{name.replace('_', '-')}": value for name, value in annotations.items()}
-        self.world.application(*SHOP, application_spec(1, 8080), told)
+        entries = {f"k8s.wasmcloud.dev/{name.replace('_', '-')}": value for name, value in annotations.items()}
+        self.world.application(*SHOP, application_spec(1, 8080), entries)
 
     def _watch(self, _: Json | None, new: Json | None) -> None:
         if new is not None and new["kind"] == "Event":
             self.reasons.append(new["reason"])
         if new is not None and new["kind"] == APPLICATION.kind:
-            told = (new.get("status") or {}).get("conditions") or ()
-            self.reasons += [entry["reason"] for entry in told if entry["type"] == "Ready"]
+            entries = (new.get("status") or {}).get("conditions") or ()
+            self.reasons += [entry["reason"] for entry in entries if entry["type"] == "Ready"]
 
 
 def play(scene: Callable[[Scene], Awaitable[None]]) -> Scene:

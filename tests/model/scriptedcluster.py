@@ -20,7 +20,7 @@ _APPLY = "application/apply-patch+yaml"
 _GC_SECONDS = 0.5
 _KINDS = (APPLICATION, HOST_CONFIG)
 
-# Told of each change of an object: what it was and what it is.
+# Called with each change of an object: what it was and what it is.
 Watcher = Callable[[JsonObject | None, JsonObject | None], None]
 
 
@@ -135,7 +135,7 @@ class Cluster(ScriptedApi):
             metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
         stored = ScriptedApi._store(self, path, {**body, "metadata": metadata})
         if stored is not old:
-            self._tell(old, stored)
+            self._notify(old, stored)
         return stored
 
     def _remove(self, path: str) -> None:
@@ -143,7 +143,7 @@ class Cluster(ScriptedApi):
         ScriptedApi._remove(self, path)
         for place in [place for place in self._applied if place[0] == path]:
             del self._applied[place]
-        self._tell(old, None)
+        self._notify(old, None)
         asyncio.get_running_loop().call_later(_GC_SECONDS, self._collect, old["metadata"]["uid"])
 
     def _collect(self, uid: str) -> None:
@@ -154,7 +154,7 @@ class Cluster(ScriptedApi):
             if uid in owners and not owners & living and path in self._objects:
                 self._end(path)
 
-    def _tell(self, old: JsonObject | None, new: JsonObject | None) -> None:
+    def _notify(self, old: JsonObject | None, new: JsonObject | None) -> None:
         for watcher in self.watchers:
             watcher(old, new)
 

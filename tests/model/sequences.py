@@ -89,9 +89,9 @@ class _Player:
 
     async def step(self) -> None:
         name, act = self.chance.choice(_ACTIONS)
-        told = act(self)
-        if told is not None:
-            self.note(f"{name} {told}")
+        did = act(self)
+        if did is not None:
+            self.note(f"{name} {did}")
         if name == "restart":
             await self._restart()
         pause = self.chance.choice(_PAUSES)
@@ -236,8 +236,8 @@ class _Player:
 
     def _watch_service(self, service: Json) -> None:
         """A Service goes only when nobody wants it."""
-        told = annotations(service)
-        key = Key(told.get(APPLICATION_NAMESPACE, ""), told.get(APPLICATION_OF, ""))
+        did = annotations(service)
+        key = Key(did.get(APPLICATION_NAMESPACE, ""), did.get(APPLICATION_OF, ""))
         pools = self.world.cluster.all(HOST_CONFIG)
         if not any(at.namespace == service["metadata"]["namespace"] for at in pools) and not self._is_at_home(service):
             return

@@ -150,8 +150,8 @@ def test_deployed_is_said_of_the_new_version_only() -> None:
         early: list[Any] = []
 
         def look(_: Any, new: Any) -> None:
-            told = (new or {}).get("status") or {}
-            if told.get("phase") == "Deployed" and told.get("observedGeneration") == 2:
+            status = (new or {}).get("status") or {}
+            if status.get("phase") == "Deployed" and status.get("observedGeneration") == 2:
                 assert made.stored is not None
                 assert made.stored.scaled is not None
                 early.append(made.stored.scaled["spec"] == new["spec"])

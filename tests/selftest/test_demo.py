@@ -84,7 +84,7 @@ async def test_ctrl_c_takes_it_down(tmp_path: Path, folder: Path) -> None:
         await demo.wait()
         os.close(terminal)
         os.close(its_end)
-    told = log.read_text()
-    assert told.rstrip().endswith("everything is stopped"), told
-    assert "Traceback" not in told
+    printed = log.read_text()
+    assert printed.rstrip().endswith("everything is stopped"), printed
+    assert "Traceback" not in printed
     assert not what_is_in(folder)

@@ -138,7 +138,7 @@ async def test_waiting_sees_creation_change_and_end(admin: Admin, namespace: str
         assert await ends is None
 
 
-async def test_it_outlives_a_crash_of_the_api_server_and_of_etcd(tmp_path: Path) -> None:
+async def test_a_control_plane_outlives_a_crash_of_the_api_server_and_of_etcd(tmp_path: Path) -> None:
     async with ControlPlane.start(tmp_path) as control_plane:
         admin = control_plane.admin()
         await admin.create_namespace("kept")

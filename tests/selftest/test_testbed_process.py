@@ -15,7 +15,7 @@ from testbed.process import ComponentFailed, PortTaken, ProcessId, Server, start
 from testbed.waiting import eventually
 
 TESTS = Path(__file__).parents[1]
-# listens on a port until it is told to stop, and says so in its log when it cannot
+# listens on a port until it is stopped, and says so in its log when it cannot
 LISTENER = """
 import socket, sys
 try:

@@ -65,8 +65,8 @@ def toolchain_problem(component: Component) -> str | None:
         return f"{toolchain.value} is missing, and {component.name} is built with it: {toolchain.how_to_get_it}"
     if toolchain is Toolchain.GO:
         wanted = _version_tuple(re.search(r"^go (\S+)", (component.recipe / "go.mod").read_text(), re.MULTILINE))
-        told = subprocess.run(["go", "env", "GOVERSION", "GOTOOLCHAIN"], capture_output=True, text=True, check=True)
-        version, _, switch = told.stdout.partition("\n")
+        shown = subprocess.run(["go", "env", "GOVERSION", "GOTOOLCHAIN"], capture_output=True, text=True, check=True)
+        version, _, switch = shown.stdout.partition("\n")
         have = _version_tuple(re.match(r"go(\S+)", version))
         if have < wanted and switch.strip() in ("", "local"):  # before 1.21 Go knows no GOTOOLCHAIN
             needed = ".".join(map(str, wanted))

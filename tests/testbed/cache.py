@@ -49,7 +49,7 @@ def find(component: Component) -> Binary | None:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     for origin, folder in ((Origin.ASSETS, assets), (Origin.PATH, os.environ.get("PATH"))):
         found = shutil.which(component.name, path=folder) if folder else None
-        if found and _tells_version(Path(found), component):
+        if found and _has_version(Path(found), component):
             return Binary(Path(found), origin)
     return None
 
@@ -106,7 +106,7 @@ async def lock(name: str, waiting_for: str, progress: Progress) -> AsyncIterator
         yield
 
 
-def _tells_version(program: Path, component: Component) -> bool:
+def _has_version(program: Path, component: Component) -> bool:
     try:
         answer = subprocess.run(
             [program, *component.version_args], capture_output=True, text=True, timeout=10, check=False

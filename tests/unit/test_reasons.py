@@ -38,7 +38,7 @@ TAKES_A_REASON = {
     "progressing": 0,
     "ready": 0,
     "stalled": 0,
-    "tell": 0,
+    "record_event": 0,
 }
 # Events have their type before their reason, whatever the call is named.
 EVENT = {"_event", "event"}

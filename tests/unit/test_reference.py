@@ -35,9 +35,9 @@ def test_a_page_that_differs_from_the_code_is_named(generator, tmp_path, monkeyp
     (tmp_path / "cli.md").write_text("something else")
     (tmp_path / "old.md").write_text("")
     assert generator.main(["--check"]) == 1
-    told = capsys.readouterr().out
-    assert "cli.md differs" in told
-    assert "old.md is made by nothing" in told
+    printed = capsys.readouterr().out
+    assert "cli.md differs" in printed
+    assert "old.md is made by nothing" in printed
 
 
 def test_the_annotations_page_has_every_name_of_the_code(generator):
@@ -91,7 +91,7 @@ def test_kubectl_explain_has_a_sentence_for_every_field_of_ours(kind):
     assert not elsewhere  # fields of Kubernetes' own types are described by its own explain
 
 
-def test_what_stands_beside_a_reason_or_in_a_call_of_a_logger_is_a_message(generator, tmp_path):
+def test_texts_beside_a_reason_and_in_calls_of_a_logger_are_messages(generator, tmp_path):
     (tmp_path / "module.py").write_text(
         """
 WHAT = "is empty"

@@ -119,7 +119,7 @@ def history(what: str, kubeconfig: Path | None, context: str | None, namespace: 
 
 @main.command()
 @click.argument("what", metavar="app/NAME")
-@click.option("--to", default="", help="The version; the one before the deployed one when left out.")
+@click.option("--to", default="", help="The version; when left out, the last one before the deployed version.")
 @click.option("--dry-run", is_flag=True, help="Let the API server judge it, and change nothing.")
 @where_one_is
 @nats_options.given
@@ -132,7 +132,7 @@ def rollback(
     namespace: str,
     nats: NatsOptions,
 ) -> None:
-    """Give app/NAME the content of a former version again, which is read from wadm, so NATS must be in reach.
+    """Put the content of a former version into app/NAME again. It is read from wadm, so NATS must be in reach.
 
     Refused where Argo CD, Flux or Helm owns the Application. Exit status: 0 done, 2 refused or out of reach.
     """
@@ -165,7 +165,8 @@ def schema(kind: str) -> None:
 def apps(lattice: str, nats: NatsOptions, kubeconfig: Path | None, context: str | None, output: str) -> None:
     """List the applications that wadm has in LATTICE, with the Application resource that each belongs to.
 
-    Those of `wash` have no owner. The cluster of an owner has its name where the kubeconfig leads to it, else its uid.
+    Applications that `wash` deployed have no owner. An owner's cluster has its name where the kubeconfig leads to it,
+    else its uid.
     Exit status: 0 listed, 2 NATS or wadm does not answer.
     """
     import asyncio

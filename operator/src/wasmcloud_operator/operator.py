@@ -53,7 +53,7 @@ from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.object_metrics import ObjectMetrics, register_process
-from wasmcloud_operator.shared.placements import Placements
+from wasmcloud_operator.shared.placement_gaps import PlacementGaps
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
@@ -169,7 +169,7 @@ class Operator:
             openshift=findings.openshift,
         )
         hosts_in_pods = HostsInPods(context.host_pods(), pools.lattices)
-        placements, unowned = Placements(), UnownedProblems()
+        placements, unowned = PlacementGaps(), UnownedProblems()
         controllers: tuple[Controller[Any], ...] = host_pool_controllers(
             context, platform, hosts_in_pods, placements, unowned
         )
@@ -252,17 +252,17 @@ class Operator:
 @contextlib.asynccontextmanager
 async def _ended_by(stop: asyncio.Event) -> AsyncIterator[Callable[[], object]]:
     """A scope that `stop` ends until the yielded function is called: a hanging API server must not delay a stop."""
-    told = asyncio.create_task(stop.wait(), name="stop while starting")
+    stopping = asyncio.create_task(stop.wait(), name="stop while starting")
     scope = asyncio.timeout(None)
     try:
         async with scope:
-            told.add_done_callback(lambda done: None if done.cancelled() else scope.reschedule(0))
-            yield told.cancel
+            stopping.add_done_callback(lambda done: None if done.cancelled() else scope.reschedule(0))
+            yield stopping.cancel
     except TimeoutError:
         if not scope.expired():
             raise
     finally:
-        told.cancel()
+        stopping.cancel()
 
 
 def _untouched(written: Iterable[Informer[Any]], custom_resources: Iterable[Informer[CustomResource]]) -> bool:

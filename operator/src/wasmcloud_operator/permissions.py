@@ -1,4 +1,4 @@
-"""What the operator needs to be allowed, and why: the one list behind the start-up check and the RBAC manifests."""
+"""What the operator needs to be allowed, and why: the list behind the start-up check and the RBAC manifests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MANAGE = (*_READ, "create", "patch", "delete")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PermissionRule:
     """Verbs on one kind, and what they are for.
 
     `own_namespace`: needed in the operator's own namespace only. `optional`: granted where it can be, done without
@@ -33,62 +33,68 @@ class Rule:
 
 
 RULES = (
-    Rule(HOST_CONFIG, (*_READ, "patch"), "host pools; patch takes an earlier operator's finalizer off"),
-    Rule(HOST_CONFIG, ("patch",), "their status", "status"),
-    Rule(HOST_CONFIG, ("update",), "owner references where OwnerReferencesPermissionEnforcement is on", "finalizers"),
-    Rule(APPLICATION, (*_READ, "patch"), "applications; patch puts the finalizer on and takes it off"),
-    Rule(APPLICATION, ("patch",), "their status", "status"),
-    Rule(APPLICATION, ("update",), "owner references where OwnerReferencesPermissionEnforcement is on", "finalizers"),
-    Rule(resources.SERVICE_ACCOUNT, _MANAGE, "of the host pods"),
-    Rule(resources.CONFIG_MAP, _MANAGE, "nats.conf; changes of referenced CA certificates"),
-    Rule(resources.SECRET, _MANAGE, "read referenced ones by name; registry credentials for the host pods"),
-    Rule(resources.SERVICE, _MANAGE, "the leaf's Service and those of HTTP applications"),
-    Rule(resources.DEPLOYMENT, _MANAGE, "host pods"),
-    Rule(resources.DAEMON_SET, _MANAGE, "host pods"),
-    Rule(resources.POD_DISRUPTION_BUDGET, _MANAGE, "host pods"),
-    Rule(resources.POD, (*_READ, "patch"), "find a host's pod; label it with the Services that it serves"),
-    Rule(resources.POD, ("patch",), "mark the pods whose hosts serve, by their readiness gate", "status"),
-    Rule(resources.ENDPOINT_SLICE, (*_READ, "delete"), "remove what an earlier operator left"),
-    Rule(resources.INGRESS, _MANAGE, "of HTTP applications that ask for one"),
-    Rule(resources.HTTP_ROUTE, _MANAGE, "of HTTP applications that ask for one"),
-    Rule(
+    PermissionRule(HOST_CONFIG, (*_READ, "patch"), "host pools; patch takes an earlier operator's finalizer off"),
+    PermissionRule(HOST_CONFIG, ("patch",), "their status", "status"),
+    PermissionRule(
+        HOST_CONFIG, ("update",), "owner references where OwnerReferencesPermissionEnforcement is on", "finalizers"
+    ),
+    PermissionRule(APPLICATION, (*_READ, "patch"), "applications; patch puts the finalizer on and takes it off"),
+    PermissionRule(APPLICATION, ("patch",), "their status", "status"),
+    PermissionRule(
+        APPLICATION, ("update",), "owner references where OwnerReferencesPermissionEnforcement is on", "finalizers"
+    ),
+    PermissionRule(resources.SERVICE_ACCOUNT, _MANAGE, "of the host pods"),
+    PermissionRule(resources.CONFIG_MAP, _MANAGE, "nats.conf; changes of referenced CA certificates"),
+    PermissionRule(resources.SECRET, _MANAGE, "read referenced ones by name; registry credentials for the host pods"),
+    PermissionRule(resources.SERVICE, _MANAGE, "the leaf's Service and the Services of HTTP applications"),
+    PermissionRule(resources.DEPLOYMENT, _MANAGE, "host pods"),
+    PermissionRule(resources.DAEMON_SET, _MANAGE, "host pods"),
+    PermissionRule(resources.POD_DISRUPTION_BUDGET, _MANAGE, "host pods"),
+    PermissionRule(resources.POD, (*_READ, "patch"), "find a host's pod; label it with the Services that it serves"),
+    PermissionRule(resources.POD, ("patch",), "mark the pods whose hosts serve, by their readiness gate", "status"),
+    PermissionRule(resources.ENDPOINT_SLICE, (*_READ, "delete"), "remove what an earlier operator left"),
+    PermissionRule(resources.INGRESS, _MANAGE, "of HTTP applications that ask for one"),
+    PermissionRule(resources.HTTP_ROUTE, _MANAGE, "of HTTP applications that ask for one"),
+    PermissionRule(
         resources.ROLE,
         ("get", "delete"),
         "remove the rights that an earlier operator granted its hosts",
         migration=True,
     ),
-    Rule(
+    PermissionRule(
         resources.ROLE_BINDING,
         ("get", "delete"),
         "remove the rights that an earlier operator granted its hosts",
         migration=True,
     ),
-    Rule(resources.EVENT, ("create", "patch"), "report to users what happens"),
-    Rule(
+    PermissionRule(resources.EVENT, ("create", "patch"), "report to users what happens"),
+    PermissionRule(
         resources.EVENT,
         ("list",),
         "show why a DaemonSet's pods are refused, which only Events report; report nothing again after a restart",
         optional=True,
     ),
-    Rule(resources.NAMESPACE, ("get",), "distinguish clusters by kube-system; see one go away", optional=True),
-    Rule(resources.API_SERVICE, ("get",), "find what an earlier operator has left behind", optional=True),
-    Rule(
+    PermissionRule(
+        resources.NAMESPACE, ("get",), "distinguish clusters by kube-system; see one go away", optional=True
+    ),
+    PermissionRule(resources.API_SERVICE, ("get",), "find what an earlier operator has left behind", optional=True),
+    PermissionRule(
         resources.CUSTOM_RESOURCE_DEFINITION,
         ("list", "watch"),
         "notice at once when applications.core.oam.dev becomes another project's; without it by looking each minute",
         optional=True,
     ),
-    Rule(
+    PermissionRule(
         resources.CONFIG_MAP,
         ("get", "create", "patch"),
         "remember what was left in wadm on purpose",
         own_namespace=True,
     ),
-    Rule(resources.LEASE, (*_READ, "create", "update"), "leader election", own_namespace=True),
+    PermissionRule(resources.LEASE, (*_READ, "create", "update"), "leader election", own_namespace=True),
 )
 
 
-def needed(rules: Iterable[Rule], namespaces: Iterable[str], own_namespace: str) -> list[Permission]:
+def needed(rules: Iterable[PermissionRule], namespaces: Iterable[str], own_namespace: str) -> list[Permission]:
     """The permissions behind the rules, in each of the namespaces (empty: in all at once)."""
     scopes = tuple(namespaces) or ("",)
     return [

@@ -30,7 +30,7 @@ from wasmcloud_operator.kube.resources import (
     Key,
     Resource,
 )
-from wasmcloud_operator.permissions import RULES, Rule, needed
+from wasmcloud_operator.permissions import RULES, PermissionRule, needed
 from wasmcloud_operator.settings import Settings
 
 log = structlog.get_logger()
@@ -93,7 +93,7 @@ async def inspect(client: Reader, settings: Settings) -> Findings:
     )
 
 
-def _used(settings: Settings) -> Iterable[Rule]:
+def _used(settings: Settings) -> Iterable[PermissionRule]:
     """The rules without those that are for what is switched off."""
     off: set[Resource] = set()
     off |= set() if settings.applications else {APPLICATION}

@@ -65,13 +65,13 @@ class Settings(BaseSettings):
     """The name of this replica in the Lease and in Events."""
 
     cluster_id: str = ""
-    """Tells clusters that share a lattice apart; empty: the uid of the namespace kube-system."""
+    """Distinguishes clusters that share a lattice; empty: the uid of the namespace kube-system."""
 
     http_address: str = ":8080"
     """Where /metrics, /healthz and /readyz are served; no host: on all addresses; port 0 takes a free one."""
 
     ip_family: IpFamily = "auto"
-    """The family of a pod's first address; auto: that of the API's Service, IPv4 outside of a cluster."""
+    """The family of a pod's first address; auto: the family of the API's Service, IPv4 outside of a cluster."""
 
     workers: int = Field(default=32, ge=1, le=256)
     """How many objects of one kind are reconciled at the same time; each may hold a connection to the API server.

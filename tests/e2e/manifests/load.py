@@ -28,12 +28,12 @@ async def main(url: str, rate: float) -> None:
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, asyncio.TaskGroup() as group:
         await first_answer(session, url)
         due = time.monotonic()
-        told = due
+        reported = due
         while True:
             group.create_task(ask(session, url, seen))
             due += 1 / rate
-            if time.monotonic() - told >= 1:
-                told = time.monotonic()
+            if time.monotonic() - reported >= 1:
+                reported = time.monotonic()
                 print(json.dumps(seen), flush=True)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 

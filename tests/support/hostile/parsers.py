@@ -36,7 +36,7 @@ from wasmcloud_operator.hostpool.inputs import ChecksumKey
 from wasmcloud_operator.hostpool.nats_addresses import hub_addresses
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.problems import SpecError
-from wasmcloud_operator.hostpool.reference_checks import Content, Contents, examine
+from wasmcloud_operator.hostpool.reference_checks import Contents, ReferencedData, examine
 from wasmcloud_operator.kube.errors import NoCredentials, Unreachable
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.store import Store
@@ -96,7 +96,7 @@ def _examined(spec: Mapping[str, object], key: str, *, kind: str = "Opaque") -> 
     made = config(dict(spec)).spec
 
     def take(data: bytes) -> object:
-        content = Content(kind, {key: data})
+        content = ReferencedData(kind, {key: data})
         found = examine(made, Contents({"s": content}, {"s": content}), Platform(), ChecksumKey("k"))
         assert CANARY not in repr(found)
         return found

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from wasmcloud_operator.kube import health
-from wasmcloud_operator.kube.apply import Applier, Kind
+from wasmcloud_operator.kube.apply import Applier, ManagedKind
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
@@ -55,7 +55,9 @@ def mirror_operator(reader: Reader, identity: str, *, clock: Clock = SYSTEM_CLOC
             metadata = {"name": f"{key.name}-mirror", "namespace": key.namespace, "labels": {"mirror": "copy"}}
             body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**metadata, "ownerReferences": [owner]}}
             body["data"] = source.body.get("data") or {}
-            await applier.apply(Kind(CONFIG_MAP, copies), body, lambda held: held.belongs_to(source.metadata.uid))
+            await applier.apply(
+                ManagedKind(CONFIG_MAP, copies), body, lambda held: held.belongs_to(source.metadata.uid)
+            )
         return DONE
 
     controller = Controller("mirror", reconcile, clock=clock, metrics=metrics)

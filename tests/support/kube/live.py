@@ -1,4 +1,4 @@
-"""The machinery on a real API server: a client of a kubeconfig, informers that run, and what they told."""
+"""The machinery on a real API server: a client of a kubeconfig, informers that run, and what they reported."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Listener:
         base = f"wasmbus.ctl.v1.{self._lattice}"
         started = await self.wait("host_started")
         host_id = started["source"]
-        told: Json = {"host_started": started}
+        conversation: Json = {"host_started": started}
         for what, step in steps(component, other, provider, address).items():
             before = len(self.events)
             payload = b"" if step.body is None else json.dumps(step.body).replace("ID", host_id).encode()
@@ -136,13 +136,13 @@ class Listener:
                 answer = json.loads((await self._client.request(subject, payload, timeout=60)).data)
             except (nats.errors.NoRespondersError, nats.errors.TimeoutError) as error:
                 answer = type(error).__name__
-            told[what] = {"answer": answer}
+            conversation[what] = {"answer": answer}
             if step.event:
-                told[what]["event"] = await self.wait(step.event, before)
-        told["host_heartbeat"] = await self.wait("host_heartbeat", len(self.events))
+                conversation[what]["event"] = await self.wait(step.event, before)
+        conversation["host_heartbeat"] = await self.wait("host_heartbeat", len(self.events))
         images = {component: "<component>", other: "<other component>", provider.removeprefix(_SCHEME): "<provider>"}
         names = {host_id: "<host>", **images}
-        return {what: normal(each, names) for what, each in told.items()}
+        return {what: normal(each, names) for what, each in conversation.items()}
 
 
 _VOLATILE = {
@@ -189,12 +189,12 @@ async def record() -> None:
             env = {"WASMCLOUD_HEARTBEAT_INTERVAL": str(int(HEARTBEAT_SECONDS))}
             async with WasmcloudHost.start(Path(folder), server.url, lattice=lattice, name="pod-1", env=env):
                 other = shutil.copy(component, Path(folder) / "other.wasm")
-                told = await listener.converse(component.as_uri(), other.as_uri(), BUILTIN, address)
+                conversation = await listener.converse(component.as_uri(), other.as_uri(), BUILTIN, address)
                 before = len(listener.events)
             stopped = await listener.wait("host_stopped", before)
-            told["host_stopped"] = normal(stopped, {stopped["source"]: "<host>"})
+            conversation["host_stopped"] = normal(stopped, {stopped["source"]: "<host>"})
             await client.close()
-    RECORDING.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    RECORDING.write_text(json.dumps(conversation, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

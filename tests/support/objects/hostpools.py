@@ -130,7 +130,7 @@ class PodsByHand:
         """A pod of that pool is there."""
         self._version += 1
         labels = {self.INSTANCE: instance}
-        self._tell(
+        self._notify(
             self.store.put(Pod(ObjectMeta(name, namespace, f"{namespace}/{name}", str(self._version), labels=labels)))
         )
 
@@ -138,13 +138,13 @@ class PodsByHand:
         """Another pod of that name is there."""
         self._version += 1
         metadata = ObjectMeta(name, namespace, uid, str(self._version), labels={self.INSTANCE: instance})
-        self._tell(self.store.put(Pod(metadata)))
+        self._notify(self.store.put(Pod(metadata)))
 
     def remove(self, namespace: str, name: str) -> None:
         """The pod is gone."""
-        self._tell(self.store.delete(Key(namespace, name), f"{namespace}/{name}"))
+        self._notify(self.store.delete(Key(namespace, name), f"{namespace}/{name}"))
 
-    def _tell(self, changes: Iterable[Change[Pod]]) -> None:
+    def _notify(self, changes: Iterable[Change[Pod]]) -> None:
         for change in changes:
             for handler in self._handlers:
                 handler(change, False)
@@ -159,6 +159,6 @@ class NewsByHand:
     def listen(self, listener: Callable[[Any, Any], None]) -> None:
         self._listeners.append(listener)
 
-    def tell(self, lattice: Any, news: Any) -> None:
+    def send(self, lattice: Any, news: Any) -> None:
         for listener in self._listeners:
             listener(lattice, news)

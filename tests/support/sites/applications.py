@@ -151,9 +151,9 @@ class Site:
         """
 
         def there(obj: dict[str, Any]) -> bool:
-            told = obj["status"]
-            current = told["observedGeneration"] == obj["metadata"]["generation"]
-            return current and told.get("phase") == phase and reason in ("", why(obj))
+            status = obj["status"]
+            current = status["observedGeneration"] == obj["metadata"]["generation"]
+            return current and status.get("phase") == phase and reason in ("", why(obj))
 
         return await self.reaches(there, name, message=f"phase {phase} {reason}", **{"timeout": 120, **options})
 
@@ -161,9 +161,9 @@ class Site:
         """The application as soon as wadm has a version of this generation deployed, and it is known."""
 
         def there(obj: dict[str, Any]) -> bool:
-            told = obj["status"]
-            current = told["observedGeneration"] == obj["metadata"]["generation"]
-            return current and "deployedVersion" in told and why(obj) in ("Deploying", "Waiting", "Deployed")
+            status = obj["status"]
+            current = status["observedGeneration"] == obj["metadata"]["generation"]
+            return current and "deployedVersion" in status and why(obj) in ("Deploying", "Waiting", "Deployed")
 
         return await self.reaches(there, name, message="a deployed version")
 

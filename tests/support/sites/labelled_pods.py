@@ -14,11 +14,11 @@ from support.sites.lattices_in_memory import Lattice, Pools
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.by_application import ByApplication
-from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.lattice_books import LatticeBooks
 from wasmcloud_operator.expose.listening import Connect, Listening, never
 from wasmcloud_operator.expose.plan import Record, plan
 from wasmcloud_operator.expose.pod_labels import PodLabeler
-from wasmcloud_operator.expose.view import View
+from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
@@ -27,7 +27,7 @@ from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod, Uns
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Change, Component, Host, Provider
+from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, InventoryChange, Provider, RunningComponent
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.names import INSTANCE_LABEL
@@ -72,12 +72,12 @@ class PodSite:
         self.pods: Informer[Pod] = _informer(Codec.of(Pod), {INSTANCE_INDEX: own_pool})
         self.news, self.clock, self.patches = NewsByHand(), VirtualClock(NOW), PatchedPods(self.pods)
         owned = ByApplication(self.services, lambda *_: None)
-        self.view = View(
-            self.pools, Directory(self.pools.has), self.configs, self.services, owned, None, lambda *_: None
+        self.queries = ServiceQueries(
+            self.pools, LatticeBooks(self.pools.has), self.configs, self.services, owned, None, lambda *_: None
         )
         paced = PacedWrites(self.patches, clock=self.clock)
         self.labeler = PodLabeler(
-            self.view,
+            self.queries,
             HostsInPods(self.pods, self.news),
             self.patches,
             self.pods,
@@ -91,7 +91,7 @@ class PodSite:
         name = f"N{len(lattice.hosts.hosts)}"
         labels = MappingProxyType({POD_UID_LABEL: pod})
         lattice.hosts.hosts[name] = Host(name, 0.0, labels=labels, inventoried=True, **of_host)
-        self.news.tell(lattice, Change(hosts=frozenset(lattice.hosts.hosts)))
+        self.news.send(lattice, InventoryChange(hosts=frozenset(lattice.hosts.hosts)))
 
     def deploy(self, lattice: Lattice, *manifests: dict[str, Any]) -> None:
         """What wadm has deployed there, of which the manifests are known."""
@@ -100,7 +100,7 @@ class PodSite:
             ModelSummary(name=record.application, deployed_version="v1") for record in records
         )
         for record in records:
-            self.view.book(lattice).put(record.application, record)
+            self.queries.book(lattice).put(record.application, record)
 
     def service(self, manifest: dict[str, Any], namespace: str, lattice: Lattice) -> None:
         """The Services of an application, in the cache."""
@@ -125,8 +125,8 @@ def provider(name: str = "one-http", *, image: str = "x", application: str = "on
     return MappingProxyType({name: Provider(name, image, MappingProxyType({APPSPEC_ANNOTATION: application}))})
 
 
-def component(application: str) -> Mapping[str, Component]:
-    return MappingProxyType({f"{application}-web": Component(application)})
+def component(application: str) -> Mapping[str, RunningComponent]:
+    return MappingProxyType({f"{application}-web": RunningComponent(application)})
 
 
 def app_manifest(name: str, servers: list[str], *, image: str = "x/http-server:1") -> dict[str, Any]:

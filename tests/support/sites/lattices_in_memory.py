@@ -8,7 +8,7 @@ from typing import Any
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
-from wasmcloud_operator.lattice.ledger import Listing
+from wasmcloud_operator.lattice.ledger import ListState
 from wasmcloud_operator.lattice.links import Link
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
@@ -20,7 +20,7 @@ class Listed:
     """What wadm has, as it listed it last."""
 
     listed: tuple[ModelSummary, ...] | None = ()
-    listing: Listing = Listing.CURRENT
+    listing: ListState = ListState.CURRENT
 
     @property
     def deployed_versions(self) -> dict[str, str]:

@@ -12,21 +12,21 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
+from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import Place
-from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.lattice.connection_types import ConnectionState, Reach
+from wasmcloud_operator.lattice.connection_types import ConnectionPhase, ConnectionState
 from wasmcloud_operator.lattice.errors import WadmNotFound
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.ledger import Ledger
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import StatusPushed
-from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo
+from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, PutResult, VersionInfo
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 
 Json = dict[str, Any]
@@ -56,7 +56,7 @@ class Wadm:
     def __init__(self) -> None:
         self.versions_held: dict[str, Json] = {}
         self.running = ""
-        self.told = IDLE
+        self.pushed = IDLE
         self.asked: list[str] = []
         self.fails: dict[str, Exception] = {}
         self.on_ask: Callable[[str], None] = lambda _: None
@@ -96,9 +96,9 @@ class Wadm:
             del self.versions_held[one]
         return True
 
-    async def status(self, _: str) -> Status:
+    async def status(self, _: str) -> AppStatus:
         self._ask("status")
-        return Status.model_validate(self.told)
+        return AppStatus.model_validate(self.pushed)
 
     @property
     def written(self) -> list[str]:
@@ -111,7 +111,7 @@ class Lattice:
     address: str = "nats://a:4222"
     name: str = "one"
     hosts: Any = field(default_factory=lambda: SimpleNamespace(hosts={"N1": None}, synced=True))
-    reach: Reach = Reach.CONNECTED
+    phase: ConnectionPhase = ConnectionPhase.CONNECTED
     identified: bool = True
 
     def __post_init__(self) -> None:
@@ -126,7 +126,7 @@ class Lattice:
 
     @property
     def connection(self) -> Any:
-        state = ConnectionState(self.reach, "Lost", "nobody answers", datetime(2026, 1, 1, tzinfo=UTC))
+        state = ConnectionState(self.phase, "Lost", "nobody answers", datetime(2026, 1, 1, tzinfo=UTC))
         return SimpleNamespace(state=state, max_payload=1 << 20)
 
 
@@ -166,13 +166,13 @@ class Writer:
         self.fields: list[Json] = []
         self.generations: list[int] = []
 
-    async def show(self, item: CustomResource, verdict: Any, told: Json | None = None) -> bool:
+    async def show(self, item: CustomResource, verdict: Any, pushed: Json | None = None) -> bool:
         self.reasons.append(verdict.reason)
         self.generations.append(item.metadata.generation)
-        if told is not None:
-            self.fields.append(told)
+        if pushed is not None:
+            self.fields.append(pushed)
             now = self.store[item.metadata.key]
-            self.store[item.metadata.key] = replace(now, status={**told, "message": verdict.message})
+            self.store[item.metadata.key] = replace(now, status={**pushed, "message": verdict.message})
         return True
 
     async def show_leaving(self, item: CustomResource, leaving: Json) -> bool:
@@ -204,20 +204,20 @@ class Site:
             get=lambda _: self.pool,
             in_namespace=lambda _: [self.pool] if self.pool is not None else [],
         )
-        self.places = Places(cast("Any", pools), cast("Any", SimpleNamespace(store=self.configs)))
+        self.selector = LatticeSelector(cast("Any", pools), cast("Any", SimpleNamespace(store=self.configs)))
         self.writer = Writer(self.store)
         self.gate = SimpleNamespace(ours=True)
         applications: Any = SimpleNamespace(store=self.store, synced_in=lambda _: True)
         owners = Owners("c1", applications)
-        recorder: Any = SimpleNamespace(event=lambda *told, action: self.events.append(told[3]))
+        recorder: Any = SimpleNamespace(event=lambda *pushed, action: self.events.append(pushed[3]))
         self.woken = list[Key]()
         client: Any = SimpleNamespace()
         wake, clock = self.woken.append, self.clock
-        shared: Any = (self.places, self.writer, client, recorder, clock, owners, wake, self.gate)
+        shared: Any = (self.selector, self.writer, client, recorder, clock, owners, wake, self.gate)
         self.noted, self.on_note = list[tuple[str, ...]](), cast("Exception | None", None)
         on_purpose: Any = SimpleNamespace(add=self._note)
         self.deletion = Deletion(*shared, left_in_wadm(CollectorRegistry()), cast("Any", {}), on_purpose)
-        made: Any = (applications, self.places, self.writer, self.deletion, recorder, self.clock, owners)
+        made: Any = (applications, self.selector, self.writer, self.deletion, recorder, self.clock, owners)
         self.reconciler = ApplicationReconciler(*made, self.woken.append, cast("Any", self.gate))
         self.configs[Key("here", "pool")] = CustomResource(ObjectMeta("pool", "here", "p1", "1", 1), {"lattice": "one"})
         self.application()
@@ -232,9 +232,9 @@ class Site:
         return self.lattice.wadm
 
     def application(
-        self, image: int = 1, *, instances: int = 1, generation: int = 1, status: Json | None = None, **told: str
+        self, image: int = 1, *, instances: int = 1, generation: int = 1, status: Json | None = None, **pushed: str
     ) -> None:
-        annotations = {f"k8s.wasmcloud.dev/{name.replace('_', '-')}": value for name, value in told.items()}
+        annotations = {f"k8s.wasmcloud.dev/{name.replace('_', '-')}": value for name, value in pushed.items()}
         before = self.store.get(KEY)
         kept = before.status if before is not None and status is None else status
         meta = ObjectMeta("shop", "here", "u1", "1", generation, annotations=annotations)
@@ -260,9 +260,9 @@ class Site:
         assert self.shown == "Deployed"
         self.wadm.asked.clear()
 
-    def push(self, told: Json) -> None:
-        self.wadm.told = told
-        self.lattice.ledger.take_event(StatusPushed("shop", Status.model_validate(told)))
+    def push(self, pushed: Json) -> None:
+        self.wadm.pushed = pushed
+        self.lattice.ledger.take_event(StatusPushed("shop", AppStatus.model_validate(pushed)))
 
     def listed(self, kind: str = "deployed") -> None:
         """As after a start: what wadm has is known by a list alone."""

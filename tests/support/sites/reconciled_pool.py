@@ -73,7 +73,7 @@ class PoolSite:
         self.whole = True
         self.conditions, self.fields, self.kept, self.reports, self.events = {}, {}, False, [], []
         self.pods_refused, self.lattice_seen, self.contests = None, None, ([], None)
-        self.pods, self.budgets, self.told, self.forgotten = [], [], [], []
+        self.pods, self.budgets, self.sent, self.forgotten = [], [], [], []
         self.registries_due, self.rust = True, Rust()
         watch = SimpleNamespace(synced_in=lambda _: True, store=self.secrets)
         kinds = {kind: SimpleNamespace(informer=SimpleNamespace(store=held)) for kind, held in self.workloads.items()}
@@ -90,7 +90,7 @@ class PoolSite:
             UnownedProblems(),
             SimpleNamespace(store=SimpleNamespace(by_index=lambda *_: self.budgets)),
             self.refusal_of_pods,
-            self.told.append,
+            self.sent.append,
         )
 
     def config(self, uid="u1", **spec):

@@ -7,13 +7,13 @@ from typing import Any
 from support.kube.bench import KubeBench
 from support.sites.lattices_in_memory import Lattice, Pools
 from wasmcloud_operator.expose.by_application import ByApplication
-from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.lattice_books import LatticeBooks
 from wasmcloud_operator.expose.plan import Record
+from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler, State
 from wasmcloud_operator.expose.status import ExposedWriter
-from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.apply import Applier, Kind
+from wasmcloud_operator.kube.apply import Applier, ManagedKind
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Pod
@@ -95,15 +95,15 @@ class Site:
         self.configs: Informer[CustomResource] = self._informer(HOST_CONFIG, CUSTOM_RESOURCE)
         self.applications: Informer[CustomResource] = self._informer(APPLICATION, CUSTOM_RESOURCE)
         owned = ByApplication(services, lambda *_: None)
-        self.view = View(
-            self.pools, Directory(self.pools.has), self.configs, services, owned, self.applications, lambda *_: None
+        self.queries = ServiceQueries(
+            self.pools, LatticeBooks(self.pools.has), self.configs, services, owned, self.applications, lambda *_: None
         )
         self.outcomes = Outcomes(lambda _: None)
         self.unowned = UnownedProblems()
         self.rust, self.routes = NothingLeft(), NoRoutes()
         self.reconciler = ServiceReconciler(
-            self.view,
-            Kind(SERVICE, services),
+            self.queries,
+            ManagedKind(SERVICE, services),
             owned,
             self.routes,
             self.rust,
@@ -115,7 +115,7 @@ class Site:
         )
         pods: Informer[Any] = self._informer(POD, Codec.of(Pod))
         self.statuses = ExposedWriter(
-            self.view,
+            self.queries,
             StatusPart(APPLICATION, CUSTOM_RESOURCE, PacedWrites(bench.client, clock=bench.clock), bench.client),
             self.applications,
             pods,
@@ -169,7 +169,7 @@ class Site:
         if made is not None:
             found = exposure({"metadata": {"name": "shop"}, "spec": made})
             record = Record("shop", "v1", found, owner=SHOP if owned else None, annotations=annotations)
-        self.view.book(self.lattice).put("shop", record)
+        self.queries.book(self.lattice).put("shop", record)
 
     async def look(self, key: Key = SHOP) -> dict[str, Any]:
         """Every Service by name, after a look at an application in a namespace."""

@@ -147,8 +147,8 @@ def _adapt(root: Path) -> None:
     kubelet.write_text(f"{kubelet.read_text().rstrip()} --fail-cgroupv1=false\n")
     config = root / "etc/containerd/config.toml"
     config.write_text(config.read_text().replace("restrict_oom_score_adj = false", "restrict_oom_score_adj = true"))
-    told = subprocess.run(["chroot", root, "ctr", "oci", "spec"], capture_output=True, text=True, check=True).stdout
-    spec = json.loads(told)
+    printed = subprocess.run(["chroot", root, "ctr", "oci", "spec"], capture_output=True, text=True, check=True).stdout
+    spec = json.loads(printed)
     del spec["process"]["rlimits"]
     spec.setdefault("hooks", {})["createContainer"] = [{"path": "/kind/bin/mount-product-files.sh"}]
     _write(root / "etc/containerd/cri-base.json", json.dumps(spec))

@@ -82,8 +82,8 @@ def with_libraries(program: Path, path: str, *, root: Path = Path("/")) -> dict[
     All of them are taken from the file system `root`.
     """
     command = [*(() if root == Path("/") else ("chroot", root)), "ldd", program]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    libraries = re.findall(r"(?:=> )?(/\S+) \(0x", told)
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    libraries = re.findall(r"(?:=> )?(/\S+) \(0x", printed)
     return {
         name: _resolved(root, file) for name, file in {path: str(program), **{one: one for one in libraries}}.items()
     }

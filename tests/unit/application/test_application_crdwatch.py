@@ -47,15 +47,15 @@ class Server:
 
 
 class Followed:
-    """The namespaces that the informer was told to follow, one entry for each time."""
+    """The namespaces that the informer was set to follow, an entry for each time."""
 
     def __init__(self, synced: bool = True) -> None:
-        self.told: list[tuple[str, ...]] = []
+        self.scopes: list[tuple[str, ...]] = []
         self.synced = synced
         self.lose_the_watch: Callable[[], None] = lambda: None
 
     def follow(self, namespaces: tuple[str, ...]) -> None:
-        self.told.append(namespaces)
+        self.scopes.append(namespaces)
 
     def on_lost(self, handler: Callable[[], None]) -> None:
         self.lose_the_watch = handler
@@ -96,27 +96,29 @@ async def test_an_api_server_that_is_not_well_takes_nobodys_applications_away(fa
     async with running(watch):
         server.discovery = fault
         await clock.advance(300)
-        assert followed.told == [("a",)]
+        assert followed.scopes == [("a",)]
         assert (watch.problems, watch.notes) == ([], [])
         assert gate.ours
         server.discovery = KUBEVELAS
         await clock.advance(300)
-        assert followed.told == [("a",), ()]
+        assert followed.scopes == [("a",), ()]
         assert watch.notes
         assert not gate.ours
 
 
 @pytest.mark.parametrize(("synced", "seconds"), [(True, 60), (False, 10)])
-async def test_one_that_is_discovered_and_cannot_be_listed_is_looked_at_again_soon(synced: bool, seconds: int) -> None:
+async def test_a_crd_that_is_discovered_and_cannot_be_listed_is_looked_at_again_soon(
+    synced: bool, seconds: int
+) -> None:
     """An API server goes on to discover a CRD for a while after it has been deleted."""
     server, followed, clock = Server(), Followed(synced), VirtualClock()
     watch, _ = made(server, followed, clock, await crd_state(server))
     async with running(watch):
         server.discovery = NotFound(404, "NotFound", "x")
         await clock.advance(seconds - 1)
-        assert followed.told == [("a",)]
+        assert followed.scopes == [("a",)]
         await clock.advance(1)
-        assert followed.told == [("a",), ()]
+        assert followed.scopes == [("a",), ()]
 
 
 async def test_a_watch_of_applications_that_is_lost_has_it_look_at_once() -> None:
@@ -128,7 +130,7 @@ async def test_a_watch_of_applications_that_is_lost_has_it_look_at_once() -> Non
         followed.lose_the_watch()
         assert gate.remaining() == 0, "nothing is written from the first sign on"
         await clock.advance(0.1)
-        assert followed.told == [("a",), ()]
+        assert followed.scopes == [("a",), ()]
         assert gate.remaining() == 0
 
 
@@ -142,7 +144,7 @@ async def test_nothing_is_written_until_the_doubt_is_over(fault: Exception) -> N
         followed.lose_the_watch()
         await clock.advance(30)
         assert gate.remaining() == 0
-        assert followed.told == [("a",)], "what is cached stays while it may be ours"
+        assert followed.scopes == [("a",)], "what is cached stays while it may be ours"
         server.discovery = OURS
         await clock.advance(2)
         assert gate.remaining() > 0
@@ -158,7 +160,7 @@ async def test_discovery_that_lags_behind_the_crd_is_not_believed_at_once() -> N
         assert gate.remaining() == 0
         server.discovery = KUBEVELAS
         await clock.advance(1)
-        assert followed.told == [("a",), ()]
+        assert followed.scopes == [("a",), ()]
         assert gate.remaining() == 0
 
 
@@ -274,7 +276,7 @@ async def test_our_finalizer_is_taken_off_foreign_objects_and_no_other_and_tried
         (ServerError(503, "ServiceUnavailable", "the APIService has no backend"), "unclear"),
     ],
 )
-async def test_without_the_right_to_read_the_api_service_discovery_tells(discovery: Any, state: str) -> None:
+async def test_without_the_right_to_read_the_api_service_discovery_decides(discovery: Any, state: str) -> None:
     server = Server(discovery, Forbidden(403, "Forbidden", "apiservices"))
     watch, _ = made(server, Followed(), VirtualClock(), await crd_state(server))
     assert (await crd_state(server)).served_by == state

@@ -17,7 +17,7 @@ from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice import decision
 from wasmcloud_operator.lattice.content import Content, Owner, to_manifest
-from wasmcloud_operator.lattice.decision import Conflict, Run, Stored
+from wasmcloud_operator.lattice.decision import OwnedByAnother, Run, Stored
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.pools import Pool
@@ -122,7 +122,7 @@ def test_a_stored_content_is_never_put_again_and_a_deployed_one_never_deployed_a
 
 
 def test_owners() -> None:
-    assert decision.decide(content(), stored("v", owner=OTHER), ME, everybody) == Conflict(OTHER)
+    assert decision.decide(content(), stored("v", owner=OTHER), ME, everybody) == OwnedByAnother(OTHER)
     inherited = decision.decide(content(), stored("v", owner=OTHER), ME, nobody)
     assert isinstance(inherited, Run)
     assert inherited.inherits == OTHER
@@ -170,19 +170,19 @@ def test_names_that_only_the_operator_gives() -> None:
     assert not decision.made_by_operator("content-tool")
 
 
-def test_an_application_tells_what_wadm_runs_while_its_status_fits_what_it_says() -> None:
+def test_an_applications_spec_counts_as_what_wadm_runs_while_its_status_fits_the_spec() -> None:
     spec = {"components": [{"image": "x:1"}]}
     meta = ObjectMeta(name="app", namespace="ns", annotations={"argocd.argoproj.io/sync-wave": "x"})
     digest = content_of({"name": "app"}, spec).digest
-    told = {"deployedVersion": "v1", "contentDigest": digest}
-    manifest = deployed_manifest(CustomResource(meta, spec, told), "v1", ME.cluster)
+    status = {"deployedVersion": "v1", "contentDigest": digest}
+    manifest = deployed_manifest(CustomResource(meta, spec, status), "v1", ME.cluster)
     assert manifest == to_manifest(content_of({"name": "app"}, spec), "v1", ME)
     for item, version in (
-        (CustomResource(meta, spec, told), "v2"),
-        (CustomResource(meta, {"components": []}, told), "v1"),
-        (CustomResource(meta, spec, told | {"contentDigest": "0"}), "v1"),
+        (CustomResource(meta, spec, status), "v2"),
+        (CustomResource(meta, {"components": []}, status), "v1"),
+        (CustomResource(meta, spec, status | {"contentDigest": "0"}), "v1"),
         (CustomResource(meta, spec, None), "v1"),
-        (CustomResource(meta, None, told), "v1"),
+        (CustomResource(meta, None, status), "v1"),
     ):
         assert deployed_manifest(item, version, ME.cluster) is None
 

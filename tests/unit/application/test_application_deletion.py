@@ -113,7 +113,7 @@ async def orphan() -> AsyncIterator[Orphan]:
     await bench.stop()
 
 
-async def test_it_waits_while_a_service_is_its_own(orphan: Orphan) -> None:
+async def test_an_orphaning_deletion_waits_while_a_service_is_owned(orphan: Orphan) -> None:
     assert (await orphan.finalize()).requeue_after == pytest.approx(30)
     assert orphan.writer.let_go == []
     orphan.service_of("WasmCloudHostConfig", "uid-pool", controller=False)
@@ -122,7 +122,7 @@ async def test_it_waits_while_a_service_is_its_own(orphan: Orphan) -> None:
     assert orphan.events.reasons == ["Orphaned"]
 
 
-async def test_it_does_not_wait_for_ever(orphan: Orphan) -> None:
+async def test_an_orphaning_deletion_does_not_wait_for_ever(orphan: Orphan) -> None:
     await orphan.finalize()
     await orphan.clock.advance(25)
     assert (await orphan.finalize()).requeue_after == pytest.approx(4)
@@ -132,7 +132,7 @@ async def test_it_does_not_wait_for_ever(orphan: Orphan) -> None:
     assert orphan.writer.let_go == [SHOP]
 
 
-async def test_it_is_noted_before_it_is_let_go(orphan: Orphan) -> None:
+async def test_an_orphan_is_noted_before_its_finalizer_goes(orphan: Orphan) -> None:
     orphan.service_of("WasmCloudHostConfig", "uid-pool", controller=False)
     orphan.api.fail(Answer("write", 500))
     with pytest.raises(ServerError):

@@ -55,7 +55,7 @@ async def site() -> AsyncIterator[Site]:
     await made.bench.stop()
 
 
-async def test_what_the_wadm_of_its_lattice_has_no_more_is_forgotten_when_something_is_added(site: Site) -> None:
+async def test_an_entry_that_its_wadm_has_no_more_is_forgotten_when_another_is_added(site: Site) -> None:
     site.listed("one", "shop", "cafe")
     await site.add("shop", "one")
     await site.add("cafe", "one")
@@ -79,7 +79,7 @@ def put(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("happens", [lose, fail, put], ids=["not listed yet", "no list", "put again by somebody"])
-async def test_what_wadm_may_have_stays_noted(site: Site, happens: Any) -> None:
+async def test_an_entry_that_its_wadm_may_still_have_stays_noted(site: Site, happens: Any) -> None:
     await site.add("shop", "one")
     site.listed("one")
     happens(site.ledgers["one"])
@@ -130,7 +130,9 @@ async def test_many_at_once_are_all_noted(site: Site) -> None:
     assert len(site.noted) == 20
 
 
-async def test_what_another_replica_notes_meanwhile_is_not_lost(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_entry_that_another_replica_adds_meanwhile_is_not_lost(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await site.add("shop", "one")
     site.listed("one")
     read = site.on_purpose._held

@@ -178,7 +178,7 @@ async def test_an_owner_is_read_once_and_what_lost_it_is_reported_once(site: Sit
     assert site.lattice.wadm.read[4:] == [("shop", "v2")], "another version may name another owner"
 
 
-async def test_an_owner_that_is_there_again_ends_it_and_the_next_loss_is_told_anew(site: Site) -> None:
+async def test_an_owner_that_is_there_again_ends_the_report_and_the_next_loss_is_reported_anew(site: Site) -> None:
     site.lattice.wadm.owners = {"shop": GONE}
     site.listed("shop")
     await site.look()
@@ -191,7 +191,7 @@ async def test_an_owner_that_is_there_again_ends_it_and_the_next_loss_is_told_an
     assert len(site.events.notes) == 2
 
 
-async def test_what_an_earlier_life_reported_is_not_reported_again_after_a_restart(site: Site) -> None:
+async def test_a_leftover_reported_before_a_restart_is_not_reported_again(site: Site) -> None:
     site.lattice.wadm.owners = {name: Owner(CLUSTER, HERE, name, f"uid-{name}") for name in ("shop", "cafe")}
     site.listed("shop")
     await site.look()

@@ -1,4 +1,4 @@
-"""What wadm is told of a resource, under which version, and what is read back."""
+"""What wadm is sent of a resource, under which version, and what is read back."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from wasmcloud_operator.application.placements import MOST_SHOWN, HostsByApplication, placements
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod
-from wasmcloud_operator.lattice.host_types import Change, Component, Host, Provider
+from wasmcloud_operator.lattice.host_types import Host, InventoryChange, Provider, RunningComponent
 from wasmcloud_operator_types import POD_UID_LABEL
 
 
@@ -31,8 +31,8 @@ def test_components_have_the_manifests_names_and_the_pods_of_their_hosts() -> No
     item = shop({"name": "Web"}, {"name": "http", "properties": {"id": "front"}})
     provider = Provider("front", annotations={"wasmcloud.dev/appspec": "shop"})
     hosts = [
-        host("N2", components={"shop-web": Component("shop", 3), "news-web": Component("news")}),
-        host("N1", components={"shop-old": Component("shop")}, providers={"front": provider},
+        host("N2", components={"shop-web": RunningComponent("shop", 3), "news-web": RunningComponent("news")}),
+        host("N1", components={"shop-old": RunningComponent("shop")}, providers={"front": provider},
              labels={POD_UID_LABEL: "u"}),
     ]  # fmt: skip
     assert placements(item, hosts, pod_of) == {
@@ -46,7 +46,7 @@ def test_components_have_the_manifests_names_and_the_pods_of_their_hosts() -> No
 
 
 def test_a_thousand_hosts_are_counted_and_the_first_are_shown() -> None:
-    hosts = [host(f"N{number:04}", components={"shop-web": Component("shop")}) for number in range(1000)]
+    hosts = [host(f"N{number:04}", components={"shop-web": RunningComponent("shop")}) for number in range(1000)]
     found = placements(shop({"name": "web"}), reversed(hosts), pod_of)
     assert found["placementCount"] == 1000
     assert [entry["host"] for entry in found["placements"]] == [f"N{number:04}" for number in range(MOST_SHOWN)]
@@ -54,7 +54,7 @@ def test_a_thousand_hosts_are_counted_and_the_first_are_shown() -> None:
 
 def test_a_manifest_that_is_none_leaves_the_ids_of_the_lattice() -> None:
     item = CustomResource(meta("shop"), {"components": [7, {"name": 7}, {"name": "x", "properties": 7}]}, {})
-    found = placements(item, [host("N", components={"shop-web": Component("shop")})], pod_of)
+    found = placements(item, [host("N", components={"shop-web": RunningComponent("shop")})], pod_of)
     assert [entry["component"] for entry in found["placements"]] == ["shop-web"]
     assert placements(item, [], pod_of) == {}
 
@@ -67,10 +67,12 @@ def test_only_applications_that_ran_or_run_on_changed_hosts_are_concerned() -> N
     index = HostsByApplication()
 
     def now(**running: tuple[str, ...]) -> set[str]:
-        hosts = {name: host(name, components={app: Component(app) for app in apps}) for name, apps in running.items()}
+        hosts = {
+            name: host(name, components={app: RunningComponent(app) for app in apps}) for name, apps in running.items()
+        }
         changed = frozenset(hosts.keys() | lattice.hosts.hosts.keys())
         lattice.hosts.hosts = MappingProxyType(hosts)
-        return index.take(lattice, Change(hosts=changed))
+        return index.take(lattice, InventoryChange(hosts=changed))
 
     assert now(a=("shop", "news")) == {"shop", "news"}
     assert now(a=("shop",), b=("shop",)) == {"shop", "news"}

@@ -12,7 +12,7 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.connection_types import Reach
+from wasmcloud_operator.lattice.connection_types import ConnectionPhase
 from wasmcloud_operator.lattice.deploying import Deploying
 from wasmcloud_operator.lattice.errors import WadmRejected, WadmTransient
 from wasmcloud_operator.lattice.ledger import Entry, Ledger
@@ -48,11 +48,11 @@ async def test_a_pause_is_shown_and_nothing_else_is_done(site: Site) -> None:
     assert (site.wadm.asked, site.writer.reasons) == ([], ["Paused"])
 
 
-@pytest.mark.parametrize(("reach", "shown"), [(Reach.CONNECTING, []), (Reach.LOST, ["Lost"])])
+@pytest.mark.parametrize(("phase", "shown"), [(ConnectionPhase.CONNECTING, []), (ConnectionPhase.LOST, ["Lost"])])
 async def test_a_lattice_that_is_out_of_reach_is_shown_one_that_is_being_reached_is_not(
-    site: Site, reach: Reach, shown: list[str]
+    site: Site, phase: ConnectionPhase, shown: list[str]
 ) -> None:
-    site.lattice.reach = reach
+    site.lattice.phase = phase
     assert await site.look() == Result.waiting("lattice one: nobody answers")
     assert (site.wadm.asked, site.writer.reasons) == ([], shown)
 
@@ -78,10 +78,10 @@ async def test_of_what_only_a_user_can_mend_an_event_is_made(site: Site) -> None
 
 async def test_an_application_that_is_gone_holds_nothing(site: Site) -> None:
     await site.deployed("s1")
-    assert site.places.held(KEY) is not None
+    assert site.selector.held(KEY) is not None
     del site.store[KEY]
     assert await site.look() == DONE
-    assert site.places.held(KEY) is None
+    assert site.selector.held(KEY) is None
 
 
 # --- what is written --------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ async def test_before_the_first_put_its_lattice_is_shown_and_the_deletion_can_wa
     def look(what: str) -> None:
         if what == "put":
             assert site.store[KEY].metadata.finalizers == ("ours",)
-            assert site.places.held(KEY) is site.lattice
+            assert site.selector.held(KEY) is site.lattice
             assert cast("Json", site.store[KEY].status)["latticeId"] == site.lattice.identity.id
 
     site.wadm.on_ask = look
@@ -101,7 +101,7 @@ async def test_before_the_first_put_its_lattice_is_shown_and_the_deletion_can_wa
 
 async def test_before_a_put_the_lattices_that_are_left_for_it_are_shown(site: Site) -> None:
     former = Lattice(site.clock, "nats://b:4222", "former")
-    site.places.hold(KEY, cast("Any", former))  # on the way there it was called back
+    site.selector.hold(KEY, cast("Any", former))  # on the way there it was called back
     site.application(status={"lattice": "one", "latticeId": site.lattice.identity.id, "hostConfig": "pool"})
 
     def look(what: str) -> None:
@@ -159,7 +159,7 @@ async def test_the_outcome_of_an_old_spec_is_shown_under_its_generation(site: Si
 # --- until wadm's status is known -------------------------------------------------------------------------------------
 
 
-async def test_a_deploy_is_shown_as_one_status_if_wadm_tells_of_it_soon(site: Site) -> None:
+async def test_a_deploy_is_shown_as_one_status_if_wadm_reports_it_soon(site: Site) -> None:
     assert await site.look() == Result.waiting(PUSH, 2.0)
     shown = list(site.writer.reasons)
     site.push(runs("s1"))
@@ -167,13 +167,13 @@ async def test_a_deploy_is_shown_as_one_status_if_wadm_tells_of_it_soon(site: Si
     assert site.writer.reasons == [*shown, "Deployed"]
 
 
-async def test_a_deploy_that_wadm_does_not_tell_of_is_shown_and_then_asked_for(site: Site) -> None:
+async def test_a_deploy_that_wadm_does_not_report_is_shown_and_then_asked_for(site: Site) -> None:
     await site.look()
     before = len(site.writer.reasons)
     assert await site.look_in(3.0) == Result.waiting(PUSH, 2.0)
     assert site.writer.reasons[before:] == ["Deploying"]
     assert "status" not in site.wadm.asked
-    site.wadm.told = runs("s1")
+    site.wadm.pushed = runs("s1")
     assert await site.look_in(2.0) == DONE
     assert (site.wadm.asked[-1], site.shown) == ("status", "Deployed")
 
@@ -189,19 +189,19 @@ async def test_a_status_of_the_former_version_is_asked_for_again_until_it_is_of_
     assert site.shown == "Deployed"
 
 
-@pytest.mark.parametrize(("wanted", "told"), [(3, "s1"), (3, "s2"), (1, "s1")], ids=["first", "in between", "same"])
+@pytest.mark.parametrize(("wanted", "pushed"), [(3, "s1"), (3, "s2"), (1, "s1")], ids=["first", "in between", "same"])
 async def test_after_two_edits_in_a_row_a_status_of_an_earlier_version_is_not_believed(
-    site: Site, wanted: int, told: str
+    site: Site, wanted: int, pushed: str
 ) -> None:
     await site.deployed("s1")
     before = len(site.writer.reasons)
     for generation, image in ((2, 2), (3, wanted)):
         site.application(image, generation=generation)
         await site.look()
-    site.push(runs(told))
+    site.push(runs(pushed))
     await site.look()
     assert "Deployed" not in site.writer.reasons[before:]
-    site.wadm.told = runs(f"s{wanted}")
+    site.wadm.pushed = runs(f"s{wanted}")
     await site.look_in(5.0)
     assert site.shown == "Deployed"
 
@@ -212,7 +212,7 @@ async def test_a_status_from_before_two_edits_is_not_believed_however_late_it_co
     for image in (2, 3):
         site.application(image, generation=image)
         await site.look()
-    site.wadm.told = runs("s1")
+    site.wadm.pushed = runs("s1")
     await site.look_in(20.0)
     assert "Deployed" not in site.writer.reasons[before:]
     site.push(runs("s3"))

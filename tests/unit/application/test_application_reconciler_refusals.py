@@ -12,7 +12,7 @@ from support.sites.reconciled_application import IDLE, KEY, Json, Lattice, Site,
 from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.kube.errors import Unreachable
-from wasmcloud_operator.lattice.connection_types import Reach
+from wasmcloud_operator.lattice.connection_types import ConnectionPhase
 from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_UID
 from wasmcloud_operator.lattice.errors import WadmRejected, WadmTransient
 from wasmcloud_operator.lattice.identity import LatticeRoute
@@ -55,11 +55,11 @@ async def test_a_refusal_of_wadm_is_noted_until_it_accepts(site: Site, step: str
     site.wadm.fails[step] = WadmRejected("as things are, no")
     assert (await site.look()).requeue_after == 60.0
     assert site.shown == f"{step.capitalize()}Rejected"
-    assert site.places.refused(cast("Any", site.lattice)) == [KEY]
-    assert site.places.refused(cast("Any", Lattice(site.clock))) == []
+    assert site.selector.refused(cast("Any", site.lattice)) == [KEY]
+    assert site.selector.refused(cast("Any", Lattice(site.clock))) == []
     site.wadm.fails.clear()
     await site.look()
-    assert site.places.refused(cast("Any", site.lattice)) == []
+    assert site.selector.refused(cast("Any", site.lattice)) == []
 
 
 def found(site: Site, *, version: str = "v1", image: int = 1, **owner: str) -> None:
@@ -72,7 +72,7 @@ def found(site: Site, *, version: str = "v1", image: int = 1, **owner: str) -> N
 
 
 @pytest.mark.parametrize("step", ["put", "deploy"])
-async def test_what_was_adopted_is_reported_once_wadm_has_taken_it_however_often_it_refuses(
+async def test_an_adoption_is_reported_once_when_wadm_has_taken_it_however_often_it_refuses(
     site: Site, step: str
 ) -> None:
     found(site, image=2)
@@ -136,7 +136,7 @@ async def test_whose_name_is_taken_is_noted_until_it_is_free(site: Site) -> None
     site.application(2, generation=2)
     await site.look()
     assert site.shown == "Conflict"
-    assert site.places.refused(cast("Any", site.lattice)) == [KEY]
+    assert site.selector.refused(cast("Any", site.lattice)) == [KEY]
     assert site.wadm.written == []
 
 
@@ -180,33 +180,35 @@ async def test_a_departure_that_fails_is_tried_again_at_growing_intervals(site: 
 async def test_a_lattice_of_a_pools_nats_system_is_left_by_its_name(site: Site) -> None:
     former = LatticeRoute(site.lattice.route.spec, "former")
     asked = list[LatticeRoute]()
-    site.places.pools.lattices.hold = lambda _, route: asked.append(route)
+    site.selector.pools.lattices.hold = lambda _, route: asked.append(route)
     item = site.store[KEY]
-    assert site.places.departing(item, Place("former", "pool", former.identity.id)) is None
-    assert site.places.departing(item, Place("former", "pool", "of another system")) is None
+    assert site.selector.departing(item, Place("former", "pool", former.identity.id)) is None
+    assert site.selector.departing(item, Place("former", "pool", "of another system")) is None
     assert asked == [former]
 
 
 async def test_a_lattice_that_was_left_is_held_no_longer(site: Site) -> None:
     former = Lattice(site.clock, "nats://b:4222", "former")
-    site.places.hold(KEY, cast("Any", former))
+    site.selector.hold(KEY, cast("Any", former))
     await site.deployed("s1")
-    assert set(cast("Any", site.places.pools.lattices).held.values()) == {site.lattice}
+    assert set(cast("Any", site.selector.pools.lattices).held.values()) == {site.lattice}
     assert "Moved" in site.events
 
 
-@pytest.mark.parametrize("reach", [Reach.CONNECTED, Reach.LOST])
-async def test_what_a_move_leaves_on_purpose_is_noted_and_stays_in_the_former_wadm(site: Site, reach: Reach) -> None:
-    former = Lattice(site.clock, "nats://b:4222", "former", reach=reach)
+@pytest.mark.parametrize("phase", [ConnectionPhase.CONNECTED, ConnectionPhase.LOST])
+async def test_an_application_that_a_move_leaves_on_purpose_is_noted_and_stays_in_the_former_wadm(
+    site: Site, phase: ConnectionPhase
+) -> None:
+    former = Lattice(site.clock, "nats://b:4222", "former", phase=phase)
     former.wadm.running = "v1"
-    site.places.hold(KEY, cast("Any", former))
+    site.selector.hold(KEY, cast("Any", former))
     site.application(deletion_policy="Orphan")
     await site.look()
     assert site.noted == [("u1", "former")]
     assert former.wadm.asked == []
     assert site.events.count("Orphaned") == 1
     assert "leaving" not in cast("Json", site.store[KEY].status)
-    assert set(cast("Any", site.places.pools.lattices).held.values()) == {site.lattice}
+    assert set(cast("Any", site.selector.pools.lattices).held.values()) == {site.lattice}
     await site.look()
     assert (site.noted, site.events.count("Orphaned")) == ([("u1", "former")], 1)
 
@@ -225,10 +227,10 @@ async def test_a_lattice_is_not_left_on_purpose_before_that_is_noted(site: Site)
 
 
 async def test_of_an_application_that_is_gone_the_lattices_that_it_was_leaving_are_held_no_longer(site: Site) -> None:
-    former = Lattice(site.clock, "nats://b:4222", "former", reach=Reach.LOST)
-    site.places.hold(KEY, cast("Any", former))
+    former = Lattice(site.clock, "nats://b:4222", "former", phase=ConnectionPhase.LOST)
+    site.selector.hold(KEY, cast("Any", former))
     await site.look()
-    held = cast("Any", site.places.pools.lattices).held
+    held = cast("Any", site.selector.pools.lattices).held
     assert set(held.values()) == {site.lattice, former}
     del site.store[KEY]
     await site.look()

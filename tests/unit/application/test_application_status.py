@@ -18,7 +18,7 @@ from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.lattice.deploying import Deploying
 from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.ledger_writer import Step
-from wasmcloud_operator.lattice.wadm_types import Status
+from wasmcloud_operator.lattice.wadm_types import AppStatus
 from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator_types import Application, parse
@@ -27,8 +27,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def record(word: str = "", *, deploying: bool = False, message: str = "") -> Entry:
-    told = Status.model_validate({"status": {"type": word, "message": message}}) if word else None
-    return Entry("v1", "v1", ("v1",), told, deploying=Deploying(1.0, None, distinct=True) if deploying else None)
+    shown = AppStatus.model_validate({"status": {"type": word, "message": message}}) if word else None
+    return Entry("v1", "v1", ("v1",), shown, deploying=Deploying(1.0, None, distinct=True) if deploying else None)
 
 
 KEPT = {
@@ -114,15 +114,15 @@ def test_every_status_is_whole_and_of_the_models_shape(verdict: Verdict) -> None
 
 
 @pytest.mark.parametrize("phase", ARGOCD)
-def test_a_status_of_an_earlier_generation_tells_nothing(phase: str) -> None:
+def test_a_status_of_an_earlier_generation_counts_for_nothing(phase: str) -> None:
     obj = written(DECIDED["wadm says deployed"][0], phase, generation=2)
     assert kstatus(obj) == "InProgress"
     assert argocd_health(obj)[0] == "Progressing"
 
 
-@pytest.mark.parametrize("told", [{}, {"status": {}}, {"status": {"observedGeneration": -1}}])
-def test_an_application_that_was_never_seen_is_in_progress_for_argocd(told: dict[str, Any]) -> None:
-    assert argocd_health({"metadata": {"generation": 1}, **told})[0] == "Progressing"
+@pytest.mark.parametrize("shown", [{}, {"status": {}}, {"status": {"observedGeneration": -1}}])
+def test_an_application_that_was_never_seen_is_in_progress_for_argocd(shown: dict[str, Any]) -> None:
+    assert argocd_health({"metadata": {"generation": 1}, **shown})[0] == "Progressing"
 
 
 def test_an_object_that_goes_is_terminating() -> None:
@@ -145,14 +145,14 @@ def test_a_thousand_problems_and_scalers_stay_small() -> None:
         }
         for number in range(500)
     ]
-    told = status.fields(
-        Entry("v1", "v1", status=Status.model_validate({"status": {"type": "failed"}, "scalers": scalers}))
+    shown = status.fields(
+        Entry("v1", "v1", status=AppStatus.model_validate({"status": {"type": "failed"}, "scalers": scalers}))
     )
-    assert len(told["scalers"]) == 500
-    assert max(len(entry["message"]) for entry in told["scalers"]) == 256
+    assert len(shown["scalers"]) == 500
+    assert max(len(entry["message"]) for entry in shown["scalers"]) == 256
 
 
-def test_the_problems_are_told_with_their_paths() -> None:
+def test_problems_are_shown_with_their_paths() -> None:
     verdict = status.invalid([ManifestProblem("error", f"spec.components[{n}].name", "is taken") for n in range(25)])
     assert verdict.message.startswith("spec.components[0].name: is taken; spec.components[1].name: is taken")
     assert verdict.message.endswith("and 5 more")
@@ -160,12 +160,12 @@ def test_the_problems_are_told_with_their_paths() -> None:
 
 def test_others_part_of_the_status_is_not_ours() -> None:
     ours = {"type": "Ready", "status": "True"}
-    told = {"phase": "Deployed", "services": [{}], "conditions": [{"type": "Exposed", "status": "True"}, ours]}
-    assert own_status(told) == {"phase": "Deployed", "conditions": [ours]}
+    shown = {"phase": "Deployed", "services": [{}], "conditions": [{"type": "Exposed", "status": "True"}, ours]}
+    assert own_status(shown) == {"phase": "Deployed", "conditions": [ours]}
 
 
 def test_a_wadm_that_does_nothing_is_not_taken_for_one_without_hosts() -> None:
     waiting = record("waiting")
     assert status.running(waiting).message == "version v1 waits for hosts"
-    told = status.running(replace(waiting, repeats=2)).message
-    assert told.startswith("wadm does nothing about version v1, deployed 3 times")
+    shown = status.running(replace(waiting, repeats=2)).message
+    assert shown.startswith("wadm does nothing about version v1, deployed 3 times")

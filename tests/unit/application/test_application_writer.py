@@ -9,7 +9,7 @@ from wasmcloud_operator.application.naming import FINALIZER
 from wasmcloud_operator.application.writer import FINALIZERS, ApplicationWriter
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.paced import PacedWrites
@@ -48,7 +48,7 @@ async def test_a_finalizer_that_is_taken_away_again_and_again_is_put_back_every_
         await bench.clock.advance(1)
     assert kept[0]
     assert 9 <= kept.count(True) == api.patches <= 14
-    (contested, *_) = paced.contests.of([Place(APPLICATION, bare.metadata.key, FINALIZERS)])
+    (contested, *_) = paced.contests.of([WriteTarget(APPLICATION, bare.metadata.key, FINALIZERS)])
     assert (contested.path, contested.by) == (".metadata.finalizers", "other")
 
 

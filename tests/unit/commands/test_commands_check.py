@@ -432,7 +432,7 @@ def test_a_bare_list_of_objects_is_an_error_also_in_a_folder(tmp_path):
 
 @pytest.mark.parametrize("api_version", ["v1beta1", "v1", "apps/v1", 1, ["core.oam.dev/v1beta1"], "", None])
 @pytest.mark.parametrize("kind", ["Application", "Applicaton", "App"])
-def test_what_has_the_form_of_an_application_is_meant_to_be_one_whatever_it_is_called(check, api_version, kind):
+def test_an_object_shaped_like_an_application_is_checked_as_one_whatever_its_kind(check, api_version, kind):
     component = {"name": "a", "type": "component", "properties": {"image": "x:1"}}
     text = json.dumps({"apiVersion": api_version, "kind": kind, "spec": {"components": [component]}})
     code, checked, lines = check(text)

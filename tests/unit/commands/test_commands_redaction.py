@@ -101,7 +101,7 @@ def test_a_secret_in_an_unusual_shape_is_blacked_out(text: str, secret: str) -> 
     assert secret not in blackened(f"2026-01-01T00:00:00Z INFO  wasmcloud: {text}")
 
 
-def test_what_stands_beside_a_secret_stays() -> None:
+def test_values_beside_a_secret_stay() -> None:
     assert (
         blackened(f"host a-1 joined by {URL} in 3 s")
         == f"host a-1 joined by nats://{BLACK}@hub.example.com:4222 in 3 s"

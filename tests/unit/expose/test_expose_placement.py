@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.placement import PodFacts, Verdict, judge, label_patch, serving
+from wasmcloud_operator.expose.placement import LabelVerdict, PodFacts, judge, label_patch, serving
 from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Provider
 from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
 
@@ -40,40 +40,44 @@ PROBED, PLAIN = PodFacts(ready=True, probed=True, container_age=700), PodFacts(r
 @pytest.mark.parametrize(
     ("found", "pod", "expected"),
     [
-        pytest.param(LIVE, PROBED, Verdict.AS_TOLD, id="it lives"),
-        pytest.param(LIVE, replace(PLAIN, ready=False), Verdict.AS_TOLD, id="Kubernetes tells of readiness by itself"),
+        pytest.param(LIVE, PROBED, LabelVerdict.AS_REPORTED, id="it lives"),
         pytest.param(
-            PodHost(HostState.LIVE, host("h", None, inventoried=False)), PROBED, Verdict.KEEP, id="just heard"
+            LIVE, replace(PLAIN, ready=False), LabelVerdict.AS_REPORTED, id="Kubernetes tells of readiness by itself"
         ),
-        pytest.param(STOPPED, PROBED, Verdict.NONE, id="it said that it stops"),
-        pytest.param(SILENT, PROBED, Verdict.AS_TOLD, id="its leaf is cut off, and Kubernetes finds it ready"),
-        pytest.param(SILENT, replace(PROBED, ready=False), Verdict.NONE, id="not ready"),
-        pytest.param(SILENT, replace(PROBED, container_age=60), Verdict.NONE, id="restarted since it was heard"),
-        pytest.param(SILENT, replace(PROBED, container_age=99), Verdict.AS_TOLD, id="restarted just when it was heard"),
-        pytest.param(SILENT, PLAIN, Verdict.NONE, id="nobody probes it: silence counts"),
-        pytest.param(SILENT, replace(PLAIN, ready=False), Verdict.NONE, id="nobody probes it, not ready"),
-        pytest.param(UNHEARD, PROBED, Verdict.KEEP, id="never heard, but Kubernetes finds it ready"),
-        pytest.param(UNHEARD, PLAIN, Verdict.NONE, id="never heard, and nobody probes it"),
-        pytest.param(UNHEARD, replace(PROBED, ready=False), Verdict.NONE, id="never heard, not ready"),
+        pytest.param(
+            PodHost(HostState.LIVE, host("h", None, inventoried=False)), PROBED, LabelVerdict.KEEP, id="just heard"
+        ),
+        pytest.param(STOPPED, PROBED, LabelVerdict.NONE, id="it said that it stops"),
+        pytest.param(SILENT, PROBED, LabelVerdict.AS_REPORTED, id="its leaf is cut off, and Kubernetes finds it ready"),
+        pytest.param(SILENT, replace(PROBED, ready=False), LabelVerdict.NONE, id="not ready"),
+        pytest.param(SILENT, replace(PROBED, container_age=60), LabelVerdict.NONE, id="restarted since it was heard"),
+        pytest.param(
+            SILENT, replace(PROBED, container_age=99), LabelVerdict.AS_REPORTED, id="restarted just when it was heard"
+        ),
+        pytest.param(SILENT, PLAIN, LabelVerdict.NONE, id="nobody probes it: silence counts"),
+        pytest.param(SILENT, replace(PLAIN, ready=False), LabelVerdict.NONE, id="nobody probes it, not ready"),
+        pytest.param(UNHEARD, PROBED, LabelVerdict.KEEP, id="never heard, but Kubernetes finds it ready"),
+        pytest.param(UNHEARD, PLAIN, LabelVerdict.NONE, id="never heard, and nobody probes it"),
+        pytest.param(UNHEARD, replace(PROBED, ready=False), LabelVerdict.NONE, id="never heard, not ready"),
     ],
 )
-def test_each_state_of_a_pods_host_has_its_verdict(found: PodHost, pod: PodFacts, expected: Verdict) -> None:
+def test_each_state_of_a_pods_host_has_its_verdict(found: PodHost, pod: PodFacts, expected: LabelVerdict) -> None:
     assert judge(found, pod, now=100.0, settled=True, most_silent=lambda: False) is expected
 
 
 @pytest.mark.parametrize("found", [SILENT, UNHEARD])
 def test_silence_of_most_of_a_lattice_is_the_networks(found: PodHost) -> None:
-    def judged(pod: PodFacts) -> Verdict:
+    def judged(pod: PodFacts) -> LabelVerdict:
         return judge(found, pod, now=100.0, settled=True, most_silent=lambda: True)
 
-    assert judged(PLAIN) is Verdict.KEEP_FOR_NOW
-    assert judged(replace(PLAIN, ready=False)) is Verdict.NONE
+    assert judged(PLAIN) is LabelVerdict.KEEP_FOR_NOW
+    assert judged(replace(PLAIN, ready=False)) is LabelVerdict.NONE
 
 
 @pytest.mark.parametrize("ready", [True, False])
 def test_until_every_host_had_time_to_be_heard_nothing_is_taken_away(ready: bool) -> None:
     pod = PodFacts(ready=ready, probed=False)
-    assert judge(UNHEARD, pod, now=100.0, settled=False, most_silent=lambda: False) is Verdict.KEEP
+    assert judge(UNHEARD, pod, now=100.0, settled=False, most_silent=lambda: False) is LabelVerdict.KEEP
 
 
 def test_the_patch_is_the_difference_alone() -> None:

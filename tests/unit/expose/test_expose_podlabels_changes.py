@@ -9,7 +9,7 @@ from support.sites.lattices_in_memory import Lattice
 from wasmcloud_operator.expose.naming import serves_label
 from wasmcloud_operator.expose.plan import Claim, claim_of
 from wasmcloud_operator.expose.pod_labels import LABELS
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import POD, Key
 
@@ -60,7 +60,7 @@ async def test_a_host_serves_once_it_runs_what_its_server_cannot_have_from_other
 
     assert (ONE in site.labelled(POD_KEY)) == labelled
     [host] = lattice.hosts.hosts.values()
-    missing = site.view.placement_on(lattice, host).missing
+    missing = site.queries.placement_on(lattice, host).missing
     assert missing == (() if with_component else ("one/one-web",)), "the pod's gate waits for it, whatever serves it"
 
 
@@ -70,10 +70,10 @@ def test_nobody_else_gets_the_claim_of_a_pool_that_is_not_known_yet() -> None:
     [service] = site.services.store
     site.configs.offer(CustomResource(ObjectMeta("paused", "ns-a", "u", "1"), {"lattice": "mine"}))
 
-    assert site.view.wants("ns-a", claim_of(service.metadata), "one")
-    assert not site.view.leads_to("ns-a", "one", Claim("one", theirs.identity.id))
-    assert not site.view.wants("ns-b", claim_of(service.metadata), "one"), "its config is in another namespace"
-    assert not site.view.wants("ns-a", Claim("one", theirs.identity.id, "theirs"), "one")
+    assert site.queries.wants("ns-a", claim_of(service.metadata), "one")
+    assert not site.queries.leads_to("ns-a", "one", Claim("one", theirs.identity.id))
+    assert not site.queries.wants("ns-b", claim_of(service.metadata), "one"), "its config is in another namespace"
+    assert not site.queries.wants("ns-a", Claim("one", theirs.identity.id, "theirs"), "one")
 
 
 async def test_a_label_that_somebody_takes_off_again_and_again_is_put_back_every_five_minutes() -> None:
@@ -91,6 +91,6 @@ async def test_a_label_that_somebody_takes_off_again_and_again_is_put_back_every
         await site.clock.advance(1)
 
     assert 8 <= site.patches.count <= 13, "after 1, 2, 4, … seconds and then every five minutes"
-    [contested, *_] = site.labeler.paced.contests.of([Place(POD, POD_KEY, LABELS)])
+    [contested, *_] = site.labeler.paced.contests.of([WriteTarget(POD, POD_KEY, LABELS)])
     assert str(contested).startswith(f"Pod ns-a/pod-0: .metadata.labels[{ONE}] is set back by")
     assert "field manager other" in str(contested)

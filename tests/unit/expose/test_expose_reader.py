@@ -28,8 +28,8 @@ SHOP = Key("here", "shop")
 async def test_an_owner_is_recognised_by_its_uid(cluster: str, uid: str, owner: Key | None) -> None:
     item = CustomResource(ObjectMeta(SHOP.name, SHOP.namespace, "uid-1", "1", 1))
     reader = ManifestReader("ours", SimpleNamespace(store={SHOP: item}))
-    told = {OWNER_CLUSTER: cluster, OWNER_NAMESPACE: "here", OWNER_NAME: "shop", OWNER_UID: uid}
-    manifest: dict[str, Any] = {"metadata": {"name": "shop", "annotations": told}, "spec": {"components": []}}
+    annotations = {OWNER_CLUSTER: cluster, OWNER_NAMESPACE: "here", OWNER_NAME: "shop", OWNER_UID: uid}
+    manifest: dict[str, Any] = {"metadata": {"name": "shop", "annotations": annotations}, "spec": {"components": []}}
     record = await reader.record(None, "shop", "v1", manifest)
     assert record.owner == owner
 

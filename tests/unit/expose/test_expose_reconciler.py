@@ -77,15 +77,17 @@ async def test_a_service_that_is_no_longer_wanted_goes(
 async def test_a_service_that_somebody_deletes_again_and_again_is_said_to_be_deleted(site: Site) -> None:
     site.application()
     site.deployed(spec())
-    told = set()
+    reported = set()
     for _ in range(6):
         await site.look()
         if site.api.get(SERVICE, SHOP) is not None:
             site.api.remove(SERVICE, SHOP)
         await site.look()  # the first time it is made at once, and then some seconds later
-        told |= {(state, problem.reason) for _, state in site.states() for problem in site.outcomes.get(SHOP).problems}
+        reported |= {
+            (state, problem.reason) for _, state in site.states() for problem in site.outcomes.get(SHOP).problems
+        }
         await site.bench.clock.advance(2)
-    assert (State.MISSING, "SetBack") in told
+    assert (State.MISSING, "SetBack") in reported
 
 
 async def test_an_application_that_is_going_loses_its_service_at_once(site: Site) -> None:
@@ -108,7 +110,7 @@ async def test_an_application_that_is_gone_gets_nothing_back(site: Site) -> None
 async def test_ignorance_takes_nothing_away(site: Site) -> None:
     site.deployed(spec(), owned=False)
     made = await site.look()
-    book = site.view.book(site.lattice)
+    book = site.queries.book(site.lattice)
     book.put("shop", None)
     book.absent.clear()
     site.lattice.ledger.listed = None
@@ -125,7 +127,7 @@ async def test_a_manifest_that_is_read_during_the_look_saves_its_service(
 ) -> None:
     site.deployed(spec(), owned=False)
     made = await site.look()
-    book = site.view.book(site.lattice)
+    book = site.queries.book(site.lattice)
     book.put("shop", None)
     book.absent.clear()
     site.lattice.ledger.listed = None
@@ -216,7 +218,7 @@ async def test_a_service_follows_its_application_into_another_lattice(site: Site
     other, key = Lattice(LatticeRoute(ConnectionSpec(("nats://b:4222",)), "default")), Key(HERE, "another")
     site.config(*key)
     site.pools.held[key] = Pool(key, "uid-another", other, other.route)
-    book = site.view.book(other)
+    book = site.queries.book(other)
     record = Record("shop", "v1", exposure({"metadata": {"name": "shop"}, "spec": spec()}), owner=SHOP, annotations={})
     book.put("shop", record)
     assert await site.look() == {"shop": made}, "the Application is not there yet"
@@ -225,7 +227,7 @@ async def test_a_service_follows_its_application_into_another_lattice(site: Site
     assert moved.keys() == {"shop"}
     assert moved["shop"]["metadata"]["uid"] == made["metadata"]["uid"]
     assert moved["shop"]["metadata"]["annotations"][naming.LATTICE_ID] == other.identity.id
-    assert site.view.leads_to(HERE, "shop", site.view.claim(other, record))
+    assert site.queries.leads_to(HERE, "shop", site.queries.claim(other, record))
     site.deployed(None)
     assert await site.look() == moved
 
@@ -241,9 +243,9 @@ async def test_a_lattice_known_by_two_addresses_is_not_another_one_until_that_is
     site.config(*key)
     site.pools.held[key] = Pool(key, "uid-twin", twin, twin.route)
     record = Record("shop", "v1", exposure({"metadata": {"name": "shop"}, "spec": spec()}), owner=SHOP, annotations={})
-    site.view.book(twin).put("shop", record)
+    site.queries.book(twin).put("shop", record)
     for lattice in (site.lattice, twin):
-        assert site.view.plan(HERE, lattice, record).services, "neither is about to lose it"
+        assert site.queries.plan(HERE, lattice, record).services, "neither is about to lose it"
 
 
 async def test_another_application_does_not_get_a_name_that_is_kept(site: Site) -> None:
@@ -251,7 +253,7 @@ async def test_another_application_does_not_get_a_name_that_is_kept(site: Site) 
     site.deployed(spec())
     made = await site.look()
     site.deployed(None)
-    book = site.view.book(site.lattice)
+    book = site.queries.book(site.lattice)
     found = exposure({"metadata": {"name": "rival"}, "spec": spec()})
     book.put("rival", replace(Record("rival", "v1", found), annotations={naming.SERVICE_NAME: "shop"}))
     assert await site.look(Key(HERE, "rival")) == made

@@ -282,7 +282,7 @@ def test_hosts_certificate_and_annotations_of_routes_come_from_the_application()
     assert "cert-manager.io/cluster-issuer" not in service_of(planned(annotations=asked))["metadata"]["annotations"]
 
 
-def test_a_backend_that_speaks_https_gets_its_hints_or_is_told() -> None:
+def test_a_backend_that_speaks_https_gets_its_hints_or_a_warning() -> None:
     secure = Endpoint(8443, "https", "IPv4", "address", ())
     asked = {naming.INGRESS_CLASS: "nginx", naming.GATEWAY: "main", naming.HOST: "a.example.com"}
     one = planned(secure, annotations=asked)
@@ -296,7 +296,7 @@ def test_a_backend_that_speaks_https_gets_its_hints_or_is_told() -> None:
     ]
 
 
-def test_a_path_that_no_route_can_say_is_told_and_makes_none() -> None:
+def test_a_path_that_no_route_can_have_is_reported_and_makes_no_route() -> None:
     by_path = Endpoint(80, "http", "IPv4", "path", ("a",), (Route(path="/users/{id}"),))
     one = planned(by_path, annotations={naming.INGRESS_CLASS: "nginx", naming.HOST: "a.example.com"})
     assert render.ingress(one, "team", LATTICE, []) is None
@@ -344,7 +344,7 @@ def test_no_route_unless_it_is_asked_for() -> None:
     assert render.ingress(planned(), "team", LATTICE, []) is None
 
 
-def test_a_lattice_is_told_from_one_of_the_same_name() -> None:
+def test_two_lattices_of_one_name_have_different_keys() -> None:
     def key(url: str, name: str = "default", **more: Any) -> str:
         return LatticeRoute(ConnectionSpec((url,), **more), name).identity.id
 
@@ -352,7 +352,7 @@ def test_a_lattice_is_told_from_one_of_the_same_name() -> None:
     assert key("nats://a:4222") != key("nats://a:4222", "other")
     assert key("nats://user:former@a:4222") == key("nats://user:rotated@a:4222"), "passwords may be rotated"
     assert key("nats://user:secret@a:4222") != key("nats://other:secret@a:4222"), "who may be of another account"
-    assert key("nats://former@a:4222") == key("nats://rotated@a:4222"), "a token, which is not told"
+    assert key("nats://former@a:4222") == key("nats://rotated@a:4222"), "a token, which is not revealed"
     one, other = Account("one"), Account("other")
     of_one = key("nats://a:4222", credentials=one.credentials("u"))
     assert of_one == key("nats://a:4222", credentials=one.credentials("v")), "users of one account see the same"

@@ -10,9 +10,9 @@ import pytest
 
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.annotations import read_options
+from wasmcloud_operator.expose.http_routes import Routes
 from wasmcloud_operator.expose.plan import PlannedService, Record, plan
-from wasmcloud_operator.expose.routes import Routes
-from wasmcloud_operator.kube.apply import Kind
+from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.identity import LatticeRoute
@@ -57,7 +57,7 @@ class Followed:
 class Applied:
     bodies: list[Any] = field(default_factory=list)
 
-    async def apply(self, kind: Kind, body: Any, ours: Any) -> None:
+    async def apply(self, kind: ManagedKind, body: Any, ours: Any) -> None:
         self.bodies.append(body)
 
 
@@ -67,7 +67,7 @@ class NoneHeld:
 
 
 def routes(discovery: Discovery, applied: Applied, clock: VirtualClock) -> Routes:
-    kinds = Kind(HTTP_ROUTE, Followed()), Kind(INGRESS, Followed())
+    kinds = ManagedKind(HTTP_ROUTE, Followed()), ManagedKind(INGRESS, Followed())
     return Routes(discovery, applied, clock, *kinds, NoneHeld(), NoneHeld(), ("",))
 
 
@@ -77,7 +77,7 @@ def planned(*links: Route, name: str = "hello") -> PlannedService:
     return plan(Record(name, "v1", Exposure((provider,))), read_options(ASKED)).services[0]
 
 
-async def test_nobody_is_told_that_there_is_no_gateway_api_before_the_cluster_has_said_so() -> None:
+async def test_a_missing_gateway_api_is_not_reported_before_discovery_has_answered() -> None:
     discovery, applied = Discovery(), Applied()
     several = routes(discovery, applied, VirtualClock())
     asking = [
@@ -104,7 +104,7 @@ async def test_routes_that_cannot_be_listed_keep_no_service_waiting_for_long() -
     await asyncio.gather(*asking)
 
 
-async def test_where_there_is_none_that_is_told_and_looked_up_once_a_minute() -> None:
+async def test_a_missing_gateway_api_is_reported_and_looked_up_once_a_minute() -> None:
     discovery, applied, clock = Discovery(served=False), Applied(), VirtualClock()
     discovery.may_answer.set()
     several = routes(discovery, applied, clock)

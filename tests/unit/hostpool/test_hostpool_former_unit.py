@@ -66,7 +66,7 @@ async def test_a_strangers_or_forbidden_object_stays_and_holds_nothing_up(api):
     assert len(api.patches) == 1
 
 
-async def test_a_finalizer_that_comes_back_tells_of_one_that_runs_for_a_while():
+async def test_a_finalizer_that_comes_back_shows_a_rust_operator_for_a_while():
     clock = VirtualClock()
     rival = former(Api(), clock)
     assert not rival.still_runs(config(FINALIZER))  # left behind
@@ -93,6 +93,6 @@ async def test_without_another_workload_the_finalizer_goes_before_the_rollout_ha
     assert len(api.patches) == 1
 
 
-def test_it_may_have_left_the_workload_of_the_other_kind():
+def test_the_rust_operator_may_have_left_a_workload_of_the_other_kind():
     assert leftovers(DEPLOYMENT)[-1] is DAEMON_SET
     assert leftovers(DAEMON_SET)[-1] is DEPLOYMENT

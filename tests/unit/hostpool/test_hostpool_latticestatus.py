@@ -11,26 +11,26 @@ from wasmcloud_operator.hostpool.lattice_status import (
     CONNECTED,
     MOST_SHOWN,
     HostInPod,
-    Seen,
+    SeenLattice,
     in_lattice,
     lattice_status,
 )
 from wasmcloud_operator.kube.conditions import ready
-from wasmcloud_operator.lattice.connection_types import ConnectionState, Reach
-from wasmcloud_operator.lattice.host_types import Component, Host, Provider
+from wasmcloud_operator.lattice.connection_types import ConnectionPhase, ConnectionState
+from wasmcloud_operator.lattice.host_types import Host, Provider, RunningComponent
 from wasmcloud_operator.lattice.wadm_types import model_summary
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
-UP = ConnectionState(Reach.CONNECTED, "Connected", "connected to nats://h:4222", NOW)
-CONNECTING = ConnectionState(Reach.CONNECTING, "Connecting", "the first attempt is under way", NOW)
+UP = ConnectionState(ConnectionPhase.CONNECTED, "Connected", "connected to nats://h:4222", NOW)
+CONNECTING = ConnectionState(ConnectionPhase.CONNECTING, "Connecting", "the first attempt is under way", NOW)
 
 
 def down(reason="Unreachable", message="nats://h:4222: connection refused"):
-    return ConnectionState(Reach.LOST, reason, message, NOW)
+    return ConnectionState(ConnectionPhase.LOST, reason, message, NOW)
 
 
 def seen(state=UP, hosts=None, apps=None, wadm=None):
-    return Seen("blue", ("nats://h:4222",), state, hosts, apps, wadm)
+    return SeenLattice("blue", ("nats://h:4222",), state, hosts, apps, wadm)
 
 
 def standing(status, reason, message):
@@ -66,10 +66,10 @@ def test_unknown_facts_leave_the_status_as_it_is():
     assert fields == {name: before[name] for name in ("hostCount", "hosts", "appCount", "apps")}
 
 
-def test_hosts_are_told_with_their_pods():
+def test_hosts_are_listed_with_their_pods():
     provider = Provider("p", "http-server:1", {"wasmcloud.dev/appspec": "shop"})
     full = host(1, friendly_name="quiet-1", version="1.9.0", started_at=NOW, providers={"p": provider},
-                components={"a": Component("shop"), "b": Component("news"), "c": Component()},
+                components={"a": RunningComponent("shop"), "b": RunningComponent("news"), "c": RunningComponent()},
                 labels={"zone": "b", "kubernetes_pod_uid": "u", "kubernetes_pod_name": "pod-a"})  # fmt: skip
     hosts = (HostInPod("pod-a", "node-1", full), HostInPod("pod-b", "", host(2)))
     _, fields = lattice_status(seen(hosts=hosts), {"hostCount": 7, "hosts": []})
@@ -186,7 +186,7 @@ def test_left_out_inventories_are_counted_in_powers_of_ten_so_that_the_status_st
 
 def test_the_labels_and_applications_of_one_host_are_bounded():
     many = {f"k{number:03}": "v" * 1000 for number in range(200)}
-    running = {f"c{number}": Component(f"app-{number:03}") for number in range(200)}
+    running = {f"c{number}": RunningComponent(f"app-{number:03}") for number in range(200)}
     _, fields = lattice_status(seen(hosts=(HostInPod("pod", "", host(1, labels=many, components=running)),)), {})
     (entry,) = fields["hosts"]
     assert (entry["components"], len(entry["labels"]), len(entry["applications"])) == (200, 16, 20)

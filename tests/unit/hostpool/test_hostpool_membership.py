@@ -114,14 +114,14 @@ async def test_running_hosts_learn_their_registries_once_where_their_environment
     spec = parsed(site.configs[KEY]).spec
     keep = site.reconciler._keep_hosts_informed
     site.forgotten.clear()
-    for registries, due, told in (
+    for registries, due, sent in (
         (("a", "b"), True, [KEY]),
         (("a", "b"), False, []),
         (("a",), True, []),
         ((), True, []),
     ):
-        site.told.clear()
+        site.sent.clear()
         site.registries_due = due
         keep(KEY, spec, Facts(registries=registries))
-        assert site.told == told
+        assert site.sent == sent
     assert site.forgotten == ["registries", "registries"]

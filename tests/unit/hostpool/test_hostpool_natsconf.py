@@ -55,7 +55,7 @@ def test_addresses(address, client, leaf):
     assert leaf_urls(spec(natsAddress=address)) == tuple(leaf.split())
 
 
-def test_one_leaf_listener_is_named_once():
+def test_a_single_leaf_listener_is_named_once():
     assert leaf_urls(spec(natsAddress="a:1,a:2,b")) == ("nats-leaf://a:7422", "nats-leaf://b:7422")
 
 

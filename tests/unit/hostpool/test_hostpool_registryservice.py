@@ -1,4 +1,4 @@
-"""Several registries: which hosts are answered, and which are told, again or not."""
+"""Several registries: which hosts are answered, and which are sent credentials, again or not."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import pytest
 from support.objects.hostpools import NewsByHand, PodsByHand
 from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
 from wasmcloud_operator.hostpool.inputs import Facts
-from wasmcloud_operator.hostpool.reference_checks import Examined, Values
+from wasmcloud_operator.hostpool.reference_checks import ExaminedReferences, Values
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.errors import ControlRejected, LatticeUnavailable
-from wasmcloud_operator.lattice.host_types import Change, Host
+from wasmcloud_operator.lattice.host_types import Host, InventoryChange
 from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 
 POOL = Key("ns", "pool")
 SPEC = {"lattice": "default", "version": "1.6.0", "registryCredentialsSecret": "pull"}
 TWO = (RegistryCredentials("a", "ua", "pa"), RegistryCredentials("b", "ub", "pb"))
-AS_TOLD = {"a": RegistryCredential("ua", "pa"), "b": RegistryCredential("ub", "pb")}
+BOTH = {"a": RegistryCredential("ua", "pa"), "b": RegistryCredential("ub", "pb")}
 
 
 class Lattice:
-    """A lattice of which the hosts are looked at and told registries."""
+    """A lattice of which the hosts are looked at and sent registries."""
 
     name = "default"
 
     def __init__(self):
         self.hosts = SimpleNamespace(hosts={}, synced=True)
         self.control_writer = self
-        self.told = []
+        self.sent = []
         self.outcome = None
         self.meanwhile = lambda: None
 
     async def put_registries(self, credentials):
-        self.told.append(credentials)
+        self.sent.append(credentials)
         self.meanwhile()
         if isinstance(self.outcome, Exception):
             raise self.outcome
@@ -83,17 +83,17 @@ class Bench:
 
     async def examined(self):
         facts = Facts(registries=tuple(one.registry for one in self.registries), registry_digest=self.digest)
-        return Examined(facts, (), (), Values(self.registries))
+        return ExaminedReferences(facts, (), (), Values(self.registries))
 
     def host(self, number, pod="pool-a"):
         self.pods.add("ns", pod, "pool")
         id_ = f"N{number}"
         self.lattice.hosts.hosts[id_] = Host(id_, float(number), labels={"kubernetes_pod_uid": f"ns/{pod}"})
-        self.news.tell(self.lattice, Change(hosts=frozenset({id_})))
+        self.news.send(self.lattice, InventoryChange(hosts=frozenset({id_})))
 
     def gone(self, number):
         del self.lattice.hosts.hosts[f"N{number}"]
-        self.news.tell(self.lattice, Change(hosts=frozenset({f"N{number}"})))
+        self.news.send(self.lattice, InventoryChange(hosts=frozenset({f"N{number}"})))
 
     async def ask(self, pod="pool-a"):
         return await self.service.answer(self.lattice, {"kubernetes_pod_uid": f"ns/{pod}"})
@@ -110,7 +110,7 @@ def bench():
 
 async def test_a_host_of_ours_is_answered_and_nobody_else(bench):
     bench.pods.add("ns", "pool-a", "pool")
-    assert await bench.ask() == AS_TOLD
+    assert await bench.ask() == BOTH
     assert await bench.ask("stranger") is None
     assert await bench.service.answer(bench.lattice, {}) is None
     assert await bench.service.answer(Lattice(), {"kubernetes_pod_uid": "ns/pool-a"}) is None
@@ -123,7 +123,7 @@ async def test_of_pods_of_one_name_it_is_the_one_whose_pool_is_in_that_lattice(b
         bench.pods.add(namespace, "pool-a", "pool")
     bench.configs[POOL] = SimpleNamespace(spec={"no": "config"})
     assert await bench.ask() is None
-    assert await bench.service.answer(elsewhere, {"kubernetes_pod_uid": "else/pool-a"}) == AS_TOLD
+    assert await bench.service.answer(elsewhere, {"kubernetes_pod_uid": "else/pool-a"}) == BOTH
 
 
 async def test_without_registries_the_answer_is_empty(bench):
@@ -146,23 +146,23 @@ async def test_a_flood_of_requests_costs_one_read_of_each_version_and_a_dozen_an
     bench.pods.add("ns", "pool-a", "pool")
     for _ in range(2):
         answers = [await bench.ask() for _ in range(1000)]
-        assert answers == [AS_TOLD] * 12 + [None] * 988
+        assert answers == [BOTH] * 12 + [None] * 988
         await bench.clock.advance(61)
     assert bench.reads == 1
     bench.digest = "d2"
-    assert await bench.ask() == AS_TOLD
+    assert await bench.ask() == BOTH
     assert bench.reads == 2
 
 
-async def test_one_pods_flood_takes_no_answer_from_another(bench):
+async def test_a_flood_of_requests_in_one_pods_name_takes_no_answer_from_another_pod(bench):
     for pod in ("pool-a", "pool-b"):
         bench.pods.add("ns", pod, "pool")
     for _ in range(100):
         await bench.ask("pool-a")
-    assert await bench.ask("pool-b") == AS_TOLD
+    assert await bench.ask("pool-b") == BOTH
 
 
-async def test_a_host_in_whose_name_a_stranger_may_have_asked_is_told_in_any_case(bench):
+async def test_a_host_in_whose_name_a_stranger_may_have_asked_is_sent_credentials_in_any_case(bench):
     bench.pods.add("ns", "pool-a", "pool")
     await bench.ask()
     await bench.ask()
@@ -170,7 +170,7 @@ async def test_a_host_in_whose_name_a_stranger_may_have_asked_is_told_in_any_cas
     assert bench.due
 
 
-async def test_a_host_that_asked_at_its_start_need_not_be_told(bench):
+async def test_a_host_that_asked_at_its_start_is_not_sent_credentials_again(bench):
     bench.pods.add("ns", "pool-a", "pool")
     await bench.ask()
     assert not bench.due
@@ -178,18 +178,18 @@ async def test_a_host_that_asked_at_its_start_need_not_be_told(bench):
     assert not bench.due
 
 
-async def test_a_host_that_started_while_nobody_answered_is_told_once(bench):
+async def test_a_host_that_started_while_nobody_answered_is_sent_credentials_once(bench):
     assert not bench.due  # nobody is there
     bench.host(1)
     assert bench.due
-    assert await bench.service.tell(POOL) == DONE
-    assert bench.lattice.told == [AS_TOLD]
+    assert await bench.service.send(POOL) == DONE
+    assert bench.lattice.sent == [BOTH]
     assert not bench.due
 
 
 async def test_a_container_that_starts_anew_is_another_host(bench):
     bench.host(1)
-    await bench.service.tell(POOL)
+    await bench.service.send(POOL)
     bench.gone(1)
     bench.host(2)
     assert bench.due
@@ -199,19 +199,19 @@ async def test_a_container_that_starts_anew_is_another_host(bench):
     assert not bench.due
 
 
-async def test_rotation_is_told_to_all_that_had_the_old(bench):
+async def test_rotated_credentials_are_sent_to_all_hosts_that_had_the_old_ones(bench):
     bench.host(1)
-    await bench.service.tell(POOL)
+    await bench.service.send(POOL)
     bench.digest = "d2"
     assert bench.due
-    await bench.service.tell(POOL)
+    await bench.service.send(POOL)
     assert not bench.due
 
 
-async def test_who_comes_while_others_are_told_is_told_again(bench):
+async def test_a_host_that_starts_during_a_send_is_sent_credentials_next_time(bench):
     bench.host(1)
     bench.lattice.meanwhile = lambda: bench.host(2, "pool-b")
-    await bench.service.tell(POOL)
+    await bench.service.send(POOL)
     assert bench.due
 
 
@@ -222,7 +222,7 @@ async def test_credentials_rotated_while_they_are_sent_are_sent_again(bench):
         bench.digest = "d2"
 
     bench.lattice.meanwhile = rotate
-    await bench.service.tell(POOL)
+    await bench.service.send(POOL)
     assert bench.due
 
 
@@ -232,12 +232,12 @@ async def test_answers_of_other_pools_hosts_are_not_taken_for_those_of_ours(benc
     bench.lattice.hosts.hosts["X"] = Host("X", 1.0, labels={"kubernetes_pod_uid": "of-another-pool"})
     bench.lattice.outcome = 2
     silent = Result.waiting("1 hosts that did not answer", 300.0)
-    assert await bench.service.tell(POOL) == silent  # either of ours may be the one that did not hear
+    assert await bench.service.send(POOL) == silent  # either of ours may be the one that did not hear
     assert bench.due
     bench.lattice.outcome = 1
-    assert await bench.service.tell(POOL) == Result.waiting("2 hosts that did not answer", 30.0)
+    assert await bench.service.send(POOL) == Result.waiting("2 hosts that did not answer", 30.0)
     bench.lattice.outcome = 3
-    assert await bench.service.tell(POOL) == DONE
+    assert await bench.service.send(POOL) == DONE
     assert not bench.due
 
 
@@ -256,23 +256,23 @@ async def test_credentials_that_did_not_reach_the_hosts_are_sent_again_later(ben
     bench.host(1)
     bench.host(2, "pool-b")
     bench.lattice.outcome = outcome
-    assert (await bench.service.tell(POOL)).requeue_after == again
+    assert (await bench.service.send(POOL)).requeue_after == again
     assert bench.due
 
 
 async def test_with_one_registry_or_none_or_no_hosts_nothing_is_sent(bench):
-    assert await bench.service.tell(POOL) == Result.waiting("running hosts of the pool")
+    assert await bench.service.send(POOL) == Result.waiting("running hosts of the pool")
     bench.host(1)
     for registries in ((), TWO[:1]):
         bench.registries = registries
-        assert await bench.service.tell(POOL) == DONE
+        assert await bench.service.send(POOL) == DONE
     del bench.pools[POOL]
-    assert await bench.service.tell(POOL) == Result.waiting("running hosts of the pool")
-    assert bench.lattice.told == []
+    assert await bench.service.send(POOL) == Result.waiting("running hosts of the pool")
+    assert bench.lattice.sent == []
 
 
 async def test_a_pool_that_was_forgotten_begins_anew(bench):
     bench.host(1)
-    await bench.service.tell(POOL)
+    await bench.service.send(POOL)
     bench.service.forget(POOL)
     assert bench.due

@@ -23,7 +23,7 @@ class TestSample:
 
     found = rendered(SAMPLE, name="my-wasmcloud-cluster", namespace="default")
 
-    def test_it_comes_out_as_promised(self):
+    def test_rendering_makes_the_promised_objects(self):
         found = self.found
         assert found.kinds == ["ServiceAccount", "ConfigMap", "Deployment", "Service", "PodDisruptionBudget"]
         assert found.workload["spec"]["replicas"] == 2
@@ -102,7 +102,7 @@ class TestSample:
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             assert self.found.leaf[probe]["httpGet"] == {"path": "/healthz?js-server-only=true", "port": 8222}
 
-    def test_it_is_the_same_to_the_byte_each_time(self):
+    def test_rendering_is_the_same_to_the_byte_each_time(self):
         again = render(
             config(dict(reversed(SAMPLE.items())), name="my-wasmcloud-cluster", namespace="default"), Facts()
         )

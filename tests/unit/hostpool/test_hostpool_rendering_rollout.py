@@ -35,7 +35,7 @@ def test_a_changed_conf_rolls_the_pods_and_replicas_do_not():
     assert rendered({"hostReplicas": 1}).template == rendered({"hostReplicas": 2}).template
 
 
-def test_one_registry_goes_by_the_config_service_alone_where_hosts_ask_it():
+def test_a_single_registry_goes_by_the_config_service_alone_where_hosts_ask_it():
     spec = {"registryCredentialsSecret": "pull", "configServiceEnabled": True}
     found = rendered(spec, ONE_REGISTRY)
     assert found.env["WASMCLOUD_CONFIG_SERVICE"] == "true"

@@ -16,7 +16,7 @@ from support.objects.hostpools import config
 from wasmcloud_operator.hostpool.docker_config import RegistryCredentials, RegistryError, parse_docker_config
 from wasmcloud_operator.hostpool.inputs import Authority, ChecksumKey, HubTls
 from wasmcloud_operator.hostpool.platform import Platform
-from wasmcloud_operator.hostpool.reference_checks import Content, Contents, examine
+from wasmcloud_operator.hostpool.reference_checks import Contents, ReferencedData, examine
 
 CANARY = "canary-5f1c9d"
 CREDS = (
@@ -42,8 +42,8 @@ PEM = certificate()
 
 def judge(spec, secrets=None, config_maps=None, *, secret_type="Opaque"):
     contents = Contents(
-        {name: data and Content(secret_type, data) for name, data in (secrets or {}).items()},
-        {name: data and Content("", data) for name, data in (config_maps or {}).items()},
+        {name: data and ReferencedData(secret_type, data) for name, data in (secrets or {}).items()},
+        {name: data and ReferencedData("", data) for name, data in (config_maps or {}).items()},
     )
     return examine(config(spec).spec, contents, Platform(), ChecksumKey("k"))
 
@@ -168,7 +168,7 @@ def test_all_problems_come_at_once():
     assert len(judge({**KEYS, **TLS, **ROOTS}, {"keys": None, "hub": None, "ca": None}).problems) == 3
 
 
-def test_the_facts_tell_what_there_is():
+def test_the_facts_have_what_the_secrets_hold():
     facts = judge({**TLS, **ROOTS}, {"hub": {"ca.crt": PEM}, "ca": {"b.crt": PEM, "a.crt": PEM}}).facts
     assert facts.hub_tls == HubTls(True, False, facts.hub_tls.digest)
     assert facts.authorities == (Authority("roots", ("a.crt", "b.crt"), facts.authorities[0].digest),)
@@ -198,7 +198,7 @@ def test_new_hub_credentials_are_no_new_facts_for_the_leaf_reads_them_again():
 
 def test_a_digest_depends_on_the_content_and_on_the_key():
     def digest(content, key):
-        contents = Contents({"hub": Content("Opaque", {"ca.crt": content})}, {})
+        contents = Contents({"hub": ReferencedData("Opaque", {"ca.crt": content})}, {})
         return examine(config(TLS).spec, contents, Platform(), ChecksumKey(key)).facts.hub_tls.digest
 
     assert digest(PEM, "a") == digest(PEM, "a")

@@ -7,22 +7,22 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from wasmcloud_operator.hostpool.serving import Circumstances, Connection, Others, Patience, is_gated, judge, others
+from wasmcloud_operator.hostpool.serving import Circumstances, Others, Patience, PoolConnection, is_gated, judge, others
 from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.names import SERVING_GATE
 from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
-from wasmcloud_operator.shared.placements import Placement
+from wasmcloud_operator.shared.placement_gaps import PlacementGap
 from wasmcloud_operator_types import Rollout
 
-UP = Connection(True)
-DOWN = Connection(False, message="nats://h:4222: connection refused")
+UP = PoolConnection(True)
+DOWN = PoolConnection(False, message="nats://h:4222: connection refused")
 ABSENT = PodHost(HostState.UNHEARD)
 LIVE = PodHost(HostState.LIVE, Host("N1", 0.0, inventoried=True))
 BASE = Circumstances(Patience(True, True, 120), 3, "blue", UP, True, ABSENT, None, Others())
-THERE = replace(BASE, host=LIVE, placement=Placement())
-MISSING = replace(THERE, placement=Placement(("app/http",)))
-IGNORANT = replace(THERE, placement=Placement(known=False))
+THERE = replace(BASE, host=LIVE, placement=PlacementGap())
+MISSING = replace(THERE, placement=PlacementGap(("app/http",)))
+IGNORANT = replace(THERE, placement=PlacementGap(known=False))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ IGNORANT = replace(THERE, placement=Placement(known=False))
                      id="applications are not waited for"),
         pytest.param(IGNORANT, "False", "ApplicationsNotKnown", id="wadm is being asked"),
         pytest.param(replace(IGNORANT, waited=10), "True", "HostInLattice", id="wadm lists what cannot be read"),
-        pytest.param(replace(THERE, placement=Placement(known=False, awaited=False)), "True", "HostInLattice",
+        pytest.param(replace(THERE, placement=PlacementGap(known=False, awaited=False)), "True", "HostInLattice",
                      id="a lattice without wadm"),
         pytest.param(BASE, "False", "HostNotInLattice", id="its host is not there yet"),
         pytest.param(replace(BASE, waited=120), "True", "TimedOut", id="no host was ever seen in this pool"),
@@ -50,7 +50,7 @@ IGNORANT = replace(THERE, placement=Placement(known=False))
                      id="nobody can tell, and no change is under way"),
         pytest.param(replace(BASE, connection=DOWN, waited=999, others=Others(True, True)), "False",
                      "LatticeNotConnected", id="a change has led the pool to where nobody answers"),
-        pytest.param(replace(BASE, connection=Connection(False, connecting=True)), "False", "Connecting",
+        pytest.param(replace(BASE, connection=PoolConnection(False, connecting=True)), "False", "Connecting",
                      id="the operator has only just started"),
     ],
 )  # fmt: skip

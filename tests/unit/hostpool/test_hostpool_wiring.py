@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from support.kube.bench import KubeBench
-from wasmcloud_operator.hostpool.controller import rest_seconds, told_or_written, wire
+from wasmcloud_operator.hostpool.controller import child_event_delay, is_own_echo, wire
 from wasmcloud_operator.hostpool.render_workload import KINDS
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.apply import Kind
+from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Metadata, ObjectMeta
@@ -40,11 +40,11 @@ def child(generation: int, fingerprint: str = "a", **labels: str) -> Metadata:
     ],
 )
 def test_changes_of_status_and_own_writes_can_wait(old: Metadata | None, new: Metadata | None, waits: bool) -> None:
-    assert told_or_written(Change(old, new)) is waits
+    assert is_own_echo(Change(old, new)) is waits
 
 
 def test_news_of_a_child_waits_longer_the_more_pools_are_in_work():
-    waits = [rest_seconds(working) for working in (0, 1, 16, 32)]
+    waits = [child_event_delay(working) for working in (0, 1, 16, 32)]
     assert waits == sorted(waits)
     assert waits[0] == 0.3
     assert waits[1] < 0.5 < 1.0 < waits[2] < waits[3] < 3.0
@@ -59,7 +59,7 @@ async def test_a_config_is_looked_at_again_when_others_change_its_status_and_not
 
     configs = informer(HOST_CONFIG, CUSTOM_RESOURCE, namespace=own_namespace)
     secrets, config_maps = (informer(kind, Codec.of(Metadata)) for kind in (SECRET, CONFIG_MAP))
-    kinds = {resource: Kind(resource, informer(resource, UNSTRUCTURED)) for resource in KINDS}
+    kinds = {resource: ManagedKind(resource, informer(resource, UNSTRUCTURED)) for resource in KINDS}
     part = StatusPart(HOST_CONFIG, CUSTOM_RESOURCE, PacedWrites(bench.client, clock=bench.clock), bench.client)
     queue: WorkQueue[Key] = WorkQueue("configs", bench.clock)
     queue.open()

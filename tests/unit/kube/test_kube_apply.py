@@ -8,9 +8,9 @@ import pytest
 
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key
-from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.apply import Applier, ForeignObject, ManagedKind
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import first_difference
 from wasmcloud_operator.kube.errors import DeadlineExceeded, NotFound
 from wasmcloud_operator.kube.informer import Informer
@@ -21,7 +21,7 @@ from wasmcloud_operator.kube.testing import NoAnswer
 from wasmcloud_operator.kube.transport import Response
 
 STAMP = "tests.example.com/rendered"
-PLACE = Place(CONFIG_MAP, key("c"))
+PLACE = WriteTarget(CONFIG_MAP, key("c"))
 
 
 def config(value: str = "1", **data: str) -> dict:
@@ -40,7 +40,7 @@ class World:
             bench.client, CONFIG_MAP, UNSTRUCTURED, clock=bench.clock, metrics=bench.metrics, label_selector="owner=us"
         )
         bench.start(informer.run())
-        self.kind = Kind(CONFIG_MAP, informer)
+        self.kind = ManagedKind(CONFIG_MAP, informer)
         self.applier = Applier(bench.client, STAMP, paced=PacedWrites(bench.client, clock=bench.clock))
 
     async def apply(self, body: dict):
@@ -254,7 +254,7 @@ async def test_an_object_that_is_on_its_way_out_is_not_deleted_again(world: Worl
     assert world.sent() == []
 
 
-PLACE = Place(CONFIG_MAP, key("c"))
+PLACE = WriteTarget(CONFIG_MAP, key("c"))
 
 
 async def set_back(world: World, **data: str) -> None:
@@ -332,7 +332,7 @@ async def test_a_webhook_that_sets_a_field_back_is_reported(world: World):
     assert contested.path == ".data.value"
 
 
-async def test_one_set_back_is_no_tug_of_war(world: World):
+async def test_a_single_set_back_is_not_a_contest(world: World):
     await world.apply(config())
     await set_back(world, value="theirs")
     world.sent()

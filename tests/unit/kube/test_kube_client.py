@@ -102,7 +102,7 @@ def test_every_call_of_the_client_is_tried_here():
     assert public == CALLS.keys()
 
 
-def test_who_reads_has_no_way_to_write():
+def test_a_reader_has_no_method_that_writes():
     assert set(WRITES) == {name for name in CALLS if not hasattr(Reader, name)}
 
 

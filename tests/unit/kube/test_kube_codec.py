@@ -66,7 +66,7 @@ def test_of_a_pods_containers_it_is_known_whether_they_are_probed_and_since_when
     assert event.item.running_since("d") is event.item.running_since("x") is None
 
 
-def test_a_deletion_is_told_from_a_change():
+def test_a_deletion_is_decoded_as_such_and_not_as_a_change():
     assert isinstance(PODS.event(line("MODIFIED", pod())), Put)
     assert isinstance(PODS.event(line("DELETED", pod())), Deleted)
 

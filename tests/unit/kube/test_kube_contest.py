@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wasmcloud_operator.kube.contest import Pace, Unnamed, manager_of
+from wasmcloud_operator.kube.contest import ApplyDelays, Unnamed, manager_of
 from wasmcloud_operator.kube.difference import first_difference
 
 
@@ -65,5 +65,5 @@ def test_the_owner_of_a_field_is_found_by_managed_fields(desired, live, fields):
 
 
 def test_the_pace_doubles_and_has_an_end():
-    pace = Pace(first=1.0, most=300.0)
+    pace = ApplyDelays(first=1.0, most=300.0)
     assert [pace.seconds(n) for n in (0, 1, 2, 3, 9, 10, 5000)] == [0, 1, 2, 4, 256, 300, 300]

@@ -177,8 +177,8 @@ async def test_each_change_of_an_outcome_is_logged_once_with_what_it_waits_for(p
         await p.clock.advance(10)
         p.script["a"] = DONE
         await p.clock.advance(100)
-    told = [(entry["outcome"], entry["waits_for"]) for entry in logs if entry["event"] == "reconciled"]
-    assert told == [
+    logged = [(entry["outcome"], entry["waits_for"]) for entry in logs if entry["event"] == "reconciled"]
+    assert logged == [
         ("requeue_after", "list of lattice x"),
         ("error", "another try, after Unreachable: no route"),
         ("success", None),
@@ -323,7 +323,7 @@ async def test_a_report_that_hangs_or_fails_is_cut_off(play):
     assert p.times("good") == [10]
 
 
-async def test_one_worker_a_key(play):
+async def test_a_key_has_one_worker_at_a_time(play):
     p = play(workers=4)
     running: set[str] = set()
 

@@ -101,7 +101,7 @@ class TestPlugins:
     def loader(self, plugin: Plugin, clock: VirtualClock) -> CredentialLoader:
         return CredentialLoader(Credentials(plugin.kubeconfig), clock)
 
-    async def test_one_is_run_again_when_what_it_gave_is_about_to_expire(
+    async def test_a_plugin_is_run_again_when_its_credential_is_about_to_expire(
         self, plugin: Plugin, clock: VirtualClock, loader: CredentialLoader
     ):
         plugin.gives(token="one", expirationTimestamp=in_(clock, minutes=15))
@@ -114,14 +114,14 @@ class TestPlugins:
         assert (await load(loader)).api_key["BearerToken"] == "Bearer two"
         assert plugin.runs == 2
 
-    async def test_one_whose_credential_never_expires_is_run_once(self, plugin: Plugin, clock, loader):
+    async def test_a_plugin_whose_credential_never_expires_is_run_once(self, plugin: Plugin, clock, loader):
         plugin.gives(token="one")
         for _ in range(5):
             await load(loader)
             await clock.advance(10**6)
         assert plugin.runs == 1
 
-    async def test_one_is_run_again_when_its_credential_is_rejected_but_not_for_each_request(
+    async def test_a_plugin_is_run_again_when_its_credential_is_rejected_but_not_for_each_request(
         self, plugin: Plugin, clock: VirtualClock, loader: CredentialLoader
     ):
         plugin.gives(token="one")
@@ -144,7 +144,7 @@ class TestPlugins:
         loader.close()
         assert folder not in set(folder.parent.iterdir())
 
-    async def test_one_that_hangs_is_killed_with_all_it_started(self, plugin: Plugin, loader, monkeypatch):
+    async def test_a_plugin_that_hangs_is_killed_with_all_it_started(self, plugin: Plugin, loader, monkeypatch):
         monkeypatch.setattr(exec_credential, "_DEADLINE_SECONDS", 0.5)
         plugin.then("sleep 600")
         with pytest.raises(Unreachable, match="returned nothing"):
@@ -155,7 +155,7 @@ class TestPlugins:
         plugin.gives(token="after all")
         assert (await load(loader)).api_key["BearerToken"] == "Bearer after all"
 
-    async def test_one_is_told_what_it_is_run_for(self, plugin: Plugin, loader):
+    async def test_a_plugin_gets_the_cluster_that_it_is_run_for(self, plugin: Plugin, loader):
         plugin.gives(token="one")
         await load(loader)
         info = json.loads(plugin.log.read_text().split(" ", 1)[1])
@@ -170,7 +170,9 @@ class TestPlugins:
             (json.dumps({"apiVersion": "other/v1", "status": {"token": "hush-hush"}}), "speaks other/v1"),
         ],
     )
-    async def test_one_that_gives_nothing_useful_is_named_and_not_quoted(self, plugin, loader, output: str, why: str):
+    async def test_a_plugin_without_a_usable_answer_is_named_and_not_quoted(
+        self, plugin, loader, output: str, why: str
+    ):
         plugin.output.write_text(output)
         with pytest.raises(Unreachable, match=why) as caught:
             await load(loader)
@@ -181,7 +183,7 @@ class TestPlugins:
         with pytest.raises(Unreachable, match="failed with 3: your session has expired"):
             await load(loader)
 
-    async def test_one_that_is_not_installed_is_nothing_to_wait_for(self, plugin: Plugin, loader):
+    async def test_a_plugin_that_is_not_installed_is_not_waited_for(self, plugin: Plugin, loader):
         plugin.write_kubeconfig("https://scripted.invalid", command="no-such-plugin")
         with pytest.raises(NoCredentials, match="no-such-plugin cannot be run"):
             await load(loader)

@@ -105,7 +105,7 @@ def test_quantity(text, value):
     assert quantity(text) == value
 
 
-def test_a_fingerprint_tells_of_a_field_we_stopped_sending_and_not_of_order():
+def test_a_fingerprint_changes_with_a_field_we_stopped_sending_and_not_with_order():
     assert fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
     assert fingerprint({"a": 1, "b": 2}) != fingerprint({"a": 1})
 
@@ -206,7 +206,7 @@ def test_fields_are_compared_by_the_type_they_have_there(desired, live, where):
     assert difference(deployment(**desired), deployment(**live)) == where
 
 
-def test_one_name_means_different_things_in_different_types():
+def test_a_field_name_is_merged_differently_in_different_types():
     """The imagePullSecrets of a ServiceAccount are atomic, those of a pod are merged by name."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount"}
     ours, both = [{"name": "a"}], [{"name": "b"}, {"name": "a"}]

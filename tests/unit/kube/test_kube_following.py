@@ -29,7 +29,7 @@ from wasmcloud_operator.kube.following import (
     Listing,
     Opened,
     Opening,
-    Place,
+    Position,
     State,
     Watching,
     step,
@@ -48,10 +48,10 @@ WATCHED = (Asked(), Listed("5"), Opened())
 
 def test_from_nothing_to_a_watch():
     assert after(Asked()) == Listing()
-    assert after(Asked(), Listed("5")) == Opening(Place("5"), problem="not listed yet")
-    assert after(*WATCHED) == Watching(Place("5"))
-    assert after(*WATCHED, Came("7")) == Watching(Place("7"))
-    assert after(*WATCHED, Came("")) == Watching(Place("5"))
+    assert after(Asked(), Listed("5")) == Opening(Position("5"), problem="not listed yet")
+    assert after(*WATCHED) == Watching(Position("5"))
+    assert after(*WATCHED, Came("7")) == Watching(Position("7"))
+    assert after(*WATCHED, Came("")) == Watching(Position("5"))
 
 
 @pytest.mark.parametrize("kind", [Expired, ResourceVersionTooLarge, NotFound, BadRequest, Invalid])
@@ -67,11 +67,11 @@ def test_a_stream_that_cannot_be_read_is_listed():
 
 @pytest.mark.parametrize("error", [Unreachable("away"), ServerError(500, "", ""), Throttled(429, "", "")])
 def test_any_other_failure_is_gone_on_from_in_doubt(error):
-    assert after(*WATCHED, Broke(error), Asked(), Opened()) == Watching(Place("5", doubted=True))
-    assert after(*WATCHED, Broke(error), Asked(), Opened(), Came("6")) == Watching(Place("6"))
+    assert after(*WATCHED, Broke(error), Asked(), Opened()) == Watching(Position("5", doubted=True))
+    assert after(*WATCHED, Broke(error), Asked(), Opened(), Came("6")) == Watching(Position("6"))
 
 
-def test_a_missing_permission_is_told_from_other_failures():
+def test_a_missing_permission_is_distinguished_from_other_failures():
     assert after(*WATCHED, Broke(Forbidden(403, "Forbidden", "no"))).refused
     assert not after(*WATCHED, Broke(Unreachable("away"))).refused
 
@@ -99,7 +99,7 @@ def test_silences_without_doubt_never_end_in_a_list():
     state = after(*WATCHED, Ended(), Opened())
     for _ in range(100):
         state = after(FellSilent(), Opened(), start=state)
-    assert state == Watching(Place("5", silences=100))
+    assert state == Watching(Position("5", silences=100))
 
 
 def test_errors_without_words_have_some():
@@ -114,9 +114,9 @@ def test_errors_without_words_have_some():
         (Empty(), Came("1")),
         (Listing(), Opened()),
         (Listing(), FellSilent()),
-        (Opening(Place("1")), Came("2")),
-        (Watching(Place("1")), Listed("2")),
-        (Watching(Place("1")), Asked()),
+        (Opening(Position("1")), Came("2")),
+        (Watching(Position("1")), Listed("2")),
+        (Watching(Position("1")), Asked()),
         (Failed(None, ""), Opened()),
     ],
 )

@@ -137,7 +137,7 @@ async def pair():
     await made.close()
 
 
-async def test_one_leads_and_keeps_leading(pair: Pair):
+async def test_one_replica_leads_and_keeps_leading(pair: Pair):
     leader, standby = await pair.elected()
     await pair.clock.advance(600)
     assert leader.leading
@@ -331,7 +331,7 @@ async def test_a_gate_counts_from_the_start_of_a_slow_taking():
         assert clock.monotonic() + one.elector.remaining() <= taken + 10.0
 
 
-async def test_leading_has_ended_before_the_loss_is_told():
+async def test_leading_has_ended_before_the_loss_is_announced():
     """What stops slowly may not go on while a second `run` takes the lease again."""
     async with replicas("one") as (one,):
         ended_at: list[float] = []

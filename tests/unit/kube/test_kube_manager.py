@@ -146,6 +146,6 @@ class TestTheTableOfInformers:
         with pytest.raises(ContradictoryRequests):
             informers.get(WIDGET, UNSTRUCTURED)
 
-    def test_one_that_nobody_has_made_is_not_there(self, informers: Informers):
+    def test_an_informer_that_nobody_has_made_is_not_there(self, informers: Informers):
         with pytest.raises(KeyError):
             informers.made(WIDGET)

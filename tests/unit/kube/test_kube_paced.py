@@ -13,7 +13,7 @@ from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key
 from wasmcloud_operator.kube.clock import rfc3339
 from wasmcloud_operator.kube.conditions import Condition, to_status
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.status_part import StatusPart
@@ -62,7 +62,7 @@ class World:
 
 
 PHASE = {"f:status": {"f:phase": {}}}
-PLACE = Place(WIDGET, key("w"), "status")
+PLACE = WriteTarget(WIDGET, key("w"), "status")
 
 
 @pytest.fixture

@@ -266,7 +266,7 @@ async def test_a_silence_in_the_initial_events_is_not_waited_for_as_long_as_one_
     [End(after=2), Cut(after=2), Silent(after=2), ErrorEvent(after=2), Garbage(after=2)],
     ids=lambda fault: type(fault).__name__,
 )
-async def test_one_stream_that_ends_amid_its_list_does_not_end_streamed_lists(bench: KubeBench, fault: Fault):
+async def test_a_stream_that_ends_amid_its_list_does_not_end_streamed_lists(bench: KubeBench, fault: Fault):
     for number in range(5):
         bench.api.put(WIDGET, widget(f"w{number}"))
     bench.api.fail(fault)
@@ -365,7 +365,7 @@ async def test_a_restored_backup_is_believed(bench: KubeBench):
     await bench.clock.until(lambda: bench.equal(informer), within=30)
 
 
-async def test_bookmarks_from_before_tell_of_a_history_that_went_back(bench: KubeBench):
+async def test_bookmarks_from_before_show_a_history_that_went_back(bench: KubeBench):
     informer = await synced(bench)
     bench.api.version -= 500  # unnoticed by the stream, as a load balancer can hide a restart
     bench.api.put(WIDGET, widget("b"))
@@ -531,7 +531,7 @@ class TestObjectsThatCannotBeRead:
         lines = [line for line in logs if "left out" in line["event"]]
         assert [line["object"] for line in lines] == ["ns/bad", "ns/bad"]
 
-    async def test_one_that_becomes_unreadable_is_no_longer_held_and_is_seen_again_when_it_changes(
+    async def test_an_object_that_becomes_unreadable_is_no_longer_held_and_is_seen_again_when_it_changes(
         self, bench: KubeBench, bad: dict
     ):
         informer = await synced(bench)

@@ -268,7 +268,7 @@ def test_the_memory_of_deleted_objects_is_bounded():
 
 
 class TestAStoreThatKeepsWhatWasReadableLast:
-    def test_it_is_not_taken_for_deleted(self):
+    def test_an_unreadable_object_is_not_taken_for_deleted(self):
         store: Store[Metadata] = Store(keep_unreadable=True)
         old = item("a", 1)
         store.put(old)

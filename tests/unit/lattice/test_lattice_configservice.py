@@ -101,7 +101,7 @@ async def test_a_host_gets_the_credentials_for_its_labels_in_the_hosts_own_words
     assert bench.wire.sent == [("inbox", WIRE)]
 
 
-async def test_who_has_no_registries_is_answered_and_who_is_not_ours_is_not(bench):
+async def test_a_host_of_ours_without_registries_is_answered_and_a_strangers_is_not(bench):
     async def answer(labels):
         return {} if labels["pod"] == "ours" else None
 

@@ -73,7 +73,7 @@ def test_routes_that_lead_to_one_lattice_are_known_without_connecting() -> None:
         "two accounts at one address",
     ],
 )
-def test_the_proof_is_tried_where_servers_tell_of_one_system(one: Evidence, other: Evidence, same: bool) -> None:
+def test_the_proof_is_tried_where_servers_announce_one_system(one: Evidence, other: Evidence, same: bool) -> None:
     assert bool(one.signs & other.signs) is same
 
 

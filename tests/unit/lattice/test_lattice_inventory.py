@@ -29,7 +29,7 @@ from wasmcloud_operator.lattice.host_events import (
     parse_inventory,
     parse_pong,
 )
-from wasmcloud_operator.lattice.host_types import Change, Component, Instant, Provider
+from wasmcloud_operator.lattice.host_types import Instant, InventoryChange, Provider, RunningComponent
 from wasmcloud_operator.lattice.inventory import HEARTBEAT_LAG, Hosts, apply, expire, give_up
 from wasmcloud_operator.lattice.inventory_limits import HOST_BYTES
 
@@ -57,10 +57,10 @@ def after(*events: tuple[float, HostEvent]) -> Hosts:
     return hosts
 
 
-def test_a_provider_event_tells_host_and_application_at_once() -> None:
+def test_a_provider_event_shows_its_host_and_application_at_once() -> None:
     hosts = after((0, inventory()))
     started = apply(hosts, ProviderStarted("h", provider("p")), at(10))
-    assert started.change == Change(hosts=frozenset({"h"}), applications=frozenset({"shop"}))
+    assert started.change == InventoryChange(hosts=frozenset({"h"}), applications=frozenset({"shop"}))
     assert not started.ask
     stopped = apply(started.hosts, ProviderStopped("h", "p"), at(11))
     assert stopped.change == started.change
@@ -126,7 +126,7 @@ def test_a_host_that_leaves_or_changes_its_labels_concerns_all_its_applications(
     assert apply(hosts, LabelsChanged("h", {"pod": "2"}), at(1)).change.applications == {"a", "b"}
     assert not apply(hosts, LabelsChanged("h", {"pod": "1"}), at(1)).change
     silent = expire(hosts, at(100), silent_for=75, listening_since=at(0).monotonic)
-    assert silent.change == Change(
+    assert silent.change == InventoryChange(
         hosts=frozenset({"h"}), applications=frozenset({"a", "b"}), silent={"h": hosts.alive["h"]}
     )
     assert give_up(hosts, "h") == silent
@@ -154,12 +154,16 @@ def test_a_host_that_is_silent_for_long_is_asked_before_it_is_given_up() -> None
 
 
 def test_hosts_that_are_only_heard_of_are_asked() -> None:
-    for event in (HostSeen("h"), ProviderStarted("h", provider("p")), ComponentScaled("h", "c", Component("shop", 1))):
+    for event in (
+        HostSeen("h"),
+        ProviderStarted("h", provider("p")),
+        ComponentScaled("h", "c", RunningComponent("shop", 1)),
+    ):
         assert apply(Hosts(), event, at(0)).ask == {"h"}
     known = after((0, inventory()))
     assert not apply(known, HostSeen("h"), at(1)).ask
-    assert apply(known, ComponentScaled("h", "c", Component("shop", 1)), at(1)).hosts.alive["h"].components == {
-        "c": Component("shop", 1)
+    assert apply(known, ComponentScaled("h", "c", RunningComponent("shop", 1)), at(1)).hosts.alive["h"].components == {
+        "c": RunningComponent("shop", 1)
     }
     assert apply(known, ComponentScaled("h", "c", None), at(1)).ask == {"h"}
 
@@ -167,7 +171,7 @@ def test_hosts_that_are_only_heard_of_are_asked() -> None:
 def test_a_config_concerns_no_host() -> None:
     step = apply(Hosts(), ConfigChanged("c"), at(0))
     assert step.hosts == Hosts()
-    assert step.change == Change(configs=frozenset({"c"}))
+    assert step.change == InventoryChange(configs=frozenset({"c"}))
 
 
 HOST_IDS = st.sampled_from(["h", "i"])
@@ -219,7 +223,7 @@ def test_a_number_of_instances_that_is_none_counts_as_one(instances: Any) -> Non
     body = {"providers": [], "components": [{"id": "c", "max_instances": instances, "annotations": "x"}]}
     heard = parse_event(event("host_heartbeat", body))
     assert isinstance(heard, Inventory)
-    assert heard.components == {"c": Component("", 1)}
+    assert heard.components == {"c": RunningComponent("", 1)}
 
 
 def test_events_as_hosts_publish_them() -> None:
@@ -244,7 +248,7 @@ def test_events_as_hosts_publish_them() -> None:
     heard = parse_event(event("host_heartbeat", beat))
     assert isinstance(heard, Inventory)
     assert heard.seen == HostSeen("h", "f", {"a": "b"}, "1.9.0", 3)
-    assert (heard.components, heard.providers["p"].application) == ({"c": Component("shop", 3)}, "shop")
+    assert (heard.components, heard.providers["p"].application) == ({"c": RunningComponent("shop", 3)}, "shop")
     assert parse_event(event("host_stopped", {"labels": {}})) == HostStopped("h")
     started = {"host_id": "h", "image_ref": "i", "provider_id": "p", "annotations": {}}
     assert parse_event(event("provider_started", started)) == ProviderStarted("h", Provider("p", "i"))
@@ -336,7 +340,7 @@ def test_answers_of_the_control_interface() -> None:
 def large(host_id, pod="", components=700):
     """A heartbeat of about 200 KiB, as it is kept."""
     seen = HostSeen(host_id, labels=MappingProxyType({"pod": pod}))
-    return Inventory(seen, {f"{number:0100}": Component() for number in range(components)}, MappingProxyType({}))
+    return Inventory(seen, {f"{number:0100}": RunningComponent() for number in range(components)}, MappingProxyType({}))
 
 
 class TestLimits:
@@ -364,7 +368,7 @@ class TestLimits:
         monkeypatch.setattr(transitions, "HOST_LIMIT", 10)
         hosts = Hosts()
         for number in range(30):
-            for event in (HostStarted(HostSeen(f"S{number}")), ComponentScaled(f"C{number}", "c", Component())):
+            for event in (HostStarted(HostSeen(f"S{number}")), ComponentScaled(f"C{number}", "c", RunningComponent())):
                 hosts = apply(hosts, event, at(number)).hosts
         assert len(hosts.alive) == 10
         assert hosts.left_out == 50

@@ -10,9 +10,9 @@ import pytest
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.content import Content, Owner, to_manifest
 from wasmcloud_operator.lattice.deploying import Deploying
-from wasmcloud_operator.lattice.ledger import Entry, Ledger, Listing, Stale
+from wasmcloud_operator.lattice.ledger import Entry, Ledger, ListState, Stale
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
-from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusType
+from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, StatusType
 
 ME, OTHER = Owner("c1", "ns", "app", "u1"), Owner("c2", "ns", "app", "u2")
 WANTED = Content("app", {}, {}, {"components": []}, "1.0", "d" * 64)
@@ -35,16 +35,16 @@ def summary(name: str = "app", version: str = "v", deployed: str = "v", word: st
     )
 
 
-def status(word: str, *ids: str) -> Status:
+def status(word: str, *ids: str) -> AppStatus:
     scalers = [{"id": id_, "status": {"type": word}} for id_ in ids]
-    return Status.model_validate({"status": {"type": word}, "scalers": scalers})
+    return AppStatus.model_validate({"status": {"type": word}, "scalers": scalers})
 
 
 def pushed(word: str, *ids: str) -> StatusPushed:
     return StatusPushed("app", status(word, *ids))
 
 
-def test_a_list_tells_only_what_is_new(ledger: Ledger) -> None:
+def test_a_list_reports_only_what_is_new(ledger: Ledger) -> None:
     listed = ledger.take_list([summary("b"), summary("a")], "connection")
     assert (listed.news, listed.anew, listed.changed) == ({"a", "b"}, True, True)
     listed = ledger.take_list([summary("a"), summary("b")], "resync")
@@ -56,7 +56,7 @@ def test_a_list_tells_only_what_is_new(ledger: Ledger) -> None:
     assert ledger.deployed_versions == {"a": "v"}
 
 
-def test_a_list_tells_nothing_of_what_is_being_changed_unless_nothing_is_certain(ledger: Ledger) -> None:
+def test_a_list_changes_nothing_of_applications_in_hand_unless_nothing_is_certain(ledger: Ledger) -> None:
     ledger.take_list([summary("a"), summary("b"), summary("c")], "connection")
     assert ledger.acquire("a", waiter="a", wake=list)
     ledger.record("b", Entry("v", "v", deploying=Deploying(1.0, frozenset({"x"}), distinct=True)))
@@ -77,7 +77,7 @@ def test_an_entry_from_before_a_break_counts_again_when_it_is_listed(ledger: Led
     for name in ("a", "b"):
         ledger.record(name, Entry(**FITS))
     ledger.lost()
-    assert ledger.listing is Listing.AWAITED
+    assert ledger.listing is ListState.AWAITED
     ledger.not_listed()
     assert {entry.stale for entry in ledger.entries.values()} == {Stale.NOT_LISTED}
     listed = [summary("a", version="1.0", deployed="1.0"), summary("b", version="1.1", deployed="1.0")]
@@ -104,7 +104,7 @@ def test_a_status_of_an_earlier_life_counts_only_for_the_same_version_and_conten
 
 
 @pytest.mark.parametrize(
-    ("former", "distinct", "told"),
+    ("former", "distinct", "latest"),
     [
         (None, True, status("deployed", "new")),
         ({"old"}, True, status("deployed", "new")),
@@ -113,13 +113,13 @@ def test_a_status_of_an_earlier_life_counts_only_for_the_same_version_and_conten
     ids=["nothing ran before", "other ids", "more ids"],
 )
 def test_a_status_that_can_only_be_of_the_new_version_counts_at_once(
-    ledger: Ledger, former: set[str] | None, distinct: bool, told: Status
+    ledger: Ledger, former: set[str] | None, distinct: bool, latest: AppStatus
 ) -> None:
     deploying = Deploying(0.0, frozenset(former) if former else None, distinct)
     ledger.record("app", Entry("v", "v", deploying=deploying))
-    assert ledger.take_event(StatusPushed("app", told))
-    assert ledger.status("app") == told
-    assert not ledger.take_event(StatusPushed("app", told))
+    assert ledger.take_event(StatusPushed("app", latest))
+    assert ledger.status("app") == latest
+    assert not ledger.take_event(StatusPushed("app", latest))
 
 
 async def test_a_late_status_of_the_former_version_is_not_taken_for_the_new_one(
@@ -136,31 +136,29 @@ async def test_a_late_status_of_the_former_version_is_not_taken_for_the_new_one(
     assert ledger.lag == 5.0, "that was long ago"
 
 
-async def test_where_ids_cannot_tell_time_does(ledger: Ledger, clock: VirtualClock) -> None:
+async def test_where_ids_are_the_same_time_decides(ledger: Ledger, clock: VirtualClock) -> None:
     ledger.record("app", Entry("v", "v", deploying=Deploying(clock.monotonic(), frozenset({"same"}), distinct=False)))
     assert not ledger.take_event(pushed("deployed", "same"))
     await clock.advance(5.0)
     assert ledger.take_event(pushed("deployed", "same"))
 
 
-async def test_a_status_that_never_tells_of_the_new_version_counts_in_the_end(
-    ledger: Ledger, clock: VirtualClock
-) -> None:
+async def test_a_status_that_never_shows_the_new_version_counts_in_the_end(ledger: Ledger, clock: VirtualClock) -> None:
     ledger.record("app", Entry("v", "v", deploying=Deploying(clock.monotonic(), frozenset({"same"}), distinct=True)))
     await clock.advance(60.0)
     ledger.answered("app", status("deployed", "same"))
     assert ledger.status("app") is not None
 
 
-def test_a_push_of_an_application_that_nobody_knows_tells_nothing(ledger: Ledger) -> None:
+def test_a_push_of_an_unknown_application_changes_nothing(ledger: Ledger) -> None:
     assert not ledger.take_event(pushed("failed"))
 
 
 def test_waiting_has_one_wording(ledger: Ledger) -> None:
     ledger.take_list([summary(word="undeployed")], "connection")
-    told = ledger.status("app")
-    assert told is not None
-    assert told.info.type is StatusType.WAITING
+    latest = ledger.status("app")
+    assert latest is not None
+    assert latest.info.type is StatusType.WAITING
     assert ledger.take_list([summary(word="waiting")], "resync").news == frozenset()
 
 

@@ -48,13 +48,13 @@ class Bench:
         self.clock = VirtualClock()
         self.wadm = Wadm(self.clock)
         self.connection = SimpleNamespace(state=SimpleNamespace(connected=True))
-        self.told = []
+        self.heard = []
         self.ledger = Ledger("default", clock=self.clock)
-        self.lister = AppLister(self.connection, self.wadm, self.ledger, clock=self.clock, tell=self.tell)
+        self.lister = AppLister(self.connection, self.wadm, self.ledger, clock=self.clock, notify=self.notify)
         self.lists = []
 
-    def tell(self, event):
-        self.told.append(event)
+    def notify(self, event):
+        self.heard.append(event)
         if isinstance(event, AppsListed) and event.changed:
             self.lists.append(self.ledger.listed)
 
@@ -64,11 +64,11 @@ class Bench:
 
     @property
     def changes(self):
-        return [news for news in self.told if isinstance(news, AppsListed) and news.changed]
+        return [news for news in self.heard if isinstance(news, AppsListed) and news.changed]
 
     @property
     def occasions(self):
-        return [news.occasion for news in self.told if isinstance(news, AppsListed)]
+        return [news.occasion for news in self.heard if isinstance(news, AppsListed)]
 
     @property
     def names(self):
@@ -84,7 +84,7 @@ async def bench():
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_it_lists_at_once_in_order_and_then_every_five_minutes(bench):
+async def test_wadm_is_listed_at_once_then_every_five_minutes(bench):
     await bench.clock.advance(0)
     assert bench.names == ["a", "b"]
     await bench.clock.advance(HOUR)
@@ -134,13 +134,13 @@ async def test_a_push_during_a_list_is_not_lost(bench):
     assert bench.names == ["late"]
 
 
-async def test_a_silent_wadm_is_asked_ever_less_is_told_once_and_the_last_answer_stands(bench):
+async def test_a_silent_wadm_is_asked_ever_less_reported_once_and_its_last_answer_stands(bench):
     await bench.clock.advance(60)
     bench.wadm.silent = True
     bench.lister.request_refresh()
     await bench.clock.advance(HOUR)
     assert bench.names == ["a", "b"]
-    assert bench.told.count(AppsNotListed()) == 1
+    assert bench.heard.count(AppsNotListed()) == 1
     before = len(bench.wadm.asked)
     await bench.clock.advance(60)
     assert len(bench.wadm.asked) - before == 4
@@ -150,29 +150,29 @@ async def test_a_silent_wadm_is_asked_ever_less_is_told_once_and_the_last_answer
     assert bench.names == []
 
 
-async def test_a_wadm_that_listed_before_is_told_as_silent_only_after_some_attempts(bench):
+async def test_a_wadm_that_listed_before_is_reported_silent_only_after_some_attempts(bench):
     await bench.clock.advance(60)
     bench.wadm.silent = True
     bench.lister.request_refresh()
     await bench.clock.advance(10)
-    assert AppsNotListed() not in bench.told
+    assert AppsNotListed() not in bench.heard
     assert bench.ledger.current
     await bench.clock.advance(10)
-    assert bench.told[-1] == AppsNotListed()
+    assert bench.heard[-1] == AppsNotListed()
     assert not bench.ledger.current
     bench.wadm.silent = False
     await bench.clock.advance(15)
     assert bench.occasions[-1] == "connection", "all of it is news"
 
 
-async def test_a_silent_wadm_is_told_at_once_of_a_new_connection(bench):
+async def test_a_silent_wadm_is_reported_at_once_on_a_new_connection(bench):
     await bench.clock.advance(60)
     bench.wadm.silent = True
     bench.connect()
     await bench.clock.advance(0)
-    assert bench.told[1:] == [AppsNotListed()]
+    assert bench.heard[1:] == [AppsNotListed()]
     await bench.clock.advance(60)
-    assert bench.told[1:] == [AppsNotListed()]
+    assert bench.heard[1:] == [AppsNotListed()]
 
 
 async def test_a_new_connection_brings_a_list_at_once(bench):
@@ -224,7 +224,7 @@ async def test_a_wadm_that_says_nothing_is_asked_for_a_word_and_missed_within_a_
     bench.wadm.silent = True
     await bench.clock.advance(60.0)
     assert not bench.ledger.current
-    assert sum(isinstance(event, AppsNotListed) for event in bench.told) == 1
+    assert sum(isinstance(event, AppsNotListed) for event in bench.heard) == 1
     bench.wadm.silent = False
     await bench.clock.advance(16.0)
     assert bench.ledger.current

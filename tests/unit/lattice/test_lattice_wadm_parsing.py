@@ -19,7 +19,7 @@ from wasmcloud_operator.lattice.wadm_events import (
     parse_event,
     parse_status,
 )
-from wasmcloud_operator.lattice.wadm_types import Status, StatusInfo, StatusType, VersionInfo, model_summary
+from wasmcloud_operator.lattice.wadm_types import AppStatus, StatusInfo, StatusType, VersionInfo, model_summary
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_status_with_all_that_wadm_says_and_more() -> None:
     assert pushed is not None
     assert (pushed.name, pushed.status.info.message) == ("shop", "no host; matches")
     assert pushed.status.scalers[0].info == StatusInfo(type=StatusType.FAILED)
-    assert Status.model_validate({"status": {}, "scalers": None}).scalers == ()
+    assert AppStatus.model_validate({"status": {}, "scalers": None}).scalers == ()
     assert parse_status("wadm.status.default.shop", b"{}") is None
 
 

@@ -62,7 +62,7 @@ def test_every_request_to_wadm_is_tried_here():
     assert public == WRITES.keys() | READS.keys()
 
 
-def test_who_reads_of_wadm_or_hosts_has_no_way_to_write():
+def test_readers_of_wadm_and_hosts_have_no_method_that_writes():
     assert {name for name in WRITES | READS if not hasattr(WadmReader, name)} == WRITES.keys()
     assert not hasattr(ControlReader, "put_registries")
 

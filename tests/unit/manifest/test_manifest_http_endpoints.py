@@ -92,7 +92,7 @@ def test_a_provider_linked_to_take_requests_serves_http_whatever_its_name(image:
     assert exposure(manifest(image=image, config=by_default)) == Exposure(), "it may be anything"
 
 
-def test_a_server_that_nobody_knows_and_that_does_not_say_where_it_listens_is_told() -> None:
+def test_an_unknown_server_that_names_no_address_is_reported() -> None:
     found = exposure(manifest(link(defined(bind="0.0.0.0:8080")), image="ghcr.io/acme/gateway:1"))
     assert [provider.endpoints for provider in found.providers] == [()]
     [problem] = found.problems
@@ -240,7 +240,7 @@ def test_the_builtin_one_speaks_plain_http() -> None:
     assert endpoints(exposure(manifest(link(tls), image=BUILTIN))) == [(8443, "http", "IPv4", "address")]
 
 
-def test_hosts_that_another_header_tells_apart_are_no_host_names() -> None:
+def test_hosts_distinguished_by_another_header_are_no_host_names() -> None:
     config = [defined(routing_mode="host", header="X-Tenant")]
     [provider] = exposure(manifest(link(defined("r", host="blue")), config=config)).providers
     assert provider.endpoints[0].routes == (Route(),)
@@ -296,7 +296,7 @@ def test_settings_that_the_provider_would_not_take(settings: dict[str, str], wor
     assert word in found.problems[0].message
 
 
-def test_one_bad_link_does_not_close_the_others() -> None:
+def test_a_bad_link_does_not_close_the_others() -> None:
     found = exposure(
         manifest(link(defined("a", address="nonsense")), link(defined("b", address="0.0.0.0:2"), name="b"))
     )

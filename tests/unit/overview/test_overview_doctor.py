@@ -50,6 +50,6 @@ async def test_the_metrics_of_an_operators_pod_are_fetched() -> None:
     assert api.requests[-1].path.endswith("/pods/operator-0%3A8080/proxy/metrics")
 
 
-def test_what_may_not_be_read_is_not_known() -> None:
+def test_a_refused_read_makes_a_finding_unknown() -> None:
     (finding,) = doctor.of_snapshot(Snapshot(unreadable={"pods": "you have no right to list them"}))
     assert (finding.health, finding.text) == (doctor.Health.UNKNOWN, "pods: you have no right to list them")

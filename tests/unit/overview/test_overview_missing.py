@@ -74,14 +74,14 @@ async def answer(kubeconfig: Path, *arguments: str) -> tuple[int | None, str, st
         (("history", "app/nope", "-n", "team-a"), "there is no Application team-a/nope\n"),
     ],
 )
-async def test_what_is_not_there_is_named_and_ends_with_two(
+async def test_a_missing_object_is_named_and_ends_with_two(
     kubeconfig: Path, command: tuple[str, ...], expected: str
 ) -> None:
     assert await answer(kubeconfig, *command) == (2, "", expected)
 
 
 @pytest.mark.parametrize("command", ["tree", "why"])
-async def test_what_cannot_be_read_is_not_called_missing(api: ScriptedApi, kubeconfig: Path, command: str) -> None:
+async def test_an_unreadable_object_is_not_called_missing(api: ScriptedApi, kubeconfig: Path, command: str) -> None:
     api.fail(*[FORBIDDEN] * 4)
     status, out, err = await answer(kubeconfig, command, "app/shop")
     assert (status, out) == (2, "")
@@ -111,7 +111,7 @@ async def test_a_name_in_several_namespaces_asks_for_one(api: ScriptedApi, kubec
         assert (status, "is in several namespaces: choose with -n one of team-a, team-b" in err) == (2, True)
 
 
-async def test_a_service_of_no_application_is_told_from_none(api: ScriptedApi, kubeconfig: Path) -> None:
+async def test_a_service_of_no_application_is_not_called_missing(api: ScriptedApi, kubeconfig: Path) -> None:
     api.put(SERVICE, {"metadata": {"name": "other", "namespace": "team-a", "uid": "s"}, "spec": {}})
     status, out, _ = await answer(kubeconfig, "why", "svc/other", "-n", "team-a")
     assert (status, "belongs to no Application that you can read" in out) == (1, True)

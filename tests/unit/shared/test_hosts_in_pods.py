@@ -9,7 +9,7 @@ import pytest
 
 from support.objects.hostpools import NewsByHand, PodsByHand
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.host_types import Change, Host
+from wasmcloud_operator.lattice.host_types import Host, InventoryChange
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState
 
 POOL = Key("ns", "pool")
@@ -28,8 +28,8 @@ class Bench:
     def __init__(self):
         self.pods, self.news, self.lattice = PodsByHand(), NewsByHand(), Lattice()
         self.map = HostsInPods(self.pods, self.news)
-        self.told = []
-        self.map.listen(lambda lattice, pods: self.told.append(pods))
+        self.changed = []
+        self.map.listen(lambda lattice, pods: self.changed.append(pods))
 
     def host(self, number, uid, minute=0, *, lattice=None, started=True):
         """The host lives now."""
@@ -37,12 +37,14 @@ class Bench:
         at = datetime(2026, 5, 1, 12, minute, tzinfo=UTC) if started else None
         host = Host(f"N{number}", 0.0, labels={"kubernetes_pod_uid": uid}, started_at=at)
         lattice.hosts.hosts[host.id] = host
-        self.news.tell(lattice, Change(hosts=frozenset({host.id})))
+        self.news.send(lattice, InventoryChange(hosts=frozenset({host.id})))
 
     def gone(self, number, *, silent=False):
         """The host stopped, or is given up."""
         host = self.lattice.hosts.hosts.pop(f"N{number}")
-        self.news.tell(self.lattice, Change(hosts=frozenset({host.id}), silent={host.id: host} if silent else {}))
+        self.news.send(
+            self.lattice, InventoryChange(hosts=frozenset({host.id}), silent={host.id: host} if silent else {})
+        )
 
     def found(self, namespace="ns", name="pool", lattice=None):
         pairs = self.map.hosts_of(Key(namespace, name), lattice or self.lattice)
@@ -66,7 +68,7 @@ def test_hosts_are_found_by_their_pods_in_order(bench):
     bench.host(3, "ns/other-a")
     bench.host(4, "in no pod of ours")
     assert bench.found() == [("pool-a", "N2"), ("pool-b", "N1")]
-    assert bench.told == [{Key("ns", "pool-b")}, {Key("ns", "pool-a")}, {Key("ns", "other-a")}]
+    assert bench.changed == [{Key("ns", "pool-b")}, {Key("ns", "pool-a")}, {Key("ns", "other-a")}]
 
 
 def test_pods_of_equal_names_in_two_namespaces_are_two(bench):
@@ -75,7 +77,7 @@ def test_pods_of_equal_names_in_two_namespaces_are_two(bench):
     bench.host(1, "ns/pool-a")
     assert bench.found() == [("pool-a", "N1")]
     assert bench.found("else") == []
-    assert bench.told == [{Key("ns", "pool-a")}]
+    assert bench.changed == [{Key("ns", "pool-a")}]
 
 
 def test_a_pod_replaced_under_the_same_name_does_not_inherit_the_host(bench):
@@ -106,7 +108,7 @@ def test_a_lattice_knows_nothing_of_anothers_hosts(bench):
     assert bench.state() is HostState.UNHEARD
 
 
-def test_a_host_that_stops_is_told_and_one_that_is_silent_is_remembered(bench):
+def test_a_host_that_stops_is_reported_and_a_silent_host_is_remembered(bench):
     bench.pods.add("ns", "pool-a", "pool")
     assert bench.state() is HostState.UNHEARD
     bench.host(1, "ns/pool-a")
@@ -118,7 +120,7 @@ def test_a_host_that_stops_is_told_and_one_that_is_silent_is_remembered(bench):
     assert bench.state() is HostState.LIVE
     bench.gone(1)
     assert bench.state() is HostState.STOPPED
-    assert bench.told == [{Key("ns", "pool-a")}] * 4
+    assert bench.changed == [{Key("ns", "pool-a")}] * 4
 
 
 def test_silence_of_a_former_host_says_nothing_of_the_one_that_runs(bench):
@@ -164,6 +166,6 @@ def test_a_host_that_names_another_pod_has_moved(bench):
     bench.pods.add("ns", "other-a", "other")
     bench.host(1, "ns/pool-a")
     bench.host(1, "ns/other-a")
-    assert bench.told[-1] == {Key("ns", "pool-a"), Key("ns", "other-a")}
+    assert bench.changed[-1] == {Key("ns", "pool-a"), Key("ns", "other-a")}
     assert bench.found() == []
     assert bench.found(name="other") == [("other-a", "N1")]

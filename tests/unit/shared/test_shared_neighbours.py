@@ -12,9 +12,9 @@ from support.hostile.work import at_once, instructions
 from support.objects.hostpools import NewsByHand, PodsByHand
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.by_application import ByApplication
-from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.lattice_books import LatticeBooks
 from wasmcloud_operator.expose.plan import Claim, Record
-from wasmcloud_operator.expose.view import View
+from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
@@ -53,8 +53,8 @@ class Neighbours:
         self.configs: Informer[CustomResource] = _informer(CUSTOM_RESOURCE)
         self.services: Informer[Unstructured] = _informer(UNSTRUCTURED)
         self.owned = ByApplication(self.services, lambda *_: None)
-        books = Directory(self.pools.has)
-        self.view = View(self.pools, books, self.configs, self.services, self.owned, None, lambda *_: None)
+        books = LatticeBooks(self.pools.has)
+        self.queries = ServiceQueries(self.pools, books, self.configs, self.services, self.owned, None, lambda *_: None)
         self.unowned = UnownedProblems()
         self.pods, self.news = PodsByHand(), NewsByHand()
         self.hosts_in_pods = HostsInPods(self.pods, self.news)
@@ -67,7 +67,7 @@ class Neighbours:
         at_once(self.lattices._learnt(leads, ServerInfo(server), "A"))
         self.configs.offer(CustomResource(_metadata(key), {"lattice": "default"}, None))
         self.services.offer(Unstructured(_service(Key(key.namespace, "hello")), {}))
-        self.view.book(lattice).put("hello", Record("hello", "v1", Exposure(()), owner=Key(key.namespace, "hello")))
+        self.queries.book(lattice).put("hello", Record("hello", "v1", Exposure(()), owner=Key(key.namespace, "hello")))
         self.unowned.put(Key(key.namespace, "hello"), [(lattice, Problem(Reason.UNKNOWN, "", "a problem"))])
         self.pods.add(key.namespace, "pool-0", POOL)
         self.hosts_in_pods.host_in(self.pods.store.get(Key(key.namespace, "pool-0")), lattice)
@@ -117,9 +117,9 @@ STEPS: dict[str, Callable[[Neighbours], object]] = {
     "who holds a lattice": lambda of: of.lattices.holders(of.lattice),
     "a route connects": lambda of: at_once(of.lattices._learnt(OURS, ServerInfo("S"), "A")),
     "a lattice by its id": lambda of: of.pools.known_as(of.lattice.identity.id),
-    "what is deployed of an Application": lambda of: list(of.view.records_of(Key(US.namespace, "hello"))),
-    "whether all pools of a namespace are declared": lambda of: of.view.undecided(US.namespace),
-    "a claim": lambda of: of.view.current(Claim("hello", of.lattice.identity.id, "default", US.namespace)),
+    "what is deployed of an Application": lambda of: list(of.queries.records_of(Key(US.namespace, "hello"))),
+    "whether all pools of a namespace are declared": lambda of: of.queries.undecided(US.namespace),
+    "a claim": lambda of: of.queries.current(Claim("hello", of.lattice.identity.id, "default", US.namespace)),
     "the applications of a namespace": lambda of: of.owned.applications(US.namespace),
     "the namespaces of an Application's Services": lambda of: of.owned.namespaces(Key(US.namespace, "hello")),
     "a Service changes": lambda of: of.services.offer(Unstructured(_service(Key(US.namespace, "other")), {})),
@@ -131,7 +131,7 @@ STEPS: dict[str, Callable[[Neighbours], object]] = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_it_costs_the_same_beside_twice_as_many(step: str) -> None:
+async def test_a_step_costs_the_same_beside_twice_as_many_neighbours(step: str) -> None:
     counts = []
     for others in (FEW, MANY):
         async with neighbours(others) as made:

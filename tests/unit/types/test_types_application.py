@@ -74,7 +74,7 @@ def test_a_parsed_application_is_dumped_unchanged(value):
     assert dump(parse(Application, value)) == value
 
 
-def test_traits_are_told_apart_by_type():
+def test_traits_are_distinguished_by_type():
     spec = {
         "components": [
             {

@@ -58,7 +58,7 @@ def test_the_schema_is_structural(kind):
 
 
 @every_kind
-def test_it_fits_into_the_budget(kind):
+def test_a_crd_fits_into_the_budget_of_cel(kind):
     assert len(json.dumps(CRDS[kind], separators=(",", ":"))) < LIMIT
 
 

@@ -53,11 +53,11 @@ def test_written_fields_stay_and_defaults_apply_once(fields):
 def test_defaults_are_those_of_the_fields_descriptions():
     shown = effective(spec_of({"hostReplicas": 2}))
     for name, field in WasmCloudHostConfigSpec.model_fields.items():
-        told = re.search(r"[;,] (\S+) when left out", field.description or "")
+        described = re.search(r"[;,] (\S+) when left out", field.description or "")
         value = getattr(shown, name)
-        if told and isinstance(value, str | int):
+        if described and isinstance(value, str | int):
             expected = str(value).lower() if isinstance(value, bool) else str(value)
-            assert told[1].replace("<version>", "1.6.0") == expected, name
+            assert described[1].replace("<version>", "1.6.0") == expected, name
 
 
 def test_the_defaults_of_waiting_are_those_of_the_readiness_gate():
@@ -69,6 +69,6 @@ def test_the_control_prefix_is_the_one_that_the_operator_uses():
     assert effective(spec_of({})).control_topic_prefix == DEFAULT_CONTROL_PREFIX
 
 
-def test_the_budget_of_a_pool_is_told():
+def test_the_budget_of_a_pool_is_described():
     assert effective(spec_of({"hostReplicas": 2})).pod_disruption_budget.max_unavailable == 1
     assert effective(spec_of({"hostReplicas": 1})).pod_disruption_budget.enabled is False

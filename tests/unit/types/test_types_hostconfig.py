@@ -44,8 +44,8 @@ def test_specs_that_the_api_server_would_refuse_are_refused(fields: dict[str, ob
 def test_an_object_made_in_python_can_be_applied() -> None:
     meta = ObjectMeta(name="pool", namespace="team")
     hosts = WasmCloudHostConfig(metadata=meta, spec=WasmCloudHostConfigSpec(lattice="default", version="1.6.0"))
-    told = {"metadata": {"name": "pool", "namespace": "team"}, "spec": SPEC}
-    assert dump(hosts) == {"apiVersion": "k8s.wasmcloud.dev/v1alpha1", "kind": "WasmCloudHostConfig", **told}
+    written = {"metadata": {"name": "pool", "namespace": "team"}, "spec": SPEC}
+    assert dump(hosts) == {"apiVersion": "k8s.wasmcloud.dev/v1alpha1", "kind": "WasmCloudHostConfig", **written}
     assert parse(WasmCloudHostConfig, dump(hosts)) == hosts
 
     component = {"name": "web", "type": "component", "properties": {"image": "x/web:1"}}

@@ -82,7 +82,7 @@ class Departure(StatusModel):
     """The lattice's name."""
 
     lattice_id: str | None = None
-    """Tells the lattice from others of that name."""
+    """Distinguishes the lattice from others of that name."""
 
     host_config: str | None = None
     """Name of the WasmCloudHostConfig by which it was reached."""
@@ -104,7 +104,7 @@ class ApplicationStatus(StatusModel):
     """The lattice that the application runs in."""
 
     lattice_id: str | None = None
-    """Tells the lattice from others of that name."""
+    """Distinguishes the lattice from others of that name."""
 
     host_config: str | None = None
     """Name of the WasmCloudHostConfig whose connection is used."""

@@ -67,8 +67,8 @@ class ContainerTemplateAdditions(Model):
 class Rollout(Model):
     """What a new host pod has to show before it counts as ready, so that no earlier one goes before.
 
-    The operator tells the pods, by the readiness gate k8s.wasmcloud.dev/serving. While it is away new pods wait, and
-    those that are ready stay so.
+    The operator reports it in each pod's readiness gate k8s.wasmcloud.dev/serving. While it is away new pods wait, and
+    ready pods stay ready.
     """
 
     wait_for_lattice: StrictBool | None = None

@@ -254,7 +254,7 @@ class CrdWatch:
 
 
 def _definition(context: Context) -> Informer[Definition]:
-    """The informer of the one CRD. Readiness does not ask for it: without it there is the look each minute."""
+    """The informer of Applications' CRD. Readiness does not wait for it: without it the CRD is read every minute."""
     return Informer.on_api(
         context.reader,
         CUSTOM_RESOURCE_DEFINITION,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
+from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import lattices_of
 from wasmcloud_operator.application.placements import FIELD_MANAGER, HostsByApplication, PlacementWriter
-from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.application.writer import FINALIZERS, ApplicationWriter
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -23,7 +23,7 @@ from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import SERVICE, Key
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
-from wasmcloud_operator.lattice.host_types import Change as HostsChange
+from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
@@ -45,7 +45,7 @@ def application_controller(context: Context, on_purpose: LeftOnPurpose) -> Contr
     """The controller of Applications, wired to its caches."""
     informer = applications(context)
     configs: Informer[CustomResource] = context.informers.made(HOST_CONFIG)
-    places = Places(context.pools, configs)
+    selector = LatticeSelector(context.pools, configs)
     client = context.applications_writer
     writer = ApplicationWriter(client, informer, context.clock, context.status_part(APPLICATION, client))
 
@@ -57,7 +57,7 @@ def application_controller(context: Context, on_purpose: LeftOnPurpose) -> Contr
     gate = context.applications_gate
     services = context.managed(SERVICE).informer
     deletion = Deletion(
-        places=places,
+        selector=selector,
         writer=writer,
         client=context.reader,
         recorder=context.recorder,
@@ -70,13 +70,13 @@ def application_controller(context: Context, on_purpose: LeftOnPurpose) -> Contr
         on_purpose=on_purpose,
     )
     reconciler = ApplicationReconciler(
-        informer, places, writer, deletion, context.recorder, context.clock, owners, wake, gate
+        informer, selector, writer, deletion, context.recorder, context.clock, owners, wake, gate
     )
     parts = ((APPLICATION, writer.part.part), (APPLICATION, FINALIZERS))
     controller = context.controller(
         "application", reconciler.reconcile, reconciler.report, workers_times=_WORKERS_TIMES, parts=parts
     )
-    _wire(context, _Routes(controller.queue, informer, places), informer, configs)
+    _wire(context, _Routes(controller.queue, informer, selector), informer, configs)
     services.on_change(partial(_on_service, controller.queue))
     return controller
 
@@ -84,19 +84,19 @@ def application_controller(context: Context, on_purpose: LeftOnPurpose) -> Contr
 def placement_controller(context: Context, hosts_in_pods: HostsInPods) -> Controller[Key]:
     """The controller of `status.placements`: a burst of a lattice's news is one write for each Application."""
     informer = applications(context)
-    places = Places(context.pools, context.informers.made(HOST_CONFIG))
+    selector = LatticeSelector(context.pools, context.informers.made(HOST_CONFIG))
     hosts = HostsByApplication()
     part = context.status_part(
         APPLICATION, context.applications_writer, field_manager=FIELD_MANAGER, part="status.placements"
     )
-    writer = PlacementWriter(informer, places, hosts, hosts_in_pods.pod, part, context.applications_gate)
+    writer = PlacementWriter(informer, selector, hosts, hosts_in_pods.pod, part, context.applications_gate)
     controller = context.controller(
         "placement", writer.reconcile, _nothing_to_report, parts=((APPLICATION, part.part),)
     )
-    routes = _Routes(controller.queue, informer, places)
+    routes = _Routes(controller.queue, informer, selector)
 
     def on_news(lattice: Lattice, news: LatticeEvent) -> None:
-        if not isinstance(news, HostsChange):
+        if not isinstance(news, InventoryChange):
             return
         routes.in_lattice(lattice, hosts.take(lattice, news), Priority.BACKGROUND, after=_BURST_SECONDS)
         if news.synced:
@@ -129,7 +129,7 @@ class _Routes:
 
     queue: WorkQueue[Key]
     applications: Informer[CustomResource]
-    places: Places
+    selector: LatticeSelector
 
     def namespace(self, namespace: str, priority: Priority) -> None:
         """All Applications of a namespace."""
@@ -140,7 +140,7 @@ class _Routes:
         self, lattice: Lattice, names: Iterable[str], priority: Priority = Priority.FRESH, *, after: float = 0.0
     ) -> None:
         """The Applications of these names that are or may be in a lattice: every team has one named `hello`."""
-        namespaces, holders = self.places.namespaces(lattice), set(self.places.holders(lattice))
+        namespaces, holders = self.selector.namespaces(lattice), set(self.selector.holders(lattice))
         for name in names:
             keys = {Key(namespace, name) for namespace in namespaces} | {key for key in holders if key.name == name}
             for key in sorted(keys):
@@ -151,10 +151,10 @@ class _Routes:
         """All Applications that are or may be in a lattice."""
         keys = {
             item.metadata.key
-            for namespace in self.places.namespaces(lattice)
+            for namespace in self.selector.namespaces(lattice)
             for item in self.applications.store.by_index(NAMESPACE_INDEX, namespace)
         }
-        for key in sorted(keys | set(self.places.holders(lattice))):
+        for key in sorted(keys | set(self.selector.holders(lattice))):
             self.queue.add_after(key, after, Priority.BACKGROUND)
 
     def on_event(self, lattice: Lattice, event: LatticeEvent) -> None:
@@ -181,7 +181,7 @@ class _Routes:
 
     def unblocked(self, lattice: Lattice, event: ManifestPublished | ManifestUnpublished) -> None:
         """What stood in the way of others may be gone, what they need be there."""
-        for key in self.places.refused(lattice):
+        for key in self.selector.refused(lattice):
             if key.name != event.name or isinstance(event, ManifestUnpublished):
                 self.queue.add(key)
 

@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry, Counter
 
 from wasmcloud_operator.application import naming, status
 from wasmcloud_operator.application.lattice_choice import Chosen, NotChosen
+from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import Place
-from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
@@ -66,7 +66,7 @@ def left_in_wadm(registry: CollectorRegistry) -> Counter:
 class Deletion:
     """Ends what an Application has in wadm, then lets it go."""
 
-    places: Places
+    selector: LatticeSelector
     writer: ApplicationWriter
     client: Reader
     recorder: EventRecorder
@@ -107,7 +107,7 @@ class Deletion:
         left = self._orphan_since.setdefault(item.metadata.key, now) + _KEPT_SERVICES_SECONDS - now
         if left > 0 and self.services.by_index(OWNER_INDEX, item.metadata.uid):
             return Result.waiting("other owners for its Services", left)  # their change brings the key back before
-        await self.on_purpose.add(item, self.places.leaving(item, None))
+        await self.on_purpose.add(item, self.selector.leaving(item, None))
         result = await self._let_go(item)
         self._event(item, "Normal", Reason.ORPHANED, "Left in wadm, as the annotation deletion-policy asks")
         return result
@@ -116,7 +116,7 @@ class Deletion:
         """Remove the Application from its former lattices. Returns those where that is still to be done, and why."""
         left = []
         for place in leaving:
-            lattice = self.places.departing(item, place)
+            lattice = self.selector.departing(item, place)
             try:
                 if is_orphan(item.metadata.annotations):
                     await self.on_purpose.add(item, (place,))
@@ -139,7 +139,7 @@ class Deletion:
             except LatticeError as error:
                 left.append(replace(place, problem=shortened(str(error))))
                 continue
-            self.places.departed(item, place)
+            self.selector.departed(item, place)
         return left
 
     def ledger_writer(self, item: CustomResource, lattice: Lattice) -> LedgerWriter:
@@ -155,22 +155,22 @@ class Deletion:
 
     def forget(self, key: Key) -> None:
         """The Application is gone, or nothing of it is in wadm."""
-        self.places.release(key)
+        self.selector.release(key)
         self.retries.forget(key)
         self._since.pop(key, None)
         self._orphan_since.pop(key, None)
 
     def _lattices(self, item: CustomResource) -> Iterable[Lattice]:
         """Every lattice that may have something of the Application. Raises if one of them is out of reach."""
-        places = self.places.leaving(item, None)
+        places = self.selector.leaving(item, None)
         for place in places:
-            lattice = self.places.departing(item, place)
+            lattice = self.selector.departing(item, place)
             if lattice is None:
                 self._wait_for_pools(item)
                 raise LatticeUnavailable(f"no host config leads to lattice {place.lattice} any more")
             yield lattice
         if not places:
-            choice = self.places.choose(item)
+            choice = self.selector.choose(item)
             if isinstance(choice, Chosen):
                 yield choice.lattice
             else:
@@ -178,7 +178,7 @@ class Deletion:
                 raise LatticeUnavailable("no host config leads to the application's lattice any more")
 
     def _wait_for_pools(self, item: CustomResource) -> None:
-        choice = self.places.choose(item)
+        choice = self.selector.choose(item)
         waited = self.clock.monotonic() - self._since[item.metadata.key]
         if isinstance(choice, NotChosen) and choice.soon and waited < _START_SECONDS:
             raise _NotYet(f"host configs, which are still being read: {choice.message}")
@@ -233,9 +233,9 @@ class Deletion:
         before = item.status if isinstance(item.status, dict) else {}
         name = before.get("hostConfig") or item.metadata.annotations.get(naming.HOST_CONFIG)
         if name:
-            config = self.places.config(Key(namespace, str(name)))
+            config = self.selector.config(Key(namespace, str(name)))
             return "" if config is not None and not config.metadata.deleting else f"host config {name}"
-        return "" if self.places.has_configs(namespace) else "the last host config"
+        return "" if self.selector.has_configs(namespace) else "the last host config"
 
     def _record_left(self, item: CustomResource, note: str) -> None:
         """By log and metric too: a namespace that is going away takes no Events."""
@@ -244,7 +244,7 @@ class Deletion:
         log.error("application left in wadm", application=str(item.metadata.key), lattice=lattice, why=note)
         self.left.labels(lattice).inc()
 
-    def tell_leaving(self, item: CustomResource, before: Iterable[Place], left: Iterable[Place]) -> None:
+    def report_leaving(self, item: CustomResource, before: Iterable[Place], left: Iterable[Place]) -> None:
         """Records an Event for each new problem of leaving a lattice, once the status shows it."""
         known = {place for place in before if place.problem}
         for place in left:

@@ -14,7 +14,7 @@ from wasmcloud_operator.manifest.validation import errors, validate
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedManifest:
     """The content, and what keeps it from wadm."""
 
     content: Content
@@ -24,21 +24,21 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _LastExamined:
     uid: str
     generation: int
     annotations: dict[str, str]
     labels: dict[str, str]
-    examined: Examined
+    examined: ExaminedManifest
 
 
 @dataclass(slots=True)
 class Examiner:
     """Examines Applications, and remembers the result: a large manifest takes tens of milliseconds."""
 
-    _known: dict[Key, _Known] = field(default_factory=dict)
+    _known: dict[Key, _LastExamined] = field(default_factory=dict)
 
-    def examine(self, item: CustomResource) -> Examined:
+    def examine(self, item: CustomResource) -> ExaminedManifest:
         """The content of the item and its problems."""
         meta = item.metadata
         spec = without_nulls(item.spec) if isinstance(item.spec, dict) else {}
@@ -52,10 +52,10 @@ class Examiner:
             examined = known.examined
             return replace(examined, content=replace(examined.content, spec=spec))
         content = content_of({"name": meta.name, "annotations": meta.annotations, "labels": meta.labels}, spec)
-        examined = Examined(content, tuple(errors(validate(draft(content)))), unscaled(spec))
+        examined = ExaminedManifest(content, tuple(errors(validate(draft(content)))), unscaled(spec))
         # Without the spec: the cache holds that, and a second one would double what a large manifest takes.
         remembered = replace(examined, content=replace(content, spec={}))
-        self._known[meta.key] = _Known(meta.uid, meta.generation, meta.annotations, meta.labels, remembered)
+        self._known[meta.key] = _LastExamined(meta.uid, meta.generation, meta.annotations, meta.labels, remembered)
         return examined
 
     def forget(self, key: Key) -> None:

@@ -1,4 +1,4 @@
-"""In which lattice an application belongs: that of its namespace's host configs, or the one that it names."""
+"""In which lattice an application belongs: the lattice of its namespace's host configs, or of the config it names."""
 
 from __future__ import annotations
 

@@ -62,11 +62,11 @@ class InLattice:
 
 
 @dataclass(slots=True)
-class _Memory:
+class _Reported:
     """What was found out of a lattice's applications."""
 
     owners: dict[tuple[str, str], Owner | None] = field(default_factory=dict)
-    """As a manifest names them, by application and version; None for those of others than our operators."""
+    """Owners as manifests name them, by application and version; None where no operator of ours put the manifest."""
 
     reported: frozenset[tuple[str, Owner]] | None = None
     """What was left at the last look; None before the first."""
@@ -84,7 +84,7 @@ class Leftovers:
     pools: Pools
     events: LatticeEvents
     removal: OrphanRemoval | None = None
-    _memories: dict[Lattice, _Memory] = field(default_factory=dict)
+    _memories: dict[Lattice, _Reported] = field(default_factory=dict)
 
     def collect(self) -> Iterator[Metric]:
         """Yields the metric, as prometheus_client's registry calls for it; no value for what is not known now."""
@@ -169,7 +169,7 @@ class Leftovers:
         return False
 
     def _owned(self, lattice: Lattice) -> int:
-        """How many applications of a lattice are, or were, those of Applications of this cluster."""
+        """Returns how many applications of a lattice belong, or belonged, to Applications of this cluster."""
         return sum(
             self._is_claimed(lattice, app.name) or (owner is not None and owner.cluster == self.owners.cluster_id)
             for app in lattice.ledger.listed or ()
@@ -181,11 +181,11 @@ class Leftovers:
         if self.removal is not None:
             self.removal.forget(lattice)
 
-    def _memory(self, lattice: Lattice) -> _Memory:
-        return self._memories.setdefault(lattice, _Memory())
+    def _memory(self, lattice: Lattice) -> _Reported:
+        return self._memories.setdefault(lattice, _Reported())
 
     async def _read_owners(self, lattice: Lattice) -> bool:
-        """Read each owner that neither the ledger nor an Application tells, once; whether all are read."""
+        """Reads each owner that neither the ledger nor an Application names, once. Returns whether all are read."""
         owners, listed = self._memory(lattice).owners, lattice.ledger.listed or ()
         for former in owners.keys() - {_stored(app) for app in listed}:
             del owners[former]

@@ -48,7 +48,7 @@ def _without_nulls(value: Json) -> Json:
 
 
 def passed_metadata(entries: Mapping[str, str]) -> dict[str, str]:
-    """The annotations or labels that reach wadm: all but the operator's own, those of tools, and what it refuses.
+    """The annotations or labels that reach wadm: all but the operator's own, the tools', and what wadm refuses.
 
     What kubectl and GitOps tools write for themselves stays out: it is of no use to who looks at the lattice. Keys that
     Kubernetes takes and wadm does not, like `3scale.net/team`, would have it refuse the whole manifest.

@@ -11,7 +11,7 @@ LATTICE = "k8s.wasmcloud.dev/lattice"
 HOST_CONFIG = "k8s.wasmcloud.dev/host-config"
 REVISION_HISTORY_LIMIT = "k8s.wasmcloud.dev/revision-history-limit"
 
-# Those of our own annotations that decide what runs and where.
+# Our annotations that decide what runs and where.
 STEERING = (UNDEPLOY, LATTICE, HOST_CONFIG, REVISION_HISTORY_LIMIT)
 
 FINALIZER = "k8s.wasmcloud.dev/application"

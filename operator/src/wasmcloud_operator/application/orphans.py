@@ -41,7 +41,7 @@ Left = tuple[str, Owner]
 
 
 @dataclass(slots=True)
-class _Memory:
+class _RemovalState:
     """What was found out of a lattice's orphans."""
 
     since: dict[Left, float] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class OrphanRemoval:
     on_purpose: LeftOnPurpose
     clock: Clock
     events: LatticeEvents
-    _memories: dict[Lattice, _Memory] = field(default_factory=dict)
+    _memories: dict[Lattice, _RemovalState] = field(default_factory=dict)
     _removed: deque[float] = field(default_factory=lambda: deque(maxlen=AT_ONCE))
 
     def forget(self, lattice: Lattice) -> None:
@@ -73,7 +73,7 @@ class OrphanRemoval:
 
         Raises the errors of `kube.errors` and of the ledger's writer.
         """
-        now, memory = self.clock.monotonic(), self._memories.setdefault(lattice, _Memory())
+        now, memory = self.clock.monotonic(), self._memories.setdefault(lattice, _RemovalState())
         since = memory.since = {one: memory.since.get(one, now) for one in left().items()}
         kept = await self.on_purpose.uids() if since else ()
         going = {one: at for one, at in since.items() if one[1].uid and one[1].uid not in kept}
@@ -99,7 +99,7 @@ class OrphanRemoval:
             memory.since.pop((name, owner), None)
         return DONE
 
-    async def _remove(self, lattice: Lattice, memory: _Memory, name: str, owner: Owner) -> None:
+    async def _remove(self, lattice: Lattice, memory: _RemovalState, name: str, owner: Owner) -> None:
         """Remove it if wadm has it still as that owner's."""
         writer = LedgerWriter(
             ledger=lattice.ledger,
@@ -133,14 +133,14 @@ class OrphanRemoval:
             return 0.0
         return self._removed[0] + PAUSE_SECONDS - self.clock.monotonic()
 
-    def _rest(self, lattice: Lattice, memory: _Memory, owner: Owner, seconds: float) -> Result:
+    def _rest(self, lattice: Lattice, memory: _RemovalState, owner: Owner, seconds: float) -> Result:
         if not memory.paused:
             memory.paused = True
             note = f"{AT_ONCE} applications were removed from wadm; more of lattice {lattice.name} follow after a pause"
             self.events.event(lattice, owner, "Warning", Reason.ORPHANS_PAUSED, note)
         return Result.waiting(f"a pause before more of lattice {lattice.name} is removed", seconds)
 
-    async def _hold(self, lattice: Lattice, memory: _Memory, going: Mapping[Left, float], owned: int) -> Result:
+    async def _hold(self, lattice: Lattice, memory: _RemovalState, going: Mapping[Left, float], owned: int) -> Result:
         if not memory.held:
             note = (
                 f"{len(going)} of {owned} applications of this cluster in lattice {lattice.name} have lost their "

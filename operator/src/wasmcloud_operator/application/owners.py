@@ -1,4 +1,4 @@
-"""Whose an application in a lattice is: that of a resource here, which may be gone, or of one in another cluster."""
+"""The owner of an application in a lattice: a resource of this cluster, which may be gone, or of another cluster."""
 
 from __future__ import annotations
 

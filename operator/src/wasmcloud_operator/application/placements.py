@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from wasmcloud_operator.application.places import Places
+from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
@@ -15,7 +15,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
-from wasmcloud_operator.lattice.host_types import Change, Host
+from wasmcloud_operator.lattice.host_types import Host, InventoryChange
 from wasmcloud_operator.lattice.lattices import Lattice
 from wasmcloud_operator.manifest.walking import component_id
 from wasmcloud_operator.names import RESUMPTION, is_paused
@@ -42,7 +42,7 @@ class HostsByApplication:
     def __init__(self) -> None:
         self._of: WeakKeyDictionary[Lattice, _Index] = WeakKeyDictionary()
 
-    def take(self, lattice: Lattice, change: Change) -> set[str]:
+    def take(self, lattice: Lattice, change: InventoryChange) -> set[str]:
         """Take in what changed; returns the applications that ran or run something on the hosts concerned."""
         index, concerned = self._of.setdefault(lattice, _Index()), set[str]()
         for host_id in change.hosts:
@@ -73,7 +73,7 @@ class PlacementWriter:
     """Writes `status.placements` and `status.placementCount`, and nothing else, as a field manager of its own."""
 
     applications: Informer[CustomResource]
-    places: Places
+    selector: LatticeSelector
     hosts: HostsByApplication
     pod_of: PodOf
     part: StatusPart[CustomResource]
@@ -91,7 +91,7 @@ class PlacementWriter:
         status: JsonObject = item.status if isinstance(item.status, dict) else {}
         found: JsonObject = {}
         if "deployedVersion" in status:
-            lattice = self.places.last(item)
+            lattice = self.selector.last(item)
             if lattice is None or not lattice.hosts.synced:
                 return Result.waiting("the hosts of its lattice")  # what was found before stands
             found = placements(item, self.hosts.hosts(lattice, key.name), self.pod_of)

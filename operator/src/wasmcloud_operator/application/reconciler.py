@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from wasmcloud_operator.application import naming, status
 from wasmcloud_operator.application.deletion import Deletion
-from wasmcloud_operator.application.examine import Examined, Examiner
+from wasmcloud_operator.application.examine import ExaminedManifest, Examiner
 from wasmcloud_operator.application.lattice_choice import Chosen, NotChosen
+from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import Place, departures, place
-from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
@@ -33,7 +33,7 @@ from wasmcloud_operator.lattice.content import VERSION
 from wasmcloud_operator.lattice.decision import Run
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.lattice.ledger import Entry, Listing
+from wasmcloud_operator.lattice.ledger import Entry, ListState
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter, NameTaken, StepRefused
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
 from wasmcloud_operator.reasons import Reason
@@ -61,7 +61,7 @@ class ApplicationReconciler:
     """Brings one Application to what it asks for. Every outcome is in its status; failures of a lattice stay in it."""
 
     applications: Informer[CustomResource]
-    places: Places
+    selector: LatticeSelector
     writer: ApplicationWriter
     deletion: Deletion
     recorder: EventRecorder
@@ -116,19 +116,19 @@ class ApplicationReconciler:
         if examined.problems:
             await self._show_stalled(item, status.invalid(examined.problems))
             return Result.waiting(f"another manifest: {status.problems_text(examined.problems)}")
-        choice = self.places.choose(item)
+        choice = self.selector.choose(item)
         if isinstance(choice, NotChosen):
             return await self._wait_for_lattice(item, choice)
         return await self._at(item, examined, choice)
 
-    async def _at(self, item: CustomResource, examined: Examined, choice: Chosen) -> Result:
+    async def _at(self, item: CustomResource, examined: ExaminedManifest, choice: Chosen) -> Result:
         """Go on in the lattice, unless it is out of reach or has enough to do."""
         key, ledger, state = item.metadata.key, choice.lattice.ledger, choice.lattice.connection.state
         if not state.connected:
             if not state.connecting:
                 await self.writer.show(item, status.out_of_reach(state.reason, state.message))
             return Result.waiting(f"lattice {choice.lattice.name}: {state.message or state.reason}")
-        if ledger.listing is Listing.AWAITED:
+        if ledger.listing is ListState.AWAITED:
             return Result.waiting(f"wadm's list of lattice {choice.lattice.name}")
         if not ledger.acquire(key.name, waiter=key, wake=partial(self.wake, key)):
             return Result.waiting(f"another change of the same name in lattice {choice.lattice.name} to end")
@@ -141,11 +141,11 @@ class ApplicationReconciler:
         self.retries.forget(key)
         return result
 
-    async def _in_lattice(self, item: CustomResource, examined: Examined, choice: Chosen) -> Result:
+    async def _in_lattice(self, item: CustomResource, examined: ExaminedManifest, choice: Chosen) -> Result:
         """Have wadm run the content, then take it out of the lattices that it has left."""
         key, content = item.metadata.key, examined.content
-        side, leaving = self.deletion.ledger_writer(item, choice.lattice), self.places.leaving(item, choice.lattice)
-        told = {**_place(choice), **_leaving(leaving)}
+        side, leaving = self.deletion.ledger_writer(item, choice.lattice), self.selector.leaving(item, choice.lattice)
+        where = {**_place(choice), **_leaving(leaving)}
         wanted = item.metadata.annotations.get(naming.UNDEPLOY) != "true"
         before = own_status(item.status)
         if Place(choice.lattice.name, "", str(before.get("latticeId", ""))).is_in(choice.lattice.identity):
@@ -160,20 +160,20 @@ class ApplicationReconciler:
                 on_taken=partial(self._report_taken, item, choice.lattice),
             )
         except NameTaken as taken:
-            self.places.refuse(key, choice.lattice)
-            await self._show_stalled(item, status.conflict(taken.owner, choice.lattice.name), told)
+            self.selector.refuse(key, choice.lattice)
+            await self._show_stalled(item, status.conflict(taken.owner, choice.lattice.name), where)
             return Result.waiting(f"its name in lattice {choice.lattice.name}, which belongs to {taken.owner}")
         except StepRefused as refused:
-            self.places.refuse(key, choice.lattice)
-            await self._show_stalled(item, status.rejected(refused.step, refused.message), told)
+            self.selector.refuse(key, choice.lattice)
+            await self._show_stalled(item, status.rejected(refused.step, refused.message), where)
             return Result.waiting(f"wadm to take it: {refused.message}", _REFUSED_SECONDS)
-        self.places.accept(key)
+        self.selector.accept(key)
         await self._settle(item, choice.lattice, leaving)
         entry, again = await self._confirmed(side, entry, content.name) if wanted else (entry, None)
         confirmed = again is None
         if again is None or again <= side.ledger.lag - _PUSH_SECONDS or leaving:
             verdict = status.running(entry, examined.unscaled) if wanted else status.undeployed()
-            await self._show(item, verdict, {**told, **_remembered_versions(item, entry), **status.fields(entry)})
+            await self._show(item, verdict, {**where, **_remembered_versions(item, entry), **status.fields(entry)})
         else:
             again = _PUSH_SECONDS
         if wanted and confirmed:
@@ -184,7 +184,7 @@ class ApplicationReconciler:
         """Remove the Application from its former lattices; its status in the new one is written already."""
         left = await self.deletion.depart(item, leaving)
         if leaving and await self.writer.show_leaving(self._latest(item), _leaving(left)):
-            self.deletion.tell_leaving(item, leaving, left)
+            self.deletion.report_leaving(item, leaving, left)
         if not left:
             return DONE if again is None else Result.waiting("wadm's word about the deployed version", again)
         delay = self.deletion.retries.when(item.metadata.key)
@@ -221,8 +221,8 @@ class ApplicationReconciler:
     async def _settle(self, item: CustomResource, lattice: Lattice, leaving: list[Place]) -> None:
         """Hold what the deletion needs: the finalizer, which tools may have taken away, and the ways to wadm."""
         for departure in leaving:
-            self.places.departing(item, departure)
-        self.places.hold(item.metadata.key, lattice)
+            self.selector.departing(item, departure)
+        self.selector.hold(item.metadata.key, lattice)
         now = self.applications.store.get(item.metadata.key)
         if now is not None and now.metadata.uid == item.metadata.uid and not now.metadata.deleting:
             await self.writer.add_finalizer(now)
@@ -271,29 +271,29 @@ class ApplicationReconciler:
         await self.writer.show(item, status.out_of_reach(reason, f"{error}; trying again"))
         return Result.waiting(f"wadm: {error}", self.retries.when(item.metadata.key))
 
-    async def _show(self, item: CustomResource, verdict: Verdict, told: dict[str, object]) -> None:
+    async def _show(self, item: CustomResource, verdict: Verdict, fields: dict[str, object]) -> None:
         item = self._latest(item)
         before = own_status(item.status)
-        if not await self.writer.show(item, verdict, told):
+        if not await self.writer.show(item, verdict, fields):
             return
-        if told.get("deployedVersion") not in (None, before.get("deployedVersion")):
-            note = f"Deployed version {told['deployedVersion']} to lattice {told['lattice']}"
+        if fields.get("deployedVersion") not in (None, before.get("deployedVersion")):
+            note = f"Deployed version {fields['deployedVersion']} to lattice {fields['lattice']}"
             self._event(item, "Normal", Reason.DEPLOYED, note)
         if verdict.stalled and verdict.message != before.get("message"):
             self._event(item, "Warning", verdict.reason, verdict.message)
 
     async def _show_stalled(
-        self, item: CustomResource, verdict: Verdict, told: dict[str, object] | None = None
+        self, item: CustomResource, verdict: Verdict, fields: dict[str, object] | None = None
     ) -> None:
         """Show what only a user can mend, with what was found out before."""
         item = self._latest(item)
-        kept = {**own_status(item.status), **(told or {})}
+        kept = {**own_status(item.status), **(fields or {})}
         await self._show(item, verdict, {name: kept[name] for name in status.FOUND_OUT if name in kept})
 
     def _latest(self, item: CustomResource) -> CustomResource:
         """The item as the cache has it now, under the generation that was looked at.
 
-        It may have changed while wadm was at work: the old content's outcome must not pass for that of the new one.
+        It may have changed while wadm was at work: an outcome of the old content must not be shown for the new content.
         """
         now = self.applications.store.get(item.metadata.key)
         if now is None or now.metadata.uid != item.metadata.uid:

@@ -16,7 +16,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.ledger_writer import Step
-from wasmcloud_operator.lattice.wadm_types import Status, StatusType
+from wasmcloud_operator.lattice.wadm_types import AppStatus, StatusType
 from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator_types.application import Phase
@@ -153,7 +153,7 @@ def problems_text(problems: Iterable[ManifestProblem]) -> str:
     return _cut("; ".join([*shown, f"and {more} more"] if more else shown), _MESSAGE_LIMIT)
 
 
-def _wadm_status(status: Status) -> JsonObject:
+def _wadm_status(status: AppStatus) -> JsonObject:
     shown: JsonObject = {"wadm": {"type": status.info.type.value}}
     if status.info.message:
         shown["wadm"]["message"] = status.info.message

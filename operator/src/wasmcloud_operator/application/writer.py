@@ -15,8 +15,8 @@ from wasmcloud_operator.kube.client import JSON_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.conditions import Condition, to_status
-from wasmcloud_operator.kube.contest import Place
-from wasmcloud_operator.kube.difference import Difference, Step
+from wasmcloud_operator.kube.contest import WriteTarget
+from wasmcloud_operator.kube.difference import Difference, PathStep
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -26,7 +26,7 @@ from wasmcloud_operator.lattice.content import VERSION
 from wasmcloud_operator.reasons import Reason
 
 FINALIZERS = "finalizers"
-_FINALIZERS_PATH = Difference((Step(".metadata", "f:metadata"), Step(".finalizers", "f:finalizers")))
+_FINALIZERS_PATH = Difference((PathStep(".metadata", "f:metadata"), PathStep(".finalizers", "f:finalizers")))
 PAUSED = Condition("Paused", "True", Reason.PAUSED, "nothing is written while paused")
 
 
@@ -81,7 +81,7 @@ class ApplicationWriter:
             version = item.metadata.resource_version
             patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
             patch.append({"op": "add", "path": "/metadata/finalizers", "value": [naming.FINALIZER]})
-        place = Place(APPLICATION, item.metadata.key, FINALIZERS)
+        place = WriteTarget(APPLICATION, item.metadata.key, FINALIZERS)
         wish = naming.FINALIZER
         send = partial(self._patch, item, patch)
         return await self.part.paced.write(place, item.metadata, wish, _FINALIZERS_PATH, send) or item

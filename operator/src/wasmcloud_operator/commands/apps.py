@@ -23,7 +23,7 @@ from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
 from wasmcloud_operator.lattice.wadm import WadmReader
-from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status
+from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary
 
 _AT_ONCE = 16
 _CLUSTER_SECONDS = 3.0  # for a cluster that does not answer
@@ -111,7 +111,7 @@ def as_json(apps: Iterable[ListedApp], clusters: Mapping[str, str]) -> str:
 def _app(summary: ModelSummary, owner: Owner | None) -> ListedApp:
     phase, message = "Undeployed", ""
     if summary.deployed_version:
-        status = Status(info=summary.status, scalers=summary.scalers)
+        status = AppStatus(info=summary.status, scalers=summary.scalers)
         verdict = running(Entry(summary.deployed_version, summary.version, status=status))
         phase, message = verdict.phase or "Reconciling", verdict.message
     return ListedApp(summary.name, phase, summary.deployed_version, summary.version, owner, message)

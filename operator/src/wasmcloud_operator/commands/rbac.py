@@ -14,7 +14,7 @@ import yaml
 
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.permissions import RULES, USER_ROLES, Rule, UserRule
+from wasmcloud_operator.permissions import RULES, USER_ROLES, PermissionRule, UserRule
 
 NAME = "wasmcloud-operator"
 DEFAULT_FOLDER = Path("manifests")
@@ -102,7 +102,7 @@ def drift(folder: Path) -> list[str]:
     ]
 
 
-def _rules(rules: Iterable[Rule | UserRule]) -> list[JsonObject]:
+def _rules(rules: Iterable[PermissionRule | UserRule]) -> list[JsonObject]:
     return [
         {
             "apiGroups": [rule.resource.group],
@@ -113,7 +113,7 @@ def _rules(rules: Iterable[Rule | UserRule]) -> list[JsonObject]:
     ]
 
 
-def _role(kind: str, name: str, rules: Iterable[Rule]) -> JsonObject:
+def _role(kind: str, name: str, rules: Iterable[PermissionRule]) -> JsonObject:
     return {"apiVersion": f"{_API}/v1", "kind": kind, "metadata": {"name": name}, "rules": _rules(rules)}
 
 

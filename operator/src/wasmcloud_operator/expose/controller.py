@@ -8,18 +8,18 @@ from typing import Any
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.by_application import ByApplication
-from wasmcloud_operator.expose.directory import Directory
+from wasmcloud_operator.expose.http_routes import Routes
+from wasmcloud_operator.expose.lattice_books import LatticeBooks
 from wasmcloud_operator.expose.listening import Connect, Listening
 from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler
 from wasmcloud_operator.expose.plan import claim_of
 from wasmcloud_operator.expose.pod_labels import LABELS, PodLabeler
+from wasmcloud_operator.expose.queries import Deployed, ServiceQueries
 from wasmcloud_operator.expose.reader import ManifestReader
 from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler
-from wasmcloud_operator.expose.routes import Routes
 from wasmcloud_operator.expose.status import FIELD_MANAGER, ExposedWriter
-from wasmcloud_operator.expose.view import Deployed, View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.apply import Kind
+from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
@@ -27,8 +27,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Metadata, Pod, Unstr
 from wasmcloud_operator.kube.queue import Priority
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, POD, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
-from wasmcloud_operator.lattice.host_types import Change as HostChange
-from wasmcloud_operator.lattice.host_types import Host
+from wasmcloud_operator.lattice.host_types import Host, InventoryChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
@@ -36,14 +35,14 @@ from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR,
 from wasmcloud_operator.names import HOST_CONTAINER, MANAGED_SELECTOR
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
-from wasmcloud_operator.shared.placements import Placements
+from wasmcloud_operator.shared.placement_gaps import PlacementGaps
 from wasmcloud_operator.shared.pools import Pool
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 from wasmcloud_operator_types import POD_UID_LABEL
 
 _METADATA = Codec.of(Metadata)
 
-# Endpoints come in numbers when an application starts: its status tells of them together.
+# Endpoints come in numbers when an application starts: one status shows them together.
 _STATUS_SECONDS = 0.5
 # The controller of EndpointSlices has to know a pod's label before the Service that is taken over selects by it.
 _LABEL_SECONDS = 1.0
@@ -52,7 +51,7 @@ _LABEL_SECONDS = 1.0
 def service_controllers(
     context: Context,
     hosts_in_pods: HostsInPods,
-    placements: Placements,
+    placements: PlacementGaps,
     unowned: UnownedProblems,
     *,
     deployed: Deployed | None,
@@ -65,7 +64,7 @@ def service_controllers(
     From now on `placements` answers by what they have read, and `unowned` holds what no Application can show.
     """
     wiring = _Wiring(context, hosts_in_pods, unowned, deployed, Listening(context.clock, connect))
-    placements.on = wiring.view.placement_on
+    placements.on = wiring.queries.placement_on
     return wiring.controllers
 
 
@@ -86,15 +85,15 @@ class _Wiring:
         self.pods = context.host_pods()
         services = context.managed(SERVICE)
         ingresses = context.managed(INGRESS)
-        http_routes = Kind(HTTP_ROUTE, _not_followed_yet(context))
+        http_routes = ManagedKind(HTTP_ROUTE, _not_followed_yet(context))
         self.applications: Informer[CustomResource] | None = (
             context.informers.made(APPLICATION) if deployed is not None else None
         )
         configs: Informer[CustomResource] = context.informers.made(HOST_CONFIG)
         self.owned = ByApplication(services.informer, self._on_service)
-        self.view = View(
+        self.queries = ServiceQueries(
             context.pools,
-            Directory(context.pools.has),
+            LatticeBooks(context.pools.has),
             configs,
             services.informer,
             self.owned,
@@ -121,7 +120,7 @@ class _Wiring:
             context.scope.wanted,
         )
         reconciler = ServiceReconciler(
-            self.view,
+            self.queries,
             services,
             self.owned,
             routes,
@@ -133,10 +132,10 @@ class _Wiring:
             unowned,
         )
         self.reader = ManifestReconciler(
-            self.view, ManifestReader(context.cluster_id, self.applications), context.clock, self._on_manifest
+            self.queries, ManifestReader(context.cluster_id, self.applications), context.clock, self._on_manifest
         )
         labeler = PodLabeler(
-            self.view, hosts_in_pods, context.writer, self.pods, context.clock, context.applier.paced, listening
+            self.queries, hosts_in_pods, context.writer, self.pods, context.clock, context.applier.paced, listening
         )
         self.manifests: Controller[AppKey] = Controller(
             "manifest",
@@ -157,7 +156,7 @@ class _Wiring:
                 APPLICATION, context.applications_writer, field_manager=FIELD_MANAGER, part="status.services"
             )
             writer = ExposedWriter(
-                self.view,
+                self.queries,
                 part,
                 self.applications,
                 self.pods,
@@ -173,7 +172,7 @@ class _Wiring:
         self.pods.on_change(self._on_pod)
         configs.on_change(self._on_config)
         self.pools.listen(self._on_pool)
-        self.pools.listen_to_unused(self.view.directory.forget)
+        self.pools.listen_to_unused(self.queries.books.forget)
         self.pools.lattices.listen(self._on_news)
         hosts_in_pods.listen(self._on_hosts_in_pods)
 
@@ -190,17 +189,17 @@ class _Wiring:
                 self.reader.unpublished(AppKey(lattice, name))
                 self._read(lattice, (name,))
             case AppsListed():
-                self._read(lattice, self.view.book(lattice).outdated())
+                self._read(lattice, self.queries.book(lattice).outdated())
                 if news.occasion == "connection":
-                    # What was not told meanwhile: a version may have been replaced by another of that name.
-                    self._read(lattice, self.view.book(lattice).records, Priority.BACKGROUND)
+                    # What was missed meanwhile: a version may have been replaced by another of the same name.
+                    self._read(lattice, self.queries.book(lattice).records, Priority.BACKGROUND)
                 if news.changed:
                     self._on_listed(lattice)
-            case HostChange():
+            case InventoryChange():
                 self._on_hosts(lattice, news)
 
-    def _on_hosts(self, lattice: Lattice, change: HostChange) -> None:
-        book = self.view.book(lattice)
+    def _on_hosts(self, lattice: Lattice, change: InventoryChange) -> None:
+        book = self.queries.book(lattice)
         if change.synced:
             self._label(lattice)
         self._read(lattice, book.using(change.configs))
@@ -216,8 +215,8 @@ class _Wiring:
 
     def _on_manifest(self, key: AppKey, completed: bool, contenders: frozenset[str], hosts: Iterable[Host]) -> None:
         """An application is known otherwise than before; `hosts` run a provider of its, by either account."""
-        book = self.view.book(key.lattice)
-        for namespace in self.view.namespaces(key.lattice):
+        book = self.queries.book(key.lattice)
+        for namespace in self.queries.namespaces(key.lattice):
             self.services.queue.add(Key(namespace, key.application))
         for pod in filter(None, (self.hosts_in_pods.pod(host.labels.get(POD_UID_LABEL, "")) for host in hosts)):
             self.labels.queue.add(pod.metadata.key)
@@ -230,8 +229,8 @@ class _Wiring:
 
     def _on_listed(self, lattice: Lattice) -> None:
         """wadm has listed what is deployed: Services of anything else can go."""
-        for namespace in self.view.namespaces(lattice):
-            self._look_at(namespace, Priority.BACKGROUND)
+        for namespace in self.queries.namespaces(lattice):
+            self._enqueue_namespace(namespace, Priority.BACKGROUND)
 
     def _read(self, lattice: Lattice, applications: Iterable[str], priority: Priority = Priority.FRESH) -> None:
         for application in tuple(applications):
@@ -241,20 +240,20 @@ class _Wiring:
 
     def _on_pool(self, pool: Pool) -> None:
         if self.pools.get(pool.key) is not None:
-            self._read(pool.lattice, self.view.book(pool.lattice).outdated())
-        self._look_at(pool.key.namespace)
+            self._read(pool.lattice, self.queries.book(pool.lattice).outdated())
+        self._enqueue_namespace(pool.key.namespace)
         for pod in self.hosts_in_pods.pods_of(pool.key):
             self.labels.queue.add(pod.metadata.key)
 
     def _on_config(self, change: Change[CustomResource], listed: bool) -> None:
         if change.old is None or change.new is None or change.new.metadata.deleting:
-            self._look_at(change.key.namespace, _priority(listed))
+            self._enqueue_namespace(change.key.namespace, _priority(listed))
 
-    def _look_at(self, namespace: str, priority: Priority = Priority.FRESH) -> None:
+    def _enqueue_namespace(self, namespace: str, priority: Priority = Priority.FRESH) -> None:
         """Look at every application that is or was exposed in a namespace."""
         applications = self.owned.applications(namespace)
-        for lattice in self.view.lattices(namespace):
-            applications.update(self.view.book(lattice).records)
+        for lattice in self.queries.lattices(namespace):
+            applications.update(self.queries.book(lattice).records)
         for application in applications:
             self.services.queue.add(Key(namespace, application), priority)
         for key in self.rust.left(namespace):
@@ -285,9 +284,9 @@ class _Wiring:
             self.labels.queue.add(change.key, _priority(listed))
         changed = before ^ now if ready_before == ready_now else before | now
         for label in changed:
-            claim = self.view.held(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))
+            claim = self.queries.held(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))
             if claim is not None:
-                for lattice in self.view.lattices(change.key.namespace):
+                for lattice in self.queries.lattices(change.key.namespace):
                     self._show(lattice, claim.application)
                 if self.rust.unfinished(Key(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))):
                     self.services.queue.add_after(Key(change.key.namespace, claim.application), _LABEL_SECONDS)
@@ -309,17 +308,17 @@ class _Wiring:
         self._show_application(change.key)
 
     def _concerned(self, key: Key) -> set[str]:
-        """The namespaces where an Application has Services, or may have: not those of another's that bears its name."""
+        """Returns the namespaces where an Application has Services or may have; not where another of its name has."""
         found = {key.namespace} | self.owned.namespaces(key)
-        for lattice, _ in self.view.records_of(key):
-            found |= set(self.view.namespaces(lattice))
-        for lattice in self.view.lattices(key.namespace):
-            beside = self.view.namespaces(lattice)
+        for lattice, _ in self.queries.records_of(key):
+            found |= set(self.queries.namespaces(lattice))
+        for lattice in self.queries.lattices(key.namespace):
+            beside = self.queries.namespaces(lattice)
             found |= {namespace for namespace in beside if key.name in self.owned.applications(namespace)}
         return found
 
     def _on_outcome(self, key: Key) -> None:
-        for lattice in self.view.lattices(key.namespace):
+        for lattice in self.queries.lattices(key.namespace):
             self._show(lattice, key.name)
 
     # --- to the queues ------------------------------------------------------------------------------------------------
@@ -332,11 +331,11 @@ class _Wiring:
 
     def _show(self, lattice: Lattice, application: str) -> None:
         """Bring the status of the Application behind what is (or was) deployed up to date, soon."""
-        record = self.view.book(lattice).records.get(application)
+        record = self.queries.book(lattice).records.get(application)
         if record is not None and record.owner is not None:
             self._show_application(record.owner)
         elif record is None:
-            for namespace in self.view.namespaces(lattice):
+            for namespace in self.queries.namespaces(lattice):
                 self._show_application(Key(namespace, application))
 
     def _show_application(self, key: Key) -> None:

@@ -33,7 +33,7 @@ _REFUSED_SECONDS = 600.0
 _PUT_AGAIN = (2.0, 6.0, 15.0, 30.0, 45.0)
 
 
-class Answer(Enum):
+class ConnectResult(Enum):
     """What an attempt to connect shows."""
 
     ACCEPTED = auto()
@@ -43,10 +43,10 @@ class Answer(Enum):
 
 
 # Connects to an address and a port.
-Connect = Callable[[str, int], Awaitable[Answer]]
+Connect = Callable[[str, int], Awaitable[ConnectResult]]
 
 
-async def connect(address: str, port: int) -> Answer:
+async def connect(address: str, port: int) -> ConnectResult:
     """Opens a TCP connection and closes it; nothing is sent."""
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
@@ -55,16 +55,16 @@ async def connect(address: str, port: int) -> Answer:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
     except ConnectionRefusedError:
-        return Answer.REFUSED
+        return ConnectResult.REFUSED
     except OSError:  # TimeoutError is one
-        return Answer.SILENT
-    return Answer.ACCEPTED
+        return ConnectResult.SILENT
+    return ConnectResult.ACCEPTED
 
 
-async def never(address: str, port: int) -> Answer:
+async def never(address: str, port: int) -> ConnectResult:
     """For an operator that opens no connection to pods."""
     del address, port
-    return Answer.SILENT
+    return ConnectResult.SILENT
 
 
 @dataclass(slots=True)
@@ -89,9 +89,9 @@ class Listening:
             return False
         answer = await self._ask(pod, provider)
         key = (pod.metadata.uid, provider.id)
-        if answer is not Answer.REFUSED:
+        if answer is not ConnectResult.REFUSED:
             self._refusals.pop(key, None)
-            if answer is Answer.SILENT:
+            if answer is ConnectResult.SILENT:
                 self._leave_alone(namespace, now, _SILENT_SECONDS)
             return False
         self._forget_old(now)
@@ -106,11 +106,11 @@ class Listening:
             await _put_links_again(pod, lattice, provider)
         return True
 
-    async def _ask(self, pod: Pod, provider: HttpProvider) -> Answer:
-        answer = Answer.ACCEPTED
+    async def _ask(self, pod: Pod, provider: HttpProvider) -> ConnectResult:
+        answer = ConnectResult.ACCEPTED
         for endpoint in provider.endpoints:
             answer = await self._connect(pod.status.pod_ip, endpoint.port)
-            if answer is not Answer.ACCEPTED:
+            if answer is not ConnectResult.ACCEPTED:
                 break
         return answer
 
@@ -119,7 +119,7 @@ class Listening:
         self._not_before[namespace] = now + seconds
 
     def _forget_old(self, now: float) -> None:
-        """Those of pods that are gone."""
+        """Forget pods that are gone."""
         too_old = [key for key, refusal in self._refusals.items() if now - refusal.since > 2 * _PATIENCE_SECONDS]
         for key in too_old:
             del self._refusals[key]

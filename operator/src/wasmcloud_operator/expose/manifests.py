@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from wasmcloud_operator.expose.plan import Record
+from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.expose.reader import ManifestReader, version_of
-from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.lattice.errors import LatticeBusy, LatticeError
@@ -41,7 +41,7 @@ class AppKey:
 
 # Receives an application that is known otherwise than before, whether that completed the lattice's book, the
 # applications that contend with it for a port, before or now, and the hosts that run a provider of its, before or now.
-Tell = Callable[[AppKey, bool, frozenset[str], tuple[Host, ...]], None]
+RecordListener = Callable[[AppKey, bool, frozenset[str], tuple[Host, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class ManifestReconciler:
     that was wrong. An event alone changes nothing of what is known: nothing is ever taken away because of one.
     """
 
-    view: View
+    queries: ServiceQueries
     reader: ManifestReader
     clock: Clock
-    tell: Tell
+    changed: RecordListener
     _news: dict[AppKey, _News] = field(default_factory=dict)
 
     def published(self, key: AppKey, manifest: Object) -> None:
@@ -81,7 +81,7 @@ class ManifestReconciler:
     async def reconcile(self, key: AppKey) -> Result:
         """Bring what is known of an application to what wadm has."""
         news = self._news.pop(key, None)
-        if not self.view.pools.has(key.lattice):
+        if not self.queries.pools.has(key.lattice):
             return DONE
         try:
             certain = self._take(key, await self._record(key, news))
@@ -96,7 +96,7 @@ class ManifestReconciler:
         lattice, application = key.lattice, key.application
         if news is None:
             version = lattice.ledger.deployed_versions.get(application) if lattice.ledger.current else None
-            manifest = self.view.deployed_by_application(lattice, application, version) if version else None
+            manifest = self.queries.deployed_by_application(lattice, application, version) if version else None
             if version is not None and manifest is not None:
                 return await self.reader.record(lattice, application, version, manifest)
         elif self._counts(key, news):
@@ -104,12 +104,12 @@ class ManifestReconciler:
         return await self.reader.read(lattice, application)
 
     def _counts(self, key: AppKey, news: _News) -> bool:
-        unknown = key.application not in self.view.book(key.lattice).records
+        unknown = key.application not in self.queries.book(key.lattice).records
         return unknown and self.clock.monotonic() - news.at < _NEWS_SECONDS
 
     def _take(self, key: AppKey, record: Record | None) -> bool:
         """Put it into the book and report what is new. Returns whether it is certain."""
-        book = self.view.book(key.lattice)
+        book = self.queries.book(key.lattice)
         before = book.records.get(key.application)
         certain = record is None or record.certain
         if record is not None and not certain and before is not None and before.certain:
@@ -122,7 +122,7 @@ class ManifestReconciler:
         if record != before or not knew or completed:
             now = tuple(book.where(key.application))
             contenders |= book.contending(key.application, now)
-            self.tell(key, completed, frozenset(contenders), (*hosts, *now))
+            self.changed(key, completed, frozenset(contenders), (*hosts, *now))
         return certain
 
     async def report(self, key: AppKey, error: Exception) -> None:

@@ -19,10 +19,10 @@ from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
 _CLOCK_SECONDS = 2.0
 
 
-class Verdict(Enum):
+class LabelVerdict(Enum):
     """What is done with the labels of a pod."""
 
-    AS_TOLD = auto()
+    AS_REPORTED = auto()
     """The host's last inventory holds."""
 
     KEEP = auto()
@@ -32,7 +32,7 @@ class Verdict(Enum):
     """It serves nothing."""
 
     KEEP_FOR_NOW = auto()
-    """As AS_TOLD, or KEEP, while so many are silent that the network is the likely cause: to be looked at again."""
+    """As AS_REPORTED, or KEEP, while so many are silent that the network is the likely cause: to be looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class PodFacts:
     container_age: float | None = None
 
 
-def judge(found: PodHost, pod: PodFacts, *, now: float, settled: bool, most_silent: Callable[[], bool]) -> Verdict:
+def judge(found: PodHost, pod: PodFacts, *, now: float, settled: bool, most_silent: Callable[[], bool]) -> LabelVerdict:
     """What to do with a pod's labels.
 
     `now` is in monotonic seconds; `settled`: hosts that live were heard by now. Where Kubernetes does not probe a host,
@@ -52,16 +52,16 @@ def judge(found: PodHost, pod: PodFacts, *, now: float, settled: bool, most_sile
     """
     match found.state:
         case HostState.LIVE:
-            return Verdict.AS_TOLD if found.host is not None and found.host.inventoried else Verdict.KEEP
+            return LabelVerdict.AS_REPORTED if found.host is not None and found.host.inventoried else LabelVerdict.KEEP
         case HostState.STOPPED:
-            return Verdict.NONE
+            return LabelVerdict.NONE
         case HostState.UNHEARD if not settled:
-            return Verdict.KEEP
+            return LabelVerdict.KEEP
     if not pod.ready or _restarted(found.host, pod, now):
-        return Verdict.NONE
+        return LabelVerdict.NONE
     if pod.probed:
-        return Verdict.AS_TOLD if found.host is not None and found.host.inventoried else Verdict.KEEP
-    return Verdict.KEEP_FOR_NOW if most_silent() else Verdict.NONE
+        return LabelVerdict.AS_REPORTED if found.host is not None and found.host.inventoried else LabelVerdict.KEEP
+    return LabelVerdict.KEEP_FOR_NOW if most_silent() else LabelVerdict.NONE
 
 
 def _restarted(host: Host | None, pod: PodFacts, now: float) -> bool:

@@ -8,16 +8,24 @@ from dataclasses import dataclass
 from functools import partial
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.directory import LatticeBook
+from wasmcloud_operator.expose.lattice_books import LatticeBook
 from wasmcloud_operator.expose.listening import Listening
-from wasmcloud_operator.expose.placement import PodFacts, ProviderId, Verdict, can_serve, judge, label_patch, serving
+from wasmcloud_operator.expose.placement import (
+    LabelVerdict,
+    PodFacts,
+    ProviderId,
+    can_serve,
+    judge,
+    label_patch,
+    serving,
+)
 from wasmcloud_operator.expose.plan import PlannedService
-from wasmcloud_operator.expose.view import View
+from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import DONE, Result
-from wasmcloud_operator.kube.difference import Difference, Step
+from wasmcloud_operator.kube.difference import Difference, PathStep
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Pod
@@ -39,7 +47,7 @@ _CONNECT_AGAIN_SECONDS = 1.0
 class PodLabeler:
     """Keeps one pod's labels. Nothing is taken away on ignorance: only what is known not to serve loses its label."""
 
-    view: View
+    queries: ServiceQueries
     hosts_in_pods: HostsInPods
     client: Writer
     pods: Informer[Pod]
@@ -53,16 +61,16 @@ class PodLabeler:
         if pod is None or pod.metadata.deleting:
             return DONE  # Kubernetes takes a pod that goes out by itself
         pool_key = pool_of(pod)
-        pool = self.view.pools.get(pool_key) if pool_key is not None else None
+        pool = self.queries.pools.get(pool_key) if pool_key is not None else None
         if pool is None:
             return Result.waiting("the lattice of its host config")
         if not pool.lattice.hosts.synced:
             return Result.waiting(f"the hosts of lattice {pool.lattice.name}")
         found = self.hosts_in_pods.host_in(pod, pool.lattice)
         verdict = self._judge(pod, found, pool.lattice)
-        silent = verdict is Verdict.KEEP_FOR_NOW
+        silent = verdict is LabelVerdict.KEEP_FOR_NOW
         result = Result.waiting("word of the pod's host", _LOOK_AGAIN_SECONDS) if silent else DONE
-        patch = self._patch(pod, found.host, verdict, self.view.book(pool.lattice))
+        patch = self._patch(pod, found.host, verdict, self.queries.book(pool.lattice))
         deaf = await self._not_listening(pod, pool.lattice, patch)
         if patch and self._has_changed(pod, pool.lattice, patch):
             return Result.waiting("another look, as news came while it was connected to", _CONNECT_AGAIN_SECONDS)
@@ -75,16 +83,18 @@ class PodLabeler:
         """Returns `result`, once the patch is written."""
         body = {"metadata": {"uid": pod.metadata.uid, "labels": patch}}
         send = partial(self.client.patch, POD, key, body, MERGE_PATCH, POD_CODEC)
-        where = Difference((Step(".metadata", "f:metadata"), Step(".labels", "f:labels"), *_named(patch)))
+        where = Difference((PathStep(".metadata", "f:metadata"), PathStep(".labels", "f:labels"), *_named(patch)))
         try:
-            patched = await self.paced.write(Place(POD, key, LABELS), pod.metadata, _wish(pod, patch), where, send)
+            patched = await self.paced.write(
+                WriteTarget(POD, key, LABELS), pod.metadata, _wish(pod, patch), where, send
+            )
         except (NotFound, Conflict):
             return Result.waiting("news of the pod, which is gone or another")
         if patched is not None:
             self.pods.offer(patched)
         return result
 
-    def _judge(self, pod: Pod, found: PodHost, lattice: Lattice) -> Verdict:
+    def _judge(self, pod: Pod, found: PodHost, lattice: Lattice) -> LabelVerdict:
         facts = PodFacts(pod.ready, pod.probed(HOST_CONTAINER), self._container_age(pod))
         return judge(
             found,
@@ -102,16 +112,16 @@ class PodLabeler:
     def _most_silent(self, lattice: Lattice) -> bool:
         """Whether more than half of the lattice's ready pods have no host that is heard."""
         ready = [
-            pod for pool in self.view.pools.of(lattice) for pod in self.hosts_in_pods.pods_of(pool.key) if pod.ready
+            pod for pool in self.queries.pools.of(lattice) for pod in self.hosts_in_pods.pods_of(pool.key) if pod.ready
         ]
         live = sum(self.hosts_in_pods.host_in(pod, lattice).state is HostState.LIVE for pod in ready)
         return 2 * live < len(ready)
 
-    def _patch(self, pod: Pod, host: Host | None, verdict: Verdict, book: LatticeBook) -> dict[str, str | None]:
+    def _patch(self, pod: Pod, host: Host | None, verdict: LabelVerdict, book: LatticeBook) -> dict[str, str | None]:
         meta = pod.metadata
-        if verdict is Verdict.NONE:
+        if verdict is LabelVerdict.NONE:
             return label_patch(meta.labels, ())
-        if verdict is Verdict.KEEP or host is None or not host.inventoried:
+        if verdict is LabelVerdict.KEEP or host is None or not host.inventoried:
             return {}
         services = self._services(meta.namespace, host, book)
         wanted = serving(host, {provider: [one.name for one in planned] for provider, planned in services.items()})
@@ -121,7 +131,7 @@ class PodLabeler:
         """Whether by now the pod is another, or other labels are right for it: connecting takes up to a second."""
         found = self.hosts_in_pods.host_in(pod, lattice)
         verdict = self._judge(pod, found, lattice)
-        now = self._patch(pod, found.host, verdict, self.view.book(lattice))
+        now = self._patch(pod, found.host, verdict, self.queries.book(lattice))
         return self.pods.store.get(pod.metadata.key) is not pod or now != patch
 
     async def _not_listening(self, pod: Pod, lattice: Lattice, patch: Mapping[str, str | None]) -> set[str]:
@@ -130,7 +140,7 @@ class PodLabeler:
         host = self.hosts_in_pods.host_in(pod, lattice).host
         if not new or host is None:
             return set()
-        services = self._services(pod.metadata.namespace, host, self.view.book(lattice))
+        services = self._services(pod.metadata.namespace, host, self.queries.book(lattice))
         found = {naming.serves_label(one.name): one.provider for planned in services.values() for one in planned}
         return {label for label in new & found.keys() if await self.listening.awaited(pod, lattice, found[label])}
 
@@ -142,11 +152,11 @@ class PodLabeler:
         for provider in host.providers.values():
             provider_id = (provider.application, provider.id)
             for application in book.by_provider.get(provider_id, ()):
-                claim = self.view.claim(book.lattice, book.records[application])
-                for planned in self.view.plan(namespace, book.lattice, book.records[application]).services:
+                claim = self.queries.claim(book.lattice, book.records[application])
+                for planned in self.queries.plan(namespace, book.lattice, book.records[application]).services:
                     server = planned.provider
                     served = (server.application, server.id) == provider_id and can_serve(host, server)
-                    if served and self.view.leads_to(namespace, planned.name, claim):
+                    if served and self.queries.leads_to(namespace, planned.name, claim):
                         found[provider_id].append(planned)
         return found
 
@@ -155,7 +165,7 @@ class PodLabeler:
         held = [key.removeprefix(naming.SERVES_PREFIX) for key in pod.metadata.labels if _is_ours(key)]
         kept = []
         for service in held:
-            claim = self.view.held(pod.metadata.namespace, service)
+            claim = self.queries.held(pod.metadata.namespace, service)
             if claim is not None and not book.sure_of(claim.application):
                 kept.append(service)
         return kept
@@ -167,9 +177,9 @@ def _wish(pod: Pod, patch: Mapping[str, str | None]) -> str:
     return " ".join(sorted(kept | {key for key, value in patch.items() if value is not None}))
 
 
-def _named(patch: Mapping[str, str | None]) -> tuple[Step]:
+def _named(patch: Mapping[str, str | None]) -> tuple[PathStep]:
     label = min(patch)
-    return (Step(f"[{label}]", f"f:{label}"),)
+    return (PathStep(f"[{label}]", f"f:{label}"),)
 
 
 def _is_ours(key: str) -> bool:

@@ -11,15 +11,15 @@ import structlog
 
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.by_application import ByApplication, leads_to_application
+from wasmcloud_operator.expose.http_routes import Routes
 from wasmcloud_operator.expose.plan import Claim, PlannedService, Record, claim_of
+from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.expose.refusal import REFUSALS, is_of_family, reasons
-from wasmcloud_operator.expose.routes import Routes
-from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, ManagedKind
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Invalid
 from wasmcloud_operator.kube.events import EventRecorder
@@ -35,7 +35,7 @@ from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 log = structlog.get_logger()
 
-# A Service that somebody else has to remove first is looked for again: those of strangers are not watched.
+# A Service that somebody else has to remove first is looked for again: Services of others are not watched.
 _CONFLICT_SECONDS = 10.0
 _REFUSED_SECONDS = 60.0
 # Kubernetes' EndpointSlices are not watched; while a takeover waits for the first endpoint they are looked at.
@@ -78,9 +78,9 @@ class Outcome:
 
 @dataclass(slots=True)
 class Outcomes:
-    """The outcomes by (namespace, application); `told` is called for each that differs from the one before."""
+    """The outcomes by (namespace, application); `on_change` is called for each outcome that is new."""
 
-    told: Callable[[Key], None]
+    on_change: Callable[[Key], None]
     _held: dict[Key, Outcome] = field(default_factory=dict)
 
     def get(self, key: Key) -> Outcome | None:
@@ -91,16 +91,16 @@ class Outcomes:
         """Take note of an outcome."""
         if self._held.get(key) != outcome:
             self._held[key] = outcome
-            self.told(key)
+            self.on_change(key)
 
     def drop(self, key: Key) -> None:
         """There is nothing of that application in that namespace any more."""
         if self._held.pop(key, None) is not None:
-            self.told(key)
+            self.on_change(key)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _WantedServices:
     """The Services of an application in a namespace, by lattice, and the names of those that an Application intends;
     `sure` when there is nothing left to find out.
     """
@@ -117,8 +117,8 @@ class ServiceReconciler:
     Keys are (namespace, application). Nothing is deleted while it is not known what is deployed.
     """
 
-    view: View
-    services: Kind
+    queries: ServiceQueries
+    services: ManagedKind
     owned: ByApplication
     routes: Routes
     rust: RustServices
@@ -130,7 +130,7 @@ class ServiceReconciler:
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
-        if self.view.is_unreadable(key.name):
+        if self.queries.is_unreadable(key.name):
             return Result.waiting(UNREADABLE)  # not deleted: its Services stay as they are
         wanted = self._wanted(key)
         if any(self._paused(record) for _, record, _ in wanted.services):
@@ -141,7 +141,7 @@ class ServiceReconciler:
         for lattice, record, planned in wanted.services:
             state, found = await self._apply_one(key, lattice, record, planned)
             problems += found
-            if self.view.application(record) is None:
+            if self.queries.application(record) is None:
                 unowned += [(lattice, _named(record.application, problem)) for problem in found]
             urls = render.urls(planned, key.namespace) if state is State.LEADS else self._urls(key, planned.name)
             made.append(Made(planned.name, state, urls))
@@ -163,7 +163,7 @@ class ServiceReconciler:
         if State.IN_THE_WAY in states or Reason.ROUTE_CONFLICT in {one.reason for one in problems}:
             return Result.waiting(_mending(problems), _CONFLICT_SECONDS)
         if any(self.rust.due(Key(key.namespace, one.name)) for one in made if one.state is State.LEADS):
-            return Result.waiting("a first endpoint, before those of the Rust operator go", _ENDPOINT_SECONDS)
+            return Result.waiting("a first endpoint, before the Rust operator's go", _ENDPOINT_SECONDS)
         if problems:
             return Result.waiting(_mending(problems), _REFUSED_SECONDS)
         return DONE if states or sure else Result.waiting("what is deployed in the lattices of its namespace")
@@ -180,30 +180,30 @@ class ServiceReconciler:
         problem = Problem(Reason.SERVICE_FAILED, "", f"{type(error).__name__}: {error}; trying again")
         self.outcomes.put(key, Outcome(before.services, (problem,)))
 
-    def _wanted(self, key: Key) -> _Wanted:
-        sure = not self.view.undecided(key.namespace)
+    def _wanted(self, key: Key) -> _WantedServices:
+        sure = not self.queries.undecided(key.namespace)
         services: list[tuple[Lattice, Record, PlannedService]] = []
-        for lattice in self.view.lattices(key.namespace):
-            book = self.view.book(lattice)
+        for lattice in self.queries.lattices(key.namespace):
+            book = self.queries.book(lattice)
             record = book.records.get(key.name)
             if record is None:
                 sure = sure and book.knows(key.name)
             else:
                 sure = sure and record.certain
                 services += [
-                    (lattice, record, planned) for planned in self.view.plan(key.namespace, lattice, record).services
+                    (lattice, record, planned) for planned in self.queries.plan(key.namespace, lattice, record).services
                 ]
-        return _Wanted(tuple(services), self.view.intended(key), sure)
+        return _WantedServices(tuple(services), self.queries.intended(key), sure)
 
     def _paused(self, record: Record) -> bool:
-        item = self.view.application(record)
+        item = self.queries.application(record)
         return item is not None and is_paused(item.metadata.annotations)
 
     async def _apply_one(
         self, key: Key, lattice: Lattice, record: Record, planned: PlannedService
     ) -> tuple[State, list[Problem]]:
         """Apply one Service with its routes. Returns its state and the problems."""
-        claim = self.view.claim(lattice, record)
+        claim = self.queries.claim(lattice, record)
         ours = self._ours(key.namespace, planned.name, claim)
         if not planned.provider.endpoints:
             held = self.services.informer.store.get(Key(key.namespace, planned.name))
@@ -226,29 +226,29 @@ class ServiceReconciler:
                 [*(set_back(str(one)) for one in contested), *problems],
             )
         except ForeignObject as error:
-            told = f"{error}, or choose another name with {naming.SERVICE_NAME}"
-            return State.IN_THE_WAY, [Problem(Reason.CONFLICT, "", told)]
+            message = f"{error}, or choose another name with {naming.SERVICE_NAME}"
+            return State.IN_THE_WAY, [Problem(Reason.CONFLICT, "", message)]
         except _StillThere:
-            told = f"waits until the former Service {planned.name}, of another address family, is gone"
-            return State.MISSING, [Problem(Reason.SERVICE_BEING_REPLACED, "", told)]
+            message = f"waits until the former Service {planned.name}, of another address family, is gone"
+            return State.MISSING, [Problem(Reason.SERVICE_BEING_REPLACED, "", message)]
         except REFUSALS as error:
             return State.MISSING, [Problem(Reason.SERVICE_REFUSED, "", f"refused by the API server: {reasons(error)}")]
 
     def _deleted(self, namespace: str, name: str) -> list[Problem]:
         """What is to be known of a Service that somebody else deletes, while it is too early to make it again."""
-        contested = self.applier.contests.of([Place(SERVICE, Key(namespace, name))])
-        told = f"Service {name} was deleted by somebody else as soon as it was made; it is made again in a moment"
-        return [set_back(str(one)) for one in contested] or [set_back(told)]
+        contested = self.applier.contests.of([WriteTarget(SERVICE, Key(namespace, name))])
+        message = f"Service {name} was deleted by somebody else as soon as it was made; it is made again in a moment"
+        return [set_back(str(one)) for one in contested] or [set_back(message)]
 
-    def _places(self, namespace: str, name: str) -> list[Place]:
+    def _places(self, namespace: str, name: str) -> list[WriteTarget]:
         """The objects of one Service: itself and its routes, which have its name."""
-        return [Place(resource, Key(namespace, name)) for resource in (SERVICE, HTTP_ROUTE, INGRESS)]
+        return [WriteTarget(resource, Key(namespace, name)) for resource in (SERVICE, HTTP_ROUTE, INGRESS)]
 
     def _origin(self, namespace: str, record: Record) -> dict[str, str]:
         """Returns the annotations by which a Service remembers its Application, also an orphaned one."""
-        item = self.view.application(record)
+        item = self.queries.application(record)
         if item is None:
-            left = self.view.orphaned(Key(namespace, record.application))
+            left = self.queries.orphaned(Key(namespace, record.application))
             return {} if left is None else {naming.ORPHANED: json.dumps(left, sort_keys=True)}
         meta = item.metadata
         origin = {naming.APPLICATION_NAMESPACE: meta.namespace}
@@ -272,12 +272,12 @@ class ServiceReconciler:
         if not held.metadata.deleting:
             await self.client.apply(SERVICE, _trial(body), UNSTRUCTURED, dry_run=True)
             await self.applier.delete(self.services, held, ours)
-            self._tell_replaced(record, held.metadata)
+            self._record_replaced(record, held.metadata)
         if held.metadata.key in self.services.informer.store:
             raise _StillThere
         return await self.applier.apply(self.services, body, ours)
 
-    async def _remove(self, key: Key, wanted: _Wanted) -> None:
+    async def _remove(self, key: Key, wanted: _WantedServices) -> None:
         """Remove what leads to the application and is not wanted (any more).
 
         What is wanted may be other by now: each wait leaves the loop to whoever reads a manifest. Then nothing more is
@@ -288,7 +288,7 @@ class ServiceReconciler:
             return self._wanted(key) == wanted
 
         def removable(metadata: ObjectMeta) -> bool:
-            return self.view.settled(key.namespace, metadata) and still_so()
+            return self.queries.settled(key.namespace, metadata) and still_so()
 
         planned = [one for _, _, one in wanted.services]
         kept = {one.name for one in planned} | wanted.intended
@@ -307,7 +307,7 @@ class ServiceReconciler:
         One that leaves its application in wadm has the host configs beside it: its Services are to outlive it, and the
         garbage collector deletes what has lost every owner.
         """
-        item = self.view.application(record)
+        item = self.queries.application(record)
         here = item is not None and item.metadata.namespace == namespace
         owners = []
         if item is not None and here and not (item.metadata.deleting and is_orphan(item.metadata.annotations)):
@@ -319,13 +319,13 @@ class ServiceReconciler:
                 return owners
         return owners + [
             render.owner(HOST_CONFIG.api_version, HOST_CONFIG.kind, pool.key.name, pool.uid, controller=False)
-            for pool in self.view.pools.in_namespace(namespace)
+            for pool in self.queries.pools.in_namespace(namespace)
             if pool.lattice is lattice
         ]
 
     def _is_host_configs(self, key: Key) -> bool:
         """Whether a host config of that name makes a Service of that name."""
-        config = self.view.configs.store.get(key)
+        config = self.queries.configs.store.get(key)
         if config is None or not isinstance(config.spec, dict):
             return False
         leaf = config.spec.get("leafService")
@@ -339,16 +339,16 @@ class ServiceReconciler:
                 return True
             if not leads_to_application(metadata):
                 return False
-            held = self.view.current(claim_of(metadata))
-            return self.view.yields(namespace, held, name, claim)
+            held = self.queries.current(claim_of(metadata))
+            return self.queries.yields(namespace, held, name, claim)
 
         return ours
 
-    def _tell_replaced(self, record: Record, former: ObjectMeta) -> None:
+    def _record_replaced(self, record: Record, former: ObjectMeta) -> None:
         why = "its first address family is to be another, which no Service can change"
         note = f"Service {former.key} is deleted and made anew, with another cluster IP: {why}"
         log.info("Service replaced", service=str(former.key), application=record.application)
-        item = self.view.application(record)
+        item = self.queries.application(record)
         resource, regarding = (SERVICE, former) if item is None else (APPLICATION, item.metadata)
         self.recorder.event(resource, regarding, "Normal", Reason.SERVICE_REPLACED, note, action="Replace")
 

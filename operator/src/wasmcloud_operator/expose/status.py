@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import read_options
-from wasmcloud_operator.expose.directory import LatticeBook
+from wasmcloud_operator.expose.lattice_books import LatticeBook
 from wasmcloud_operator.expose.plan import Plan, Record
+from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.expose.reconciler import Made, Outcomes, State
-from wasmcloud_operator.expose.view import View
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.conditions import Condition, to_status
@@ -36,8 +36,8 @@ _START_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """The wanted status; `problems` are those of Services, as far as the condition names them."""
+class _WantedStatus:
+    """The wanted status; `problems` are the Services' problems, as far as the condition names them."""
 
     services: tuple[JsonObject, ...]
     condition: Condition | None
@@ -51,7 +51,7 @@ class ExposedWriter:
     What stands against a Service is reported in an Event when `Exposed` comes to say it.
     """
 
-    view: View
+    queries: ServiceQueries
     part: StatusPart[CustomResource]
     applications: Informer[CustomResource]
     pods: Informer[Pod]
@@ -70,14 +70,14 @@ class ExposedWriter:
         unreadable = key in self.applications.store.unreadable
         if unreadable or is_paused(item.metadata.annotations):
             return Result.waiting(UNREADABLE if unreadable else RESUMPTION)
-        found = list(self.view.records_of(key))
+        found = list(self.queries.records_of(key))
         left = self._started + _START_SECONDS - now
         if not found and left > 0 and not self._known_absent(item):
             return Result.waiting("what is deployed in the lattices of its namespace", left)
-        if found or self.view.intended(key):
+        if found or self.queries.intended(key):
             wanted = self._wanted(item, found)
         elif self._known_absent(item):
-            wanted = _Wanted((), None)
+            wanted = _WantedStatus((), None)
         else:
             return Result.waiting("what is deployed in the lattices of its namespace")
         if wanted is None:
@@ -92,25 +92,25 @@ class ExposedWriter:
     def _known_absent(self, item: CustomResource) -> bool:
         """Whether nothing of it is deployed in any lattice of its namespace."""
         namespace, name = item.metadata.key
-        lattices = self.view.lattices(namespace)
-        return not self.view.undecided(namespace) and all(self.view.book(one).knows(name) for one in lattices)
+        lattices = self.queries.lattices(namespace)
+        return not self.queries.undecided(namespace) and all(self.queries.book(one).knows(name) for one in lattices)
 
-    def _wanted(self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]) -> _Wanted | None:
+    def _wanted(self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]) -> _WantedStatus | None:
         """Returns the wanted status; None while a namespace was not looked at yet."""
         if not read_options(item.metadata.annotations).enabled:
             message = f"the annotation {naming.SERVICE} asks for no Service"
-            return _Wanted((), Condition(EXPOSED, "False", Reason.DISABLED, message))
+            return _WantedStatus((), Condition(EXPOSED, "False", Reason.DISABLED, message))
         problems: list[Problem] = []
         refused: list[Problem] = []
         namespaces: dict[str, None] = {}
         offers = False
         for lattice, record in found:
-            plan = self.view.plan(item.metadata.namespace, lattice, record)
+            plan = self.queries.plan(item.metadata.namespace, lattice, record)
             offers = offers or bool(plan.services or plan.problems)
             problems += plan.problems
-            problems += _port_conflicts(self.view.book(lattice), plan)
-            namespaces |= dict.fromkeys(self.view.namespaces(lattice) if plan.services else ())
-        if self.view.intended(item.metadata.key):
+            problems += _port_conflicts(self.queries.book(lattice), plan)
+            namespaces |= dict.fromkeys(self.queries.namespaces(lattice) if plan.services else ())
+        if self.queries.intended(item.metadata.key):
             offers = True
             namespaces[item.metadata.namespace] = None
         services: list[JsonObject] = []
@@ -124,10 +124,10 @@ class ExposedWriter:
             states |= {one.state for one in there}
             services += (self._service(namespace, one) for one in there)
         if not offers:
-            return _Wanted((), None)
+            return _WantedStatus((), None)
         shown = list(dict.fromkeys([*problems, *refused]))
         named = tuple(one for one in shown[:_SHOWN_PROBLEMS] if one in refused)
-        return _Wanted(tuple(services), _condition(services, shown, states), named)
+        return _WantedStatus(tuple(services), _condition(services, shown, states), named)
 
     def _service(self, namespace: str, made: Made) -> JsonObject:
         return {
@@ -145,7 +145,7 @@ class ExposedWriter:
             if pod.metadata.namespace == namespace and label in pod.metadata.labels and not pod.metadata.deleting
         )
 
-    async def _write(self, item: CustomResource, wanted: _Wanted) -> bool:
+    async def _write(self, item: CustomResource, wanted: _WantedStatus) -> bool:
         """Write what differs. Returns whether anything was written."""
         services, condition = list(wanted.services), wanted.condition
         before: JsonObject = item.status if isinstance(item.status, dict) else {}

@@ -12,9 +12,9 @@ from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.refusal import refusal
 from wasmcloud_operator.hostpool.render_workload import KINDS, WORKLOADS, Child, Children, holds_node_ports
 from wasmcloud_operator.hostpool.status import is_rolled_out
-from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, ManagedKind
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.errors import BadRequest, Forbidden, Invalid
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
@@ -25,7 +25,7 @@ from wasmcloud_operator.shared.context import OWNER_INDEX
 from wasmcloud_operator.shared.problem import Problem, set_back
 from wasmcloud_operator_types import WasmCloudHostConfig
 
-Tell = Callable[[Reason, str], None]
+RecordEvent = Callable[[Reason, str], None]
 
 # A quota may be raised, an admission policy changed, a foreign object deleted: none of it is seen by a watch.
 RETRY_SECONDS = 60.0
@@ -42,7 +42,7 @@ class _Refused:
 class PoolApplier:
     """Applies children. One that was refused is not sent again unchanged within `RETRY_SECONDS`."""
 
-    kinds: Mapping[Resource, Kind]
+    kinds: Mapping[Resource, ManagedKind]
     secrets: OwnedSecrets
     applier: Applier
     clock: Clock
@@ -50,13 +50,18 @@ class PoolApplier:
     _brought: dict[Key, int] = field(default_factory=dict)  # the generation whose workload was applied last
 
     async def apply(
-        self, item: CustomResource, config: WasmCloudHostConfig, children: Children, facts: Facts, tell: Tell
+        self,
+        item: CustomResource,
+        config: WasmCloudHostConfig,
+        children: Children,
+        facts: Facts,
+        record_event: RecordEvent,
     ) -> bool:
         """Apply what the pods need, then the workload, then the rest; remove what is no longer wanted.
 
-        Gives whether all of that is done. It ends with a workload that a new generation of the config changes, so that
-        of many such pools each gets its workload before any gets the rest. `tell` takes (reason, note) of what users
-        want to know. Raises SpecError for what is refused, or the errors of `kube.errors`.
+        Returns whether all of that is done. It ends with a workload that a new generation of the config changes, so
+        that of many such pools each gets its workload before any gets the rest. `record_event` takes (reason, note) of
+        what users want to know. Raises SpecError for what is refused, or the errors of `kube.errors`.
         """
         try:
             await self.secrets.ensure(config, facts, children.secret_conf)
@@ -65,7 +70,7 @@ class PoolApplier:
         await gather_first_error(self._apply(item, config, child) for child in children.before)
         applied = await self._apply(item, config, children.workload)
         if applied.outcome == "created":
-            tell(Reason.CREATED, f"Created {children.workload.resource.kind} {item.metadata.name}")
+            record_event(Reason.CREATED, f"Created {children.workload.resource.kind} {item.metadata.name}")
         generation = self._brought.get(item.metadata.key)
         self._brought[item.metadata.key] = item.metadata.generation
         if applied.outcome != "unchanged" and generation != item.metadata.generation:
@@ -73,7 +78,7 @@ class PoolApplier:
         await gather_first_error(self._apply(item, config, child) for child in children.after)
         held = applied.item
         rolled_out = held is not None and is_rolled_out(children.workload.resource.kind, held.body)
-        await self._remove_unwanted(item, children, tell, rolled_out=rolled_out)
+        await self._remove_unwanted(item, children, record_event, rolled_out=rolled_out)
         if rolled_out:  # until then old pods may read them
             await self.secrets.remove_unneeded(config, facts, children.secret_conf)
         return True
@@ -81,7 +86,7 @@ class PoolApplier:
     def contested(self, key: Key, children: Children) -> tuple[list[Problem], float | None]:
         """Returns what others set back in the children, and the seconds until these are to be looked at again."""
         places = [
-            Place(child.resource, Key(child.body["metadata"]["namespace"], child.body["metadata"]["name"]))
+            WriteTarget(child.resource, Key(child.body["metadata"]["namespace"], child.body["metadata"]["name"]))
             for child in children.all
         ] + self.secrets.places(key)
         contests = self.applier.contests
@@ -114,7 +119,9 @@ class PoolApplier:
         self._refused.pop(place, None)
         return applied
 
-    async def _remove_unwanted(self, item: CustomResource, children: Children, tell: Tell, *, rolled_out: bool) -> None:
+    async def _remove_unwanted(
+        self, item: CustomResource, children: Children, record_event: RecordEvent, *, rolled_out: bool
+    ) -> None:
         """Remove the rest; a workload of the other kind stays until the wanted one has rolled out: its hosts serve.
 
         Where both would hold the same ports of the nodes, the wanted one could not start beside it.
@@ -125,7 +132,7 @@ class PoolApplier:
             for held in self.kinds[resource].informer.store.by_index(OWNER_INDEX, item.metadata.uid):
                 unwanted = (resource, held.metadata.name) not in wanted
                 if unwanted and await self.applier.delete(self.kinds[resource], held, owned_by(item)):
-                    tell(Reason.DELETED, f"Deleted {resource.kind} {held.metadata.name}")
+                    record_event(Reason.DELETED, f"Deleted {resource.kind} {held.metadata.name}")
 
 
 def owned_by(item: CustomResource) -> Callable[[ObjectMeta], bool]:

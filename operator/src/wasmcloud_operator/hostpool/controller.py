@@ -20,7 +20,7 @@ from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.hostpool.render_workload import KINDS
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.apply import Kind
+from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
@@ -30,14 +30,14 @@ from wasmcloud_operator.kube.resources import CONFIG_MAP, POD, POD_DISRUPTION_BU
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
-from wasmcloud_operator.lattice.host_types import Change as HostsChange
+from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, POD_CODEC, Context, own_namespace, pool_of
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
-from wasmcloud_operator.shared.placements import Placements
+from wasmcloud_operator.shared.placement_gaps import PlacementGaps
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec, parse
@@ -48,11 +48,11 @@ _REFERENCE_INDEX = "reference"
 _METADATA = Codec.of(Metadata)
 
 # A namespace that is watched by itself costs 155 KiB and two connections, the metadata of a Secret or ConfigMap 1 KiB:
-# from so many namespaces on, those of the whole cluster are followed with one watch a kind.
+# from so many namespaces on, all of the cluster are followed with one watch a kind.
 _SEVERAL_NAMESPACES = 16
-_TELLING_WORKERS = 2
-_TELLING_SECONDS = 30.0
-# A host that starts tells a dozen things within a second.
+_SENDING_WORKERS = 2
+_SENDING_SECONDS = 30.0
+# A host that starts sends a dozen events within a second.
 _BURST_SECONDS = 1.0
 # A workload that was changed changes its status several times a second.
 _REST_SECONDS = 0.3
@@ -70,7 +70,7 @@ def host_pool_controllers(
     context: Context,
     platform: Platform,
     hosts_in_pods: HostsInPods,
-    placements: Placements,
+    placements: PlacementGaps,
     unowned: UnownedProblems,
 ) -> tuple[Controller[Key], ...]:
     """The controllers of host pools, of running hosts' registry credentials, and of the pods' readiness."""
@@ -84,13 +84,13 @@ def host_pool_controllers(
     registries = RegistryService(configs, reader, context.pools, hosts_in_pods, context.clock)
     context.pools.lattices.answer_hosts(registries.answer)
     context.pools.lattices.prefer_hosts(hosts_in_pods.is_of_a_pod)
-    telling: Controller[Key] = Controller(
+    sending: Controller[Key] = Controller(
         "hostregistries",
-        registries.tell,
+        registries.send,
         clock=context.clock,
         metrics=context.metrics,
-        workers=_TELLING_WORKERS,
-        timeout=_TELLING_SECONDS,
+        workers=_SENDING_WORKERS,
+        timeout=_SENDING_SECONDS,
     )
     part = context.status_part(HOST_CONFIG, context.writer)
     reconciler = HostConfigReconciler(
@@ -108,7 +108,7 @@ def host_pool_controllers(
         unowned,
         budgets,
         partial(refusal_of_pods, context.reader),
-        telling.queue.add,
+        sending.queue.add,
     )
     controller = context.controller(
         "wasmcloudhostconfig", reconciler.reconcile, reconciler.report, parts=((HOST_CONFIG, part.part),)
@@ -127,7 +127,7 @@ def host_pool_controllers(
 
     unowned.listen(look_in)
     budgets.on_change(lambda change, listed: None if listed else look_in(change.key.namespace))
-    return controller, telling, readiness
+    return controller, sending, readiness
 
 
 def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
@@ -140,7 +140,7 @@ def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
 def wire(
     queue: WorkQueue[Key],
     configs: Informer[CustomResource],
-    kinds: Mapping[Resource, Kind],
+    kinds: Mapping[Resource, ManagedKind],
     secrets: Informer[Metadata],
     config_maps: Informer[Metadata],
     part: StatusPart[CustomResource],
@@ -163,8 +163,8 @@ def wire(
             key = Key(change.key.namespace, controller.name)
             if listed:
                 queue.add(key, Priority.BACKGROUND)
-            elif told_or_written(change):
-                queue.add_after(key, rest_seconds(queue.working), Priority.BACKGROUND)
+            elif is_own_echo(change):
+                queue.add_after(key, child_event_delay(queue.working), Priority.BACKGROUND)
             else:
                 queue.add(key)
 
@@ -195,7 +195,7 @@ def _wire_lattices(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPo
         look(key for key in keys if key and (pool := pools.get(key)) is not None and pool.lattice is lattice)
 
     def on_news(lattice: Lattice, news: LatticeEvent) -> None:
-        if isinstance(news, ConnectionState | AppsListed) or (isinstance(news, HostsChange) and news.synced):
+        if isinstance(news, ConnectionState | AppsListed) or (isinstance(news, InventoryChange) and news.synced):
             look(pool.key for pool in pools.of(lattice))
 
     def on_pod(change: Change[Pod], listed: bool) -> None:
@@ -226,7 +226,7 @@ def _references(item: CustomResource) -> Iterable[str]:
     )
 
 
-def told_or_written(change: Change[T]) -> bool:
+def is_own_echo(change: Change[T]) -> bool:
     """Whether nothing is new but the status, which another controller writes, or our own write."""
     old, new = change.old, change.new
     if new is None:
@@ -238,7 +238,7 @@ def told_or_written(change: Change[T]) -> bool:
     return new.metadata.annotations.get(FINGERPRINT) != before
 
 
-def rest_seconds(working: int) -> float:
+def child_event_delay(working: int) -> float:
     """How long news of a child may wait: longer while many pools are in work, since workloads come before statuses."""
     return _REST_SECONDS * (1 + working / _POOLS_A_REST)
 

@@ -43,7 +43,7 @@ class HostInPod:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenLattice:
     """What is known of a pool's lattice now; `hosts` are the pool's own, by the names of their pods.
 
     `hosts` is None while they are not known, `apps` while wadm has not listed them; `wadm` is whether it answers, None
@@ -59,7 +59,7 @@ class Seen:
     left_out: int = 0
 
 
-def lattice_status(seen: Seen, before: JsonObject) -> tuple[list[Condition], JsonObject]:
+def lattice_status(seen: SeenLattice, before: JsonObject) -> tuple[list[Condition], JsonObject]:
     """The conditions and the fields, given the status that stands."""
     fields = {name: before[name] for name in FIELDS if name in before}
     if seen.hosts is not None:
@@ -70,7 +70,7 @@ def lattice_status(seen: Seen, before: JsonObject) -> tuple[list[Condition], Jso
 
 
 def in_lattice(
-    ready: list[Condition], wanted: int, seen: Seen | None, before: JsonObject, generation: int
+    ready: list[Condition], wanted: int, seen: SeenLattice | None, before: JsonObject, generation: int
 ) -> list[Condition]:
     """What becomes of a rolled out workload's conditions: it is ready once its hosts are in the lattice.
 
@@ -104,7 +104,7 @@ def _entry(before: JsonObject, type_: str) -> JsonObject | None:
     return next(found, None)
 
 
-def _wadm(seen: Seen, before: JsonObject) -> Condition:
+def _wadm(seen: SeenLattice, before: JsonObject) -> Condition:
     """Whether wadm answers; as it was while it is being asked, or the connection is about to be made."""
     old, where = _entry(before, WADM), f"lattice {seen.lattice}"
     connecting = seen.connection.connecting
@@ -121,7 +121,7 @@ def _as_before(old: JsonObject) -> Condition:
     return Condition(old["type"], old["status"], old["reason"], old.get("message", ""))
 
 
-def _condition(seen: Seen, before: JsonObject) -> Condition:
+def _condition(seen: SeenLattice, before: JsonObject) -> Condition:
     state, where = seen.connection, ", ".join(seen.addresses)
     if state.connected:
         return Condition(

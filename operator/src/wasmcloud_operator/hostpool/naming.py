@@ -61,7 +61,7 @@ def service_account_name(config: WasmCloudHostConfig) -> str:
 
 
 def registry_secret_name(config: WasmCloudHostConfig) -> str:
-    """The owned Secret with the one registry's user and password."""
+    """The owned Secret with the user and password of the registry, where there is one only."""
     return f"{_name(config)}-registry"
 
 

@@ -20,7 +20,7 @@ _PATH = ".spec.natsAddress"
 
 @dataclass(frozen=True, slots=True)
 class HubAddress:
-    """One server of the hub. `port` is the one written, if any; `userinfo` is still percent-encoded."""
+    """One server of the hub. `port` is what was written, if anything; `userinfo` is still percent-encoded."""
 
     scheme: str
     host: str

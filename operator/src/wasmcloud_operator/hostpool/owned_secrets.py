@@ -16,7 +16,7 @@ from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
 from wasmcloud_operator.kube.apply import ONLY_IF_MISSING, ForeignObject
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint, first_difference
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
@@ -26,7 +26,7 @@ from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import SECRET, Key
 from wasmcloud_operator_types import WasmCloudHostConfig
 
-# Gives what the Secret holds, or None if that has changed since it was decided on.
+# Returns what the Secret holds, or None if that has changed since it was decided on.
 Content = Callable[[], Awaitable[Mapping[str, str] | None]]
 
 
@@ -54,7 +54,7 @@ class OwnedSecrets:
     async def ensure(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
         """Bring the needed Secrets to their present content.
 
-        They are: the key of the pods' checksums, the one registry's user and password, and nats.conf (`secret_conf`,
+        They are: the key of the pods' checksums, the only registry's user and password, and nats.conf (`secret_conf`,
         empty if it is none). Raises ForeignObject or the errors of `kube.errors`.
         """
 
@@ -93,9 +93,9 @@ class OwnedSecrets:
             if held is not None and _owned_by(held.metadata, config):
                 await self._delete(held)
 
-    def places(self, key: Key) -> list[Place]:
+    def places(self, key: Key) -> list[WriteTarget]:
         """Returns the Secrets that are kept for the config of that key."""
-        return [Place(SECRET, Key(key.namespace, name)) for name in self._checked.get(key, ())]
+        return [WriteTarget(SECRET, Key(key.namespace, name)) for name in self._checked.get(key, ())]
 
     def forget(self, key: Key) -> None:
         """The config is gone; the garbage collector takes the Secrets."""
@@ -122,7 +122,7 @@ class OwnedSecrets:
         checked[name] = (item.metadata.resource_version, digest)
 
     async def _applied(self, key: Key, body: JsonObject, config: WasmCloudHostConfig) -> Unstructured | None:
-        place, wish = Place(SECRET, key), fingerprint({**body, "data": None})  # a digest of the values is in it
+        place, wish = WriteTarget(SECRET, key), fingerprint({**body, "data": None})  # a digest of the values is in it
         try:
             live = await self.client.get(SECRET, key)
         except NotFound:
@@ -142,7 +142,7 @@ class OwnedSecrets:
         with contextlib.suppress(NotFound):
             await self.client.delete(SECRET, held.metadata.key, uid=held.metadata.uid)
         self.secrets.forget(held)
-        self.paced.contests.forget(Place(SECRET, held.metadata.key))
+        self.paced.contests.forget(WriteTarget(SECRET, held.metadata.key))
 
 
 def _owned_by(metadata: ObjectMeta, config: WasmCloudHostConfig) -> bool:

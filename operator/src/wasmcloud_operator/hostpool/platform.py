@@ -27,7 +27,7 @@ class Platform:
 def platform_of(server: ServerVersion, family: IpFamily, api_service: str, *, openshift: bool = False) -> Platform:
     """The platform of a cluster with that API server.
 
-    Pods get their first address in the family of the Services, so `auto` takes the one of the API's Service, whose
+    Pods get their first address in the family of the Services, so `auto` takes the family of the API's Service, whose
     address is in every pod's KUBERNETES_SERVICE_HOST; that is empty outside of a cluster, and may be a host name.
     """
     ipv6 = ":" in api_service if family == "auto" else family == "ipv6"

@@ -17,7 +17,7 @@ HOST_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 def resources(
     defaults: Mapping[str, str], wanted: ResourceRequirements | None, additions: JsonObject, of_pod: Json = None
 ) -> JsonObject:
-    """Returns the resources of a container before the additions are merged into it. `of_pod`: those of the pod itself.
+    """Returns the resources of a container before the additions are merged into it. `of_pod`: of the pod itself.
 
     A default request beside a limit of the user's, or beside what the whole pod has, could be above it, which the API
     server refuses; a limit alone is a request of that size already.

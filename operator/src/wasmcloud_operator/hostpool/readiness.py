@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from wasmcloud_operator.hostpool.serving import Circumstances, Connection, Patience, is_gated, judge, others
+from wasmcloud_operator.hostpool.serving import Circumstances, Patience, PoolConnection, is_gated, judge, others
 from wasmcloud_operator.kube.clock import Clock, rfc3339
 from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.controller import DONE, Result
@@ -20,12 +20,12 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
-from wasmcloud_operator.lattice.host_types import Change as HostsChange
+from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
 from wasmcloud_operator.names import SERVING_GATE
 from wasmcloud_operator.shared.context import pool_of
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost
-from wasmcloud_operator.shared.placements import Placements
+from wasmcloud_operator.shared.placement_gaps import PlacementGaps
 from wasmcloud_operator.shared.pools import Pool, Pools
 from wasmcloud_operator_types import InvalidObjectError, Rollout, parse
 
@@ -43,7 +43,7 @@ class ReadinessReconciler:
     pods: Informer[Pod]
     pools: Pools
     hosts_in_pods: HostsInPods
-    placements: Placements
+    placements: PlacementGaps
     part: StatusPart[Pod]
     clock: Clock
 
@@ -78,7 +78,7 @@ class ReadinessReconciler:
         beside = others(pod, self.hosts_in_pods.pods_of(key))
         if pool is None:
             # After a start every pool's lattice is known within moments; one that is refused has none.
-            none = Connection(False, waited < _SILENT_SECONDS, "the host config does not lead to one")
+            none = PoolConnection(False, waited < _SILENT_SECONDS, "the host config does not lead to one")
             return Circumstances(patience, waited, "", none, False, PodHost(HostState.UNHEARD), None, beside)
         lattice = pool.lattice
         found = self.hosts_in_pods.host_in(pod, lattice)
@@ -86,7 +86,7 @@ class ReadinessReconciler:
         state = lattice.connection.state
         route = self.pools.route_state(key) or state
         why = "" if route.connected or route.connecting else route.message
-        connection = Connection(state.connected, state.connecting, state.message, why)
+        connection = PoolConnection(state.connected, state.connecting, state.message, why)
         return Circumstances(patience, waited, lattice.name, connection, lattice.hosts.synced, found, placement, beside)
 
     async def _write(self, pod: Pod, condition: Condition) -> None:
@@ -133,7 +133,7 @@ def wire(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPods, pods: 
         look(pod for key in concerned if (pod := pods.store.get(key)) is not None)
 
     def on_news(lattice: Lattice, news: LatticeEvent) -> None:
-        if isinstance(news, ConnectionState) or (isinstance(news, HostsChange) and news.synced):
+        if isinstance(news, ConnectionState) or (isinstance(news, InventoryChange) and news.synced):
             for pool in pools.of(lattice):
                 on_pool(pool)
 

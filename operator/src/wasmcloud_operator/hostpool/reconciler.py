@@ -15,7 +15,7 @@ from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
 from wasmcloud_operator.hostpool.other_budgets import budget_warnings, selects
 from wasmcloud_operator.hostpool.pod_reasons import CRASHING, PodReason, first_reason
 from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
-from wasmcloud_operator.hostpool.reference_checks import Examined
+from wasmcloud_operator.hostpool.reference_checks import ExaminedReferences
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.refused_pods import lacks_pods
 from wasmcloud_operator.hostpool.registries import RegistryService
@@ -23,7 +23,7 @@ from wasmcloud_operator.hostpool.render_workload import WORKLOADS, Children, lea
 from wasmcloud_operator.hostpool.reports import reports_of
 from wasmcloud_operator.hostpool.status import WorkloadState, is_rolled_out, warning_conditions, workload_state
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
-from wasmcloud_operator.kube.apply import Kind
+from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
@@ -55,7 +55,7 @@ class HostConfigReconciler:
     """Brings one host pool to what its config asks for. Every outcome is in the config's status."""
 
     configs: Informer[CustomResource]
-    kinds: Mapping[Resource, Kind]
+    kinds: Mapping[Resource, ManagedKind]
     reader: ReferenceReader
     children: PoolApplier
     registries: RegistryService
@@ -67,7 +67,7 @@ class HostConfigReconciler:
     budgets: Informer[Unstructured]  # everybody's
     refusal_of_pods: Callable[[Unstructured], Awaitable[PodReason | None]]
     # Sends the running hosts of a pool their registries, in the background.
-    tell_registries: Callable[[Key], None]
+    send_registries: Callable[[Key], None]
 
     async def reconcile(self, key: Key) -> Result:  # noqa: PLR0911 - one for each thing that may be waited for
         """Bring the pool of that key to its config. Raises the errors of `kube.errors`."""
@@ -82,7 +82,7 @@ class HostConfigReconciler:
             return Result.waiting(RESUMPTION)
         pool = self.pools.get(key)
         if pool is not None and pool.uid != item.metadata.uid:
-            self._forget(key)  # another config took the name before anybody saw that the one before it was gone
+            self._forget(key)  # another config took the name before anybody saw that the former one was gone
         if self.rust.still_runs(item):
             await self._refuse(item, [_RIVAL])
             return Result.waiting("the end of the operator written in Rust", RIVAL_SECONDS)
@@ -103,12 +103,12 @@ class HostConfigReconciler:
             raise SecretsError(*examined.problems)
         self._declare(item, config, examined)
         try:
-            return await self._bring(item, config, examined)
+            return await self._apply(item, config, examined)
         except SpecError as error:
             await self._refuse(item, error.problems, [_SECRETS_VALID])
             return Result.waiting(f"what is refused to be mended: {error}", RETRY_SECONDS)
 
-    async def _bring(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> Result:
+    async def _apply(self, item: CustomResource, config: WasmCloudHostConfig, examined: ExaminedReferences) -> Result:
         facts = replace(
             examined.facts,
             leaf_service_kept=self._keeps_leaf_service(item),
@@ -166,7 +166,7 @@ class HostConfigReconciler:
         self.reader.forget(key)
         self.registries.forget(key)
 
-    def _declare(self, item: CustomResource, config: WasmCloudHostConfig, examined: Examined) -> None:
+    def _declare(self, item: CustomResource, config: WasmCloudHostConfig, examined: ExaminedReferences) -> None:
         if examined.values is None:
             return  # as when it was declared
         key = item.metadata.key
@@ -224,7 +224,7 @@ class HostConfigReconciler:
         if pool is None or not facts.registries or registry_in_environment(spec, facts.registries):
             self.registries.forget(key)
         elif self.registries.due(key, facts.registry_digest, pool.lattice):
-            self.tell_registries(key)
+            self.send_registries(key)
 
     async def _show_workload(
         self, item: CustomResource, config: WasmCloudHostConfig, children: Children, warnings: Iterable[Problem]

@@ -38,7 +38,7 @@ _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\s")
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ReferencedData:
     """What a Secret or ConfigMap holds, decoded; never shown."""
 
     type: str
@@ -49,8 +49,8 @@ class Content:
 class Contents:
     """The referenced objects by name; one that does not exist is None."""
 
-    secrets: Mapping[str, Content | None] = field(repr=False)
-    config_maps: Mapping[str, Content | None] = field(repr=False)
+    secrets: Mapping[str, ReferencedData | None] = field(repr=False)
+    config_maps: Mapping[str, ReferencedData | None] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedReferences:
     """What was found: facts without a secret, problems, warnings, and the values if they were just read."""
 
     facts: Facts
@@ -76,7 +76,7 @@ class Examined:
 
 def examine(
     spec: WasmCloudHostConfigSpec, contents: Contents, platform: Platform, checksum_key: ChecksumKey
-) -> Examined:
+) -> ExaminedReferences:
     """Judge everything that the spec refers to, all problems at once."""
     problems: list[Problem] = []
     warnings = list(spec_warnings(spec))
@@ -102,7 +102,7 @@ def examine(
         platform=platform,
         checksum_key=checksum_key,
     )
-    return Examined(facts, tuple(problems), tuple(warnings), _values(spec, contents, registries))
+    return ExaminedReferences(facts, tuple(problems), tuple(warnings), _values(spec, contents, registries))
 
 
 def _values(spec: WasmCloudHostConfigSpec, contents: Contents, registries: tuple[RegistryCredentials, ...]) -> Values:
@@ -246,7 +246,7 @@ def _authority(
     return Authority(authority.name, tuple(sorted(certificates)), ChecksumKey().digest(certificates))
 
 
-def _files(content: Content, items: Sequence[KeyToPath] | None) -> dict[str, bytes]:
+def _files(content: ReferencedData, items: Sequence[KeyToPath] | None) -> dict[str, bytes]:
     """The volume's files by path, as the kubelet lays them out."""
     if not items:
         return dict(content.data)

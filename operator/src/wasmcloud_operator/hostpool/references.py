@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import ChecksumKey, has_secret_content, references
 from wasmcloud_operator.hostpool.platform import Platform
-from wasmcloud_operator.hostpool.reference_checks import Content, Contents, Examined, examine
+from wasmcloud_operator.hostpool.reference_checks import Contents, ExaminedReferences, ReferencedData, examine
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
@@ -25,15 +25,15 @@ _Versions = tuple[tuple[str, str, _Version], ...]
 
 @dataclass(slots=True)
 class ReferenceReader:
-    """Gives what was found in a config's references; remembers findings, never values, by the objects' versions."""
+    """Reads and judges a config's references; remembers findings, never values, by the objects' versions."""
 
     client: Reader
     secrets: Informer[Metadata]
     config_maps: Informer[Metadata]
     platform: Platform
-    _found: dict[Key, tuple[WasmCloudHostConfigSpec, _Versions, Examined]] = field(default_factory=dict)
+    _found: dict[Key, tuple[WasmCloudHostConfigSpec, _Versions, ExaminedReferences]] = field(default_factory=dict)
 
-    async def read(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
+    async def read(self, key: Key, spec: WasmCloudHostConfigSpec) -> ExaminedReferences:
         """What the references hold; without the values when nothing had to be read.
 
         Raises the errors of `kube.errors`.
@@ -46,7 +46,7 @@ class ReferenceReader:
         self._found[key] = (spec, versions, replace(examined, values=None))
         return examined
 
-    async def read_values(self, key: Key, spec: WasmCloudHostConfigSpec) -> Examined:
+    async def read_values(self, key: Key, spec: WasmCloudHostConfigSpec) -> ExaminedReferences:
         """The same, read live in any case, with the values."""
         return await read_references(self.client, key, spec, self.platform)
 
@@ -74,14 +74,16 @@ class ReferenceReader:
             yield resource.kind, name, (held.metadata.uid, held.metadata.resource_version) if held else None
 
 
-async def read_references(client: Reader, key: Key, spec: WasmCloudHostConfigSpec, platform: Platform) -> Examined:
+async def read_references(
+    client: Reader, key: Key, spec: WasmCloudHostConfigSpec, platform: Platform
+) -> ExaminedReferences:
     """What the references of the config of that key hold now. Raises the errors of `kube.errors`."""
     return (await _read(client, key, spec, platform))[0]
 
 
 async def _read(
     client: Reader, key: Key, spec: WasmCloudHostConfigSpec, platform: Platform
-) -> tuple[Examined, _Versions]:
+) -> tuple[ExaminedReferences, _Versions]:
     asked = [(SECRET, name) for name in sorted(_secret_names(key.name, spec))]
     asked += [(CONFIG_MAP, name) for name in sorted(references(spec).config_maps)]
     items = await gather_first_error(_get(client, resource, Key(key.namespace, name)) for resource, name in asked)
@@ -112,13 +114,13 @@ def _version(item: Unstructured | None) -> _Version:
     return (item.metadata.uid, item.metadata.resource_version) if item is not None else None
 
 
-def _decoded(item: Unstructured | None) -> Content | None:
+def _decoded(item: Unstructured | None) -> ReferencedData | None:
     if item is None:
         return None
     body = item.body
     if body.get("kind") == SECRET.kind:
         data = {name: base64.b64decode(value or "") for name, value in (body.get("data") or {}).items()}
-        return Content(body.get("type", ""), data)
+        return ReferencedData(body.get("type", ""), data)
     data = {name: value.encode() for name, value in (body.get("data") or {}).items()}
     binary = {name: base64.b64decode(value) for name, value in (body.get("binaryData") or {}).items()}
-    return Content("", data | binary)
+    return ReferencedData("", data | binary)

@@ -34,15 +34,15 @@ _ANSWERS_IN_WINDOW = 12  # a container that crashes at its start asks anew each 
 
 
 @dataclass(slots=True)
-class _Known:
-    """What the hosts of a pool have: those in `told` have the credentials behind `digest`.
+class _HeldCredentials:
+    """What the hosts of a pool have: the hosts `up_to_date` have the credentials behind `digest`.
 
     `answered` counts the answers by the uids of pods whose host is not seen in the lattice yet. `credentials` are what
     was last read; they are kept, or each request that anybody sends would be a read of the Secret.
     """
 
     digest: str
-    told: frozenset[str] = frozenset()
+    up_to_date: frozenset[str] = frozenset()
     answered: Counter[str] = field(default_factory=Counter)
     credentials: Mapping[str, RegistryCredential] | None = field(default=None, repr=False)
 
@@ -60,7 +60,7 @@ class RegistryService:
     pools: Pools
     hosts_in_pods: HostsInPods
     clock: Clock
-    _known: dict[Key, _Known] = field(default_factory=dict)
+    _known: dict[Key, _HeldCredentials] = field(default_factory=dict)
     _answers: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """When (monotonic seconds) a pod was answered within the last minute, by its uid."""
 
@@ -120,11 +120,11 @@ class RegistryService:
         asked = {host.id for pod, host in hosts if known.answered[pod] == 1}
         for pod, _ in hosts:
             known.answered.pop(pod, None)
-        known.told = (known.told | asked) & {host.id for _, host in hosts}
-        return any(host.id not in known.told for _, host in hosts)
+        known.up_to_date = (known.up_to_date | asked) & {host.id for _, host in hosts}
+        return any(host.id not in known.up_to_date for _, host in hosts)
 
-    async def tell(self, key: Key) -> Result:
-        """Tell the running hosts of the pool's lattice. Raises the errors of `kube.errors`."""
+    async def send(self, key: Key) -> Result:
+        """Sends the credentials to the running hosts of the pool's lattice. Raises the errors of `kube.errors`."""
         pool, spec = self.pools.get(key), self._spec(key)
         running = self.hosts_in_pods.hosts_of(key, pool.lattice) if pool is not None else ()
         hosts = frozenset(host.id for _, host in running)
@@ -149,17 +149,17 @@ class RegistryService:
             again = _AGAIN_AFTER if taken < len(hosts) else _REFUSED_AGAIN_AFTER
             return Result.waiting(f"{everyone - taken} hosts that did not answer", again)
         known = self._of(key, examined.facts.registry_digest)
-        known.told |= hosts
+        known.up_to_date |= hosts
         return DONE
 
     def forget(self, key: Key) -> None:
         """The config is gone, or has one registry at most."""
         self._known.pop(key, None)
 
-    def _of(self, key: Key, digest: str) -> _Known:
+    def _of(self, key: Key, digest: str) -> _HeldCredentials:
         known = self._known.get(key)
         if known is None or known.digest != digest:
-            known = self._known[key] = _Known(digest)
+            known = self._known[key] = _HeldCredentials(digest)
         return known
 
     def _spec(self, key: Key) -> WasmCloudHostConfigSpec | None:

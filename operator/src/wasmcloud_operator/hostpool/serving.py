@@ -12,7 +12,7 @@ from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.names import SERVING_GATE
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
-from wasmcloud_operator.shared.placements import Placement
+from wasmcloud_operator.shared.placement_gaps import PlacementGap
 from wasmcloud_operator_types import Rollout
 from wasmcloud_operator_types.defaults import ROLLOUT_SECONDS
 
@@ -55,7 +55,7 @@ class Others:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class PoolConnection:
     """Whether the operator is connected to the pool's lattice, is about to be, or why it is not.
 
     `route` is why the way that the config names leads nowhere, where another one is up: the config was changed.
@@ -77,10 +77,10 @@ class Circumstances:
     patience: Patience
     waited: float
     lattice: str
-    connection: Connection
+    connection: PoolConnection
     hosts_known: bool
     host: PodHost
-    placement: Placement | None
+    placement: PlacementGap | None
     others: Others
 
 

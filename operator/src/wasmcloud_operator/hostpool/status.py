@@ -1,4 +1,4 @@
-"""The status of a host pool from that of its workload: a pure function of cached objects."""
+"""The status of a host pool from its workload's status: a pure function of cached objects."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, WADM, HostInPod, Seen, lattice_status
+from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, WADM, HostInPod, SeenLattice, lattice_status
 from wasmcloud_operator.hostpool.reports import Report, news, of_lattice
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.clock import Clock
@@ -15,13 +15,13 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.status_part import StatusPart
-from wasmcloud_operator.lattice.ledger import Listing
+from wasmcloud_operator.lattice.ledger import ListState
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator.shared.problem import Problem
 
-_WADM_ANSWERS = {Listing.CURRENT: True, Listing.FAILED: False, Listing.AWAITED: None}
+_WADM_ANSWERS = {ListState.CURRENT: True, ListState.FAILED: False, ListState.AWAITED: None}
 _WORKLOAD_FIELDS = ("replicas", "readyReplicas", "selector", "leafService")
 # Said while it holds, and gone with the next status that does not say it.
 _PAUSED = Condition("Paused", "True", Reason.PAUSED, "no writes while paused")
@@ -29,7 +29,7 @@ _PAUSED = Condition("Paused", "True", Reason.PAUSED, "no writes while paused")
 
 @dataclass(frozen=True, slots=True)
 class StatusWriter:
-    """The one place that knows which parts of a status stay when a reconcile ended before they were found out anew."""
+    """Decides which parts of a status stay when a reconcile ended before they were found out anew."""
 
     configs: Informer[CustomResource]
     pools: Pools
@@ -38,7 +38,7 @@ class StatusWriter:
     recorder: EventRecorder
     clock: Clock
 
-    def seen(self, item: CustomResource) -> Seen | None:
+    def seen(self, item: CustomResource) -> SeenLattice | None:
         """What is known of the config's lattice; None before it is known which that is."""
         pool = self.pools.get(item.metadata.key)
         if pool is None or pool.uid != item.metadata.uid:
@@ -46,7 +46,7 @@ class StatusWriter:
         lattice = pool.lattice
         known = lattice.connection.state.connected and lattice.hosts.synced
         hosts = self.hosts_in_pods.hosts_of(item.metadata.key, lattice)
-        return Seen(
+        return SeenLattice(
             lattice.name,
             pool.route.spec.addresses,
             self.pools.route_state(pool.key) or lattice.connection.state,

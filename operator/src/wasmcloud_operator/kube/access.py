@@ -73,7 +73,7 @@ class _Rule(msgspec.Struct, frozen=True, rename="camel"):
     resource_names: list[str] = []
 
     def allows(self, permission: Permission) -> bool:
-        """Whether it grants this on objects of any name; `*` stands for all, `*/status` for that of every kind."""
+        """Whether it grants this on objects of any name; `*` stands for all, `*/status` for every kind's status."""
         plural, subresource = permission.resource.plural, permission.subresource
         resources = {"*", f"{plural}/{subresource}", f"*/{subresource}"} if subresource else {"*", plural}
         return (
@@ -132,7 +132,7 @@ def _as(shape: type[S], answer: JsonObject) -> S:
 
 
 async def missing_permissions(client: Reader, needed: Iterable[Permission]) -> list[Permission]:
-    """Returns those of the permissions that the API server would refuse us now.
+    """Returns the permissions that the API server would refuse us now.
 
     In each namespace our rules are read at once (SelfSubjectRulesReview). What has to be allowed in all namespaces is
     asked for one by one (SelfSubjectAccessReview); so is what the rules lack where there may be more than they say.

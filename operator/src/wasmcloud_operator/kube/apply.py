@@ -13,7 +13,7 @@ import structlog
 
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.contest import Contests, Place
+from wasmcloud_operator.kube.contest import Contests, WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint, first_difference
 from wasmcloud_operator.kube.errors import Conflict, NotFound, Unreachable
 from wasmcloud_operator.kube.informer import Informer
@@ -71,7 +71,7 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ManagedKind:
     """A kind that we write: its resource, and the informer that caches our objects."""
 
     resource: Resource
@@ -107,44 +107,44 @@ class Applier:
         self.paced = paced or PacedWrites(client)
         self._annotation = fingerprint_annotation
         self._formerly = frozenset(formerly)
-        self._uncertain: OrderedDict[Place, None] = OrderedDict()
-        self._strangers: OrderedDict[Place, None] = OrderedDict()
-        self._whole: OrderedDict[Place, _Whole] = OrderedDict()
+        self._uncertain: OrderedDict[WriteTarget, None] = OrderedDict()
+        self._strangers: OrderedDict[WriteTarget, None] = OrderedDict()
+        self._whole: OrderedDict[WriteTarget, _Whole] = OrderedDict()
 
     @property
     def contests(self) -> Contests:
         """What somebody else sets back."""
         return self.paced.contests
 
-    async def apply(self, kind: Kind, rendered: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
+    async def apply(self, kind: ManagedKind, rendered: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
         """Bring the live object to what was rendered. Raises ForeignObject, or the errors of `kube.errors`."""
         desired = self._stamped(rendered)
         key = Key(desired["metadata"].get("namespace", ""), desired["metadata"]["name"])
         held = kind.informer.store.get(key)
-        if (place := Place(kind.resource, key)) in self._uncertain or place in self._strangers:
+        if (place := WriteTarget(kind.resource, key)) in self._uncertain or place in self._strangers:
             held = await self._read(kind, key)
         try:
-            return await self._bring(kind, key, desired, held, ours)
+            return await self._apply_to(kind, key, desired, held, ours)
         except Conflict:
             # It is there after all, or it is gone or was replaced: look again, once.
-            return await self._bring(kind, key, desired, await self._read(kind, key), ours)
+            return await self._apply_to(kind, key, desired, await self._read(kind, key), ours)
 
-    async def _bring(
+    async def _apply_to(
         self,
-        kind: Kind,
+        kind: ManagedKind,
         key: Key,
         desired: JsonObject,
         held: Unstructured | None,
         ours: Callable[[ObjectMeta], bool],
     ) -> Applied:
-        place, stamp = Place(kind.resource, key), desired["metadata"]["annotations"][self._annotation]
+        place, stamp = WriteTarget(kind.resource, key), desired["metadata"]["annotations"][self._annotation]
         if held is None:
             made = await self.paced.create(place, stamp, lambda: self._write(kind, key, desired, ONLY_IF_MISSING))
             return Applied(made, "unchanged" if made is None else "created")
         if not ours(held.metadata):
             _remember(self._strangers, place, None, _REMEMBERED)
             raise ForeignObject(kind.resource, key, _owner(held.metadata))
-        # Most looks find the very object that the one before found whole.
+        # Most looks find the very object that the last look found whole.
         known = self._whole.get(place)
         whole = known is not None and known.is_of(stamp, held)
         where = None if whole else first_difference(desired, held.body)
@@ -165,7 +165,7 @@ class Applier:
         same = written.metadata.resource_version == held.metadata.resource_version
         return Applied(written, "unchanged" if same else "changed")
 
-    async def delete(self, kind: Kind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
+    async def delete(self, kind: ManagedKind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
         """Delete this very object if it is ours; whether there was something to delete."""
         if item.metadata.deleting or not ours(item.metadata):
             return False
@@ -176,14 +176,14 @@ class Applier:
             return False
         except Conflict:
             return False  # another object of that name took its place
-        self.contests.forget(Place(kind.resource, item.metadata.key))
+        self.contests.forget(WriteTarget(kind.resource, item.metadata.key))
         if left is None:
             kind.informer.forget(item)
         else:
             kind.informer.offer(left)
         return True
 
-    def _look_no_more(self, place: Place) -> None:
+    def _look_no_more(self, place: WriteTarget) -> None:
         self._uncertain.pop(place, None)
         self._strangers.pop(place, None)
 
@@ -192,31 +192,31 @@ class Applier:
         annotations = {**metadata.get("annotations", {}), self._annotation: fingerprint(rendered)}
         return {**rendered, "metadata": {**metadata, "annotations": annotations}}
 
-    async def _read(self, kind: Kind, key: Key) -> Unstructured | None:
+    async def _read(self, kind: ManagedKind, key: Key) -> Unstructured | None:
         try:
             live = await self._client.get(kind.resource, key)
         except NotFound:
             if (stale := kind.informer.store.get(key)) is not None:
                 kind.informer.forget(stale)
-            self._look_no_more(Place(kind.resource, key))
+            self._look_no_more(WriteTarget(kind.resource, key))
             return None
         if key in kind.informer.store:
             kind.informer.offer(live)
-        self._look_no_more(Place(kind.resource, key))
+        self._look_no_more(WriteTarget(kind.resource, key))
         return live
 
-    async def _write(self, kind: Kind, key: Key, desired: JsonObject, only: JsonObject) -> Unstructured:
+    async def _write(self, kind: ManagedKind, key: Key, desired: JsonObject, only: JsonObject) -> Unstructured:
         body = {**desired, "metadata": {**desired["metadata"], **only}}
         try:
             item = await self._client.apply(kind.resource, body, UNSTRUCTURED)
         except (Unreachable, TimeoutError, asyncio.CancelledError):
-            _remember(self._uncertain, Place(kind.resource, key), None, _UNCERTAIN)
+            _remember(self._uncertain, WriteTarget(kind.resource, key), None, _UNCERTAIN)
             raise
         kind.informer.offer(item)
         return item
 
 
-def _remember(memory: OrderedDict[Place, T], place: Place, what: T, at_most: int) -> None:
+def _remember(memory: OrderedDict[WriteTarget, T], place: WriteTarget, what: T, at_most: int) -> None:
     memory[place] = what
     memory.move_to_end(place)
     if len(memory) > at_most:

@@ -51,7 +51,7 @@ class RateLimiter(Generic[K]):
         self._failures: dict[K, int] = {}
 
     def when(self, key: K) -> float:
-        """Count one more failure of the key and give the delay in seconds."""
+        """Counts one more failure of the key. Returns the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         return float(min(self._cap, self._base * 2 ** min(failures, 40)))

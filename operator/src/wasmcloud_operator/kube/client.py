@@ -238,7 +238,7 @@ class Writer(Reader):
     ) -> Unstructured | None:
         """Delete the object with that uid, and no other of its name.
 
-        Gives the object if it stays for a while (finalizers), None if it is gone.
+        Returns the object if it stays for a while (finalizers), None if it is gone.
         """
         options = {
             "apiVersion": "v1",

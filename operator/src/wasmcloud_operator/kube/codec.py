@@ -43,7 +43,7 @@ class Put(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A watch event DELETED; the resourceVersion is that of the deletion."""
+    """A watch event DELETED; the resourceVersion is the deletion's."""
 
     identity: Identity
 
@@ -135,7 +135,7 @@ class Codec(Generic[T]):
         return cls(msgspec.json.Decoder(struct).decode)
 
     def item(self, body: bytes) -> T:
-        """Returns the one object of an answer. Raises GarbledAnswer if it is not of the kind's shape."""
+        """Returns the object of an answer. Raises GarbledAnswer if it is not of the kind's shape."""
         try:
             return self._item(body)
         except Exception as error:

@@ -56,7 +56,7 @@ def stalled(reason: str, message: str) -> list[Condition]:
 def to_status(conditions: Sequence[Condition], previous: Json, generation: int, now: datetime) -> list[JsonObject]:
     """The conditions as they stand in `status.conditions`.
 
-    `lastTransitionTime` moves only when `status` flips (API conventions), so that the same conditions give the same
+    `lastTransitionTime` moves only when `status` flips (API conventions), so that the same conditions make the same
     list and nothing is written.
     """
     before = {entry.get("type"): entry for entry in _objects(previous)}

@@ -18,7 +18,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
 
 
-class Place(NamedTuple):
+class WriteTarget(NamedTuple):
     """What is written as one: an object, or a `part` of it that is written apart from the rest (`status`, `labels`)."""
 
     resource: Resource
@@ -35,7 +35,7 @@ _FIELDS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ApplyDelays:
     """The seconds from one apply to the next: `first` after a set-back, twice as many after each, `most` at most.
 
     From `shown_from` set-backs on the object is contested. After three times `most` without one all is forgotten.
@@ -115,12 +115,12 @@ class _Applied:
 class Contests:
     """Remembers what was applied, and what was set back since."""
 
-    def __init__(self, clock: Clock, pace: Pace) -> None:
+    def __init__(self, clock: Clock, pace: ApplyDelays) -> None:
         self._clock = clock
         self._pace = pace
-        self._held: OrderedDict[Place, _Applied] = OrderedDict()
+        self._held: OrderedDict[WriteTarget, _Applied] = OrderedDict()
 
-    def applied(self, place: Place, uid: str, fingerprint: str) -> None:
+    def applied(self, place: WriteTarget, uid: str, fingerprint: str) -> None:
         """Take note that an apply went through.
 
         What another object of that name went through is forgotten, except for how often it was deleted.
@@ -138,32 +138,32 @@ class Contests:
         if len(self._held) > _REMEMBERED:
             self._held.popitem(last=False)
 
-    def in_vain(self, place: Place, resource_version: str, path: str) -> None:
+    def in_vain(self, place: WriteTarget, resource_version: str, path: str) -> None:
         """Take note that the last apply left the object as it was, at that version."""
         self._held[place].vain = (resource_version, path)
 
-    def was_applied(self, place: Place, uid: str, fingerprint: str) -> bool:
+    def was_applied(self, place: WriteTarget, uid: str, fingerprint: str) -> bool:
         """Whether just that was the last that we applied to this object: then a difference is a set-back."""
         held = self._held.get(place)
         return held is not None and (held.uid, held.fingerprint) == (uid, fingerprint)
 
-    def was_made(self, place: Place, fingerprint: str) -> bool:
+    def was_made(self, place: WriteTarget, fingerprint: str) -> bool:
         """Whether just that was the last that we applied there: where nothing is left of it, somebody deleted it."""
         held = self._held.get(place)
         return held is not None and held.fingerprint == fingerprint
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: WriteTarget) -> None:
         """Take note that the object is gone because we wanted it to be."""
         self._held.pop(place, None)
 
-    def must_wait(self, place: Place, resource_version: str, path: str) -> bool:
+    def must_wait(self, place: WriteTarget, resource_version: str, path: str) -> bool:
         """Whether what was applied, and was set back in this field, is not to be applied again now."""
         held = self._held[place]
         if held.vain is not None and held.vain[0] == resource_version:
             return True
         return self._clock.monotonic() < self._fight(held, path).until
 
-    def set_back(self, place: Place, path: str) -> bool:
+    def set_back(self, place: WriteTarget, path: str) -> bool:
         """Take note of a set-back that is put right now; returns whether to look for who does that."""
         held, now = self._held[place], self._clock.monotonic()
         held.fights = {name: each for name, each in held.fights.items() if now <= each.until + 3 * self._pace.most}
@@ -173,16 +173,16 @@ class Contests:
         fight.path = path
         return fight.set_backs >= self._pace.shown_from
 
-    def name(self, place: Place, path: str, by: str | Unnamed) -> None:
+    def name(self, place: WriteTarget, path: str, by: str | Unnamed) -> None:
         """Take note of who sets a field back."""
         self._fight(self._held[place], path).by = by
 
-    def at_peace(self, place: Place) -> None:
+    def at_peace(self, place: WriteTarget) -> None:
         """Take note that the object is as it was applied."""
         if (held := self._held.get(place)) is not None:
             held.vain = None
 
-    def of(self, places: Iterable[Place]) -> list[Contested]:
+    def of(self, places: Iterable[WriteTarget]) -> list[Contested]:
         """Returns the fields of these objects that are contested now."""
         found = []
         for place in places:
@@ -195,7 +195,7 @@ class Contests:
             found += [Contested(place.resource, place.key, one.path, one.by) for one in fights]
         return found
 
-    def again(self, places: Iterable[Place]) -> float | None:
+    def again(self, places: Iterable[WriteTarget]) -> float | None:
         """Returns the seconds after which one of these objects is to be looked at again; None if none is."""
         now = self._clock.monotonic()
         held = (self._held[place] for place in places if place in self._held)

@@ -1,4 +1,4 @@
-"""The one place that imports kubernetes_asyncio: its ApiClient, Configuration and credential loaders."""
+"""The only module that imports kubernetes_asyncio: its ApiClient, Configuration and credential loaders."""
 
 from __future__ import annotations
 

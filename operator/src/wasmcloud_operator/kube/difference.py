@@ -40,7 +40,7 @@ def fingerprint(rendered: JsonObject) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PathStep:
     """A step into an object: as a JSON path has it, and as `fieldsV1` of managedFields has it."""
 
     shown: str
@@ -51,13 +51,13 @@ class Step:
 class Difference:
     """A place where a live object lacks something of a desired one, or has what it must not have."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PathStep, ...] = ()
 
     def __str__(self) -> str:
         """The JSON path."""
         return "".join(step.shown for step in self.steps) or "."
 
-    def below(self, step: Step) -> Difference:
+    def below(self, step: PathStep) -> Difference:
         """The same, seen from one step further out."""
         return Difference((step, *self.steps))
 
@@ -117,8 +117,8 @@ def _in_object(desired: JsonObject, live: Json, shape: Shape | None) -> Differen
     return None
 
 
-def _named(name: str) -> Step:
-    return Step(f".{name}", f"f:{name}")
+def _named(name: str) -> PathStep:
+    return PathStep(f".{name}", f"f:{name}")
 
 
 def _same_quantity(one: Json, other: Json) -> bool:
@@ -130,14 +130,14 @@ def _in_list(desired: Sequence[Json], live: Json, items: Items) -> Difference | 
         return Difference()
     if items.unordered:
         missing = next((item for item in desired if item not in live), None)
-        return None if missing is None else Difference((Step(f"[{missing}]", f"v:{_compact(missing)}"),))
+        return None if missing is None else Difference((PathStep(f"[{missing}]", f"v:{_compact(missing)}"),))
     if items.keys and all(isinstance(item, dict) for item in desired):
         return _by_keys(desired, live, items)
     if len(desired) != len(live):
         return Difference()
     for index, (want, have) in enumerate(zip(desired, live, strict=True)):
         if (found := _compare(want, have, items.of or root(want))) is not None:
-            return found.below(Step(f"[{index}]", f"i:{index}"))
+            return found.below(PathStep(f"[{index}]", f"i:{index}"))
     return None
 
 
@@ -148,7 +148,7 @@ def _by_keys(desired: Sequence[JsonObject], live: list[Json], items: Items) -> D
         found = Difference() if key not in by_key else _compare(item, by_key[key], items.of)
         if found is not None:
             owned = f"k:{_compact(dict(sorted(zip(items.keys, key, strict=True))))}"
-            return found.below(Step(f"[{','.join(str(part) for part in key)}]", owned))
+            return found.below(PathStep(f"[{','.join(str(part) for part in key)}]", owned))
     return None
 
 

@@ -61,7 +61,7 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenLease:
     """The lease as it changed last, and when that was seen, by our own monotonic clock."""
 
     lease: LeaseObject
@@ -70,10 +70,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Stands by. `term` is that of a taking whose answer was lost, or of a lease that was not renewed in time."""
+    """Stands by. `term` is of a write whose answer was lost, or of a lease that was not renewed in time."""
 
     term: Term
-    seen: Seen | None = None
+    seen: SeenLease | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Situation(Enum):
     RUN_OUT = "held by another, who has not renewed it for its whole duration"
 
 
-class Step(Enum):
+class ElectionStep(Enum):
     """What a replica does next."""
 
     MAKE_UNHELD = "make one without a holder"
@@ -111,30 +111,30 @@ class Step(Enum):
 
 # What to do, by state and by how the lease stands. A leader comes here when its lease is not as it left it. While its
 # gate is open nobody else has taken a lease that is missing or was made anew, so those are still its own.
-STEPS: dict[tuple[type[State], Situation], Step] = {
-    (Candidate, Situation.MISSING): Step.MAKE_UNHELD,
-    (Candidate, Situation.UNHELD): Step.WAIT,
-    (Candidate, Situation.FREE): Step.TAKE,
-    (Candidate, Situation.OURS): Step.TAKE,
-    (Candidate, Situation.OTHERS): Step.WAIT,
-    (Candidate, Situation.RUN_OUT): Step.TAKE,
-    (Leading, Situation.MISSING): Step.MAKE_HELD,
-    (Leading, Situation.UNHELD): Step.TAKE,
-    (Leading, Situation.FREE): Step.GIVE_UP,
-    (Leading, Situation.OURS): Step.TAKE,
-    (Leading, Situation.OTHERS): Step.GIVE_UP,
-    (Leading, Situation.RUN_OUT): Step.GIVE_UP,
+STEPS: dict[tuple[type[State], Situation], ElectionStep] = {
+    (Candidate, Situation.MISSING): ElectionStep.MAKE_UNHELD,
+    (Candidate, Situation.UNHELD): ElectionStep.WAIT,
+    (Candidate, Situation.FREE): ElectionStep.TAKE,
+    (Candidate, Situation.OURS): ElectionStep.TAKE,
+    (Candidate, Situation.OTHERS): ElectionStep.WAIT,
+    (Candidate, Situation.RUN_OUT): ElectionStep.TAKE,
+    (Leading, Situation.MISSING): ElectionStep.MAKE_HELD,
+    (Leading, Situation.UNHELD): ElectionStep.TAKE,
+    (Leading, Situation.FREE): ElectionStep.GIVE_UP,
+    (Leading, Situation.OURS): ElectionStep.TAKE,
+    (Leading, Situation.OTHERS): ElectionStep.GIVE_UP,
+    (Leading, Situation.RUN_OUT): ElectionStep.GIVE_UP,
 }
 
 
-def noted(seen: Seen | None, lease: LeaseObject, now: float) -> Seen:
+def noted(seen: SeenLease | None, lease: LeaseObject, now: float) -> SeenLease:
     """Returns what is known of the lease after one more look; a change of its metadata alone is none."""
     if seen is not None and (seen.lease.metadata.uid, seen.lease.spec) == (lease.metadata.uid, lease.spec):
-        return Seen(lease, seen.at)
-    return Seen(lease, now)
+        return SeenLease(lease, seen.at)
+    return SeenLease(lease, now)
 
 
-def situation(term: Term, seen: Seen | None, now: float, times: LeaseTimes) -> Situation:
+def situation(term: Term, seen: SeenLease | None, now: float, times: LeaseTimes) -> Situation:
     """Returns how the lease stands now; None stands for no lease."""
     if seen is None:
         return Situation.MISSING
@@ -146,7 +146,7 @@ def situation(term: Term, seen: Seen | None, now: float, times: LeaseTimes) -> S
     return Situation.UNHELD if now < free_at(seen, times) else Situation.FREE
 
 
-def free_at(seen: Seen, times: LeaseTimes) -> float:
+def free_at(seen: SeenLease, times: LeaseTimes) -> float:
     """Returns when somebody else than its holder may take the lease, by our monotonic clock."""
     spec = seen.lease.spec
     if spec.holder_identity:

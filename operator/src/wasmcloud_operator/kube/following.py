@@ -29,7 +29,7 @@ _DOUBTED_SILENCES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """The resourceVersion up to which the store is complete.
 
     Where a connection broke, the server may be another one afterwards, with a history that never reaches this version
@@ -59,9 +59,9 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A watch is being opened; `live` where the one before it only ended or was silent, which is no failure."""
+    """A watch is being opened; `live` where the last watch only ended or was silent, which is no failure."""
 
-    place: Place
+    place: Position
     live: bool = False
     problem: str = "the watch is being opened"
 
@@ -70,7 +70,7 @@ class Opening:
 class Watching:
     """A watch is open."""
 
-    place: Place
+    place: Position
     live: ClassVar[bool] = True
     problem: ClassVar[str] = ""
 
@@ -79,7 +79,7 @@ class Watching:
 class Failed:
     """A request or stream failed; `place` None: a list is due. `refused`: the permission is missing."""
 
-    place: Place | None
+    place: Position | None
     problem: str
     refused: bool = False
     live: ClassVar[bool] = False
@@ -143,17 +143,17 @@ def step(state: State, happened: Happened) -> State:
     after: State | None = None
     match state, happened:
         case Watching(place), Came(version):  # first, since there are most of these
-            after = Watching(Place(version or place.version))
+            after = Watching(Position(version or place.version))
         case _, Broke(error):
             after = Failed(_place_after(state, error), _words(error), isinstance(error, Forbidden))
         case ((Empty(problem) | Failed(None, problem)), Asked()):
             after = Listing(problem)
-        case Failed(Place() as place, problem), Asked():
+        case Failed(Position() as place, problem), Asked():
             after = Opening(place, problem=problem)
         case Opening(), Asked():
             after = state
         case Listing(problem), Listed(version):
-            after = Opening(Place(version), problem=problem)
+            after = Opening(Position(version), problem=problem)
         case Opening(place), Opened():
             after = Watching(place)
         case Watching(place), Ended(early):
@@ -165,7 +165,7 @@ def step(state: State, happened: Happened) -> State:
     return after
 
 
-def _silent(place: Place) -> State:
+def _silent(place: Position) -> State:
     if place.doubted and place.silences >= _DOUBTED_SILENCES:
         return Empty("nothing came since the connection broke")
     return Opening(place, live=True)
@@ -175,6 +175,6 @@ def _words(error: Exception) -> str:
     return "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
 
 
-def _place_after(state: State, error: Exception) -> Place | None:
+def _place_after(state: State, error: Exception) -> Position | None:
     place = None if isinstance(state, (Empty, Listing)) else state.place
     return None if place is None or isinstance(error, _REJECTED) else replace(place, doubted=True)

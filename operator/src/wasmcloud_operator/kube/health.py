@@ -19,7 +19,7 @@ from wasmcloud_operator.kube.metrics import Metrics
 
 log = structlog.get_logger()
 
-# Gives what is wrong now, a line each; nothing when all is well.
+# Returns what is wrong now, a line each; nothing when all is well.
 Check = Callable[[], Iterable[str]]
 
 _BEAT_SECONDS = 1.0

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T", bound=HasMetadata)
 
-# Told of a change, and whether it came with a full list (start, resync) rather than as an edit.
+# Called with a change, and whether it came with a full list (start, resync) rather than as an edit.
 Handler = Callable[[Change[T], bool], None]
 
 
@@ -119,7 +119,7 @@ class Informer(Generic[T]):
         return f"<Informer {self.name}: {len(self.store)} objects, {self.problem or 'live'}>"
 
     def on_change(self, handler: Handler[T]) -> None:
-        """Tell this handler of every change from now on; to be called before `run`."""
+        """Call this handler with every change from now on; to be used before `run`."""
         self._handlers.append(handler)
 
     def on_lost(self, handler: Callable[[], None]) -> None:

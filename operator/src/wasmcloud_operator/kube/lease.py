@@ -17,13 +17,13 @@ from wasmcloud_operator.kube.election import (
     LEASE_CODEC,
     STEPS,
     Candidate,
+    ElectionStep,
     Leading,
     LeaseObject,
     LeaseSpec,
     LeaseTimes,
-    Seen,
+    SeenLease,
     State,
-    Step,
     Term,
     free_at,
     noted,
@@ -101,7 +101,7 @@ class Elector:
         return {**shown, "state": "standing by", "situation": where.value, "holder": holder}
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
-        """Wait for the lease, run `lead` while it is held, and give the lease back when `lead` returns.
+        """Wait for the lease, run `lead` while it is held, and return the lease when `lead` returns.
 
         Raises LeaseLost when the lease cannot be renewed in time; `lead` has been cancelled and has ended by then.
         """
@@ -158,11 +158,11 @@ class Elector:
         seen = None if lease is None else noted(state.seen if isinstance(state, Candidate) else None, lease, started)
         self._state = Candidate(state.term, seen)
         step = self._step(seen)
-        if step is Step.TAKE and lease is not None:
+        if step is ElectionStep.TAKE and lease is not None:
             await self._take(lease, started)
-        elif step is Step.MAKE_UNHELD and self.nothing_in_danger():
+        elif step is ElectionStep.MAKE_UNHELD and self.nothing_in_danger():
             await self._take(None, started)
-        elif step is Step.MAKE_UNHELD:
+        elif step is ElectionStep.MAKE_UNHELD:
             with contextlib.suppress(AlreadyExists):
                 await self._create({"leaseDurationSeconds": self._duration})
 
@@ -195,7 +195,7 @@ class Elector:
                     await self._changed.wait()
             except TimeoutError:
                 return
-            if self._step(self._state.seen) is not Step.WAIT:
+            if self._step(self._state.seen) is not ElectionStep.WAIT:
                 return
 
     def _on_change(self, change: Change[LeaseObject], _listed: bool) -> None:
@@ -212,7 +212,7 @@ class Elector:
         if now is None or seen is None or now.lease.spec != seen.lease.spec:
             self._changed.set()
 
-    def _step(self, seen: Seen | None) -> Step:
+    def _step(self, seen: SeenLease | None) -> ElectionStep:
         return STEPS[type(self._state), situation(self._state.term, seen, self.clock.monotonic(), self.times)]
 
     # --- leading ------------------------------------------------------------------------------------------------------
@@ -249,11 +249,11 @@ class Elector:
         """Renew a lease that a stranger wrote to or deleted, or whose last renewal got through without an answer."""
         current = await self._read()
         now = self.clock.monotonic()
-        where = situation(state.term, None if current is None else Seen(current, now), now, self.times)
+        where = situation(state.term, None if current is None else SeenLease(current, now), now, self.times)
         match STEPS[Leading, where]:
-            case Step.MAKE_HELD:
+            case ElectionStep.MAKE_HELD:
                 return await self._create(self._spec(state.term, LeaseSpec()))
-            case Step.TAKE if current is not None:
+            case ElectionStep.TAKE if current is not None:
                 return await self._renewed(state.term, current)
             case _:
                 self._state = Candidate(Term(self.identity))  # the gate closes at once

@@ -102,7 +102,7 @@ class Informers:
     ) -> Informer[T]:
         """Returns the informer of a kind for a purpose: made for the first who asks, and the same for all others.
 
-        `namespaces` None: those of the scope. A namespace in which an `optional` one must not list is not left out.
+        `namespaces` None: all of the scope. A namespace in which an `optional` one must not list is not left out.
         Raises ContradictoryRequests.
         """
         name = _name(resource, purpose)

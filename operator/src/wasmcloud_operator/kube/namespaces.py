@@ -53,7 +53,7 @@ class Scope:
         self._listeners.append(listener)
 
     def narrow(self, namespaces: Iterable[str]) -> frozenset[str]:
-        """Those of the namespaces that are not left out."""
+        """The namespaces that are not left out."""
         return frozenset(namespaces) - self._left_out.keys()
 
     @property

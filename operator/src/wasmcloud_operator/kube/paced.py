@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
-from wasmcloud_operator.kube.contest import GONE, Contests, Pace, Place, manager_of
+from wasmcloud_operator.kube.contest import GONE, ApplyDelays, Contests, WriteTarget, manager_of
 from wasmcloud_operator.kube.difference import Difference
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.events import EventRecorder
@@ -31,7 +31,7 @@ class PacedWrites:
         client: Writer,
         *,
         clock: Clock = SYSTEM_CLOCK,
-        pace: Pace = Pace(),  # noqa: B008 - immutable
+        pace: ApplyDelays = ApplyDelays(),  # noqa: B008 - immutable
         recorder: EventRecorder | None = None,
     ) -> None:
         self._client = client
@@ -39,7 +39,7 @@ class PacedWrites:
         self.contests = Contests(clock, pace)
 
     async def write(
-        self, place: Place, held: ObjectMeta, wish: str, where: Difference, send: Callable[[], Awaitable[T]]
+        self, place: WriteTarget, held: ObjectMeta, wish: str, where: Difference, send: Callable[[], Awaitable[T]]
     ) -> T | None:
         """Send the write, after which `where` is to differ no more. Returns the object; None if it is not its time.
 
@@ -59,7 +59,7 @@ class PacedWrites:
             self._report(place, held)
         return item
 
-    async def create(self, place: Place, wish: str, send: Callable[[], Awaitable[T]]) -> T | None:
+    async def create(self, place: WriteTarget, wish: str, send: Callable[[], Awaitable[T]]) -> T | None:
         """Send the creation of what is not there. Returns the object; None if it is not its time.
 
         `wish` as for `write`. What somebody deletes is made again at the pace of what somebody sets back.
@@ -74,16 +74,16 @@ class PacedWrites:
             self.contests.set_back(place, GONE)
         return item
 
-    def wrote(self, place: Place, written: ObjectMeta, wish: str) -> None:
+    def wrote(self, place: WriteTarget, written: ObjectMeta, wish: str) -> None:
         """Take note of a write that no other can have undone yet."""
         self.contests.applied(place, written.uid, wish)
 
-    def _report(self, place: Place, held: ObjectMeta) -> None:
+    def _report(self, place: WriteTarget, held: ObjectMeta) -> None:
         if self._recorder is not None:
             for contested in self.contests.of([place]):
                 self._recorder.event(place.resource, held, "Warning", SET_BACK, str(contested), action="Write")
 
-    async def _name_the_other(self, place: Place, where: Difference) -> None:
+    async def _name_the_other(self, place: WriteTarget, where: Difference) -> None:
         """Find out who sets the field back, before it is ours again."""
         with contextlib.suppress(NotFound):
             entries = (await self._client.get_path(place.resource.path(place.key)))["metadata"].get("managedFields")

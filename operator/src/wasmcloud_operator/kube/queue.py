@@ -201,7 +201,7 @@ class WorkQueue(Generic[K]):
             self._wake()
 
     def _place(self, key: K, entry: _Entry) -> None:
-        """Give the entry its one valid place: among the ready, among the delayed, or (in work) with nobody."""
+        """Puts the entry into its only valid place: among the ready, among the delayed, or (in work) with nobody."""
         self._tickets += 1
         entry.ticket = self._tickets
         if entry.ready_at > self._clock.monotonic():

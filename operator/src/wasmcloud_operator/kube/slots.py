@@ -23,7 +23,7 @@ class _Waiter:
 class Slots:
     """At most as many requests at a time as there are connections.
 
-    A request waits here and not in the connection pool: here it takes turns with those of other namespaces, has a
+    A request waits here and not in the connection pool: here it takes turns with requests of other namespaces, has a
     deadline of its own, and asks for permission to write only after the wait.
     """
 

@@ -22,10 +22,10 @@ _SOCKET_IDLE_SECONDS = 90.0
 
 
 class Source(Protocol[PageT]):
-    """Lists and watches; all errors are those of `kube.errors`."""
+    """Lists and watches. Raises the errors of `kube.errors`."""
 
     async def page(self, continue_token: str) -> Page[PageT]:
-        """The first page of a consistent list, or the one that the token names."""
+        """Returns the first page of a consistent list, or the page that the token names."""
 
     def watch(
         self, resource_version: str, *, initial_events: bool, timeout_seconds: int

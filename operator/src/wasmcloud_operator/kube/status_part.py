@@ -11,7 +11,7 @@ import msgspec
 
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import Codec
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint, first_difference
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata
@@ -33,7 +33,7 @@ class StatusPart(Generic[T]):
     field_manager: str = ""
     part: str = "status"
     # What the writes under way are to make of each place: the watch may report one before its answer is here.
-    _sending: dict[Place, str] = field(default_factory=dict)
+    _sending: dict[WriteTarget, str] = field(default_factory=dict)
 
     async def write(self, item: T, before: JsonObject, status: JsonObject) -> T | None:
         """Have the part be `status`; `before` is that part as it is cached.
@@ -41,7 +41,7 @@ class StatusPart(Generic[T]):
         Returns the object as it was written, None if it is so already, or too early after it was set back. Raises the
         errors of `kube.errors`.
         """
-        place = Place(self.resource, item.metadata.key, self.part)
+        place = WriteTarget(self.resource, item.metadata.key, self.part)
         if _by_type(before) == _by_type(status):
             self.paced.contests.at_peace(place)
             return None
@@ -77,11 +77,11 @@ class StatusPart(Generic[T]):
             return False
         if msgspec.structs.replace(new.metadata, resource_version=old.metadata.resource_version) != old.metadata:
             return False
-        place, wish = Place(self.resource, change.key, self.part), fingerprint(_timeless(status))
+        place, wish = WriteTarget(self.resource, change.key, self.part), fingerprint(_timeless(status))
         return self._sending.get(place) == wish or self.paced.contests.was_applied(place, new.metadata.uid, wish)
 
     @contextmanager
-    def _under_way(self, place: Place, wish: str) -> Iterator[None]:
+    def _under_way(self, place: WriteTarget, wish: str) -> Iterator[None]:
         self._sending[place] = wish
         try:
             yield
@@ -90,7 +90,7 @@ class StatusPart(Generic[T]):
 
     def again(self, item: T) -> float | None:
         """Returns the seconds until the part is to be looked at again as somebody set it back; None if nobody did."""
-        return self.paced.contests.again([Place(self.resource, item.metadata.key, self.part)])
+        return self.paced.contests.again([WriteTarget(self.resource, item.metadata.key, self.part)])
 
 
 def _by_type(status: JsonObject) -> JsonObject:

@@ -112,7 +112,7 @@ class Store(Generic[T]):
     def put(self, item: T) -> list[Change[T]]:
         """Take in an object as it is (or was) at its resourceVersion.
 
-        A state that is not newer than the one held, or than the one in which the object vanished, changes nothing.
+        A state that is not newer than the held one, or than the state in which the object vanished, changes nothing.
         Another uid under the same name is a deletion and an addition.
         """
         meta = item.metadata

@@ -75,7 +75,7 @@ class _Tenant(Generic[K]):
 class Turns(Generic[K]):
     """Keys that wait for a slot, by tenant.
 
-    Handed out first: the highest priority; then the tenant that holds the fewest slots; then the one that has waited
+    Handed out first: the highest priority; then the tenant that holds the fewest slots; then the key that has waited
     longest for its turn. With one tenant this is first come, first served.
 
     Invariants: a tenant is in `_tenants` exactly while it has waiting keys or holds slots; one with waiting keys has

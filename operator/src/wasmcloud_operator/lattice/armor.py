@@ -39,7 +39,7 @@ def blocks(text: str, label: str) -> list[str]:
 
 
 def token(text: str, label: str) -> str:
-    """Returns the one word in the first closed block of that label, else ""."""
+    """Returns the word in the first closed block of that label, else ""."""
     for block in blocks(text, label)[:1]:
         words = block.split(maxsplit=2)
         return words[0] if len(words) == 1 else ""

@@ -15,10 +15,10 @@ from nats import errors as nats_errors
 from wasmcloud_operator.lattice.bounded_client import MESSAGE_LIMIT
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import (
+    ConnectionPhase,
     ConnectionState,
     Handler,
     Message,
-    Reach,
     ServerInfo,
     Span,
     StateListener,
@@ -91,7 +91,9 @@ class Connection:
         self._timing = timing or Timing()
         self._span = span
         self._log_limiter = LogLimiter(clock.monotonic)
-        self._state = ConnectionState(Reach.CONNECTING, "Connecting", "the first attempt is under way", clock.now())
+        self._state = ConnectionState(
+            ConnectionPhase.CONNECTING, "Connecting", "the first attempt is under way", clock.now()
+        )
         self.pace = Pace(clock)
         self._client: Client | None = None
         self._attempted = asyncio.Event()
@@ -251,7 +253,7 @@ class Connection:
                 attempt = 0 if self._clock.monotonic() - started > _SETTLED_AFTER else attempt + 1
                 await self._clock.sleep(self._backoff(attempt))
         finally:
-            self._lost(Diagnosis("Closed", "the connection is not in use any more"), Reach.CLOSED)
+            self._lost(Diagnosis("Closed", "the connection is not in use any more"), ConnectionPhase.CLOSED)
 
     async def _serve(self, server: str) -> None:
         """Connect to one server and stay until the client ends, which always raises."""
@@ -267,7 +269,10 @@ class Connection:
             self._failures.clear()
             self._enter(
                 ConnectionState(
-                    Reach.CONNECTED, "Connected", f"connected to {without_userinfo(server)}", self._clock.now()
+                    ConnectionPhase.CONNECTED,
+                    "Connected",
+                    f"connected to {without_userinfo(server)}",
+                    self._clock.now(),
                 )
             )
             self._attempted.set()
@@ -369,17 +374,17 @@ class Connection:
         found = [self._failures[server] for server in self.spec.servers if server in self._failures]
         return Diagnosis(found[0].reason, "; ".join(why.message for why in found))
 
-    def _lost(self, why: Diagnosis, reach: Reach = Reach.LOST) -> None:
+    def _lost(self, why: Diagnosis, phase: ConnectionPhase = ConnectionPhase.LOST) -> None:
         self._last_error = why.message
         was = self._state
         if was.connected or (was.reason, was.message) != (why.reason, why.message):
             since = self._clock.now() if was.connected or was.connecting else was.since
-            self._enter(ConnectionState(reach, why.reason, why.message, since))
+            self._enter(ConnectionState(phase, why.reason, why.message, since))
         self._attempted.set()
 
     def _enter(self, state: ConnectionState) -> None:
         if state != self._state and self._is_news(state.message, state.connected):
-            log = _log.info if state.connected or state.reach is Reach.CLOSED else _log.warning
+            log = _log.info if state.connected or state.phase is ConnectionPhase.CLOSED else _log.warning
             log("connection to NATS", nats=self.spec.addresses, reason=state.reason, message=state.message)
             self._logged = state.message
         self._state = state

@@ -29,7 +29,7 @@ class Timing:
     backoff_limit: float = 15.0
 
 
-class Reach(Enum):
+class ConnectionPhase(Enum):
     """How it stands between us and NATS."""
 
     CONNECTED = auto()
@@ -44,7 +44,7 @@ class Reach(Enum):
 class ConnectionState:
     """How it stands, with a CamelCase `reason` and a `message` fit for a condition. `since` is UTC."""
 
-    reach: Reach
+    phase: ConnectionPhase
     reason: str
     message: str
     since: datetime
@@ -52,12 +52,12 @@ class ConnectionState:
     @property
     def connected(self) -> bool:
         """Whether NATS is connected."""
-        return self.reach is Reach.CONNECTED
+        return self.phase is ConnectionPhase.CONNECTED
 
     @property
     def connecting(self) -> bool:
         """Whether it soon may be: nothing is wrong yet."""
-        return self.reach is Reach.CONNECTING
+        return self.phase is ConnectionPhase.CONNECTING
 
 
 @dataclass(frozen=True, slots=True)

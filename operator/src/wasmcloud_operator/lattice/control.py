@@ -72,7 +72,7 @@ class ControlReader:
 
 
 class ControlWriter(ControlReader):
-    """The hosts of one lattice, to give them something as well, for the time that `gate` leaves."""
+    """The hosts of one lattice, to send them something as well, for the time that `gate` leaves."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class ControlWriter(ControlReader):
         self._gate = gate
 
     async def put_registries(self, credentials: Mapping[str, RegistryCredential]) -> int:
-        """Give every running host credentials by registry. Returns how many hosts took them.
+        """Sends every running host credentials by registry. Returns how many hosts took them.
 
         Whoever may subscribe to the lattice's control interface can read them. Hosts that start later do not get them.
         Raises `ControlRejected` when a host refuses.

@@ -43,7 +43,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class OwnedByAnother:
     """It belongs to somebody else."""
 
     owner: Owner
@@ -66,12 +66,12 @@ class Run:
     """An owner of this cluster that is there no more."""
 
 
-def decide(content: Content, stored: Stored | None, me: Owner, alive: Callable[[Owner], bool]) -> Conflict | Run:
+def decide(content: Content, stored: Stored | None, me: Owner, alive: Callable[[Owner], bool]) -> OwnedByAnother | Run:
     """What it takes to run the content. `alive` returns whether an owner still exists."""
     owner = stored.owner if stored else None
     foreign = owner if owner is not None and not owner.is_same(me) else None
     if foreign is not None and alive(foreign):
-        return Conflict(foreign)
+        return OwnedByAnother(foreign)
     choice = choose_version(content, stored.versions if stored else (), stored.declared_digest if stored else None)
     return Run(
         choice.version,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wasmcloud_operator.lattice.decision import Shape
-from wasmcloud_operator.lattice.wadm_types import Status
+from wasmcloud_operator.lattice.wadm_types import AppStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Deploying:
         """Whether a status can show that it is of the new version, so that none until now is wadm's delay."""
         return self.distinct and self.former is not None and not self.unseen
 
-    def is_shown_by(self, status: Status) -> bool | None:
+    def is_shown_by(self, status: AppStatus) -> bool | None:
         """Whether a status is of the new version; None where only time shows it."""
         ids = scaler_ids(status)
         if self.distinct and ids and ids == self.former:
@@ -46,7 +46,7 @@ def begin(
     now: float,
     shape: Shape,
     *,
-    former: Status | None,
+    former: AppStatus | None,
     former_shape: Shape | None,
     pending: Deploying | None,
     again: bool,
@@ -63,6 +63,6 @@ def begin(
     return Deploying(now, ids or None, former_shape != shape, former_shape, unseen)
 
 
-def scaler_ids(status: Status) -> frozenset[str]:
+def scaler_ids(status: AppStatus) -> frozenset[str]:
     """The ids of a status's scalers."""
     return frozenset(scaler.id for scaler in status.scalers)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, TypeGuard
 
 from wasmcloud_operator.lattice.errors import ControlRejected, GarbledAnswer, one_line
-from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Component, Provider
+from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Provider, RunningComponent
 
 _EVENT_PREFIX = "com.wasmcloud.lattice."
 _TEXT_LIMIT = 1024
@@ -35,7 +35,7 @@ class Inventory:
     """Everything a host runs, by id."""
 
     seen: HostSeen
-    components: Mapping[str, Component]
+    components: Mapping[str, RunningComponent]
     providers: Mapping[str, Provider]
 
 
@@ -75,7 +75,7 @@ class ComponentScaled:
 
     host_id: str
     component_id: str
-    component: Component | None
+    component: RunningComponent | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +224,10 @@ def _provider(entry: object) -> Provider | None:
     return Provider(provider_id, _text(entry.get("image_ref")), _map(entry.get("annotations")))
 
 
-def _component(entry: Mapping[str, Any]) -> Component:
+def _component(entry: Mapping[str, Any]) -> RunningComponent:
     annotations, instances = entry.get("annotations"), entry.get("max_instances")
     application = _text(annotations.get(APPSPEC_ANNOTATION)) if isinstance(annotations, dict) else ""
-    return Component(application, instances if _is_count(instances) else 1)
+    return RunningComponent(application, instances if _is_count(instances) else 1)
 
 
 def _is_count(value: object) -> TypeGuard[int]:

@@ -37,7 +37,7 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
+class RunningComponent:
     """A component that runs on a host. `application` is what wadm started it for, "" for other means."""
 
     application: str = ""
@@ -68,7 +68,7 @@ class Host:
     labels: Mapping[str, str] = field(default_factory=_nothing)
     version: str = ""
     started_at: datetime | None = None
-    components: Mapping[str, Component] = field(default_factory=lambda: MappingProxyType({}))
+    components: Mapping[str, RunningComponent] = field(default_factory=lambda: MappingProxyType({}))
     providers: Mapping[str, Provider] = field(default_factory=lambda: MappingProxyType({}))
     inventoried: bool = False
     news: tuple[ProviderNews, ...] = ()
@@ -81,7 +81,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class InventoryChange:
     """What changed, so that those concerned can be looked at again. Being seen again is no change.
 
     `hosts` are the ids of hosts that came, went or report something else; `applications` those whose providers run
@@ -100,11 +100,11 @@ class Change:
         return bool(self.hosts or self.applications or self.configs or self.synced)
 
 
-def change_between(old: Host | None, new: Host | None) -> Change:
+def change_between(old: Host | None, new: Host | None) -> InventoryChange:
     """The change that replacing `old` by `new` (one of them may be None) means."""
     host = new or old
     if host is None or (old and new and _compared(old) == _compared(new)):
-        return Change()
+        return InventoryChange()
     before = dict(old.providers) if old else {}
     after = dict(new.providers) if new else {}
     if (old.labels if old else None) == (new.labels if new else None):
@@ -112,7 +112,7 @@ def change_between(old: Host | None, new: Host | None) -> Change:
     else:
         moved = before.keys() | after.keys()
     applications = {side[key].application for side in (before, after) for key in moved if key in side}
-    return Change(hosts=frozenset({host.id}), applications=frozenset(applications - {""}))
+    return InventoryChange(hosts=frozenset({host.id}), applications=frozenset(applications - {""}))
 
 
 def _compared(host: Host) -> tuple[object, ...]:

@@ -13,12 +13,12 @@ from wasmcloud_operator.lattice.connection_types import Channel, ConnectionState
 from wasmcloud_operator.lattice.control import ControlReader
 from wasmcloud_operator.lattice.errors import LatticeError, NoResponders
 from wasmcloud_operator.lattice.host_events import parse_event
-from wasmcloud_operator.lattice.host_types import Change, Host, Instant
-from wasmcloud_operator.lattice.inventory import Hosts, Step, apply, expire, give_up
+from wasmcloud_operator.lattice.host_types import Host, Instant, InventoryChange
+from wasmcloud_operator.lattice.inventory import Hosts, InventoryStep, apply, expire, give_up
 
 _log = structlog.get_logger(__name__)
 
-ChangeListener = Callable[[Change], None]
+ChangeListener = Callable[[InventoryChange], None]
 
 HEARTBEAT_INTERVAL = 30.0  # what hosts do by default
 _ASKERS = 16
@@ -129,7 +129,7 @@ class LiveHosts:
         else:
             self._take(apply(self._hosts, event, self._now()))
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: InventoryStep) -> None:
         self._hosts = step.hosts
         for host_id in step.ask - self._asking:
             self._to_ask[host_id] = None
@@ -138,7 +138,7 @@ class LiveHosts:
         if step.change:
             self._notify(step.change)
 
-    def _notify(self, change: Change) -> None:
+    def _notify(self, change: InventoryChange) -> None:
         for listener in tuple(self._listeners):
             try:
                 listener(change)
@@ -148,7 +148,7 @@ class LiveHosts:
     def _set_synced(self, synced: bool) -> None:
         if synced != self._synced:
             self._synced = synced
-            self._notify(Change(synced=True))
+            self._notify(InventoryChange(synced=True))
 
     async def _keep_listing(self) -> None:
         wait: float | None = None
@@ -236,7 +236,7 @@ class LiveHosts:
                     expire(self._hosts, self._now(), silent_for=self._silent_for, listening_since=self._listening_since)
                 )
             if self.settled and not was_settled:
-                self._notify(Change(synced=True))
+                self._notify(InventoryChange(synced=True))
             was_settled = self.settled
 
     def _now(self) -> Instant:

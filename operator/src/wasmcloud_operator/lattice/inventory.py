@@ -19,7 +19,7 @@ from wasmcloud_operator.lattice.host_events import (
     ProviderStarted,
     ProviderStopped,
 )
-from wasmcloud_operator.lattice.host_types import Change, Host, Instant, Provider, ProviderNews, change_between
+from wasmcloud_operator.lattice.host_types import Host, Instant, InventoryChange, Provider, ProviderNews, change_between
 from wasmcloud_operator.lattice.inventory_limits import HOST_LIMIT, LATTICE_BYTES, fitted
 
 HEARTBEAT_LAG = 2.0  # seconds that a heartbeat's content may be older than its arrival
@@ -43,15 +43,15 @@ class Hosts:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class InventoryStep:
     """The result of a transition: the next state, what changed, and the hosts whose inventory has to be asked for."""
 
     hosts: Hosts
-    change: Change = field(default_factory=Change)
+    change: InventoryChange = field(default_factory=InventoryChange)
     ask: frozenset[str] = frozenset()
 
 
-def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None = None) -> Step:
+def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None = None) -> InventoryStep:
     """The state after `event`.
 
     `as_of` (monotonic seconds) is when an inventory was asked for: it cannot be older than that. Without it, it came by
@@ -59,7 +59,7 @@ def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None =
     """
     match event:
         case ConfigChanged(name):
-            return Step(hosts, Change(configs=frozenset({name})))
+            return InventoryStep(hosts, InventoryChange(configs=frozenset({name})))
         case HostStopped(host_id):
             return _stopped(hosts, host_id, now)
         case HostStarted(seen):
@@ -68,7 +68,7 @@ def apply(hosts: Hosts, event: HostEvent, now: Instant, *, as_of: float | None =
     host_id = event.seen.host_id if isinstance(event, Inventory) else event.host_id
     reported_at = now.monotonic - HEARTBEAT_LAG if as_of is None else as_of
     if hosts.stopped.get(host_id, float("-inf")) >= reported_at:
-        return Step(hosts)  # sent before it stopped
+        return InventoryStep(hosts)  # sent before it stopped
     host = _known(hosts, host_id, now)
     hosts = _without_tombstone(hosts, host_id)
     if isinstance(event, Inventory):
@@ -94,7 +94,7 @@ def _after_event(host: Host, event: HostEvent, now: Instant) -> Host:
     return host
 
 
-def expire(hosts: Hosts, now: Instant, *, silent_for: float, listening_since: float) -> Step:
+def expire(hosts: Hosts, now: Instant, *, silent_for: float, listening_since: float) -> InventoryStep:
     """The state without the hosts that were silent for more than `silent_for` seconds while somebody listened.
 
     Those that are on their way there are to be asked: a host may beat seldom, or late, and live.
@@ -104,29 +104,29 @@ def expire(hosts: Hosts, now: Instant, *, silent_for: float, listening_since: fl
     quiet = frozenset(host_id for host_id in known if silence[host_id] > _QUIET * silent_for)
     stopped = {host_id: at for host_id, at in hosts.stopped.items() if now.monotonic - at <= silent_for}
     if len(known) == len(hosts.alive) and len(stopped) == len(hosts.stopped):
-        return Step(hosts, ask=quiet)
+        return InventoryStep(hosts, ask=quiet)
     gone = {host_id: host for host_id, host in hosts.alive.items() if host_id not in known}
     applications = frozenset[str]().union(*(host.applications for host in gone.values()))
-    return Step(
+    return InventoryStep(
         replace(
             hosts,
             alive=MappingProxyType(known),
             stopped=MappingProxyType(stopped),
             size=sum(host.size for host in known.values()),
         ),
-        Change(hosts=frozenset(gone), applications=applications, silent=MappingProxyType(gone)),
+        InventoryChange(hosts=frozenset(gone), applications=applications, silent=MappingProxyType(gone)),
         quiet,
     )
 
 
-def give_up(hosts: Hosts, host_id: str) -> Step:
+def give_up(hosts: Hosts, host_id: str) -> InventoryStep:
     """The state without a host that nobody reaches."""
     host = hosts.alive.get(host_id)
     if host is None:
-        return Step(hosts)
+        return InventoryStep(hosts)
     alive = {key: other for key, other in hosts.alive.items() if key != host_id}
     change = replace(change_between(host, None), silent=MappingProxyType({host_id: host}))
-    return Step(replace(hosts, alive=MappingProxyType(alive), size=hosts.size - host.size), change)
+    return InventoryStep(replace(hosts, alive=MappingProxyType(alive), size=hosts.size - host.size), change)
 
 
 def _known(hosts: Hosts, host_id: str, now: Instant) -> Host:
@@ -152,7 +152,7 @@ def _started_at(stored: datetime | None, uptime: int | None, now: datetime) -> d
     return stored if stored and abs(stored - computed) <= _STARTED_AT_TOLERANCE else computed
 
 
-def _inventoried(hosts: Hosts, host: Host, event: Inventory, now: Instant, reported_at: float) -> Step:
+def _inventoried(hosts: Hosts, host: Host, event: Inventory, now: Instant, reported_at: float) -> InventoryStep:
     providers: dict[str, Provider] = dict(event.providers)
     doubtful = False
     for news in host.news:
@@ -183,7 +183,7 @@ def _take(providers: dict[str, Provider], news: ProviderNews) -> None:
         providers[news.provider_id] = news.provider
 
 
-def _stopped(hosts: Hosts, host_id: str, now: Instant) -> Step:
+def _stopped(hosts: Hosts, host_id: str, now: Instant) -> InventoryStep:
     old = hosts.alive.get(host_id)
     alive = {key: host for key, host in hosts.alive.items() if key != host_id}
     stopped = {**hosts.stopped, host_id: now.monotonic}
@@ -195,7 +195,7 @@ def _stopped(hosts: Hosts, host_id: str, now: Instant) -> Step:
         stopped=MappingProxyType(stopped),
         size=hosts.size - (old.size if old else 0),
     )
-    return Step(left, change_between(old, None))
+    return InventoryStep(left, change_between(old, None))
 
 
 def _without_tombstone(hosts: Hosts, host_id: str) -> Hosts:
@@ -205,7 +205,7 @@ def _without_tombstone(hosts: Hosts, host_id: str) -> Hosts:
     return replace(hosts, stopped=MappingProxyType(stopped))
 
 
-def _put(hosts: Hosts, host: Host, *, ask: bool) -> Step:
+def _put(hosts: Hosts, host: Host, *, ask: bool) -> InventoryStep:
     old = hosts.alive.get(host.id)
     host, cut = fitted(host)
     if cut:
@@ -217,7 +217,7 @@ def _put(hosts: Hosts, host: Host, *, ask: bool) -> Step:
         gone = _strangers(hosts, host, size - LATTICE_BYTES) if hosts.ours(host) else {}
         size -= sum(stranger.size for stranger in gone.values())
         if size > LATTICE_BYTES or others - len(gone) >= HOST_LIMIT:
-            return Step(replace(hosts, left_out=hosts.left_out + 1))
+            return InventoryStep(replace(hosts, left_out=hosts.left_out + 1))
     alive = {**hosts.alive, host.id: host}
     for host_id in gone:
         del alive[host_id]
@@ -225,7 +225,7 @@ def _put(hosts: Hosts, host: Host, *, ask: bool) -> Step:
     if gone:
         change = replace(change, hosts=change.hosts | gone.keys())
     after = replace(hosts, alive=MappingProxyType(alive), size=size, left_out=hosts.left_out + len(gone))
-    return Step(after, change, frozenset({host.id}) if ask else frozenset())
+    return InventoryStep(after, change, frozenset({host.id}) if ask else frozenset())
 
 
 def _strangers(hosts: Hosts, newcomer: Host, excess: int) -> dict[str, Host]:

@@ -21,7 +21,7 @@ from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState, ServerInfo, Span, Timing, no_span
 from wasmcloud_operator.lattice.control import ControlReader, ControlWriter
-from wasmcloud_operator.lattice.host_types import Change, Host
+from wasmcloud_operator.lattice.host_types import Host, InventoryChange
 from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute, account_of
 from wasmcloud_operator.lattice.indexed import Grouped, Traits
@@ -47,7 +47,7 @@ _RESTART_AFTER = 5.0
 # Each costs two subscriptions for two seconds where the claim is false.
 _PROOFS_AT_ONCE = 16
 
-LatticeEvent = ConnectionState | WadmEvent | Change | AppsListed | AppsNotListed | EntryChanged
+LatticeEvent = ConnectionState | WadmEvent | InventoryChange | AppsListed | AppsNotListed | EntryChanged
 CredentialsFor = Callable[["Lattice", Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
 EventListener = Callable[["Lattice", LatticeEvent], None]
 MoveListener = Callable[[str, "Lattice"], None]
@@ -62,10 +62,10 @@ class Lattice:
         route: LatticeRoute,
         connections: ConnectionPool,
         clock: Clock,
-        tell: EventListener,
+        listener: EventListener,
         gate: WriteGate,
     ) -> None:
-        self.number = number  # of several, the one with the lowest is known longest
+        self.number = number  # the lattice with the lowest is known longest
         self.name, control_prefix, wadm_prefix = self.subjects = route.subjects
         self.connection = RoutedChannel(clock)
         self.evidence = Evidence()
@@ -78,9 +78,9 @@ class Lattice:
         self.control: ControlReader = self.control_writer
         self.hosts = LiveHosts(self.connection, self.control, clock=clock)
         self.ledger = Ledger(self.name, clock=clock)
-        self._lister = AppLister(self.connection, self.wadm, self.ledger, clock=clock, tell=self._event)
+        self._lister = AppLister(self.connection, self.wadm, self.ledger, clock=clock, notify=self._event)
         self._clock = clock
-        self._tell = tell
+        self._notify = listener
 
     def __repr__(self) -> str:
         return f"<Lattice {self.name} on {self.connection!r}>"
@@ -166,8 +166,8 @@ class Lattice:
         elif isinstance(event, StatusPushed | ManifestPublished | ManifestUnpublished):
             self._lister.request_refresh()
             if self.ledger.take_event(event):
-                self._tell(self, EntryChanged(event.name))
-        self._tell(self, event)
+                self._notify(self, EntryChanged(event.name))
+        self._notify(self, event)
 
 
 async def _are_one(one: Lattice, another: Lattice, limit: asyncio.Semaphore) -> bool:
@@ -208,7 +208,7 @@ class Lattices:
         self._running: dict[Lattice, asyncio.Task[None]] = {}
         # Invariant: each wanted route is here, and so is each route of a lattice that runs.
         self._led_to: dict[LatticeRoute, Lattice] = {}
-        self._identifying: dict[LatticeRoute, asyncio.Task[None]] = {}  # invariant: its keys are those of `_led_to`
+        self._identifying: dict[LatticeRoute, asyncio.Task[None]] = {}  # invariant: it has the keys of `_led_to`
         # Invariant: by what each lattice that runs is found now.
         self._traits: Traits[Lattice, Hashable] = Traits()
         self._listeners: list[EventListener] = []
@@ -276,8 +276,8 @@ class Lattices:
     def listen(self, listener: EventListener) -> Callable[[], None]:
         """Call `listener` with each lattice's events: its connection's state, wadm's pushes, changes of its hosts.
 
-        Gives the function that ends it. The listener must not block; it should do no more than enqueue keys. After a
-        connected state everything has to be looked at again: what happened before is not told.
+        Returns the function that ends it. The listener must not block; it should do no more than enqueue keys. After a
+        connected state everything has to be looked at again: what happened before is not repeated.
         """
         self._listeners.append(listener)
 
@@ -302,7 +302,7 @@ class Lattices:
         return lattice
 
     def _start(self, route: LatticeRoute) -> Lattice:
-        lattice = Lattice(next(self._numbers), route, self._connections, self._clock, self._tell, self._gate)
+        lattice = Lattice(next(self._numbers), route, self._connections, self._clock, self._notify, self._gate)
         lattice.hosts.prefer(self._ours)
         task = self._tasks.create_task(
             lattice.run(self._credentials_for), name=f"lattice {route.name}", context=Context()
@@ -358,7 +358,7 @@ class Lattices:
         self._settle(lattice)
 
     async def _join(self, lattice: Lattice, others: Iterable[Lattice]) -> Lattice:
-        """Join a lattice with those of the others that prove to be the same. Returns the one that stays."""
+        """Join a lattice with the others that prove to be the same. Returns the one that stays."""
         limit = asyncio.Semaphore(_PROOFS_AT_ONCE)
         known_longest_first = sorted(set(others) - {lattice}, key=lambda other: other.number)
         async with asyncio.TaskGroup() as proofs:
@@ -395,7 +395,7 @@ class Lattices:
         return kept
 
     def _split(self, lattice: Lattice, route: LatticeRoute) -> Lattice:
-        """Give a route that by now leads to another account a lattice of its own; what it led to stays the others'.
+        """Moves a route that by now leads to another account into a lattice of its own; the others keep the former one.
 
         Whoever has no credentials for that account would else get into it by the route of somebody who has.
         """
@@ -414,7 +414,7 @@ class Lattices:
         return self._led_to.get(route) if route is not None else None
 
     def _tidy(self, *lattices: Lattice | None) -> None:
-        """End those of these lattices that nobody holds, and routes that nobody wants where another one is up."""
+        """Ends the lattices among these that nobody holds, and routes that nobody wants where another route is up."""
         for lattice in dict.fromkeys(lattices):
             if lattice is None or lattice not in self._running:
                 continue
@@ -441,7 +441,7 @@ class Lattices:
         del self._led_to[route]
         self._identifying.pop(route).cancel()
 
-    def _tell(self, lattice: Lattice, event: LatticeEvent) -> None:
+    def _notify(self, lattice: Lattice, event: LatticeEvent) -> None:
         for listener in tuple(self._listeners):
             try:
                 listener(lattice, event)

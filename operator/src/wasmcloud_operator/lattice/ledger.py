@@ -15,7 +15,7 @@ from wasmcloud_operator.lattice.content import Content, Owner, digest_of, owner_
 from wasmcloud_operator.lattice.decision import names_of
 from wasmcloud_operator.lattice.deploying import Deploying
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed, WadmEvent
-from wasmcloud_operator.lattice.wadm_types import ModelSummary, Status, StatusInfo, StatusType
+from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, StatusInfo, StatusType
 
 # One lattice never has all workers: while it is slow, others go on.
 _AT_ONCE = 16
@@ -43,7 +43,7 @@ class Stale(StrEnum):
     NOT_LISTED = "wadm could not list it lately"
 
 
-class Listing(Enum):
+class ListState(Enum):
     """What is known of the applications as a whole."""
 
     AWAITED = "the first list since the connection stands has not come yet"
@@ -64,7 +64,7 @@ class Entry:
     versions: tuple[str, ...] | None = None
     """All stored versions, oldest first; None while only the list is known, which does not have them."""
 
-    status: Status | None = None
+    status: AppStatus | None = None
     """wadm's last word about the deployed version; None while there is none."""
 
     owner: Owner | None = None
@@ -146,7 +146,7 @@ class Ledger:
     def __init__(self, lattice: str, *, clock: Clock) -> None:
         self._lattice = lattice
         self._clock = clock
-        self._listing = Listing.AWAITED
+        self._listing = ListState.AWAITED
         self._listed: tuple[ModelSummary, ...] | None = None
         self._deployed_versions: Mapping[str, str] = MappingProxyType({})
         self._entries: dict[str, Entry] = {}
@@ -161,14 +161,14 @@ class Ledger:
     # --- what is known ------------------------------------------------------------------------------------------------
 
     @property
-    def listing(self) -> Listing:
+    def listing(self) -> ListState:
         """Whether what has no entry is known to be absent, and else why not."""
         return self._listing
 
     @property
     def current(self) -> bool:
         """Whether wadm has listed since the connection stands, and still does."""
-        return self._listing is Listing.CURRENT
+        return self._listing is ListState.CURRENT
 
     @property
     def listed(self) -> tuple[ModelSummary, ...] | None:
@@ -196,7 +196,7 @@ class Ledger:
             return "" if self.current else None
         return entry.deployed if entry.certain else None
 
-    def status(self, name: str) -> Status | None:
+    def status(self, name: str) -> AppStatus | None:
         """wadm's word about the deployed version, if one is known to be about that."""
         entry = self._entries.get(name)
         return entry.status if entry is not None and entry.deploying is None else None
@@ -241,11 +241,11 @@ class Ledger:
 
     def lost(self) -> None:
         """The connection broke: nothing is certain until wadm lists them again, or cannot."""
-        self._listing = Listing.AWAITED
+        self._listing = ListState.AWAITED
 
     def not_listed(self) -> None:
         """wadm cannot list them: what was known before counts only once it was asked for."""
-        self._listing = Listing.FAILED
+        self._listing = ListState.FAILED
         for name, entry in self._entries.items():
             self._entries[name] = replace(entry, stale=entry.stale or Stale.NOT_LISTED)
 
@@ -261,7 +261,7 @@ class Ledger:
             self._listed = apps
             self._deployed_versions = {app.name: app.deployed_version for app in apps if app.deployed_version}
         news = self._take_entries(apps) if anew or occasion != "pushes" else frozenset[str]()
-        self._listing = Listing.CURRENT
+        self._listing = ListState.CURRENT
         return AppsListed(changed, occasion, news, anew)
 
     def _take_entries(self, apps: Iterable[ModelSummary]) -> frozenset[str]:
@@ -280,7 +280,7 @@ class Ledger:
         return frozenset(news)
 
     def _with_summary(self, entry: Entry | None, app: ModelSummary) -> Entry:
-        status = in_one_wording(Status(info=app.status, scalers=app.scalers), app.deployed_version)
+        status = in_one_wording(AppStatus(info=app.status, scalers=app.scalers), app.deployed_version)
         now = self._clock.monotonic()
         if entry is None:
             return self._with_status(Entry(app.deployed_version, app.version, as_of=now), status)
@@ -314,7 +314,7 @@ class Ledger:
         self._entries[name] = replace(self._entries[name], stale=Stale.CHANGED)
         return True
 
-    def _with_status(self, entry: Entry, status: Status) -> Entry:
+    def _with_status(self, entry: Entry, status: AppStatus) -> Entry:
         """The entry after a status; of a version that was just deployed only what is known to be about that counts."""
         now = self._clock.monotonic()
         if not _is_idle(entry.deployed, status):
@@ -337,7 +337,7 @@ class Ledger:
         self._entries[name] = entry = replace(entry, as_of=self._clock.monotonic())
         return entry
 
-    def answered(self, name: str, status: Status) -> Entry:
+    def answered(self, name: str, status: AppStatus) -> Entry:
         """Take in the status that was asked for."""
         entry = self._entries[name]
         return self.record(name, self._with_status(entry, in_one_wording(status, entry.deployed)))
@@ -351,7 +351,7 @@ class Ledger:
         self._entries[name] = replace(self._entries.get(name, Entry("", "")), stale=Stale.ANSWER_LOST)
 
     def unconfirmed(self, name: str, is_so: bool) -> None:
-        """Whether wadm stored a change without telling its own workers."""
+        """Whether wadm stored a change that its own workers did not hear of."""
         (self._unconfirmed.add if is_so else self._unconfirmed.discard)(name)
 
     def remember(self, name: str, content: Content, me: Owner, *, version: object, digest: object) -> None:
@@ -366,14 +366,14 @@ class Ledger:
             self._entries[name] = replace(entry, owner=me, digest=content.digest)
 
 
-def in_one_wording(status: Status, deployed: str) -> Status:
+def in_one_wording(status: AppStatus, deployed: str) -> AppStatus:
     """The status of a deployed version in one wording: without hosts wadm's list has waiting, its status undeployed.
 
     Else an application that waits would seem to change between a list and a poll.
     """
-    return Status(info=StatusInfo(type=StatusType.WAITING)) if _is_idle(deployed, status) else status
+    return AppStatus(info=StatusInfo(type=StatusType.WAITING)) if _is_idle(deployed, status) else status
 
 
-def _is_idle(deployed: str, status: Status) -> bool:
+def _is_idle(deployed: str, status: AppStatus) -> bool:
     waits = status.info.type in (StatusType.UNDEPLOYED, StatusType.WAITING)
     return bool(deployed) and waits and not status.scalers

@@ -13,7 +13,7 @@ from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.content import Content, Owner, digest_of, owner_of, to_manifest
 from wasmcloud_operator.lattice.decision import (
-    Conflict,
+    OwnedByAnother,
     Run,
     Stored,
     decide,
@@ -72,7 +72,7 @@ OnTaken = Callable[[Run], None]
 class LedgerWriter:
     """Changes the applications of one owner in one lattice.
 
-    The name must be in hand (`Ledger.acquire`). `alive` tells whether an owner still stands behind what it put. Methods
+    The name must be in hand (`Ledger.acquire`). `alive` is whether an owner still stands behind what it put. Methods
     raise the errors of `WadmWriter`, `NameTaken` and `StepRefused`.
     """
 
@@ -100,7 +100,7 @@ class LedgerWriter:
         absent = entry is None and self.ledger.current  # a first put is read back
         stored = None if absent else await self.look(content.name, content.declared_version)
         decided = decide(content, stored, self.me, self.alive)
-        if isinstance(decided, Conflict):
+        if isinstance(decided, OwnedByAnother):
             self._note_others(content.name, decided.owner, stored)
             raise NameTaken(decided.owner)
         await before_write(decided)
@@ -146,8 +146,8 @@ class LedgerWriter:
     async def look(self, name: str, declared: str | None = None) -> Stored | None:
         """The application as wadm has it now, with the digest of its version `declared`; None if it has none.
 
-        Its owner is that of what runs, else of the newest version that names one: what somebody has put on top with
-        other means than ours does not take it from its owner.
+        Its owner is the owner of what runs, else of the newest version that names one: what somebody has put on top
+        with other means than ours does not take it from its owner.
         """
         try:
             infos = await self.wadm.versions(name)

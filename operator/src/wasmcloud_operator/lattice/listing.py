@@ -41,14 +41,14 @@ class AppLister:
         ledger: Ledger,
         *,
         clock: Clock,
-        tell: Callable[[AppsListed | AppsNotListed], None],
+        notify: Callable[[AppsListed | AppsNotListed], None],
         resync: float = 300.0,
     ) -> None:
         self._connection = connection
         self._wadm = wadm
         self._ledger = ledger
         self._clock = clock
-        self._tell = tell
+        self._notify = notify
         self._resync = resync
         self._next = self._next_resync = self._not_before = clock.monotonic()
         self._stirred: float | None = None  # since when there are pushes that no list has
@@ -141,10 +141,10 @@ class AppLister:
         away = now - (now if self._failing_since is None else self._failing_since)
         if away >= _STARTED_ANEW if self._ledger.current else not before:
             self._ledger.not_listed()
-            self._tell(AppsNotListed())
+            self._notify(AppsNotListed())
 
     def _take(self, listed: tuple[ModelSummary, ...], occasion: Occasion) -> None:
         self._retry = 0.0
         if occasion != "pushes":
             self._next_resync = self._clock.monotonic() + self._resync
-        self._tell(self._ledger.take_list(listed, occasion))
+        self._notify(self._ledger.take_list(listed, occasion))

@@ -15,9 +15,9 @@ from wasmcloud_operator.lattice.connection_pool import PooledConnection
 from wasmcloud_operator.lattice.connection_types import (
     Channel,
     ChannelSubscription,
+    ConnectionPhase,
     ConnectionState,
     Handler,
-    Reach,
     StateListener,
 )
 from wasmcloud_operator.lattice.errors import LatticeUnavailable
@@ -88,14 +88,16 @@ class RoutedChannel(Channel):
         states = [way.connection.state for way in self._ways.values()]
         lost = [state for state in states if not state.connected]
         if not states:
-            return ConnectionState(Reach.CLOSED, "Closed", "no route leads there any more", self._clock.now())
+            return ConnectionState(ConnectionPhase.CLOSED, "Closed", "no route leads there any more", self._clock.now())
         if len(lost) < len(states):
-            return ConnectionState(Reach.CONNECTING, "Connecting", "another route is taken", self._clock.now())
+            return ConnectionState(
+                ConnectionPhase.CONNECTING, "Connecting", "another route is taken", self._clock.now()
+            )
         trying = next((state for state in lost if state.connecting), None)
         if trying is not None or len(lost) == 1:
             return trying or lost[0]
         message = "; ".join(dict.fromkeys(state.message for state in lost))
-        return ConnectionState(lost[0].reach, lost[0].reason, message, max(state.since for state in lost))
+        return ConnectionState(lost[0].phase, lost[0].reason, message, max(state.since for state in lost))
 
     @property
     def max_payload(self) -> int:
@@ -175,7 +177,7 @@ class RoutedChannel(Channel):
         )
 
     async def run(self) -> None:
-        """Take another route whenever the one in use ends and another is up, until cancelled."""
+        """Take another route whenever the route in use ends and another is up, until cancelled."""
         while True:
             self._reconsider.clear()
             best = self._best()

@@ -63,7 +63,7 @@ class ConnectionSpec:
 
     @cached_property
     def digest(self) -> str:
-        """Sixteen hex digits that stand for the whole spec, secrets included, without telling them."""
+        """Sixteen hex digits that stand for the whole spec, secrets included, without revealing them."""
         hashed = hashlib.sha256()
         for part in (*self.servers, "", self.credentials, self.ca, self.client_certificate, self.client_key):
             hashed.update(f"{len(part)}:{part}".encode())
@@ -78,7 +78,7 @@ class ConnectionSpec:
     def account(self) -> str:
         """The public key of the NATS account that the credentials are of, "" where they do not name one.
 
-        The same for all its users: other credentials of an account lead to the same lattices, those of another do not.
+        The same for all its users: other credentials of an account lead to the same lattices, another account's do not.
         """
         claims = self._claims
         nats = claims.get("nats")

@@ -24,7 +24,7 @@ from wasmcloud_operator.lattice.errors import (
 )
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX, WadmSubjects
-from wasmcloud_operator.lattice.wadm_types import ModelSummary, PutResult, Status, VersionInfo, model_summary
+from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, PutResult, VersionInfo, model_summary
 from wasmcloud_operator.lattice.write_gate import WriteGate, asked_when_sent, seconds_to_write
 
 # Any with a reason: JSON documents; whoever takes one apart checks what it finds.
@@ -83,10 +83,10 @@ class WadmReader:
         answer = await self._read(self.subjects.model("versions", name))
         return _shaped(_VERSIONS.validate_python, answer.get("versions"))
 
-    async def status(self, name: str) -> Status:
+    async def status(self, name: str) -> AppStatus:
         """The application's status. Of an unknown one wadm ≥ 0.14 answers undeployed; before, `WadmNotFound`."""
         answer = await self._read(self.subjects.model("status", name))
-        return _shaped(Status.model_validate, answer.get("status"))
+        return _shaped(AppStatus.model_validate, answer.get("status"))
 
     async def _read(self, subject: str, body: bytes = b"") -> JsonObject:
         try:

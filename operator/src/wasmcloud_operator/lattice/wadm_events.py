@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from wasmcloud_operator.lattice.connection_types import Channel, ChannelSubscription, Message
 from wasmcloud_operator.lattice.subjects import WadmSubjects
-from wasmcloud_operator.lattice.wadm_types import Status
+from wasmcloud_operator.lattice.wadm_types import AppStatus
 
 _log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ class StatusPushed:
     """wadm computed another status for an application. It carries no version."""
 
     name: str
-    status: Status
+    status: AppStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ async def subscribe_wadm(
 def parse_status(subject: str, data: bytes) -> StatusPushed | None:
     """The push on `wadm.status.<lattice>.<name>`; None when the body is no status."""
     try:
-        return StatusPushed(subject.rpartition(".")[2], Status.model_validate_json(data))
+        return StatusPushed(subject.rpartition(".")[2], AppStatus.model_validate_json(data))
     except ValidationError:
         return None
 

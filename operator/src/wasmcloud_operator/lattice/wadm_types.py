@@ -48,20 +48,20 @@ Text = Annotated[str, BeforeValidator(_text)]
 MessageText = Annotated[str, BeforeValidator(_message)]
 
 
-class Answer(BaseModel):
+class WadmAnswer(BaseModel):
     """A part of one of wadm's answers."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-class StatusInfo(Answer):
+class StatusInfo(WadmAnswer):
     """A status word with its explanation, one line."""
 
     type: Annotated[StatusType, BeforeValidator(_status_type)] = StatusType.UNDEPLOYED
     message: MessageText = ""
 
 
-class ScalerStatus(Answer):
+class WadmScaler(WadmAnswer):
     """How one scaler of an application does."""
 
     id: Text = ""
@@ -70,14 +70,14 @@ class ScalerStatus(Answer):
     info: StatusInfo = Field(default_factory=StatusInfo, alias="status")
 
 
-class Status(Answer):
+class AppStatus(WadmAnswer):
     """How an application does as a whole. It has no version: wadm's `versions` show what is deployed."""
 
     info: StatusInfo = Field(alias="status")
-    scalers: Annotated[tuple[ScalerStatus, ...], BeforeValidator(_many)] = ()
+    scalers: Annotated[tuple[WadmScaler, ...], BeforeValidator(_many)] = ()
 
 
-class ModelSummary(Answer):
+class ModelSummary(WadmAnswer):
     """One application in wadm's list; `version` is the newest one stored, `deployed_version` "" when none is."""
 
     name: Text
@@ -85,17 +85,17 @@ class ModelSummary(Answer):
     description: Text = ""
     deployed_version: Text = ""
     status: StatusInfo = Field(default_factory=StatusInfo)
-    scalers: Annotated[tuple[ScalerStatus, ...], BeforeValidator(_many)] = ()
+    scalers: Annotated[tuple[WadmScaler, ...], BeforeValidator(_many)] = ()
 
 
-class VersionInfo(Answer):
+class VersionInfo(WadmAnswer):
     """One stored version of an application."""
 
     version: Text
     deployed: bool = False
 
 
-class PutResult(Answer):
+class PutResult(WadmAnswer):
     """What became of a put: `version` is the stored one, `total_versions` counts all that wadm keeps."""
 
     name: Text = ""

@@ -10,7 +10,7 @@ from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
 _CONTAINERS = ("containers", "initContainers")
-# Told apart by name where they are listed; of mounts the place in the container counts.
+# Distinguished by name where they are listed; of mounts the place in the container counts.
 _NAMED = {"env": "name", "volumeMounts": "mountPath", "volumes": "name", "ports": "containerPort"}
 _LONGEST = 200
 

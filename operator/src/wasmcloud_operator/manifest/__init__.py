@@ -1,1 +1,1 @@
-"""The one reader of application manifests (OAM as wadm takes it)."""
+"""The reader of application manifests (OAM as wadm takes it)."""

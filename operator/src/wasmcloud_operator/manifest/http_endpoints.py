@@ -64,7 +64,7 @@ class HttpProvider:
     """A provider that serves HTTP: how it is known in the lattice, and its endpoints in the order of the manifest; none
     where its settings cannot be read.
 
-    `application` is the one that runs it: another than the manifest's for a shared provider. `daemons` are the host
+    `application` runs it: another than the manifest's for a shared provider. `daemons` are the host
     labels that its daemonscalers require, one entry for each spread.
     """
 
@@ -80,7 +80,7 @@ class HttpProvider:
     """What its requests need, as far as daemonscalers place it."""
 
     local: frozenset[str] = frozenset()
-    """The ids of the components that requests go to, if it serves them with those of its own host alone."""
+    """The ids of the components that requests go to, if it serves them with components of its own host alone."""
 
     def belongs_on(self, labels: Mapping[str, str]) -> bool:
         """Whether a daemonscaler places it on each host with these labels."""
@@ -183,7 +183,7 @@ def exposure(manifest: Object, externals: Externals = Externals()) -> Exposure:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The component that really runs: the manifest's own, or that of a shared application."""
+    """The component that really runs: the manifest's own, or a shared application's."""
 
     application: str
     id: str

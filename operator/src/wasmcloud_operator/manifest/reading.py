@@ -36,7 +36,7 @@ class ManifestProblem:
 
 
 @dataclass(slots=True)
-class Reader:
+class CheckedReader:
     """Takes values out of a decoded JSON object and notes what is wrong with them."""
 
     problems: list[ManifestProblem] = field(default_factory=list)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from wasmcloud_operator.manifest.reading import Object, Reader
+from wasmcloud_operator.manifest.reading import CheckedReader, Object
 
 COMPONENT_TYPES = ("component", "actor", "capability")
 SCALER_TYPES = ("spreadscaler", "daemonscaler")
@@ -40,7 +40,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ManifestLink:
     """A link as wadm reads it: deprecated forms resolved."""
 
     path: str
@@ -62,7 +62,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
+class ManifestComponent:
     """A component or provider, as far as it could be read."""
 
     path: str
@@ -73,7 +73,7 @@ class Component:
     has_application: bool
     configs: tuple[Config, ...] = ()
     secrets: tuple[Secret, ...] = ()
-    links: tuple[Link, ...] = ()
+    links: tuple[ManifestLink, ...] = ()
     scalers: tuple[str, ...] = ()
     """Paths of the scaler traits."""
 
@@ -88,7 +88,7 @@ class Policy:
     has_backend: bool
 
 
-def read_component(reader: Reader, source: Object, path: str) -> Component:
+def read_component(reader: CheckedReader, source: Object, path: str) -> ManifestComponent:
     """One entry of ``spec.components``."""
     reader.ignored(source, ("name", "type", "properties", "traits"), path)
     name = reader.text(source, "name", path)
@@ -99,7 +99,7 @@ def read_component(reader: Reader, source: Object, path: str) -> Component:
     if "properties" not in source:
         reader.error(at, "is required")
     properties = reader.mapping(source["properties"], at) if "properties" in source else None
-    links: list[Link] = []
+    links: list[ManifestLink] = []
     scalers: list[str] = []
     for trait_path, trait in reader.objects(source, "traits", path, nullable=True):
         link = _read_trait(reader, trait, trait_path)
@@ -108,7 +108,7 @@ def read_component(reader: Reader, source: Object, path: str) -> Component:
         elif trait.get("type") in SCALER_TYPES:
             scalers.append(trait_path)
     if properties is None:  # as if it had an image: nothing is known about it, so nothing more is wrong with it
-        return Component(path, kind, name, None, True, False, links=tuple(links), scalers=tuple(scalers))
+        return ManifestComponent(path, kind, name, None, True, False, links=tuple(links), scalers=tuple(scalers))
     reader.only(properties, ("image", "application", "id", "config", "secrets"), at)
     has_application = properties.get("application") is not None
     if has_application:
@@ -117,7 +117,7 @@ def read_component(reader: Reader, source: Object, path: str) -> Component:
         reader.text(shared, "name", f"{at}.application")
         reader.text(shared, "component", f"{at}.application")
     reader.optional_text(properties, "image", at)
-    return Component(
+    return ManifestComponent(
         path=path,
         kind=kind,
         name=name,
@@ -131,7 +131,7 @@ def read_component(reader: Reader, source: Object, path: str) -> Component:
     )
 
 
-def read_policy(reader: Reader, source: Object, path: str) -> Policy:
+def read_policy(reader: CheckedReader, source: Object, path: str) -> Policy:
     """One entry of ``spec.policies``."""
     reader.ignored(source, ("name", "type", "properties"), path)
     name = reader.text(source, "name", path)
@@ -146,7 +146,7 @@ def read_policy(reader: Reader, source: Object, path: str) -> Policy:
     return Policy(path, name or "", kind or "", "backend" in properties)
 
 
-def _read_trait(reader: Reader, source: Object, path: str) -> Link | None:
+def _read_trait(reader: CheckedReader, source: Object, path: str) -> ManifestLink | None:
     """Returns the trait as a link, if it is one."""
     reader.only(source, ("type", "properties"), path)
     kind = reader.text(source, "type", path)
@@ -168,12 +168,12 @@ def _read_trait(reader: Reader, source: Object, path: str) -> Link | None:
     return None
 
 
-def _read_link_shaped(reader: Reader, properties: Object, path: str) -> Link | None:
+def _read_link_shaped(reader: CheckedReader, properties: Object, path: str) -> ManifestLink | None:
     """A trait of another type in the form of a link: wadm reads it as a link where it can, and ignores it otherwise.
 
     In some places it dies of a wrong type instead of leaving it alone, and never answers.
     """
-    attempt = Reader()
+    attempt = CheckedReader()
     link = _read_link(attempt, properties, path, declared=False)
     faults = [problem for problem in attempt.problems if problem.severity == "error"]
     deadly = [f"{path}.{key}" for key in ("namespace", "package", "interfaces", "name")]
@@ -185,7 +185,7 @@ def _read_link_shaped(reader: Reader, properties: Object, path: str) -> Link | N
     return link
 
 
-def _check_scaler(reader: Reader, value: object, path: str) -> None:
+def _check_scaler(reader: CheckedReader, value: object, path: str) -> None:
     properties = reader.mapping(value, path)
     if properties is None:
         return
@@ -209,7 +209,7 @@ def _check_scaler(reader: Reader, value: object, path: str) -> None:
             reader.count(spread["weight"], f"{at}.weight")
 
 
-def _read_link(reader: Reader, properties: Object, path: str, *, declared: bool = True) -> Link:
+def _read_link(reader: CheckedReader, properties: Object, path: str, *, declared: bool = True) -> ManifestLink:
     if declared:
         reader.ignored(properties, LINK_FIELDS, path)
     namespace = reader.text(properties, "namespace", path)
@@ -221,7 +221,7 @@ def _read_link(reader: Reader, properties: Object, path: str, *, declared: bool 
     source_configs, source_secrets = _read_source(reader, properties, path)
     # wadm dies of a name that is there but no string, and never answers: null is refused too.
     name = reader.text(properties, "name", path) if "name" in properties else None
-    return Link(
+    return ManifestLink(
         path=path,
         name=DEFAULT_LINK_NAME if name is None else name,
         namespace=namespace or "",
@@ -238,7 +238,7 @@ _Side: TypeAlias = tuple[tuple[Config, ...], tuple[Secret, ...]]
 
 
 def _read_target(
-    reader: Reader, properties: Object, path: str
+    reader: CheckedReader, properties: Object, path: str
 ) -> tuple[str | None, tuple[Config, ...], tuple[Secret, ...]]:
     if "target" not in properties:
         reader.error(f"{path}.target", "is required: name the component that the link leads to")
@@ -258,7 +258,7 @@ def _read_target(
     return reader.text(target, "name", f"{path}.target"), *_side(reader, target, f"{path}.target")
 
 
-def _read_source(reader: Reader, properties: Object, path: str) -> _Side:
+def _read_source(reader: CheckedReader, properties: Object, path: str) -> _Side:
     deprecated = _configs(reader, properties, "source_config", path)
     if "source" not in properties:
         if "source_config" in properties:
@@ -273,11 +273,11 @@ def _read_source(reader: Reader, properties: Object, path: str) -> _Side:
     return _side(reader, source, f"{path}.source")
 
 
-def _side(reader: Reader, source: Object, path: str) -> _Side:
+def _side(reader: CheckedReader, source: Object, path: str) -> _Side:
     return _configs(reader, source, "config", path), _secrets(reader, source, path)
 
 
-def _configs(reader: Reader, parent: Object, key: str, path: str) -> tuple[Config, ...]:
+def _configs(reader: CheckedReader, parent: Object, key: str, path: str) -> tuple[Config, ...]:
     found = []
     for at, entry in reader.objects(parent, key, path):
         reader.only(entry, ("name", "properties"), at)
@@ -290,7 +290,7 @@ def _configs(reader: Reader, parent: Object, key: str, path: str) -> tuple[Confi
     return tuple(found)
 
 
-def _secrets(reader: Reader, parent: Object, path: str) -> tuple[Secret, ...]:
+def _secrets(reader: CheckedReader, parent: Object, path: str) -> tuple[Secret, ...]:
     found = []
     for at, entry in reader.objects(parent, "secrets", path):
         reader.ignored(entry, ("name", "properties"), at)

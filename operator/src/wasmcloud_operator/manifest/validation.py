@@ -10,8 +10,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from wasmcloud_operator.manifest.reading import ManifestProblem, Object, Reader
-from wasmcloud_operator.manifest.structure import Component, Link, Policy, Secret, read_component, read_policy
+from wasmcloud_operator.manifest.reading import CheckedReader, ManifestProblem, Object
+from wasmcloud_operator.manifest.structure import (
+    ManifestComponent,
+    ManifestLink,
+    Policy,
+    Secret,
+    read_component,
+    read_policy,
+)
 from wasmcloud_operator_types.parsing import child_path
 
 API_VERSION = "core.oam.dev/v1beta1"
@@ -48,7 +55,7 @@ def validate(manifest: object) -> list[ManifestProblem]:
     A manifest without errors is one that wadm's ``put`` takes; what only the lattice knows (ids in use by other
     applications, shared components) shows at ``deploy``.
     """
-    reader = Reader()
+    reader = CheckedReader()
     root = reader.mapping(manifest, "")
     if root is None:
         return reader.problems
@@ -80,7 +87,7 @@ def warnings(problems: Sequence[ManifestProblem]) -> list[ManifestProblem]:
     return [problem for problem in problems if problem.severity == "warning"]
 
 
-def _check_root(reader: Reader, root: Object) -> None:
+def _check_root(reader: CheckedReader, root: Object) -> None:
     reader.only(root, ("apiVersion", "kind", "metadata", "spec"), "")
     for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
         found = reader.text(root, key, "")
@@ -88,14 +95,14 @@ def _check_root(reader: Reader, root: Object) -> None:
             reader.error(key, f"must be {wanted}")
 
 
-def _section(reader: Reader, root: Object, key: str) -> Object | None:
+def _section(reader: CheckedReader, root: Object, key: str) -> Object | None:
     if key not in root:
         reader.error(key, "is required")
         return None
     return reader.mapping(root[key], key)
 
 
-def _check_metadata(reader: Reader, metadata: Object) -> None:
+def _check_metadata(reader: CheckedReader, metadata: Object) -> None:
     name = reader.text(metadata, "name", "metadata")
     if name is not None and not _NAME.fullmatch(name):
         reader.error("metadata.name", "must consist of letters, digits, '-' and '_': wadm takes no dots or spaces")
@@ -126,7 +133,7 @@ def is_oam_key(key: str) -> bool:
     return _LABEL_NAME.fullmatch(name) is not None
 
 
-def _read_spec(reader: Reader, spec: Object) -> tuple[list[Component], list[Policy]]:
+def _read_spec(reader: CheckedReader, spec: Object) -> tuple[list[ManifestComponent], list[Policy]]:
     reader.ignored(spec, ("components", "policies"), "spec")
     if "components" not in spec:
         reader.error("spec.components", "is required")
@@ -135,7 +142,7 @@ def _read_spec(reader: Reader, spec: Object) -> tuple[list[Component], list[Poli
     return components, policies
 
 
-def _check_names(reader: Reader, components: Sequence[Component]) -> None:
+def _check_names(reader: CheckedReader, components: Sequence[ManifestComponent]) -> None:
     first: dict[str, str] = {}
     for component in components:
         if component.name is None:
@@ -145,7 +152,7 @@ def _check_names(reader: Reader, components: Sequence[Component]) -> None:
             reader.error(f"{component.path}.name", f"{component.name!r} is also the name of {taken}: rename one")
 
 
-def _check_ids(reader: Reader, components: Sequence[Component], metadata: Object) -> None:
+def _check_ids(reader: CheckedReader, components: Sequence[ManifestComponent], metadata: Object) -> None:
     written: dict[str, str] = {}
     for component in components:
         if component.id is None:
@@ -156,7 +163,7 @@ def _check_ids(reader: Reader, components: Sequence[Component], metadata: Object
     application = metadata.get("name")
     if not isinstance(application, str):
         return
-    made: dict[str, Component] = {}
+    made: dict[str, ManifestComponent] = {}
     for component in components:
         if component.id is not None or component.name is None or component.has_application:
             continue
@@ -171,12 +178,12 @@ def _check_ids(reader: Reader, components: Sequence[Component], metadata: Object
 
 
 def generated_id(application: str, component: str) -> str:
-    """The id that wadm makes for a component without one; different names can give the same."""
+    """The id that wadm makes for a component without one; different names can have the same id."""
     parts = (re.sub(r"[^0-9A-Za-z]", "_", name.lower()) for name in (application, component))
     return "-".join(parts)
 
 
-def _check_sources(reader: Reader, components: Sequence[Component]) -> None:
+def _check_sources(reader: CheckedReader, components: Sequence[ManifestComponent]) -> None:
     for component in components:
         at = f"{component.path}.properties"
         if component.has_image and component.has_application:
@@ -187,7 +194,7 @@ def _check_sources(reader: Reader, components: Sequence[Component]) -> None:
             _check_shared(reader, component)
 
 
-def _check_shared(reader: Reader, component: Component) -> None:
+def _check_shared(reader: CheckedReader, component: ManifestComponent) -> None:
     why = "belongs to the application that runs the shared component: remove it here"
     if component.configs:
         reader.error(f"{component.path}.properties.config", why)
@@ -197,7 +204,7 @@ def _check_shared(reader: Reader, component: Component) -> None:
         reader.error(scaler, f"the scaler {why}")
 
 
-def _check_scalers(reader: Reader, components: Sequence[Component]) -> None:
+def _check_scalers(reader: CheckedReader, components: Sequence[ManifestComponent]) -> None:
     """wadm starts providers without one, but no component."""
     for component in components:
         runs_elsewhere = component.has_application or component.kind == "capability"
@@ -209,7 +216,7 @@ def _check_scalers(reader: Reader, components: Sequence[Component]) -> None:
             )
 
 
-def _check_links(reader: Reader, components: Sequence[Component]) -> None:
+def _check_links(reader: CheckedReader, components: Sequence[ManifestComponent]) -> None:
     names = {component.name for component in components if component.name is not None}
     configs: dict[str, str] = {}
     for component in components:
@@ -223,7 +230,7 @@ def _check_links(reader: Reader, components: Sequence[Component]) -> None:
                 _check_configs(reader, link, configs)
 
 
-def _check_interfaces(reader: Reader, link: Link) -> None:
+def _check_interfaces(reader: CheckedReader, link: ManifestLink) -> None:
     packages = _KNOWN_INTERFACES.get(link.namespace)
     if packages is None:
         return
@@ -233,7 +240,7 @@ def _check_interfaces(reader: Reader, link: Link) -> None:
             reader.warn(f"{link.path}.interfaces", f"{full} is not a known interface: check the spelling")
 
 
-def _check_repeated(reader: Reader, link: Link, seen: dict[tuple[str, str, str, str], str]) -> None:
+def _check_repeated(reader: CheckedReader, link: ManifestLink, seen: dict[tuple[str, str, str, str], str]) -> None:
     for interface in dict.fromkeys(link.interfaces):
         full = f"{link.namespace}:{link.package}/{interface}"
         if link.interfaces.count(interface) > 1:
@@ -243,7 +250,7 @@ def _check_repeated(reader: Reader, link: Link, seen: dict[tuple[str, str, str, 
             reader.error(link.path, f"links {full} under the name {link.name!r} again, as {taken} does: name one apart")
 
 
-def _check_configs(reader: Reader, link: Link, configs: dict[str, str]) -> None:
+def _check_configs(reader: CheckedReader, link: ManifestLink, configs: dict[str, str]) -> None:
     for config in link.configs:
         if not config.defined:
             continue
@@ -255,7 +262,7 @@ def _check_configs(reader: Reader, link: Link, configs: dict[str, str]) -> None:
             )
 
 
-def _check_secrets(reader: Reader, components: Sequence[Component], policies: Sequence[Policy]) -> None:
+def _check_secrets(reader: CheckedReader, components: Sequence[ManifestComponent], policies: Sequence[Policy]) -> None:
     known = {policy.name: policy for policy in policies}
     for policy in policies:
         if known[policy.name] is not policy:
@@ -275,14 +282,14 @@ def _check_secrets(reader: Reader, components: Sequence[Component], policies: Se
             )
 
 
-def _all_secrets(components: Sequence[Component]) -> Iterator[Secret]:
+def _all_secrets(components: Sequence[ManifestComponent]) -> Iterator[Secret]:
     for component in components:
         yield from component.secrets
         for link in component.links:
             yield from link.secrets
 
 
-def _check_size(reader: Reader, root: Object) -> None:
+def _check_size(reader: CheckedReader, root: Object) -> None:
     size = len(json.dumps(root, ensure_ascii=False, separators=(",", ":"), default=str).encode(errors="replace"))
     if size > NATS_MESSAGE_LIMIT:
         reader.warn(

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from wasmcloud_operator.kube.apply import Applier, Kind
+from wasmcloud_operator.kube.apply import Applier, ManagedKind
 from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
-from wasmcloud_operator.kube.contest import Place
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import Controller, Result
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
@@ -89,16 +89,16 @@ class Context:
     reconcile_timeout: float
     span: Span
     informers: Informers
-    # Those of them that hold what we write.
+    # The informers of what we write.
     written: dict[Resource, Informer[Unstructured]] = field(default_factory=dict)
 
-    def managed(self, resource: Resource) -> Kind:
+    def managed(self, resource: Resource) -> ManagedKind:
         """A kind whose objects the operator writes: those with its managed-by label, whole, indexed by owner."""
         informer = self.informers.get(
             resource, UNSTRUCTURED, indexers={OWNER_INDEX: owner_uids}, label_selector=MANAGED_SELECTOR
         )
         self.written[resource] = informer
-        return Kind(resource, informer)
+        return ManagedKind(resource, informer)
 
     def host_pods(self) -> Informer[Pod]:
         """The pods of all host pools, indexed by the key of their config and by namespace."""
@@ -130,7 +130,7 @@ class Context:
             if self._half_listed(key.namespace):
                 return Result.waiting(f"the lists of namespace {key.namespace}", _HALF_LISTED_SECONDS)
             result = await reconcile(key)
-            again = self.applier.contests.again(Place(resource, key, part) for resource, part in parts)
+            again = self.applier.contests.again(WriteTarget(resource, key, part) for resource, part in parts)
             return result if again is None else result.or_sooner("who sets it back to leave it alone", again)
 
         return Controller(

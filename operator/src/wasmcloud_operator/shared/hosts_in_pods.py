@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.kube.store import Change as PodChange
-from wasmcloud_operator.lattice.host_types import Change, Host
+from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.lattice.host_types import Host, InventoryChange
 from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, Lattices
 from wasmcloud_operator.shared.context import INSTANCE_INDEX
 from wasmcloud_operator_types import POD_UID_LABEL
@@ -88,8 +88,8 @@ class HostsInPods:
     def host_in(self, pod: Pod, lattice: Lattice) -> PodHost:
         """The host in a pod.
 
-        A container that was restarted comes back as another host, while the one before it still counts as alive: of
-        several it is the one that started last.
+        A container that was restarted comes back as another host, while the former host still counts as alive: of
+        several the host that started last counts.
         """
         hosts, uid = self._hosts(lattice), pod.metadata.uid
         alive = lattice.hosts.hosts
@@ -119,14 +119,14 @@ class HostsInPods:
         return found
 
     def _on_news(self, lattice: Lattice, news: LatticeEvent) -> None:
-        if isinstance(news, Change):
+        if isinstance(news, InventoryChange):
             uids = self._take(lattice, news)
             pods = frozenset(self._keys[uid] for uid in uids if uid in self._keys)
             if pods:
                 for listener in self._listeners:
                     listener(lattice, pods)
 
-    def _take(self, lattice: Lattice, change: Change) -> set[str]:
+    def _take(self, lattice: Lattice, change: InventoryChange) -> set[str]:
         """Take in what changed; returns the uids concerned, before and after."""
         hosts, concerned = self._hosts(lattice), set[str]()
         for host_id in change.hosts:
@@ -149,7 +149,7 @@ class HostsInPods:
                     self._gone[uid].pop(lattice, None)
         return concerned
 
-    def _on_pod(self, change: PodChange[Pod], _listed: bool) -> None:
+    def _on_pod(self, change: Change[Pod], _listed: bool) -> None:
         old, new = change.old, change.new
         if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
             self._keys.pop(old.metadata.uid, None)

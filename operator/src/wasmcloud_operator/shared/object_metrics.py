@@ -54,7 +54,7 @@ class BuildInfo:
         self._info = {"version": version, "python": platform.python_version()}
 
     def collect(self) -> Iterator[Metric]:
-        """Yields the one family."""
+        """Yields its only family."""
         yield InfoMetricFamily(f"{_PREFIX}_build", "The operator's version and its Python", value=self._info)
 
 
@@ -109,7 +109,7 @@ def _pools(pools: Iterable[CustomResource]) -> Iterator[Metric]:
 
 
 def _host_counts(spec: JsonObject, status: JsonObject) -> Iterator[tuple[str, float]]:
-    """Yields state and count; a DaemonSet's desired number is that of its pods, which Kubernetes sets by nodes."""
+    """Yields state and count; a DaemonSet's desired number is its pods', which Kubernetes sets by nodes."""
     scheduling = _object(spec.get("schedulingOptions"))
     daemonset = bool(spec.get("daemonset") or scheduling.get("daemonset"))
     counts = {

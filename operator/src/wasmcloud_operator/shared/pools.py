@@ -92,7 +92,7 @@ class Pools:
         return lattice in self._by_lattice
 
     def among(self, lattices: Iterable[Lattice]) -> list[Lattice]:
-        """Those of the lattices that have pools, by the key of their first one."""
+        """Returns the lattices that have pools, by the key of their first pool."""
         return sorted(filter(self.has, lattices), key=lambda lattice: min(self._by_lattice[lattice]))
 
     def known_as(self, lattice_id: str) -> list[Lattice]:

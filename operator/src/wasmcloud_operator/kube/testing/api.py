@@ -29,7 +29,7 @@ from wasmcloud_operator.kube.testing.faults import (
     On,
     Silent,
 )
-from wasmcloud_operator.kube.testing.objects import Change, Refusal, merged, namespaced_path, selected, status
+from wasmcloud_operator.kube.testing.objects import RecordedChange, Refusal, merged, namespaced_path, selected, status
 
 WatchList = Literal["streamed", "refused", "ignored"]
 
@@ -94,11 +94,11 @@ class ScriptedApi:
     clock: Clock = SYSTEM_CLOCK
     watch_list: WatchList = "streamed"
     bookmark_seconds: float = 60.0
-    page_size: int = 0  # the largest page that the server gives; 0: as large as was asked for
+    page_size: int = 0  # the largest page that the server sends; 0: as large as was asked for
     version: int = 100_000
     requests: list[Recorded] = field(default_factory=list)
     _objects: dict[str, JsonObject] = field(default_factory=dict)
-    _history: list[Change] = field(default_factory=list)
+    _history: list[RecordedChange] = field(default_factory=list)
     _oldest: int = 0
     _faults: list[Fault] = field(default_factory=list)
     _lists: dict[str, tuple[int, list[JsonObject]]] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class ScriptedApi:
         self._faults += faults
 
     def put(self, resource: Resource, body: JsonObject) -> JsonObject:
-        """Create the object or replace it; gives it as stored. A uid in the body makes it another object."""
+        """Creates the object or replaces it. Returns it as stored. A uid in the body makes it another object."""
         metadata = body["metadata"]
         path = resource.path(Key(metadata.get("namespace", ""), metadata["name"]))
         return self._store(path, {"apiVersion": resource.api_version, "kind": resource.kind, **copy.deepcopy(body)})
@@ -167,7 +167,7 @@ class ScriptedApi:
     def record(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Json
     ) -> tuple[Recorded, Fault | None]:
-        """Take note of a request; gives with it the fault that it runs into."""
+        """Takes note of a request. Returns it with the fault that it runs into."""
         request = Recorded(method, path, dict(query), dict(headers), body, self.clock.monotonic())
         self.requests.append(request)
         fault = next((fault for fault in self._faults if request.hits(fault.on)), None)
@@ -342,15 +342,15 @@ class ScriptedApi:
             },
         }
         self._objects[path] = stored
-        self._note(Change(self.version, path, old, stored))
+        self._note(RecordedChange(self.version, path, old, stored))
         return stored
 
     def _remove(self, path: str) -> None:
         old = self._objects.pop(path)
         self.version += 1
-        self._note(Change(self.version, path, old, None))
+        self._note(RecordedChange(self.version, path, old, None))
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: RecordedChange) -> None:
         self._history.append(change)
         self._wake()
 

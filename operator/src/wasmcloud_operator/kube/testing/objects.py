@@ -19,7 +19,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RecordedChange:
     """One step of the history: the object at `path` before and after it."""
 
     version: int
@@ -41,7 +41,7 @@ class Change:
 
 
 def namespaced_path(path: str, collection: str) -> bool:
-    """Whether the object at `path` belongs to the collection, which may be that of all namespaces."""
+    """Whether the object at `path` belongs to the collection, which may be of all namespaces."""
     parent, _, _ = path.rpartition("/")
     if parent == collection:
         return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import Options, Reach, read_options, read_reach
 from wasmcloud_operator.expose.by_application import ByApplication
-from wasmcloud_operator.expose.directory import CachedPlan, Directory, LatticeBook
+from wasmcloud_operator.expose.lattice_books import CachedPlan, LatticeBook, LatticeBooks
 from wasmcloud_operator.expose.placement import runs
 from wasmcloud_operator.expose.plan import Claim, Plan, PlannedService, Record, claim_of, plan
 from wasmcloud_operator.kube.informer import Informer
@@ -17,12 +17,12 @@ from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstruct
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattices import Lattice
-from wasmcloud_operator.lattice.ledger import Listing
+from wasmcloud_operator.lattice.ledger import ListState
 from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, http_servers
 from wasmcloud_operator.manifest.walking import Object, place_on
 from wasmcloud_operator.names import is_orphan
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX
-from wasmcloud_operator.shared.placements import Placement
+from wasmcloud_operator.shared.placement_gaps import PlacementGap
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator_types.defaults import ADMIN_PORT
 
@@ -31,11 +31,11 @@ Deployed = Callable[[CustomResource, str], Object | None]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ServiceQueries:
     """Answers about now. `applications` is None where the operator does not follow Applications."""
 
     pools: Pools
-    directory: Directory
+    books: LatticeBooks
     configs: Informer[CustomResource]
     services: Informer[Unstructured]
     by_application: ByApplication
@@ -84,7 +84,7 @@ class View:
 
     def book(self, lattice: Lattice) -> LatticeBook:
         """What is known of a lattice's applications."""
-        return self.directory.book(lattice)
+        return self.books.book(lattice)
 
     def application(self, record: Record) -> CustomResource | None:
         """The Application that a record comes from, if it is one of this cluster and still there."""
@@ -175,7 +175,7 @@ class View:
         item = self.applications.store.get(key) if self.applications is not None and key.namespace else None
         return None if item is None or _takes_all_along(item) else item
 
-    def placement_on(self, lattice: Lattice, host: Host) -> Placement:
+    def placement_on(self, lattice: Lattice, host: Host) -> PlacementGap:
         """What wadm is to run on a host and does not run there, of HTTP providers and of what their requests need."""
         book = self.book(lattice)
         providers = [
@@ -193,8 +193,8 @@ class View:
             for needed in provider.behind
             if place_on(needed.daemons, host.labels) and needed.id not in running
         }
-        awaited = lattice.ledger.listing is not Listing.FAILED
-        return Placement(tuple(sorted(missing)), book.complete and awaited, awaited)
+        awaited = lattice.ledger.listing is not ListState.FAILED
+        return PlacementGap(tuple(sorted(missing)), book.complete and awaited, awaited)
 
     def deployed_by_application(self, lattice: Lattice, application: str, version: str) -> Object | None:
         """Returns the manifest of this version, made from its Application; None where wadm has to be asked."""
@@ -267,7 +267,7 @@ class View:
 
     def records_of(self, owner: Key) -> Iterator[tuple[Lattice, Record]]:
         """What is deployed that was made from an Application."""
-        for lattice in self.pools.among(self.directory.lattices_of(owner)):
+        for lattice in self.pools.among(self.books.lattices_of(owner)):
             yield lattice, self.book(lattice).records[owner.name]
 
     def wants(self, namespace: str, claim: Claim, service: str) -> bool:

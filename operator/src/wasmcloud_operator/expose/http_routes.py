@@ -12,7 +12,7 @@ from wasmcloud_operator.expose.by_application import ByApplication, application_
 from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.expose.refusal import REFUSALS, reasons
 from wasmcloud_operator.kube.access import serves
-from wasmcloud_operator.kube.apply import Applier, ForeignObject, Kind
+from wasmcloud_operator.kube.apply import Applier, ForeignObject, ManagedKind
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -41,8 +41,8 @@ class Routes:
     client: Reader
     applier: Applier
     clock: Clock
-    http_routes: Kind
-    ingresses: Kind
+    http_routes: ManagedKind
+    ingresses: ManagedKind
     owned_http_routes: ByApplication
     owned_ingresses: ByApplication
     namespaces: tuple[str, ...]
@@ -56,17 +56,17 @@ class Routes:
         problems: list[Problem] = []
         route = render.http_route(planned, namespace, lattice, owners)
         if route is not None and await self._gateway_api():
-            problems += await self._bring(self.http_routes, route, planned)
+            problems += await self._apply(self.http_routes, route, planned)
         elif route is not None:
             problems.append(_NO_GATEWAY_API)
         ingress = render.ingress(planned, namespace, lattice, owners)
         if ingress is not None:
-            problems += await self._bring(self.ingresses, ingress, planned)
+            problems += await self._apply(self.ingresses, ingress, planned)
         if (route or ingress) and len(planned.provider.endpoints) > 1:
             problems.append(_SEVERAL_PORTS)
         return [*problems, *render.route_problems(planned)]
 
-    async def _bring(self, kind: Kind, body: JsonObject, planned: PlannedService) -> list[Problem]:
+    async def _apply(self, kind: ManagedKind, body: JsonObject, planned: PlannedService) -> list[Problem]:
         """Apply one route. What stands against it stands against the route alone: the Service leads on."""
         try:
             await self.applier.apply(kind, body, _ours(planned.application))

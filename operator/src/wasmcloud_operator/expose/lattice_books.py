@@ -144,7 +144,7 @@ class LatticeBook:
         return {name for name, record in self.records.items() if application in record.shared}
 
 
-class Directory:
+class LatticeBooks:
     """The books of the lattices in use, which `in_use` knows."""
 
     def __init__(self, in_use: Callable[[Lattice], bool]) -> None:
@@ -153,7 +153,9 @@ class Directory:
         self._owned: dict[Key, dict[Lattice, None]] = {}
 
     def __repr__(self) -> str:
-        return f"<Directory {', '.join(f'{book.lattice.name}: {len(book.records)}' for book in self._books.values())}>"
+        return (
+            f"<LatticeBooks {', '.join(f'{book.lattice.name}: {len(book.records)}' for book in self._books.values())}>"
+        )
 
     def book(self, lattice: Lattice) -> LatticeBook:
         """The book of a lattice; an empty one, which is not kept, for one that is not in use."""

@@ -10,7 +10,7 @@ from wasmcloud_operator.lattice.lattices import Lattice
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class PlacementGap:
     """What wadm places on a host to serve HTTP and does not run there (yet), as application/id: providers and what they
     lead to.
 
@@ -22,13 +22,13 @@ class Placement:
     awaited: bool = True
 
 
-def _nothing_is_placed(lattice: Lattice, host: Host) -> Placement:
+def _nothing_is_placed(lattice: Lattice, host: Host) -> PlacementGap:
     del lattice, host
-    return Placement()
+    return PlacementGap()
 
 
 @dataclass(slots=True)
-class Placements:
+class PlacementGaps:
     """Where to ask. Nothing is expected of hosts as long as nobody reads manifests (Services are switched off)."""
 
-    on: Callable[[Lattice, Host], Placement] = field(default=_nothing_is_placed)
+    on: Callable[[Lattice, Host], PlacementGap] = field(default=_nothing_is_placed)

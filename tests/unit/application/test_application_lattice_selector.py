@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.place import Place
-from wasmcloud_operator.application.places import Places
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 
@@ -44,17 +44,17 @@ def item(lattice: str, lattice_id: str) -> CustomResource:
 
 
 def test_a_move_that_is_not_in_the_status_yet_still_leaves_the_former_lattice():
-    places = Places(Held(), None)
+    selector = LatticeSelector(Held(), None)
     former, following = Lattice("one", ("id-1",)), Lattice("two", ("id-2",))
     moving = item("one", "id-1")
-    places.hold(moving.metadata.key, following)
-    left = places.leaving(moving, following)
+    selector.hold(moving.metadata.key, following)
+    left = selector.leaving(moving, following)
     assert left == [Place("one", "pool", "id-1")], "its put went unanswered"
     assert left[0].is_in(former.identity)
 
 
 def test_a_lattice_is_not_left_for_an_id_that_it_had_before():
-    places = Places(Held(), None)
+    selector = LatticeSelector(Held(), None)
     lattice = Lattice("one", ("id-2", "id-1"))
-    places.hold(item("one", "id-1").metadata.key, lattice)
-    assert places.leaving(item("one", "id-1"), lattice) == []
+    selector.hold(item("one", "id-1").metadata.key, lattice)
+    assert selector.leaving(item("one", "id-1"), lattice) == []

@@ -22,7 +22,7 @@ _LEAVING = " leaving "
 
 
 @dataclass(slots=True)
-class Places:
+class LatticeSelector:
     """Finds the lattice of an Application, and holds it for as long as wadm has something of the Application.
 
     A lattice that is held outlives its host config: a namespace that goes takes its host config first, and what the
