@@ -5,6 +5,7 @@ The API servers are those of `make test` and `make matrix`, the Pythons those of
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 """What `make pythons` runs the unit tests on."""
 
 _ROOT = Path(__file__).parents[2]
+_HOST_ARGUMENTS = _ROOT / "tests" / "unit" / "hostpool" / "host-arguments.json"
 
 
 def table() -> str:
@@ -23,7 +25,7 @@ def table() -> str:
         ("Kubernetes", "1.29 or newer", _listed(servers)),
         ("NATS", "2.10 or newer", COMPONENTS["nats-server"].version),
         ("wadm", "0.12 or newer", f"{COMPONENTS['wadm'].version}; its answers in the forms of 0.12 and 0.14"),
-        ("wasmCloud hosts", "0.8x to 1.9", f"1.9 (crate wasmcloud-host {COMPONENTS['wasmcloud-host'].version})"),
+        ("wasmCloud hosts", "0.8x to 1.9", _hosts()),
         ("Python, for the packages", f"{_lowest_python()} or newer", ", ".join(PYTHONS)),
     )
     head = ("| | supported | tests run on |", "|---|---|---|")
@@ -33,6 +35,13 @@ def table() -> str:
 def _listed(parts: list[Component]) -> str:
     by_minor = sorted(parts, key=lambda part: [int(number) for number in part.version.split(".")])
     return ", ".join(part.version for part in by_minor)
+
+
+def _hosts() -> str:
+    releases = list(json.loads(_HOST_ARGUMENTS.read_text()))
+    crate = f"1.9 (crate wasmcloud-host {COMPONENTS['wasmcloud-host'].version})"
+    parsers = f"the command-line parsers of {len(releases)} releases from {releases[0]} to {releases[-1]}"
+    return f"{crate}; {parsers}"
 
 
 def _lowest_python() -> str:

@@ -176,11 +176,13 @@ def _registry(config: WasmCloudHostConfig, facts: Facts, values: dict[str, str])
     """The credentials for one registry: all three variables or none."""
     if not registry_in_environment(config.spec, facts.registries):
         return []
-    values["WASMCLOUD_OCI_REGISTRY"] = _literal(facts.registries[0])
+    short = understands(config.spec.version, Feature.SHORT_REGISTRY_NAMES)
+    variable = "OCI_REGISTRY" if short else "WASMCLOUD_OCI_REGISTRY"
+    values[variable] = _literal(facts.registries[0])
     name = naming.registry_secret_name(config)
     return [
-        _from_secret("WASMCLOUD_OCI_REGISTRY_USER", name, USERNAME_KEY),
-        _from_secret("WASMCLOUD_OCI_REGISTRY_PASSWORD", name, PASSWORD_KEY),
+        _from_secret(f"{variable}_USER", name, USERNAME_KEY),
+        _from_secret(f"{variable}_PASSWORD", name, PASSWORD_KEY),
     ]
 
 

@@ -17,6 +17,7 @@ class Feature(Enum):
 
     CLUSTER_SEED = "WASMCLOUD_CLUSTER_SEED and WASMCLOUD_CLUSTER_ISSUERS"
     LATTICE_PREFIX = "WASMCLOUD_LATTICE_PREFIX"  # up to 0.81 the only name of the lattice
+    SHORT_REGISTRY_NAMES = "OCI_REGISTRY, OCI_REGISTRY_USER and OCI_REGISTRY_PASSWORD"  # without WASMCLOUD_ before
     OBSERVABILITY = "--enable-observability, --enable-<signal>, --override-<signal>-endpoint"
     OBSERVABILITY_PROTOCOL = "--observability-protocol"
     AUTHORITIES = "--tls-ca-path"
@@ -29,6 +30,7 @@ class Feature(Enum):
 _VERSIONS: dict[Feature, tuple[_Version, _Version | None]] = {
     Feature.CLUSTER_SEED: ((0, 0), (1, 0)),
     Feature.LATTICE_PREFIX: ((0, 0), (1, 0)),
+    Feature.SHORT_REGISTRY_NAMES: ((0, 0), (0, 81)),
     Feature.OBSERVABILITY: ((1, 0), None),
     Feature.OBSERVABILITY_PROTOCOL: ((1, 1), None),
     Feature.AUTHORITIES: ((1, 1), None),
