@@ -93,12 +93,58 @@ LONG_JWT = f"{JWT.rpartition('.')[0]}{'Y2FuYXJ5' * 20}.{'c2ln' * 20}"
         ("ghp_canary0123456789canary0123456789", "canary"),
         ("xoxb-123456789012-canary", "canary"),
         ("AKIACANARY0123456789", "CANARY"),
+        *((f"S{kind}{SEED[2:]} is wrong", SEED[2:]) for kind in "UAOXNC"),
+        ("nats://:canary@hub:4222", "canary"),
+        ("nats://joe:p@canary@hub:4222", "canary"),
+        ("nats://joe:p#?canary@hub:4222", "canary"),
+        ("nats://joe:a'b\"c'canary@hub:4222", "canary"),
+        ("nats://a:x@one,nats://b:canary@two", "canary"),
+        ('level=info password="a\\"b canary" x=1', "canary"),
+        (json.dumps({"token": 'a"b\\ canary'}), "canary"),
+        (json.dumps({"msg": json.dumps({"token": 'a"canary'})}), "canary"),
+        ('password="canary and the line ends', "canary"),
+        ('{"password": 31415926, "x": 1}', "31415926"),
+        (json.dumps({"passwords": ["x", "canary"]}), "canary"),
+        ("map[X-Token:[canary] Host:[x]]", "canary"),
+        ('Connect { user: "joe", password: Some("canary") }', "canary"),
+        ('token: Some(Secret("canary"))', "canary"),
+        ('Some(Password("canary"))', "canary"),
+        ("password=b'canary'", "canary"),
+        ("[('password', 'canary')]", "canary"),
+        ("Authorization: Negotiate canary", "canary"),
+        ('Authorization: Digest username="joe", response="canary"', "canary"),
+        ("Proxy-Authorization: Basic am9lOmNhbmFyeQ==", "am9lOmNhbmFyeQ"),
+        ("Cookie: session=canary", "canary"),
+        ("docker run --registry-password 'x canary'", "canary"),
+        (json.dumps({"auths": {"r.example.com": {"auth": "x", "identitytoken": "canary"}}}), "canary"),
+        ("user:\n  client-key-data: LS0tLS1canary\n", "canary"),
+        ("user:\n  token: canary\n", "canary"),
+        ("AGE-SECRET-KEY-1CANARY0123456789CANARY", "CANARY"),
+        ("hvs.canary0123456789canary", "canary"),
     ],
 )
 def test_a_secret_in_an_unusual_shape_is_blacked_out(text: str, secret: str) -> None:
     assert secret in text
     assert secret not in blackened(text)
     assert secret not in blackened(f"2026-01-01T00:00:00Z INFO  wasmcloud: {text}")
+
+
+_LINE = "2026-01-01T00:00:00Z  INFO wasmcloud: "
+_KEY_LINES = ["-----BEGIN PRIVATE KEY-----", "MIIcanary" * 7, "MIGHAgEA" * 7, "Y2FuYXJ5==", "-----END PRIVATE KEY-----"]
+
+
+@pytest.mark.parametrize("line", ["{}", f"{_LINE}{{}}", '{{"level":"info","msg":"{}"}}'], ids=["bare", "text", "json"])
+@pytest.mark.parametrize("first", range(4))
+def test_a_key_over_several_lines_of_a_log_is_blacked_out_also_where_its_first_ones_are_cut_off(
+    line: str, first: int
+) -> None:
+    said = [line.format(text) for text in _KEY_LINES[first:]]
+    found = blackened("\n".join([line.format("before"), *said, line.format("after")]))
+    for part in ("MII", "MIG", "Y2F"):
+        assert part not in found
+    assert found.startswith(line.format("before")[:-2])
+    if first:
+        assert line.format("after") in found
 
 
 def test_values_beside_a_secret_stay() -> None:
@@ -108,6 +154,9 @@ def test_values_beside_a_secret_stay() -> None:
     )
     assert blackened("password: |\n  canary\nuser: joe") == f"password: |\n  {BLACK}\nuser: joe"
     assert blackened("password=canary, user=joe") == f"password={BLACK}, user=joe"
+    assert blackened("nats://a:x@one,nats://b:y@two") == f"nats://{BLACK}@one,nats://{BLACK}@two"
+    assert blackened('{"token": "a\\"b", "user": "joe"}') == f'{{"token": "{BLACK}", "user": "joe"}}'
+    assert blackened('password: Some("x"), user: "joe"') == f'password: Some("{BLACK}"), user: "joe"'
 
 
 @pytest.mark.parametrize(
@@ -123,6 +172,11 @@ def test_values_beside_a_secret_stay() -> None:
         'password="' * 50_000,
         "nats://" * 70_000,
         "S" * 500_000,
+        "password=Some(" * 30_000,
+        "token:[" * 70_000,
+        "nats://a:" + "b@" * 250_000,
+        "x-----END PRIVATE KEY-----" * 20_000,
+        ("A" * 60 + "\n") * 8_000 + "-----END PRIVATE KEY-----",
     ],
     ids=lambda text: text[:10].strip(),
 )
@@ -143,6 +197,10 @@ def test_half_a_megabyte_in_one_line_takes_no_longer_than_its_length(text: str) 
         "host NBXGI4TPM5UWY3DPMVZHS43JORSW2ZLOORUW63TFON2GKZBVGIZA joined",
         "the token of the service account is read again",
         "registryCredentialsSecret: pull",
+        "automountServiceAccountToken: false",
+        '{"token": null}',
+        '["nats://hub.example.com:4222","joe@example.com"]',
+        "GET /apis/authorization.k8s.io/v1: nats: Authorization Violation",
         f"image ghcr.io/wasmcloud/wasmcloud:1.9.0-rc.1@sha256:{'9f86d081' * 8}",
         "GET https://10.0.0.1:443/apis/apps/v1/namespaces/team%2Da/deployments?limit=500",
         "pod edge-5d9c7b8f6d-x2xkq on node ip-10-0-0-1.eu-central-1.compute.internal is ready",

@@ -17,10 +17,19 @@ BLACK = "[blacked out]"
 
 # What ends the name of a secret, whatever is before it, and what has to be a word of it by itself. Fields that end with
 # credentialsSecret hold a Secret's name.
-_LONG = r"(?:password|passwd|passphrase|token|(?<!credentials)secret|seed|api[-_]?key|private[-_]?key|access[-_]?key)"
-_SHORT = r"(?:pass|pwd|auth|authorization|signature|sig)"
+_LONG = (
+    r"(?:passwords?|passwd|passphrase|tokens?|(?<!credentials)secret|seeds?|api[-_]?keys?|private[-_]?keys?"
+    r"|access[-_]?keys?|key[-_]data)"
+)
+_SHORT = r"(?:pass|pwd|auth|authorization|cookie|signature|sig)"
 _FLAG = rf"(?:[\w.-]*{_LONG}|(?:[\w.-]*[-_.])?{_SHORT})"
 _WORD = rf"(?<![\w.-]){_FLAG}"
+_NAMED = rf"[\"']?{_WORD}\\*[\"']?"  # also quoted, and that within quotes
+_IS = r"(?:=>|:=|[=:])"
+# What may stand before the quotes of a value: what Rust and Python print around a text.
+_AROUND = r"(?:\w{1,40}\(\s*)*[bru]{0,2}"
+# A text in the quotes of the group `quote`, or up to the line's end where they are not closed.
+_TEXT = r"(?P<quote>\\*[\"'])(?:(?!(?<!\\)(?P=quote)).)+(?:(?P=quote)|$)"
 _NAME = re.compile(rf"(?:.*{_LONG}|(?:.*[-_.])?(?:{_SHORT}|creds|credentials))", re.IGNORECASE)
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -43,25 +52,41 @@ _SHAPES: tuple[tuple[re.Pattern[str], Instead], ...] = (
     (re.compile(r"(?<![A-Za-z0-9])[sp][a-z2-7]{50,}(?![A-Za-z0-9])"), BLACK),
     (re.compile(rf"eyJ[\w.-]{{8,}}(?:{_BREAK}[\w.-]{{16,}})*"), BLACK),  # JWTs
     (
-        re.compile(r"\b(?:gh[opsur]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|A[KS]IA\w{16})"),
+        re.compile(
+            r"\b(?:gh[opsur]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|A[KS]IA\w{16}"
+            r"|dckr_pat_[\w-]{16,}|npm_\w{20,}|hvs\.[\w-]{16,}|ya29\.[\w-]{16,}|AGE-SECRET-KEY-1[0-9A-Z]{16,})"
+        ),
         BLACK,
     ),
     (
         re.compile(
             r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:(?:\\*/){2})"
-            r"(?:[^\s/@\"'<>\\]{1,1000}|[^\s/@]{0,1000}:[^\s@\"'<>]{1,1000})@",
+            r"(?:[^\s/@\"'<>\\]{1,1000}|[^\s/@]{0,1000}:[^\s@\"'<>]{1,1000}(?:(?<=\w)[\"'](?=\w)[^\s@\"'<>]{1,100}){0,4})@"
+            r"(?:[^\s/@,\"'<>\\]{1,1000}@)*",  # who has forgotten to encode it: the last one parts
             re.IGNORECASE,
         ),
         rf"\1{BLACK}@",
     ),
     (re.compile(r"(?<![\w/.-])([\w.-]+):(?!/)[^\s@/\"'\[]{6,200}@(?!sha\d+:)(?=[\w\[])"), rf"\1:{BLACK}@"),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {BLACK}"),
+    # HTTP headers: a scheme and more behind it.
+    (re.compile(r"(\bauthorization[ \t]*:[ \t]*)(?![\"'\\\[{|>])[^\n]+", re.IGNORECASE), rf"\1{BLACK}"),
     (
-        re.compile(rf"([\"']?{_WORD}\\*[\"']?\s*(?:=>|:=|[=:])\s*)(\\*[\"'])((?:(?!\2).)+)(\2)", re.IGNORECASE),
-        rf"\1\2{BLACK}\4",
+        re.compile(rf"({_NAMED}\s*{_IS}\s*{_AROUND}){_TEXT}", re.IGNORECASE | re.MULTILINE),
+        rf"\1\g<quote>{BLACK}\g<quote>",
     ),
+    # Rust's Password("…"), and pairs as Python prints them.
+    (re.compile(rf"({_WORD}\(\s*{_AROUND}){_TEXT}", re.IGNORECASE | re.MULTILINE), rf"\1\g<quote>{BLACK}\g<quote>"),
     (
-        re.compile(rf"({_WORD}[ \t]*(?:=>|:=|[=:])[ \t]*)(?![\"'\\\[{{|>=])[^\s,;\"'}}&]+", re.IGNORECASE),
+        re.compile(rf"([(\[]\s*[bru]?[\"']{_WORD}[\"']\s*,\s*{_AROUND}){_TEXT}", re.IGNORECASE | re.MULTILINE),
+        rf"\1\g<quote>{BLACK}\g<quote>",
+    ),
+    (re.compile(rf"({_NAMED}\s*{_IS}\s*\[)(?!blacked out\])[^\]]{{1,10000}}", re.IGNORECASE), rf"\1{BLACK}"),
+    (
+        re.compile(
+            rf"({_NAMED}[ \t]*{_IS}[ \t]*)(?!{_AROUND}\\*[\"']|[\\\[{{|>=]|(?:true|false|null|None)\b)[^\s,;\"'}}&]+",
+            re.IGNORECASE,
+        ),
         rf"\1{BLACK}",
     ),
     # YAML: a text below its name.
@@ -70,8 +95,15 @@ _SHAPES: tuple[tuple[re.Pattern[str], Instead], ...] = (
         rf"\1\2{BLACK}\n",
     ),
     (re.compile(rf"({_WORD}[ \t]*:[ \t]*\n[ \t]+)(?!\[|-)[^\s:]+(?=[ \t]*(?:\n|\Z))", re.IGNORECASE), rf"\1{BLACK}"),
+    (
+        re.compile(rf"((?<![\w-])--{_FLAG}[ \t]+){_TEXT}", re.IGNORECASE | re.MULTILINE),
+        rf"\1\g<quote>{BLACK}\g<quote>",
+    ),
     (re.compile(rf"((?<![\w-])--{_FLAG}[ \t]+)(?![-\[\"'])\S+", re.IGNORECASE), rf"\1{BLACK}"),
 )
+# The end of a key, and a line of one above it: what a log's tail may begin with.
+_KEYS_END = re.compile(r"-----END [A-Z0-9 ]*(?:PRIVATE KEY|SEED|JWT)-----")
+_KEYS_LINE = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]{40,}\W*\Z")
 # Each only from where it begins: from every place within it, a long line would take for ever.
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}={0,2}")
 _WRAPPED = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{24,}}(?:{_BREAK}[A-Za-z0-9+/_-]{{4,}})+={{0,2}}")
@@ -90,6 +122,7 @@ def blackened(text: str) -> str:
 def _blackened(text: str, layers: int) -> str:
     for pattern, instead in _SHAPES:
         text = pattern.sub(instead, text)
+    text = _without_rest_of_key(text)
     if not layers:
         return text
 
@@ -103,6 +136,19 @@ def _blackened(text: str, layers: int) -> str:
     for pattern, decode in ((_PERCENT, unquote), (_WRAPPED, _from_base64), (_ENCODED, _from_base64)):
         text = pattern.sub(unless_clean(decode), text)
     return text
+
+
+def _without_rest_of_key(text: str) -> str:
+    """Returns the text without the lines of a key whose first ones are missing."""
+    end = _KEYS_END.search(text)
+    if end is None:
+        return text
+    *above, _ = text[: end.start()].split("\n")
+    if above:
+        above.pop()  # a key's last line may be short
+    while above and _KEYS_LINE.search(above[-1]):
+        above.pop()
+    return "\n".join([*above, BLACK + text[end.end() :]])
 
 
 def blackened_object(value: Json) -> Json:
