@@ -2,7 +2,42 @@
 
 from __future__ import annotations
 
+import pytest
+
+from support.kube.bench import KubeBench
+from support.kube.objects import key
+from wasmcloud_operator.kube.apply import Applier, ManagedKind
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.managed_fields import taken_over
+from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.kube.resources import CONFIG_MAP
+
+STAMP = "tests.example.com/rendered"
+
+
+def config(**annotations: str) -> dict:
+    metadata = {"name": "c", "namespace": "ns", "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}
+
+
+def ours(_metadata: ObjectMeta) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+async def test_only_an_object_that_we_never_applied_is_taken_over(bench: KubeBench, stamped: bool):
+    bench.api.put(CONFIG_MAP, config(**{STAMP: "of an earlier apply"} if stamped else {}))
+    informer = Informer.on_api(bench.client, CONFIG_MAP, UNSTRUCTURED, clock=bench.clock, metrics=bench.metrics)
+    bench.start(informer.run())
+    await bench.clock.until(lambda: informer.synced)
+    bench.api.requests.clear()
+    applier = Applier(bench.client, STAMP, formerly=("old",))
+    for value in ("1", "2"):
+        await applier.apply(ManagedKind(CONFIG_MAP, informer), config() | {"data": {"value": value}}, ours)
+    sent = [request.method for request in bench.api.requests if not request.watch]
+    assert sent == (["PATCH", "PATCH"] if stamped else ["GET", "PATCH", "PATCH"])
+    assert bench.api.get(CONFIG_MAP, key("c"))["data"] == {"value": "2"}
 
 
 def entry(manager, fields, operation="Apply", api_version="v1", **more):

@@ -34,6 +34,14 @@ async def test_a_refusal_is_looked_into_only_when_it_lasts(bench: KubeBench, sco
     assert scope.narrow(("ns", "other")) == {"other"}
 
 
+async def test_a_namespace_where_an_informer_is_refused_is_looked_into(bench: KubeBench, scope: Scope):
+    informer = bench.informer(namespaces=("ns", "other"), scope=scope)
+    bench.api.fail(Answer("watch", 403, {"kind": "Status", "code": 403, "reason": "Forbidden"}), NOTHING)
+    await bench.clock.until(lambda: bool(scope.notes), within=60)
+    assert len(informer.namespaces) == 1
+    await bench.clock.until(lambda: informer.synced)
+
+
 async def test_a_namespace_left_out_costs_one_request_a_look(bench: KubeBench, scope: Scope):
     """Also where the rules do not tell everything, so that each permission has to be reviewed by itself."""
     scope.doubt("ns")
@@ -42,7 +50,8 @@ async def test_a_namespace_left_out_costs_one_request_a_look(bench: KubeBench, s
     bench.api.requests.clear()
     bench.api.fail(*[NOBODY_KNOWS, REFUSED] * 6)
     await bench.clock.advance(60)
-    assert len(bench.api.requests) == 12
+    asked = [request.path.rsplit("/", 1)[1] for request in bench.api.requests]
+    assert asked == ["selfsubjectrulesreviews", "selfsubjectaccessreviews"] * 6
     assert scope.narrow(("ns",)) == set()
 
 
