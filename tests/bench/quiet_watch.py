@@ -78,12 +78,12 @@ def _reflector(client: Writer, resource: Resource, record: Record) -> Reflector[
     # The API server itself renews Leases in kube-system.
     namespace = "default" if resource is LEASE else ""
     reflector = Reflector(
-        str(resource),
-        ApiSource(client, resource, UNSTRUCTURED, namespace=namespace),
-        UNSTRUCTURED,
-        Store(),
-        lambda changes, listed: None,
-        SYSTEM_CLOCK,
+        name=str(resource),
+        source=ApiSource(client=client, resource=resource, codec=UNSTRUCTURED, namespace=namespace),
+        codec=UNSTRUCTURED,
+        store=Store(),
+        emit=lambda changes, listed: None,
+        clock=SYSTEM_CLOCK,
         namespace=namespace,
         on_relist=record.listed,
     )

@@ -312,7 +312,15 @@ class Replica:
         informer = live.informer(
             LEASE, LEASE_CODEC, namespaces=(key.namespace,), field_selector=f"metadata.name={key.name}"
         )
-        self.elector = Elector(live.client, informer, key, name, SYSTEM_CLOCK, live.metrics, times)
+        self.elector = Elector(
+            client=live.client,
+            informer=informer,
+            key=key,
+            identity=name,
+            clock=SYSTEM_CLOCK,
+            metrics=live.metrics,
+            times=times,
+        )
         self.stop = asyncio.Event()
         self.leading = False
         self.task = live.start(self.run())

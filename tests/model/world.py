@@ -35,7 +35,14 @@ LATTICES = ("one", "two")
 # The first two lead to one server.
 ADDRESSES = ("nats://hub:4222", "nats://hub-b:4222", "nats://other:4222")
 _POD_SECONDS = 0.5
-_FINDINGS = Findings(ServerVersion(1, 35, "v1.35.0"), CLUSTER_ID, CrdState("ours"), (), False, False)
+_FINDINGS = Findings(
+    version=ServerVersion(1, 35, "v1.35.0"),
+    cluster_id=CLUSTER_ID,
+    applications=CrdState("ours"),
+    missing=(),
+    openshift=False,
+    may_watch_crds=False,
+)
 
 
 @dataclass

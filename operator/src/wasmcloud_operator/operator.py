@@ -118,7 +118,7 @@ class Operator:
 
     async def _patiently(self, what: str, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Try until it succeeds: an API server may start later than we do, or be busy."""
-        backoff = Backoff(self._clock)
+        backoff = Backoff(clock=self._clock)
         self._waits_for = what
         while True:
             try:
@@ -160,7 +160,7 @@ class Operator:
             workers=settings.workers,
             reconcile_timeout=settings.reconcile_timeout,
             span=self._span,
-            informers=Informers(reader, scope, clock, metrics),
+            informers=Informers(client=reader, scope=scope, clock=clock, metrics=metrics),
         )
         platform = platform_of(
             findings.version,
@@ -246,7 +246,14 @@ class Operator:
             field_selector=f"metadata.name={settings.lease_name}",
         )
         key = Key(settings.namespace, settings.lease_name)
-        return Elector(client, informer, key, settings.identity, self._clock, self._metrics)
+        return Elector(
+            client=client,
+            informer=informer,
+            key=key,
+            identity=settings.identity,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
 
 
 @contextlib.asynccontextmanager

@@ -45,7 +45,7 @@ class ServerTooOld(Exception):
     """The API server lacks what the host pods need."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """The state of the cluster at start. `cluster_id` distinguishes it from others that share a lattice."""
 
@@ -84,10 +84,10 @@ async def inspect(client: Reader, settings: Settings) -> Findings:
         )
     _log_missing(settings.watch_namespaces, wanted, missing)
     return Findings(
-        version,
-        settings.cluster_id or await _cluster_id(client),
-        applications,
-        tuple(missing),
+        version=version,
+        cluster_id=settings.cluster_id or await _cluster_id(client),
+        applications=applications,
+        missing=tuple(missing),
         openshift=await serves_group(client, OPENSHIFT_GROUP),
         may_watch_crds=settings.applications and not await missing_permissions(client, _WATCH_CRDS),
     )

@@ -36,8 +36,8 @@ def mirror_operator(reader: Reader, identity: str, *, clock: Clock = SYSTEM_CLOC
         field_selector=f"metadata.name={LOCK.name}",
     )
     unguarded = Writer(reader, field_manager="mirror", gate=AlwaysOpen())
-    elector = Elector(unguarded, lease, LOCK, identity, clock, metrics)
-    informers = Informers(reader, Scope(reader, (), clock, metrics), clock, metrics)
+    elector = Elector(client=unguarded, informer=lease, key=LOCK, identity=identity, clock=clock, metrics=metrics)
+    informers = Informers(client=reader, scope=Scope(reader, (), clock, metrics), clock=clock, metrics=metrics)
     sources = informers.get(CONFIG_MAP, UNSTRUCTURED, purpose="sources", label_selector="mirror=source")
     copies = informers.get(CONFIG_MAP, UNSTRUCTURED, purpose="copies", label_selector="mirror=copy")
     applier = Applier(Writer(reader, field_manager="mirror", gate=elector), "example.com/fingerprint")

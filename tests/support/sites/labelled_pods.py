@@ -73,29 +73,37 @@ class PodSite:
         self.news, self.clock, self.patches = NewsByHand(), VirtualClock(NOW), PatchedPods(self.pods)
         owned = ByApplication(self.services, lambda *_: None)
         self.queries = ServiceQueries(
-            self.pools, LatticeBooks(self.pools.has), self.configs, self.services, owned, None, lambda *_: None
+            pools=self.pools,
+            books=LatticeBooks(self.pools.has),
+            configs=self.configs,
+            services=self.services,
+            by_application=owned,
+            applications=None,
+            deployed=lambda *_: None,
         )
         paced = PacedWrites(self.patches, clock=self.clock)
         self.labeler = PodLabeler(
-            self.queries,
-            HostsInPods(self.pods, self.news),
-            self.patches,
-            self.pods,
-            self.clock,
-            paced,
-            Listening(self.clock, connect),
+            queries=self.queries,
+            hosts_in_pods=HostsInPods(self.pods, self.news),
+            client=self.patches,
+            pods=self.pods,
+            clock=self.clock,
+            paced=paced,
+            listening=Listening(self.clock, connect),
         )
 
     def host(self, lattice: Lattice, pod: str, **of_host: Any) -> None:
         """A host that names the pod of this uid, with an inventory; the youngest there is unless it has a start."""
         name = f"N{len(lattice.hosts.hosts)}"
         labels = MappingProxyType({POD_UID_LABEL: pod})
-        lattice.hosts.hosts[name] = Host(name, 0.0, labels=labels, inventoried=True, **of_host)
+        lattice.hosts.hosts[name] = Host(id=name, last_seen=0.0, labels=labels, inventoried=True, **of_host)
         self.news.send(lattice, InventoryChange(hosts=frozenset(lattice.hosts.hosts)))
 
     def deploy(self, lattice: Lattice, *manifests: dict[str, Any]) -> None:
         """What wadm has deployed there, of which the manifests are known."""
-        records = [Record(made["metadata"]["name"], "v1", exposure(made)) for made in manifests]
+        records = [
+            Record(application=made["metadata"]["name"], version="v1", exposure=exposure(made)) for made in manifests
+        ]
         lattice.ledger.listed = tuple(
             ModelSummary(name=record.application, deployed_version="v1") for record in records
         )
@@ -104,7 +112,10 @@ class PodSite:
 
     def service(self, manifest: dict[str, Any], namespace: str, lattice: Lattice) -> None:
         """The Services of an application, in the cache."""
-        for planned in plan(Record(manifest["metadata"]["name"], "v1", exposure(manifest)), read_options({})).services:
+        for planned in plan(
+            Record(application=manifest["metadata"]["name"], version="v1", exposure=exposure(manifest)),
+            read_options({}),
+        ).services:
             body = render.service(planned, namespace, lattice.identity, [])
             body["metadata"] |= {"uid": planned.name, "resourceVersion": "1"}
             self.services.offer(Unstructured.from_body(body))

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.control import Link
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.ledger import ListState
-from wasmcloud_operator.lattice.links import Link
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.shared.pools import Pool

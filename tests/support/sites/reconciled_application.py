@@ -213,12 +213,19 @@ class Site:
         self.woken = list[Key]()
         client: Any = SimpleNamespace()
         wake, clock = self.woken.append, self.clock
-        shared: Any = (self.selector, self.writer, client, recorder, clock, owners, wake, self.gate)
+        gate = cast("Any", self.gate)
+        shared: Any = {"selector": self.selector, "writer": self.writer, "recorder": recorder, "clock": clock}
+        shared |= {"owners": owners, "wake": wake, "gate": gate}
         self.noted, self.on_note = list[tuple[str, ...]](), cast("Exception | None", None)
         on_purpose: Any = SimpleNamespace(add=self._note)
-        self.deletion = Deletion(*shared, left_in_wadm(CollectorRegistry()), cast("Any", {}), on_purpose)
-        made: Any = (applications, self.selector, self.writer, self.deletion, recorder, self.clock, owners)
-        self.reconciler = ApplicationReconciler(*made, self.woken.append, cast("Any", self.gate))
+        self.deletion = Deletion(
+            client=client,
+            left=left_in_wadm(CollectorRegistry()),
+            services=cast("Any", {}),
+            on_purpose=on_purpose,
+            **shared,
+        )
+        self.reconciler = ApplicationReconciler(applications=applications, deletion=self.deletion, **shared)
         self.configs[Key("here", "pool")] = CustomResource(ObjectMeta("pool", "here", "p1", "1", 1), {"lattice": "one"})
         self.application()
 

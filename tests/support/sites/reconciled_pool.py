@@ -78,19 +78,21 @@ class PoolSite:
         watch = SimpleNamespace(synced_in=lambda _: True, store=self.secrets)
         kinds = {kind: SimpleNamespace(informer=SimpleNamespace(store=held)) for kind, held in self.workloads.items()}
         self.reconciler = HostConfigReconciler(
-            SimpleNamespace(store=self.configs),
-            kinds,
-            ReferenceReader(self, watch, watch, Platform()),
-            self,
-            SimpleNamespace(forget=lambda _: self.forgotten.append("registries"), due=lambda *_: self.registries_due),
-            self.rust,
-            pools,
-            self,
-            SimpleNamespace(pods_of=lambda _: self.pods),
-            UnownedProblems(),
-            SimpleNamespace(store=SimpleNamespace(by_index=lambda *_: self.budgets)),
-            self.refusal_of_pods,
-            self.sent.append,
+            configs=SimpleNamespace(store=self.configs),
+            kinds=kinds,
+            reader=ReferenceReader(self, watch, watch, Platform()),
+            children=self,
+            registries=SimpleNamespace(
+                forget=lambda _: self.forgotten.append("registries"), due=lambda *_: self.registries_due
+            ),
+            rust=self.rust,
+            pools=pools,
+            status=self,
+            hosts_in_pods=SimpleNamespace(pods_of=lambda _: self.pods),
+            unowned=UnownedProblems(),
+            budgets=SimpleNamespace(store=SimpleNamespace(by_index=lambda *_: self.budgets)),
+            refusal_of_pods=self.refusal_of_pods,
+            send_registries=self.sent.append,
         )
 
     def config(self, uid="u1", **spec):

@@ -96,32 +96,43 @@ class Site:
         self.applications: Informer[CustomResource] = self._informer(APPLICATION, CUSTOM_RESOURCE)
         owned = ByApplication(services, lambda *_: None)
         self.queries = ServiceQueries(
-            self.pools, LatticeBooks(self.pools.has), self.configs, services, owned, self.applications, lambda *_: None
+            pools=self.pools,
+            books=LatticeBooks(self.pools.has),
+            configs=self.configs,
+            services=services,
+            by_application=owned,
+            applications=self.applications,
+            deployed=lambda *_: None,
         )
         self.outcomes = Outcomes(lambda _: None)
         self.unowned = UnownedProblems()
         self.rust, self.routes = NothingLeft(), NoRoutes()
         self.reconciler = ServiceReconciler(
-            self.queries,
-            ManagedKind(SERVICE, services),
-            owned,
-            self.routes,
-            self.rust,
-            Applier(bench.client, FINGERPRINT),
-            bench.client,
-            self.events,
-            self.outcomes,
-            self.unowned,
+            queries=self.queries,
+            services=ManagedKind(SERVICE, services),
+            owned=owned,
+            routes=self.routes,
+            rust=self.rust,
+            applier=Applier(bench.client, FINGERPRINT),
+            client=bench.client,
+            recorder=self.events,
+            outcomes=self.outcomes,
+            unowned=self.unowned,
         )
         pods: Informer[Any] = self._informer(POD, Codec.of(Pod))
         self.statuses = ExposedWriter(
-            self.queries,
-            StatusPart(APPLICATION, CUSTOM_RESOURCE, PacedWrites(bench.client, clock=bench.clock), bench.client),
-            self.applications,
-            pods,
-            self.outcomes,
-            self.events,
-            bench.clock,
+            queries=self.queries,
+            part=StatusPart(
+                resource=APPLICATION,
+                codec=CUSTOM_RESOURCE,
+                paced=PacedWrites(bench.client, clock=bench.clock),
+                client=bench.client,
+            ),
+            applications=self.applications,
+            pods=pods,
+            outcomes=self.outcomes,
+            recorder=self.events,
+            clock=bench.clock,
         )
         self.informers = (services, self.configs, self.applications, pods)
         for namespace in (HERE, THERE):
@@ -168,7 +179,9 @@ class Site:
         record = None
         if made is not None:
             found = exposure({"metadata": {"name": "shop"}, "spec": made})
-            record = Record("shop", "v1", found, owner=SHOP if owned else None, annotations=annotations)
+            record = Record(
+                application="shop", version="v1", exposure=found, owner=SHOP if owned else None, annotations=annotations
+            )
         self.queries.book(self.lattice).put("shop", record)
 
     async def look(self, key: Key = SHOP) -> dict[str, Any]:

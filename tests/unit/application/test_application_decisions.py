@@ -94,7 +94,7 @@ def test_the_lattice_is_that_of_the_namespaces_host_configs(
 
 
 def stored(*versions: str, deployed: str = "", owner: Owner | None = ME, digest: str | None = None) -> Stored:
-    return Stored(versions, deployed, owner, digest, 100)
+    return Stored(versions=versions, deployed=deployed, owner=owner, declared_digest=digest, newest_bytes=100)
 
 
 def nobody(_: Owner) -> bool:

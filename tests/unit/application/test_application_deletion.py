@@ -63,17 +63,17 @@ class Orphan:
         services: Informer[Any] = self._informer(SERVICE, UNSTRUCTURED, indexers={OWNER_INDEX: owner_uids})
         self.informers = (self.applications, services)
         self.deletion = Deletion(
-            NoPlaces(),
-            self.writer,
-            bench.client,
-            self.events,
-            bench.clock,
-            Owners("cluster", self.applications),
-            lambda _: None,
-            ApplicationsGate(AlwaysOpen(), ours=True),
-            left_in_wadm(bench.metrics.registry),
-            services.store,
-            LeftOnPurpose(bench.client, "ops", lambda _: ()),
+            selector=NoPlaces(),
+            writer=self.writer,
+            client=bench.client,
+            recorder=self.events,
+            clock=bench.clock,
+            owners=Owners("cluster", self.applications),
+            wake=lambda _: None,
+            gate=ApplicationsGate(AlwaysOpen(), ours=True),
+            left=left_in_wadm(bench.metrics.registry),
+            services=services.store,
+            on_purpose=LeftOnPurpose(bench.client, "ops", lambda _: ()),
         )
         metadata = {
             "name": "shop",

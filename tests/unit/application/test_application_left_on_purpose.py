@@ -75,7 +75,7 @@ def fail(ledger: Ledger) -> None:
 
 
 def put(ledger: Ledger) -> None:
-    ledger.record("shop", Entry("", "v1", owner=Owner("c", "there", "shop", "another")))
+    ledger.record("shop", Entry(deployed="", newest="v1", owner=Owner("c", "there", "shop", "another")))
 
 
 @pytest.mark.parametrize("happens", [lose, fail, put], ids=["not listed yet", "no list", "put again by somebody"])

@@ -234,7 +234,7 @@ async def test_where_events_may_not_be_read_a_loss_is_reported_and_after_a_failu
 
 async def test_an_owner_that_the_ledger_knows_is_not_read(site: Site) -> None:
     site.listed("shop", "mine")
-    site.lattice.ledger.record("shop", Entry("", "v1", owner=GONE))
+    site.lattice.ledger.record("shop", Entry(deployed="", newest="v1", owner=GONE))
     site.application("mine")
     await site.look()
     assert site.value == 1
@@ -255,7 +255,7 @@ async def test_another_application_of_the_name_counts_where_it_is_in_that_lattic
     site: Site, namespace: str, status: dict[str, str], count: int
 ) -> None:
     site.listed("shop")
-    site.lattice.ledger.record("shop", Entry("", "v1", owner=GONE))
+    site.lattice.ledger.record("shop", Entry(deployed="", newest="v1", owner=GONE))
     site.application("shop", namespace, **status)
     await site.look()
     assert site.value == count
@@ -286,7 +286,7 @@ async def test_nothing_is_counted_while_either_side_is_not_known(site: Site) -> 
 
 async def test_an_unreadable_application_counts_as_there(site: Site) -> None:
     site.listed("shop")
-    site.lattice.ledger.record("shop", Entry("", "v1", owner=GONE))
+    site.lattice.ledger.record("shop", Entry(deployed="", newest="v1", owner=GONE))
     site.applications.store.leave_out(Key(HERE, "shop"), "9")
     await site.look()
     assert site.value == 0
@@ -295,7 +295,7 @@ async def test_an_unreadable_application_counts_as_there(site: Site) -> None:
 
 async def test_an_application_removed_since_the_list_is_not_counted(site: Site) -> None:
     site.listed("shop")
-    site.lattice.ledger.record("shop", Entry("", "v1", owner=GONE))
+    site.lattice.ledger.record("shop", Entry(deployed="", newest="v1", owner=GONE))
     site.lattice.ledger.remove("shop")
     await site.look()
     assert site.value == 0

@@ -45,7 +45,9 @@ class Wadm:
         return (VersionInfo(version="v1", deployed=True),)
 
     async def get(self, name: str, version: str | None = None) -> dict[str, Any]:
-        content = Content(name, {}, {}, {"components": []}, version, "digest")
+        content = Content(
+            name=name, annotations={}, labels={}, spec={"components": []}, declared_version=version, digest="digest"
+        )
         return cast("dict[str, Any]", to_manifest(content, "v1", self.owners[name]))
 
     async def undeploy(self, name: str) -> None:

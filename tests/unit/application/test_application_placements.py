@@ -20,7 +20,7 @@ def shop(*components: dict[str, Any]) -> CustomResource:
 
 
 def host(name: str, **about: Any) -> Host:
-    return Host(name, 0.0, **about)
+    return Host(id=name, last_seen=0.0, **about)
 
 
 def pod_of(uid: str) -> Pod | None:

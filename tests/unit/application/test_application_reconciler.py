@@ -243,7 +243,7 @@ async def test_while_wadm_is_seen_to_be_slow_a_status_of_any_version_is_not_beli
     def slow(what: str) -> None:
         if what == "status":
             slow_one = Deploying(since - 15.0, former=frozenset({"x"}), distinct=True)
-            ledger.record("other", Entry("v", "v", deploying=slow_one))
+            ledger.record("other", Entry(deployed="v", newest="v", deploying=slow_one))
 
     site.wadm.on_ask = slow
     site.application(instances=2, generation=2)

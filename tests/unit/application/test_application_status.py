@@ -28,7 +28,13 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def record(word: str = "", *, deploying: bool = False, message: str = "") -> Entry:
     shown = AppStatus.model_validate({"status": {"type": word, "message": message}}) if word else None
-    return Entry("v1", "v1", ("v1",), shown, deploying=Deploying(1.0, None, distinct=True) if deploying else None)
+    return Entry(
+        deployed="v1",
+        newest="v1",
+        versions=("v1",),
+        status=shown,
+        deploying=Deploying(1.0, None, distinct=True) if deploying else None,
+    )
 
 
 KEPT = {
@@ -146,7 +152,11 @@ def test_a_thousand_problems_and_scalers_stay_small() -> None:
         for number in range(500)
     ]
     shown = status.fields(
-        Entry("v1", "v1", status=AppStatus.model_validate({"status": {"type": "failed"}, "scalers": scalers}))
+        Entry(
+            deployed="v1",
+            newest="v1",
+            status=AppStatus.model_validate({"status": {"type": "failed"}, "scalers": scalers}),
+        )
     )
     assert len(shown["scalers"]) == 500
     assert max(len(entry["message"]) for entry in shown["scalers"]) == 256

@@ -39,7 +39,9 @@ async def test_a_finalizer_that_is_taken_away_again_and_again_is_put_back_every_
     bench, api = KubeBench(), Api()
     informer = Informer.on_api(api, APPLICATION, CUSTOM_RESOURCE, clock=bench.clock, metrics=bench.metrics)
     paced = PacedWrites(api, clock=bench.clock)
-    writer = ApplicationWriter(api, informer, bench.clock, StatusPart(APPLICATION, CUSTOM_RESOURCE, paced, api))
+    writer = ApplicationWriter(
+        api, informer, bench.clock, StatusPart(resource=APPLICATION, codec=CUSTOM_RESOURCE, paced=paced, client=api)
+    )
     bare = CustomResource(ObjectMeta("app", "ns", "u", "1"), {}, None)
     kept = [FINALIZER in (await writer.add_finalizer(bare)).metadata.finalizers]
     for second in range(1200):

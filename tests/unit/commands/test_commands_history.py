@@ -12,7 +12,9 @@ METADATA = {"namespace": "shop", "name": "web", "uid": "u1", "resourceVersion": 
 
 
 def manifest(owner: Owner, version: str = "1") -> dict[str, object]:
-    return to_manifest(Content("web", {}, {}, SPEC, None, "d"), version, owner)
+    return to_manifest(
+        Content(name="web", annotations={}, labels={}, spec=SPEC, declared_version=None, digest="d"), version, owner
+    )
 
 
 def test_versions_are_those_of_the_status() -> None:

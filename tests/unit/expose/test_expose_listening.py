@@ -14,8 +14,8 @@ from support.sites.lattices_in_memory import Lattice
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.listening import ConnectResult, Listening, connect
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.lattice.control import Link
 from wasmcloud_operator.lattice.errors import NoResponders
-from wasmcloud_operator.lattice.links import Link
 from wasmcloud_operator_types import POD_UID_LABEL
 
 POD, OTHER = Key("ns", "pod-0"), Key("ns", "pod-1")

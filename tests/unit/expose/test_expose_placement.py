@@ -21,8 +21,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def host(name: str, age: float | None, *providers: tuple[str, str], inventoried: bool = True) -> Host:
     """A host that started `age` seconds ago with providers (application, id)."""
     return Host(
-        name,
-        0.0,
+        id=name,
+        last_seen=0.0,
         started_at=None if age is None else NOW - timedelta(seconds=age),
         providers=MappingProxyType(
             {key: Provider(key, "x", MappingProxyType({APPSPEC_ANNOTATION: app})) for app, key in providers}

@@ -219,7 +219,13 @@ async def test_a_service_follows_its_application_into_another_lattice(site: Site
     site.config(*key)
     site.pools.held[key] = Pool(key, "uid-another", other, other.route)
     book = site.queries.book(other)
-    record = Record("shop", "v1", exposure({"metadata": {"name": "shop"}, "spec": spec()}), owner=SHOP, annotations={})
+    record = Record(
+        application="shop",
+        version="v1",
+        exposure=exposure({"metadata": {"name": "shop"}, "spec": spec()}),
+        owner=SHOP,
+        annotations={},
+    )
     book.put("shop", record)
     assert await site.look() == {"shop": made}, "the Application is not there yet"
     site.application(at=other)
@@ -242,7 +248,13 @@ async def test_a_lattice_known_by_two_addresses_is_not_another_one_until_that_is
     assert site.lattice.identity.id in twin.identity.ids
     site.config(*key)
     site.pools.held[key] = Pool(key, "uid-twin", twin, twin.route)
-    record = Record("shop", "v1", exposure({"metadata": {"name": "shop"}, "spec": spec()}), owner=SHOP, annotations={})
+    record = Record(
+        application="shop",
+        version="v1",
+        exposure=exposure({"metadata": {"name": "shop"}, "spec": spec()}),
+        owner=SHOP,
+        annotations={},
+    )
     site.queries.book(twin).put("shop", record)
     for lattice in (site.lattice, twin):
         assert site.queries.plan(HERE, lattice, record).services, "neither is about to lose it"
@@ -255,7 +267,10 @@ async def test_another_application_does_not_get_a_name_that_is_kept(site: Site) 
     site.deployed(None)
     book = site.queries.book(site.lattice)
     found = exposure({"metadata": {"name": "rival"}, "spec": spec()})
-    book.put("rival", replace(Record("rival", "v1", found), annotations={naming.SERVICE_NAME: "shop"}))
+    book.put(
+        "rival",
+        replace(Record(application="rival", version="v1", exposure=found), annotations={naming.SERVICE_NAME: "shop"}),
+    )
     assert await site.look(Key(HERE, "rival")) == made
     assert site.states(Key(HERE, "rival")) == [("shop", State.IN_THE_WAY)]
 

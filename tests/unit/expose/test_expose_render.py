@@ -22,15 +22,17 @@ from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 LATTICE = LatticeRoute(ConnectionSpec(("nats://127.0.0.1:4222",)), "default").identity
-ONE = Endpoint(8080, "http", "IPv4", "address", ("default",))
+ONE = Endpoint(port=8080, scheme="http", family="IPv4", mode="address", links=("default",))
 
 
 def record(*providers: HttpProvider, application: str = "hello", annotations: dict[str, str] | None = None) -> Record:
-    return Record(application, "v1", Exposure(providers), annotations=annotations or {})
+    return Record(application=application, version="v1", exposure=Exposure(providers), annotations=annotations or {})
 
 
 def provider(*endpoints: Endpoint, component: str = "httpserver") -> HttpProvider:
-    return HttpProvider(component, "hello", f"hello-{component}", endpoints or (ONE,))
+    return HttpProvider(
+        component=component, application="hello", id=f"hello-{component}", endpoints=endpoints or (ONE,)
+    )
 
 
 def planned(*endpoints: Endpoint, annotations: dict[str, str] | None = None) -> PlannedService:
@@ -88,7 +90,10 @@ def test_the_service_selects_by_its_own_label() -> None:
     ],
 )
 def test_families_are_those_that_every_port_takes(families: tuple[Any, ...], expected: dict[str, Any]) -> None:
-    ports = [Endpoint(8080 + at, "http", family, "address", ()) for at, family in enumerate(families)]
+    ports = [
+        Endpoint(port=8080 + at, scheme="http", family=family, mode="address", links=())
+        for at, family in enumerate(families)
+    ]
     spec = render.service(planned(*ports), "team", LATTICE, [])["spec"]
     assert {key: spec[key] for key in spec if key.startswith("ipFamil")} == expected
 
@@ -104,14 +109,21 @@ def test_families_are_those_that_every_port_takes(families: tuple[Any, ...], exp
     ],
 )
 def test_ports_that_no_one_service_reaches_are_said(families: tuple[Any, ...], reasons: list[str]) -> None:
-    ports = [Endpoint(8080 + at, "http", family, "address", ()) for at, family in enumerate(families)]
+    ports = [
+        Endpoint(port=8080 + at, scheme="http", family=family, mode="address", links=())
+        for at, family in enumerate(families)
+    ]
     made = plan(record(provider(*ports)), read_options({}))
     assert [problem.reason for problem in made.problems] == reasons
     assert all("8081" in str(problem) for problem in made.problems)
 
 
 def test_ports_have_names_of_their_own_and_the_first_is_plain() -> None:
-    ports = (ONE, Endpoint(8443, "https", "IPv4", "address", ()), Endpoint(65535, "https", "IPv4", "address", ()))
+    ports = (
+        ONE,
+        Endpoint(port=8443, scheme="https", family="IPv4", mode="address", links=()),
+        Endpoint(port=65535, scheme="https", family="IPv4", mode="address", links=()),
+    )
     made = render.service(planned(*ports), "team", LATTICE, [])["spec"]["ports"]
     assert [port["name"] for port in made] == ["http", "https-8443", "https-65535"]
     assert all(len(port["name"]) <= 15 for port in made)
@@ -215,7 +227,14 @@ def test_a_mistake_in_an_annotation_is_named_and_counts_as_not_written(key: str,
 
 def test_routes_take_hosts_and_paths_from_the_manifest() -> None:
     asked = {naming.GATEWAY: "infra/main/web", naming.INGRESS_CLASS: "nginx"}
-    by_host = Endpoint(80, "http", "IPv4", "host", ("a", "b"), (Route("A.example.com"), Route("b.example.com:8080")))
+    by_host = Endpoint(
+        port=80,
+        scheme="http",
+        family="IPv4",
+        mode="host",
+        links=("a", "b"),
+        routes=(Route("A.example.com"), Route("b.example.com:8080")),
+    )
     route = render.http_route(planned(by_host, annotations=asked), "team", LATTICE, [])
     assert route is not None
     assert route["spec"] == {
@@ -223,7 +242,14 @@ def test_routes_take_hosts_and_paths_from_the_manifest() -> None:
         "hostnames": ["a.example.com", "b.example.com"],
         "rules": [{"backendRefs": [{"name": "hello", "port": 80}]}],
     }
-    by_path = Endpoint(80, "http", "IPv4", "path", ("a",), (Route(path="/api"), Route(path="/x/{*rest}")))
+    by_path = Endpoint(
+        port=80,
+        scheme="http",
+        family="IPv4",
+        mode="path",
+        links=("a",),
+        routes=(Route(path="/api"), Route(path="/x/{*rest}")),
+    )
     ingress = render.ingress(planned(by_path, annotations=asked | {naming.HOST: "*"}), "team", LATTICE, [])
     assert ingress is not None
     [rule] = ingress["spec"]["rules"]
@@ -283,7 +309,7 @@ def test_hosts_certificate_and_annotations_of_routes_come_from_the_application()
 
 
 def test_a_backend_that_speaks_https_gets_its_hints_or_a_warning() -> None:
-    secure = Endpoint(8443, "https", "IPv4", "address", ())
+    secure = Endpoint(port=8443, scheme="https", family="IPv4", mode="address", links=())
     asked = {naming.INGRESS_CLASS: "nginx", naming.GATEWAY: "main", naming.HOST: "a.example.com"}
     one = planned(secure, annotations=asked)
     ingress = render.ingress(one, "team", LATTICE, [])
@@ -297,7 +323,9 @@ def test_a_backend_that_speaks_https_gets_its_hints_or_a_warning() -> None:
 
 
 def test_a_path_that_no_route_can_have_is_reported_and_makes_no_route() -> None:
-    by_path = Endpoint(80, "http", "IPv4", "path", ("a",), (Route(path="/users/{id}"),))
+    by_path = Endpoint(
+        port=80, scheme="http", family="IPv4", mode="path", links=("a",), routes=(Route(path="/users/{id}"),)
+    )
     one = planned(by_path, annotations={naming.INGRESS_CLASS: "nginx", naming.HOST: "a.example.com"})
     assert render.ingress(one, "team", LATTICE, []) is None
     assert [(problem.reason, "/users/{id}" in problem.message) for problem in render.route_problems(one)] == [
@@ -307,7 +335,10 @@ def test_a_path_that_no_route_can_have_is_reported_and_makes_no_route() -> None:
 
 @pytest.mark.parametrize("port", [4222, 8222, 9090])
 def test_no_service_leads_to_what_else_listens_in_the_pod(port: int) -> None:
-    ports = (Endpoint(port, "http", "IPv4", "address", ()), Endpoint(8080, "http", "IPv4", "address", ()))
+    ports = (
+        Endpoint(port=port, scheme="http", family="IPv4", mode="address", links=()),
+        Endpoint(port=8080, scheme="http", family="IPv4", mode="address", links=()),
+    )
     made = plan(record(provider(*ports)), read_options({}), pod_ports={**POD_PORTS, 9090: "the host's admin endpoint"})
     assert [endpoint.port for endpoint in made.services[0].provider.endpoints] == [8080]
     assert [(problem.reason, str(port) in problem.message) for problem in made.problems] == [("PortReserved", True)]
@@ -315,23 +346,36 @@ def test_no_service_leads_to_what_else_listens_in_the_pod(port: int) -> None:
 
 @pytest.mark.parametrize("text", ["8443", "httpserver=8443", "other=1, httpserver=8443", "1, httpserver=8443"])
 def test_the_port_of_a_server_that_cannot_be_read_is_named_by_annotation(text: str) -> None:
-    unread = HttpProvider("httpserver", "hello", "hello-httpserver", (), path="spec.components[0]")
+    unread = HttpProvider(
+        component="httpserver", application="hello", id="hello-httpserver", endpoints=(), path="spec.components[0]"
+    )
     problems = (
         Problem(Reason.PORT_UNKNOWN, "spec.components[0]", "…"),
         Problem(Reason.PORT_UNKNOWN, "spec.components[1]", "…"),
     )
-    made = plan(Record("hello", "v1", Exposure((unread,), problems)), read_options({naming.HTTP_PORT: text}))
+    made = plan(
+        Record(application="hello", version="v1", exposure=Exposure((unread,), problems)),
+        read_options({naming.HTTP_PORT: text}),
+    )
     assert [endpoint.port for endpoint in made.services[0].provider.endpoints] == [8443]
     assert made.problems == problems[1:]
-    kept = plan(Record("hello", "v1", Exposure((unread,), problems)), read_options({naming.HTTP_PORT: "other=1"}))
+    kept = plan(
+        Record(application="hello", version="v1", exposure=Exposure((unread,), problems)),
+        read_options({naming.HTTP_PORT: "other=1"}),
+    )
     assert (kept.services[0].provider.endpoints, kept.problems) == ((), problems)
 
 
 def test_a_port_by_annotation_replaces_no_setting_and_mends_nothing_else() -> None:
     assert planned(annotations={naming.HTTP_PORT: "8443"}).provider.endpoints == (ONE,)
-    unread = HttpProvider("httpserver", "hello", "hello-httpserver", (), path="spec.components[0]")
+    unread = HttpProvider(
+        component="httpserver", application="hello", id="hello-httpserver", endpoints=(), path="spec.components[0]"
+    )
     other = Problem(Reason.CONFIG_MISSING, "spec.components[0]", "…")
-    made = plan(Record("hello", "v1", Exposure((unread,), (other,))), read_options({naming.HTTP_PORT: "8443"}))
+    made = plan(
+        Record(application="hello", version="v1", exposure=Exposure((unread,), (other,))),
+        read_options({naming.HTTP_PORT: "8443"}),
+    )
     assert made.problems == (other,)
 
 
@@ -368,7 +412,8 @@ def test_the_examples_say_what_they_promise(example: str, name: str, kind: str) 
     found = exposure(made)
     assert found.problems == ()
     [planned] = plan(
-        Record(made["metadata"]["name"], "v1", found), read_options(made["metadata"]["annotations"])
+        Record(application=made["metadata"]["name"], version="v1", exposure=found),
+        read_options(made["metadata"]["annotations"]),
     ).services
     assert (planned.name, planned.options.type, planned.options.problems) == (name, kind, ())
     assert [endpoint.port for endpoint in planned.provider.endpoints] == [8080]

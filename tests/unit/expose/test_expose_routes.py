@@ -67,14 +67,23 @@ class NoneHeld:
 
 
 def routes(discovery: Discovery, applied: Applied, clock: VirtualClock) -> Routes:
-    kinds = ManagedKind(HTTP_ROUTE, Followed()), ManagedKind(INGRESS, Followed())
-    return Routes(discovery, applied, clock, *kinds, NoneHeld(), NoneHeld(), ("",))
+    return Routes(
+        client=discovery,
+        applier=applied,
+        clock=clock,
+        http_routes=ManagedKind(HTTP_ROUTE, Followed()),
+        ingresses=ManagedKind(INGRESS, Followed()),
+        owned_http_routes=NoneHeld(),
+        owned_ingresses=NoneHeld(),
+        namespaces=("",),
+    )
 
 
 def planned(*links: Route, name: str = "hello") -> PlannedService:
-    endpoint = Endpoint(80, "http", "IPv4", "host", ("a",), links or (Route("a.example.com"),))
-    provider = HttpProvider("httpserver", name, f"{name}-httpserver", (endpoint,))
-    return plan(Record(name, "v1", Exposure((provider,))), read_options(ASKED)).services[0]
+    routes = links or (Route("a.example.com"),)
+    endpoint = Endpoint(port=80, scheme="http", family="IPv4", mode="host", links=("a",), routes=routes)
+    provider = HttpProvider(component="httpserver", application=name, id=f"{name}-httpserver", endpoints=(endpoint,))
+    return plan(Record(application=name, version="v1", exposure=Exposure((provider,))), read_options(ASKED)).services[0]
 
 
 async def test_a_missing_gateway_api_is_not_reported_before_discovery_has_answered() -> None:

@@ -30,7 +30,9 @@ def down(reason="Unreachable", message="nats://h:4222: connection refused"):
 
 
 def seen(state=UP, hosts=None, apps=None, wadm=None):
-    return SeenLattice("blue", ("nats://h:4222",), state, hosts, apps, wadm)
+    return SeenLattice(
+        lattice="blue", addresses=("nats://h:4222",), connection=state, hosts=hosts, apps=apps, wadm=wadm
+    )
 
 
 def standing(status, reason, message):
@@ -38,7 +40,7 @@ def standing(status, reason, message):
 
 
 def host(number, **about):
-    return Host(f"N{number}", 0.0, **about)
+    return Host(id=f"N{number}", last_seen=0.0, **about)
 
 
 @pytest.mark.parametrize(

@@ -34,30 +34,35 @@ class World:
         self.pods = Informer.on_api(bench.client, POD, POD_CODEC, clock=bench.clock, metrics=bench.metrics)
         bench.start(self.pods.run())
         applier = Applier(bench.client, "rendered", paced=PacedWrites(bench.client, clock=bench.clock))
-        self.part = StatusPart(POD, POD_CODEC, applier.paced, bench.client, part="status.gate")
+        self.part = StatusPart(
+            resource=POD, codec=POD_CODEC, paced=applier.paced, client=bench.client, part="status.gate"
+        )
         self.reconciler = ReadinessReconciler(
-            SimpleNamespace(store={}),
-            self.pods,
-            SimpleNamespace(get=lambda _: None),
-            SimpleNamespace(pods_of=lambda _: ()),
-            None,
-            self.part,
-            bench.clock,
+            configs=SimpleNamespace(store={}),
+            pods=self.pods,
+            pools=SimpleNamespace(get=lambda _: None),
+            hosts_in_pods=SimpleNamespace(pods_of=lambda _: ()),
+            placements=None,
+            part=self.part,
+            clock=bench.clock,
         )
         self.looks = 0
         context = Context(
-            *(None,) * 4,
-            applier,
-            None,
-            bench.clock,
-            bench.metrics,
-            None,
-            "",
-            SimpleNamespace(narrow=lambda _: ()),
-            1,
-            60.0,
-            no_span,
-            SimpleNamespace(everywhere=()),
+            reader=None,
+            writer=None,
+            applications_gate=None,
+            applications_writer=None,
+            applier=applier,
+            recorder=None,
+            clock=bench.clock,
+            metrics=bench.metrics,
+            pools=None,
+            cluster_id="",
+            scope=SimpleNamespace(narrow=lambda _: ()),
+            workers=1,
+            reconcile_timeout=60.0,
+            span=no_span,
+            informers=SimpleNamespace(everywhere=()),
         )
         self.controller: Controller[Key] = context.controller(
             "readiness", self.look, self.report, parts=((POD, self.part.part),)

@@ -88,7 +88,9 @@ class Bench:
     def host(self, number, pod="pool-a"):
         self.pods.add("ns", pod, "pool")
         id_ = f"N{number}"
-        self.lattice.hosts.hosts[id_] = Host(id_, float(number), labels={"kubernetes_pod_uid": f"ns/{pod}"})
+        self.lattice.hosts.hosts[id_] = Host(
+            id=id_, last_seen=float(number), labels={"kubernetes_pod_uid": f"ns/{pod}"}
+        )
         self.news.send(self.lattice, InventoryChange(hosts=frozenset({id_})))
 
     def gone(self, number):
@@ -229,7 +231,7 @@ async def test_credentials_rotated_while_they_are_sent_are_sent_again(bench):
 async def test_answers_of_other_pools_hosts_are_not_taken_for_those_of_ours(bench):
     bench.host(1)
     bench.host(2, "pool-b")
-    bench.lattice.hosts.hosts["X"] = Host("X", 1.0, labels={"kubernetes_pod_uid": "of-another-pool"})
+    bench.lattice.hosts.hosts["X"] = Host(id="X", last_seen=1.0, labels={"kubernetes_pod_uid": "of-another-pool"})
     bench.lattice.outcome = 2
     silent = Result.waiting("1 hosts that did not answer", 300.0)
     assert await bench.service.send(POOL) == silent  # either of ours may be the one that did not hear

@@ -18,8 +18,17 @@ from wasmcloud_operator_types import Rollout
 UP = PoolConnection(True)
 DOWN = PoolConnection(False, message="nats://h:4222: connection refused")
 ABSENT = PodHost(HostState.UNHEARD)
-LIVE = PodHost(HostState.LIVE, Host("N1", 0.0, inventoried=True))
-BASE = Circumstances(Patience(True, True, 120), 3, "blue", UP, True, ABSENT, None, Others())
+LIVE = PodHost(HostState.LIVE, Host(id="N1", last_seen=0.0, inventoried=True))
+BASE = Circumstances(
+    patience=Patience(True, True, 120),
+    waited=3,
+    lattice="blue",
+    connection=UP,
+    hosts_known=True,
+    host=ABSENT,
+    placement=None,
+    others=Others(),
+)
 THERE = replace(BASE, host=LIVE, placement=PlacementGap())
 MISSING = replace(THERE, placement=PlacementGap(("app/http",)))
 IGNORANT = replace(THERE, placement=PlacementGap(known=False))

@@ -60,7 +60,12 @@ async def test_a_config_is_looked_at_again_when_others_change_its_status_and_not
     configs = informer(HOST_CONFIG, CUSTOM_RESOURCE, namespace=own_namespace)
     secrets, config_maps = (informer(kind, Codec.of(Metadata)) for kind in (SECRET, CONFIG_MAP))
     kinds = {resource: ManagedKind(resource, informer(resource, UNSTRUCTURED)) for resource in KINDS}
-    part = StatusPart(HOST_CONFIG, CUSTOM_RESOURCE, PacedWrites(bench.client, clock=bench.clock), bench.client)
+    part = StatusPart(
+        resource=HOST_CONFIG,
+        codec=CUSTOM_RESOURCE,
+        paced=PacedWrites(bench.client, clock=bench.clock),
+        client=bench.client,
+    )
     queue: WorkQueue[Key] = WorkQueue("configs", bench.clock)
     queue.open()
     wire(queue, configs, kinds, secrets, config_maps, part)

@@ -11,7 +11,7 @@ from wasmcloud_operator.kube.testing import VirtualClock
 
 @given(st.integers())
 def test_delays_double_up_to_the_cap_with_jitter(seed: int):
-    backoff = Backoff(VirtualClock(), rng=random.Random(seed))
+    backoff = Backoff(clock=VirtualClock(), rng=random.Random(seed))
     for failure in range(12):
         plain = min(30.0, 0.8 * 2**failure)
         assert plain <= backoff.next() <= 2 * plain
@@ -19,19 +19,19 @@ def test_delays_double_up_to_the_cap_with_jitter(seed: int):
 
 
 def test_two_servers_worth_of_clients_do_not_come_back_together():
-    delays = {round(Backoff(VirtualClock(), rng=random.Random(seed)).next(), 3) for seed in range(100)}
+    delays = {round(Backoff(clock=VirtualClock(), rng=random.Random(seed)).next(), 3) for seed in range(100)}
     assert len(delays) > 80
 
 
 @given(st.integers(), st.floats(0.1, 100))
 def test_never_before_retry_after_and_spread_behind_it(seed: int, wanted: float):
-    delay = Backoff(VirtualClock(), rng=random.Random(seed)).next(wanted)
+    delay = Backoff(clock=VirtualClock(), rng=random.Random(seed)).next(wanted)
     assert wanted <= delay <= max(wanted + 0.8, 1.6)
 
 
 async def test_starts_over_after_two_quiet_minutes():
     clock = VirtualClock()
-    backoff = Backoff(clock, rng=random.Random(1))
+    backoff = Backoff(clock=clock, rng=random.Random(1))
     for _ in range(10):
         backoff.next()
     await clock.advance(60)

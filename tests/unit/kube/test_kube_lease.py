@@ -41,7 +41,9 @@ class Replica:
             namespaces=("system",),
             field_selector="metadata.name=leader",
         )
-        self.elector = Elector(plain, self.informer, LOCK, name, clock, metrics, **settings)
+        self.elector = Elector(
+            client=plain, informer=self.informer, key=LOCK, identity=name, clock=clock, metrics=metrics, **settings
+        )
         self.client = Writer(reader, field_manager="tests", gate=self.elector)
         self.stopping = asyncio.Event()
         self.leading = False

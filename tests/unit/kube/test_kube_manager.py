@@ -114,7 +114,12 @@ def test_the_example_is_as_short_as_is_promised():
 class TestTheTableOfInformers:
     @pytest.fixture
     def informers(self, bench: KubeBench) -> Informers:
-        return Informers(bench.client, Scope(bench.client, (), bench.clock, bench.metrics), bench.clock, bench.metrics)
+        return Informers(
+            client=bench.client,
+            scope=Scope(bench.client, (), bench.clock, bench.metrics),
+            clock=bench.clock,
+            metrics=bench.metrics,
+        )
 
     def test_the_same_request_gives_the_same_informer(self, informers: Informers):
         first = informers.get(WIDGET, WIDGETS, label_selector="a=b", indexers={"name": str})

@@ -38,7 +38,7 @@ class World:
         bench.api.put(WIDGET, {"metadata": {"name": "w", "namespace": "ns"}, "spec": {}})
         self.informer = bench.informer()
         self.paced = PacedWrites(bench.client, clock=bench.clock, recorder=self.recorder)
-        self.part = StatusPart(WIDGET, WIDGETS, self.paced, bench.client)
+        self.part = StatusPart(resource=WIDGET, codec=WIDGETS, paced=self.paced, client=bench.client)
 
     async def look(self, status: dict = WANTED) -> bool:
         item = self.informer.store.get(key("w"))
@@ -134,7 +134,12 @@ async def test_fields_that_others_add_to_a_status_are_left_alone(world: World):
 
 async def test_a_status_of_an_earlier_life_loses_what_is_no_longer_wanted(world: World):
     await world.look({**WANTED, "former": "ours"})
-    again = StatusPart(WIDGET, WIDGETS, PacedWrites(world.bench.client, clock=world.bench.clock), world.bench.client)
+    again = StatusPart(
+        resource=WIDGET,
+        codec=WIDGETS,
+        paced=PacedWrites(world.bench.client, clock=world.bench.clock),
+        client=world.bench.client,
+    )
     item = world.informer.store.get(key("w"))
     assert await again.write(item, item.status, WANTED) is not None
     item = world.informer.store.get(key("w"))
@@ -205,7 +210,9 @@ async def test_an_object_that_appears_or_vanishes_or_is_listed_again_is_looked_a
 
 
 async def test_a_part_of_one_object_has_a_pace_of_its_own(world: World):
-    other = StatusPart(WIDGET, WIDGETS, world.paced, world.bench.client, part="status.other")
+    other = StatusPart(
+        resource=WIDGET, codec=WIDGETS, paced=world.paced, client=world.bench.client, part="status.other"
+    )
     await world.look()
     for _ in range(10):
         await world.others(PHASE, phase="Theirs")

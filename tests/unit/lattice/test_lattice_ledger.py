@@ -15,7 +15,9 @@ from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUn
 from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, StatusType
 
 ME, OTHER = Owner("c1", "ns", "app", "u1"), Owner("c2", "ns", "app", "u2")
-WANTED = Content("app", {}, {}, {"components": []}, "1.0", "d" * 64)
+WANTED = Content(
+    name="app", annotations={}, labels={}, spec={"components": []}, declared_version="1.0", digest="d" * 64
+)
 FITS: dict[str, Any] = {"deployed": "1.0", "newest": "1.0", "owner": ME, "digest": WANTED.digest}
 
 
@@ -59,7 +61,7 @@ def test_a_list_reports_only_what_is_new(ledger: Ledger) -> None:
 def test_a_list_changes_nothing_of_applications_in_hand_unless_nothing_is_certain(ledger: Ledger) -> None:
     ledger.take_list([summary("a"), summary("b"), summary("c")], "connection")
     assert ledger.acquire("a", waiter="a", wake=list)
-    ledger.record("b", Entry("v", "v", deploying=Deploying(1.0, frozenset({"x"}), distinct=True)))
+    ledger.record("b", Entry(deployed="v", newest="v", deploying=Deploying(1.0, frozenset({"x"}), distinct=True)))
     assert ledger.take_list([], "resync").news == {"c"}
     old = [summary("a", version="old"), summary("b", version="old")]
     assert ledger.take_list(old, "resync").news == frozenset()
@@ -98,7 +100,7 @@ def test_only_an_entry_that_fits_in_everything_holds_a_content() -> None:
 
 def test_a_status_of_an_earlier_life_counts_only_for_the_same_version_and_content(ledger: Ledger) -> None:
     for version, digest, taken in (("v", WANTED.digest, True), ("w", WANTED.digest, False), ("v", "x", False)):
-        ledger.record("app", Entry("v", "v"))
+        ledger.record("app", Entry(deployed="v", newest="v"))
         ledger.remember("app", WANTED, ME, version=version, digest=digest)
         assert (ledger.entries["app"].owner == ME) is taken
 
@@ -116,7 +118,7 @@ def test_a_status_that_can_only_be_of_the_new_version_counts_at_once(
     ledger: Ledger, former: set[str] | None, distinct: bool, latest: AppStatus
 ) -> None:
     deploying = Deploying(0.0, frozenset(former) if former else None, distinct)
-    ledger.record("app", Entry("v", "v", deploying=deploying))
+    ledger.record("app", Entry(deployed="v", newest="v", deploying=deploying))
     assert ledger.take_event(StatusPushed("app", latest))
     assert ledger.status("app") == latest
     assert not ledger.take_event(StatusPushed("app", latest))
@@ -125,7 +127,10 @@ def test_a_status_that_can_only_be_of_the_new_version_counts_at_once(
 async def test_a_late_status_of_the_former_version_is_not_taken_for_the_new_one(
     ledger: Ledger, clock: VirtualClock
 ) -> None:
-    ledger.record("app", Entry("v", "v", deploying=Deploying(clock.monotonic(), frozenset({"old"}), distinct=True)))
+    ledger.record(
+        "app",
+        Entry(deployed="v", newest="v", deploying=Deploying(clock.monotonic(), frozenset({"old"}), distinct=True)),
+    )
     await clock.advance(20.0)
     assert not ledger.take_event(pushed("deployed", "old"))
     assert ledger.status("app") is None
@@ -137,14 +142,20 @@ async def test_a_late_status_of_the_former_version_is_not_taken_for_the_new_one(
 
 
 async def test_where_ids_are_the_same_time_decides(ledger: Ledger, clock: VirtualClock) -> None:
-    ledger.record("app", Entry("v", "v", deploying=Deploying(clock.monotonic(), frozenset({"same"}), distinct=False)))
+    ledger.record(
+        "app",
+        Entry(deployed="v", newest="v", deploying=Deploying(clock.monotonic(), frozenset({"same"}), distinct=False)),
+    )
     assert not ledger.take_event(pushed("deployed", "same"))
     await clock.advance(5.0)
     assert ledger.take_event(pushed("deployed", "same"))
 
 
 async def test_a_status_that_never_shows_the_new_version_counts_in_the_end(ledger: Ledger, clock: VirtualClock) -> None:
-    ledger.record("app", Entry("v", "v", deploying=Deploying(clock.monotonic(), frozenset({"same"}), distinct=True)))
+    ledger.record(
+        "app",
+        Entry(deployed="v", newest="v", deploying=Deploying(clock.monotonic(), frozenset({"same"}), distinct=True)),
+    )
     await clock.advance(60.0)
     ledger.answered("app", status("deployed", "same"))
     assert ledger.status("app") is not None
@@ -172,8 +183,8 @@ def test_only_what_is_not_ours_makes_a_published_manifest_doubtful(ledger: Ledge
 
 
 def test_unpublished_is_a_reason_to_look_where_something_was_deployed(ledger: Ledger) -> None:
-    ledger.record("app", Entry("v", "v"))
-    ledger.record("idle", Entry("", "v"))
+    ledger.record("app", Entry(deployed="v", newest="v"))
+    ledger.record("idle", Entry(deployed="", newest="v"))
     assert ledger.take_event(ManifestUnpublished("app"))
     assert ledger.deployed("app") is None
     assert not ledger.take_event(ManifestUnpublished("idle"))

@@ -207,8 +207,8 @@ def test_several_links_open_several_ports_and_may_share_one() -> None:
     )
     [provider] = found.providers
     assert provider.endpoints == (
-        Endpoint(1, "http", "Dual", "address", ("one", "three")),
-        Endpoint(2, "http", "IPv4", "address", ("two",)),
+        Endpoint(port=1, scheme="http", family="Dual", mode="address", links=("one", "three")),
+        Endpoint(port=2, scheme="http", family="IPv4", mode="address", links=("two",)),
     )
 
 
@@ -219,7 +219,9 @@ def test_several_links_open_several_ports_and_may_share_one() -> None:
 def test_routing_modes_have_one_listener(mode: str, value: str, route: Route) -> None:
     config = [defined(routing_mode=mode, address="0.0.0.0:8000", default_address="0.0.0.0:1")]
     found = exposure(manifest(link(defined("r", **{mode: value}), name="x"), config=config))
-    assert found.providers[0].endpoints == (Endpoint(8000, "http", "IPv4", mode, ("x",), (route,)),)
+    assert found.providers[0].endpoints == (
+        Endpoint(port=8000, scheme="http", family="IPv4", mode=mode, links=("x",), routes=(route,)),
+    )
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Bench:
         """The host lives now."""
         lattice = lattice or self.lattice
         at = datetime(2026, 5, 1, 12, minute, tzinfo=UTC) if started else None
-        host = Host(f"N{number}", 0.0, labels={"kubernetes_pod_uid": uid}, started_at=at)
+        host = Host(id=f"N{number}", last_seen=0.0, labels={"kubernetes_pod_uid": uid}, started_at=at)
         lattice.hosts.hosts[host.id] = host
         self.news.send(lattice, InventoryChange(hosts=frozenset({host.id})))
 

@@ -54,7 +54,15 @@ class Neighbours:
         self.services: Informer[Unstructured] = _informer(UNSTRUCTURED)
         self.owned = ByApplication(self.services, lambda *_: None)
         books = LatticeBooks(self.pools.has)
-        self.queries = ServiceQueries(self.pools, books, self.configs, self.services, self.owned, None, lambda *_: None)
+        self.queries = ServiceQueries(
+            pools=self.pools,
+            books=books,
+            configs=self.configs,
+            services=self.services,
+            by_application=self.owned,
+            applications=None,
+            deployed=lambda *_: None,
+        )
         self.unowned = UnownedProblems()
         self.pods, self.news = PodsByHand(), NewsByHand()
         self.hosts_in_pods = HostsInPods(self.pods, self.news)
@@ -67,7 +75,9 @@ class Neighbours:
         at_once(self.lattices._learnt(leads, ServerInfo(server), "A"))
         self.configs.offer(CustomResource(_metadata(key), {"lattice": "default"}, None))
         self.services.offer(Unstructured(_service(Key(key.namespace, "hello")), {}))
-        self.queries.book(lattice).put("hello", Record("hello", "v1", Exposure(()), owner=Key(key.namespace, "hello")))
+        self.queries.book(lattice).put(
+            "hello", Record(application="hello", version="v1", exposure=Exposure(()), owner=Key(key.namespace, "hello"))
+        )
         self.unowned.put(Key(key.namespace, "hello"), [(lattice, Problem(Reason.UNKNOWN, "", "a problem"))])
         self.pods.add(key.namespace, "pool-0", POOL)
         self.hosts_in_pods.host_in(self.pods.store.get(Key(key.namespace, "pool-0")), lattice)

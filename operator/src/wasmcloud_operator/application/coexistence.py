@@ -242,7 +242,9 @@ class CrdWatch:
         return again
 
     async def _with_finalizer(self, namespace: str) -> AsyncIterator[CustomResource]:
-        source = ApiSource(self._client, APPLICATION, CUSTOM_RESOURCE, namespace, metadata_only=True)
+        source = ApiSource(
+            client=self._client, resource=APPLICATION, codec=CUSTOM_RESOURCE, namespace=namespace, metadata_only=True
+        )
         token = ""
         while True:
             page = await source.page(token)

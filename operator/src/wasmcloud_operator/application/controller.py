@@ -24,7 +24,7 @@ from wasmcloud_operator.kube.resources import SERVICE, Key
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import InventoryChange
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
+from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, Context, own_namespace
@@ -70,7 +70,15 @@ def application_controller(context: Context, on_purpose: LeftOnPurpose) -> Contr
         on_purpose=on_purpose,
     )
     reconciler = ApplicationReconciler(
-        informer, selector, writer, deletion, context.recorder, context.clock, owners, wake, gate
+        applications=informer,
+        selector=selector,
+        writer=writer,
+        deletion=deletion,
+        recorder=context.recorder,
+        clock=context.clock,
+        owners=owners,
+        wake=wake,
+        gate=gate,
     )
     parts = ((APPLICATION, writer.part.part), (APPLICATION, FINALIZERS))
     controller = context.controller(
@@ -89,7 +97,14 @@ def placement_controller(context: Context, hosts_in_pods: HostsInPods) -> Contro
     part = context.status_part(
         APPLICATION, context.applications_writer, field_manager=FIELD_MANAGER, part="status.placements"
     )
-    writer = PlacementWriter(informer, selector, hosts, hosts_in_pods.pod, part, context.applications_gate)
+    writer = PlacementWriter(
+        applications=informer,
+        selector=selector,
+        hosts=hosts,
+        pod_of=hosts_in_pods.pod,
+        part=part,
+        gate=context.applications_gate,
+    )
     controller = context.controller(
         "placement", writer.reconcile, _nothing_to_report, parts=((APPLICATION, part.part),)
     )

@@ -28,7 +28,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import NAMESPACE, Key
 from wasmcloud_operator.kube.store import Store
 from wasmcloud_operator.lattice.errors import LatticeError, LatticeUnavailable
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter
 from wasmcloud_operator.names import is_orphan
 from wasmcloud_operator.reasons import Reason
@@ -62,7 +62,7 @@ def left_in_wadm(registry: CollectorRegistry) -> Counter:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class Deletion:
     """Ends what an Application has in wadm, then lets it go."""
 

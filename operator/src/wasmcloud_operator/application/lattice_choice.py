@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.place import Place
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.pools import Pool
 

@@ -13,7 +13,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import EVENT
 from wasmcloud_operator.lattice.content import Owner
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.pools import Pools
 

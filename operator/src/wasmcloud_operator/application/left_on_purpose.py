@@ -17,7 +17,7 @@ from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, Key
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 
 NAME = "wasmcloud-operator-left-in-wadm"
 

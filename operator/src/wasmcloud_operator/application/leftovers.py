@@ -29,7 +29,7 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.content import Owner, owner_of
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
+from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.reasons import Reason
@@ -72,7 +72,7 @@ class _Reported:
     """What was left at the last look; None before the first."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Leftovers:
     """Finds applications whose owner was an Application of this cluster that is there no more.
 

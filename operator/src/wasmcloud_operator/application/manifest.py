@@ -33,7 +33,14 @@ def content_of(metadata: Mapping[str, object], spec: Mapping[str, object]) -> Co
     labels = passed_metadata(_strings(metadata.get("labels")))
     version = annotations.pop(VERSION, None)
     counted = {"annotations": deciding_metadata(annotations), "labels": deciding_metadata(labels)}
-    return Content(name, annotations, labels, spec, version, _digest({"name": name, "spec": spec, **counted}))
+    return Content(
+        name=name,
+        annotations=annotations,
+        labels=labels,
+        spec=spec,
+        declared_version=version,
+        digest=_digest({"name": name, "spec": spec, **counted}),
+    )
 
 
 def without_nulls(value: JsonObject) -> JsonObject:

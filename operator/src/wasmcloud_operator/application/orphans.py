@@ -21,7 +21,7 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.objects import Metadata
 from wasmcloud_operator.lattice.content import Owner
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
@@ -52,7 +52,7 @@ class _RemovalState:
     """What was reported of it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class OrphanRemoval:
     """Takes out of wadm what `Leftovers` finds there, unless it was left on purpose."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.shared.pools import Pools
 
 

@@ -16,7 +16,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.host_types import Host, InventoryChange
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.manifest.walking import component_id
 from wasmcloud_operator.names import RESUMPTION, is_paused
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
@@ -68,7 +68,7 @@ class HostsByApplication:
                 yield alive[host_id]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementWriter:
     """Writes `status.placements` and `status.placementCount`, and nothing else, as a field manager of its own."""
 

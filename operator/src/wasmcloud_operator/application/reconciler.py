@@ -32,7 +32,7 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import VERSION
 from wasmcloud_operator.lattice.decision import Run
 from wasmcloud_operator.lattice.errors import LatticeError
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.lattice.ledger import Entry, ListState
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter, NameTaken, StepRefused
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
@@ -56,7 +56,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 _METADATA: Codec[Metadata] = Codec.of(Metadata)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ApplicationReconciler:
     """Brings one Application to what it asks for. Every outcome is in its status; failures of a lattice stay in it."""
 

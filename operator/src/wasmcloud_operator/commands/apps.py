@@ -112,7 +112,7 @@ def _app(summary: ModelSummary, owner: Owner | None) -> ListedApp:
     phase, message = "Undeployed", ""
     if summary.deployed_version:
         status = AppStatus(info=summary.status, scalers=summary.scalers)
-        verdict = running(Entry(summary.deployed_version, summary.version, status=status))
+        verdict = running(Entry(deployed=summary.deployed_version, newest=summary.version, status=status))
         phase, message = verdict.phase or "Reconciling", verdict.message
     return ListedApp(summary.name, phase, summary.deployed_version, summary.version, owner, message)
 

@@ -39,7 +39,7 @@ class Gateway:
     section: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What an application's annotations ask for; mistakes in them count as not written."""
 

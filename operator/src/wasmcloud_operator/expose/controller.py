@@ -28,7 +28,7 @@ from wasmcloud_operator.kube.queue import Priority
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, POD, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.host_types import Host, InventoryChange
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
+from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
@@ -92,13 +92,13 @@ class _Wiring:
         configs: Informer[CustomResource] = context.informers.made(HOST_CONFIG)
         self.owned = ByApplication(services.informer, self._on_service)
         self.queries = ServiceQueries(
-            context.pools,
-            LatticeBooks(context.pools.has),
-            configs,
-            services.informer,
-            self.owned,
-            self.applications,
-            deployed or (lambda *_: None),
+            pools=context.pools,
+            books=LatticeBooks(context.pools.has),
+            configs=configs,
+            services=services.informer,
+            by_application=self.owned,
+            applications=self.applications,
+            deployed=deployed or (lambda *_: None),
         )
         self.rust = RustServices(
             context.writer,
@@ -110,32 +110,38 @@ class _Wiring:
         self.rust.listen(self._on_left)
         outcomes = Outcomes(self._on_outcome)
         routes = Routes(
-            context.reader,
-            context.applier,
-            context.clock,
-            http_routes,
-            ingresses,
-            ByApplication(http_routes.informer, self._on_route),
-            ByApplication(ingresses.informer, self._on_route),
-            context.scope.wanted,
+            client=context.reader,
+            applier=context.applier,
+            clock=context.clock,
+            http_routes=http_routes,
+            ingresses=ingresses,
+            owned_http_routes=ByApplication(http_routes.informer, self._on_route),
+            owned_ingresses=ByApplication(ingresses.informer, self._on_route),
+            namespaces=context.scope.wanted,
         )
         reconciler = ServiceReconciler(
-            self.queries,
-            services,
-            self.owned,
-            routes,
-            self.rust,
-            context.applier,
-            context.writer,
-            context.recorder,
-            outcomes,
-            unowned,
+            queries=self.queries,
+            services=services,
+            owned=self.owned,
+            routes=routes,
+            rust=self.rust,
+            applier=context.applier,
+            client=context.writer,
+            recorder=context.recorder,
+            outcomes=outcomes,
+            unowned=unowned,
         )
         self.reader = ManifestReconciler(
             self.queries, ManifestReader(context.cluster_id, self.applications), context.clock, self._on_manifest
         )
         labeler = PodLabeler(
-            self.queries, hosts_in_pods, context.writer, self.pods, context.clock, context.applier.paced, listening
+            queries=self.queries,
+            hosts_in_pods=hosts_in_pods,
+            client=context.writer,
+            pods=self.pods,
+            clock=context.clock,
+            paced=context.applier.paced,
+            listening=listening,
         )
         self.manifests: Controller[AppKey] = Controller(
             "manifest",
@@ -156,13 +162,13 @@ class _Wiring:
                 APPLICATION, context.applications_writer, field_manager=FIELD_MANAGER, part="status.services"
             )
             writer = ExposedWriter(
-                self.queries,
-                part,
-                self.applications,
-                self.pods,
-                outcomes,
-                context.recorder,
-                context.clock,
+                queries=self.queries,
+                part=part,
+                applications=self.applications,
+                pods=self.pods,
+                outcomes=outcomes,
+                recorder=context.recorder,
+                clock=context.clock,
             )
             self.statuses = context.controller(
                 "exposed", writer.reconcile, _nothing_to_report, parts=((APPLICATION, part.part),)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.by_application import ByApplication, application_of
 from wasmcloud_operator.expose.plan import PlannedService
-from wasmcloud_operator.expose.refusal import REFUSALS, reasons
 from wasmcloud_operator.kube.access import serves
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, ManagedKind
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.kube.errors import REFUSALS
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, Key
@@ -34,7 +34,7 @@ _SEVERAL_PORTS = Problem(
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Routes:
     """Applies and removes routes. The Gateway API's kind is followed once the API server is seen to serve it."""
 
@@ -74,7 +74,9 @@ class Routes:
             return [Problem(Reason.ROUTE_CONFLICT, "", f"{error}, or choose another name with {naming.SERVICE_NAME}")]
         except REFUSALS as error:
             return [
-                Problem(Reason.ROUTE_REFUSED, "", f"{kind.resource.kind} refused by the API server: {reasons(error)}")
+                Problem(
+                    Reason.ROUTE_REFUSED, "", f"{kind.resource.kind} refused by the API server: {error.explanation}"
+                )
             ]
         return []
 

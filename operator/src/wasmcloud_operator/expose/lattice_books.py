@@ -10,7 +10,7 @@ from wasmcloud_operator.expose.placement import ProviderId, runs
 from wasmcloud_operator.expose.plan import Plan, Record
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -24,7 +24,7 @@ class CachedPlan:
     plan: Plan
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class LatticeBook:
     """What was read of one lattice's applications, deployed or not.
 
@@ -162,8 +162,8 @@ class LatticeBooks:
         if lattice in self._books:
             return self._books[lattice]
         if not self._in_use(lattice):
-            return LatticeBook(lattice)
-        return self._books.setdefault(lattice, LatticeBook(lattice, owned=self._owned))
+            return LatticeBook(lattice=lattice)
+        return self._books.setdefault(lattice, LatticeBook(lattice=lattice, owned=self._owned))
 
     def forget(self, lattice: Lattice) -> None:
         """The lattice is not in use any more."""

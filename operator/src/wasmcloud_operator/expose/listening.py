@@ -18,7 +18,7 @@ import structlog
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.lattice.errors import LatticeError
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.manifest.http_endpoints import HttpProvider
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.lattice.errors import LatticeBusy, LatticeError
 from wasmcloud_operator.lattice.host_types import Host
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.manifest.walking import Object
 
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ class _News:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ManifestReconciler:
     """Reads an application's deployed manifest. While wadm or a configuration cannot be read, what is known stays.
 

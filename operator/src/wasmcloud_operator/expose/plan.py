@@ -20,7 +20,7 @@ from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What is known of a deployed application: its version in wadm, what it offers, and where it comes from.
 
@@ -128,7 +128,7 @@ def _named(provider: HttpProvider, options: Options) -> HttpProvider:
     port = options.ports.get(provider.component, options.ports.get(""))
     if provider.endpoints or port is None:
         return provider
-    return replace(provider, endpoints=(Endpoint(port, "http", "IPv4", "address", ()),))
+    return replace(provider, endpoints=(Endpoint(port=port, scheme="http", family="IPv4", mode="address", links=()),))
 
 
 def _of_families(provider: HttpProvider) -> list[Problem]:

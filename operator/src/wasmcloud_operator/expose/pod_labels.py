@@ -32,7 +32,7 @@ from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.lattice.host_types import Host
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.names import HOST_CONTAINER
 from wasmcloud_operator.shared.context import POD_CODEC, pool_of
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost
@@ -43,7 +43,7 @@ _LOOK_AGAIN_SECONDS = 15.0
 _CONNECT_AGAIN_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodLabeler:
     """Keeps one pod's labels. Nothing is taken away on ignorance: only what is known not to serve loses its label."""
 

@@ -16,7 +16,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.lattice.ledger import ListState
 from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, http_servers
 from wasmcloud_operator.manifest.walking import Object, place_on
@@ -30,7 +30,7 @@ from wasmcloud_operator_types.defaults import ADMIN_PORT
 Deployed = Callable[[CustomResource, str], Object | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceQueries:
     """Answers about now. `applications` is None where the operator does not follow Applications."""
 

@@ -12,7 +12,7 @@ from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import owner_of
 from wasmcloud_operator.lattice.errors import InvalidName, LatticeError, WadmNotFound
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.manifest.http_endpoints import (
     Externals,
     exposure,
@@ -42,7 +42,15 @@ class ManifestReader:
         externals = Externals(await self._configs(lattice, configs), manifests)
         annotations = _annotations(manifest)
         found = exposure(manifest, externals)
-        return Record(application, version, found, self._owner(manifest), annotations, configs, shared)
+        return Record(
+            application=application,
+            version=version,
+            exposure=found,
+            owner=self._owner(manifest),
+            annotations=annotations,
+            configs=configs,
+            shared=shared,
+        )
 
     async def _deployed(self, lattice: Lattice, application: str) -> tuple[str, dict[str, Any] | None]:
         """The version that is deployed, and its manifest; None when none is."""

@@ -14,19 +14,18 @@ from wasmcloud_operator.expose.by_application import ByApplication, leads_to_app
 from wasmcloud_operator.expose.http_routes import Routes
 from wasmcloud_operator.expose.plan import Claim, PlannedService, Record, claim_of
 from wasmcloud_operator.expose.queries import ServiceQueries
-from wasmcloud_operator.expose.refusal import REFUSALS, is_of_family, reasons
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, ManagedKind
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import DONE, Result
-from wasmcloud_operator.kube.errors import Invalid
+from wasmcloud_operator.kube.errors import REFUSALS, ApiError, Invalid
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Key
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_orphan, is_paused
 from wasmcloud_operator.reasons import Reason
@@ -40,6 +39,8 @@ _CONFLICT_SECONDS = 10.0
 _REFUSED_SECONDS = 60.0
 # Kubernetes' EndpointSlices are not watched; while a takeover waits for the first endpoint they are looked at.
 _ENDPOINT_SECONDS = 1.0
+
+_FAMILY_FIELDS = ("spec.clusterIPs[0]", "spec.clusterIP", "spec.ipFamilies[0]")
 
 
 class State(Enum):
@@ -110,7 +111,7 @@ class _WantedServices:
     sure: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceReconciler:
     """Brings the Services and routes of one application in one namespace to what its manifest asks for.
 
@@ -232,7 +233,9 @@ class ServiceReconciler:
             message = f"waits until the former Service {planned.name}, of another address family, is gone"
             return State.MISSING, [Problem(Reason.SERVICE_BEING_REPLACED, "", message)]
         except REFUSALS as error:
-            return State.MISSING, [Problem(Reason.SERVICE_REFUSED, "", f"refused by the API server: {reasons(error)}")]
+            return State.MISSING, [
+                Problem(Reason.SERVICE_REFUSED, "", f"refused by the API server: {error.explanation}")
+            ]
 
     def _deleted(self, namespace: str, name: str) -> list[Problem]:
         """What is to be known of a Service that somebody else deletes, while it is too early to make it again."""
@@ -267,7 +270,7 @@ class ServiceReconciler:
             return await self.applier.apply(self.services, body, ours)
         except Invalid as error:
             held = self.services.informer.store.get(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
-            if held is None or not is_of_family(error):
+            if held is None or not _is_of_family(error):
                 raise
         if not held.metadata.deleting:
             await self.client.apply(SERVICE, _trial(body), UNSTRUCTURED, dry_run=True)
@@ -363,6 +366,11 @@ class _StillThere(Exception):
 
 def _named(application: str, problem: Problem) -> Problem:
     return replace(problem, message=f"application {application}, which came over NATS: {problem.message}")
+
+
+def _is_of_family(error: ApiError) -> bool:
+    """Whether it is about the first address family, which a Service keeps as long as it lives, and nothing else."""
+    return isinstance(error, Invalid) and bool(error.causes) and all(path in _FAMILY_FIELDS for path, _ in error.causes)
 
 
 def _trial(body: JsonObject) -> JsonObject:

@@ -22,7 +22,7 @@ from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
-from wasmcloud_operator.lattice.lattices import Lattice
+from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
@@ -44,7 +44,7 @@ class _WantedStatus:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ExposedWriter:
     """Writes an Application's `status.services` and `Exposed`, and nothing else, as a field manager of its own.
 

@@ -16,7 +16,7 @@ from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, Manag
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint
-from wasmcloud_operator.kube.errors import BadRequest, Forbidden, Invalid
+from wasmcloud_operator.kube.errors import REFUSALS
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key, Resource
@@ -112,7 +112,7 @@ class PoolApplier:
             applied = await self.applier.apply(self.kinds[child.resource], child.body, owned_by(item))
         except ForeignObject as error:
             raise SpecError(Problem(Reason.CONFLICT, "", str(error))) from error
-        except (BadRequest, Invalid, Forbidden) as error:
+        except REFUSALS as error:
             problem = refusal(child.resource, child.body, config, error)
             self._refused[place] = _Refused(fingerprint(child.body), self.clock.monotonic() + RETRY_SECONDS, problem)
             raise SpecError(problem) from error

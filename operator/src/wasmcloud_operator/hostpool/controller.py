@@ -31,7 +31,7 @@ from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import InventoryChange
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
+from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.names import FINGERPRINT
@@ -94,29 +94,46 @@ def host_pool_controllers(
     )
     part = context.status_part(HOST_CONFIG, context.writer)
     reconciler = HostConfigReconciler(
-        configs,
-        kinds,
-        reader,
-        PoolApplier(
+        configs=configs,
+        kinds=kinds,
+        reader=reader,
+        children=PoolApplier(
             kinds, OwnedSecrets(context.writer, secrets, reader, context.applier.paced), context.applier, context.clock
         ),
-        registries,
-        RustPools(context.writer, configs, context.clock),
-        context.pools,
-        StatusWriter(configs, context.pools, hosts_in_pods, part, context.recorder, context.clock),
-        hosts_in_pods,
-        unowned,
-        budgets,
-        partial(refusal_of_pods, context.reader),
-        sending.queue.add,
+        registries=registries,
+        rust=RustPools(context.writer, configs, context.clock),
+        pools=context.pools,
+        status=StatusWriter(
+            configs=configs,
+            pools=context.pools,
+            hosts_in_pods=hosts_in_pods,
+            part=part,
+            recorder=context.recorder,
+            clock=context.clock,
+        ),
+        hosts_in_pods=hosts_in_pods,
+        unowned=unowned,
+        budgets=budgets,
+        refusal_of_pods=partial(refusal_of_pods, context.reader),
+        send_registries=sending.queue.add,
     )
     controller = context.controller(
         "wasmcloudhostconfig", reconciler.reconcile, reconciler.report, parts=((HOST_CONFIG, part.part),)
     )
     wire(controller.queue, configs, kinds, secrets, config_maps, part)
     pods = context.host_pods()
-    gate = StatusPart(POD, POD_CODEC, context.applier.paced, context.writer, part="status.gate")
-    gatekeeper = ReadinessReconciler(configs, pods, context.pools, hosts_in_pods, placements, gate, context.clock)
+    gate = StatusPart(
+        resource=POD, codec=POD_CODEC, paced=context.applier.paced, client=context.writer, part="status.gate"
+    )
+    gatekeeper = ReadinessReconciler(
+        configs=configs,
+        pods=pods,
+        pools=context.pools,
+        hosts_in_pods=hosts_in_pods,
+        placements=placements,
+        part=gate,
+        clock=context.clock,
+    )
     readiness = context.controller("readiness", gatekeeper.reconcile, _nothing_to_report, parts=((POD, gate.part),))
     wire_readiness(readiness.queue, context.pools, hosts_in_pods, pods)
     _wire_lattices(controller.queue, context.pools, hosts_in_pods, pods)

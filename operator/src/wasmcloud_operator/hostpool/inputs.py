@@ -58,7 +58,7 @@ class ChecksumKey:
         return hashed.hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything from outside the config. Digests change when the content behind them does; empty means none."""
 

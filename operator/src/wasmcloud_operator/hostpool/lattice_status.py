@@ -42,7 +42,7 @@ class HostInPod:
     host: Host
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeenLattice:
     """What is known of a pool's lattice now; `hosts` are the pool's own, by the names of their pods.
 

@@ -21,7 +21,7 @@ from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import InventoryChange
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent
+from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.names import SERVING_GATE
 from wasmcloud_operator.shared.context import pool_of
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost
@@ -35,7 +35,7 @@ _LOOK_AGAIN_SECONDS = 2.0
 _SILENT_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessReconciler:
     """Judges pods whose containers are ready. A gate that was opened stays open: from then on probes count."""
 
@@ -79,7 +79,16 @@ class ReadinessReconciler:
         if pool is None:
             # After a start every pool's lattice is known within moments; one that is refused has none.
             none = PoolConnection(False, waited < _SILENT_SECONDS, "the host config does not lead to one")
-            return Circumstances(patience, waited, "", none, False, PodHost(HostState.UNHEARD), None, beside)
+            return Circumstances(
+                patience=patience,
+                waited=waited,
+                lattice="",
+                connection=none,
+                hosts_known=False,
+                host=PodHost(HostState.UNHEARD),
+                placement=None,
+                others=beside,
+            )
         lattice = pool.lattice
         found = self.hosts_in_pods.host_in(pod, lattice)
         placement = self.placements.on(lattice, found.host) if found.host is not None else None
@@ -87,7 +96,16 @@ class ReadinessReconciler:
         route = self.pools.route_state(key) or state
         why = "" if route.connected or route.connecting else route.message
         connection = PoolConnection(state.connected, state.connecting, state.message, why)
-        return Circumstances(patience, waited, lattice.name, connection, lattice.hosts.synced, found, placement, beside)
+        return Circumstances(
+            patience=patience,
+            waited=waited,
+            lattice=lattice.name,
+            connection=connection,
+            hosts_known=lattice.hosts.synced,
+            host=found,
+            placement=placement,
+            others=beside,
+        )
 
     async def _write(self, pod: Pod, condition: Condition) -> None:
         held = pod.condition(SERVING_GATE)

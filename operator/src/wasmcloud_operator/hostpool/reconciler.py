@@ -50,7 +50,7 @@ _RIVAL = Problem(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostConfigReconciler:
     """Brings one host pool to what its config asks for. Every outcome is in the config's status."""
 

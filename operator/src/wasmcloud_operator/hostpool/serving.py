@@ -67,7 +67,7 @@ class PoolConnection:
     route: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """What is known of a pod whose containers are ready; `waited` are seconds since they are.
 

@@ -27,7 +27,7 @@ _WORKLOAD_FIELDS = ("replicas", "readyReplicas", "selector", "leafService")
 _PAUSED = Condition("Paused", "True", Reason.PAUSED, "no writes while paused")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusWriter:
     """Decides which parts of a status stay when a reconcile ended before they were found out anew."""
 
@@ -47,13 +47,15 @@ class StatusWriter:
         known = lattice.connection.state.connected and lattice.hosts.synced
         hosts = self.hosts_in_pods.hosts_of(item.metadata.key, lattice)
         return SeenLattice(
-            lattice.name,
-            pool.route.spec.addresses,
-            self.pools.route_state(pool.key) or lattice.connection.state,
-            tuple(HostInPod(pod.metadata.name, pod.spec.node_name, host) for pod, host in hosts) if known else None,
-            lattice.ledger.listed,
-            _WADM_ANSWERS[lattice.ledger.listing],
-            lattice.hosts.left_out,
+            lattice=lattice.name,
+            addresses=pool.route.spec.addresses,
+            connection=self.pools.route_state(pool.key) or lattice.connection.state,
+            hosts=tuple(HostInPod(pod.metadata.name, pod.spec.node_name, host) for pod, host in hosts)
+            if known
+            else None,
+            apps=lattice.ledger.listed,
+            wadm=_WADM_ANSWERS[lattice.ledger.listing],
+            left_out=lattice.hosts.left_out,
         )
 
     async def show(

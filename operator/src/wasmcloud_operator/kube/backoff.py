@@ -11,7 +11,7 @@ from wasmcloud_operator.kube.clock import Clock
 K = TypeVar("K")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Backoff:
     """Delays in seconds that double from `base` to `cap`, each lengthened at random by up to `jitter` of itself.
 

@@ -63,6 +63,11 @@ class ApiError(KubeError):
         self.causes = causes
         self.retry_after = retry_after
 
+    @property
+    def explanation(self) -> str:
+        """The refused fields with why each was refused, or the message."""
+        return "; ".join(f"{path}: {message}" for path, message in self.causes) or self.message
+
 
 class BadRequest(ApiError):
     """400: the request itself is wrong."""
@@ -94,6 +99,10 @@ class Expired(ApiError):
 
 class Invalid(ApiError):
     """422: the object breaks its schema; `causes` names the fields."""
+
+
+# Answers that asking again does not change: somebody has to mend something first.
+REFUSALS = (BadRequest, Invalid, Forbidden)
 
 
 class Throttled(ApiError):

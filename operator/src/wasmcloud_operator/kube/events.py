@@ -48,7 +48,7 @@ class _Subject:
     note: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Series:
     """An event that was sent and what has been added to it since."""
 
@@ -110,7 +110,7 @@ class EventRecorder:
                 self._wait_for_turn(budget, again)
                 return
             body = self._body(resource, regarding, subject, action)
-            self._series[subject] = series = _Series(body, None, 1, now, now)
+            self._series[subject] = series = _Series(event=body, key=None, count=1, first=now, written=now)
             self._series.move_to_end(subject)
             if len(self._series) > _MAX_SERIES:
                 self._series.popitem(last=False)

@@ -99,7 +99,15 @@ class Informer(Generic[T]):
         """An informer of a kind on the API server; `name` distinguishes it from others of the same kind."""
 
         def source(namespace: str) -> Source[T]:
-            return ApiSource(client, resource, codec, namespace, label_selector, field_selector, metadata_only)
+            return ApiSource(
+                client=client,
+                resource=resource,
+                codec=codec,
+                namespace=namespace,
+                label_selector=label_selector,
+                field_selector=field_selector,
+                metadata_only=metadata_only,
+            )
 
         return cls(
             name or str(resource),
@@ -216,12 +224,12 @@ class Informer(Generic[T]):
             self._on_state()
 
         reflector = Reflector(
-            self.name,
-            self._source(namespace),
-            self._codec,
-            self.store,
-            self._emit,
-            self._clock,
+            name=self.name,
+            source=self._source(namespace),
+            codec=self._codec,
+            store=self.store,
+            emit=self._emit,
+            clock=self._clock,
             namespace=namespace,
             idle=self.idle,
             on_state=on_state,

@@ -53,7 +53,7 @@ def _something_may_be() -> bool:
     return False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Elector:
     """Takes the lease when it is free and keeps it, by the table `STEPS`.
 

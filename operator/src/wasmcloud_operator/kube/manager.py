@@ -56,7 +56,7 @@ class Watched(Protocol):
         """What whoever looks should know besides, though all is well enough."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InformerRequest:
     """What an informer is asked to be."""
 
@@ -71,7 +71,7 @@ class InformerRequest:
     keep_unreadable: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Informers:
     """The table of informers by name: one for each kind and purpose, whoever asks for it.
 
@@ -108,15 +108,15 @@ class Informers:
         name = _name(resource, purpose)
         followed = self.scope.wanted if namespaces is None else tuple(namespaces)
         request = InformerRequest(
-            resource,
-            codec,
-            dict(indexers or {}),
-            followed,
-            label_selector,
-            metadata_only,
-            optional,
-            widen,
-            keep_unreadable,
+            resource=resource,
+            codec=codec,
+            indexers=dict(indexers or {}),
+            namespaces=followed,
+            label_selector=label_selector,
+            metadata_only=metadata_only,
+            optional=optional,
+            widen=widen,
+            keep_unreadable=keep_unreadable,
         )
         if name in self.by_name:
             if request != self._requests[name]:

@@ -68,7 +68,7 @@ class _Silence(Exception):
     """Nothing came on a stream for `idle` seconds."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Reflector(Generic[T]):
     """Lists and watches one source into a store and calls `emit` with every change; the flag means "from a full list".
 
@@ -93,7 +93,7 @@ class Reflector(Generic[T]):
     _unstreamed: int = field(default=0, init=False)  # streamed lists in a row that were not completed
 
     def __post_init__(self) -> None:
-        self._backoff = Backoff(self.clock, rng=self.rng)
+        self._backoff = Backoff(clock=self.clock, rng=self.rng)
 
     async def run(self) -> None:
         """Follow the source for ever; only cancellation ends it."""

@@ -36,7 +36,7 @@ class Source(Protocol[PageT]):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSource(Generic[T]):
     """A source on the API server."""
 

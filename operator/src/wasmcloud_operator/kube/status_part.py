@@ -22,7 +22,7 @@ from wasmcloud_operator.kube.store import Change
 T = TypeVar("T", bound=HasMetadata)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class StatusPart(Generic[T]):
     """The part of a kind's status that one field manager writes; `part` is its name among several."""
 

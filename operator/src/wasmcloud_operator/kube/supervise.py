@@ -22,7 +22,7 @@ async def supervise(
     With `ends` returning is a proper end and not a death. Cancellation goes through; a CancelledError of
     something that was awaited, while nobody cancels this task, is a death like any other.
     """
-    backoff = Backoff(clock, base=0.1, cap=0.5, jitter=0.5)
+    backoff = Backoff(clock=clock, base=0.1, cap=0.5, jitter=0.5)
     while True:
         try:
             await run()

@@ -12,6 +12,7 @@ from types import TracebackType
 import structlog
 from nats import errors as nats_errors
 
+from wasmcloud_operator.lattice.announced_state import AnnouncedState
 from wasmcloud_operator.lattice.bounded_client import MESSAGE_LIMIT
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import (
@@ -91,28 +92,24 @@ class Connection:
         self._timing = timing or Timing()
         self._span = span
         self._log_limiter = LogLimiter(clock.monotonic)
-        self._state = ConnectionState(
-            ConnectionPhase.CONNECTING, "Connecting", "the first attempt is under way", clock.now()
-        )
+        self._announced = AnnouncedState(spec.addresses, clock, self._log_limiter)
         self.pace = Pace(clock)
         self._client: Client | None = None
         self._attempted = asyncio.Event()
         self._subscriptions: dict[Subscription, Attached | None] = {}
-        self._listeners: list[StateListener] = []
         self._in_flight: set[asyncio.Timeout] = set()
         self._clients = self._requests = self._lost_messages = 0
         self._last_error = ""
         self._denied = ""  # the last subject, in lower case, that the server did not let us publish on
-        self._logged = ""  # the last logged state's message
         self._failures: dict[str, Diagnosis] = {}  # by server, since the last connection
 
     def __repr__(self) -> str:
-        return f"<Connection {', '.join(self.spec.addresses)} {self._state.reason}>"
+        return f"<Connection {', '.join(self.spec.addresses)} {self.state.reason}>"
 
     @property
     def state(self) -> ConnectionState:
         """Connected or why not, and since when."""
-        return self._state
+        return self._announced.now
 
     @property
     def server(self) -> ServerInfo | None:
@@ -141,13 +138,7 @@ class Connection:
         Subscriptions stand when a connected state is announced, so this is the moment to list: nothing that happened
         before is replayed. The same state is announced again when messages were dropped: list again then, too.
         """
-        self._listeners.append(listener)
-
-        def end() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return end
+        return self._announced.listen(listener)
 
     async def subscribe(self, subject: str, handler: Handler) -> Subscription:
         """Call `handler` for each message, in order, now and on every later client. It must not block."""
@@ -267,14 +258,7 @@ class Connection:
                 await self._attach(client, subscription)
             await self._flushed(client, ended)
             self._failures.clear()
-            self._enter(
-                ConnectionState(
-                    ConnectionPhase.CONNECTED,
-                    "Connected",
-                    f"connected to {without_userinfo(server)}",
-                    self._clock.now(),
-                )
-            )
+            self._announced.connected(without_userinfo(server))
             self._attempted.set()
             while True:
                 await self._ping_or_end(client, ended)
@@ -328,13 +312,13 @@ class Connection:
         return _Deadline(self._in_flight, timeout)
 
     def _connected_client(self) -> Client:
-        if self._client is None or not self._state.connected:
-            raise LatticeUnavailable(self._state.message)
+        if self._client is None or not self.state.connected:
+            raise LatticeUnavailable(self.state.message)
         self._requests += 1
         return self._client
 
     def _unanswered(self, subject: str, timeout: float) -> Exception:
-        if self._state.connecting:
+        if self.state.connecting:
             return LatticeUnavailable(f"not connected to {', '.join(self.spec.addresses)} within {timeout:g} s")
         if self._denied == subject.lower():
             return NotPermitted(f"the NATS user may not publish on {subject}")
@@ -347,7 +331,7 @@ class Connection:
             return  # the client ends of it, and that is announced
         if isinstance(error, nats_errors.SlowConsumerError):
             self._lost_messages += 1
-            self._enter(self._state)
+            self._announced.repeat()
         self._last_error = self._words_for(error)
         left_out = self._log_limiter.admit(self._last_error)
         if left_out is not None:
@@ -376,27 +360,8 @@ class Connection:
 
     def _lost(self, why: Diagnosis, phase: ConnectionPhase = ConnectionPhase.LOST) -> None:
         self._last_error = why.message
-        was = self._state
-        if was.connected or (was.reason, was.message) != (why.reason, why.message):
-            since = self._clock.now() if was.connected or was.connecting else was.since
-            self._enter(ConnectionState(phase, why.reason, why.message, since))
+        self._announced.lost(why, phase)
         self._attempted.set()
-
-    def _enter(self, state: ConnectionState) -> None:
-        if state != self._state and self._is_news(state.message, state.connected):
-            log = _log.info if state.connected or state.phase is ConnectionPhase.CLOSED else _log.warning
-            log("connection to NATS", nats=self.spec.addresses, reason=state.reason, message=state.message)
-            self._logged = state.message
-        self._state = state
-        for listener in tuple(self._listeners):
-            try:
-                listener(state)
-            except Exception:  # noqa: BLE001 - logged with its trace
-                _log.exception("listener failed", nats=self.spec.addresses)
-
-    def _is_news(self, message: str, connected: bool) -> bool:
-        """A loss is logged now and then, a recovery after each logged loss: the last line shows how it stands."""
-        return message != self._logged if connected else self._log_limiter.admit(message) is not None
 
     def _backoff(self, attempt: int) -> float:
         rounds = attempt // len(self.spec.servers)

@@ -80,7 +80,7 @@ class Message:
     reply: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """Counters since the connection object was made."""
 

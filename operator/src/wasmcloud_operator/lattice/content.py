@@ -56,7 +56,7 @@ class Owner:
         return self.name_here == other.name_here
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """What a user wants wadm to run: everything of the resource that reaches wadm, except the version."""
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import GarbledAnswer
 from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_answer, parse_inventory, parse_pong
-from wasmcloud_operator.lattice.links import Link, parse_links
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
 from wasmcloud_operator.lattice.write_gate import WriteGate, asked_when_sent, seconds_to_write
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link from the component or provider `source` on. `wire` is the host's own JSON, to be put again unchanged."""
+
+    source: str
+    wire: bytes
 
 
 class ControlReader:
@@ -106,3 +114,13 @@ class ControlWriter(ControlReader):
         with asked_when_sent(self._gate, self.subjects.put_link):
             answer = await self._connection.request(self.subjects.put_link, link.wire, timeout=seconds)
         control_answer(answer)
+
+
+def parse_links(response: object) -> tuple[Link, ...]:
+    """Returns the links of a host's answer; entries that are not such are left out."""
+    entries = response if isinstance(response, list) else []
+    return tuple(
+        Link(entry["source_id"], json.dumps(entry).encode())
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("source_id"), str)
+    )

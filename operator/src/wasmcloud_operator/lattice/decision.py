@@ -21,7 +21,7 @@ _FILL = 0.8
 _SMALL = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """An application as wadm has it, read for a decision."""
 
@@ -49,7 +49,7 @@ class OwnedByAnother:
     owner: Owner
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """The steps that bring a content to run under `version`; no step where it runs already."""
 
@@ -74,7 +74,7 @@ def decide(content: Content, stored: Stored | None, me: Owner, alive: Callable[[
         return OwnedByAnother(foreign)
     choice = choose_version(content, stored.versions if stored else (), stored.declared_digest if stored else None)
     return Run(
-        choice.version,
+        version=choice.version,
         put=not choice.stored,
         deploy=stored is None or stored.deployed != choice.version,
         renamed=choice.renamed,

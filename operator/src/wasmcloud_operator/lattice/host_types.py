@@ -53,7 +53,7 @@ class ProviderNews:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """A host that is alive: its last inventory, and when it was heard (`last_seen`, monotonic seconds).
 

@@ -132,7 +132,7 @@ def give_up(hosts: Hosts, host_id: str) -> InventoryStep:
 def _known(hosts: Hosts, host_id: str, now: Instant) -> Host:
     """The host as known, or as good as nothing, and seen now."""
     host = hosts.alive.get(host_id)
-    return replace(host, last_seen=now.monotonic) if host else Host(host_id, now.monotonic)
+    return replace(host, last_seen=now.monotonic) if host else Host(id=host_id, last_seen=now.monotonic)
 
 
 def _introduced(host: Host, seen: HostSeen, now: Instant) -> Host:

@@ -1,4 +1,4 @@
-"""The lattices in use, each with its routes, wadm, hosts and pushes, and one stream of events of them all.
+"""The lattices in use, by who uses them, and one stream of the events of all of them.
 
 There is one `Lattice` for each identity. A route whose identity is not known yet has one of its own, until its server
 proves that it leads to a lattice that is there already: then that one takes the route over.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from contextvars import Context
 from types import TracebackType
 from typing import Self
@@ -16,158 +16,23 @@ from typing import Self
 import structlog
 
 from wasmcloud_operator.lattice.clock import Clock, SystemClock
-from wasmcloud_operator.lattice.configservice import ConfigService, Labels
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState, ServerInfo, Span, Timing, no_span
-from wasmcloud_operator.lattice.control import ControlReader, ControlWriter
-from wasmcloud_operator.lattice.host_types import Host, InventoryChange
-from wasmcloud_operator.lattice.hosts import LiveHosts
-from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute, account_of
+from wasmcloud_operator.lattice.host_types import Host
+from wasmcloud_operator.lattice.identity import LatticeRoute, account_of
 from wasmcloud_operator.lattice.indexed import Grouped, Traits
-from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged, Ledger
-from wasmcloud_operator.lattice.listing import AppLister
+from wasmcloud_operator.lattice.lattice import CredentialsFor, EventListener, Lattice, LatticeEvent
 from wasmcloud_operator.lattice.natsclient import NatsClient, NewClient
 from wasmcloud_operator.lattice.proof import leads_to_one
-from wasmcloud_operator.lattice.registry import RegistryCredential
-from wasmcloud_operator.lattice.routes import RoutedChannel
-from wasmcloud_operator.lattice.wadm import WadmReader, WadmWriter
-from wasmcloud_operator.lattice.wadm_events import (
-    ManifestPublished,
-    ManifestUnpublished,
-    StatusPushed,
-    WadmEvent,
-    subscribe_wadm,
-)
 from wasmcloud_operator.lattice.write_gate import WriteGate
 
 _log = structlog.get_logger(__name__)
 
-_RESTART_AFTER = 5.0
 # Each costs two subscriptions for two seconds where the claim is false.
 _PROOFS_AT_ONCE = 16
 
-LatticeEvent = ConnectionState | WadmEvent | InventoryChange | AppsListed | AppsNotListed | EntryChanged
-CredentialsFor = Callable[["Lattice", Labels], Awaitable[Mapping[str, RegistryCredential] | None]]
-EventListener = Callable[["Lattice", LatticeEvent], None]
 MoveListener = Callable[[str, "Lattice"], None]
-
-
-class Lattice:
-    """One lattice in use: `wadm`, `control`, `hosts`, `ledger` to ask, `…_writer` to change things."""
-
-    def __init__(
-        self,
-        number: int,
-        route: LatticeRoute,
-        connections: ConnectionPool,
-        clock: Clock,
-        listener: EventListener,
-        gate: WriteGate,
-    ) -> None:
-        self.number = number  # the lattice with the lowest is known longest
-        self.name, control_prefix, wadm_prefix = self.subjects = route.subjects
-        self.connection = RoutedChannel(clock)
-        self.evidence = Evidence()
-        self._connections = connections
-        self._ids: dict[str, None] = {}
-        self.add(route)
-        self.wadm_writer = WadmWriter(self.connection, self.name, prefix=wadm_prefix, gate=gate)
-        self.wadm: WadmReader = self.wadm_writer
-        self.control_writer = ControlWriter(self.connection, self.name, prefix=control_prefix, gate=gate)
-        self.control: ControlReader = self.control_writer
-        self.hosts = LiveHosts(self.connection, self.control, clock=clock)
-        self.ledger = Ledger(self.name, clock=clock)
-        self._lister = AppLister(self.connection, self.wadm, self.ledger, clock=clock, notify=self._event)
-        self._clock = clock
-        self._notify = listener
-
-    def __repr__(self) -> str:
-        return f"<Lattice {self.name} on {self.connection!r}>"
-
-    @property
-    def identity(self) -> LatticeIdentity:
-        """Its name and ids, former routes' included: they lead to the same lattice."""
-        return LatticeIdentity(self.name, next(iter(self._ids)), frozenset(self._ids))
-
-    @property
-    def identified(self) -> bool:
-        """Whether it is known to which system and account its routes lead."""
-        return bool(self.evidence.servers)
-
-    @property
-    def signs(self) -> frozenset[Hashable]:
-        """Of which another lattice has one at least if it may be the same."""
-        return frozenset(("sign", self.subjects, sign) for sign in self.evidence.signs)
-
-    @property
-    def traits(self) -> frozenset[Hashable]:
-        """All by which it is looked for: ids, places to which its routes surely lead, and signs."""
-        places = {route.place for route in self.connection.routes} - {None}
-        ids = (("id", one) for one in self._ids)
-        return self.signs.union(ids, (("place", place) for place in places))
-
-    def add(self, route: LatticeRoute) -> None:
-        """Use one more route."""
-        self.connection.add(route, self._connections.acquire(route.spec))
-        self._ids |= dict.fromkeys(route.ids)
-
-    def drop(self, route: LatticeRoute) -> None:
-        """Use a route no more; its ids stay known."""
-        self.connection.drop(route)
-        self.evidence.forget(route)
-
-    def absorb(self, other: Lattice) -> None:
-        """Take the routes of another object for the same lattice."""
-        self.connection.take_over(other.connection)
-        self.evidence.absorb(other.evidence)
-        self._ids |= other._ids
-
-    async def run(self, credentials_for: CredentialsFor | None) -> None:
-        """Listen and keep the hosts until cancelled; what fails unexpectedly is started anew."""
-        unlisten = [self.connection.listen(self._event), self.hosts.listen(self._event)]
-        try:
-            while True:
-                try:
-                    await self._run(credentials_for)
-                except Exception:  # noqa: BLE001 - logged with its trace
-                    _log.exception("lattice task died; starting it again", lattice=self.name)
-                await self._clock.sleep(_RESTART_AFTER)
-        finally:
-            for end in unlisten:
-                end()
-
-    def close(self) -> None:
-        """Give the connections back; `run` has ended or never began."""
-        self.connection.close()
-
-    async def _run(self, credentials_for: CredentialsFor | None) -> None:
-        subscriptions = await subscribe_wadm(self.connection, self.wadm.subjects, self._event)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.connection.run())
-                tasks.create_task(self.hosts.run())
-                tasks.create_task(self._lister.run())
-                if credentials_for is not None:
-                    tasks.create_task(self._serve_config(credentials_for))
-        finally:
-            for subscription in subscriptions:
-                await subscription.unsubscribe()
-
-    async def _serve_config(self, credentials_for: CredentialsFor) -> None:
-        async def for_host(labels: Labels) -> Mapping[str, RegistryCredential] | None:
-            return await credentials_for(self, labels)
-
-        await ConfigService(self.connection, self.name, for_host, clock=self._clock).run()
-
-    def _event(self, event: LatticeEvent) -> None:
-        if isinstance(event, ConnectionState):
-            self._lister.connection_changed()
-        elif isinstance(event, StatusPushed | ManifestPublished | ManifestUnpublished):
-            self._lister.request_refresh()
-            if self.ledger.take_event(event):
-                self._notify(self, EntryChanged(event.name))
-        self._notify(self, event)
 
 
 async def _are_one(one: Lattice, another: Lattice, limit: asyncio.Semaphore) -> bool:
@@ -302,7 +167,14 @@ class Lattices:
         return lattice
 
     def _start(self, route: LatticeRoute) -> Lattice:
-        lattice = Lattice(next(self._numbers), route, self._connections, self._clock, self._notify, self._gate)
+        lattice = Lattice(
+            number=next(self._numbers),
+            route=route,
+            connections=self._connections,
+            clock=self._clock,
+            listener=self._notify,
+            gate=self._gate,
+        )
         lattice.hosts.prefer(self._ours)
         task = self._tasks.create_task(
             lattice.run(self._credentials_for), name=f"lattice {route.name}", context=Context()

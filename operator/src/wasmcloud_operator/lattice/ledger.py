@@ -51,7 +51,7 @@ class ListState(Enum):
     FAILED = "wadm could not give a list: each application has to be asked for"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One application as wadm has it."""
 
@@ -283,7 +283,7 @@ class Ledger:
         status = in_one_wording(AppStatus(info=app.status, scalers=app.scalers), app.deployed_version)
         now = self._clock.monotonic()
         if entry is None:
-            return self._with_status(Entry(app.deployed_version, app.version, as_of=now), status)
+            return self._with_status(Entry(deployed=app.deployed_version, newest=app.version, as_of=now), status)
         if (entry.deployed, entry.newest) != (app.deployed_version, app.version):
             return replace(entry, stale=Stale.CHANGED)
         stale = None if entry.stale is Stale.NOT_LISTED else entry.stale
@@ -301,7 +301,7 @@ class Ledger:
                 return changed != entry
             case ManifestPublished(manifest=manifest):
                 if entry is None:
-                    self._entries[event.name] = Entry("", "", stale=Stale.CHANGED)
+                    self._entries[event.name] = Entry(deployed="", newest="", stale=Stale.CHANGED)
                     return True
                 owner = owner_of(manifest)
                 known = owner is not None and owner.is_same(entry.owner) and digest_of(manifest) == entry.digest
@@ -348,7 +348,7 @@ class Ledger:
 
     def doubt(self, name: str) -> None:
         """A change went unanswered: have wadm asked before anything that is known of the application is believed."""
-        self._entries[name] = replace(self._entries.get(name, Entry("", "")), stale=Stale.ANSWER_LOST)
+        self._entries[name] = replace(self._entries.get(name, Entry(deployed="", newest="")), stale=Stale.ANSWER_LOST)
 
     def unconfirmed(self, name: str, is_so: bool) -> None:
         """Whether wadm stored a change that its own workers did not hear of."""

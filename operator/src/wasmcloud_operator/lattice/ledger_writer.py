@@ -168,12 +168,12 @@ class LedgerWriter:
         except WadmNotFound:
             return None
         return Stored(
-            versions,
-            deployed,
-            owner,
-            digest_of(manifests[declared]) if declared in manifests else None,
-            size_of(manifests[versions[-1]]),
-            scaler_shape(manifests[deployed]) if deployed else None,
+            versions=versions,
+            deployed=deployed,
+            owner=owner,
+            declared_digest=digest_of(manifests[declared]) if declared in manifests else None,
+            newest_bytes=size_of(manifests[versions[-1]]),
+            shape=scaler_shape(manifests[deployed]) if deployed else None,
         )
 
     # --- steps --------------------------------------------------------------------------------------------------------
@@ -219,11 +219,19 @@ class LedgerWriter:
         return self.ledger.record(name, self._entry(content, "", stored))
 
     def _entry(self, content: Content, deployed: str, stored: Stored) -> Entry:
-        return Entry(deployed, stored.versions[-1], stored.versions, owner=self.me, digest=content.digest)
+        return Entry(
+            deployed=deployed,
+            newest=stored.versions[-1],
+            versions=stored.versions,
+            owner=self.me,
+            digest=content.digest,
+        )
 
     def _claim(self, name: str, stored: Stored) -> bool:
         """Note that it is ours, whomever its manifest names. Returns whether that was not known."""
-        known = self.ledger.entry(name) or Entry(stored.deployed, stored.versions[-1], stale=Stale.CHANGED)
+        known = self.ledger.entry(name) or Entry(
+            deployed=stored.deployed, newest=stored.versions[-1], stale=Stale.CHANGED
+        )
         if self.me.is_same(known.owner):
             return False
         self.ledger.record(name, replace(known, owner=self.me))
@@ -238,7 +246,7 @@ class LedgerWriter:
         if stored is not None:
             before = self.ledger.entry(name)
             if before is None or before.deployed != stored.deployed:
-                before = Entry(stored.deployed, stored.versions[-1])
+                before = Entry(deployed=stored.deployed, newest=stored.versions[-1])
             self.ledger.record(name, replace(before, versions=stored.versions, owner=owner, stale=None))
 
     async def _put(self, content: Content, run: Run, stored: Stored | None, limit: int) -> Stored:
@@ -274,7 +282,9 @@ class LedgerWriter:
             self.ledger.doubt(content.name)
             raise
         deployed, shape = (stored.deployed, stored.shape) if stored is not None else ("", None)
-        return Stored((*left, run.version), deployed, self.me, content.digest, shape=shape)
+        return Stored(
+            versions=(*left, run.version), deployed=deployed, owner=self.me, declared_digest=content.digest, shape=shape
+        )
 
     async def _read_back(self, content: Content, version: str, total: int) -> Stored:
         """What wadm has after a first put, and whose it is: the first version decides, whatever was put on top."""
@@ -293,7 +303,7 @@ class LedgerWriter:
             manifest = await self.wadm.get(name, version)
         except WadmNotFound:
             raise WadmTransient(f"{name} was overwritten by somebody else meanwhile; looking again") from None
-        return Stored((version,), "", owner_of(manifest), digest_of(manifest))
+        return Stored(versions=(version,), deployed="", owner=owner_of(manifest), declared_digest=digest_of(manifest))
 
     async def _passed_on(self, name: str, change: Awaitable[object]) -> None:
         """Have wadm make a change; remembers where wadm could not reach its workers, which its store does not show."""

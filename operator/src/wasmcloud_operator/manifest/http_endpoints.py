@@ -47,7 +47,7 @@ class Route:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """A port that a provider listens on. `links` are the names of those behind it, `routes` what they take."""
 
@@ -59,7 +59,7 @@ class Endpoint:
     routes: tuple[Route, ...] = (Route(),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpProvider:
     """A provider that serves HTTP: how it is known in the lattice, and its endpoints in the order of the manifest; none
     where its settings cannot be read.
@@ -168,14 +168,14 @@ def exposure(manifest: Object, externals: Externals = Externals()) -> Exposure:
             name = str(component["name"])
             providers.append(
                 HttpProvider(
-                    name,
-                    source.application,
-                    source.id,
-                    endpoints,
-                    source.daemons,
-                    path,
-                    behind(manifest, component),
-                    _targets(manifest, component) if source.builtin else frozenset(),
+                    component=name,
+                    application=source.application,
+                    id=source.id,
+                    endpoints=endpoints,
+                    daemons=source.daemons,
+                    path=path,
+                    behind=behind(manifest, component),
+                    local=_targets(manifest, component) if source.builtin else frozenset(),
                 )
             )
     return Exposure(tuple(providers), tuple(problems))
@@ -339,7 +339,14 @@ def _route(mode: Literal["path", "host"], value: str, config: Mapping[str, str])
 
 
 def _endpoint(opened: Listener, mode: Mode, links: tuple[str, ...], routes: tuple[Route, ...]) -> Endpoint:
-    return Endpoint(opened.address.port, opened.scheme, opened.address.family, mode, links, routes)
+    return Endpoint(
+        port=opened.address.port,
+        scheme=opened.scheme,
+        family=opened.address.family,
+        mode=mode,
+        links=links,
+        routes=routes,
+    )
 
 
 def _shared_ports(found: Iterable[Endpoint]) -> tuple[Endpoint, ...]:

@@ -39,7 +39,7 @@ class Secret:
     """Name of the policy that it is read through."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestLink:
     """A link as wadm reads it: deprecated forms resolved."""
 
@@ -61,7 +61,7 @@ class ManifestLink:
     """False for a trait of another type whose properties have the form of a link: wadm reads those as links too."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestComponent:
     """A component or provider, as far as it could be read."""
 
@@ -108,7 +108,16 @@ def read_component(reader: CheckedReader, source: Object, path: str) -> Manifest
         elif trait.get("type") in SCALER_TYPES:
             scalers.append(trait_path)
     if properties is None:  # as if it had an image: nothing is known about it, so nothing more is wrong with it
-        return ManifestComponent(path, kind, name, None, True, False, links=tuple(links), scalers=tuple(scalers))
+        return ManifestComponent(
+            path=path,
+            kind=kind,
+            name=name,
+            id=None,
+            has_image=True,
+            has_application=False,
+            links=tuple(links),
+            scalers=tuple(scalers),
+        )
     reader.only(properties, ("image", "application", "id", "config", "secrets"), at)
     has_application = properties.get("application") is not None
     if has_application:

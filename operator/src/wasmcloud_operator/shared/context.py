@@ -67,7 +67,7 @@ def namespace_of(key: Key) -> str:
     return key.namespace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class Context:
     """The parts that reconcilers share.
 
@@ -109,7 +109,14 @@ class Context:
         self, resource: Resource, client: Writer, *, field_manager: str = "", part: str = "status"
     ) -> StatusPart[CustomResource]:
         """The part of a custom resource's status that is written as one."""
-        return StatusPart(resource, CUSTOM_RESOURCE, self.applier.paced, client, field_manager, part)
+        return StatusPart(
+            resource=resource,
+            codec=CUSTOM_RESOURCE,
+            paced=self.applier.paced,
+            client=client,
+            field_manager=field_manager,
+            part=part,
+        )
 
     def controller(
         self,

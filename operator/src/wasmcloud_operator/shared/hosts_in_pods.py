@@ -12,7 +12,8 @@ from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.host_types import Host, InventoryChange
-from wasmcloud_operator.lattice.lattices import Lattice, LatticeEvent, Lattices
+from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
+from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.shared.context import INSTANCE_INDEX
 from wasmcloud_operator_types import POD_UID_LABEL
 

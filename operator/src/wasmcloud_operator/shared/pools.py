@@ -10,7 +10,8 @@ from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.identity import LatticeRoute
-from wasmcloud_operator.lattice.lattices import Lattice, Lattices
+from wasmcloud_operator.lattice.lattice import Lattice
+from wasmcloud_operator.lattice.lattices import Lattices
 
 
 @dataclass(frozen=True, slots=True)
