@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from support.kube.objects import WIDGET
+from support.kube.objects import WIDGET, widget
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.informer import Informer
@@ -82,3 +82,12 @@ class KubeBench:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+async def synced(bench: KubeBench, **settings) -> Informer[CustomResource]:
+    """An informer that has seen the one widget there is; what it sent until then is forgotten."""
+    bench.api.put(WIDGET, widget("a"))
+    informer = bench.informer(**settings)
+    await bench.clock.until(lambda: informer.synced and not informer.problem)
+    bench.api.requests.clear()
+    return informer

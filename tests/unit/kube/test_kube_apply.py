@@ -1,66 +1,20 @@
+"""Writing an object: what is sent, what is left alone, and whose object is never touched."""
+
 from __future__ import annotations
 
 import gc
-import itertools
 
-import msgspec
 import pytest
 
+from support.kube.applied import World, config, drops_all_data, ours
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key
-from wasmcloud_operator.kube.apply import Applier, ForeignObject, ManagedKind
-from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.contest import WriteTarget
+from wasmcloud_operator.kube.apply import ForeignObject
 from wasmcloud_operator.kube.difference import first_difference
 from wasmcloud_operator.kube.errors import DeadlineExceeded, NotFound
-from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Unstructured
-from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import CONFIG_MAP
 from wasmcloud_operator.kube.testing import NoAnswer
-from wasmcloud_operator.kube.transport import Response
-
-STAMP = "tests.example.com/rendered"
-PLACE = WriteTarget(CONFIG_MAP, key("c"))
-
-
-def config(value: str = "1", **data: str) -> dict:
-    metadata = {"name": "c", "namespace": "ns", "labels": {"owner": "us"}}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"value": value, **data}}
-
-
-def ours(metadata) -> bool:
-    return metadata.labels.get("owner") == "us"
-
-
-class World:
-    def __init__(self, bench: KubeBench) -> None:
-        self.bench = bench
-        informer = Informer.on_api(
-            bench.client, CONFIG_MAP, UNSTRUCTURED, clock=bench.clock, metrics=bench.metrics, label_selector="owner=us"
-        )
-        bench.start(informer.run())
-        self.kind = ManagedKind(CONFIG_MAP, informer)
-        self.applier = Applier(bench.client, STAMP, paced=PacedWrites(bench.client, clock=bench.clock))
-
-    async def apply(self, body: dict):
-        return await self.applier.apply(self.kind, body, ours)
-
-    def sent(self) -> list[str]:
-        sent = [r.method for r in self.bench.api.requests if not r.watch and not r.lists]
-        self.bench.api.requests.clear()
-        return sent
-
-    def live(self) -> dict:
-        return self.bench.api.get(CONFIG_MAP, key("c"))
-
-
-@pytest.fixture
-async def world(bench: KubeBench) -> World:
-    made = World(bench)
-    await bench.clock.until(lambda: made.kind.informer.synced)
-    bench.api.requests.clear()
-    return made
 
 
 async def test_created_then_unchanged_without_a_request(world: World):
@@ -197,19 +151,6 @@ async def test_an_apply_that_changed_nothing_is_not_repeated(world: World):
     assert world.sent() == ["PATCH"], "a changed object is another try as well"
 
 
-def drops_all_data(world: World) -> None:
-    """As a webhook does that sets back what we apply: the object stays as it is."""
-    request = world.bench.transport.request
-
-    async def set_back(method, path, **settings):
-        if method == "PATCH":
-            world.bench.api.record(method, path, {}, {}, None)
-            return Response(200, msgspec.json.encode(world.live()), {})
-        return await request(method, path, **settings)
-
-    world.bench.transport.request = set_back
-
-
 async def test_the_memory_of_strangers_objects_is_bounded(world: World):
     for number in range(600):
         name = f"c{number}"
@@ -254,108 +195,6 @@ async def test_an_object_that_is_on_its_way_out_is_not_deleted_again(world: Worl
     assert world.sent() == []
 
 
-PLACE = WriteTarget(CONFIG_MAP, key("c"))
-
-
-async def set_back(world: World, **data: str) -> None:
-    """As another controller does: an update under its own name."""
-    entry = {
-        "manager": "other",
-        "operation": "Update",
-        "time": "2026-01-01T00:00:00Z",
-        "fieldsV1": {"f:data": {f"f:{name}": {} for name in data}},
-    }
-    body = world.live()
-    metadata = {**body["metadata"], "managedFields": [entry]}
-    world.bench.api.put(CONFIG_MAP, {**body, "metadata": metadata, "data": {**body["data"], **data}})
-    await world.bench.clock.settle()
-
-
-async def test_a_tug_of_war_is_slowed_down_to_minutes_and_the_other_is_named(world: World):
-    await world.apply(config())
-    world.sent()
-    patches = 0
-    for _ in range(1200):  # twenty minutes in which it is set back as soon as it was applied
-        await set_back(world, value="theirs")
-        await world.apply(config())
-        await world.bench.clock.advance(1)
-        patches += world.sent().count("PATCH")
-    assert 8 <= patches <= 13, "after 1, 2, 4, … seconds and then every five minutes"
-    (contested,) = world.applier.contests.of([PLACE])
-    assert str(contested).startswith("ConfigMap ns/c: .data.value is set back by field manager other whenever")
-    assert 0 < (world.applier.contests.again([PLACE]) or 0) <= 300
-
-
-async def test_another_wish_is_applied_at_once_in_a_tug_of_war(world: World):
-    await world.apply(config())
-    for _ in range(20):
-        await set_back(world, value="theirs")
-        await world.apply(config())
-    world.sent()
-    await world.apply(config("2"))
-    assert world.sent() == ["PATCH"]
-    await set_back(world, value="theirs")
-    await world.apply(config("2"))
-    await set_back(world, value="theirs")
-    world.sent()
-    await world.apply(config("2"))
-    assert world.sent() == []
-
-
-async def test_a_tug_of_war_that_ended_is_over(world: World):
-    await world.apply(config())
-    for _ in range(5):
-        await set_back(world, value="theirs")
-        await world.apply(config())
-        await world.bench.clock.advance(20)
-    assert world.applier.contests.of([PLACE])
-    while (again := world.applier.contests.again([PLACE])) is not None:
-        await world.bench.clock.advance(again + 0.01)
-        assert (await world.apply(config())).outcome == "unchanged"
-    assert world.applier.contests.of([PLACE]) == []
-    await world.bench.clock.advance(1000)
-    await set_back(world, value="theirs")
-    world.sent()
-    await world.apply(config())
-    assert world.sent() == ["PATCH"], "put right at once, as the first time"
-    assert world.applier.contests.of([PLACE]) == []
-
-
-async def test_a_webhook_that_sets_a_field_back_is_reported(world: World):
-    await world.apply(config())
-    world.bench.api.put(CONFIG_MAP, {**world.live(), "data": {}})
-    await world.bench.clock.settle()
-    drops_all_data(world)
-    await world.apply(config())
-    (contested,) = world.applier.contests.of([PLACE])
-    assert "an admission webhook or the API server itself" in str(contested)
-    assert contested.path == ".data.value"
-
-
-async def test_a_single_set_back_is_not_a_contest(world: World):
-    await world.apply(config())
-    await set_back(world, value="theirs")
-    world.sent()
-    assert (await world.apply(config())).outcome == "changed"
-    assert world.sent() == ["PATCH"], "nobody is asked who it was"
-    assert world.applier.contests.of([PLACE]) == []
-
-
-async def test_many_different_fields_are_put_right_at_once_and_endless_ones_are_not(world: World):
-    await world.apply(config())
-    many = {str(n): "ours" for n in range(100)}
-    await world.apply(config(**many))
-    world.sent()
-    for n in range(10):
-        await set_back(world, **{str(n): "theirs"})
-        await world.apply(config(**many))
-    assert world.sent().count("PATCH") == 10
-    for n in range(10, 100):
-        await set_back(world, **{str(n): "theirs"})
-        await world.apply(config(**many))
-    assert world.sent().count("PATCH") < 12
-
-
 async def test_an_object_that_was_found_whole_is_compared_again_only_when_it_or_the_wish_is_another(
     world: World, monkeypatch
 ):
@@ -391,55 +230,3 @@ async def test_the_memory_of_whole_objects_keeps_none_of_them_alive(world: World
     await world.bench.clock.settle()
     gc.collect()
     assert known.found() is None
-
-
-async def test_an_object_that_is_deleted_again_and_again_is_made_later_and_later(world: World):
-    made = []
-    for _ in range(1200):
-        if world.live() is not None:
-            world.bench.api.remove(CONFIG_MAP, key("c"))
-            await world.bench.clock.settle()
-        applied = await world.apply(config())
-        if applied.outcome == "created":
-            made.append(world.bench.clock.monotonic())
-        else:
-            assert applied.item is None
-            assert 0 < (world.applier.contests.again([PLACE]) or 0) <= 300
-        await world.bench.clock.advance(1)
-    between = [later - earlier for earlier, later in itertools.pairwise(made)]
-    assert between[:7] == [1, 1, 2, 4, 8, 16, 32], "the first time that it is gone it is made at once"
-    assert max(between) == 300
-    (contested,) = world.applier.contests.of([PLACE])
-    assert str(contested).startswith("ConfigMap ns/c is deleted by somebody else whenever it is made")
-    assert (await world.apply(config("2"))).outcome == "created", "what is wanted now was not deleted yet"
-
-
-async def test_an_object_that_is_left_alone_is_no_longer_called_deleted(world: World):
-    await world.apply(config())
-    for _ in range(4):
-        world.bench.api.remove(CONFIG_MAP, key("c"))
-        await world.bench.clock.settle()
-        await world.bench.clock.advance(world.applier.contests.again([PLACE]) or 0)
-        await world.apply(config())
-    assert world.applier.contests.of([PLACE])
-    await world.bench.clock.advance(60)
-    assert (await world.apply(config())).outcome == "unchanged"
-    assert world.applier.contests.of([PLACE]) == []
-
-
-async def test_an_object_that_we_delete_ourselves_is_made_again_at_once(world: World):
-    for _ in range(10):
-        applied = await world.apply(config())
-        assert applied.outcome == "created"
-        assert await world.applier.delete(world.kind, applied.item, ours)
-        await world.bench.clock.settle()
-
-
-async def test_an_object_that_was_left_out_of_the_cache_was_not_deleted(world: World):
-    await world.apply(config())
-    for _ in range(10):
-        world.kind.informer.forget(world.kind.informer.store.get(key("c")))
-        assert (await world.apply(config())).outcome == "unchanged"
-        world.kind.informer.store._gone.clear()
-        world.kind.informer.offer(await world.bench.client.get(CONFIG_MAP, key("c")))
-    assert world.applier.contests.again([PLACE]) is None

@@ -7,134 +7,12 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-import structlog
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from msgspec import Raw
 
-from support.kube.bench import KubeBench
+from support.kube.bench import KubeBench, synced
 from support.kube.objects import WIDGET, key, widget
 from wasmcloud_operator.kube.testing import Answer, Cut, End, ErrorEvent, Fault, Garbage, NoAnswer, Silent
 
-GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
-TOO_LARGE = {
-    "kind": "Status",
-    "code": 504,
-    "reason": "Timeout",
-    "message": "Too large resource version: 999, current: 1",
-    "details": {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
-}
 HTML = "<html><body>502 Bad Gateway</body></html>"
-
-FAULTS = st.one_of(
-    st.sampled_from(["any", "list", "page", "watch"]).flatmap(
-        lambda on: st.sampled_from(
-            [
-                Answer(on, 410, GONE),
-                Answer(on, 504, TOO_LARGE),
-                Answer(on, 503, HTML),
-                Answer(on, 500, {"kind": "Status", "code": 500, "reason": "InternalError"}),
-                Answer(on, 429, {"kind": "Status", "code": 429}, {"Retry-After": "7"}),
-                Answer(on, 403, {"kind": "Status", "code": 403, "reason": "Forbidden"}),
-                Answer(on, 404, {"kind": "Status", "code": 404, "reason": "NotFound"}),
-                NoAnswer(on),
-            ]
-        )
-    ),
-    st.integers(0, 3).flatmap(
-        lambda after: st.sampled_from(
-            [
-                ErrorEvent(after=after),
-                ErrorEvent(after=after, code=500, reason="InternalError", message="etcd is away"),
-                ErrorEvent(after=after, code=504, reason="Timeout", message="Too large resource version: 9"),
-                End(after=after),
-                Cut(after=after),
-                Cut(after=after, half_line=True),
-                Silent(after=after),
-                Garbage(after=after),
-            ]
-        )
-    ),
-)
-NAMES = st.sampled_from(["a", "b", "c", "d"])
-OPERATIONS = st.one_of(
-    st.tuples(st.just("put"), NAMES, st.integers(0, 99)),
-    st.tuples(st.just("remove"), NAMES),
-    st.tuples(st.just("recreate"), NAMES),
-    st.tuples(st.just("label"), NAMES, st.booleans()),
-    st.tuples(st.just("compact")),
-    st.tuples(st.just("rewind")),
-    st.tuples(st.just("fail"), FAULTS),
-    st.tuples(st.just("advance"), st.floats(0.01, 200)),
-)
-
-
-async def play(bench: KubeBench, operation: tuple) -> None:
-    what, *rest = operation
-    if what == "fail":
-        bench.api.fail(rest[0])
-    elif what == "advance":
-        await bench.clock.advance(rest[0])
-    elif what == "compact":
-        bench.api.compact()
-    elif what == "rewind":
-        bench.api.rewind(1000)
-    elif what == "remove":
-        if bench.api.get(WIDGET, key(rest[0])) is not None:
-            bench.api.remove(WIDGET, key(rest[0]))
-    elif what == "recreate":
-        bench.api.put(WIDGET, widget(rest[0], uid=f"uid-{bench.api.version}", labels={"in": "yes"}))
-    elif what == "label":
-        held = bench.api.get(WIDGET, key(rest[0]))
-        spec = held["spec"] if held else {}
-        bench.api.put(WIDGET, widget(rest[0], labels={"in": "yes"} if rest[1] else {}, **spec))
-    else:
-        bench.api.put(WIDGET, widget(rest[0], labels={"in": "yes"}, value=rest[1]))
-    await bench.clock.settle()
-
-
-async def equivalence(operations: list[tuple], watch_list: str, selector: str, page_size: int) -> None:
-    bench = KubeBench()
-    bench.api.watch_list = watch_list
-    bench.api.page_size = page_size
-    bench.api.put(WIDGET, widget("elsewhere", namespace="other", labels={"in": "yes"}))
-    informer = bench.informer(label_selector=selector)
-    uids: set[str] = set()
-    for operation in operations:
-        await play(bench, operation)
-        uids |= {obj.metadata.uid for obj in informer.store}
-    bench.api._faults.clear()
-
-    def selects(body: dict) -> bool:
-        return not selector or (body["metadata"].get("labels") or {}).get("in") == "yes"
-
-    try:
-        await bench.clock.until(lambda: bench.equal(informer, selects) and not informer.problem, within=1200)
-        left = {obj.metadata.uid for obj in informer.store}
-        if not selector and ("rewind",) not in operations:
-            assert {uid: bench.deletes.get(uid, 0) for uid in uids - left} == dict.fromkeys(uids - left, 1)
-            assert not left & bench.deletes.keys()
-    finally:
-        await bench.stop()
-
-
-@settings(max_examples=120)
-@given(
-    st.lists(OPERATIONS, max_size=25),
-    st.sampled_from(["streamed", "refused", "ignored"]),
-    st.sampled_from(["", "in=yes"]),
-    st.sampled_from([0, 2]),
-)
-def test_after_any_faults_the_cache_equals_a_list(operations, watch_list, selector, page_size):
-    asyncio.run(equivalence(operations, watch_list, selector, page_size))
-
-
-async def synced(bench: KubeBench, **settings):
-    bench.api.put(WIDGET, widget("a"))
-    informer = bench.informer(**settings)
-    await bench.clock.until(lambda: informer.synced and not informer.problem)
-    bench.api.requests.clear()
-    return informer
 
 
 @pytest.mark.parametrize("watch_list", ["streamed", "refused", "ignored"])
@@ -230,17 +108,6 @@ async def test_a_watch_that_cannot_be_opened_anew_after_a_silence_is_not_live(be
     assert [r.lists for r in bench.api.requests] == [False, False, False]
 
 
-async def test_silence_at_a_version_that_nothing_confirms_ends_in_a_list(bench: KubeBench):
-    """After a broken connection the server may be a restored one, whose history never reaches our version."""
-    informer = await synced(bench)
-    bench.api.fail(Silent(), Silent())
-    bench.api.cut_streams()
-    await bench.clock.until(lambda: bool([r for r in bench.api.requests if r.lists]), within=200)
-    assert [r.lists for r in bench.api.requests] == [False, False, True]
-    bench.api.put(WIDGET, widget("c"))
-    await bench.clock.until(lambda: bench.equal(informer), within=1)
-
-
 async def test_silences_between_events_are_no_reason_to_list(bench: KubeBench):
     """Each event confirms the version, so that silences are counted from the last one."""
     bench.api.bookmark_seconds = float("inf")
@@ -288,88 +155,6 @@ async def test_a_watch_that_is_refused_after_a_streamed_list_does_not_end_stream
     bench.api.cut_streams()
     await bench.clock.until(lambda: any(r.lists for r in bench.api.requests) and not informer.problem)
     assert [r.watch for r in bench.api.requests if r.lists] == [True]
-
-
-@pytest.mark.parametrize("away", ["as versions that were", "as versions that were, and the cluster moves on"])
-async def test_a_restored_backup_is_believed_however_far_the_cluster_has_moved_on(bench: KubeBench, away: str):
-    for name in ("changed", "deleted", "other"):
-        bench.api.put(WIDGET, widget(name))
-    informer = await synced(bench)
-    backup = bench.api.backup()
-    bench.api.put(WIDGET, widget("changed", value="lost"))
-    bench.api.remove(WIDGET, key("deleted"))
-    bench.api.put(WIDGET, widget("created", value="lost"))
-    await bench.clock.advance(1)
-    bench.api.restore(backup)
-    for number in range(50 if "moves on" in away else 1):
-        bench.api.put(WIDGET, widget("other", value=number))
-    bench.api.compact()
-    await bench.clock.until(lambda: bench.equal(informer) and not informer.problem)
-
-
-async def test_a_short_rewind_after_events_alone_is_believed(bench: KubeBench):
-    bench.api.bookmark_seconds = float("inf")
-    informer = await synced(bench)
-    for number in range(20):
-        bench.api.put(WIDGET, widget("a", value=number))
-    await bench.clock.advance(1)
-    bench.api.rewind(10)  # to between the list and the last event
-    bench.api.put(WIDGET, widget("a", value="restored"))
-    await bench.clock.until(lambda: bench.equal(informer), within=300)
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param(ErrorEvent(), id="ERROR event over HTTP 200"),
-        pytest.param(Answer("watch", 410, GONE), id="HTTP 410"),
-        pytest.param(Answer("watch", 504, TOO_LARGE), id="too large"),
-        pytest.param(
-            ErrorEvent(code=504, reason="Timeout", message="Too large resource version: 9"), id="too large event"
-        ),
-        pytest.param(Answer("watch", 400, {"code": 400, "reason": "BadRequest"}), id="malformed"),
-    ],
-)
-async def test_a_rejected_version_is_never_shown_again(bench: KubeBench, fault: Fault):
-    informer = await synced(bench)
-    bench.api.fail(fault)
-    await bench.clock.until(lambda: bool(bench.api.requests), within=700)  # the watch in place has ended
-    bench.api.version += 1
-    rejected = bench.api.requests[0].query["resourceVersion"]
-    await bench.clock.advance(700)
-    assert [r.query.get("resourceVersion") for r in bench.api.requests].count(rejected) == 1
-    assert bench.api.requests[1].lists, "the rejection is answered by a list"
-    assert bench.equal(informer)
-    assert not informer.problem
-
-
-async def test_expiry_in_the_middle_of_pagination_starts_the_list_over(bench: KubeBench):
-    bench.api.watch_list = "refused"
-    bench.api.page_size = 2
-    for number in range(7):
-        bench.api.put(WIDGET, widget(f"w{number}"))
-    bench.api.fail(Answer("page", 410, GONE), Answer("page", 410, GONE))
-    informer = bench.informer()
-    await bench.clock.until(lambda: bench.equal(informer) and informer.synced)
-    tokens = [r.query.get("continue") for r in bench.api.requests if "limit" in r.query]
-    assert tokens.count(None) == 3
-    assert len(set(tokens) - {None}) == len([token for token in tokens if token])
-
-
-async def test_a_restored_backup_is_believed(bench: KubeBench):
-    bench.api.put(WIDGET, widget("b"))
-    informer = await synced(bench)
-    bench.api.rewind(500)
-    bench.api.remove(WIDGET, key("a"))
-    bench.api.put(WIDGET, widget("b", restored=True))
-    await bench.clock.until(lambda: bench.equal(informer), within=30)
-
-
-async def test_bookmarks_from_before_show_a_history_that_went_back(bench: KubeBench):
-    informer = await synced(bench)
-    bench.api.version -= 500  # unnoticed by the stream, as a load balancer can hide a restart
-    bench.api.put(WIDGET, widget("b"))
-    await bench.clock.until(lambda: key("b") in informer.store, within=75)
 
 
 async def test_readers_never_see_part_of_a_relist(bench: KubeBench):
@@ -494,64 +279,6 @@ async def test_lines_of_megabytes_and_halves_of_lines(bench: KubeBench):
     await bench.clock.advance(700)
     bench.api.put(WIDGET, widget("huge", blob="y" * 5_000_000))
     await bench.clock.until(lambda: bench.equal(informer))
-
-
-DEEP = Raw(b"[" * 1_500 + b"]" * 1_500)
-
-
-@pytest.mark.parametrize("watch_list", ["streamed", "refused"])
-@pytest.mark.parametrize(
-    "bad", [{"labels": ["not", "a", "map"]}, {"value": DEEP}], ids=["of another shape", "too deep"]
-)
-class TestObjectsThatCannotBeRead:
-    @pytest.fixture(autouse=True)
-    def _answers(self, bench: KubeBench, watch_list: str) -> None:
-        bench.api.watch_list = watch_list
-
-    async def test_they_hide_no_other(self, bench: KubeBench, bad: dict):
-        bench.api.put(WIDGET, widget("bad", **dict(bad)))
-        informer = await synced(bench)
-        bench.api.put(WIDGET, widget("bad2", **dict(bad)))
-        bench.api.put(WIDGET, widget("b"))
-        await bench.clock.advance(1)
-        assert sorted(obj.metadata.name for obj in informer.store) == ["a", "b"]
-        assert not informer.problem
-        assert bench.unreadable() == 2
-
-    async def test_they_are_logged_once_for_each_state(self, bench: KubeBench, bad: dict):
-        bench.api.put(WIDGET, widget("bad", **dict(bad)))
-        with structlog.testing.capture_logs() as logs:
-            informer = await synced(bench)
-            for _ in range(3):
-                bench.api.fail(ErrorEvent())
-                bench.api.cut_streams()
-                await bench.clock.until(lambda: not bench.api._faults and not informer.problem)
-            bench.api.put(WIDGET, widget("bad", again=1, **dict(bad)))
-            await bench.clock.advance(1)
-        lines = [line for line in logs if "left out" in line["event"]]
-        assert [line["object"] for line in lines] == ["ns/bad", "ns/bad"]
-
-    async def test_an_object_that_becomes_unreadable_is_no_longer_held_and_is_seen_again_when_it_changes(
-        self, bench: KubeBench, bad: dict
-    ):
-        informer = await synced(bench)
-        bench.api.put(WIDGET, widget("a", **dict(bad)))
-        await bench.clock.advance(1)
-        assert key("a") not in informer.store
-        bench.api.put(
-            WIDGET, {**widget("a", value="mended"), "metadata": {"name": "a", "namespace": "ns", "labels": {}}}
-        )
-        await bench.clock.until(lambda: bench.equal(informer), within=1)
-        assert bench.unreadable() == 0
-
-    async def test_the_deletion_of_one_is_seen(self, bench: KubeBench, bad: dict):
-        await synced(bench)
-        bench.api.put(WIDGET, widget("a", **dict(bad)))
-        await bench.clock.advance(1)
-        assert bench.unreadable() == 1
-        bench.api.remove(WIDGET, key("a"))
-        await bench.clock.advance(1)
-        assert bench.unreadable() == 0
 
 
 async def test_readiness_says_live_now(bench: KubeBench):
