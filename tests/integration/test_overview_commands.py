@@ -11,7 +11,9 @@ from pathlib import Path
 from support.operators.in_process import RunningOperator
 from support.sites.services import ServiceSite, http_components
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server
+from testbed.admin import Object
 from testbed.waiting import eventually
+from wasmcloud_operator.commands.rbac import chart_rules
 
 PROGRAM = Path(sys.executable).with_name("kubectl-wasmcloud")
 
@@ -133,3 +135,53 @@ async def test_the_doctor_finds_no_leader_where_no_operator_holds_a_lease(crds: 
     assert status == 1
     assert "ok  Kubernetes v1." in text
     assert "no operator leads" in text
+
+
+def operator_pod(namespace: str) -> Object:
+    """As it is deployed to follow its own namespace alone; no scheduler takes it."""
+    labels = {"app.kubernetes.io/name": "wasmcloud-operator"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "operator", "namespace": namespace, "labels": labels},
+        "spec": {
+            "schedulerName": "none",
+            "serviceAccountName": "op",
+            "automountServiceAccountToken": False,
+            "containers": [{"name": "operator", "image": "x/op:1", "args": ["run", "--watch-namespaces", namespace]}],
+        },
+    }
+
+
+async def test_the_doctor_names_the_rights_that_the_operators_service_account_lacks_until_it_has_them(
+    crds: ControlPlane, admin: Admin, namespace: str
+) -> None:
+    await admin.create(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "op", "namespace": namespace}}
+    )
+    await admin.create(operator_pod(namespace))
+    kubeconfig = crds.kubeconfig_for(crds.user("admin"))
+
+    async def about_rights() -> str:
+        _, text = await run(kubeconfig, "doctor", "-n", namespace)
+        (line,) = [line for line in text.splitlines() if f"ServiceAccount {namespace}/op " in line]
+        return line
+
+    lacking = await about_rights()
+    assert lacking.startswith("!!  ")
+    assert (
+        f"lacks rights that the operator needs: get wasmcloudhostconfigs.k8s.wasmcloud.dev in namespace {namespace}; "
+        in lacking
+    )
+    rules = chart_rules()
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "op"}
+    metadata = {"name": "op", "namespace": namespace}
+    head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": metadata}
+    await admin.create({**head, "kind": "Role", "rules": [*rules["watchedNamespace"], *rules["ownNamespace"]]})
+    subject = {"kind": "ServiceAccount", "name": "op", "namespace": namespace}
+    await admin.create({**head, "kind": "RoleBinding", "roleRef": role, "subjects": [subject]})
+
+    async def complete() -> bool:
+        return (await about_rights()).startswith("ok  ")
+
+    await eventually(complete, timeout=60, interval=1)

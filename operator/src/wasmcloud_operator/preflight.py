@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -30,7 +31,7 @@ from wasmcloud_operator.kube.resources import (
     Key,
     Resource,
 )
-from wasmcloud_operator.permissions import RULES, PermissionRule, needed
+from wasmcloud_operator.permissions import RULES, needed
 from wasmcloud_operator.settings import Settings
 
 log = structlog.get_logger()
@@ -67,7 +68,7 @@ async def inspect(client: Reader, settings: Settings) -> Findings:
         )
     host_configs = await serves(client, HOST_CONFIG)
     applications = await crd_state(client)
-    wanted = needed(_used(settings), settings.watch_namespaces, settings.namespace)
+    wanted = wanted_by(settings)
     missing = await missing_permissions(client, wanted)
     log.info(
         "cluster found",
@@ -93,13 +94,29 @@ async def inspect(client: Reader, settings: Settings) -> Findings:
     )
 
 
-def _used(settings: Settings) -> Iterable[PermissionRule]:
-    """The rules without those that are for what is switched off."""
+class Switches(Protocol):
+    """The settings that decide which permissions are needed, and where."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def watch_namespaces(self) -> tuple[str, ...]: ...
+    @property
+    def applications(self) -> bool: ...
+    @property
+    def services(self) -> bool: ...
+    @property
+    def leader_election(self) -> bool: ...
+
+
+def wanted_by(settings: Switches) -> list[Permission]:
+    """Returns the permissions that an operator with these settings needs: none for what is switched off."""
     off: set[Resource] = set()
     off |= set() if settings.applications else {APPLICATION}
     off |= set() if settings.services else {ENDPOINT_SLICE, INGRESS, HTTP_ROUTE}
     off |= set() if settings.leader_election else {LEASE}
-    return (rule for rule in RULES if rule.resource not in off)
+    rules = (rule for rule in RULES if rule.resource not in off)
+    return needed(rules, settings.watch_namespaces, settings.namespace)
 
 
 def _log_missing(watched: Iterable[str], wanted: list[Permission], missing: list[Permission]) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from wasmcloud_operator.commands.overview import doctor
+from wasmcloud_operator import preflight
+from wasmcloud_operator.commands.overview import doctor, operator_pods
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.resources import POD
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.resources import LEASE, POD, Key
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedTransport
 
 
@@ -17,17 +22,18 @@ def operator_pod(ready: str) -> dict[str, Any]:
     labels = {"app.kubernetes.io/name": "wasmcloud-operator"}
     conditions = [{"type": "Ready", "status": ready, "reason": "ContainersNotReady", "message": "it waits"}]
     metadata = {"name": "operator-0", "namespace": "ops", "uid": "o", "labels": labels}
-    return {"metadata": metadata, "spec": {}, "status": {"phase": "Running", "conditions": conditions}}
+    spec = {"serviceAccountName": "op", "containers": [{"name": "operator", "image": "x/op:1", "args": ["run"]}]}
+    return {"metadata": metadata, "spec": spec, "status": {"phase": "Running", "conditions": conditions}}
 
 
 @pytest.mark.parametrize(
     ("pods", "found"),
     [
         ([], []),
-        ([operator_pod("False")], ["!!  operator's pod ops/operator-0: ContainersNotReady: it waits"]),
+        ([operator_pod("False")], ["!!  operator's pod ops/operator-0 (x/op:1): ContainersNotReady: it waits"]),
         (
             [operator_pod("True")],
-            ["??  operator's pod ops/operator-0 is ready; its metrics cannot be read through the API server: 404"],
+            ["??  operator's pod ops/operator-0 (x/op:1) is ready; its metrics cannot be read through"],
         ),
     ],
 )
@@ -46,8 +52,134 @@ async def test_the_metrics_of_an_operators_pod_are_fetched() -> None:
     listed = {"kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": [operator_pod("True")]}
     api.fail(Answer("read", 200, listed), Answer("read", 200, "up 1\n"))
     (finding,) = await doctor.operators(Reader(ScriptedTransport(api)))
-    assert str(finding) == "ok  operator's pod ops/operator-0 is ready, its metrics can be read"
+    assert str(finding) == "ok  operator's pod ops/operator-0 (x/op:1) is ready, its metrics can be read"
     assert api.requests[-1].path.endswith("/pods/operator-0%3A8080/proxy/metrics")
+
+
+def of_container(**container: Any) -> operator_pods.Deployed:
+    metadata = {"name": "operator-0", "namespace": "ops"}
+    return operator_pods.deployed(UNSTRUCTURED.item(json.dumps({
+        "metadata": metadata,
+        "spec": {"containers": [{"name": "beside"}, {"name": "operator", **container}]},
+    }).encode()))  # fmt: skip
+
+
+DEFAULT = operator_pods.Deployed(
+    account=Key("ops", "default"),
+    namespace="ops",
+    watch_namespaces=(),
+    applications=True,
+    services=True,
+    leader_election=True,
+    lease_name="wasmcloud-operator",
+)
+
+
+@pytest.mark.parametrize(
+    ("container", "changed"),
+    [
+        ({}, {}),
+        (
+            {"args": ["run", "--no-applications", "--no-leader-election"]},
+            {"applications": False, "leader_election": False},
+        ),
+        ({"args": ["run", "--watch-namespaces", "a, b", "--services"]}, {"watch_namespaces": ("a", "b")}),
+        ({"command": ["x", "run", "--lease-name=other"]}, {"lease_name": "other"}),
+        (
+            {"env": [{"name": "WASMCLOUD_OPERATOR_SERVICES", "value": "False"}, {"name": "SERVICES", "value": "x"}]},
+            {"services": False},
+        ),
+        (
+            {"env": [{"name": "WASMCLOUD_OPERATOR_NAMESPACE", "value": "home"}], "args": ["--watch-namespaces=a"]},
+            {"namespace": "home", "watch_namespaces": ("a",)},
+        ),
+        (
+            {
+                "env": [{"name": "WASMCLOUD_OPERATOR_WATCH_NAMESPACES", "value": "a"}],
+                "args": ["--watch-namespaces", "b"],
+            },
+            {"watch_namespaces": ("b",)},
+        ),
+        ({"env": [{"name": "WASMCLOUD_OPERATOR_LEASE_NAME", "valueFrom": {}}], "args": ["run", 5]}, {}),
+    ],
+)
+def test_the_settings_of_an_operators_pod_come_from_its_flags_and_variables(
+    container: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    assert of_container(**container) == replace(DEFAULT, **changed)
+
+
+async def looked_at(*answers: Answer) -> tuple[str, ScriptedApi]:
+    """The one finding about the rights of an operator whose pods are two."""
+    api = ScriptedApi()
+    listed = {"kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": [operator_pod("True")] * 2}
+    api.fail(Answer("read", 200, listed), *answers)
+    (finding,) = await doctor.rights(Reader(ScriptedTransport(api)))
+    return str(finding), api
+
+
+def reviewed(*, allowed: bool) -> Answer:
+    return Answer("write", 201, {"status": {"allowed": allowed}})
+
+
+async def test_the_rights_of_an_operators_service_account_are_asked_for_one_by_one() -> None:
+    wanted = len(preflight.wanted_by(DEFAULT))
+    found, api = await looked_at(*[reviewed(allowed=True)] * wanted)
+    assert found == f"ok  ServiceAccount ops/op has the {wanted} rights that the operator needs"
+    bodies = [request.body["spec"] for request in api.requests[1:]]
+    assert {body["user"] for body in bodies} == {"system:serviceaccount:ops:op"}
+    assert {tuple(body["groups"]) for body in bodies} == {
+        ("system:serviceaccounts", "system:serviceaccounts:ops", "system:authenticated")
+    }
+    asked = [(body["resourceAttributes"]["verb"], body["resourceAttributes"]["resource"]) for body in bodies]
+    assert ("patch", "wasmcloudhostconfigs") in asked
+
+
+async def test_the_rights_that_an_operator_lacks_are_named() -> None:
+    wanted = len(preflight.wanted_by(DEFAULT))
+    found, _ = await looked_at(*[reviewed(allowed=False)] * wanted)
+    assert found.startswith(
+        "!!  ServiceAccount ops/op lacks rights that the operator needs: get wasmcloudhostconfigs.k8s"
+    )
+    assert found.endswith(f"; and {wanted - 10} more")
+
+
+async def test_who_may_not_ask_about_others_reads_that_rights_were_not_looked_at() -> None:
+    refused = Answer("write", 403, {"kind": "Status", "message": "no", "reason": "Forbidden", "code": 403})
+    found, _ = await looked_at(*[refused] * 100)
+    assert found.startswith("??  ServiceAccount ops/op: whether it has the operator's rights cannot be looked at")
+
+
+def lease(namespace: str, name: str, age: float) -> dict[str, Any]:
+    renewed = datetime.now(UTC) - timedelta(seconds=age)
+    spec = {"holderIdentity": f"{name}-0", "renewTime": renewed.isoformat(timespec="microseconds")}
+    return {"metadata": {"name": name, "namespace": namespace, "uid": f"{namespace}{name}"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("leases", "found"),
+    [
+        ([], "!!  no operator leads"),
+        ([("ops", "wasmcloud-operator", 600)], "!!  no operator leads"),
+        ([("ops", "wasmcloud-operator", 1)], "ok  the operator is led by wasmcloud-operator-0 in ops"),
+        ([("ops", "mine", 1), ("ops", "foreign", 1)], "ok  the operator is led by mine-0 in ops"),
+        (
+            [("ops", "wasmcloud-operator", 1), ("ops", "mine", 1)],
+            "!!  2 operators lead at once: mine-0 in ops, wasmcloud-operator-0 in ops",
+        ),
+    ],
+)
+async def test_leaders_are_found_by_the_name_of_the_lease_that_the_operators_pods_take(
+    leases: list[tuple[str, str, int]], found: str
+) -> None:
+    api = ScriptedApi()
+    pod = operator_pod("True")
+    pod["spec"]["containers"][0]["args"] = ["run", "--lease-name", "mine"]
+    api.put(POD, pod)
+    for one in leases:
+        api.put(LEASE, lease(*one))
+    (finding,) = await doctor.leases(Reader(ScriptedTransport(api)))
+    assert str(finding).startswith(found)
 
 
 def test_a_refused_read_makes_a_finding_unknown() -> None:

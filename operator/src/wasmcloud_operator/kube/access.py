@@ -13,7 +13,13 @@ from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.errors import GarbledAnswer, NotFound, NotKubernetes
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.resources import SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_RULES_REVIEW, Resource
+from wasmcloud_operator.kube.resources import (
+    SELF_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_RULES_REVIEW,
+    SUBJECT_ACCESS_REVIEW,
+    Key,
+    Resource,
+)
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -160,7 +166,32 @@ async def missing_permissions(client: Reader, needed: Iterable[Permission]) -> l
     return [permission for permission, answer in zip(wanted, answers, strict=True) if not answer]
 
 
-async def _reviewed(client: Reader, permission: Permission) -> bool:
+async def missing_permissions_of(client: Reader, account: Key, needed: Iterable[Permission]) -> list[Permission]:
+    """Returns those of the permissions that the API server would refuse a ServiceAccount now.
+
+    Raises Forbidden where we may not ask about others (create subjectaccessreviews).
+    """
+    wanted, limit = list(needed), asyncio.Semaphore(_CONCURRENT_REVIEWS)
+    everybody = "system:serviceaccounts"
+    subject = {
+        "user": f"system:serviceaccount:{account.namespace}:{account.name}",
+        "groups": [everybody, f"{everybody}:{account.namespace}", "system:authenticated"],
+    }
+
+    async def allowed(permission: Permission) -> bool:
+        async with limit:
+            return await _reviewed(client, permission, SUBJECT_ACCESS_REVIEW, subject)
+
+    answers = await gather_first_error(map(allowed, wanted))
+    return [permission for permission, answer in zip(wanted, answers, strict=True) if not answer]
+
+
+async def _reviewed(
+    client: Reader,
+    permission: Permission,
+    review: Resource = SELF_SUBJECT_ACCESS_REVIEW,
+    subject: JsonObject | None = None,
+) -> bool:
     attributes = {
         "verb": permission.verb,
         "group": permission.resource.group,
@@ -168,8 +199,8 @@ async def _reviewed(client: Reader, permission: Permission) -> bool:
         "subresource": permission.subresource,
         "namespace": permission.namespace,
     }
-    body = {**_head(SELF_SUBJECT_ACCESS_REVIEW), "spec": {"resourceAttributes": attributes}}
-    return _as(_Review, await client.review(SELF_SUBJECT_ACCESS_REVIEW, body)).status.allowed
+    body = {**_head(review), "spec": {"resourceAttributes": attributes, **(subject or {})}}
+    return _as(_Review, await client.review(review, body)).status.allowed
 
 
 def _head(resource: Resource) -> JsonObject:

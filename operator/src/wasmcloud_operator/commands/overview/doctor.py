@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,22 +12,23 @@ import click
 
 from wasmcloud_operator.application.coexistence import crd_state
 from wasmcloud_operator.commands.overview import operator_pods, pods
+from wasmcloud_operator.commands.overview.operator_pods import Deployed
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, condition, fails, take
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.access import server_version, serves
+from wasmcloud_operator.kube.access import missing_permissions_of, server_version, serves
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import ApiError, Forbidden
 from wasmcloud_operator.kube.lease import LEASE_CODEC, LeaseObject
 from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import LEASE, POD
-from wasmcloud_operator.preflight import OLDEST_MINOR
+from wasmcloud_operator.preflight import OLDEST_MINOR, wanted_by
 
-_LEASE_NAME = "wasmcloud-operator"
 # A leader renews every two seconds; this is how old its Lease may look through a slow connection.
 _FRESH_SECONDS = 30.0
 _CLOCK_SECONDS = 5.0
+_SHOWN_RIGHTS = 10
 
 
 class Health(Enum):
@@ -60,11 +62,11 @@ def doctor_screen(namespace: str) -> Screen:
 
 
 async def examine(client: Reader, snapshot: Snapshot) -> list[Finding]:
-    """Looks at the server, the CRDs, the operator's Lease and pods, and NATS and wadm as the operator sees them.
+    """Looks at the server, the CRDs, the operator's Lease, pods and rights, and NATS and wadm as it sees them.
 
     What the user has no right to read is UNKNOWN. Raises the errors of `kube.errors` where nothing can be read.
     """
-    checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (_server, _kinds, _leases, operators)
+    checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (_server, _kinds, leases, operators, rights)
     found = [finding for check in checks for finding in await _unless_forbidden(check, client)]
     return [*found, *of_snapshot(snapshot)]
 
@@ -99,10 +101,13 @@ async def _kinds(client: Reader) -> list[Finding]:
     return [*found, Finding(Health.FINE if ours else Health.WRONG, f"applications.core.oam.dev: {note}")]
 
 
-async def _leases(client: Reader) -> list[Finding]:
-    leases = [item for item in await client.list_all(LEASE, LEASE_CODEC) if item.metadata.name == _LEASE_NAME]
-    now = client.server_now or datetime.now(UTC)
-    return judge_leases(leases, now)
+async def leases(client: Reader) -> list[Finding]:
+    """Returns whether exactly one operator leads, by the Leases that are read. Raises the errors of `kube.errors`."""
+    names = {operator_pods.LEASE_NAME}
+    with contextlib.suppress(Forbidden):
+        names |= {operator_pods.deployed(pod).lease_name for pod in await _operator_pods(client)}
+    found = [item for item in await client.list_all(LEASE, LEASE_CODEC) if item.metadata.name in names]
+    return judge_leases(found, client.server_now or datetime.now(UTC))
 
 
 async def operators(client: Reader) -> list[Finding]:
@@ -110,12 +115,40 @@ async def operators(client: Reader) -> list[Finding]:
 
     Raises the errors of `kube.errors`.
     """
+    return [await _operator(client, pod) for pod in await _operator_pods(client)]
+
+
+async def _operator_pods(client: Reader) -> list[Unstructured]:
     found = await client.list_all(POD, UNSTRUCTURED, selector=operator_pods.SELECTOR)
-    return [await _operator(client, pod) for pod in found if not pod.metadata.deleting]
+    return [pod for pod in found if not pod.metadata.deleting]
+
+
+async def rights(client: Reader) -> list[Finding]:
+    """Returns which rights the ServiceAccounts of the operator's pods lack, for the settings that the pods have.
+
+    Raises the errors of `kube.errors`.
+    """
+    operators = dict.fromkeys(operator_pods.deployed(pod) for pod in await _operator_pods(client))
+    return [await _rights(client, one) for one in operators]
+
+
+async def _rights(client: Reader, operator: Deployed) -> Finding:
+    account = f"ServiceAccount {operator.account}"
+    wanted = wanted_by(operator)
+    try:
+        missing = await missing_permissions_of(client, operator.account, wanted)
+    except Forbidden:
+        text = "whether it has the operator's rights cannot be looked at: you have no right to create"
+        return Finding(Health.UNKNOWN, f"{account}: {text} subjectaccessreviews.authorization.k8s.io")
+    if not missing:
+        return Finding(Health.FINE, f"{account} has the {len(wanted)} rights that the operator needs")
+    shown = "; ".join(map(str, missing[:_SHOWN_RIGHTS]))
+    more = f"; and {len(missing) - _SHOWN_RIGHTS} more" if len(missing) > _SHOWN_RIGHTS else ""
+    return Finding(Health.WRONG, f"{account} lacks rights that the operator needs: {shown}{more}")
 
 
 async def _operator(client: Reader, pod: Unstructured) -> Finding:
-    name = f"operator's pod {pod.metadata.key}"
+    name = f"operator's pod {pod.metadata.key} ({operator_pods.container(pod).get('image', 'of an unknown image')})"
     if trouble := pods.trouble(pod):
         return Finding(Health.WRONG, f"{name}: {trouble}")
     try:
