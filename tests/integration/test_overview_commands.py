@@ -8,6 +8,8 @@ import secrets
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.operators.in_process import RunningOperator
 from support.sites.services import ServiceSite, http_components
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server
@@ -185,3 +187,54 @@ async def test_the_doctor_names_the_rights_that_the_operators_service_account_la
         return (await about_rights()).startswith("ok  ")
 
     await eventually(complete, timeout=60, interval=1)
+
+
+@pytest.mark.parametrize(
+    "command", [("status",), ("why", "app/x"), ("tree", "whc/x"), ("report",), ("ui",), ("doctor",)]
+)
+async def test_a_namespace_that_does_not_exist_is_a_mistake_and_not_an_empty_one(
+    crds: ControlPlane, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    kubeconfig = crds.kubeconfig_for(crds.user("admin"))
+    assert await run(kubeconfig, *command, "-n", "mispelt") == (2, "there is no namespace mispelt\n")
+
+
+async def test_who_may_list_in_one_namespace_alone_sees_that_of_the_context(
+    crds: ControlPlane, admin: Admin, namespace: str
+) -> None:
+    metadata = {"name": "reads", "namespace": namespace}
+    head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": metadata}
+    rules = [
+        {"apiGroups": ["k8s.wasmcloud.dev", "core.oam.dev", ""], "resources": ["*"], "verbs": ["get", "list"]},
+    ]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reads"}
+    await admin.create({**head, "kind": "Role", "rules": rules})
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "carol"}
+    await admin.create({**head, "kind": "RoleBinding", "roleRef": role, "subjects": [subject]})
+    await admin.create(pool(namespace, secretName="nowhere"))
+    kubeconfig = crds.kubeconfig_for(crds.user("carol"), namespace=namespace)
+
+    async def seen() -> str | None:
+        _, text = await run(kubeconfig, "status")
+        return text if f"{namespace}/edge" in text else None
+
+    text = await eventually(seen, timeout=60, interval=1)
+    assert text.startswith("you have no right to list host configs and Applications in all namespaces: this is")
+    assert "cannot be shown" not in text
+    status, text = await run(kubeconfig, "tree", "whc/edge")
+    assert (status, f"WasmCloudHostConfig {namespace}/edge" in text) == (0, True)
+    status, text = await run(kubeconfig, "status", "-A")
+    assert (status, "cannot be shown: pods: you have no right" in text) == (1, True), "all were asked for"
+
+
+async def test_a_reader_that_has_seen_enough_is_no_fault_of_the_cluster(crds: ControlPlane) -> None:
+    kubeconfig = crds.kubeconfig_for(crds.user("admin"))
+    words = (str(PROGRAM), "status", "--kubeconfig", str(kubeconfig))
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", 'exec "$@" | true', "sh", *words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    assert out == b""

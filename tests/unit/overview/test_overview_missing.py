@@ -15,7 +15,7 @@ import yaml
 from support.objects.overview import FINE, WAITING, app, pool
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import SERVICE
+from wasmcloud_operator.kube.resources import NAMESPACE, SERVICE
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer
 
 PROGRAM = Path(sys.executable).with_name("kubectl-wasmcloud")
@@ -31,6 +31,8 @@ def body(item: CustomResource, namespace: str = "team-a") -> dict[str, Any]:
 @pytest.fixture
 def api() -> ScriptedApi:
     api = ScriptedApi()
+    for namespace in ("team-a", "team-b"):
+        api.put(NAMESPACE, {"metadata": {"name": namespace, "uid": namespace}})
     api.put(HOST_CONFIG, body(pool(FINE)))
     api.put(APPLICATION, body(app(WAITING, fields={"lattice": "x", "hostConfig": "edge", "services": SERVED})))
     return api
@@ -71,6 +73,7 @@ async def answer(kubeconfig: Path, *arguments: str) -> tuple[int | None, str, st
         (("tree", "lattice/nope"), "nothing that you can read is in a lattice nope; there are: x\n"),
         (("why", "svc/nope"), "there is no Service default/nope\n"),
         (("why", "svc/nope", "-n", "team-b"), "there is no Service team-b/nope\n"),
+        (("why", "svc/nope", "-n", "team-c"), "there is no namespace team-c\n"),
         (("history", "app/nope", "-n", "team-a"), "there is no Application team-a/nope\n"),
     ],
 )
@@ -89,11 +92,44 @@ async def test_an_unreadable_object_is_not_called_missing(api: ScriptedApi, kube
     assert err.endswith("Application shop cannot be seen\n")
 
 
+async def test_a_namespace_that_may_not_be_read_is_taken_to_exist(api: ScriptedApi, kubeconfig: Path) -> None:
+    api.fail(FORBIDDEN)
+    status, out, _ = await answer(kubeconfig, "why", "app/shop", "-n", "team-a")
+    assert (status, out.startswith("1. Application team-a/shop")) == (1, True)
+
+
+async def test_a_redrawn_status_outlives_an_api_server_that_is_away(api: ScriptedApi, kubeconfig: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(PROGRAM, "status", "-n", "team-a", "--watch", "--kubeconfig", str(kubeconfig)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+
+    async def until(words: bytes) -> None:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            if words in line:
+                return
+        raise AssertionError(f"it ended without {words!r}")
+
+    try:
+        async with asyncio.timeout(120):
+            await until(b"why KIND/NAME")
+            api.fail(Answer("list", 500, {"kind": "Status", "code": 500, "message": "away"}))
+            await until(b"this may be out of date: 500")
+            await until(b"why KIND/NAME")
+    finally:
+        process.kill()
+        await process.wait()
+
+
 async def test_a_cause_that_may_be_hidden_is_announced_beside_those_that_are_seen(
     api: ScriptedApi, kubeconfig: Path
 ) -> None:
     api.fail(Answer("list", 403, FORBIDDEN.body))
-    status, out, err = await answer(kubeconfig, "why", "app/shop")
+    status, out, err = await answer(kubeconfig, "why", "app/shop", "-n", "team-a")
     assert (status, out.startswith("1. Application team-a/shop")) == (1, True)
     assert err == "cannot be looked at: wasmcloudhostconfigs.k8s.wasmcloud.dev: you have no right to list them\n"
 

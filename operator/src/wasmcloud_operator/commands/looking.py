@@ -8,8 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from wasmcloud_operator.commands.overview.screens import Screen
 
 Command = Callable[..., None]
 
@@ -47,6 +51,12 @@ def where(command: Command) -> Command:
     return option(which_cluster(command))
 
 
+def where_seen(command: Command) -> Command:
+    """Adds the options that choose the cluster and the namespaces, as far as its user may see them."""
+    text = "The namespace; when left out all of them, or the context's where you may not list all."
+    return click.option("-n", "--namespace", default="", help=text)(which_cluster(command))
+
+
 def where_one_is(command: Command) -> Command:
     """Adds the options that choose the cluster, and the namespace an object is in."""
     option = click.option("-n", "--namespace", default="", help="The namespace; the context's when left out.")
@@ -54,8 +64,8 @@ def where_one_is(command: Command) -> Command:
 
 
 @click.command()
-@where
-@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces, as when none is named.")
+@where_seen
+@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces, in any case.")
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json", "yaml"]), default="table")
 @click.option("-w", "--watch", is_flag=True, help="Redraw every two seconds until Ctrl-C.")
 def status(
@@ -67,63 +77,69 @@ def status(
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
-    from wasmcloud_operator.commands.overview.screens import show, status_screen
+    from wasmcloud_operator.commands.overview.screens import show, show_within, status_screen
 
-    sys.exit(show(status_screen(namespace, output, watch=watch), kubeconfig, context))
+    def screen_of(chosen: str) -> Screen:
+        return status_screen(chosen, output, watch=watch)
+
+    if all_namespaces:
+        sys.exit(show(screen_of(""), kubeconfig, context))
+    sys.exit(show_within(namespace, screen_of, kubeconfig, context))
 
 
 @click.command()
 @click.argument("what", metavar="KIND/NAME")
-@where
+@where_seen
 def tree(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Show what hangs on app/NAME, whc/NAME or lattice/NAME: hosts, pods, nodes, Services, each with its state."""
     kind, name = target(what, ("application", "pool", "lattice"))
-    from wasmcloud_operator.commands.overview.screens import show, tree_screen
+    from wasmcloud_operator.commands.overview.screens import show_within, tree_screen
 
-    sys.exit(show(tree_screen(kind, name, namespace), kubeconfig, context))
+    sys.exit(show_within(namespace, lambda chosen: tree_screen(kind, name, chosen), kubeconfig, context))
 
 
 @click.command()
 @click.argument("what", metavar="KIND/NAME")
-@where
+@where_seen
 def why(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Explain why app/NAME, whc/NAME or svc/NAME is not as it should be: the causes, the most distant first.
 
     Exit status: 0 nothing is wrong, 1 something is, 2 the cluster cannot be read.
     """
     kind, name = target(what, ("application", "pool", "service"))
-    from wasmcloud_operator.commands.overview.screens import default_namespace, show, why_screen
+    from wasmcloud_operator.commands.overview.screens import default_namespace, show_within, why_screen
 
-    sys.exit(show(why_screen(kind, name, namespace, default_namespace(kubeconfig, context)), kubeconfig, context))
+    otherwise = default_namespace(kubeconfig, context)
+    sys.exit(show_within(namespace, lambda chosen: why_screen(kind, name, chosen, otherwise), kubeconfig, context))
 
 
 @click.command()
-@where
+@where_seen
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port on 127.0.0.1; a free one by itself.")
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser as well.")
 def ui(kubeconfig: Path | None, context: str | None, namespace: str, port: int, browser: bool) -> None:
     """Show a live page of all this on 127.0.0.1, read-only, until Ctrl-C."""
-    from wasmcloud_operator.commands.overview.screens import show
+    from wasmcloud_operator.commands.overview.screens import show_within
     from wasmcloud_operator.commands.page.screen import page_screen
 
-    sys.exit(show(page_screen(namespace, port, browser=browser), kubeconfig, context))
+    sys.exit(show_within(namespace, lambda chosen: page_screen(chosen, port, browser=browser), kubeconfig, context))
 
 
 @click.command()
-@where
+@where_seen
 def doctor(kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Look at what the operator needs: the server, the CRDs, one leader, NATS and wadm, the clocks.
 
     Exit status: 0 fine, 1 something is wrong, 2 the cluster cannot be read.
     """
     from wasmcloud_operator.commands.overview.doctor import doctor_screen
-    from wasmcloud_operator.commands.overview.screens import show
+    from wasmcloud_operator.commands.overview.screens import show_within
 
-    sys.exit(show(doctor_screen(namespace), kubeconfig, context))
+    sys.exit(show_within(namespace, doctor_screen, kubeconfig, context))
 
 
 @click.command()
-@where
+@where_seen
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file; a new one by default.")
 def report(kubeconfig: Path | None, context: str | None, namespace: str, output: Path | None) -> None:
     """Write a zip for an issue: objects, Events, logs, versions and metrics, without secrets.
@@ -131,10 +147,10 @@ def report(kubeconfig: Path | None, context: str | None, namespace: str, output:
     No Secret is read, and known shapes of secrets are blacked out. Look at it all the same before it leaves your hands.
     Exit status: 0 written, 1 written, but something could not be read (missing.txt), 2 not written.
     """
-    from wasmcloud_operator.commands.overview.screens import show
+    from wasmcloud_operator.commands.overview.screens import show_within
     from wasmcloud_operator.commands.report import report_screen
 
-    sys.exit(show(report_screen(namespace, output), kubeconfig, context))
+    sys.exit(show_within(namespace, lambda chosen: report_screen(chosen, output), kubeconfig, context))
 
 
 def target(what: str, allowed: tuple[str, ...]) -> tuple[str, str]:

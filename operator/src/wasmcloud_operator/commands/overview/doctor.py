@@ -68,7 +68,7 @@ async def examine(client: Reader, snapshot: Snapshot) -> list[Finding]:
     """
     checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (_server, _kinds, leases, operators, rights)
     found = [finding for check in checks for finding in await _unless_forbidden(check, client)]
-    return [*found, *of_snapshot(snapshot)]
+    return list(dict.fromkeys([*found, *of_snapshot(snapshot)]))  # several need the same right
 
 
 async def _unless_forbidden(check: Callable[[Reader], Awaitable[list[Finding]]], client: Reader) -> list[Finding]:

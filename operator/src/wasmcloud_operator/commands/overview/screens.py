@@ -16,10 +16,11 @@ from wasmcloud_operator.commands.overview.snapshot import Snapshot, lattice_of, 
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube import credentials
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.errors import Forbidden, KubeError, NotFound
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import SERVICE, Key, Resource
+from wasmcloud_operator.kube.resources import NAMESPACE, SERVICE, Key, Resource
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 
 
@@ -47,11 +48,54 @@ def show(screen: Screen, kubeconfig: Path | None, context: str | None) -> int:
     except NotThere as error:
         click.echo(str(error), err=True)
         return 2
+    except BrokenPipeError:
+        raise  # who reads the output has seen enough: click ends such a command in silence
     except (KubeError, OSError) as error:
         click.echo(f"cannot read the cluster: {error}", err=True)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def show_within(
+    namespace: str, screen_of: Callable[[str], Screen], kubeconfig: Path | None, context: str | None
+) -> int:
+    """Returns the exit status of the screen of a namespace, as `show` does; of all namespaces where none is named.
+
+    Who may not list all of them sees the context's. A namespace that does not exist is a mistake.
+    """
+
+    async def screen(client: Reader) -> int:
+        chosen = namespace
+        if namespace:
+            await _assert_exists(client, namespace)
+        elif not await _lists_all(client):
+            chosen = default_namespace(kubeconfig, context)
+            text = "you have no right to list host configs and Applications in all namespaces"
+            click.echo(f"{text}: this is namespace {chosen} (-n chooses another)", err=True)
+        return await screen_of(chosen)(client)
+
+    return show(screen, kubeconfig, context)
+
+
+async def _assert_exists(client: Reader, namespace: str) -> None:
+    with contextlib.suppress(Forbidden):
+        try:
+            await client.get_path(NAMESPACE.path(Key("", namespace)))
+        except NotFound:
+            raise NotThere(f"there is no namespace {namespace}") from None
+
+
+async def _lists_all(client: Reader) -> bool:
+    for resource in (HOST_CONFIG, APPLICATION):
+        try:
+            await client.list_page(resource, CUSTOM_RESOURCE, query=[("limit", "1")])
+        except Forbidden:
+            continue
+        except NotFound:
+            pass  # the kind is not installed, which is a matter of no namespace
+        return True
+    return False
 
 
 def default_namespace(kubeconfig: Path | None, context: str | None) -> str:
@@ -68,16 +112,27 @@ def by_hand(reader: Reader) -> Writer:
 
 
 def status_screen(namespace: str, output: str, *, watch: bool) -> Screen:
-    """Returns the screen of `status`: one table a kind, or JSON or YAML; drawn again and again with `watch`."""
+    """Returns the screen of `status`: one table a kind, or JSON or YAML; drawn again and again with `watch`.
+
+    What is drawn stays while the API server is out of reach.
+    """
 
     async def screen(client: Reader) -> int:
+        drawn = False
         while True:
-            found = status.report(await take(client, namespace))
-            if watch:
-                click.clear()
-            _draw(found, output)
-            if not watch:
-                return 0 if found.fine else 1
+            try:
+                found = status.report(await take(client, namespace))
+            except KubeError as error:
+                if not drawn:
+                    raise
+                click.echo(f"this may be out of date: {error}", err=True)
+            else:
+                if watch:
+                    click.clear()
+                _draw(found, output)
+                drawn = True
+                if not watch:
+                    return 0 if found.fine else 1
             await asyncio.sleep(_REDRAW_SECONDS)
 
     return screen
