@@ -13,6 +13,7 @@ from typing import Any
 import nats
 import pytest
 
+from support.objects.good_manifest import link as http_link
 from testbed import NatsServer, Wadm, eventually
 from wasmcloud_operator.lattice.clock import SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService
@@ -324,16 +325,7 @@ async def test_a_real_wadm_deploys_onto_hosts_for_tests(
                     "properties": {"image": HTTP_SERVER},
                     "traits": [
                         {"type": "daemonscaler", "properties": {"instances": 1}},
-                        {
-                            "type": "link",
-                            "properties": {
-                                "namespace": "wasi",
-                                "package": "http",
-                                "interfaces": ["incoming-handler"],
-                                "target": {"name": "web"},
-                                "source": {"config": [{"name": "addr", "properties": {"address": "0.0.0.0:8080"}}]},
-                            },
-                        },
+                        http_link(address="0.0.0.0:8080", config="addr"),
                     ],
                 },
             ]

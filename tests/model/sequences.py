@@ -12,6 +12,7 @@ from typing import Any
 from model.expected import Expected, Place, annotations, faults, wants_service
 from model.virtualloop import VirtualLoop
 from model.world import ADDRESSES, LATTICES, NAMESPACES, World, without_collections
+from support.objects.good_manifest import link as http_link
 from wasmcloud_operator.application.naming import DELETION_POLICY, FINALIZER, LATTICE, ORPHAN, UNDEPLOY
 from wasmcloud_operator.expose.naming import APPLICATION as APPLICATION_OF
 from wasmcloud_operator.expose.naming import APPLICATION_NAMESPACE, SERVICE
@@ -291,16 +292,7 @@ def application_spec(image: int, port: int) -> Json:
     web = {"name": "web", "type": "component", "properties": {"image": f"x/web:{image}"}, "traits": [scaler]}
     if not port:
         return {"components": [web]}
-    link = {
-        "type": "link",
-        "properties": {
-            "namespace": "wasi",
-            "package": "http",
-            "interfaces": ["incoming-handler"],
-            "target": {"name": "web"},
-            "source": {"config": [{"name": f"at-{port}", "properties": {"address": f"0.0.0.0:{port}"}}]},
-        },
-    }
+    link = http_link(address=f"0.0.0.0:{port}", config=f"at-{port}")
     server = {
         "name": "server",
         "type": "capability",

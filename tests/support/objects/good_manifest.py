@@ -7,7 +7,10 @@ import copy
 DELETE = object()
 
 
-def link(target="web", **more):
+def link(target="web", *, address="", config="c", **more):
+    """An HTTP link to a component; with an address, a configuration of this name has it."""
+    if address:
+        more["source"] = {"config": [{"name": config, "properties": {"address": address}}]}
     return {
         "type": "link",
         "properties": {

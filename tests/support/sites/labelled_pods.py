@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from support.objects.good_manifest import link as http_link
 from support.objects.hostpools import NewsByHand
 from support.sites.lattices_in_memory import Lattice, Pools
 from wasmcloud_operator.expose import naming, render
@@ -141,16 +142,7 @@ def component(application: str) -> Mapping[str, RunningComponent]:
 
 
 def app_manifest(name: str, servers: list[str], *, image: str = "x/http-server:1") -> dict[str, Any]:
-    link = {
-        "type": "link",
-        "properties": {
-            "namespace": "wasi",
-            "package": "http",
-            "interfaces": ["incoming-handler"],
-            "target": {"name": "web"},
-            "source": {"config": [{"name": "c", "properties": {"address": "0.0.0.0:8080"}}]},
-        },
-    }
+    link = http_link(address="0.0.0.0:8080")
     made = [
         {"name": server, "type": "capability", "properties": {"image": image}, "traits": [link]} for server in servers
     ]

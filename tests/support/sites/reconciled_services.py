@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.kube.bench import KubeBench
+from support.objects.good_manifest import link as http_link
 from support.sites.lattices_in_memory import Lattice, Pools
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.lattice_books import LatticeBooks
@@ -71,16 +72,7 @@ class Events:
 
 
 def spec(address: str = "0.0.0.0:8080", *, http: bool = True) -> dict[str, Any]:
-    link = {
-        "type": "link",
-        "properties": {
-            "namespace": "wasi",
-            "package": "http",
-            "interfaces": ["incoming-handler"],
-            "target": {"name": "web"},
-            "source": {"config": [{"name": "c", "properties": {"address": address}}]},
-        },
-    }
+    link = http_link(address=address)
     server = {"name": "server", "type": "capability", "properties": {"image": "x/http-server:1"}, "traits": [link]}
     return {"components": [server] if http else []}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import nats
 
+from support.objects.good_manifest import link
 from testbed import Admin, NatsServer, eventually
 from testbed.admin import condition, is_true
 from wasmcloud_operator.lattice.testing import HTTP_SERVER, LatticeHost, SharedLattice, flushed
@@ -23,17 +24,8 @@ SERVES = "serves.k8s.wasmcloud.dev/"
 
 
 def http_link(config: dict[str, str], *, target: str = "web", name: str = "default") -> dict[str, Any]:
-    return {
-        "type": "link",
-        "properties": {
-            "target": {"name": target},
-            "namespace": "wasi",
-            "package": "http",
-            "interfaces": ["incoming-handler"],
-            "name": name,
-            "source": {"config": [{"name": f"http-{secrets.token_hex(4)}", "properties": config}]},
-        },
-    }
+    source = {"config": [{"name": f"http-{secrets.token_hex(4)}", "properties": config}]}
+    return link(target, name=name, source=source)
 
 
 def web(name: str = "web") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_
 from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
-from wasmcloud_operator.lattice.write_gate import WriteGate, asked_when_sent, seconds_to_write
+from wasmcloud_operator.lattice.write_gate import WriteGate, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,7 @@ class ControlWriter(ControlReader):
         Raises `ControlRejected` when a host refuses.
         """
         payload = json.dumps(credentials_json(credentials)).encode()
-        seconds = seconds_to_write(self._gate, self._timeout, self.subjects.registries)
-        with asked_when_sent(self._gate, self.subjects.registries):
+        with writing(self._gate, self._timeout, self.subjects.registries) as seconds:
             answers = await self._connection.request_many(self.subjects.registries, payload, timeout=seconds)
         for answer in answers:
             control_answer(answer)
@@ -110,8 +109,7 @@ class ControlWriter(ControlReader):
 
     async def put_link(self, link: Link) -> None:
         """Has a host store a link and announce it to the providers that run now. Harmless for one that has it."""
-        seconds = seconds_to_write(self._gate, self._timeout, self.subjects.put_link)
-        with asked_when_sent(self._gate, self.subjects.put_link):
+        with writing(self._gate, self._timeout, self.subjects.put_link) as seconds:
             answer = await self._connection.request(self.subjects.put_link, link.wire, timeout=seconds)
         control_answer(answer)
 

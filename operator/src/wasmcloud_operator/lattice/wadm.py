@@ -25,7 +25,7 @@ from wasmcloud_operator.lattice.errors import (
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX, WadmSubjects
 from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, PutResult, VersionInfo, model_summary
-from wasmcloud_operator.lattice.write_gate import WriteGate, asked_when_sent, seconds_to_write
+from wasmcloud_operator.lattice.write_gate import WriteGate, writing
 
 # Any with a reason: JSON documents; whoever takes one apart checks what it finds.
 JsonObject = dict[str, Any]
@@ -161,9 +161,7 @@ class WadmWriter(WadmReader):
         return await self._write(subject, body, headers)
 
     async def _write(self, subject: str, body: bytes, headers: Mapping[str, str] | None) -> JsonObject:
-        with _by_wadm_name(self.subjects.lattice):
-            seconds = seconds_to_write(self._gate, self._timeout, subject)
-        with asked_when_sent(self._gate, subject):
+        with _by_wadm_name(self.subjects.lattice), writing(self._gate, self._timeout, subject) as seconds:
             return await self._ask(subject, body, headers, timeout=seconds)
 
 

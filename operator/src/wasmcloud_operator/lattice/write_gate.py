@@ -32,11 +32,15 @@ _gate: ContextVar[tuple[WriteGate, str] | None] = ContextVar("gate of the write 
 
 
 @contextmanager
-def asked_when_sent(gate: WriteGate, what: str) -> Iterator[None]:
-    """A scope whose messages ask the gate once more right before their bytes are written."""
+def writing(gate: WriteGate, wanted: float, what: str) -> Iterator[float]:
+    """Yields the seconds that a write may take, at most those wanted; what is sent meanwhile asks the gate once more.
+
+    The gate is asked again right before the bytes are written. Raises WritesForbidden.
+    """
+    seconds = seconds_to_write(gate, wanted, what)
     token = _gate.set((gate, what))
     try:
-        yield
+        yield seconds
     finally:
         _gate.reset(token)
 
