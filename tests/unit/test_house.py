@@ -22,6 +22,10 @@ POSITIONAL = {"permissions.py", "kube/testing/api.py", "lattice/testing/scripted
 MUTABLE = ("dict[", "list[", "set[", "deque[", "Counter[")
 
 
+# One function hands on all of a request.
+ALL_OF_A_REQUEST = {"kube/transport.py:_send"}
+
+
 def classes() -> Iterator[tuple[str, ast.ClassDef]]:
     for name, tree in MODULES.items():
         yield from ((name, node) for node in tree.body if isinstance(node, ast.ClassDef))
@@ -57,6 +61,18 @@ def test_constructors_of_many_parts_take_them_by_name() -> None:
             if is_constructor and len(each.args.args) - 1 > MOST_POSITIONAL:
                 found.append(f"{module}:{node.name}")
     assert found == []
+
+
+def test_functions_of_many_parameters_take_them_by_name() -> None:
+    found = {
+        f"{module}:{node.name}"
+        for module, tree in MODULES.items()
+        if module != "cli.py" and not module.startswith(COMMANDS)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and len([each for each in node.args.args if each.arg not in ("self", "cls")]) > MOST_POSITIONAL
+    }
+    assert found == ALL_OF_A_REQUEST
 
 
 def test_frozen_classes_keep_no_memory_that_changes() -> None:

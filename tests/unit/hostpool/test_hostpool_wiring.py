@@ -68,7 +68,7 @@ async def test_a_config_is_looked_at_again_when_others_change_its_status_and_not
     )
     queue: WorkQueue[Key] = WorkQueue("configs", bench.clock)
     queue.open()
-    wire(queue, configs, kinds, secrets, config_maps, part)
+    wire(queue, configs, kinds, secrets=secrets, config_maps=config_maps, part=part)
     bench.start(configs.run())
     bench.api.put(HOST_CONFIG, {"metadata": {"name": "pool", "namespace": "ns"}, "spec": {}})
     await bench.clock.until(lambda: configs.synced and len(queue) == 1)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import TypeVar
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
+
+_V = TypeVar("_V")
 
 SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 
@@ -19,6 +22,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 ANY_HOST = "*"
 _OWN_DOMAIN = "k8s.wasmcloud.dev/"
+_TEXTS = 'must be JSON with text as values: {"example.com/key": "value"}'
 
 
 class Reach(Enum):
@@ -94,51 +98,51 @@ def read_options(annotations: Mapping[str, str]) -> Options:
     def wrong(key: str, message: str) -> None:
         problems.append(Problem(Reason.INVALID_ANNOTATION, f'metadata.annotations["{key}"]', message))
 
-    name = annotations.get(naming.SERVICE_NAME, "")
-    if name and not naming.is_service_name(name):
-        wrong(
-            naming.SERVICE_NAME, "must be a name for a Service: a-z, 0-9 and -, a letter first, at most 63 characters"
-        )
-        name = ""
-    kind = annotations.get(naming.SERVICE_TYPE, "ClusterIP")
-    if kind not in SERVICE_TYPES:
-        wrong(naming.SERVICE_TYPE, f"must be one of {', '.join(SERVICE_TYPES)}")
-        kind = "ClusterIP"
-    extra = _extra(annotations.get(naming.SERVICE_ANNOTATIONS, "{}"))
-    if extra is None:
-        wrong(naming.SERVICE_ANNOTATIONS, 'must be JSON with text as values: {"example.com/key": "value"}')
+    def checked(key: str, fits: Callable[[str], object], message: str, default: str = "") -> str:
+        value = annotations.get(key, default)
+        if value == default or fits(value):
+            return value
+        wrong(key, message)
+        return default
+
+    def parsed(
+        key: str, parse: Callable[[str], dict[str, _V] | None], message: str, default: str = "{}"
+    ) -> dict[str, _V]:
+        value = parse(annotations.get(key, default))
+        if value is None:
+            wrong(key, message)
+        return value or {}
+
+    name = checked(
+        naming.SERVICE_NAME,
+        naming.is_service_name,
+        "must be a name for a Service: a-z, 0-9 and -, a letter first, at most 63 characters",
+    )
+    one_of = f"must be one of {', '.join(SERVICE_TYPES)}"
+    kind = checked(naming.SERVICE_TYPE, SERVICE_TYPES.__contains__, one_of, "ClusterIP")
+    extra = parsed(naming.SERVICE_ANNOTATIONS, _extra, _TEXTS)
     gateway = _gateway(annotations.get(naming.GATEWAY, ""))
     if gateway is None and annotations.get(naming.GATEWAY):
         wrong(naming.GATEWAY, "must be name, namespace/name or namespace/name/section")
-    ingress_class = annotations.get(naming.INGRESS_CLASS, "")
-    if ingress_class and not _NAME.fullmatch(ingress_class):
-        wrong(naming.INGRESS_CLASS, "must be the name of an IngressClass")
-        ingress_class = ""
+    ingress_class = checked(naming.INGRESS_CLASS, _NAME.fullmatch, "must be the name of an IngressClass")
     hosts = tuple(dict.fromkeys(host.strip() for host in annotations.get(naming.HOST, "").split(",") if host.strip()))
     if any(host != ANY_HOST and not fits_route(host) for host in hosts):
         wrong(naming.HOST, "must be host names as shop.example.com or *.example.com, separated by commas, or * for any")
         hosts = ()
-    tls_secret = annotations.get(naming.TLS_SECRET, "")
-    if tls_secret and not _NAME.fullmatch(tls_secret):
-        wrong(naming.TLS_SECRET, "must be the name of a Secret")
-        tls_secret = ""
-    of_routes = _extra(annotations.get(naming.ROUTE_ANNOTATIONS, "{}"))
-    if of_routes is None:
-        wrong(naming.ROUTE_ANNOTATIONS, 'must be JSON with text as values: {"example.com/key": "value"}')
-    ports = _ports(annotations.get(naming.HTTP_PORT, ""))
-    if ports is None:
-        wrong(naming.HTTP_PORT, "must be a port, or component=port, separated by commas")
+    tls_secret = checked(naming.TLS_SECRET, _NAME.fullmatch, "must be the name of a Secret")
+    of_routes = parsed(naming.ROUTE_ANNOTATIONS, _extra, _TEXTS)
+    ports = parsed(naming.HTTP_PORT, _ports, "must be a port, or component=port, separated by commas", "")
     return Options(
         enabled=annotations.get(naming.SERVICE, "true").lower() != "false",
         name=name,
         type=kind,
-        annotations=extra or {},
+        annotations=extra,
         gateway=gateway,
         ingress_class=ingress_class,
         hosts=hosts,
         tls_secret=tls_secret,
-        route_annotations=of_routes or {},
-        ports=ports or {},
+        route_annotations=of_routes,
+        ports=ports,
         problems=tuple(problems),
     )
 

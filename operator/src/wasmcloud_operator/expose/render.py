@@ -39,7 +39,7 @@ def service(
         **_families(endpoints),
     }
     extra = {**hints, **planned.options.annotations, **origin}
-    return {**_head(SERVICE, planned, namespace, lattice, owners, extra), "spec": spec}
+    return {**_head(SERVICE, planned, namespace, lattice, owners, extra=extra), "spec": spec}
 
 
 def http_route(
@@ -65,7 +65,10 @@ def http_route(
     spec: JsonObject = {"parentRefs": [parent], "rules": [rule]}
     if hosts:
         spec["hostnames"] = hosts
-    return {**_head(HTTP_ROUTE, planned, namespace, lattice, owners, planned.options.route_annotations), "spec": spec}
+    return {
+        **_head(HTTP_ROUTE, planned, namespace, lattice, owners, extra=planned.options.route_annotations),
+        "spec": spec,
+    }
 
 
 def ingress(
@@ -93,7 +96,7 @@ def ingress(
         spec["tls"] = [{**certificate, "hosts": hosts} if hosts else certificate]
     hints = _NGINX_HTTPS if endpoint.scheme == "https" else {}
     extra = {**hints, **planned.options.route_annotations}
-    return {**_head(INGRESS, planned, namespace, lattice, owners, extra), "spec": spec}
+    return {**_head(INGRESS, planned, namespace, lattice, owners, extra=extra), "spec": spec}
 
 
 def routable(planned: PlannedService) -> bool:
@@ -165,6 +168,7 @@ def _head(
     namespace: str,
     lattice: LatticeIdentity,
     owners: Sequence[JsonObject],
+    *,
     extra: Mapping[str, str] = MappingProxyType({}),
 ) -> JsonObject:
     annotations = {

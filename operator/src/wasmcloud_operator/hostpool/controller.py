@@ -120,7 +120,7 @@ def host_pool_controllers(
     controller = context.controller(
         "wasmcloudhostconfig", reconciler.reconcile, reconciler.report, parts=((HOST_CONFIG, part.part),)
     )
-    wire(controller.queue, configs, kinds, secrets, config_maps, part)
+    wire(controller.queue, configs, kinds, secrets=secrets, config_maps=config_maps, part=part)
     pods = context.host_pods()
     gate = StatusPart(
         resource=POD, codec=POD_CODEC, paced=context.applier.paced, client=context.writer, part="status.gate"
@@ -158,6 +158,7 @@ def wire(
     queue: WorkQueue[Key],
     configs: Informer[CustomResource],
     kinds: Mapping[Resource, ManagedKind],
+    *,
     secrets: Informer[Metadata],
     config_maps: Informer[Metadata],
     part: StatusPart[CustomResource],
@@ -173,17 +174,7 @@ def wire(
             queue.add(change.key, _priority(listed))
 
     def on_child(change: Change[T], listed: bool) -> None:
-        # The state before, too: an owner reference that somebody took off has to be put back.
-        states = (state.metadata.controller for state in (change.new, change.old) if state is not None)
-        controller = next(filter(None, states), None)
-        if controller is not None and controller.kind == HOST_CONFIG.kind:
-            key = Key(change.key.namespace, controller.name)
-            if listed:
-                queue.add(key, Priority.BACKGROUND)
-            elif is_own_echo(change):
-                queue.add_after(key, child_event_delay(queue.working), Priority.BACKGROUND)
-            else:
-                queue.add(key)
+        _enqueue_owner(queue, change, listed)
 
     def on_reference(kind: str) -> Callable[[Change[Metadata], bool], None]:
         def handler(change: Change[Metadata], listed: bool) -> None:
@@ -241,6 +232,21 @@ def _references(item: CustomResource) -> Iterable[str]:
         *(f"{SECRET.kind}/{Key(namespace, name)}" for name in wanted.secrets),
         *(f"{CONFIG_MAP.kind}/{Key(namespace, name)}" for name in wanted.config_maps),
     )
+
+
+def _enqueue_owner(queue: WorkQueue[Key], change: Change[T], listed: bool) -> None:
+    """Queue the config that controls an object, or did before: an owner reference that was taken off is put back."""
+    states = (state.metadata.controller for state in (change.new, change.old) if state is not None)
+    controller = next(filter(None, states), None)
+    if controller is None or controller.kind != HOST_CONFIG.kind:
+        return
+    key = Key(change.key.namespace, controller.name)
+    if listed:
+        queue.add(key, Priority.BACKGROUND)
+    elif is_own_echo(change):
+        queue.add_after(key, child_event_delay(queue.working), Priority.BACKGROUND)
+    else:
+        queue.add(key)
 
 
 def is_own_echo(change: Change[T]) -> bool:

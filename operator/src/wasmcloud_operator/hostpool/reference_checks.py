@@ -147,23 +147,25 @@ def _credentials(
     used_seed = seed if seed and uses_cluster_seed(spec) else b""
     if creds is None:
         return False, used_seed
-    if not creds.strip():
-        problems.append(
-            _bad_key(name, CREDENTIALS_KEY, path, "is empty; remove the key, or put the whole creds file there")
-        )
-    elif b"\r" in creds:
-        problems.append(_bad_key(name, CREDENTIALS_KEY, path, "has Windows line endings; convert it to Unix ones"))
-    elif len(creds) > armor.CREDENTIALS_LIMIT:
-        problems.append(_bad_key(name, CREDENTIALS_KEY, path, f"has more than {armor.CREDENTIALS_LIMIT // 1024} KiB"))
-    elif not _JWT.fullmatch(armor.token(creds.decode("utf-8", "replace"), armor.USER_JWT)):
-        problems.append(
-            _bad_key(name, CREDENTIALS_KEY, path, "has no NATS USER JWT section; put the whole creds file there")
-        )
-    elif not _SEED.fullmatch(armor.token(creds.decode("utf-8", "replace"), armor.USER_SEED)):
-        problems.append(
-            _bad_key(name, CREDENTIALS_KEY, path, "has no USER NKEY SEED section; put the whole creds file there")
-        )
+    if fault := _credentials_fault(creds):
+        problems.append(_bad_key(name, CREDENTIALS_KEY, path, fault))
     return True, used_seed
+
+
+def _credentials_fault(creds: bytes) -> str:
+    """Returns what is wrong with a creds file; empty if nothing is."""
+    text = creds.decode("utf-8", "replace")
+    if not creds.strip():
+        return "is empty; remove the key, or put the whole creds file there"
+    if b"\r" in creds:
+        return "has Windows line endings; convert it to Unix ones"
+    if len(creds) > armor.CREDENTIALS_LIMIT:
+        return f"has more than {armor.CREDENTIALS_LIMIT // 1024} KiB"
+    if not _JWT.fullmatch(armor.token(text, armor.USER_JWT)):
+        return "has no NATS USER JWT section; put the whole creds file there"
+    if not _SEED.fullmatch(armor.token(text, armor.USER_SEED)):
+        return "has no USER NKEY SEED section; put the whole creds file there"
+    return ""
 
 
 def _hub_tls(

@@ -200,7 +200,9 @@ class Writer(Reader):
         query = [("fieldManager", field_manager or self.field_manager), ("force", "true")]
         query += _DRY_RUN[:dry_run]
         try:
-            return await self._write("PATCH", resource.path(key, subresource), body, APPLY_PATCH, query, codec.item)
+            return await self._write(
+                "PATCH", resource.path(key, subresource), body, codec.item, content_type=APPLY_PATCH, query=query
+            )
         except Invalid as error:
             # The API server's word for "another object has that name now"; for a vanished one it is 409.
             if any(field == "metadata.uid" for field, _ in error.causes):
@@ -219,19 +221,19 @@ class Writer(Reader):
     ) -> T:
         """A merge patch or JSON patch."""
         query = [("fieldManager", self.field_manager), *_DRY_RUN[:dry_run]]
-        return await self._write("PATCH", resource.path(key), patch, patch_type, query, codec.item)
+        return await self._write("PATCH", resource.path(key), patch, codec.item, content_type=patch_type, query=query)
 
     async def create(
         self, resource: Resource, body: JsonObject, *, namespace: str = "", dry_run: bool = False
     ) -> Unstructured:
         """POST of a new object."""
         query = [("fieldManager", self.field_manager), *_DRY_RUN[:dry_run]]
-        return await self._write("POST", resource.collection(namespace), body, None, query, UNSTRUCTURED.item)
+        return await self._write("POST", resource.collection(namespace), body, UNSTRUCTURED.item, query=query)
 
     async def update(self, resource: Resource, key: Key, body: JsonObject, codec: Codec[T]) -> T:
         """PUT of a whole object; its metadata.resourceVersion is the precondition."""
         query = [("fieldManager", self.field_manager)]
-        return await self._write("PUT", resource.path(key), body, None, query, codec.item)
+        return await self._write("PUT", resource.path(key), body, codec.item, query=query)
 
     async def delete(
         self, resource: Resource, key: Key, *, uid: str, propagation: str = "Background"
@@ -246,7 +248,7 @@ class Writer(Reader):
             "propagationPolicy": propagation,
             "preconditions": {"uid": uid},
         }
-        left = await self._write("DELETE", resource.path(key), options, None, (), UNSTRUCTURED.item)
+        left = await self._write("DELETE", resource.path(key), options, UNSTRUCTURED.item)
         return None if left.body.get("kind") == "Status" else left
 
     async def _write(
@@ -254,9 +256,10 @@ class Writer(Reader):
         method: str,
         path: str,
         body: Json,
-        content_type: str | None,
-        query: Iterable[tuple[str, str]],
         decode: Callable[[bytes], R],
+        *,
+        content_type: str | None = None,
+        query: Iterable[tuple[str, str]] = (),
     ) -> R:
         headers = {"Content-Type": content_type} if content_type else None
         return await self._calls.send(
