@@ -2,7 +2,7 @@
 
 100 in each of ten namespaces, each with a lattice of its own: wadm reads every application of a lattice at each deploy.
 
-"By hand" is what the machine gives without an operator, in the same run: the clients that post the Applications put and
+"By hand" is what the machine does without an operator, in the same run: the clients that post the Applications put and
 deploy them in wadm themselves. The right-hand column is the Rust operator, where it has the same; its aggregated API
 takes posts and has no watch.
 """

@@ -1,6 +1,6 @@
 """100 host configs in 10 namespaces, beside their own control plane and NATS: create, change, rest, restart.
 
-"By hand" is what the machine gives without an operator, in the same run on a cluster of its own: the clients that write
+"By hand" is what the machine does without an operator, in the same run on a cluster of its own: the clients that write
 the configs also apply the same ServiceAccount, ConfigMap and Deployment of each. The last column is the Rust operator,
 measured in the same way on another machine of the same size.
 """

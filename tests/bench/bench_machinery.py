@@ -146,7 +146,7 @@ class ServerProcess:
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().decode().strip()
 
-    def tell(self, what: str) -> None:
+    def send(self, what: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{what}\n".encode())
         self.process.stdin.flush()
@@ -240,7 +240,7 @@ async def listing(server: ServerProcess) -> None:
         row("RSS: before, steady", f"{base / MIB:.0f}, {cached / MIB:.0f} MiB")
 
         seen, cpu, started = 0, time.process_time(), time.perf_counter()
-        server.tell(f"edit {PODS}")
+        server.send(f"edit {PODS}")
         await until(lambda: seen >= PODS)
         took, cpu = time.perf_counter() - started, time.process_time() - cpu
         row(f"{PODS} edits over the socket", f"{PODS / took:,.0f} /s")
@@ -250,7 +250,7 @@ async def listing(server: ServerProcess) -> None:
         reset_peak()
         relists = metrics.informer_relists.labels("pods")._value
         had = relists.get()
-        server.tell("relist")
+        server.send("relist")
         took = await until(lambda: relists.get() > had and not pods.problem and not configs.problem)
         peak = memory("VmHWM")
         row("relist of all: time", f"{took:.2f} s")

@@ -1,4 +1,4 @@
-"""The operator on a machine whose clock is hours ahead of or behind those of the API server, wadm and the hosts."""
+"""The operator on a machine whose clock is hours ahead of or behind the API server's, wadm's and the hosts' clocks."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ async def test_apiserver_killed_and_started_again(plane: ControlPlane, live: Kub
 
 
 async def test_a_compacted_history_is_answered_by_one_list(plane: ControlPlane, live: KubeLive):
-    """The real 410: what vanished meanwhile gives exactly one delete."""
+    """The real 410: each object that vanished meanwhile is deleted exactly once."""
     for name in ("stays", "vanishes"):
         await plane.admin().create(config_map(name, NAMESPACE))
     informer = live.informer(namespaces=(NAMESPACE,))
@@ -109,7 +109,7 @@ async def test_a_compacted_history_is_answered_by_one_list(plane: ControlPlane, 
 
 
 async def test_a_stopped_apiserver_is_noticed_and_resumed(plane: ControlPlane, live: KubeLive):
-    """SIGSTOP: the kernel answers for the process, so that only the idle timer can tell."""
+    """SIGSTOP: the kernel answers for the process, so that only the idle timer can notice."""
     informer = live.informer(namespaces=(NAMESPACE,), idle=6.0)
     await live_now(informer)
     plane.apiserver.pause()

@@ -199,7 +199,7 @@ class World:
     async def models(self, lattice: str, *, hub: str = "default") -> set[str]:
         """The applications that wadm has in a lattice."""
         answer = await self.ask_wadm(lattice, "get", hub=hub)
-        assert answer["result"] == "success", f"wadm did not tell its applications: {answer}"
+        assert answer["result"] == "success", f"wadm did not list its applications: {answer}"
         return {model["name"] for model in answer.get("models") or []}
 
     async def metrics(self) -> str:

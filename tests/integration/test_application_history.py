@@ -58,7 +58,7 @@ async def test_the_only_version_is_replaced_while_nothing_is_deployed(site: Site
 
 
 async def test_large_old_versions_give_way_when_only_wadm_knows_that_there_is_no_room(site: Site) -> None:
-    """wadm keeps all versions in one message, and tells the size of none: the newest one is small here."""
+    """wadm keeps all versions in one message, and shows the size of none: the newest one is small here."""
     await site.create()
     for number, size in enumerate([*[150_000] * 5, 10, 350_000]):
         before = (await site.deployed())["status"]["deployedVersion"]

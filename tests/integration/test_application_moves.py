@@ -42,7 +42,7 @@ async def test_an_address_that_is_spelled_otherwise_changes_nothing(
         assert after["deployedVersion"] != before["deployedVersion"]
         assert after["lattice"] == before["lattice"]
         assert not {"undeploy", "del"} & set(asked)
-        assert asked.count("deploy") == 1, "that of the change"
+        assert asked.count("deploy") == 1, "only for the change"
 
 
 async def test_a_lattice_that_was_renamed_while_the_operator_was_down_is_left(

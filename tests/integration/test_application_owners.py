@@ -1,4 +1,4 @@
-"""Whose an application in a lattice is: the first owner's, nobody's, or that of one who is gone."""
+"""Whose an application in a lattice is: its first owner's, nobody's, or an owner's that is gone."""
 
 from __future__ import annotations
 

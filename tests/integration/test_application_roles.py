@@ -31,7 +31,7 @@ def granted(objects: list[dict[str, Any]], namespace: str) -> list[dict[str, Any
 
 @pytest.fixture
 async def site(admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server) -> AsyncIterator[Site]:
-    """A namespace whose Role and binding are those of the overlay, with an operator that may nothing else."""
+    """A namespace with the overlay's Role and binding, and an operator that may do nothing else."""
     with impatient():
         async with Site.open(admin, nats_server) as opened:
             for obj in granted(rbac.in_one_namespace(), opened.namespace):

@@ -129,7 +129,7 @@ def mutant(source: random.Random):
 
 @pytest.fixture
 async def put(nats_server: NatsServer, wadm):
-    """Puts a manifest into a lattice and gives wadm's words for refusing it, or None."""
+    """Puts a manifest into a lattice. Returns wadm's words for refusing it, or None."""
     client = await nats.connect(nats_server.url)
 
     async def put(manifest, lattice):

@@ -58,7 +58,7 @@ async def test_a_service_that_has_to_begin_with_another_family_is_made_anew(site
     await run(site, "changing", "[fd00::1]:8088", "v2")
     anew = await site.service("changing", lambda found: families(found) == ["IPv6"])
     assert anew["metadata"]["uid"] != made["metadata"]["uid"]
-    events = await eventually(lambda: replaced(site), message="an Event tells of it")
+    events = await eventually(lambda: replaced(site), message="an Event reports it")
     assert ["changing" in event["note"] for event in events] == [True]
 
     # Something else holds the former one: the new one comes after it.

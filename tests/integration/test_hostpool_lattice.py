@@ -163,7 +163,7 @@ async def test_a_single_registry_reaches_the_pods_by_an_owned_secret(operator, a
     await eventually(lambda: _holds_password(admin, namespace, "second-password"))
     again = await eventually(lambda: at_generation(admin, namespace, deployment["metadata"]["generation"] + 1))
     assert checksums(again) != checksums(deployment)
-    # Edited by hand, without a value that a cache could tell: it is put right all the same.
+    # Edited by hand, without a value that a cache could show: it is put right all the same.
     spoilt = {"data": {"password": base64.b64encode(b"spoilt").decode()}}
     await admin.patch("v1/Secret", "pool-registry", namespace, spoilt)
     await eventually(lambda: _holds_password(admin, namespace, "second-password"))

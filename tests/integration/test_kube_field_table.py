@@ -1,4 +1,4 @@
-"""The table of field types is that of the API server, and of the zero values that it leaves out."""
+"""The table of field types agrees with the API server, also on the zero values that it leaves out."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ async def test_a_wadm_that_is_not_there_is_known_at_once(client: WadmWriter) -> 
 
 @contextlib.asynccontextmanager
 async def impostor(url: str, answer: Callable[[str, bytes], bytes | None]) -> AsyncIterator[list[str]]:
-    """Something that answers on wadm's subjects; gives the operations it was asked for."""
+    """Something that answers on wadm's subjects; yields the operations it was asked for."""
     asked: list[str] = []
     peer = await nats.connect(url)
 
@@ -263,7 +263,7 @@ async def test_a_backtrace_is_cut_and_a_storage_error_is_tried_again(own_nats: N
 
 
 async def test_a_list_of_an_older_wadm(own_nats: NatsServer, client: WadmWriter) -> None:
-    """Before 0.15 `get` needs a name and `list` gives a bare array; before 0.14 there is no detailed_status."""
+    """Before 0.15 `get` needs a name and `list` answers a bare array; before 0.14 there is no detailed_status."""
     entry = {"name": "a", "version": "1", "description": None, "deployed_version": None, "status": "compensating"}
 
     def answer(operation: str, _: bytes) -> bytes:

@@ -41,7 +41,7 @@ class Component:
     cold_seconds: int  # on two cores with empty build caches, measured
     linker_flags: str = ""  # Go: {version} is replaced
     tags: str = ""  # Go's build tags
-    version_args: tuple[str, ...] = ("--version",)  # how the program tells its version
+    version_args: tuple[str, ...] = ("--version",)  # how the program prints its version
 
     @property
     def recipe(self) -> Path:

@@ -70,7 +70,7 @@ class WasmcloudHost:
             await server.stop()
 
     async def inventory(self) -> dict[str, Any]:
-        """What runs on it, as the lattice's control interface tells. Raises LookupError when the lattice lacks it."""
+        """What runs on it, as the lattice's control interface has it. Raises LookupError when the lattice lacks it."""
         client = await nats.connect(self._nats_url)
         try:
             prefix = f"wasmbus.ctl.v1.{self._lattice}.host"

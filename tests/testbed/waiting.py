@@ -32,7 +32,7 @@ async def eventually(
     interval: float = 0.05,
     message: str = "",
 ) -> T:
-    """The first truthy value that `predicate` (plain or async) gives.
+    """The first truthy value that `predicate` (plain or async) returns.
 
     `timeout` and `interval` are seconds. An exception of the predicate counts as "not yet", so `assert` may be used in
     it. Raises `NeverHappened` at the deadline, also when a single call of the predicate hangs until then.

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def instructions(step: Callable[[], object]) -> int:
-    """Runs the step and returns how many instructions it took, those of all that it calls among them."""
+    """Runs the step and returns how many instructions it took, with all that it calls."""
     count = 0
 
     def trace(frame: FrameType, event: str, _arg: object) -> Any:

@@ -85,7 +85,7 @@ class KubeBench:
 
 
 async def synced(bench: KubeBench, **settings) -> Informer[CustomResource]:
-    """An informer that has seen the one widget there is; what it sent until then is forgotten."""
+    """Returns an informer that has seen the only widget there is; its requests until then are forgotten."""
     bench.api.put(WIDGET, widget("a"))
     informer = bench.informer(**settings)
     await bench.clock.until(lambda: informer.synced and not informer.problem)

@@ -90,7 +90,7 @@ async def leafs(hub: NatsServer, number: int) -> bool:
 
 @contextlib.asynccontextmanager
 async def leaf_of(admin: Admin, namespace: str, folder: Path, mounts: Mapping[str, str]) -> AsyncIterator[None]:
-    """nats-server on the pool's nats.conf; only its folders and ports are those of the test.
+    """nats-server on the pool's nats.conf; only its folders and ports are the test's.
 
     `mounts` are Secrets by the path at which the pod has them.
     """
@@ -107,7 +107,7 @@ async def leaf_of(admin: Admin, namespace: str, folder: Path, mounts: Mapping[st
 
 @contextlib.asynccontextmanager
 async def running_leaf(text: str, folder: Path) -> AsyncIterator[None]:
-    """nats-server on a pool's nats.conf; only its folder and ports are those of the test."""
+    """nats-server on a pool's nats.conf; only its folder and ports are the test's."""
     program = await ensure("nats-server")
     conf = folder / "nats.conf"
     conf.write_text(

@@ -154,7 +154,7 @@ class PoolSite:
         return Unstructured(self.secrets[key].metadata, {"kind": "Secret", "type": "Opaque", "data": data})
 
     # What applies the children.
-    async def apply(self, item, config, children, facts, tell):
+    async def apply(self, item, config, children, facts, record_event):
         assert isinstance(facts, Facts)
         if self.refusal is not None:
             raise SpecError(self.refusal)

@@ -194,7 +194,7 @@ def _image(name: str, program: str, sandbox: str, root: Path, programs: dict[str
 
 @contextlib.asynccontextmanager
 async def _containerd(root: Path, work: Path) -> AsyncIterator[Path]:
-    """The node's containerd on its own store, for as long as images are imported; gives its socket."""
+    """The node's containerd on its own store, for as long as images are imported; yields its socket."""
     socket = root / "run/import.sock"
     config = root / "run/import.toml"
     config.write_text(

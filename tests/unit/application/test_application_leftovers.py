@@ -238,7 +238,7 @@ async def test_an_owner_that_the_ledger_knows_is_not_read(site: Site) -> None:
     site.application("mine")
     await site.look()
     assert site.value == 1
-    assert site.lattice.wadm.read == [], "an Application of the name tells enough"
+    assert site.lattice.wadm.read == [], "an Application of the name is enough"
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ async def test_the_links_of_a_provider_that_refuses_are_put_again_ever_less_ofte
         if len(site.lattice.control.put) > len(put):
             put.append(second)
     assert put == [2, 6, 15, 30, 45]
-    assert set(site.lattice.control.put) == {LINK}, "those of others are left alone"
+    assert set(site.lattice.control.put) == {LINK}, "links of others are left alone"
 
 
 async def test_no_link_is_put_that_the_lattice_has_not() -> None:

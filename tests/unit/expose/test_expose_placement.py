@@ -42,7 +42,7 @@ PROBED, PLAIN = PodFacts(ready=True, probed=True, container_age=700), PodFacts(r
     [
         pytest.param(LIVE, PROBED, LabelVerdict.AS_REPORTED, id="it lives"),
         pytest.param(
-            LIVE, replace(PLAIN, ready=False), LabelVerdict.AS_REPORTED, id="Kubernetes tells of readiness by itself"
+            LIVE, replace(PLAIN, ready=False), LabelVerdict.AS_REPORTED, id="Kubernetes knows the readiness itself"
         ),
         pytest.param(
             PodHost(HostState.LIVE, host("h", None, inventoried=False)), PROBED, LabelVerdict.KEEP, id="just heard"

@@ -89,7 +89,7 @@ async def test_labelled_pods_are_those_whose_host_runs_the_provider(
 
 
 def services_of(pod: str, at: int, hosts: list[dict[str, Any]], deployed: list[dict[str, list[str]]]) -> set[str]:
-    """Returns the Services that a pod serves by another rule: those of the youngest host that names the pod."""
+    """Returns the Services that a pod serves by another rule: the Services of the youngest host that names the pod."""
     mine = [
         (about["age"], number, about["claims"], about["providers"])
         for number, about in enumerate(hosts)

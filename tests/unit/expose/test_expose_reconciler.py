@@ -119,7 +119,7 @@ async def test_ignorance_takes_nothing_away(site: Site) -> None:
     site.config(HERE, "broken", lattice="default")
     assert await site.look() == made, "a host config of that lattice is not followed yet"
     site.config(HERE, "broken", lattice="another")
-    assert await site.look() == {}, "that of another lattice is no reason"
+    assert await site.look() == {}, "a Service of another lattice is no reason"
 
 
 async def test_a_manifest_that_is_read_during_the_look_saves_its_service(

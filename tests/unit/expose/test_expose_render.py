@@ -400,7 +400,7 @@ def test_two_lattices_of_one_name_have_different_keys() -> None:
     one, other = Account("one"), Account("other")
     of_one = key("nats://a:4222", credentials=one.credentials("u"))
     assert of_one == key("nats://a:4222", credentials=one.credentials("v")), "users of one account see the same"
-    assert of_one != key("nats://a:4222", credentials=other.credentials("u")), "and those of another do not"
+    assert of_one != key("nats://a:4222", credentials=other.credentials("u")), "and another account's do not"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ REST = ["Service", "PodDisruptionBudget", "what is unwanted", "Secrets of before
 
 
 class Cluster:
-    """What was done to it, in order; `outcome` is that of the next apply of the workload."""
+    """What was done to it, in order; `outcome` is what the next apply of the workload returns."""
 
     def __init__(self):
         self.done = []

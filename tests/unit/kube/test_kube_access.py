@@ -1,4 +1,4 @@
-"""What we may do, as the API server tells it: our rules in each namespace, and reviews where those do not say it."""
+"""What we may do, as the API server answers: our rules in each namespace, and reviews where the rules leave it open."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ async def test_a_change_and_a_field_we_stopped_sending_are_written(world: World)
     await world.apply(config("1", extra="x"))
     assert (await world.apply(config("2", extra="x"))).outcome == "changed"
     world.sent()
-    # The live object has all that is wanted; only the fingerprint tells that `extra` is no longer ours.
+    # The live object has all that is wanted; only the fingerprint shows that `extra` is no longer ours.
     assert (await world.apply(config("2"))).outcome == "changed"
     assert world.sent() == ["PATCH"]
     assert (await world.apply(config("2"))).outcome == "unchanged"
@@ -176,7 +176,7 @@ async def test_after_a_write_that_was_cut_off_the_object_is_read_live(world: Wor
 
 
 async def test_an_object_read_outside_of_the_selection_does_not_enter_the_cache(world: World):
-    """No watch would tell when it goes."""
+    """No watch would show when it goes."""
     world.bench.api.put(CONFIG_MAP, {"metadata": {"name": "c", "namespace": "ns"}, "data": {}})
     with pytest.raises(ForeignObject):
         await world.apply(config())

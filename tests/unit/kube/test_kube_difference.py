@@ -207,7 +207,7 @@ def test_fields_are_compared_by_the_type_they_have_there(desired, live, where):
 
 
 def test_a_field_name_is_merged_differently_in_different_types():
-    """The imagePullSecrets of a ServiceAccount are atomic, those of a pod are merged by name."""
+    """The imagePullSecrets of a ServiceAccount are atomic, a pod's are merged by name."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount"}
     ours, both = [{"name": "a"}], [{"name": "b"}, {"name": "a"}]
     assert difference(account | {"imagePullSecrets": ours}, account | {"imagePullSecrets": both}) == ".imagePullSecrets"

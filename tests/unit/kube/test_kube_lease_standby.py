@@ -62,7 +62,7 @@ async def test_a_standby_asks_for_nothing_while_another_leads(pair: Pair):
     await pair.clock.advance(30)
     sent = len(standby.transport.timeouts)
     await pair.clock.advance(60)
-    assert len(standby.transport.timeouts) == sent  # the watch tells it
+    assert len(standby.transport.timeouts) == sent  # the watch shows it
 
 
 async def test_a_first_start_leads_at_once_where_nothing_can_be_in_danger():

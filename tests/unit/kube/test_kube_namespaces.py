@@ -43,7 +43,7 @@ async def test_a_namespace_where_an_informer_is_refused_is_looked_into(bench: Ku
 
 
 async def test_a_namespace_left_out_costs_one_request_a_look(bench: KubeBench, scope: Scope):
-    """Also where the rules do not tell everything, so that each permission has to be reviewed by itself."""
+    """Also where the rules are incomplete, so that each permission has to be reviewed by itself."""
     scope.doubt("ns")
     bench.api.fail(NOBODY_KNOWS, REFUSED, REFUSED)
     await bench.clock.until(lambda: bool(scope.notes))

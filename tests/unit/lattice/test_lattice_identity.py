@@ -63,7 +63,7 @@ def test_routes_that_lead_to_one_lattice_are_known_without_connecting() -> None:
     ids=[
         "one server, one account",
         "two accounts of one server",
-        "accounts that nobody tells",
+        "accounts that nobody names",
         "two servers",
         "members of one cluster",
         "two clusters of one name",

@@ -120,7 +120,7 @@ def test_the_gate_refuses_at_once_and_tightens_on_silence() -> None:
         raise AnswerLost("late")
     with pytest.raises(asyncio.CancelledError), limited:
         raise asyncio.CancelledError
-    assert limited.silent, "a caller that gave up tells nothing of the peer"
+    assert limited.silent, "a caller that gave up shows nothing about the peer"
     assert limited.inside == 0
 
 

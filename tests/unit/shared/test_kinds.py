@@ -1,4 +1,4 @@
-"""The two kinds as the machinery knows them are those of the models, which are not imported for it."""
+"""The machinery's two kinds agree with the models, which are not imported for it."""
 
 from __future__ import annotations
 
