@@ -17,7 +17,7 @@ _SUBJECT = re.compile(r"^[A-Z][a-z]+ should ")
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One fault in an object: where it is and what is wrong with it. The value itself is left out: it may be secret."""
+    """One fault in an object: its place and what is wrong there. The value is left out: it may be secret."""
 
     path: str
     """JSON path from the object's root, for example ``spec.components[0].properties.image``; empty for the root."""

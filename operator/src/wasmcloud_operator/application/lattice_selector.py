@@ -1,4 +1,4 @@
-"""Which lattice an Application uses and which ones it is leaving; keeps all of them reachable."""
+"""The lattice of an Application and the lattices that it is leaving, all kept reachable."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ class Leftovers:
 
 
 def leftovers_controller(context: Context, kept: LeftOnPurpose | None) -> Controller[InLattice]:
-    """Returns the controller that looks for them, with its metric; with `kept` it removes all but those."""
+    """Returns the controller of leftovers, with its metric; with `kept` it removes all others."""
     informer = applications(context)
     events = LatticeEvents(context.informers.made(HOST_CONFIG), context.pools, context.reader, context.recorder)
     removal = None

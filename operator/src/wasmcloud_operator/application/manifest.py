@@ -69,7 +69,7 @@ def deciding_metadata(entries: Mapping[str, str]) -> dict[str, str]:
 
 
 def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[str, object] | None:
-    """Returns the Application as wadm has it deployed, if by its status this version has its content.
+    """Returns the manifest that wadm has deployed, if the Application's status shows its content in this version.
 
     None when wadm has to be asked.
     """

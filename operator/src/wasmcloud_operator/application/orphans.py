@@ -69,7 +69,7 @@ class OrphanRemoval:
         self._memories.pop(lattice, None)
 
     async def step(self, lattice: Lattice, left: Callable[[], Mapping[str, Owner]], owned: int) -> Result:
-        """Remove what is certain by now of what is `left` in a lattice that has `owned` applications of this cluster.
+        """Removes the certain orphans among `left`, in a lattice with `owned` applications of this cluster.
 
         Raises the errors of `kube.errors` and of the ledger's writer.
         """
@@ -117,7 +117,7 @@ class OrphanRemoval:
             self.events.event(lattice, owner, "Normal", Reason.ORPHAN_REMOVED, note)
 
     async def _is_gone(self, owner: Owner) -> bool:
-        """Whether the API server itself confirms it, which it only can while it serves the kind."""
+        """Whether the API server itself confirms the loss; only possible while it serves the kind."""
         query = [("fieldSelector", f"metadata.name={owner.name}"), ("limit", "1")]
         try:
             page = await self.client.list_page(

@@ -58,7 +58,7 @@ _METADATA: Codec[Metadata] = Codec.of(Metadata)
 
 @dataclass(slots=True, kw_only=True)
 class ApplicationReconciler:
-    """Brings one Application to what it asks for. Every outcome is in its status; failures of a lattice stay in it."""
+    """Has wadm run one Application as its spec asks. Every outcome is in its status, failures of a lattice too."""
 
     applications: Informer[CustomResource]
     selector: LatticeSelector

@@ -52,7 +52,7 @@ class Routes:
     async def apply(
         self, planned: PlannedService, namespace: str, lattice: LatticeIdentity, owners: Sequence[JsonObject]
     ) -> list[Problem]:
-        """Bring the routes to one Service to what is asked for. Returns what is wrong with that."""
+        """Applies the routes to one Service. Returns the problems."""
         problems: list[Problem] = []
         route = render.http_route(planned, namespace, lattice, owners)
         if route is not None and await self._gateway_api():

@@ -158,7 +158,7 @@ class LatticeBooks:
         )
 
     def book(self, lattice: Lattice) -> LatticeBook:
-        """The book of a lattice; an empty one, which is not kept, for one that is not in use."""
+        """Returns the book of a lattice; an empty book, not kept, for a lattice that is not in use."""
         if lattice in self._books:
             return self._books[lattice]
         if not self._in_use(lattice):

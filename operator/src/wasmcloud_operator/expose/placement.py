@@ -82,8 +82,8 @@ def runs(host: Host, provider: ProviderId) -> bool:
 
 
 def can_serve(host: Host, provider: HttpProvider) -> bool:
-    """Whether a component runs on the host that the provider may lead to; it may be elsewhere for all but the builtin
-    one, which fails every request without it.
+    """Whether the host runs a component that the provider may lead to. Only the builtin server needs it on its own
+    host, and fails every request without it.
     """
     return not provider.local or not provider.local.isdisjoint(host.components)
 

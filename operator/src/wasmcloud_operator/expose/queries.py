@@ -87,7 +87,7 @@ class ServiceQueries:
         return self.books.book(lattice)
 
     def application(self, record: Record) -> CustomResource | None:
-        """The Application that a record comes from, if it is one of this cluster and still there."""
+        """The Application that a record comes from, if this cluster has it still."""
         owner = self._owner(record)
         return self.applications.store.get(owner) if self.applications is not None and owner is not None else None
 

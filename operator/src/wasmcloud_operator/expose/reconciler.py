@@ -113,7 +113,7 @@ class _WantedServices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceReconciler:
-    """Brings the Services and routes of one application in one namespace to what its manifest asks for.
+    """Applies the Services and routes of one application in one namespace, as its manifest asks.
 
     Keys are (namespace, application). Nothing is deleted while it is not known what is deployed.
     """
@@ -238,13 +238,13 @@ class ServiceReconciler:
             ]
 
     def _deleted(self, namespace: str, name: str) -> list[Problem]:
-        """What is to be known of a Service that somebody else deletes, while it is too early to make it again."""
+        """The problems of a Service that somebody else deletes, while it is too early to make it again."""
         contested = self.applier.contests.of([WriteTarget(SERVICE, Key(namespace, name))])
         message = f"Service {name} was deleted by somebody else as soon as it was made; it is made again in a moment"
         return [set_back(str(one)) for one in contested] or [set_back(message)]
 
     def _places(self, namespace: str, name: str) -> list[WriteTarget]:
-        """The objects of one Service: itself and its routes, which have its name."""
+        """The objects of one Service: itself and the routes of its name."""
         return [WriteTarget(resource, Key(namespace, name)) for resource in (SERVICE, HTTP_ROUTE, INGRESS)]
 
     def _origin(self, namespace: str, record: Record) -> dict[str, str]:

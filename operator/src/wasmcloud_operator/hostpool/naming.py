@@ -97,7 +97,7 @@ def _name(config: WasmCloudHostConfig) -> str:
 
 
 def lost_its_owner(metadata: ObjectMeta, config: str) -> bool:
-    """Whether it is a child that we made for the config of that name, with its owner references taken off."""
+    """Whether we made the object for the config of that name, and somebody took its owner references off."""
     return bool(
         not metadata.owner_references
         and metadata.annotations.keys() & {FINGERPRINT, DIGEST}

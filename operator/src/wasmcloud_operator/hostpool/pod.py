@@ -97,7 +97,7 @@ def _completed(container: JsonObject, additions: JsonObject) -> JsonObject:
 
 
 def _in_order(leaf: JsonObject, additions: Iterable[JsonObject]) -> list[JsonObject]:
-    """The init containers: the user's before the leaf, which they may prepare, but for those after its name."""
+    """The init containers: the user's, then the leaf, then what the user lists after the leaf's name."""
     ordered = [leaf if _is_marker(container) else container for container in additions]
     return ordered if leaf in ordered else [*ordered, leaf]
 

@@ -31,7 +31,7 @@ class PodReason:
 
 
 def first_reason(pods: Iterable[Pod]) -> PodReason | None:
-    """The reason of the first pod that has one; of several in one pod, the earliest in its life."""
+    """The reason of the first pod with any; of several in one pod, the earliest in its life."""
     found = [(order, pod.metadata.name, reason) for pod in pods for order, reason in _reasons(pod)]
     return min(found, key=lambda each: each[:2])[2] if found else None
 

@@ -270,7 +270,7 @@ class HostConfigReconciler:
 
 
 def parsed(item: CustomResource) -> WasmCloudHostConfig:
-    """The config as its model. Raises SpecError for one that does not fit it."""
+    """Returns the config as its model. Raises SpecError where the spec does not fit."""
     metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
     try:
         return parse(WasmCloudHostConfig, {"metadata": metadata, "spec": item.spec})

@@ -39,7 +39,7 @@ class StatusWriter:
     clock: Clock
 
     def seen(self, item: CustomResource) -> SeenLattice | None:
-        """What is known of the config's lattice; None before it is known which that is."""
+        """What is known of the config's lattice; None while its lattice is not known."""
         pool = self.pools.get(item.metadata.key)
         if pool is None or pool.uid != item.metadata.uid:
             return None
@@ -67,7 +67,7 @@ class StatusWriter:
         keep: bool = False,
         reports: Iterable[Report] = (),
     ) -> None:
-        """Write the status if it differs, with Events of those reports that are new in it.
+        """Writes the status if it differs, with an Event for each new report.
 
         With `keep`, conditions and fields that are not given stay as they are.
         """
@@ -95,7 +95,7 @@ class StatusWriter:
                 self.event(item, report.type, report.reason, report.note)
 
     async def show_paused(self, item: CustomResource) -> None:
-        """Show that it is paused. All else stays, so that a spec that is not followed does not look followed."""
+        """Shows the pause alone. All else stays, so that the new spec does not look followed."""
         before: JsonObject = item.status if isinstance(item.status, dict) else {}
         old = before.get("conditions") or ()
         written = to_status([_PAUSED], old, item.metadata.generation, self.clock.now())

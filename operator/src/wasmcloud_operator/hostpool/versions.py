@@ -1,4 +1,4 @@
-"""Which host versions understand what: the one table that rendering and checks read.
+"""The features by host version, for rendering and checks alike.
 
 Taken from `src/main.rs` of wasmCloud at the tags of its releases.
 """

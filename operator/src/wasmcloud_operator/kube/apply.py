@@ -40,13 +40,13 @@ _WHOLE = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """An object, as it is in the cache, that was found to have all of what has that fingerprint."""
+    """A cached object that was found to have all fields of the body with that fingerprint."""
 
     fingerprint: str
     found: weakref.ref[Unstructured]
 
     def is_of(self, rendered_as: str, item: Unstructured) -> bool:
-        """Whether it was this very object that was compared with what has that fingerprint."""
+        """Whether this very object was compared with the body of that fingerprint."""
         return self.fingerprint == rendered_as and self.found() is item
 
 

@@ -19,7 +19,7 @@ from wasmcloud_operator.kube.resources import Key, Resource
 
 
 class WriteTarget(NamedTuple):
-    """What is written as one: an object, or a `part` of it that is written apart from the rest (`status`, `labels`)."""
+    """An object, or a `part` of an object that is written apart from the rest (`status`, `labels`)."""
 
     resource: Resource
     key: Key
@@ -148,7 +148,7 @@ class Contests:
         return held is not None and (held.uid, held.fingerprint) == (uid, fingerprint)
 
     def was_made(self, place: WriteTarget, fingerprint: str) -> bool:
-        """Whether just that was the last that we applied there: where nothing is left of it, somebody deleted it."""
+        """Whether we applied just this last: where nothing of it is left, somebody deleted it."""
         held = self._held.get(place)
         return held is not None and held.fingerprint == fingerprint
 

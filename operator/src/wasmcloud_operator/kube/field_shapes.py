@@ -32,7 +32,7 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list. With `keys`, its items are merged by them, and `defaults` fills in those that an item leaves out.
+    """A list. With `keys` its items are merged by these, and `defaults` has the keys that an item may leave out.
 
     `unordered`: a set of scalars. Without either it is replaced as a whole (`x-kubernetes-list-type: atomic`).
     """
@@ -48,7 +48,7 @@ Shape = Quantity | Struct | Map | Items
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """The fields of one type that are neither plain scalars nor plain lists, and those that are left out when zero."""
+    """The fields of one type that are neither plain scalars nor plain lists, and the fields left out when zero."""
 
     fields: dict[str, Shape]
     omitted: frozenset[str] = frozenset()

@@ -43,7 +43,7 @@ def field(shape: Shape | None, name: str, value: Json) -> Shape | None:
 
 
 def is_omitted(shape: Shape | None, name: str, value: Json) -> bool:
-    """Whether the API server leaves the field out of its answers when it has this value, as if it were not set."""
+    """Whether the API server leaves a field of this value out of its answers, as if it were not set."""
     if value is None or value in ([], ()):
         return True
     if value == {}:

@@ -30,7 +30,7 @@ Handler = Callable[[Change[T], bool], None]
 
 
 class Informer(Generic[T]):
-    """Follows one kind in a set of namespaces, which may change while it runs; none that its `scope` leaves out.
+    """Follows one kind in namespaces that may change while it runs; none that its `scope` leaves out.
 
     Each namespace costs a watch, with a connection of its own. An informer that may `widen` follows all namespaces
     with one watch as soon as more than so many are asked for, and for good: then what it does not need costs less.

@@ -20,7 +20,7 @@ _check: ContextVar[Check | None] = ContextVar("check before sending", default=No
 
 @contextmanager
 def checked_when_sent(check: Check) -> Iterator[None]:
-    """A scope whose requests call `check` right before their bytes are written; what it raises, they raise."""
+    """A scope whose requests call `check` right before their bytes are written, and raise what `check` raises."""
     token = _check.set(check)
     try:
         yield

@@ -68,7 +68,7 @@ class StatusPart(Generic[T]):
         return written
 
     def is_all_of(self, change: Change[T], status: JsonObject) -> bool:
-        """Returns whether a change did no more than make the part what it is to be; `status` is what it is now.
+        """Returns whether a change only wrote the wanted part; `status` is the present status.
 
         Whoever wrote it has nothing to look at: all else that the object says is as it was.
         """

@@ -58,7 +58,7 @@ UNBOUNDED = Shares(sys.maxsize)
 
 @dataclass(slots=True)
 class _Tenant(Generic[K]):
-    """`keys`: those that wait, in the order they came. `turn`: when it was served last, or came first."""
+    """`keys`: the waiting keys in the order they came. `turn`: when the tenant was served last, or came first."""
 
     turn: int
     keys: dict[Priority, OrderedDict[K, None]] = field(

@@ -108,7 +108,7 @@ class ControlWriter(ControlReader):
         return len(answers)
 
     async def put_link(self, link: Link) -> None:
-        """Has a host store a link and announce it to the providers that run now. Harmless for one that has it."""
+        """Has a host store a link and announce it to the running providers. Harmless where they have it."""
         with writing(self._gate, self._timeout, self.subjects.put_link) as seconds:
             answer = await self._connection.request(self.subjects.put_link, link.wire, timeout=seconds)
         control_answer(answer)

@@ -1,4 +1,4 @@
-"""What to ask of wadm next: decided from what it has and what is wanted, without asking anything."""
+"""The next requests to wadm: a pure decision from what wadm has and what is wanted."""
 
 from __future__ import annotations
 

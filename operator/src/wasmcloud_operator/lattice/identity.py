@@ -117,7 +117,7 @@ class Evidence:
 
     @property
     def signs(self) -> frozenset[Hashable]:
-        """What lattices that may be one have in common, one at least, so that the proof is worth a try (`proof`).
+        """Signs: two lattices that share none are not the same, so that the proof (`proof`) is not worth a try.
 
         That is the account with a server, an address, or a member of a cluster. It is no proof: everybody who connects
         to a server learns its id, and may run another that claims the same.

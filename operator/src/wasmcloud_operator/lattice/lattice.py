@@ -88,7 +88,7 @@ class Lattice:
 
     @property
     def traits(self) -> frozenset[Hashable]:
-        """All by which it is looked for: ids, places to which its routes surely lead, and signs."""
+        """The keys of the look-ups: ids, places to which its routes surely lead, and signs."""
         places = {route.place for route in self.connection.routes} - {None}
         ids = (("id", one) for one in self._ids)
         return self.signs.union(ids, (("place", place) for place in places))

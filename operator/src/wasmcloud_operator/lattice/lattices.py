@@ -241,7 +241,7 @@ class Lattices:
         return lattice
 
     def _settle(self, lattice: Lattice) -> None:
-        """Have those who asked for a lattice hold it: by now it is known where its routes lead."""
+        """Has the holders that asked for a lattice hold it: by now it is known where its routes lead."""
         left = self._held_instead(lattice)
         for holder in left:
             self._move(holder, lattice)
@@ -253,7 +253,7 @@ class Lattices:
         return {holder: held for holder in asked if (held := self._held[holder]) is not lattice}
 
     def _merge(self, one: Lattice, another: Lattice) -> Lattice:
-        """Join two objects that proved to be one lattice. Returns the one that stays, which is known longer."""
+        """Joins two objects that proved to be one lattice. Returns the object that is known longer, which stays."""
         kept, gone = sorted((one, another), key=lambda lattice: lattice.number)
         _log.info(
             "two routes lead to one lattice", lattice=kept.name, ids=sorted({*kept.identity.ids, *gone.identity.ids})

@@ -1,4 +1,4 @@
-"""The changes to what wadm has, for one owner: decided on what is known, read where that is not enough, then recorded.
+"""Changes wadm for one owner: decides on what is known, reads where that is not enough, records the outcome.
 
 Each is safe to repeat after a lost answer.
 """
@@ -228,7 +228,7 @@ class LedgerWriter:
         )
 
     def _claim(self, name: str, stored: Stored) -> bool:
-        """Note that it is ours, whomever its manifest names. Returns whether that was not known."""
+        """Notes the application as ours, whatever owner its manifest names. Returns whether this is new."""
         known = self.ledger.entry(name) or Entry(
             deployed=stored.deployed, newest=stored.versions[-1], stale=Stale.CHANGED
         )

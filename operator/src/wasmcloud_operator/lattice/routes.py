@@ -1,4 +1,4 @@
-"""The routes to one lattice as one channel: the first that is up is used until it ends, then the next one."""
+"""The routes to one lattice as one channel: the first that is up is used until it ends, then the next."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A port that a provider listens on. `links` are the names of those behind it, `routes` what they take."""
+    """A port that a provider listens on. `links` names the links behind it, `routes` their hosts and paths."""
 
     port: int
     scheme: Scheme
@@ -202,7 +202,7 @@ class _Source:
 
 
 def _targets(manifest: Object, component: Object) -> frozenset[str]:
-    """The ids of the components that its HTTP links lead to; none where one of them is not in the manifest."""
+    """The ids of the components behind its HTTP links; none where any is missing from the manifest."""
     own = {str(each["name"]): each for _, each in components_of(manifest) if not shared_name(each)}
     names = [target_of(link) for _, link in links_of(component, "") if _is_http(link)]
     return frozenset(id_of(manifest, own[name]) for name in names) if own.keys() >= set(names) else frozenset()

@@ -27,7 +27,7 @@ def place_on(daemons: Iterable[frozenset[tuple[str, str]]], labels: Mapping[str,
 
 
 def behind(manifest: Object, component: Object) -> tuple[Placed, ...]:
-    """What requests need that come from there: all that links lead to, step by step, as far as daemonscalers place it.
+    """What requests from there need: all that links lead to, step by step, as far as daemonscalers place it.
 
     What other applications run is theirs.
     """

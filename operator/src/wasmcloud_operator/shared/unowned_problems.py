@@ -1,5 +1,6 @@
-"""What keeps Services of an application from being made that has no Application in the cluster to show it: it came over
-NATS. Filled by who makes the Services, shown by the host configs whose hosts serve it.
+"""Problems with the Services of applications that came over NATS, and have no Application to show them.
+
+Filled by the reconciler of Services, shown by the host configs whose hosts serve the application.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 @dataclass(eq=False)
 class ScriptedModel:
-    """One application of wadm's: its versions, oldest first, which one is deployed, and what its workers know."""
+    """One application in wadm: its versions, oldest first, the deployed version, and what wadm's workers know."""
 
     name: str
     versions: list[tuple[str, Json]] = field(default_factory=list)
