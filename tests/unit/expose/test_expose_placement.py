@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.placement import LabelVerdict, PodFacts, judge, label_patch, serving
-from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Provider
+from wasmcloud_operator.expose.placement import LabelVerdict, PodFacts, can_serve, judge, label_patch, runs, serving
+from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Provider, RunningComponent
+from wasmcloud_operator.manifest.http_endpoints import HttpProvider
 from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,6 +55,15 @@ PROBED, PLAIN = PodFacts(ready=True, probed=True, container_age=700), PodFacts(r
         pytest.param(
             SILENT, replace(PROBED, container_age=99), LabelVerdict.AS_REPORTED, id="restarted just when it was heard"
         ),
+        pytest.param(
+            SILENT, replace(PROBED, container_age=98), LabelVerdict.AS_REPORTED, id="as late as a clock may be wrong"
+        ),
+        pytest.param(
+            PodHost(HostState.SILENT, replace(HEARD, last_seen=50.0)),
+            replace(PROBED, container_age=60),
+            LabelVerdict.AS_REPORTED,
+            id="heard after its container had started",
+        ),
         pytest.param(SILENT, PLAIN, LabelVerdict.NONE, id="nobody probes it: silence counts"),
         pytest.param(SILENT, replace(PLAIN, ready=False), LabelVerdict.NONE, id="nobody probes it, not ready"),
         pytest.param(UNHEARD, PROBED, LabelVerdict.KEEP, id="never heard, but Kubernetes finds it ready"),
@@ -78,6 +88,22 @@ def test_silence_of_most_of_a_lattice_is_the_networks(found: PodHost) -> None:
 def test_until_every_host_had_time_to_be_heard_nothing_is_taken_away(ready: bool) -> None:
     pod = PodFacts(ready=ready, probed=False)
     assert judge(UNHEARD, pod, now=100.0, settled=False, most_silent=lambda: False) is LabelVerdict.KEEP
+
+
+def test_a_provider_runs_where_its_own_application_has_it() -> None:
+    found = host("h", 1, ("app", "p"))
+    assert runs(found, ("app", "p"))
+    assert not runs(found, ("other", "p"))
+    assert not runs(found, ("app", "q"))
+
+
+def test_a_provider_that_serves_only_components_beside_it_needs_one_there() -> None:
+    anywhere = HttpProvider(component="http", application="app", id="p", endpoints=())
+    beside = replace(anywhere, local=frozenset({"a", "b"}))
+    with_b = replace(HEARD, components=MappingProxyType({"b": RunningComponent("app")}))
+    assert can_serve(HEARD, anywhere)
+    assert can_serve(with_b, beside)
+    assert not can_serve(HEARD, beside)
 
 
 def test_the_patch_is_the_difference_alone() -> None:

@@ -13,6 +13,14 @@ from wasmcloud_operator.hostpool.merge import merged, normal
         ({"a": 1, "b": 2}, {"b": 3}, {"a": 1, "b": 3}),
         ({"m": {"a": 1, "b": 2}}, {"m": {"b": 3}}, {"m": {"a": 1, "b": 3}}),
         ({"args": ["a"]}, {"args": ["b"]}, {"args": ["b"]}),
+        ({"name": "c", "tty": True}, {"name": None, "tty": None, "stdin": None}, {"name": "c"}),
+        ({"livenessProbe": {"httpGet": {"port": 1}}}, {"livenessProbe": {"periodSeconds": 5, "exec": None}},
+         {"livenessProbe": {"httpGet": {"port": 1}, "periodSeconds": 5}}),
+        ({"resources": {"claims": [{"name": "a"}]}}, {"resources": {"claims": [{"name": "b"}]}},
+         {"resources": {"claims": [{"name": "a"}, {"name": "b"}]}}),
+        ({"containers": [{"name": "c", "env": [{"name": "A", "value": "1"}]}]},
+         {"containers": [{"name": "c", "env": [{"name": "B", "value": "2"}]}]},
+         {"containers": [{"name": "c", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}]}),
         ({"tolerations": [{"key": "a"}]}, {"tolerations": [{"key": "b"}]}, {"tolerations": [{"key": "b"}]}),
         ({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "1"}]},
          {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "p"}}}, {"name": "C", "value": "3"}]},
@@ -66,6 +74,7 @@ def test_the_base_is_left_as_it_is():
         ({"volumes": [{"name": "a", "emptyDir": {}}]}, {"volumes": [{"name": "a", "emptyDir": {}}]}),
         ({"readinessProbe": {"initialDelaySeconds": 0, "periodSeconds": 1}}, {"readinessProbe": {"periodSeconds": 1}}),
         ({"terminationGracePeriodSeconds": 0}, {"terminationGracePeriodSeconds": 0}),
+        ({"unknown": [{"hostNetwork": False}]}, {"unknown": [{"hostNetwork": False}]}),
     ],
 )
 def test_values_that_the_api_server_leaves_out_are_not_sent(value, expected):

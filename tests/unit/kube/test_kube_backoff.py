@@ -34,10 +34,18 @@ async def test_starts_over_after_two_quiet_minutes():
     backoff = Backoff(clock=clock, rng=random.Random(1))
     for _ in range(10):
         backoff.next()
-    await clock.advance(60)
-    assert backoff.next() >= 30
+    for pause in (60, 150):  # the second as long as the longest delay and the quiet minutes
+        await clock.advance(pause)
+        assert backoff.next() >= 30
     await clock.advance(151)
     assert backoff.next() < 1.7
+
+
+async def test_delays_double_however_long_the_clock_has_run():
+    clock = VirtualClock()
+    await clock.advance(10_000)
+    backoff = Backoff(clock=clock, jitter=0)
+    assert [backoff.next() for _ in range(4)] == [0.8, 1.6, 3.2, 6.4]
 
 
 def test_a_key_backs_off_from_five_milliseconds_to_a_thousand_seconds():

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from wasmcloud_operator.kube.difference import difference, fingerprint, quantity
+from wasmcloud_operator.kube.difference import difference, fingerprint, first_difference, quantity
 
 CONTAINER = {"name": "a", "image": "i:1", "resources": {"requests": {"cpu": "0.5", "memory": "1Gi"}}}
 
@@ -110,6 +110,11 @@ def test_a_fingerprint_changes_with_a_field_we_stopped_sending_and_not_with_orde
     assert fingerprint({"a": 1, "b": 2}) != fingerprint({"a": 1})
 
 
+def test_a_fingerprint_is_the_same_in_each_release():
+    """With another one, an upgrade would write every object anew."""
+    assert fingerprint({"a": 1, "b": {"c": "é"}}) == "382c35e65b418e88"
+
+
 @pytest.mark.parametrize(
     ("desired", "live"),
     [
@@ -211,6 +216,62 @@ def test_a_field_name_is_merged_differently_in_different_types():
     account = {"apiVersion": "v1", "kind": "ServiceAccount"}
     ours, both = [{"name": "a"}], [{"name": "b"}, {"name": "a"}]
     assert difference(account | {"imagePullSecrets": ours}, account | {"imagePullSecrets": both}) == ".imagePullSecrets"
+
+
+@pytest.mark.parametrize(
+    ("spec", "live", "shown", "owned"),
+    [
+        pytest.param(
+            {"clusterIP": "a"}, {"clusterIP": "b"}, [".spec", ".clusterIP"], ["f:spec", "f:clusterIP"], id="field"
+        ),
+        pytest.param(
+            {"ports": [{"port": 80, "name": "a"}]},
+            {"ports": [{"port": 80, "protocol": "TCP", "name": "b"}]},
+            [".spec", ".ports", "[80,TCP]", ".name"],
+            ["f:spec", "f:ports", 'k:{"port":80,"protocol":"TCP"}', "f:name"],
+            id="item that is merged by its keys",
+        ),
+        pytest.param(
+            {"ports": [{"port": 80}]},
+            {"ports": []},
+            [".spec", ".ports", "[80,TCP]"],
+            ["f:spec", "f:ports", 'k:{"port":80,"protocol":"TCP"}'],
+            id="item that is missing",
+        ),
+        pytest.param(
+            {"clusterIPs": ["a", "b"]},
+            {"clusterIPs": ["a", "c"]},
+            [".spec", ".clusterIPs", "[1]"],
+            ["f:spec", "f:clusterIPs", "i:1"],
+            id="item by its place",
+        ),
+    ],
+)
+def test_a_difference_has_its_place_as_a_path_and_as_managed_fields_have_it(
+    spec: dict, live: dict, shown: list[str], owned: list[str]
+):
+    service = {"apiVersion": "v1", "kind": "Service"}
+    found = first_difference(service | {"spec": spec}, service | {"spec": live})
+    assert [step.shown for step in found.steps] == shown
+    assert [step.owned for step in found.steps] == owned
+    assert str(found) == "".join(shown)
+
+
+def test_what_is_missing_of_a_set_is_named_whatever_its_letters():
+    found = first_difference({"metadata": {"finalizers": ["a", "é"]}}, {"metadata": {"finalizers": ["b", "a"]}})
+    assert [(step.shown, step.owned) for step in found.steps][-1] == ("[é]", 'v:"é"')
+
+
+def test_a_whole_object_that_is_something_else_differs_as_a_whole():
+    assert difference({"a": 1}, None) == "."
+
+
+def test_a_zero_value_that_is_left_out_hides_no_difference_after_it():
+    assert difference({"hostNetwork": False, "nodeName": "a"}, {"nodeName": "b"}) == ".nodeName"
+
+
+def test_items_of_a_list_that_nobody_knows_are_compared_by_the_names_of_their_fields():
+    assert difference({"unknown": [{"limits": {"cpu": "1"}}]}, {"unknown": [{"limits": {"cpu": "1000m"}}]}) is None
 
 
 def test_of_a_kind_that_is_not_in_the_table_nothing_is_guessed():
