@@ -128,6 +128,13 @@ chaos: setup ## what the operator does while servers are killed, cut off, silent
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist load tests/chaos/fuzz
 	@MODEL_SEQUENCES=$${MODEL_SEQUENCES:-2000} $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist load tests/model
 
+# Paths below the package, without .py: make mutants MODULES="kube/queue kube/turns".
+MODULES ?=
+
+.PHONY: mutants
+mutants: setup ## change the decision modules in each small way; what no unit test notices has to be in docs/mutation.md
+	@PYTHONPATH=tests $(BIN)/python -m mutation $(MODULES)
+
 .PHONY: monitoring
 monitoring: setup ## alerts by Prometheus's rule tester; a Prometheus that scrapes an operator (Debian's package, installed if missing)
 	@$(TESTBED) build core wadm
