@@ -156,6 +156,31 @@ def test_nothing_is_cached_that_is_too_deep_to_be_walked_over(codec: Codec, leve
     assert isinstance(codec.event(line("ADDED", {**pod(), "spec": spec})), expected)
 
 
+@pytest.mark.parametrize(("levels", "expected"), [(MAX_DEPTH - 2, Put), (MAX_DEPTH - 1, Unreadable)])
+def test_the_depth_of_what_is_in_the_metadata_counts_from_the_object_on(levels: int, expected: type):
+    nested: object = 1
+    for _ in range(levels):
+        nested = {"a": nested}
+    event = UNSTRUCTURED.event(line("ADDED", pod(extra=nested)))
+    assert isinstance(event, expected)
+
+
+def test_managed_fields_are_neither_kept_nor_walked_over(monkeypatch: pytest.MonkeyPatch):
+    walked: list[object] = []
+    monkeypatch.setattr("wasmcloud_operator.kube.codec._is_deep", lambda item: bool(walked.append(item)))
+    owned = [{"manager": "m", "fieldsV1": {"f:spec": {f"f:{number}": {} for number in range(2 * MAX_DEPTH)}}}]
+    item = UNSTRUCTURED.item(json.dumps(pod(managedFields=owned)).encode())
+    assert item.body == pod()
+    assert list(item.body) == list(pod())
+    assert walked == []
+
+
+@pytest.mark.parametrize("text", [b'{"kind": "Status", "metadata": null}', b'{"kind": "Status"}'])
+def test_an_answer_without_metadata_can_be_read(text: bytes):
+    item = UNSTRUCTURED.item(text)
+    assert (item.body["kind"], item.metadata.name) == ("Status", "")
+
+
 def test_an_object_without_a_name_is_left_out_as_well():
     assert isinstance(PODS.event(b'{"type": "ADDED", "object": 3}'), Unreadable)
     event = PODS.event(b'{"type": "DELETED", "object": {"metadata": {}}}')

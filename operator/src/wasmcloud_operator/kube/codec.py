@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -112,7 +112,11 @@ _list_meta_decoder = msgspec.json.Decoder(_ListMeta)
 _event_decoder = msgspec.json.Decoder(_Event)
 _bookmark_decoder = msgspec.json.Decoder(_BookmarkObject)
 _identity_decoder = msgspec.json.Decoder(_Identified)
+_members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_metadata_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+_any_decoder: msgspec.json.Decoder[Json] = msgspec.json.Decoder()
 
+_NOTHING = msgspec.Raw(b"null")
 _CONTAINERS = (dict, list)
 # How the API server writes an event. The object's end is not looked for: it may be megabytes away.
 _framed_event = re.compile(rb'\{"type":"([A-Z]++)","object":(\{.*\})\}\s*', re.DOTALL)
@@ -132,12 +136,13 @@ class Codec(Generic[T]):
     @classmethod
     def of(cls, struct: type[T]) -> Codec[T]:
         """A codec that decodes straight into a msgspec struct, dropping every field the struct does not name."""
-        return cls(msgspec.json.Decoder(struct).decode)
+        decode = msgspec.json.Decoder(struct).decode
+        return cls(lambda text: _shallow(decode(text), (text,)))
 
     def item(self, body: bytes) -> T:
         """Returns the object of an answer. Raises GarbledAnswer if it is not of the kind's shape."""
         try:
-            return self._item(body)
+            return self._decode(body)
         except Exception as error:
             raise GarbledAnswer(f"not an object of the kind: {_why(error)}") from error
 
@@ -181,15 +186,9 @@ class Codec(Generic[T]):
 
     def _item_or_why(self, raw: bytes | msgspec.Raw) -> T | Unreadable:
         try:
-            return self._item(raw)
+            return self._decode(raw)
         except Exception as error:  # noqa: BLE001 - whatever it is, no other object is to suffer from it
             return Unreadable(_identity(raw), _why(error))
-
-    def _item(self, raw: bytes | msgspec.Raw) -> T:
-        item = self._decode(raw)
-        if _may_be_deep(bytes(raw)) and _is_deep(item):
-            raise _TooDeep(f"nested deeper than {MAX_DEPTH} levels")
-        return item
 
 
 def watch_error(body: bytes) -> ApiError:
@@ -233,8 +232,22 @@ def _identity(raw: bytes | msgspec.Raw) -> Identity | None:
     return Identity(Key(meta.namespace, meta.name), meta.uid, meta.resource_version)
 
 
-def _may_be_deep(text: bytes) -> bool:
-    return text.count(b"{") + text.count(b"[") > MAX_DEPTH
+def _shallow(item: T, texts: Iterable[bytes | msgspec.Raw]) -> T:
+    """Returns the item. Raises _TooDeep if it is nested deeper than `MAX_DEPTH`; `texts` are what it was decoded from.
+
+    Each text is at most two levels below the item. None nests deeper than it has brackets, so few items are walked.
+    """
+    if any(map(_may_be_deep, texts)) and _is_deep(item):
+        raise _TooDeep(f"nested deeper than {MAX_DEPTH} levels")
+    return item
+
+
+def _may_be_deep(text: bytes | msgspec.Raw) -> bool:
+    levels = MAX_DEPTH - 2
+    if len(text) < 2 * levels:
+        return False
+    read = bytes(text)
+    return read.count(b"{") + read.count(b"[") > levels
 
 
 def _is_deep(item: object) -> bool:
@@ -254,9 +267,15 @@ def _why(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if not isinstance(error, (msgspec.MsgspecError, _TooDeep)) else str(error)
 
 
-def _decode_unstructured(body: bytes | msgspec.Raw) -> Unstructured:
-    decoded: JsonObject = msgspec.json.decode(body, type=JsonObject)
-    return Unstructured.from_body(decoded)
+def _decode_unstructured(text: bytes | msgspec.Raw) -> Unstructured:
+    """Decodes all but managedFields: they are half of a Deployment, and decoding them is half of the time."""
+    members = _members_decoder.decode(text)
+    metadata = _metadata_decoder.decode(members.get("metadata", _NOTHING)) or {}
+    metadata.pop("managedFields", None)
+    members["metadata"] = _NOTHING  # in its place among the others
+    body = {name: _any_decoder.decode(value) for name, value in members.items()}
+    body["metadata"] = {name: _any_decoder.decode(value) for name, value in metadata.items()}
+    return _shallow(Unstructured.from_body(body), (*members.values(), *metadata.values()))
 
 
 UNSTRUCTURED: Codec[Unstructured] = Codec(_decode_unstructured)
