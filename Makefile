@@ -111,11 +111,16 @@ MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/te
 	tests/integration/test_crds_null.py tests/integration/test_kube_machinery.py \
 	tests/integration/test_kube_field_table.py
 
+# The earlier releases of wadm; all other tests run on the newest.
+MATRIX_WADMS ?= 0.12
+
 .PHONY: matrix
-matrix: setup ## what depends on the API server, on the oldest that is supported, one between and the newest; an upgrade and back
+matrix: setup ## what depends on the API server and on wadm, on the oldest supported, some between, the newest; an upgrade and back
 	@$(TESTBED) build core wadm matrix
 	@for minor in $(MATRIX_SERVERS); do echo "API server $$minor"; \
 		TESTBED_API_SERVER=$$minor $(BIN)/pytest -q -n 2 --dist loadfile $(MATRIX); done
+	@for minor in $(MATRIX_WADMS); do echo "wadm $$minor"; \
+		TESTBED_WADM=$$minor $(BIN)/pytest -q tests/matrix/test_matrix_wadm.py; done
 
 .PHONY: pythons
 pythons: setup ## the unit tests on each supported Python that is here, and on the lowest versions of the dependencies

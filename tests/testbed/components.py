@@ -91,6 +91,14 @@ def _apiserver_of(minor: str) -> Component:
     return replace(current, name=f"kube-apiserver-{minor}", recipe_name=f"kubernetes-{minor}", tags="providerless")
 
 
+_WADM = Component("wadm", "wadm", Toolchain.CARGO, "wadm", "wadm", "wadm", cold_seconds=240)
+
+
+def _wadm_of(minor: str) -> Component:
+    """wadm of an earlier minor version, of a recipe of its own."""
+    return replace(_WADM, name=f"wadm-{minor}", group="matrix", recipe_name=f"wadm-{minor}")
+
+
 def _cni(name: str, kind: str) -> Component:
     module = "github.com/containernetworking/plugins"
     return Component(name, "node", Toolchain.GO, "cni", module, f"{module}/plugins/{kind}/{name}", cold_seconds=10)
@@ -121,7 +129,7 @@ _ALL = (
         "sigs.k8s.io/kwok/cmd/kwok",
         cold_seconds=60,
     ),
-    Component("wadm", "wadm", Toolchain.CARGO, "wadm", "wadm", "wadm", cold_seconds=240),
+    _WADM,
     Component(
         "wasmcloud-host",
         "host",
@@ -186,6 +194,7 @@ _ALL = (
     Component("kind", "kind", Toolchain.GO, "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind", cold_seconds=50),
     _kubernetes("kubeadm", cold_seconds=50, group="kind"),
     *(_apiserver_of(minor) for minor in ("1.29", "1.32", "1.37")),
+    *(_wadm_of(minor) for minor in ("0.12",)),
 )
 COMPONENTS = {component.name: component for component in _ALL}
 GROUPS = tuple(dict.fromkeys(component.group for component in _ALL))

@@ -12,6 +12,7 @@ from testbed.controlplane import PROGRAMS, ControlPlane
 from testbed.kwok import Kwok
 from testbed.natsserver import NatsServer
 from testbed.process import Server
+from testbed.wadm import PROGRAM as WADM
 from testbed.wadm import Wadm
 
 PARTS = ("kwok", "nats", "wadm")
@@ -32,7 +33,7 @@ def with_needs(parts: frozenset[str]) -> frozenset[str]:
 
 def components_of(parts: frozenset[str]) -> list[Component]:
     """What has to be there before these parts can start; "control-plane" counts as one of them."""
-    programs = {"control-plane": PROGRAMS, "nats": ("nats-server",)}
+    programs = {"control-plane": PROGRAMS, "nats": ("nats-server",), "wadm": (WADM,)}
     return select([name for part in with_needs(parts) for name in programs.get(part, (part,))])
 
 

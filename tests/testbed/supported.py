@@ -1,11 +1,12 @@
 """The README's table of versions, from what the tests run on: `python -m testbed.supported` prints it.
 
-The API servers are those of `make test` and `make matrix`, the Pythons those of `make pythons`.
+The API servers and wadms are those of `make test` and `make matrix`, the Pythons those of `make pythons`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -20,16 +21,19 @@ _HOST_ARGUMENTS = _ROOT / "tests" / "unit" / "hostpool" / "host-arguments.json"
 
 def table() -> str:
     """The table in Markdown, with a newline at its end."""
-    servers = [part for name, part in COMPONENTS.items() if name.split("-1.")[0] == "kube-apiserver"]
     rows = (
-        ("Kubernetes", "1.29 or newer", _listed(servers)),
+        ("Kubernetes", "1.29 or newer", _listed(_versions_of("kube-apiserver"))),
         ("NATS", "2.10 or newer", COMPONENTS["nats-server"].version),
-        ("wadm", "0.12 or newer", f"{COMPONENTS['wadm'].version}; its answers in the forms of 0.12 and 0.14"),
+        ("wadm", "0.12 or newer", _listed(_versions_of("wadm"))),
         ("wasmCloud hosts", "0.8x to 1.9", _hosts()),
         ("Python, for the packages", f"{_lowest_python()} or newer", ", ".join(PYTHONS)),
     )
     head = ("| | supported | tests run on |", "|---|---|---|")
     return "\n".join((*head, *(f"| {' | '.join(row)} |" for row in rows), ""))
+
+
+def _versions_of(program: str) -> list[Component]:
+    return [part for name, part in COMPONENTS.items() if re.fullmatch(rf"{program}(-[\d.]+)?", name)]
 
 
 def _listed(parts: list[Component]) -> str:

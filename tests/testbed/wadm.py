@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,11 @@ import nats
 import nats.errors
 
 from testbed.cache import ensure
+from testbed.components import COMPONENTS
 from testbed.process import Server, http_ok, start_on_free_ports
+
+PROGRAM = "-".join(filter(None, ("wadm", os.environ.get("TESTBED_WADM"))))
+_HAS_HEALTH = int(COMPONENTS[PROGRAM].version.split(".")[1]) >= 20
 
 
 class Wadm:
@@ -26,7 +31,7 @@ class Wadm:
 
         `env` are further settings by their environment names (`WADM_…`).
         """
-        program = await ensure("wadm")
+        program = await ensure(PROGRAM)
 
         def make(ports: list[int]) -> Server:
             settings = {
@@ -36,9 +41,11 @@ class Wadm:
                 **(env or {}),
             }
             health = f"http://127.0.0.1:{ports[0]}/readyz"
+            api = settings.get("WADM_API_PREFIX", "wadm.api")
 
             async def ready() -> bool:
-                return await http_ok(health) and await _is_fed(nats_url)
+                listens = await http_ok(health) if _HAS_HEALTH else await _answers(nats_url, api)
+                return listens and await _is_fed(nats_url)
 
             return Server("wadm", [program], env=settings, log=folder / "logs" / "wadm.log", ready=ready)
 
@@ -55,13 +62,23 @@ async def _is_fed(nats_url: str) -> bool:
     It does so some tenths of a second after wadm is ready; what is deployed before is lost now and then, and wadm never
     looks again.
     """
+    answer = await _asked(nats_url, "$JS.API.STREAM.INFO.wadm_event_consumer")
+    sources = json.loads(answer).get("sources", ()) if answer else ()
+    return len(sources) == 2 and all(source["active"] >= 0 for source in sources)  # -1: not set up yet
+
+
+async def _answers(nats_url: str, api: str) -> bool:
+    return await _asked(nats_url, f"{api}.default.model.list") is not None
+
+
+async def _asked(nats_url: str, subject: str) -> bytes | None:
     try:
         client = await nats.connect(nats_url, allow_reconnect=False)
     except nats.errors.Error:
-        return False
+        return None
     try:
-        answer = json.loads((await client.request("$JS.API.STREAM.INFO.wadm_event_consumer", b"", timeout=2)).data)
-        sources = answer.get("sources", ())
-        return len(sources) == 2 and all(source["active"] >= 0 for source in sources)  # -1: not set up yet
+        return bytes((await client.request(subject, b"", timeout=2)).data)
+    except nats.errors.NoRespondersError:
+        return None
     finally:
         await client.close()

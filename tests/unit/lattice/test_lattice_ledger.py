@@ -9,7 +9,7 @@ import pytest
 
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.content import Content, Owner, to_manifest
-from wasmcloud_operator.lattice.deploying import Deploying
+from wasmcloud_operator.lattice.deploying import Deploying, begin
 from wasmcloud_operator.lattice.ledger import Entry, Ledger, ListState, Stale
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
 from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, StatusType
@@ -149,6 +149,36 @@ async def test_where_ids_are_the_same_time_decides(ledger: Ledger, clock: Virtua
     assert not ledger.take_event(pushed("deployed", "same"))
     await clock.advance(5.0)
     assert ledger.take_event(pushed("deployed", "same"))
+
+
+async def test_where_wadm_names_no_scalers_time_decides(ledger: Ledger, clock: VirtualClock) -> None:
+    shape = frozenset({("web", "x/web:2")})
+    former, no_ids = status("deployed"), frozenset[str]()
+    begun = begin(clock.monotonic(), shape, former=former, former_shape=None, pending=None, again=False)
+    assert (begun.former, begun.shows_lag) == (no_ids, False)
+    ledger.record("app", Entry(deployed="v", newest="v", deploying=begun))
+    assert not ledger.take_event(pushed("deployed")), "that is of the former version, as far as is known"
+    await clock.advance(4.0)
+    assert ledger.lag == 5.0, "a wadm that cannot show it is not late"
+    assert not ledger.take_event(pushed("deployed"))
+    await clock.advance(1.0)
+    assert ledger.take_event(pushed("deployed"))
+
+
+def test_after_a_status_without_scalers_one_with_some_is_of_the_new_version(ledger: Ledger) -> None:
+    begun = begin(
+        0.0, frozenset(), former=status("failed"), former_shape=frozenset({("a", "b")}), pending=None, again=False
+    )
+    ledger.record("app", Entry(deployed="v", newest="v", deploying=begun))
+    assert ledger.take_event(pushed("deployed", "new"))
+
+
+@pytest.mark.parametrize("word", ["waiting", "undeployed"])
+def test_where_nothing_ran_the_first_status_is_of_the_new_version(ledger: Ledger, word: str) -> None:
+    begun = begin(0.0, frozenset(), former=status(word), former_shape=None, pending=None, again=False)
+    assert begun.former is None
+    ledger.record("app", Entry(deployed="v", newest="v", deploying=begun))
+    assert ledger.take_event(pushed("deployed"))
 
 
 async def test_a_status_that_never_shows_the_new_version_counts_in_the_end(ledger: Ledger, clock: VirtualClock) -> None:

@@ -55,6 +55,30 @@ def test_a_status_with_all_that_wadm_says_and_more() -> None:
     assert parse_status("wadm.status.default.shop", b"{}") is None
 
 
+@pytest.mark.parametrize(
+    ("body", "word", "message"),
+    [
+        ('{"type":"deployed"}', StatusType.DEPLOYED, ""),
+        ('{"type":"failed","message":"no host\\nmatches"}', StatusType.FAILED, "no host; matches"),
+    ],
+)
+def test_a_status_as_it_is_pushed_before_0_14(body: str, word: StatusType, message: str) -> None:
+    pushed = parse_status("wadm.status.default.shop", body.encode())
+    assert pushed is not None
+    assert (pushed.name, pushed.status.info, pushed.status.scalers) == (
+        "shop",
+        StatusInfo(type=word, message=message),
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b'"deployed"', b'{"message":"x"}', b'{"status":"deployed"}', b'{"type":"x","data":1}', b""]
+)
+def test_what_names_no_status_is_none(body: bytes) -> None:
+    assert parse_status("wadm.status.default.shop", body) is None
+
+
 def test_summaries_of_three_generations() -> None:
     newest = {"name": "a", "version": "2", "deployed_version": "1", "status": "undeployed", "status_message": "x"}
     detailed = {"status": {"type": "waiting", "message": "no hosts"}, "scalers": []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wasmcloud_operator.lattice.decision import Shape
-from wasmcloud_operator.lattice.wadm_types import AppStatus
+from wasmcloud_operator.lattice.wadm_types import AppStatus, StatusType
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Deploying:
     """Monotonic seconds."""
 
     former: frozenset[str] | None
-    """The ids of the scalers in the last status; None where there were none."""
+    """The ids of the scalers in the last status; empty where wadm (before 0.14) names none, None where nothing ran."""
 
     distinct: bool
     """Whether the new version's scalers have other ids."""
@@ -30,7 +30,7 @@ class Deploying:
     @property
     def shows_lag(self) -> bool:
         """Whether a status can show that it is of the new version, so that none until now is wadm's delay."""
-        return self.distinct and self.former is not None and not self.unseen
+        return self.distinct and bool(self.former) and not self.unseen
 
     def is_shown_by(self, status: AppStatus) -> bool | None:
         """Whether a status is of the new version; None where only time shows it."""
@@ -58,9 +58,13 @@ def begin(
     if pending is not None:
         ids, former_shape, unseen = pending.former, pending.former_shape, pending.unseen or not again
     else:
-        ids = scaler_ids(former) if former is not None else None
+        ids = scaler_ids(former) if former is not None and _ran(former) else None
         unseen = former is None and former_shape is not None
-    return Deploying(now, ids or None, former_shape != shape, former_shape, unseen)
+    return Deploying(now, ids, former_shape != shape, former_shape, unseen)
+
+
+def _ran(status: AppStatus) -> bool:
+    return bool(status.scalers) or status.info.type not in (StatusType.UNDEPLOYED, StatusType.WAITING)
 
 
 def scaler_ids(status: AppStatus) -> frozenset[str]:

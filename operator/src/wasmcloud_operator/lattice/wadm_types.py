@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from wasmcloud_operator.lattice.errors import one_line
 
@@ -75,6 +75,14 @@ class AppStatus(WadmAnswer):
 
     info: StatusInfo = Field(alias="status")
     scalers: Annotated[tuple[WadmScaler, ...], BeforeValidator(_many)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_scalers(cls, value: object) -> object:
+        """What wadm before 0.14 pushes: the word and its message alone."""
+        return (
+            {"status": value} if isinstance(value, dict) and {"type"} <= value.keys() <= {"type", "message"} else value
+        )
 
 
 class ModelSummary(WadmAnswer):
