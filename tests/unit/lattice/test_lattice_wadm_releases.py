@@ -60,7 +60,8 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "delete of an unknown one": True,
         "status": ("deployed", []),  # scalers are not named
         "deploy of what another one has": None,  # and both are deployed
-    }
+    },
+    "0.14": {"delete of an unknown one": True},
 }
 
 
