@@ -17,11 +17,13 @@ from support.sites.applications import impatient
 from support.sites.hostpools import NOWHERE, host_config, secret
 from support.sites.services import CONFIG, ServiceSite, http_components, http_link, manifest, web
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
+from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import take
 from wasmcloud_operator.commands.page.server import causes_of
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
+from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_NAME, OWNER_NAMESPACE, OWNER_UID
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -53,6 +55,12 @@ SCENARIOS = {
     "missing key of a Secret": Scenario("application/shop", POOL, "SecretsValid", NATS_CREDS),
     "image not found": Scenario("application/shop", "Pod {}/edge-", ".status", "ErrImagePull: no such image"),
     "crash": Scenario("pool/edge", "Pod {}/edge-", ".status", "CrashLoopBackOff"),
+    "volume that cannot be mounted": Scenario(
+        "application/shop",
+        "Pod {}/edge-",
+        ".status",
+        'FailedMount: MountVolume.SetUp failed: configmap "gone" not found',
+    ),
     "no node with room": Scenario("pool/edge", "Pod {}/edge-", ".status", "Insufficient cpu"),
     "quota": Scenario("application/shop", POOL, "Ready", "exceeded quota: none"),
     "host not in the lattice": Scenario("pool/edge", "Pod {}/edge-", ".status", "its host is not in lattice"),
@@ -63,6 +71,9 @@ SCENARIOS = {
         "application/shop", APPLICATION, "k8s.wasmcloud.dev/lattice", "no host config of lattice nowhere"
     ),
     "name owned by another namespace": Scenario("application/first", "Application {}/first", "Ready", "belongs to"),
+    "name owned by another cluster": Scenario(
+        "application/far", "Application {}/far", "Ready", "belongs to prod/far in cluster elsewhere", "site"
+    ),
     "invalid manifest": Scenario("application/invalid", "Application {}/invalid", "Ready", "nobody", "site"),
     "no host matches": Scenario("application/stuck", "Application {}/stuck", "requirements", "zone=c", "site"),
     "Service of what no host matches": Scenario(
@@ -123,7 +134,7 @@ class World:
             case "missing key of a Secret":
                 await self.admin.create(secret(at, "creds", {"password": "x"}))
                 await self.pool(at, secretName="creds")
-            case "image not found" | "crash" | "host not in the lattice":
+            case "image not found" | "crash" | "volume that cannot be mounted" | "host not in the lattice":
                 await self.pool(at, hostReplicas=1)
             case "no node with room":
                 await self.pool(
@@ -157,6 +168,8 @@ class World:
 
     async def make_at_the_site(self) -> None:
         """The applications of one lattice that has one host."""
+        owner = {OWNER_CLUSTER: "elsewhere", OWNER_NAMESPACE: "prod", OWNER_NAME: "far", OWNER_UID: "u"}
+        await self.site.wash_run("far", [web()], annotations=owner)
         local = http_components(links=[http_link({"address": "127.0.0.1:8082"})])
         shared = {"application": {"name": "absent", "component": "x"}}
         part = {"name": "part", "type": "component", "properties": shared}
@@ -166,11 +179,12 @@ class World:
             ("local", local),
             ("stuck", http_components(8081, requirements={"zone": "c"})),
             ("part", [web(), part]),
+            ("far", [web()]),
             ("invalid", http_components(links=[http_link({"address": "0.0.0.0:8083"}, target="nobody")])),
         ):
             await self.site.create(name, components)
 
-    async def spoil_pod(self, name: str, state: dict[str, Any]) -> None:
+    async def spoil_pod(self, name: str, state: dict[str, Any], note: str = "") -> None:
         """As the kubelet reports of a container that does not run: simulated pods have nothing in them."""
         namespace = self.namespace(name, "")
         (pod,) = await eventually(lambda: self.ready_pods(namespace))
@@ -181,6 +195,24 @@ class World:
         container = {"name": "wasmcloud-host", "image": "x", "imageID": "", "ready": False, "restartCount": 3, **state}
         status = {"conditions": conditions, "containerStatuses": [container]}
         await self.admin.patch("v1/Pod", pod["metadata"]["name"], namespace, {"status": status}, subresource="status")
+        if note:
+            regarding = {"apiVersion": "v1", "kind": "Pod", "namespace": namespace}
+            regarding |= {"name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+            await self.admin.create(
+                {
+                    "apiVersion": "events.k8s.io/v1",
+                    "kind": "Event",
+                    "metadata": {"name": "mount", "namespace": namespace},
+                    "eventTime": "2026-01-01T00:00:00.000000Z",
+                    "reportingController": "kubelet",
+                    "reportingInstance": "node",
+                    "action": "Mount",
+                    "type": "Warning",
+                    "reason": "FailedMount",
+                    "note": note,
+                    "regarding": regarding,
+                }
+            )
 
     async def ready_pods(self, namespace: str) -> list[Any]:
         pods = await self.admin.list("v1/Pod", namespace)
@@ -224,6 +256,11 @@ async def world(
             pulling = {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}
             await made.spoil_pod("image not found", {"state": pulling})
             await made.spoil_pod("crash", {"state": {"waiting": {"reason": "CrashLoopBackOff"}}})
+            await made.spoil_pod(
+                "volume that cannot be mounted",
+                {"state": {"waiting": {"reason": "ContainerCreating"}}},
+                note='MountVolume.SetUp failed: configmap "gone" not found',
+            )
             yield made
             for name in own:
                 namespace = made.namespace(name, "")
@@ -239,7 +276,8 @@ async def test_the_true_cause_comes_first(world: World, name: str) -> None:
     kind, _, called = scenario.at.partition("/")
 
     async def explained() -> bool:
-        causes = causes_of(await take(world.client, namespace), kind, namespace, called)
+        seen = await with_details(world.client, await take(world.client, namespace))
+        causes = causes_of(seen, kind, namespace, called)
         listed = "\n".join(map(str, causes or ()))
         assert causes, "nothing is said to be wrong"
         first = causes[0]

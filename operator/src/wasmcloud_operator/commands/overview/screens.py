@@ -12,6 +12,7 @@ import click
 import yaml
 
 from wasmcloud_operator.commands.overview import drawing, status, tree, why
+from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, lattice_of, services_of, take
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube import credentials
@@ -162,7 +163,7 @@ def why_screen(kind: str, name: str, namespace: str, otherwise: str) -> Screen:
     """
 
     async def screen(client: Reader) -> int:
-        seen = await _taken(client, namespace)
+        seen = await with_details(client, await _taken(client, namespace))
         if kind == "pool":
             causes = why.of_pool(_find(HOST_CONFIG, name, seen), seen)
         elif kind == "service":

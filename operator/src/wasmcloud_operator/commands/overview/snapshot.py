@@ -23,13 +23,18 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The objects of one namespace or of all; `unreadable` has, by kind, why one could not be read."""
+    """The objects of one namespace or of all; `unreadable` has, by kind, why one could not be read.
+
+    `warnings`, by pod, and `nodes`, by name, are of pods that are not ready, where somebody has asked for them.
+    """
 
     pools: tuple[CustomResource, ...] = ()
     applications: tuple[CustomResource, ...] = ()
     pods: tuple[Unstructured, ...] = ()
     services: tuple[Unstructured, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    warnings: Mapping[Key, str] = field(default_factory=dict)
+    nodes: Mapping[str, Unstructured] = field(default_factory=dict)
 
     def pods_of(self, pool: CustomResource) -> Sequence[Unstructured]:
         """Returns the pods of a host config, by name."""

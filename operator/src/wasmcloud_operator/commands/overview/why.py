@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wasmcloud_operator.commands.overview import pods
@@ -73,13 +73,26 @@ def _pool(pool: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:
     if fails(pool, "SecretsValid"):
         yield _from_condition(pool, subject, "SecretsValid", _describe(pool, _POOL))
     unready = [(pod, why) for pod in snapshot.pods_of(pool) if (why := pods.trouble(pod))]
+    yield from _nodes((pods.node_of(pod) for pod, _ in unready), snapshot)
     for pod, why in unready[:_SHOWN_PODS]:
         command = f"kubectl -n {pod.metadata.namespace} describe pod {pod.metadata.name}"
-        yield Cause(f"Pod {pod.metadata.key}", ".status", why, command)
+        warning = snapshot.warnings.get(pod.metadata.key, "")
+        text = f"{why}; the latest warning is {warning}" if warning and warning not in why else why
+        yield Cause(f"Pod {pod.metadata.key}", ".status", text, command)
     for kind in ("LatticeConnected", "WadmConnected"):
         if fails(pool, kind):
             yield _from_condition(pool, subject, kind, _describe(pool, _POOL))
     yield from _outcome(pool, subject, _POOL)
+
+
+def _nodes(names: Iterable[str], snapshot: Snapshot) -> Iterator[Cause]:
+    """Nodes of pods that are not ready, and are not ready themselves."""
+    for name in dict.fromkeys(names):
+        node = snapshot.nodes.get(name)
+        if node is not None and not holds(node, "Ready"):
+            found = condition(node, "Ready")
+            text = f"the node is not ready: {found.get('reason')}: {found.get('message')}"
+            yield Cause(f"Node {name}", "condition Ready", text, f"kubectl describe node {name}")
 
 
 def _application(application: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:

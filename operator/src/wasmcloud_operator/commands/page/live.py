@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.commands.page.rows import Rows, rows
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock, rfc3339
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
@@ -32,6 +34,7 @@ _BURST_SECONDS = 0.2
 # How often it is asked whether the API server is still followed: nothing announces that it is again.
 _LOOK_SECONDS = 1.0
 _DELETIONS_KEPT = 50
+_DETAILS_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -104,6 +107,15 @@ class Cluster:
             pods=_sorted(self._pods),
             services=_sorted(self._services),
         )
+
+    async def explained(self) -> Snapshot:
+        """Returns the same with what explains pods that are not ready; without it while that cannot be read."""
+        seen = self.snapshot()
+        try:
+            async with self._clock.timeout(_DETAILS_SECONDS):
+                return await with_details(self._client, seen)
+        except (KubeError, TimeoutError):
+            return seen
 
     @property
     def problems(self) -> list[str]:

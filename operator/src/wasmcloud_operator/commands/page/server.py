@@ -127,7 +127,7 @@ class Page:
 
     async def _why(self, request: web.Request) -> web.StreamResponse:
         kind, namespace, name = (request.match_info[part] for part in ("kind", "namespace", "name"))
-        causes = causes_of(self.cluster.snapshot(), kind, namespace, name)
+        causes = causes_of(await self.cluster.explained(), kind, namespace, name)
         if causes is None:
             return _refused(404, f"there is no {kind} {namespace}/{name} any more")
         body = {"causes": [msgspec.to_builtins(cause) for cause in causes]}
