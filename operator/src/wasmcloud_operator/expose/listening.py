@@ -82,10 +82,15 @@ class Listening:
         self._refusals: dict[tuple[str, str], _Refusal] = {}  # by uid of the pod and id of the provider
         self._not_before: dict[str, float] = {}  # by namespace: when its pods are connected to again
 
+    def asks(self, pod: Pod) -> bool:
+        """Whether a pod is connected to now: it has an address, and the network has not kept its namespace's away."""
+        now = self._clock.monotonic()
+        return bool(pod.status.pod_ip) and now >= self._not_before.get(pod.metadata.namespace, now)
+
     async def awaited(self, pod: Pod, lattice: Lattice, provider: HttpProvider) -> bool:
         """Whether a pod that runs the provider refuses connections to it, and is worth waiting for."""
         now, namespace = self._clock.monotonic(), pod.metadata.namespace
-        if not pod.status.pod_ip or now < self._not_before.get(namespace, now):
+        if not self.asks(pod):
             return False
         answer = await self._ask(pod, provider)
         key = (pod.metadata.uid, provider.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from wasmcloud_operator.expose import naming
@@ -33,6 +33,7 @@ from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattice import Lattice
+from wasmcloud_operator.manifest.http_endpoints import HttpProvider
 from wasmcloud_operator.names import HOST_CONTAINER
 from wasmcloud_operator.shared.context import POD_CODEC, pool_of
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost
@@ -41,6 +42,14 @@ LABELS = "labels"
 
 _LOOK_AGAIN_SECONDS = 15.0
 _CONNECT_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The merge patch of a pod's labels, and of each label that it adds the provider that is to serve there."""
+
+    patch: dict[str, str | None]
+    new: Mapping[str, HttpProvider] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +79,15 @@ class PodLabeler:
         verdict = self._judge(pod, found, pool.lattice)
         silent = verdict is LabelVerdict.KEEP_FOR_NOW
         result = Result.waiting("word of the pod's host", _LOOK_AGAIN_SECONDS) if silent else DONE
-        patch = self._patch(pod, found.host, verdict, self.queries.book(pool.lattice))
-        deaf = await self._not_listening(pod, pool.lattice, patch)
-        if patch and self._has_changed(pod, pool.lattice, patch):
-            return Result.waiting("another look, as news came while it was connected to", _CONNECT_AGAIN_SECONDS)
-        if deaf:
-            patch = {label: value for label, value in patch.items() if label not in deaf}
-            result = Result.waiting(f"the host to listen for {', '.join(sorted(deaf))}", _CONNECT_AGAIN_SECONDS)
+        wanted = self._wanted(pod, found.host, verdict, self.queries.book(pool.lattice))
+        patch = wanted.patch
+        if wanted.new and self.listening.asks(pod):
+            deaf = {label for label, one in wanted.new.items() if await self.listening.awaited(pod, pool.lattice, one)}
+            if self._has_changed(pod, pool.lattice, wanted):
+                return Result.waiting("another look, as news came while it was connected to", _CONNECT_AGAIN_SECONDS)
+            if deaf:
+                patch = {label: value for label, value in patch.items() if label not in deaf}
+                result = Result.waiting(f"the host to listen for {', '.join(sorted(deaf))}", _CONNECT_AGAIN_SECONDS)
         return await self._write(key, pod, patch, result) if patch else result
 
     async def _write(self, key: Key, pod: Pod, patch: dict[str, str | None], result: Result) -> Result:
@@ -117,43 +128,43 @@ class PodLabeler:
         live = sum(self.hosts_in_pods.host_in(pod, lattice).state is HostState.LIVE for pod in ready)
         return 2 * live < len(ready)
 
-    def _patch(self, pod: Pod, host: Host | None, verdict: LabelVerdict, book: LatticeBook) -> dict[str, str | None]:
+    def _wanted(self, pod: Pod, host: Host | None, verdict: LabelVerdict, book: LatticeBook) -> _Wanted:
         meta = pod.metadata
         if verdict is LabelVerdict.NONE:
-            return label_patch(meta.labels, ())
+            return _Wanted(label_patch(meta.labels, ()))
         if verdict is LabelVerdict.KEEP or host is None or not host.inventoried:
-            return {}
+            return _Wanted({})
         services = self._services(meta.namespace, host, book)
-        wanted = serving(host, {provider: [one.name for one in planned] for provider, planned in services.items()})
-        return label_patch(meta.labels, wanted, self._not_known(pod, book))
+        names = serving(host, {provider: [one.name for one in planned] for provider, planned in services.items()})
+        patch = label_patch(meta.labels, names, self._not_known(pod, book))
+        return _Wanted(
+            patch,
+            {
+                label: one.provider
+                for planned in services.values()
+                for one in planned
+                if patch.get(label := naming.serves_label(one.name)) is not None
+            },
+        )
 
-    def _has_changed(self, pod: Pod, lattice: Lattice, patch: Mapping[str, str | None]) -> bool:
+    def _has_changed(self, pod: Pod, lattice: Lattice, wanted: _Wanted) -> bool:
         """Whether by now the pod is another, or other labels are right for it: connecting takes up to a second."""
         found = self.hosts_in_pods.host_in(pod, lattice)
-        verdict = self._judge(pod, found, lattice)
-        now = self._patch(pod, found.host, verdict, self.queries.book(lattice))
-        return self.pods.store.get(pod.metadata.key) is not pod or now != patch
-
-    async def _not_listening(self, pod: Pod, lattice: Lattice, patch: Mapping[str, str | None]) -> set[str]:
-        """The labels that are to be set on the pod and have to wait for their provider to listen."""
-        new = {label for label, value in patch.items() if value is not None}
-        host = self.hosts_in_pods.host_in(pod, lattice).host
-        if not new or host is None:
-            return set()
-        services = self._services(pod.metadata.namespace, host, self.queries.book(lattice))
-        found = {naming.serves_label(one.name): one.provider for planned in services.values() for one in planned}
-        return {label for label in new & found.keys() if await self.listening.awaited(pod, lattice, found[label])}
+        now = self._wanted(pod, found.host, self._judge(pod, found, lattice), self.queries.book(lattice))
+        return self.pods.store.get(pod.metadata.key) is not pod or now.patch != wanted.patch
 
     def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[PlannedService]]:
         """The Services by provider, as far as they are there, lead to that application, and what the provider serves
         from its own host alone is there.
         """
         found: dict[ProviderId, list[PlannedService]] = defaultdict(list)
+        bounds = self.queries.bounds(namespace, book.lattice)
         for provider in host.providers.values():
             provider_id = (provider.application, provider.id)
             for application in book.by_provider.get(provider_id, ()):
-                claim = self.queries.claim(book.lattice, book.records[application])
-                for planned in self.queries.plan(namespace, book.lattice, book.records[application]).services:
+                record = book.records[application]
+                claim = self.queries.claim(book.lattice, record)
+                for planned in self.queries.plan(namespace, book.lattice, record, bounds).services:
                     server = planned.provider
                     served = (server.application, server.id) == provider_id and can_serve(host, server)
                     if served and self.queries.leads_to(namespace, planned.name, claim):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from wasmcloud_operator.expose import naming
@@ -28,6 +28,16 @@ from wasmcloud_operator_types.defaults import ADMIN_PORT
 
 # The manifest that an Application has in wadm under a version, if by its status that is still its content.
 Deployed = Callable[[CustomResource, str], Object | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the host configs of a lattice set in a namespace: how far its applications may reach, and the ports of a
+    pod that are not theirs, with who has each.
+    """
+
+    reach: frozenset[Reach]
+    ports: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +108,7 @@ class ServiceQueries:
             return None
         return owner if self.applications.synced_in(owner.namespace) else None
 
-    def _options(self, namespace: str, lattice: Lattice, record: Record) -> Options:
+    def _options(self, namespace: str, lattice: Lattice, record: Record, reach: frozenset[Reach]) -> Options:
         """What is asked for in a namespace: anything by an Application there, only a way to the pods by others.
 
         An Application of this cluster that is gone, or about to go, asks for nothing; what it leaves behind on purpose
@@ -107,7 +117,7 @@ class ServiceQueries:
         owner = self._owner(record)
         if owner is None:
             where = f"the annotation {naming.EXPOSURE} of a host config in namespace {namespace}"
-            return read_options(record.annotations or {}).within(self._reach(namespace, lattice), where=where)
+            return read_options(record.annotations or {}).within(reach, where=where)
         item = self.application(record)
         if item is not None and self._is_elsewhere(item, namespace, lattice):
             return Options(enabled=False)
@@ -117,31 +127,21 @@ class ServiceQueries:
         options = read_options(item.metadata.annotations)
         return options if owner.namespace == namespace else options.within(frozenset())
 
-    def _reach(self, namespace: str, lattice: Lattice) -> frozenset[Reach]:
-        """What the host configs of a lattice allow in a namespace."""
-        pools = (pool for pool in self.pools.in_namespace(namespace) if pool.lattice is lattice)
-        configs = (self.configs.store.get(pool.key) for pool in pools)
-        return frozenset[Reach]().union(
-            *(
-                read_reach(config.metadata.annotations.get(naming.EXPOSURE, ""))
-                for config in configs
-                if config is not None
-            )
-        )
-
-    def _admin_ports(self, namespace: str, lattice: Lattice) -> dict[int, str]:
-        """The ports of the HTTP admin endpoints of a lattice's hosts in a namespace."""
-        found = {}
+    def bounds(self, namespace: str, lattice: Lattice) -> Bounds:
+        """Returns what the host configs of a lattice set for all of its applications in a namespace."""
+        reach: set[Reach] = set()
+        ports = dict(POD_PORTS)
         for pool in self.pools.in_namespace(namespace):
             if pool.lattice is not lattice:
                 continue
             config = self.configs.store.get(pool.key)
+            reach |= read_reach(config.metadata.annotations.get(naming.EXPOSURE, "")) if config is not None else set()
             spec = config.spec if config is not None and isinstance(config.spec, dict) else {}
             probes = spec.get("probes")
             probes = probes if isinstance(probes, dict) else {}
             if probes.get("enabled") is not False:
-                found[int(probes.get("port") or ADMIN_PORT)] = "the host's admin endpoint"
-        return found
+                ports[int(probes.get("port") or ADMIN_PORT)] = "the host's admin endpoint"
+        return Bounds(frozenset(reach), ports)
 
     def orphaned(self, key: Key) -> dict[str, str] | None:
         """The annotations of an Application that left its Services behind."""
@@ -210,24 +210,29 @@ class ServiceQueries:
                     return manifest
         return None
 
-    def plan(self, namespace: str, lattice: Lattice, record: Record) -> Plan:
-        """The Services of an application in a namespace; made anew only when what it is made from is other."""
+    def plan(self, namespace: str, lattice: Lattice, record: Record, bounds: Bounds | None = None) -> Plan:
+        """The Services of an application in a namespace; made anew only when what it is made from is other.
+
+        `bounds` are those of now, which one who asks for many applications looks up once.
+        """
+        bounds = bounds or self.bounds(namespace, lattice)
         key = Key(namespace, record.application)
         item = self.application(record)
+        claim = self.claim(lattice, record)
         held = {
             service.metadata.annotations.get(naming.COMPONENT, ""): service.metadata.name
             for service in self.by_application.of(key)
-            if self._is_of(namespace, claim_of(service.metadata), self.claim(lattice, record))
+            if self._is_of(namespace, claim_of(service.metadata), claim)
         }
-        ports = {**POD_PORTS, **self._admin_ports(namespace, lattice)}
         version = item.metadata.resource_version if item is not None else ""
         elsewhere = item is not None and self._is_elsewhere(item, namespace, lattice)
-        inputs = (version, self._reach(namespace, lattice), held, ports, elsewhere)
+        inputs = (version, bounds, held, elsewhere)
         plans = self.book(lattice).plans.setdefault(record.application, {})
         cached = plans.get(namespace)
         if cached is None or cached.inputs != inputs:
-            options = self._options(namespace, lattice, record)
-            cached = plans[namespace] = CachedPlan(inputs, plan(record, options, held, self.intended(key), ports))
+            options = self._options(namespace, lattice, record, bounds.reach)
+            made = plan(record, options, held, self.intended(key), bounds.ports)
+            cached = plans[namespace] = CachedPlan(inputs, made)
         return cached.plan
 
     def claim(self, lattice: Lattice, record: Record) -> Claim:
