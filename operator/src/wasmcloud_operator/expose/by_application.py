@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.plan import Claim, claim_of
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
@@ -32,6 +33,7 @@ class ByApplication:
         self._listener = on_change
         self._names: dict[Key, set[str]] = {}
         self._applications: dict[str, set[str]] = {}  # of the keys of `_names`, by namespace
+        self.claims: dict[Key, Claim] = {}  # the objects' own, read once: every look at a pod asks for all of them
         self._made_for: Traits[Key, Key] = Traits()  # the objects by the Application that they were made for
         informer.on_change(self._on_change)
 
@@ -67,6 +69,10 @@ class ByApplication:
         if now:
             self._names.setdefault(Key(namespace, now), set()).add(name)
             self._applications.setdefault(namespace, set()).add(now)
+            assert change.new is not None
+            self.claims[change.key] = claim_of(change.new.metadata)
+        else:
+            self.claims.pop(change.key, None)
         home = change.new.metadata.annotations.get(naming.APPLICATION_NAMESPACE, "") if change.new is not None else ""
         self._made_for.put(change.key, (Key(home, now),) if home and now else ())
         for application in {before, now} - {""}:

@@ -222,7 +222,7 @@ class ServiceQueries:
         held = {
             service.metadata.annotations.get(naming.COMPONENT, ""): service.metadata.name
             for service in self.by_application.of(key)
-            if self._is_of(namespace, claim_of(service.metadata), claim)
+            if self._is_of(namespace, self.by_application.claims[service.metadata.key], claim)
         }
         version = item.metadata.resource_version if item is not None else ""
         elsewhere = item is not None and self._is_elsewhere(item, namespace, lattice)
@@ -306,13 +306,17 @@ class ServiceQueries:
 
     def held(self, namespace: str, service: str) -> Claim | None:
         """The claim on our Service of that name; None if there is no such Service."""
-        item = self.services.store.get(Key(namespace, service))
-        return None if item is None else self.current(claim_of(item.metadata))
+        key = Key(namespace, service)
+        item = self.services.store.get(key)
+        if item is None:
+            return None
+        return self.current(self.by_application.claims.get(key) or claim_of(item.metadata))
 
     def current(self, claim: Claim) -> Claim:
         """Returns the claim with the lattice's present id: the written one may be of another route."""
         for lattice in self.pools.known_as(claim.lattice_id):
-            return replace(claim, lattice_id=lattice.identity.id)
+            now = lattice.identity.id
+            return claim if claim.lattice_id == now else replace(claim, lattice_id=now)
         return claim
 
 
