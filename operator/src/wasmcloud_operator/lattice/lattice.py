@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 
 import structlog
 
@@ -56,6 +56,7 @@ class Lattice:
         self.connection = RoutedChannel(clock)
         self.evidence = Evidence()
         self._connections = connections
+        self._identity = route.identity
         self._ids: dict[str, None] = {}
         self.add(route)
         self.wadm_writer = WadmWriter(self.connection, self.name, prefix=wadm_prefix, gate=gate)
@@ -74,7 +75,7 @@ class Lattice:
     @property
     def identity(self) -> LatticeIdentity:
         """Its name and ids, former routes' included: they lead to the same lattice."""
-        return LatticeIdentity(self.name, next(iter(self._ids)), frozenset(self._ids))
+        return self._identity
 
     @property
     def identified(self) -> bool:
@@ -96,7 +97,7 @@ class Lattice:
     def add(self, route: LatticeRoute) -> None:
         """Use one more route."""
         self.connection.add(route, self._connections.acquire(route.spec))
-        self._ids |= dict.fromkeys(route.ids)
+        self._add_ids(route.ids)
 
     def drop(self, route: LatticeRoute) -> None:
         """Use a route no more; its ids stay known."""
@@ -107,7 +108,11 @@ class Lattice:
         """Take the routes of another object for the same lattice."""
         self.connection.take_over(other.connection)
         self.evidence.absorb(other.evidence)
-        self._ids |= other._ids
+        self._add_ids(other._ids)
+
+    def _add_ids(self, ids: Iterable[str]) -> None:
+        self._ids |= dict.fromkeys(ids)
+        self._identity = LatticeIdentity(self.name, next(iter(self._ids)), frozenset(self._ids))
 
     async def run(self, credentials_for: CredentialsFor | None) -> None:
         """Listen and keep the hosts until cancelled; what fails unexpectedly is started anew."""
