@@ -94,7 +94,8 @@ class Pools:
 
     def among(self, lattices: Iterable[Lattice]) -> list[Lattice]:
         """Returns the lattices that have pools, by the key of their first pool."""
-        return sorted(filter(self.has, lattices), key=lambda lattice: min(self._by_lattice[lattice]))
+        found = list(filter(self.has, lattices))
+        return found if len(found) < 2 else sorted(found, key=lambda lattice: min(self._by_lattice[lattice]))
 
     def known_as(self, lattice_id: str) -> list[Lattice]:
         """The lattices with pools that have this id among theirs, by the key of their first pool."""
