@@ -61,6 +61,11 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "status": ("deployed", []),  # scalers are not named
         "deploy of what another one has": None,  # and both are deployed
     },
+    "0.13": {
+        "status of an unknown one": "WadmNotFound",
+        "delete of an unknown one": True,
+        "status": ("deployed", []),
+    },
     "0.14": {"delete of an unknown one": True},
 }
 
