@@ -44,6 +44,7 @@ from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.kube.turns import Shares
+from wasmcloud_operator.kube.write_rate import WriteRate
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS
 from wasmcloud_operator.names import FINGERPRINT
@@ -161,6 +162,7 @@ class Operator:
             reconcile_timeout=settings.reconcile_timeout,
             span=self._span,
             informers=Informers(client=reader, scope=scope, clock=clock, metrics=metrics),
+            write_rate=WriteRate(clock),
         )
         platform = platform_of(
             findings.version,

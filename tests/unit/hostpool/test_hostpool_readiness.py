@@ -19,6 +19,7 @@ from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.tracing import no_span
+from wasmcloud_operator.kube.write_rate import WriteRate
 from wasmcloud_operator.names import SERVING_GATE
 from wasmcloud_operator.shared.context import POD_CODEC, Context
 
@@ -63,6 +64,7 @@ class World:
             reconcile_timeout=60.0,
             span=no_span,
             informers=SimpleNamespace(everywhere=()),
+            write_rate=WriteRate(bench.clock),
         )
         self.controller: Controller[Key] = context.controller(
             "readiness", self.look, self.report, parts=((POD, self.part.part),)

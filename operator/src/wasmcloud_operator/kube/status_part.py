@@ -18,6 +18,7 @@ from wasmcloud_operator.kube.objects import HasMetadata
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import Resource
 from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.kube.write_rate import WriteRate
 
 T = TypeVar("T", bound=HasMetadata)
 
@@ -32,18 +33,21 @@ class StatusPart(Generic[T]):
     client: Writer
     field_manager: str = ""
     part: str = "status"
+    rate: WriteRate | None = None
     # What the writes under way are to make of each place: the watch may report one before its answer is here.
     _sending: dict[WriteTarget, str] = field(default_factory=dict)
 
     async def write(self, item: T, before: JsonObject, status: JsonObject) -> T | None:
         """Have the part be `status`; `before` is that part as it is cached.
 
-        Returns the object as it was written, None if it is so already, or too early after it was set back. Raises the
-        errors of `kube.errors`.
+        Returns the object as it was written, None if it is so already, or too early: after it was set back, or after
+        the object's last writes. Raises the errors of `kube.errors`.
         """
         place = WriteTarget(self.resource, item.metadata.key, self.part)
         if _by_type(before) == _by_type(status):
             self.paced.contests.at_peace(place)
+            return None
+        if self.rate is not None and not self.rate.may_write(place):
             return None
         metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
         kind = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
@@ -53,9 +57,12 @@ class StatusPart(Generic[T]):
 
         async def send() -> T:
             with self._under_way(place, wish):
-                return await self.client.apply(
+                written = await self.client.apply(
                     self.resource, body, self.codec, subresource="status", field_manager=self.field_manager
                 )
+            if self.rate is not None:
+                self.rate.wrote(place)
+            return written
 
         where = first_difference({**kind, "status": status}, {**kind, "status": before})
         if where is not None:

@@ -21,6 +21,7 @@ from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Pod, Un
 from wasmcloud_operator.kube.resources import POD, Key, Resource
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.tracing import Span
+from wasmcloud_operator.kube.write_rate import WriteRate
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.pools import Pools
@@ -89,6 +90,7 @@ class Context:
     reconcile_timeout: float
     span: Span
     informers: Informers
+    write_rate: WriteRate
     # The informers of what we write.
     written: dict[Resource, Informer[Unstructured]] = field(default_factory=dict)
 
@@ -116,6 +118,7 @@ class Context:
             client=client,
             field_manager=field_manager,
             part=part,
+            rate=self.write_rate,
         )
 
     def controller(
@@ -130,15 +133,20 @@ class Context:
         """A controller of keys with a namespace, with (so many times) the operator's workers and its reconcile timeout.
 
         In a namespace that was just taken up it waits until everything there has been listed. `parts` of the objects
-        of a key that somebody else sets back are looked at again when they may be written.
+        of a key that somebody else sets back, or that were written too often, are looked at again when they may be
+        written.
         """
 
         async def when_listed(key: Key) -> Result:
             if self._half_listed(key.namespace):
                 return Result.waiting(f"the lists of namespace {key.namespace}", _HALF_LISTED_SECONDS)
             result = await reconcile(key)
-            again = self.applier.contests.again(WriteTarget(resource, key, part) for resource, part in parts)
-            return result if again is None else result.or_sooner("who sets it back to leave it alone", again)
+            targets = [WriteTarget(resource, key, part) for resource, part in parts]
+            if (again := self.applier.contests.again(targets)) is not None:
+                result = result.or_sooner("who sets it back to leave it alone", again)
+            if (again := self.write_rate.again(targets)) is not None:
+                result = result.or_sooner("its turn to be written", again)
+            return result
 
         return Controller(
             name,
