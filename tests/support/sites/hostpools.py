@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from support.operators.in_process import USER_AGENT
-from testbed import Admin, ControlPlane, NatsServer
+from testbed import Admin, ApiError, ControlPlane, NatsServer
 from testbed.admin import Object, condition
 from testbed.audit import AuditEvent
 from testbed.cache import ensure
@@ -142,7 +142,13 @@ async def have_been_ready(admin: Admin, namespace: str) -> None:
     since = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     ready = {"status": {"conditions": [{"type": "Ready", "lastTransitionTime": since}]}}
     for pod in await admin.list("v1/Pod", namespace):
-        await admin.patch("v1/Pod", pod["metadata"]["name"], namespace, ready, how="strategic", subresource="status")
+        try:
+            await admin.patch(
+                "v1/Pod", pod["metadata"]["name"], namespace, ready, how="strategic", subresource="status"
+            )
+        except ApiError as error:
+            if error.status != 404:  # it is gone since it was listed: a rollout goes on meanwhile
+                raise
 
 
 def writes(cluster: ControlPlane, since: int, namespace: str) -> list[AuditEvent]:
