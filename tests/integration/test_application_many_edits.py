@@ -45,10 +45,10 @@ def witness(monkeypatch: pytest.MonkeyPatch) -> Witness:
     witness = Witness()
     show = ApplicationWriter.show
 
-    async def looked_at(self: ApplicationWriter, item: Any, verdict: Verdict, fields: Any = None) -> bool:
+    async def looked_at(self: ApplicationWriter, item: Any, verdict: Verdict, *fields: Any, **options: Any) -> bool:
         if verdict.phase == "Deployed":
             witness.look(item.metadata.name, item.spec["components"][0]["properties"]["image"])
-        return await show(self, item, verdict, fields)
+        return await show(self, item, verdict, *fields, **options)
 
     monkeypatch.setattr(ApplicationWriter, "show", looked_at)
     return witness

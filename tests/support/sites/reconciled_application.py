@@ -165,8 +165,13 @@ class Writer:
         self.reasons: list[str] = []
         self.fields: list[Json] = []
         self.generations: list[int] = []
+        self.often = False  # whether the status was written so often of late that only what has to be is written
 
-    async def show(self, item: CustomResource, verdict: Any, pushed: Json | None = None) -> bool:
+    async def show(
+        self, item: CustomResource, verdict: Any, pushed: Json | None = None, *, at_once: bool = False
+    ) -> bool:
+        if self.often and not at_once:
+            return False
         self.reasons.append(verdict.reason)
         self.generations.append(item.metadata.generation)
         if pushed is not None:

@@ -87,7 +87,12 @@ async def test_an_application_that_is_gone_holds_nothing(site: Site) -> None:
 # --- what is written --------------------------------------------------------------------------------------------------
 
 
-async def test_before_the_first_put_its_lattice_is_shown_and_the_deletion_can_wait_for_it(site: Site) -> None:
+@pytest.mark.parametrize("often", [False, True])
+async def test_before_the_first_put_its_lattice_is_shown_and_the_deletion_can_wait_for_it(
+    site: Site, often: bool
+) -> None:
+    site.writer.often = often
+
     def look(what: str) -> None:
         if what == "put":
             assert site.store[KEY].metadata.finalizers == ("ours",)

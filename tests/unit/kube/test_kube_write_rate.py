@@ -10,6 +10,7 @@ from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key
 from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
+from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
@@ -49,6 +50,7 @@ class World:
             write_rate=WriteRate(bench.clock),
         )
         self.wanted = {"hosts": 0, "instances": 0}
+        self.ahead = self.part(context, "place")
         self.controllers = [self.controller(context, field) for field in self.wanted]
         for controller in self.controllers:
             bench.start(controller.run())
@@ -56,8 +58,8 @@ class World:
     def put(self, name: str) -> None:
         self.bench.api.put(WIDGET, {"metadata": {"name": name, "namespace": "ns"}, "spec": {}})
 
-    def controller(self, context: Context, field: str) -> Controller[Key]:
-        part = StatusPart(
+    def part(self, context: Context, field: str) -> StatusPart[CustomResource]:
+        return StatusPart(
             resource=WIDGET,
             codec=WIDGETS,
             paced=context.applier.paced,
@@ -66,6 +68,9 @@ class World:
             part=f"status.{field}",
             rate=context.write_rate,
         )
+
+    def controller(self, context: Context, field: str) -> Controller[Key]:
+        part = self.part(context, field)
 
         async def reconcile(of: Key) -> Result:
             item = self.informer.store.get(of)
@@ -108,7 +113,7 @@ async def world(bench: KubeBench) -> World:
 
 
 @pytest.mark.parametrize("fields", [("hosts",), ("instances",), ("hosts", "instances")])
-async def test_what_changes_all_the_time_is_written_once_a_second_by_all_of_us_together(
+async def test_a_status_that_changes_all_the_time_is_written_once_a_second_by_all_of_us_together(
     world: World, fields: tuple[str, ...]
 ) -> None:
     await world.churn(MINUTE, *fields)
@@ -160,3 +165,13 @@ async def test_writes_that_fail_are_tried_again_later_and_later_and_take_no_turn
     await world.bench.clock.advance(5 * MINUTE)
     assert early + world.writes() == 11
     assert world.status() == {"hosts": 1}
+
+
+async def test_a_write_on_which_the_next_step_relies_waits_for_no_turn(world: World) -> None:
+    item = world.informer.store.get(key("w"))
+    assert item is not None
+    for number in range(AT_ONCE):
+        assert await world.ahead.write(item, {}, {"place": number}) is not None
+    assert await world.ahead.write(item, {}, {"place": "there"}) is None
+    assert await world.ahead.write(item, {}, {"place": "there"}, at_once=True) is not None
+    assert world.status()["place"] == "there"

@@ -204,7 +204,8 @@ class ApplicationReconciler:
         latest = self._latest(item)
         here = place(latest.status)
         if here is None or not here.is_in(lattice.identity) or set(leaving) - set(departures(latest.status)):
-            await self.writer.show(latest, status.placed(run.version), {**_place(choice), **_leaving(leaving)})
+            found = {**_place(choice), **_leaving(leaving)}
+            await self.writer.show(latest, status.placed(run.version), found, at_once=True)
 
     def _report_taken(self, item: CustomResource, lattice: Lattice, run: Run) -> None:
         """Record Events of what wadm has taken, not of each attempt while it refuses."""

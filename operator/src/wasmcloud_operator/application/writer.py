@@ -39,8 +39,13 @@ class ApplicationWriter:
     clock: Clock
     part: StatusPart[CustomResource]
 
-    async def show(self, item: CustomResource, verdict: Verdict, found: JsonObject | None = None) -> bool:
-        """Write the verdict with the fields `found`; None keeps the former ones. Returns whether it was written."""
+    async def show(
+        self, item: CustomResource, verdict: Verdict, found: JsonObject | None = None, *, at_once: bool = False
+    ) -> bool:
+        """Write the verdict with the fields `found`; None keeps the former ones. Returns whether it was written.
+
+        `at_once`: also where the status was written often of late.
+        """
         before = own_status(item.status)
         digest = inputs_digest(item)
         kept = {name: before[name] for name in FOUND_OUT if name in before} if found is None else found
@@ -52,7 +57,7 @@ class ApplicationWriter:
             "message": verdict.message,
             "conditions": self._conditions(item, before, verdict.conditions, keep=()),
         }
-        return await self._apply(item, before, status)
+        return await self._apply(item, before, status, at_once=at_once)
 
     async def show_leaving(self, item: CustomResource, leaving: JsonObject) -> bool:
         """Write only `status.leaving`. Returns whether anything was written."""
@@ -119,8 +124,10 @@ class ApplicationWriter:
         types = {entry["type"] for entry in written}
         return [entry for entry in old if entry["type"] in keep and entry["type"] not in types] + written
 
-    async def _apply(self, item: CustomResource, before: JsonObject, status: JsonObject) -> bool:
-        written = await self.part.write(item, before, status)
+    async def _apply(
+        self, item: CustomResource, before: JsonObject, status: JsonObject, *, at_once: bool = False
+    ) -> bool:
+        written = await self.part.write(item, before, status, at_once=at_once)
         if written is None:
             return False
         self.informer.offer(written)

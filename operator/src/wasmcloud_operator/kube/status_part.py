@@ -37,8 +37,8 @@ class StatusPart(Generic[T]):
     # What the writes under way are to make of each place: the watch may report one before its answer is here.
     _sending: dict[WriteTarget, str] = field(default_factory=dict)
 
-    async def write(self, item: T, before: JsonObject, status: JsonObject) -> T | None:
-        """Have the part be `status`; `before` is that part as it is cached.
+    async def write(self, item: T, before: JsonObject, status: JsonObject, *, at_once: bool = False) -> T | None:
+        """Have the part be `status`; `before` is that part as it is cached. `at_once`: what follows relies on it.
 
         Returns the object as it was written, None if it is so already, or too early: after it was set back, or after
         the object's last writes. Raises the errors of `kube.errors`.
@@ -47,7 +47,7 @@ class StatusPart(Generic[T]):
         if _by_type(before) == _by_type(status):
             self.paced.contests.at_peace(place)
             return None
-        if self.rate is not None and not self.rate.may_write(place):
+        if self.rate is not None and not at_once and not self.rate.may_write(place):
             return None
         metadata = {"name": item.metadata.name, "namespace": item.metadata.namespace, "uid": item.metadata.uid}
         kind = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
