@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from wasmcloud_operator import preflight
 from wasmcloud_operator.commands.overview import doctor, operator_pods
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.resources import LEASE, POD, Key
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedTransport
 
@@ -185,3 +186,94 @@ async def test_leaders_are_found_by_the_name_of_the_lease_that_the_operators_pod
 def test_a_refused_read_makes_a_finding_unknown() -> None:
     (finding,) = doctor.of_snapshot(Snapshot(unreadable={"pods": "you have no right to list them"}))
     assert (finding.health, finding.text) == (doctor.Health.UNKNOWN, "pods: you have no right to list them")
+
+
+async def of_server(minor: str, seconds_behind: float) -> list[str]:
+    """What is found of a server of that version whose clock is so many seconds behind."""
+    api = ScriptedApi()
+    date = format_datetime(datetime.now(UTC) - timedelta(seconds=seconds_behind), usegmt=True)
+    version = {"major": "1", "minor": minor, "gitVersion": f"v1.{minor}.0"}
+    api.fail(Answer("read", 200, version, headers={"Date": date}))
+    return [str(finding) for finding in await doctor.server(Reader(ScriptedTransport(api)))]
+
+
+@pytest.mark.parametrize(
+    ("minor", "behind", "found"),
+    [
+        ("35", 0, ["ok  Kubernetes v1.35.0", "ok  this machine's clock and the API server's are"]),
+        ("28", 0, ["!!  Kubernetes v1.28.0; the operator needs 1.29 or newer", "ok  this machine's clock"]),
+        ("35", 90, ["ok  Kubernetes v1.35.0", "!!  this machine's clock and the API server's are"]),
+        ("35", -90, ["ok  Kubernetes v1.35.0", "!!  this machine's clock and the API server's are"]),
+    ],
+)
+async def test_a_server_that_is_too_old_and_a_clock_that_is_wrong_are_found(
+    minor: str, behind: float, found: list[str]
+) -> None:
+    lines = await of_server(minor, behind)
+    assert [line.startswith(start) for line, start in zip(lines, found, strict=True)] == [True, True], lines
+
+
+def discovery(*kinds: dict[str, Any]) -> Answer:
+    return Answer("read", 200, {"kind": "APIResourceList", "resources": list(kinds)})
+
+
+ABSENT = Answer("read", 404, {"kind": "Status", "reason": "NotFound", "code": 404, "message": "not found"})
+HOST_CONFIGS = discovery({"name": "wasmcloudhostconfigs"})
+STALE = {"metadata": {"name": "v1beta1.core.oam.dev"}, "spec": {"service": {"namespace": "ops", "name": "old"}}}
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        (
+            [HOST_CONFIGS, ABSENT, discovery({"name": "applications", "categories": ["wasmcloud"]})],
+            ["ok  wasmcloudhostconfigs.k8s.wasmcloud.dev is served", "ok  applications.core.oam.dev: served by: ours"],
+        ),
+        (
+            [ABSENT, ABSENT, ABSENT],
+            [
+                "!!  wasmcloudhostconfigs.k8s.wasmcloud.dev is not installed: kubectl apply --server-side",
+                "!!  applications.core.oam.dev:",
+            ],
+        ),
+        (
+            [HOST_CONFIGS, ABSENT, discovery({"name": "applications", "categories": ["oam"]})],
+            ["ok  wasmcloudhostconfigs", "!!  applications.core.oam.dev:"],
+        ),
+        (
+            [HOST_CONFIGS, Answer("read", 200, STALE)],
+            [
+                "ok  wasmcloudhostconfigs",
+                "!!  applications.core.oam.dev: APIService v1beta1.core.oam.dev",
+            ],
+        ),
+    ],
+    ids=["ours", "missing", "another project's", "hidden by an earlier operator's APIService"],
+)
+async def test_kinds_that_are_missing_foreign_or_hidden_are_found(answers: list[Answer], found: list[str]) -> None:
+    api = ScriptedApi()
+    api.fail(*answers)
+    lines = [str(finding) for finding in await doctor.kinds(Reader(ScriptedTransport(api)))]
+    assert [line.startswith(start) for line, start in zip(lines, found, strict=True)] == [True, True], lines
+
+
+def of_pool(**conditions: tuple[str, str]) -> list[str]:
+    """What is found of a host config with these conditions: status and message by type."""
+    listed = [{"type": type_, "status": status, "message": text} for type_, (status, text) in conditions.items()]
+    body = {"metadata": {"name": "pool", "namespace": "team"}, "spec": {}, "status": {"conditions": listed}}
+    pool = CUSTOM_RESOURCE.item(json.dumps(body).encode())
+    return [str(finding) for finding in doctor.of_snapshot(Snapshot(pools=(pool,)))]
+
+
+def test_nats_and_wadm_are_as_the_operator_sees_them() -> None:
+    nats, wadm = "NATS of host config team/pool", "wadm of host config team/pool"
+    assert of_pool(LatticeConnected=("True", ""), WadmConnected=("True", "")) == [
+        f"ok  {nats} answers",
+        f"ok  {wadm} answers",
+    ]
+    assert of_pool(LatticeConnected=("True", ""), WadmConnected=("False", "no answer for 60 s")) == [
+        f"ok  {nats} answers",
+        f"!!  {wadm}: no answer for 60 s",
+    ]
+    assert of_pool(LatticeConnected=("False", "connection refused")) == [f"!!  {nats}: connection refused"]
+    assert of_pool() == [f"??  {nats}: not known yet"]

@@ -66,7 +66,7 @@ async def examine(client: Reader, snapshot: Snapshot) -> list[Finding]:
 
     What the user has no right to read is UNKNOWN. Raises the errors of `kube.errors` where nothing can be read.
     """
-    checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (_server, _kinds, leases, operators, rights)
+    checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (server, kinds, leases, operators, rights)
     found = [finding for check in checks for finding in await _unless_forbidden(check, client)]
     return list(dict.fromkeys([*found, *of_snapshot(snapshot)]))  # several need the same right
 
@@ -78,7 +78,8 @@ async def _unless_forbidden(check: Callable[[Reader], Awaitable[list[Finding]]],
         return [Finding(Health.UNKNOWN, str(error))]
 
 
-async def _server(client: Reader) -> list[Finding]:
+async def server(client: Reader) -> list[Finding]:
+    """Returns whether the API server is new enough, and its clock right. Raises the errors of `kube.errors`."""
     version = await server_version(client)
     supported = (version.major, version.minor) >= (1, OLDEST_MINOR)
     advice = "" if supported else f"; the operator needs 1.{OLDEST_MINOR} or newer"
@@ -91,7 +92,8 @@ async def _server(client: Reader) -> list[Finding]:
     return found
 
 
-async def _kinds(client: Reader) -> list[Finding]:
+async def kinds(client: Reader) -> list[Finding]:
+    """Returns whether both kinds are served, and by whose CRD. Raises the errors of `kube.errors`."""
     installed = await serves(client, HOST_CONFIG)
     text = "is served" if installed else "is not installed: kubectl apply --server-side -f manifests/crds"
     found = [Finding(Health.FINE if installed else Health.WRONG, f"{HOST_CONFIG} {text}")]
