@@ -67,7 +67,7 @@ async def test_from_apply_over_changes_to_nothing(site: Site) -> None:
     assert (await site.wadm("get.hello", {}))["result"] == "notfound"
 
 
-async def test_what_others_do_in_wadm_is_undone(site: Site) -> None:
+async def test_changes_by_others_in_wadm_are_undone(site: Site) -> None:
     async with site.host():
         await site.create()
         version = (await site.phase("Deployed"))["status"]["deployedVersion"]

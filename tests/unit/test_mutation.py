@@ -28,7 +28,7 @@ def test_each_row_of_the_tables_is_an_explanation():
 
 
 @pytest.mark.parametrize("mutant", sorted(explained()), ids=lambda mutant: f"{mutant.module}:{mutant.function}")
-def test_what_an_explained_mutant_changes_is_in_the_code(mutant: Mutant):
+def test_the_code_has_what_each_explained_mutant_changes(mutant: Mutant):
     assert " ".join(mutant.before.split()) in code_of(mutant.module, mutant.function)
     assert mutant.before != mutant.after
 

@@ -166,7 +166,7 @@ def test_before_1_0_the_lattice_has_one_of_two_names_and_nats_is_where_the_leaf_
         ("0.80.0", "0.81.0", "OCI_REGISTRY is not known"),
     ],
 )
-def test_what_is_rendered_for_another_release_is_noticed(rendered_for: str, started: str, refusal: str) -> None:
+def test_arguments_rendered_for_another_release_are_noticed(rendered_for: str, started: str, refusal: str) -> None:
     assert refusal in refusals(started, rendered({"version": rendered_for, **EVERYTHING}, ONE))
 
 
@@ -182,7 +182,9 @@ def test_what_is_rendered_for_another_release_is_noticed(rendered_for: str, star
         ([], [{"name": "WASMCLOUD_CONFIG_SERVICE", "value": "yes"}], "WASMCLOUD_CONFIG_SERVICE is no flag: yes"),
     ],
 )
-def test_what_stops_a_host_at_its_start_is_noticed(args: list[str], env: list[dict[str, str]], refusal: str) -> None:
+def test_arguments_that_stop_a_host_at_its_start_are_noticed(
+    args: list[str], env: list[dict[str, str]], refusal: str
+) -> None:
     own = {"wasmcloud": {"args": args, "env": env}}
     container = rendered({"version": "1.9.2", "schedulingOptions": {"containerTemplateAdditions": own}})
     assert refusal in refusals("1.9.2", container)

@@ -257,7 +257,7 @@ def test_a_difference_has_its_place_as_a_path_and_as_managed_fields_have_it(
     assert str(found) == "".join(shown)
 
 
-def test_what_is_missing_of_a_set_is_named_whatever_its_letters():
+def test_a_missing_item_of_a_set_is_named_whatever_its_letters():
     found = first_difference({"metadata": {"finalizers": ["a", "é"]}}, {"metadata": {"finalizers": ["b", "a"]}})
     assert [(step.shown, step.owned) for step in found.steps][-1] == ("[é]", 'v:"é"')
 

@@ -75,7 +75,7 @@ def test_a_status_as_it_is_pushed_before_0_14(body: str, word: StatusType, messa
 @pytest.mark.parametrize(
     "body", [b"{}", b"[]", b'"deployed"', b'{"message":"x"}', b'{"status":"deployed"}', b'{"type":"x","data":1}', b""]
 )
-def test_what_names_no_status_is_none(body: bytes) -> None:
+def test_a_message_that_names_no_status_is_none(body: bytes) -> None:
     assert parse_status("wadm.status.default.shop", body) is None
 
 
