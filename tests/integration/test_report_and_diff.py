@@ -71,8 +71,9 @@ async def kubelet(folder: Path) -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-async def host_pod(admin: Admin, namespace: str, port: int) -> None:
-    """A pod of a pool, on a node whose kubelet is on that port."""
+@contextlib.asynccontextmanager
+async def host_pod(admin: Admin, namespace: str, port: int) -> AsyncIterator[None]:
+    """A pod of a pool, on a node whose kubelet is on that port. The node goes: a DaemonSet would want a pod on it."""
     node = f"node-{namespace}"
     await admin.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
     status = {
@@ -94,7 +95,12 @@ async def host_pod(admin: Admin, namespace: str, port: int) -> None:
         "metadata": {"name": "edge-0", "namespace": namespace, "labels": labels},
         "spec": {"nodeName": node, "automountServiceAccountToken": False, "containers": [container]},
     }
-    await admin.create(pod)
+    try:
+        await admin.create(pod)
+        yield
+    finally:
+        await admin.delete("v1/Pod", "edge-0", namespace, grace=0)
+        await admin.delete("v1/Node", node)
 
 
 async def test_no_secret_is_in_a_report_and_none_is_read_for_it(
@@ -119,8 +125,7 @@ async def test_no_secret_is_in_a_report_and_none_is_read_for_it(
     await admin.create(pool)
     kubeconfig = crds.kubeconfig_for(crds.user("admin"))
     file = tmp_path / "report.zip"
-    async with kubelet(tmp_path / "kubelet") as port:
-        await host_pod(admin, namespace, port)
+    async with kubelet(tmp_path / "kubelet") as port, host_pod(admin, namespace, port):
         with crds.audit.counting(user_agent="kubectl-wasmcloud") as counter:
             status, text = await run(kubeconfig, "report", "-n", namespace, "-o", str(file))
     assert (status, text.startswith(f"{file}: ")) == (0, True), text
