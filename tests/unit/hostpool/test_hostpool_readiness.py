@@ -9,19 +9,16 @@ from types import SimpleNamespace
 import pytest
 
 from support.kube.bench import KubeBench
+from support.operators.context import bare_context
 from wasmcloud_operator.hostpool import readiness
 from wasmcloud_operator.hostpool.readiness import ReadinessReconciler
-from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.controller import Controller, Result
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.kube.status_part import StatusPart
-from wasmcloud_operator.kube.tracing import no_span
-from wasmcloud_operator.kube.write_rate import WriteRate
 from wasmcloud_operator.names import SERVING_GATE
-from wasmcloud_operator.shared.context import POD_CODEC, Context
+from wasmcloud_operator.shared.context import POD_CODEC
 
 KEY = Key("ns", "pool-0")
 READY = {"type": "ContainersReady", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
@@ -34,9 +31,9 @@ class World:
         self.bench = bench
         self.pods = Informer.on_api(bench.client, POD, POD_CODEC, clock=bench.clock, metrics=bench.metrics)
         bench.start(self.pods.run())
-        applier = Applier(bench.client, "rendered", paced=PacedWrites(bench.client, clock=bench.clock))
+        context = bare_context(bench)
         self.part = StatusPart(
-            resource=POD, codec=POD_CODEC, paced=applier.paced, client=bench.client, part="status.gate"
+            resource=POD, codec=POD_CODEC, paced=context.applier.paced, client=bench.client, part="status.gate"
         )
         self.reconciler = ReadinessReconciler(
             configs=SimpleNamespace(store={}),
@@ -48,24 +45,6 @@ class World:
             clock=bench.clock,
         )
         self.looks = 0
-        context = Context(
-            reader=None,
-            writer=None,
-            applications_gate=None,
-            applications_writer=None,
-            applier=applier,
-            recorder=None,
-            clock=bench.clock,
-            metrics=bench.metrics,
-            pools=None,
-            cluster_id="",
-            scope=SimpleNamespace(narrow=lambda _: ()),
-            workers=1,
-            reconcile_timeout=60.0,
-            span=no_span,
-            informers=SimpleNamespace(everywhere=()),
-            write_rate=WriteRate(bench.clock),
-        )
         self.controller: Controller[Key] = context.controller(
             "readiness", self.look, self.report, parts=((POD, self.part.part),)
         )

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key
-from wasmcloud_operator.kube.apply import Applier
+from support.operators.context import bare_context
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.testing import Answer
-from wasmcloud_operator.kube.tracing import no_span
-from wasmcloud_operator.kube.write_rate import WriteRate
 from wasmcloud_operator.shared.context import Context
 
 MINUTE = 60
@@ -30,25 +25,7 @@ class World:
         self.bench = bench
         self.put("w")
         self.informer = bench.informer()
-        paced = PacedWrites(bench.client, clock=bench.clock)
-        context = Context(
-            reader=bench.client,
-            writer=bench.client,
-            applications_gate=None,
-            applications_writer=bench.client,
-            applier=Applier(bench.client, "rendered", paced=paced),
-            recorder=None,
-            clock=bench.clock,
-            metrics=bench.metrics,
-            pools=None,
-            cluster_id="",
-            scope=SimpleNamespace(narrow=lambda _: ()),
-            workers=1,
-            reconcile_timeout=60.0,
-            span=no_span,
-            informers=SimpleNamespace(everywhere=()),
-            write_rate=WriteRate(bench.clock),
-        )
+        context = bare_context(bench)
         self.wanted = {"hosts": 0, "instances": 0}
         self.ahead = self.part(context, "place")
         self.controllers = [self.controller(context, field) for field in self.wanted]

@@ -36,7 +36,7 @@ class Backoff:
         delay = min(self.cap, self.base * 2.0 ** min(self._failures, 30))
         self._failures += 1
         spread = 1 + self.rng.random() * self.jitter
-        return max(at_least + self.base * (spread - 1) if at_least else 0.0, delay * spread)
+        return max(at_least + self.base * (spread - 1), delay * spread)
 
 
 class RateLimiter(Generic[K]):
