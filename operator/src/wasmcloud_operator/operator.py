@@ -44,6 +44,7 @@ from wasmcloud_operator.kube.slots import Slots
 from wasmcloud_operator.kube.tracing import Span, no_span
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.kube.turns import Shares
+from wasmcloud_operator.kube.watchdog import watch_loop
 from wasmcloud_operator.kube.write_rate import WriteRate
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS
@@ -206,7 +207,7 @@ class Operator:
         scope.begin(findings.missing)
         beside = {
             "events": recorder.run,
-            "loop watchdog": lambda: health.watch_loop(clock),
+            "loop watchdog": lambda: watch_loop(clock),
             "memory": lambda: keep_small(clock),
         }
         if crd is not None:

@@ -1,10 +1,8 @@
-"""The HTTP endpoint: `/metrics`, `/healthz`, `/readyz`, `/debug/keys`; and a watchdog over the event loop."""
+"""The HTTP endpoint: `/metrics`, `/healthz`, `/readyz`, `/debug/keys`."""
 
 from __future__ import annotations
 
-import faulthandler
 import ipaddress
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -13,7 +11,6 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 
@@ -21,10 +18,6 @@ log = structlog.get_logger()
 
 # Returns what is wrong now, a line each; nothing when all is well.
 Check = Callable[[], Iterable[str]]
-
-_BEAT_SECONDS = 1.0
-# A loop that stood still for this long is reported with the stack it stands in.
-_STUCK_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -87,13 +80,3 @@ def _on_loopback(address: str | None) -> bool:
 def _answer(check: Check, notes: Check = tuple) -> web.Response:
     problems = list(check())
     return web.Response(status=503 if problems else 200, text="\n".join([*(problems or ["ok"]), *notes()]) + "\n")
-
-
-async def watch_loop(clock: Clock) -> None:
-    """Have the stack of a loop that stands still written to stderr, from another thread, until cancelled."""
-    try:
-        while True:
-            faulthandler.dump_traceback_later(_STUCK_SECONDS, repeat=False, file=sys.__stderr__ or sys.stderr)
-            await clock.sleep(_BEAT_SECONDS)
-    finally:
-        faulthandler.cancel_dump_traceback_later()
