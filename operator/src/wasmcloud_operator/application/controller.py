@@ -105,9 +105,7 @@ def placement_controller(context: Context, hosts_in_pods: HostsInPods) -> Contro
         part=part,
         gate=context.applications_gate,
     )
-    controller = context.controller(
-        "placement", writer.reconcile, _nothing_to_report, parts=((APPLICATION, part.part),)
-    )
+    controller = context.controller("placement", writer.reconcile, parts=((APPLICATION, part.part),))
     routes = _Routes(controller.queue, informer, selector)
 
     def on_news(lattice: Lattice, news: LatticeEvent) -> None:
@@ -125,11 +123,6 @@ def placement_controller(context: Context, hosts_in_pods: HostsInPods) -> Contro
     informer.on_change(on_application)
     context.pools.lattices.listen(on_news)
     return controller
-
-
-async def _nothing_to_report(key: Key, error: Exception) -> None:
-    """Tried again, and logged by the controller: the rest of the status stands."""
-    del key, error
 
 
 def applications(context: Context) -> Informer[CustomResource]:
@@ -208,14 +201,14 @@ def _wire(
     configs: Informer[CustomResource],
 ) -> None:
     def on_application(change: Change[CustomResource], listed: bool) -> None:
-        routes.queue.add(change.key, _priority(listed))
+        routes.queue.add(change.key, Priority.of(listed))
         if change.new is None:
             for lattice in lattices_of(change.item, context.pools):
                 routes.in_lattice(lattice, [change.key.name])  # one that lost to it may have the name now
 
     def on_config(change: Change[CustomResource], listed: bool) -> None:
         if _lattice_of(change.old) != _lattice_of(change.new):
-            routes.namespace(change.key.namespace, _priority(listed))
+            routes.namespace(change.key.namespace, Priority.of(listed))
 
     def on_pool(pool: Pool) -> None:
         routes.namespace(pool.key.namespace, Priority.BACKGROUND)
@@ -231,7 +224,7 @@ def _on_service(queue: WorkQueue[Key], change: Change[Unstructured], listed: boo
     before = change.old.metadata.controller if change.old is not None else None
     now = change.new.metadata.controller if change.new is not None else None
     if before is not None and before.kind == APPLICATION.kind and (now is None or now.uid != before.uid):
-        queue.add(Key(change.key.namespace, before.name), _priority(listed))
+        queue.add(Key(change.key.namespace, before.name), Priority.of(listed))
 
 
 def _lattice_of(item: CustomResource | None) -> object:
@@ -242,7 +235,3 @@ def _lattice_of(item: CustomResource | None) -> object:
 
 def _name(item: CustomResource) -> Iterable[str]:
     return (item.metadata.name,)
-
-
-def _priority(listed: bool) -> Priority:
-    return Priority.BACKGROUND if listed else Priority.FRESH

@@ -155,7 +155,7 @@ class _Wiring:
             tenant=_lattice_of,
         )
         self.services = context.controller("service", reconciler.reconcile, reconciler.report)
-        self.labels = context.controller("podlabels", labeler.reconcile, _nothing_to_report, parts=((POD, LABELS),))
+        self.labels = context.controller("podlabels", labeler.reconcile, parts=((POD, LABELS),))
         self.controllers: tuple[Controller[Any], ...] = (self.manifests, self.services, self.labels)
         if self.applications is not None:
             part = context.status_part(
@@ -170,9 +170,7 @@ class _Wiring:
                 recorder=context.recorder,
                 clock=context.clock,
             )
-            self.statuses = context.controller(
-                "exposed", writer.reconcile, _nothing_to_report, parts=((APPLICATION, part.part),)
-            )
+            self.statuses = context.controller("exposed", writer.reconcile, parts=((APPLICATION, part.part),))
             self.controllers += (self.statuses,)
             self.applications.on_change(self._on_application)
         self.pods.on_change(self._on_pod)
@@ -253,7 +251,7 @@ class _Wiring:
 
     def _on_config(self, change: Change[CustomResource], listed: bool) -> None:
         if change.old is None or change.new is None or change.new.metadata.deleting:
-            self._enqueue_namespace(change.key.namespace, _priority(listed))
+            self._enqueue_namespace(change.key.namespace, Priority.of(listed))
 
     def _enqueue_namespace(self, namespace: str, priority: Priority = Priority.FRESH) -> None:
         """Look at every application that is or was exposed in a namespace."""
@@ -268,26 +266,26 @@ class _Wiring:
     # --- from the cluster ---------------------------------------------------------------------------------------------
 
     def _on_service(self, key: Key, change: Change[Unstructured], listed: bool) -> None:
-        self.services.queue.add(key, _priority(listed))
+        self.services.queue.add(key, Priority.of(listed))
         before = claim_of(change.old.metadata) if change.old is not None else None
         now = claim_of(change.new.metadata) if change.new is not None else None
         if before != now:
             for pod in self.pods.store.by_index(NAMESPACE_INDEX, key.namespace):
-                self.labels.queue.add(pod.metadata.key, _priority(listed))
+                self.labels.queue.add(pod.metadata.key, Priority.of(listed))
 
     def _on_route(self, key: Key, change: Change[Unstructured], listed: bool) -> None:
         del change
-        self.services.queue.add(key, _priority(listed))
+        self.services.queue.add(key, Priority.of(listed))
 
     def _on_left(self, key: Key, listed: bool) -> None:
-        self.services.queue.add(key, _priority(listed))
+        self.services.queue.add(key, Priority.of(listed))
 
     def _on_pod(self, change: Change[Pod], listed: bool) -> None:
         before, now = _served(change.old), _served(change.new)
         ready_before, ready_now = _ready(change.old), _ready(change.new)
         other = before != now or ready_before != ready_now or _running(change.old) != _running(change.new)
         if change.new is not None and (change.old is None or other):
-            self.labels.queue.add(change.key, _priority(listed))
+            self.labels.queue.add(change.key, Priority.of(listed))
         changed = before ^ now if ready_before == ready_now else before | now
         for label in changed:
             claim = self.queries.held(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))
@@ -308,7 +306,7 @@ class _Wiring:
         old, new = change.old, change.new
         if old is None or new is None or _wish(old) != _wish(new):
             for namespace in self._concerned(change.key):
-                self.services.queue.add(Key(namespace, change.key.name), _priority(listed))
+                self.services.queue.add(Key(namespace, change.key.name), Priority.of(listed))
         elif old.status == new.status:
             return
         self._show_application(change.key)
@@ -353,11 +351,6 @@ def _lattice_of(key: AppKey) -> str:
     return key.lattice.name
 
 
-async def _nothing_to_report(key: Key, error: Exception) -> None:
-    """Tried again, and logged by the controller: pods and statuses have no status of their own."""
-    del key, error
-
-
 def _not_followed_yet(context: Context) -> Informer[Unstructured]:
     """HTTPRoutes: followed in no namespace until the cluster is seen to have them."""
     return context.informers.get(
@@ -392,7 +385,3 @@ def _wish(item: CustomResource) -> tuple[object, ...]:
     """The parts of an Application that decide which Services it wants."""
     place = item.status.get("latticeId") if isinstance(item.status, dict) else None
     return item.metadata.annotations, item.metadata.generation, item.metadata.deleting, place
-
-
-def _priority(listed: bool) -> Priority:
-    return Priority.BACKGROUND if listed else Priority.FRESH

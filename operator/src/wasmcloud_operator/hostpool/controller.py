@@ -134,7 +134,7 @@ def host_pool_controllers(
         part=gate,
         clock=context.clock,
     )
-    readiness = context.controller("readiness", gatekeeper.reconcile, _nothing_to_report, parts=((POD, gate.part),))
+    readiness = context.controller("readiness", gatekeeper.reconcile, parts=((POD, gate.part),))
     wire_readiness(readiness.queue, context.pools, hosts_in_pods, pods)
     _wire_lattices(controller.queue, context.pools, hosts_in_pods, pods)
 
@@ -171,7 +171,7 @@ def wire(
             secrets.follow(namespaces)
             config_maps.follow(namespaces)
         if not (isinstance(change.item.status, dict) and part.is_all_of(change, change.item.status)):
-            queue.add(change.key, _priority(listed))
+            queue.add(change.key, Priority.of(listed))
 
     def on_child(change: Change[T], listed: bool) -> None:
         _enqueue_owner(queue, change, listed)
@@ -179,7 +179,7 @@ def wire(
     def on_reference(kind: str) -> Callable[[Change[Metadata], bool], None]:
         def handler(change: Change[Metadata], listed: bool) -> None:
             for config in configs.store.by_index(_REFERENCE_INDEX, f"{kind}/{change.key}"):
-                queue.add(config.metadata.key, _priority(listed))
+                queue.add(config.metadata.key, Priority.of(listed))
             on_child(change, listed)
 
         return handler
@@ -215,11 +215,6 @@ def _wire_lattices(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPo
     pools.lattices.listen(on_news)
     pools.listen(lambda pool: look([pool.key]))
     pods.on_change(on_pod)
-
-
-async def _nothing_to_report(key: Key, error: Exception) -> None:
-    """Tried again, and logged by the controller: a pod that waits shows it in its own condition."""
-    del key, error
 
 
 def _references(item: CustomResource) -> Iterable[str]:
@@ -264,7 +259,3 @@ def is_own_echo(change: Change[T]) -> bool:
 def child_event_delay(working: int) -> float:
     """How long news of a child may wait: longer while many pools are in work, since workloads come before statuses."""
     return _REST_SECONDS * (1 + working / _POOLS_A_REST)
-
-
-def _priority(listed: bool) -> Priority:
-    return Priority.BACKGROUND if listed else Priority.FRESH

@@ -145,7 +145,7 @@ def wire(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPods, pods: 
 
     def on_pod(change: Change[Pod], listed: bool) -> None:
         if change.new is not None and awaits_gate(change.new):
-            queue.add(change.key, Priority.BACKGROUND if listed else Priority.FRESH)
+            queue.add(change.key, Priority.of(listed))
 
     def on_hosts(_: Lattice, concerned: Iterable[Key]) -> None:
         look(pod for key in concerned if (pod := pods.store.get(key)) is not None)

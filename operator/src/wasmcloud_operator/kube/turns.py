@@ -22,6 +22,11 @@ class Priority(IntEnum):
     BACKGROUND = -100
     FRESH = 0
 
+    @classmethod
+    def of(cls, listed: bool) -> Priority:
+        """Returns the priority of a change that an informer shows: what it lists may have been there for long."""
+        return cls.BACKGROUND if listed else cls.FRESH
+
 
 @dataclass(frozen=True, slots=True)
 class Shares:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -10,6 +9,7 @@ import structlog
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import ConnectionPhase, ConnectionState, StateListener
 from wasmcloud_operator.lattice.diagnosis import Diagnosis
+from wasmcloud_operator.lattice.listeners import Listeners
 from wasmcloud_operator.lattice.log_limiter import LogLimiter
 
 _log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ class AnnouncedState:
         self._addresses = addresses
         self._clock = clock
         self._log_limiter = log_limiter
-        self._listeners: list[StateListener] = []
+        self._listeners = Listeners[ConnectionState](lambda _: _log.exception("listener failed", nats=addresses))
         self._logged = ""  # the last logged state's message
         self.now = ConnectionState(
             ConnectionPhase.CONNECTING, "Connecting", "the first attempt is under way", clock.now()
@@ -30,13 +30,7 @@ class AnnouncedState:
 
     def listen(self, listener: StateListener) -> Callable[[], None]:
         """Call `listener` at each change of the state. Returns the function that ends it."""
-        self._listeners.append(listener)
-
-        def end() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return end
+        return self._listeners.add(listener)
 
     def connected(self, server: str) -> None:
         """The server has taken all subscriptions."""
@@ -60,11 +54,7 @@ class AnnouncedState:
             log("connection to NATS", nats=self._addresses, reason=state.reason, message=state.message)
             self._logged = state.message
         self.now = state
-        for listener in tuple(self._listeners):
-            try:
-                listener(state)
-            except Exception:  # noqa: BLE001 - logged with its trace
-                _log.exception("listener failed", nats=self._addresses)
+        self._listeners.notify(state)
 
     def _is_news(self, message: str, connected: bool) -> bool:
         """A loss is logged now and then, a recovery after each logged loss: the last line shows how it stands."""

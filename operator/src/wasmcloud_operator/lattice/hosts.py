@@ -15,6 +15,7 @@ from wasmcloud_operator.lattice.errors import LatticeError, NoResponders
 from wasmcloud_operator.lattice.host_events import parse_event
 from wasmcloud_operator.lattice.host_types import Host, Instant, InventoryChange
 from wasmcloud_operator.lattice.inventory import Hosts, InventoryStep, apply, expire, give_up
+from wasmcloud_operator.lattice.listeners import Listeners
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +50,9 @@ class LiveHosts:
         self._silent_for = silent_for
         self._resync = resync
         self._hosts = Hosts()
-        self._listeners: list[ChangeListener] = []
+        self._listeners = Listeners[InventoryChange](
+            lambda _: _log.exception("listener failed", lattice=control.subjects.lattice)
+        )
         self._synced = False
         self._listening_since: float | None = None
         self._list_now = asyncio.Event()
@@ -91,13 +94,7 @@ class LiveHosts:
 
     def listen(self, listener: ChangeListener) -> Callable[[], None]:
         """Call `listener` at each change. Returns the function that ends it. It must not block."""
-        self._listeners.append(listener)
-
-        def end() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return end
+        return self._listeners.add(listener)
 
     async def run(self) -> None:
         """Keep the inventory until cancelled."""
@@ -136,19 +133,12 @@ class LiveHosts:
         if step.ask:
             self._wake_askers.set()
         if step.change:
-            self._notify(step.change)
-
-    def _notify(self, change: InventoryChange) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener(change)
-            except Exception:  # noqa: BLE001 - logged with its trace
-                _log.exception("listener failed", lattice=self._control.subjects.lattice)
+            self._listeners.notify(step.change)
 
     def _set_synced(self, synced: bool) -> None:
         if synced != self._synced:
             self._synced = synced
-            self._notify(InventoryChange(synced=True))
+            self._listeners.notify(InventoryChange(synced=True))
 
     async def _keep_listing(self) -> None:
         wait: float | None = None
@@ -236,7 +226,7 @@ class LiveHosts:
                     expire(self._hosts, self._now(), silent_for=self._silent_for, listening_since=self._listening_since)
                 )
             if self.settled and not was_settled:
-                self._notify(InventoryChange(synced=True))
+                self._listeners.notify(InventoryChange(synced=True))
             was_settled = self.settled
 
     def _now(self) -> Instant:

@@ -23,6 +23,7 @@ from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.identity import LatticeRoute, account_of
 from wasmcloud_operator.lattice.indexed import Grouped, Traits
 from wasmcloud_operator.lattice.lattice import CredentialsFor, EventListener, Lattice, LatticeEvent
+from wasmcloud_operator.lattice.listeners import Listeners
 from wasmcloud_operator.lattice.natsclient import NatsClient, NewClient
 from wasmcloud_operator.lattice.proof import leads_to_one
 from wasmcloud_operator.lattice.write_gate import WriteGate
@@ -76,7 +77,9 @@ class Lattices:
         self._identifying: dict[LatticeRoute, asyncio.Task[None]] = {}  # invariant: it has the keys of `_led_to`
         # Invariant: by what each lattice that runs is found now.
         self._traits: Traits[Lattice, Hashable] = Traits()
-        self._listeners: list[EventListener] = []
+        self._listeners = Listeners[Lattice, LatticeEvent](
+            lambda lattice, _: _log.exception("listener failed", lattice=lattice.name)
+        )
         self._move_listeners: list[MoveListener] = []
 
     def __repr__(self) -> str:
@@ -144,13 +147,7 @@ class Lattices:
         Returns the function that ends it. The listener must not block; it should do no more than enqueue keys. After a
         connected state everything has to be looked at again: what happened before is not repeated.
         """
-        self._listeners.append(listener)
-
-        def end() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return end
+        return self._listeners.add(listener)
 
     def listen_to_moves(self, listener: MoveListener) -> None:
         """Call `listener` with each holder whose lattice has become another object, and that one."""
@@ -172,7 +169,7 @@ class Lattices:
             route=route,
             connections=self._connections,
             clock=self._clock,
-            listener=self._notify,
+            listener=self._listeners.notify,
             gate=self._gate,
         )
         lattice.hosts.prefer(self._ours)
@@ -312,13 +309,6 @@ class Lattices:
     def _unwatch(self, route: LatticeRoute) -> None:
         del self._led_to[route]
         self._identifying.pop(route).cancel()
-
-    def _notify(self, lattice: Lattice, event: LatticeEvent) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener(lattice, event)
-            except Exception:  # noqa: BLE001 - logged with its trace
-                _log.exception("listener failed", lattice=lattice.name)
 
     async def __aenter__(self) -> Self:
         await self._connections.__aenter__()

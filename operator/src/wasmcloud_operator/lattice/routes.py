@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from wasmcloud_operator.lattice.connection_types import (
 )
 from wasmcloud_operator.lattice.errors import LatticeUnavailable
 from wasmcloud_operator.lattice.identity import LatticeRoute
+from wasmcloud_operator.lattice.listeners import Listeners
 
 _log = structlog.get_logger(__name__)
 
@@ -69,7 +69,9 @@ class RoutedChannel(Channel):
         self._active: Connection | None = None
         self._switching = False
         self._subscriptions: dict[RoutedSubscription, ChannelSubscription | None] = {}
-        self._listeners: list[StateListener] = []
+        self._listeners = Listeners[ConnectionState](
+            lambda state: _log.exception("listener failed", state=state.reason)
+        )
         self._reconsider = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -136,13 +138,7 @@ class RoutedChannel(Channel):
 
     def listen(self, listener: StateListener) -> Callable[[], None]:
         """Call `listener` at each change of the state, as `Connection.listen`. Returns the function that ends it."""
-        self._listeners.append(listener)
-
-        def end() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return end
+        return self._listeners.add(listener)
 
     async def subscribe(self, subject: str, handler: Handler) -> RoutedSubscription:
         """Call `handler` for each message, now and on every later route. It must not block."""
@@ -207,7 +203,7 @@ class RoutedChannel(Channel):
                     await before.unsubscribe()
         finally:
             self._switching = False
-        self._notify()
+        self._listeners.notify(self.state)
 
     async def _attach(self, subscription: RoutedSubscription, connection: Connection) -> None:
         attached = await connection.subscribe(subscription.subject, subscription.handler)
@@ -218,7 +214,7 @@ class RoutedChannel(Channel):
 
     def _on_state(self, connection: Connection, state: ConnectionState) -> None:
         if connection is self._active or not (state.connected or self.state.connected):
-            self._notify()
+            self._listeners.notify(self.state)
         self._reconsider.set()
 
     def _release_left(self) -> None:
@@ -229,11 +225,3 @@ class RoutedChannel(Channel):
         if self._active is None:
             raise LatticeUnavailable("no route leads there any more")
         return self._active
-
-    def _notify(self) -> None:
-        state = self.state
-        for listener in tuple(self._listeners):
-            try:
-                listener(state)
-            except Exception:  # noqa: BLE001 - logged with its trace
-                _log.exception("listener failed", state=state.reason)

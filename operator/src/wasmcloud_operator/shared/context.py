@@ -125,16 +125,16 @@ class Context:
         self,
         name: str,
         reconcile: Callable[[Key], Awaitable[Result]],
-        report: Callable[[Key, Exception], Awaitable[None]],
+        report: Callable[[Key, Exception], Awaitable[None]] | None = None,
         *,
         workers_times: int = 1,
         parts: Collection[tuple[Resource, str]] = (),
     ) -> Controller[Key]:
         """A controller of keys with a namespace, with (so many times) the operator's workers and its reconcile timeout.
 
-        In a namespace that was just taken up it waits until everything there has been listed. `parts` of the objects
-        of a key that somebody else sets back, or that were written too often, are looked at again when they may be
-        written.
+        In a namespace that was just taken up it waits until everything there has been listed. `report` shows failures
+        in the object's status; without it they are only logged. `parts` of the objects of a key that somebody else sets
+        back, or that were written too often, are looked at again when they may be written.
         """
 
         async def when_listed(key: Key) -> Result:
