@@ -14,7 +14,8 @@ import yaml
 from support.objects.custom_resources import EVERYTHING, HELLO, HOSTS, with_spec
 from testbed import ControlPlane
 from testbed.controlplane import APISERVER
-from wasmcloud_operator.commands.crds import crd_files, write
+from wasmcloud_operator.commands.crds import crd_files
+from wasmcloud_operator.commands.generated import write
 from wasmcloud_operator_types import (
     Application,
     WasmCloudHostConfig,
@@ -31,7 +32,7 @@ WHC = "k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig"
 async def written_crds(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     """Both CRDs as `crds` writes them, established, as the API server has them."""
     folder = tmp_path_factory.mktemp("crds")
-    write(folder)
+    write(crd_files(), folder)
     return await control_plane.admin().apply_files(*sorted(folder.iterdir()))
 
 

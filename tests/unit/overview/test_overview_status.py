@@ -15,7 +15,7 @@ SERVED = [{"namespace": "team-a", "name": "shop", "readyEndpoints": 1, "urls": [
 CONNECTED = {**FINE, "LatticeConnected": ("True", "Connected", "")}
 
 
-def shown(found: status.Report) -> str:
+def shown(found: status.StatusReport) -> str:
     return "\n".join(line for table in status.tables(found) for line in table.lines())
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wasmcloud_operator.commands.crds import crd_files, crd_yaml, drift, main, write
+from wasmcloud_operator.commands.crds import crd_files, crd_yaml, drift, main
+from wasmcloud_operator.commands.generated import write
 from wasmcloud_operator_types import custom_resource_definitions
 from wasmcloud_operator_types.embedded import NAMES, embedded_schema
 
@@ -159,7 +160,7 @@ def test_files_are_the_same_each_time_and_read_back_as_the_crds(tmp_path):
 
 
 def test_drift_is_said_by_file(tmp_path, capsys):
-    write(tmp_path)
+    write(crd_files(), tmp_path)
     assert main(["--check", str(tmp_path)]) == 0
     (tmp_path / "core.oam.dev_applications.yaml").write_text("old")
     (tmp_path / "k8s.wasmcloud.dev_wasmcloudhostconfigs.yaml").unlink()

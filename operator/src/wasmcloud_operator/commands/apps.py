@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from wasmcloud_operator.application.status import running
-from wasmcloud_operator.commands.overview.drawing import Row, Table
+from wasmcloud_operator.commands.overview.tables import Row, Table
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.credentials import Credentials, cluster_name
 from wasmcloud_operator.kube.errors import KubeError

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from wasmcloud_operator.commands.checking.documents import Document, Fault, read
-from wasmcloud_operator.commands.checking.findings import ExitCode, Finding, Report
+from wasmcloud_operator.commands.checking.documents import Document, DocumentFault, read
+from wasmcloud_operator.commands.checking.findings import CheckReport, ExitCode, FileFinding
 from wasmcloud_operator.commands.checking.kinds import Item, Misnamed, holds_ours, items, kind_of
 from wasmcloud_operator.commands.checking.rules import application_problems, host_config_problems, template_problems
-from wasmcloud_operator.commands.checking.sources import EmptyFolder, Source, Unreadable, sources
+from wasmcloud_operator.commands.checking.sources import EmptyFolder, SourceFile, UnreadableFile, sources
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import Resource
@@ -23,7 +23,7 @@ _OURS = re.compile(
 _CHECKS = {APPLICATION: ("application", application_problems), HOST_CONFIG: ("host-config", host_config_problems)}
 
 
-def check_paths(paths: Iterable[str], *, skip_foreign: bool = False, strict: bool = False) -> Report:
+def check_paths(paths: Iterable[str], *, skip_foreign: bool = False, strict: bool = False) -> CheckReport:
     """Checks every Application and WasmCloudHostConfig at the paths (`-` is standard input); others are passed over.
 
     With `skip_foreign`, files that are named and hold nothing of ours are passed over like those found in a folder.
@@ -38,33 +38,33 @@ def check_paths(paths: Iterable[str], *, skip_foreign: bool = False, strict: boo
     else:
         failed = "error" in severities or (strict and "warning" in severities)
         code = ExitCode.ERRORS if failed else ExitCode.OK
-    return Report(tuple(found.findings), found.checked, found.passed_over, code)
+    return CheckReport(tuple(found.findings), found.checked, found.passed_over, code)
 
 
 class _Check:
     """Collects what is found in one file after the other."""
 
     def __init__(self, skip_foreign: bool) -> None:
-        self.findings: list[Finding] = []
+        self.findings: list[FileFinding] = []
         self.checked = 0
         self.passed_over = 0
         self.unreadable = False
         self._skip_foreign = skip_foreign
         self._lines: dict[tuple[str, Resource, str, str], int] = {}
 
-    def take(self, source: Source | Unreadable | EmptyFolder) -> None:
+    def take(self, source: SourceFile | UnreadableFile | EmptyFolder) -> None:
         """Adds a file."""
         match source:
-            case Unreadable():
+            case UnreadableFile():
                 self.unreadable = True
                 self.findings.append(_of_file(source.name, "error", "unreadable", source.message))
             case EmptyFolder():
                 what = "holds no .yaml, .yml or .json file"
                 self.findings.append(_of_file(source.name, "warning", "nothing", what))
-            case Source():
+            case SourceFile():
                 self._text(source)
 
-    def _text(self, source: Source) -> None:
+    def _text(self, source: SourceFile) -> None:
         named = source.named and not self._skip_foreign
         before = len(self.findings) + self.checked
         for document in read(source.text):
@@ -80,13 +80,13 @@ class _Check:
             what = f"holds no {APPLICATION.kind} or {HOST_CONFIG.kind}"
             self.findings.append(_of_file(source.name, "warning", "nothing", what))
 
-    def _fault(self, file: str, fault: Fault) -> None:
+    def _fault(self, file: str, fault: DocumentFault) -> None:
         self.unreadable = True
         last = self.findings[-1] if self.findings else None
         if fault.rule == "template" and last is not None and (last.file, last.rule) == (file, "template"):
             return  # once is enough for a file
         place = fault.place
-        self.findings.append(Finding(file, place.line, place.column, "error", fault.rule, "", "", fault.message))
+        self.findings.append(FileFinding(file, place.line, place.column, "error", fault.rule, "", "", fault.message))
 
     def _item(self, file: str, document: Document, item: Item, *, named: bool) -> None:
         if not isinstance(item.value, dict):
@@ -129,12 +129,12 @@ class _Check:
         place = document.place(path)
         shown = problem.path if not item.path else path
         self.findings.append(
-            Finding(file, place.line, place.column, problem.severity, rule, name, shown, problem.message)
+            FileFinding(file, place.line, place.column, problem.severity, rule, name, shown, problem.message)
         )
 
 
-def _of_file(file: str, severity: Severity, rule: str, message: str) -> Finding:
-    return Finding(file, 0, 0, severity, rule, "", "", message)
+def _of_file(file: str, severity: Severity, rule: str, message: str) -> FileFinding:
+    return FileFinding(file, 0, 0, severity, rule, "", "", message)
 
 
 def _name(value: JsonObject) -> str:

@@ -5,14 +5,13 @@ python -m wasmcloud_operator.commands.crds [--check] [FOLDER]
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
+from wasmcloud_operator.commands import generated
 from wasmcloud_operator_types import custom_resource_definitions
 
 DEFAULT_FOLDER = Path("manifests/crds")
@@ -43,24 +42,12 @@ def crd_files() -> dict[str, str]:
     return {_file_name(crd): crd_yaml(crd) for crd in custom_resource_definitions()}
 
 
-def write(folder: Path) -> None:
-    """Writes every CRD into the folder, which is made if it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in crd_files().items():
-        (folder / name).write_text(text, encoding="utf-8")
-
-
 def drift(folder: Path) -> list[str]:
-    """One sentence for each file of the folder that is missing, differs from the models, or is not generated."""
+    """Returns a sentence for each file that is missing, differs from the models, or is not generated."""
     wanted = crd_files()
-    found = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
-    problems = [
-        f"{folder / name} {'differs from the models' if name in found else 'is missing'}: run `make manifests`"
-        for name, text in wanted.items()
-        if found.get(name) != text
-    ]
-    extra = [f"{folder / name} belongs to no model: remove it" for name in found if name not in wanted]
-    return problems + extra
+    extra = [path for path in sorted(folder.glob("*.yaml")) if path.name not in wanted]
+    unknown = [f"{path} belongs to no model: remove it" for path in extra]
+    return [*generated.drift(wanted, folder, "the models"), *unknown]
 
 
 def _file_name(crd: Mapping[str, object]) -> str:
@@ -72,17 +59,8 @@ def _file_name(crd: Mapping[str, object]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Writes the files, or with --check prints what differs; the exit code is 1 when something does."""
-    parser = argparse.ArgumentParser(prog="python -m wasmcloud_operator.commands.crds", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
-    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER)
-    options = parser.parse_args(arguments)
-    if not options.check:
-        write(options.folder)
-        return 0
-    problems = drift(options.folder)
-    sys.stdout.writelines(f"{problem}\n" for problem in problems)
-    return 1 if problems else 0
+    """Writes the files, or with --check prints what differs. Returns the exit code."""
+    return generated.main("crds", crd_files(), DEFAULT_FOLDER, drift, arguments)
 
 
 if __name__ == "__main__":

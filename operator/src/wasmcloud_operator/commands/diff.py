@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
@@ -13,17 +12,16 @@ import yaml
 
 from wasmcloud_operator.application.examine import Examiner
 from wasmcloud_operator.application.naming import UNDEPLOY
-from wasmcloud_operator.commands.checking.documents import Document, Fault, read
+from wasmcloud_operator.commands.checking.documents import Document, DocumentFault, read
 from wasmcloud_operator.commands.checking.kinds import Misnamed, items, kind_of
 from wasmcloud_operator.commands.checking.rules import as_kubernetes_reads
-from wasmcloud_operator.commands.checking.sources import EmptyFolder, Source, Unreadable, sources
+from wasmcloud_operator.commands.checking.sources import EmptyFolder, SourceFile, sources
 from wasmcloud_operator.commands.migrate import pool_changes
 from wasmcloud_operator.commands.overview.screens import Screen, by_hand
 from wasmcloud_operator.commands.redaction import blackened
-from wasmcloud_operator.hostpool.platform import OPENSHIFT_GROUP, platform_of
+from wasmcloud_operator.hostpool.platform import platform_seen
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.access import server_version, serves_group
 from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
@@ -39,7 +37,7 @@ class UnusableInput(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlannedChange:
     """What applying one object would do: lines of a unified diff, and consequences as sentences."""
 
     name: str
@@ -47,7 +45,7 @@ class Change:
     consequences: tuple[str, ...]
 
 
-async def changes(client: Writer, paths: Iterable[str], namespace: str) -> AsyncIterator[Change]:
+async def changes(client: Writer, paths: Iterable[str], namespace: str) -> AsyncIterator[PlannedChange]:
     """Yields the change of each Application and host config. Raises UnusableInput, the errors of `kube.errors`."""
     for resource, body in _objects(paths):
         body["metadata"].setdefault("namespace", namespace)
@@ -56,24 +54,20 @@ async def changes(client: Writer, paths: Iterable[str], namespace: str) -> Async
         planned = await _planned(client, resource, key, body, live)
         lines = difflib.unified_diff(_shown(live), _shown(planned), "live", "applied", lineterm="")
         found = await _consequences(client, resource, live, planned)
-        yield Change(f"{resource.kind} {key}", tuple(lines), tuple(found))
+        yield PlannedChange(f"{resource.kind} {key}", tuple(lines), tuple(found))
 
 
 def _objects(paths: Iterable[str]) -> list[tuple[Resource, JsonObject]]:
     found = []
     for source in sources(paths):
-        if not isinstance(source, Source):
-            what = "holds no file to read" if isinstance(source, EmptyFolder) else _message(source)
+        if not isinstance(source, SourceFile):
+            what = "holds no file to read" if isinstance(source, EmptyFolder) else source.message
             raise UnusableInput(f"{source.name}: {what}")
         for document in read(source.text):
-            if isinstance(document, Fault):
+            if isinstance(document, DocumentFault):
                 raise UnusableInput(f"{source.name}:{document.place.line}: {document.message}")
             found += list(_of(source.name, document))
     return found
-
-
-def _message(source: Unreadable) -> str:
-    return source.message
 
 
 def _of(file: str, document: Document) -> Iterable[tuple[Resource, JsonObject]]:
@@ -147,12 +141,7 @@ async def _consequences(client: Reader, resource: Resource, live: JsonObject | N
     if resource is APPLICATION:
         return _in_wadm(live, planned)
     try:
-        platform = platform_of(
-            await server_version(client),
-            "auto",
-            os.environ.get("KUBERNETES_SERVICE_HOST", ""),
-            openshift=await serves_group(client, OPENSHIFT_GROUP),
-        )
+        platform = await platform_seen(client, "auto")
         item = CUSTOM_RESOURCE.item(msgspec.json.encode(planned))
         return [f"cluster: {line}" for line in await pool_changes(client, item, platform)]
     except SpecError as error:

@@ -13,6 +13,7 @@ from wasmcloud_operator.commands.nats_options import NatsOptions
 from wasmcloud_operator.commands.overview import drawing
 from wasmcloud_operator.commands.overview.screens import Screen, by_hand
 from wasmcloud_operator.commands.overview.snapshot import as_object, as_objects
+from wasmcloud_operator.commands.overview.tables import Row, Table
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import JSON_PATCH, Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
@@ -57,11 +58,11 @@ def kept(application: JsonObject) -> list[Kept]:
     return [Kept(str(version), version == deployed) for version in status.get("versions") or ()]
 
 
-def table(versions: Sequence[Kept]) -> drawing.Table:
+def table(versions: Sequence[Kept]) -> Table:
     """Returns a row for each version, in their order."""
     states = ((each, "deployed" if each.deployed else "") for each in versions)
-    rows = tuple(drawing.Row((each.version, state), each.deployed or None) for each, state in states)
-    return drawing.Table(("VERSION", "STATE"), rows, state=1)
+    rows = tuple(Row((each.version, state), each.deployed or None) for each, state in states)
+    return Table(("VERSION", "STATE"), rows, state=1)
 
 
 def history_screen(name: str, namespace: str, output: str) -> Screen:

@@ -7,20 +7,18 @@ APIService through which the other one served applications.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.owned_secrets import needed_secrets
-from wasmcloud_operator.hostpool.platform import OPENSHIFT_GROUP, Platform, platform_of
+from wasmcloud_operator.hostpool.platform import Platform, platform_seen
 from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reconciler import parsed
 from wasmcloud_operator.hostpool.references import read_references
 from wasmcloud_operator.hostpool.render_workload import Children, leaf_warnings, render
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.access import server_version, serves_group
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.credentials import Credentials
@@ -48,7 +46,7 @@ _STREAMS = ("wasmcloud_operator_events", "wadm_operator_events")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MigrationPlan:
     """What was found, a line for each thing: what will change, what stands in the way of the change itself (the other
     operator runs), and what has to be mended in single host configs.
     """
@@ -58,14 +56,9 @@ class Plan:
     faults: tuple[str, ...]
 
 
-async def plan(client: Reader, namespace: str = "", family: IpFamily = "auto") -> Plan:
+async def plan(client: Reader, namespace: str = "", family: IpFamily = "auto") -> MigrationPlan:
     """Look at every host config (of one namespace, or all). Writes nothing; raises the errors of `kube.errors`."""
-    platform = platform_of(
-        await server_version(client),
-        family,
-        os.environ.get("KUBERNETES_SERVICE_HOST", ""),
-        openshift=await serves_group(client, OPENSHIFT_GROUP),
-    )
+    platform = await platform_seen(client, family)
     lines: list[str] = []
     faults: list[str] = []
     was_here = False
@@ -85,7 +78,7 @@ async def plan(client: Reader, namespace: str = "", family: IpFamily = "auto") -
         was_here = was_here or FINALIZER in item.metadata.finalizers
     if was_here:
         lines.append(f"NATS: its stream stays in each hub; `nats stream rm` removes it: {' or '.join(_STREAMS)}")
-    return Plan(tuple(lines), tuple(obstacles), tuple(faults))
+    return MigrationPlan(tuple(lines), tuple(obstacles), tuple(faults))
 
 
 async def clear_the_way(client: Writer) -> list[str]:
@@ -101,7 +94,7 @@ async def clear_the_way(client: Writer) -> list[str]:
 class Migration:
     """What was found, and a line for each thing that was done."""
 
-    plan: Plan
+    plan: MigrationPlan
     done: tuple[str, ...]
 
     @property

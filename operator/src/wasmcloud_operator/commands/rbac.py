@@ -5,13 +5,12 @@ python -m wasmcloud_operator.commands.rbac [--check] [FOLDER]
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
 
+from wasmcloud_operator.commands import generated
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.permissions import RULES, USER_ROLES, PermissionRule, UserRule
@@ -94,12 +93,8 @@ def files() -> dict[str, str]:
 
 
 def drift(folder: Path) -> list[str]:
-    """One sentence for each file that is not as generated."""
-    return [
-        f"{folder / name} differs from permissions.py: run `make manifests`"
-        for name, text in files().items()
-        if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != text
-    ]
+    """Returns a sentence for each file that is not as generated."""
+    return generated.drift(files(), folder, "permissions.py")
 
 
 def _rules(rules: Iterable[PermissionRule | UserRule]) -> list[JsonObject]:
@@ -145,22 +140,5 @@ def _text(objects: Iterable[JsonObject]) -> str:
     return _HEADER + yaml.safe_dump_all(objects, sort_keys=False, default_flow_style=None, width=120)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Writes the files, or with --check prints what differs; the exit code is 1 when something does."""
-    parser = argparse.ArgumentParser(prog="python -m wasmcloud_operator.commands.rbac", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
-    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER)
-    options = parser.parse_args(arguments)
-    if options.check:
-        problems = drift(options.folder)
-        sys.stdout.writelines(f"{problem}\n" for problem in problems)
-        return 1 if problems else 0
-    for name, text in files().items():
-        path = options.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(generated.main("rbac", files(), DEFAULT_FOLDER, drift))

@@ -5,11 +5,10 @@ python -m wasmcloud_operator.commands.schema [--check] [FOLDER]
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
+from wasmcloud_operator.commands import generated
 from wasmcloud_operator_types import Application, WasmCloudHostConfig, json_schema
 
 MODELS = {model.KIND: model for model in (WasmCloudHostConfig, Application)}
@@ -26,25 +25,10 @@ def schema_files() -> dict[str, str]:
     return {f"{kind.lower()}.schema.json": schema_text(kind) for kind in MODELS}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Writes the files, or with --check prints what differs; the exit code is 1 when something does."""
-    parser = argparse.ArgumentParser(prog="python -m wasmcloud_operator.commands.schema", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
-    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER)
-    options = parser.parse_args(arguments)
-    stale = False
-    for name, text in schema_files().items():
-        path = options.folder / name
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        if options.check:
-            stale = True
-            sys.stdout.write(f"{path} differs from the models: run `make manifests`\n")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    return int(stale)
+def drift(folder: Path) -> list[str]:
+    """Returns a sentence for each file that is missing or differs from the models."""
+    return generated.drift(schema_files(), folder, "the models")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(generated.main("schema", schema_files(), DEFAULT_FOLDER, drift))

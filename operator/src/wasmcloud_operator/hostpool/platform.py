@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
-from wasmcloud_operator.kube.access import ServerVersion
+from wasmcloud_operator.kube.access import ServerVersion, server_version, serves_group
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.names import IpFamily
 
 OPENSHIFT_GROUP = "security.openshift.io"
@@ -22,6 +24,12 @@ class Platform:
     sleep_action: bool = True
     ipv6: bool = False
     openshift: bool = False
+
+
+async def platform_seen(client: Reader, family: IpFamily) -> Platform:
+    """Returns the platform of the cluster by asking its API server. Raises the errors of `kube.errors`."""
+    version, openshift = await server_version(client), await serves_group(client, OPENSHIFT_GROUP)
+    return platform_of(version, family, os.environ.get("KUBERNETES_SERVICE_HOST", ""), openshift=openshift)
 
 
 def platform_of(server: ServerVersion, family: IpFamily, api_service: str, *, openshift: bool = False) -> Platform:

@@ -1,15 +1,11 @@
 """YAML text to JSON values with the line and column of each: as kubectl reads it, with every fault in its place.
 
-Parsed event by event, without recursion: libyaml's own composer dies of deep nesting. Scalars are resolved by the rules
-of go-yaml v2, which kubectl uses: `yes` and `on` are booleans, dates are text, `22:22` is no number.
+Parsed event by event, without recursion: libyaml's own composer dies of deep nesting.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,15 +13,15 @@ from typing import TypeAlias
 
 import yaml
 
+from wasmcloud_operator.commands.checking.scalars import TAG, BadScalar, Scalar, foreign_tag, is_plain, scalar
 from wasmcloud_operator_types.parsing import child_path
 
-Value: TypeAlias = bool | int | float | str | list["Value"] | dict[str, "Value"] | None
+Value: TypeAlias = Scalar | list["Value"] | dict[str, "Value"]
 
 MOST_VALUES = 1_000_000  # etcd takes no object that holds as many
 MOST_LEVELS = 100  # the deepest pod template has about twenty
 _TEXT_OF_A_VALUE = 100  # so many characters of a text count as one more value: aliases multiply long texts, too
 
-_TAG = "tag:yaml.org,2002:"
 # kubectl divides a stream at these lines before it parses, so that a fault in one document leaves the others readable.
 _DIVIDER = re.compile(r"^(?:%[^\n]*\n)*---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 # kubectl parses each part by itself, so that each may begin with a byte order mark: files were joined.
@@ -34,27 +30,10 @@ _CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 _NOT_BLANK = re.compile(r"\S")
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEMPLATE = re.compile(r"^[^#\"'\n]*?(\{\{|\{%)", re.MULTILINE)
-_INTEGER = re.compile(r"[-+]?(0b[01]+|0o?[0-7]+|0x[0-9a-fA-F]+|[1-9][0-9]*|0)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: Mapping[str, bool | None] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **{
-        form: truth
-        for truth, words in ((True, ("y", "yes", "on", "true")), (False, ("n", "no", "off", "false")))
-        for word in words
-        for form in (word, word.capitalize(), word.upper())
-    },
-}
-# Go writes smaller whole numbers into JSON without a fraction or an exponent: 1.0 and 1e3 are whole ones.
-_WRITTEN_WHOLE = 1e21
-_TYPES = {"null": type(None), "bool": bool, "int": int, "float": float}
-_NOT_IN_JSON = frozenset(f"{sign}{word}" for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")) | frozenset(
-    (".nan", ".NaN", ".NAN")
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TextPosition:
     """Where something is in a file; both count from 1."""
 
     line: int
@@ -66,11 +45,11 @@ class Document:
     """One document of a stream."""
 
     value: Value
-    start: Place
-    places: Mapping[str, Place]
+    start: TextPosition
+    places: Mapping[str, TextPosition]
     """By JSON path; what came by an alias or a merge key is missing."""
 
-    def place(self, path: str) -> Place:
+    def place(self, path: str) -> TextPosition:
         """Returns where a JSON path is, or the nearest thing around it where nothing is written there."""
         while path and path not in self.places:
             path = _without_last_step(path)
@@ -78,17 +57,17 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class DocumentFault:
     """What keeps a document from being read."""
 
     rule: str
     """yaml, template or duplicate-key."""
 
-    place: Place
+    place: TextPosition
     message: str
 
 
-def read(text: str) -> Iterator[Document | Fault]:
+def read(text: str) -> Iterator[Document | DocumentFault]:
     """Yields each document that is not empty, and what is wrong with those that cannot be read."""
     starts = _json_starts(text) or [0, *(match.start() for match in _DIVIDER.finditer(text) if match.start())]
     line = 0
@@ -113,7 +92,7 @@ def _json_starts(text: str) -> list[int]:
     return starts[:-1]
 
 
-def _part(text: str, line: int) -> Iterator[Document | Fault]:
+def _part(text: str, line: int) -> Iterator[Document | DocumentFault]:
     found: list[Document] = []
     try:
         _refuse_forbidden(text, line)
@@ -129,16 +108,18 @@ def _part(text: str, line: int) -> Iterator[Document | Fault]:
         else:
             place = _place_in(text, template.start(1), line)
             mark = "{{ … }}" if template[1] == "{{" else "{% … %}"
-            yield Fault("template", place, f"is a template that is not rendered ({mark}): check what it renders to")
+            yield DocumentFault(
+                "template", place, f"is a template that is not rendered ({mark}): check what it renders to"
+            )
     yield from found
 
 
 class _Unreadable(Exception):
     """Ends the reading of a part of the text."""
 
-    def __init__(self, place: Place, message: str) -> None:
+    def __init__(self, place: TextPosition, message: str) -> None:
         super().__init__(message)
-        self.fault = Fault("yaml", place, message)
+        self.fault = DocumentFault("yaml", place, message)
 
 
 def _refuse_forbidden(text: str, line: int) -> None:
@@ -176,10 +157,10 @@ class _Frame:
 class _Built:
     """A document that is being read."""
 
-    start: Place
+    start: TextPosition
     value: Value = None
-    places: dict[str, Place] = field(default_factory=dict)
-    duplicates: list[Fault] = field(default_factory=list)
+    places: dict[str, TextPosition] = field(default_factory=dict)
+    duplicates: list[DocumentFault] = field(default_factory=list)
 
 
 def _documents(text: str, line: int) -> Iterator[_Built]:
@@ -191,7 +172,7 @@ def _documents(text: str, line: int) -> Iterator[_Built]:
         except yaml.MarkedYAMLError as error:
             raise _syntax_error(error, text, line) from None
         except (yaml.YAMLError, RecursionError) as error:
-            raise _Unreadable(Place(line + 1, 1), f"is not YAML: {' '.join(str(error).split())}") from None
+            raise _Unreadable(TextPosition(line + 1, 1), f"is not YAML: {' '.join(str(error).split())}") from None
         if event is None:
             return
         if isinstance(event, yaml.DocumentStartEvent):
@@ -210,12 +191,12 @@ class _Builder:
         self._anchors: dict[str, _Anchored] = {}
         self._frames: list[_Frame] = []
         self._total = 0
-        self.built = _Built(Place(line + 1, 1))
+        self.built = _Built(TextPosition(line + 1, 1))
 
     def take(self, event: yaml.Event) -> None:
         """Adds what an event brings. Raises _Unreadable."""
         mark = event.start_mark
-        place = Place(self._line + mark.line + 1, mark.column + 1) if mark else self.built.start
+        place = TextPosition(self._line + mark.line + 1, mark.column + 1) if mark else self.built.start
         if isinstance(event, yaml.CollectionEndEvent):
             self._close()
         elif self._key_is_next():
@@ -223,7 +204,7 @@ class _Builder:
         elif isinstance(event, yaml.AliasEvent):
             self._take_alias(event.anchor, place)
         elif isinstance(event, yaml.ScalarEvent):
-            value, size = _scalar(event, place), 1 + len(event.value) // _TEXT_OF_A_VALUE
+            value, size = _value(event, place), 1 + len(event.value) // _TEXT_OF_A_VALUE
             self._count(size, place)
             self._put(value, size, self._path(place))
             self._remember(event.anchor, _Anchored(value, size))
@@ -234,15 +215,14 @@ class _Builder:
         frame = self._frames[-1] if self._frames else None
         return frame is not None and isinstance(frame.value, dict) and frame.key is None
 
-    def _take_key(self, event: yaml.Event, place: Place) -> None:
+    def _take_key(self, event: yaml.Event, place: TextPosition) -> None:
         if not isinstance(event, yaml.ScalarEvent):
             raise _Unreadable(place, "a key is no text")
         frame = self._frames[-1]
-        plain = _is_plain(event)
-        if plain and event.value == "<<":
+        if is_plain(event) and event.value == "<<":
             frame.key, frame.merging = "<<", True
             return
-        key = _scalar(event, place)
+        key = _value(event, place)
         if key is None:
             raise _Unreadable(place, "a key is no text, but null")
         frame.key = str(key).lower() if isinstance(key, bool) else str(key) if isinstance(key, int) else event.value
@@ -251,10 +231,10 @@ class _Builder:
         first = self.built.places.get(path)
         if first is not None:
             what = f"the key {frame.key!r} is there twice, first in line {first.line}: remove one"
-            self.built.duplicates.append(Fault("duplicate-key", place, what))
+            self.built.duplicates.append(DocumentFault("duplicate-key", place, what))
         self.built.places[path] = place
 
-    def _take_alias(self, name: str | None, place: Place) -> None:
+    def _take_alias(self, name: str | None, place: TextPosition) -> None:
         anchored = self._anchors.get(name or "")
         if anchored is None:
             raise _Unreadable(place, f"is not YAML: no anchor is named {name!r}")
@@ -263,12 +243,12 @@ class _Builder:
         self._count(anchored.size, place)
         self._put(anchored.value, anchored.size, self._path(place))
 
-    def _open(self, event: yaml.CollectionStartEvent, place: Place) -> None:
+    def _open(self, event: yaml.CollectionStartEvent, place: TextPosition) -> None:
         if len(self._frames) >= MOST_LEVELS:
             raise _Unreadable(place, f"is nested too deeply: {MOST_LEVELS} levels at most")
         mapping = isinstance(event, yaml.MappingStartEvent)
-        if event.tag not in (None, "!", f"{_TAG}{'map' if mapping else 'seq'}"):
-            raise _Unreadable(place, f"has the tag {_short(event.tag)}, which means nothing to Kubernetes")
+        if event.tag not in (None, "!", f"{TAG}{'map' if mapping else 'seq'}"):
+            raise _Unreadable(place, foreign_tag(event.tag))
         self._count(1, place)
         anchor = _Anchored()
         self._remember(event.anchor, anchor)
@@ -283,7 +263,7 @@ class _Builder:
         frame.anchor.value, frame.anchor.size = frame.value, frame.size
         self._put(frame.value, frame.size, frame.path)
 
-    def _path(self, place: Place) -> str:
+    def _path(self, place: TextPosition) -> str:
         """Returns the path of the value that comes next, and notes where it is."""
         if not self._frames:
             self.built.start = place
@@ -317,70 +297,24 @@ class _Builder:
         if name is not None:
             self._anchors[name] = anchored
 
-    def _count(self, size: int, place: Place) -> None:
+    def _count(self, size: int, place: TextPosition) -> None:
         self._total += size
         if self._total > MOST_VALUES:
             raise _Unreadable(place, f"with its aliases written out it holds more than {MOST_VALUES:,} values")
 
 
-def _is_plain(event: yaml.ScalarEvent) -> bool:
-    return bool(event.implicit[0]) and event.style in (None, "")
-
-
-def _scalar(event: yaml.ScalarEvent, place: Place) -> Value:
-    text: str = event.value
-    tag: str | None = event.tag
-    if tag in (None, "!"):
-        return _plain(text, place) if _is_plain(event) else text
-    kind = tag.removeprefix(_TAG) if tag else ""
-    value = _plain(text, place)
-    match kind:
-        case "str" | "timestamp":
-            return text
-        case "binary":
-            try:
-                return base64.b64decode(text, validate=False).decode("utf-8")
-            except (binascii.Error, UnicodeDecodeError):
-                raise _Unreadable(place, "this is no binary") from None
-        case "null" | "bool" | "int" | "float":
-            if kind == "float" and type(value) is int:
-                return float(value)
-            if type(value) is _TYPES[kind]:
-                return value
-            raise _Unreadable(place, f"this is no {kind}")
-        case _:
-            raise _Unreadable(place, f"has the tag {_short(tag or '')}, which means nothing to Kubernetes")
-
-
-def _plain(text: str, place: Place) -> Value:
-    if text in _WORDS:
-        return _WORDS[text]
-    if text in _NOT_IN_JSON:
-        raise _Unreadable(place, f"{text} is no number that JSON has")
-    if text[0] not in "+-.0123456789":
-        return text
-    digits = text.replace("_", "")
-    if _INTEGER.fullmatch(digits) and len(digits) < 80:
-        octal = re.fullmatch(r"([-+]?)0o?([0-7]+)", digits)
-        value = int(f"{octal[1]}0o{octal[2]}" if octal else digits, 0)
-        return value if -(2**63) <= value < 2**64 else float(value)
-    if _FLOAT.fullmatch(digits):
-        number = float(digits)
-        if not math.isfinite(number):
-            return text
-        return int(number) if number.is_integer() and abs(number) < _WRITTEN_WHOLE else number
-    return text
-
-
-def _short(tag: str) -> str:
-    return f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag
+def _value(event: yaml.ScalarEvent, place: TextPosition) -> Scalar:
+    try:
+        return scalar(event)
+    except BadScalar as error:
+        raise _Unreadable(place, str(error)) from None
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, line: int) -> _Unreadable:
     mark = error.problem_mark or error.context_mark
     if mark is None:
-        return _Unreadable(Place(line + 1, 1), f"is not YAML: {error.problem}")
-    place = Place(line + mark.line + 1, mark.column + 1)
+        return _Unreadable(TextPosition(line + 1, 1), f"is not YAML: {error.problem}")
+    place = TextPosition(line + mark.line + 1, mark.column + 1)
     if conflict := _CONFLICT.search(text):
         return _Unreadable(_place_in(text, conflict.start(), line), "is not YAML: a conflict of a merge is left here")
     written = text.split("\n")[mark.line : mark.line + 1]
@@ -390,9 +324,9 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, line: int) -> _Unreada
     return _Unreadable(place, f"is not YAML: {error.problem}{context}")
 
 
-def _place_in(text: str, index: int, line: int) -> Place:
+def _place_in(text: str, index: int, line: int) -> TextPosition:
     before = text[:index]
-    return Place(line + before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1)
+    return TextPosition(line + before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1)
 
 
 def _without_last_step(path: str) -> str:

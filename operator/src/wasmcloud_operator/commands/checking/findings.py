@@ -39,7 +39,7 @@ class ExitCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FileFinding:
     """A problem and where it is. Line and column count from 1; 0 stands for the file as a whole."""
 
     file: str
@@ -64,10 +64,10 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """What came out of the check of all files."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[FileFinding, ...]
     checked: int
     """How many Applications and WasmCloudHostConfigs were found."""
 
@@ -90,12 +90,12 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
-def as_text(report: Report) -> str:
+def as_text(report: CheckReport) -> str:
     """Returns a line for each finding, and a summary."""
     return "\n".join([*map(str, report.findings), report.summary])
 
 
-def as_json(report: Report) -> str:
+def as_json(report: CheckReport) -> str:
     """Returns the report as one JSON object."""
     return json.dumps(
         {
@@ -108,12 +108,12 @@ def as_json(report: Report) -> str:
     )
 
 
-def as_github(report: Report) -> str:
+def as_github(report: CheckReport) -> str:
     """Returns commands for the log of a GitHub workflow, which shows them at the lines of a change."""
     return "\n".join([*map(_command, report.findings), report.summary])
 
 
-def as_sarif(report: Report) -> str:
+def as_sarif(report: CheckReport) -> str:
     """Returns the report in SARIF 2.1.0, which code scanning takes."""
     return json.dumps(
         {
@@ -137,7 +137,7 @@ def as_sarif(report: Report) -> str:
     )
 
 
-FORMATS: Mapping[str, Callable[[Report], str]] = {
+FORMATS: Mapping[str, Callable[[CheckReport], str]] = {
     "text": as_text,
     "json": as_json,
     "sarif": as_sarif,
@@ -145,7 +145,7 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {
 }
 
 
-def _command(finding: Finding) -> str:
+def _command(finding: FileFinding) -> str:
     place = f",line={finding.line},col={finding.column}" if finding.line else ""
     title = _escaped(finding.object or finding.rule, ":,")
     return (
@@ -160,7 +160,7 @@ def _escaped(text: str, more: str = "") -> str:
     return text
 
 
-def _result(finding: Finding) -> JsonObject:
+def _result(finding: FileFinding) -> JsonObject:
     place: JsonObject = {"artifactLocation": {"uri": quote(PurePath(finding.file).as_posix())}}
     if finding.line:
         place["region"] = {"startLine": finding.line, "startColumn": finding.column}

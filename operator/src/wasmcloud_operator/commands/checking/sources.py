@@ -16,7 +16,7 @@ MOST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFile:
     """The text of one file."""
 
     name: str
@@ -26,7 +26,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableFile:
     """A file or folder that cannot be read, and why."""
 
     name: str
@@ -40,7 +40,7 @@ class EmptyFolder:
     name: str
 
 
-def sources(paths: Iterable[str]) -> Iterator[Source | Unreadable | EmptyFolder]:
+def sources(paths: Iterable[str]) -> Iterator[SourceFile | UnreadableFile | EmptyFolder]:
     """Yields what is at the paths, folders with all folders in them, each file once."""
     for path in dict.fromkeys(paths):
         if path == STDIN:
@@ -51,7 +51,7 @@ def sources(paths: Iterable[str]) -> Iterator[Source | Unreadable | EmptyFolder]
             yield _read(path, named=True)
 
 
-def _folder(path: str) -> Iterator[Source | Unreadable | EmptyFolder]:
+def _folder(path: str) -> Iterator[SourceFile | UnreadableFile | EmptyFolder]:
     """Links to folders are not followed, as with kubectl: they may lead back. Hidden folders are no manifests."""
     faults: list[OSError] = []
     found = False
@@ -63,7 +63,7 @@ def _folder(path: str) -> Iterator[Source | Unreadable | EmptyFolder]:
                 found = True
                 yield _read(str(file), named=False)
     for fault in faults:
-        yield Unreadable(str(fault.filename), f"cannot be read: {fault.strerror}")
+        yield UnreadableFile(str(fault.filename), f"cannot be read: {fault.strerror}")
     if not found and not faults:
         yield EmptyFolder(path)
 
@@ -76,17 +76,17 @@ def _is_file(path: Path) -> bool:
         return True
 
 
-def _read(name: str, *, named: bool) -> Source | Unreadable:
+def _read(name: str, *, named: bool) -> SourceFile | UnreadableFile:
     try:
         content = _content(name)
         if len(content) > MOST_BYTES:
-            return Unreadable(name, f"has more than {MOST_BYTES:,} bytes")
-        return Source(name, _decoded(content), named)
+            return UnreadableFile(name, f"has more than {MOST_BYTES:,} bytes")
+        return SourceFile(name, _decoded(content), named)
     except UnicodeDecodeError as error:
-        return Unreadable(name, f"is not text in UTF-8 (byte {error.start + 1}): is it a binary file?")
+        return UnreadableFile(name, f"is not text in UTF-8 (byte {error.start + 1}): is it a binary file?")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return Unreadable(name, f"cannot be read: {reason or error}")
+        return UnreadableFile(name, f"cannot be read: {reason or error}")
 
 
 def _decoded(content: bytes) -> str:

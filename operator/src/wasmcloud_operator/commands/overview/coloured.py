@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 from rich.tree import Tree
 
-from wasmcloud_operator.commands.overview.drawing import Branch, Table
+from wasmcloud_operator.commands.overview.tables import Branch, Table
 
 _STYLES = {True: "green", False: "red", None: ""}
 

@@ -1,63 +1,14 @@
-"""How tables and trees look: plain lines where a script reads them, with colours at a terminal."""
+"""Where tables and trees are drawn: plain lines where a script reads them, with colours at a terminal."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
 import click
 
-_MESSAGE_WIDTH = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a table; its last cell may be long where the table allows that. `fine`: None without a judgement."""
-
-    cells: tuple[str, ...]
-    fine: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows under a header. `state` is the column that `fine` is about; `cut`: the last one is cut in plain lines."""
-
-    header: tuple[str, ...]
-    rows: tuple[Row, ...]
-    state: int
-    cut: bool = False
-
-    def lines(self) -> list[str]:
-        """Returns the table as aligned lines; none where it has no rows."""
-        if not self.rows:
-            return []
-        body = [(*row.cells[:-1], _cut(row.cells[-1]) if self.cut else row.cells[-1]) for row in self.rows]
-        widths = [max(len(row[column]) for row in (self.header, *body)) for column in range(len(self.header))]
-        return [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in (self.header, *body)
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """One line of a tree and what hangs below it. `fine`: None where nothing is known or there is nothing to judge."""
-
-    text: str
-    below: tuple[Branch, ...] = ()
-    fine: bool | None = None
-
-    def lines(self) -> Iterator[str]:
-        """Yields the tree as text, with lines that show what hangs where."""
-        yield self.text
-        for position, branch in enumerate(self.below):
-            last = position == len(self.below) - 1
-            head, rest = ("└─ ", "   ") if last else ("├─ ", "│  ")
-            first, *others = branch.lines()
-            yield head + first
-            yield from (rest + line for line in others)
+from wasmcloud_operator.commands.overview.tables import Branch, Table
 
 
 class Drawing(Protocol):
@@ -93,7 +44,3 @@ def on_stdout() -> Drawing:
     except ImportError:
         return Plain()
     return Coloured()
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MESSAGE_WIDTH else f"{text[: _MESSAGE_WIDTH - 1]}…"

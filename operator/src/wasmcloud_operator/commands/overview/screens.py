@@ -178,7 +178,7 @@ def why_screen(kind: str, name: str, namespace: str, otherwise: str) -> Screen:
     return screen
 
 
-def _draw(found: status.Report, output: str) -> None:
+def _draw(found: status.StatusReport, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(found.as_json(), indent=2))
     elif output == "yaml":

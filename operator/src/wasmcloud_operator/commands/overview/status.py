@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from wasmcloud_operator.commands.overview.drawing import Row, Table
 from wasmcloud_operator.commands.overview.snapshot import (
     Snapshot,
     as_objects,
@@ -19,6 +18,7 @@ from wasmcloud_operator.commands.overview.snapshot import (
     spec_of,
     status_of,
 )
+from wasmcloud_operator.commands.overview.tables import Row, Table
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 
@@ -81,7 +81,7 @@ class ServiceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StatusReport:
     """What the command shows. `fine`: nothing in it needs a look."""
 
     pools: tuple[PoolRow, ...]
@@ -101,9 +101,9 @@ class Report:
         return {"fine": self.fine, **asdict(self)}
 
 
-def report(snapshot: Snapshot) -> Report:
+def report(snapshot: Snapshot) -> StatusReport:
     """Returns the rows for what was read."""
-    return Report(
+    return StatusReport(
         tuple(_pool(pool) for pool in snapshot.pools),
         tuple(_lattice(name, snapshot) for name in sorted({lattice_of(pool) for pool in snapshot.pools})),
         tuple(_application(application) for application in snapshot.applications),
@@ -112,7 +112,7 @@ def report(snapshot: Snapshot) -> Report:
     )
 
 
-def tables(found: Report, *, wide: bool = False) -> tuple[Table, ...]:
+def tables(found: StatusReport, *, wide: bool = False) -> tuple[Table, ...]:
     """Returns a table for each kind; without `wide` only what is not fine has its message, cut where space is short."""
     return (
         Table(
@@ -155,7 +155,7 @@ def tables(found: Report, *, wide: bool = False) -> tuple[Table, ...]:
     )
 
 
-def notes(found: Report) -> list[str]:
+def notes(found: StatusReport) -> list[str]:
     """Returns the lines below the tables: what could not be read, and the verdict."""
     shown = [f"cannot be shown: {text}" for text in found.unreadable]
     if not (found.pools or found.applications or shown):
@@ -266,7 +266,7 @@ def _message(row: PoolRow | ApplicationRow, *, wide: bool) -> str:
     return row.message if wide or not row.fine else ""
 
 
-def summary(found: Report) -> str:
+def summary(found: StatusReport) -> str:
     """Returns the counts of what is not fine."""
     bad: Counter[str] = Counter()
     for kind, rows in (("pools", found.pools), ("applications", found.applications), ("services", found.services)):

@@ -11,7 +11,7 @@ import click
 from wasmcloud_operator import logs
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.page.live import Cluster
-from wasmcloud_operator.commands.page.server import Page
+from wasmcloud_operator.commands.page.server import PageServer
 from wasmcloud_operator.kube.access import server_version
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
@@ -27,7 +27,7 @@ def page_screen(namespace: str, port: int, *, browser: bool) -> Screen:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         cluster = Cluster(client, namespace, SYSTEM_CLOCK)
-        async with cluster.following(), Page(cluster, stop).serving(port) as address:
+        async with cluster.following(), PageServer(cluster, stop).serving(port) as address:
             click.echo(f"{address}\nCtrl-C ends it. Whoever has this address sees what you may see of the cluster.")
             if browser:
                 await asyncio.to_thread(webbrowser.open, address)

@@ -39,7 +39,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageServer:
     """The page's answers. `token` is the first part of every path."""
 
     cluster: Cluster
