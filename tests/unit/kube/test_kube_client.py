@@ -7,21 +7,20 @@ import asyncio
 import contextlib
 import inspect
 import itertools
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp.http_writer import StreamWriter
 
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key, widget
+from support.kube.served import CALLS, WRITES, Served, read_on
 from testbed import eventually
 from wasmcloud_operator import kube
 from wasmcloud_operator.kube import errors
 from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
-from wasmcloud_operator.kube.client import MERGE_PATCH, AlwaysOpen, Reader, Writer
+from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.informer import Informer
@@ -33,67 +32,10 @@ from wasmcloud_operator.kube.testing import (
     ScriptedApi,
     ScriptedApiServer,
     Silent,
-    VirtualClock,
 )
 from wasmcloud_operator.kube.transport import ConnectionOptions, Timeouts, Transport
 
 HTML = "<html><body>502 Bad Gateway</body></html>"
-
-
-class Gate:
-    seconds = float("inf")
-
-    def remaining(self) -> float:
-        return self.seconds
-
-
-class Served:
-    def __init__(self, api: ScriptedApi, transport: Transport) -> None:
-        self.api = api
-        self.transport = transport
-        self.gate = Gate()
-        self.metrics = Metrics()
-        self.client = Writer(Reader(transport, metrics=self.metrics), field_manager="tests", gate=self.gate)
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    api = ScriptedApi()
-    api.put(WIDGET, widget("a"))
-    async with ScriptedApiServer.serve(api) as server:
-        credentials = Credentials(kubeconfig=server.kubeconfig(tmp_path / "kubeconfig"))
-        async with Transport.open(ConnectionOptions(credentials=credentials)) as transport:
-            yield Served(api, transport)
-
-
-async def watch_once(client: Writer) -> None:
-    async with client.watch(WIDGET, idle=90.0) as batches:
-        await anext(batches)
-
-
-async def read_on(client: Writer, idle: float) -> None:
-    async with client.watch(WIDGET, idle=idle) as batches:
-        async for _ in batches:
-            pass
-
-
-# Every public coroutine of the client that sends something.
-CALLS = {
-    "get_path": lambda c: c.get_path("/version"),
-    "get_text": lambda c: c.get_text("/version"),
-    "get": lambda c: c.get(WIDGET, key("a")),
-    "get_as": lambda c: c.get_as(WIDGET, key("a"), WIDGETS),
-    "list_page": lambda c: c.list_page(WIDGET, WIDGETS, query=[("limit", "1")]),
-    "review": lambda c: c.review(WIDGET, widget("review")),
-    "list_all": lambda c: c.list_all(WIDGET, WIDGETS),
-    "watch": watch_once,
-    "apply": lambda c: c.apply(WIDGET, widget("a"), WIDGETS),
-    "patch": lambda c: c.patch(WIDGET, key("a"), {"spec": {"n": 1}}, MERGE_PATCH, WIDGETS),
-    "create": lambda c: c.create(WIDGET, widget("new"), namespace="ns"),
-    "update": lambda c: c.update(WIDGET, key("a"), widget("a"), WIDGETS),
-    "delete": lambda c: c.delete(WIDGET, key("a"), uid=""),
-}
-WRITES = ("apply", "patch", "create", "update", "delete")
 
 
 def test_every_call_of_the_client_is_tried_here():
@@ -104,17 +46,6 @@ def test_every_call_of_the_client_is_tried_here():
 
 def test_a_reader_has_no_method_that_writes():
     assert set(WRITES) == {name for name in CALLS if not hasattr(Reader, name)}
-
-
-def test_the_gate_is_open_for_good_only_where_no_lease_is_shared():
-    """The operator without leader election and the Lease itself; commands, which write for who calls them."""
-    folder = Path(kube.__file__).parents[1]
-    opened = set()
-    for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "AlwaysOpen":
-                opened.add(str(path.relative_to(folder)))
-    assert opened == {"operator.py", "commands/migrate.py", "commands/overview/screens.py"}
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -200,77 +131,6 @@ async def test_a_silent_stream_is_given_up(served: Served):
     served.api.fail(Silent(after=1))
     with pytest.raises(errors.DeadlineExceeded):
         await read_on(served.client, idle=0.2)
-
-
-async def test_a_write_has_no_more_time_than_the_gate_leaves(served: Served):
-    served.gate.seconds = 0.6
-    served.api.fail(NoAnswer("write"))
-    async with asyncio.timeout(60):
-        with pytest.raises(errors.DeadlineExceeded):
-            await served.client.create(WIDGET, widget("b"), namespace="ns")
-
-
-@pytest.mark.parametrize("call", WRITES)
-@pytest.mark.parametrize("seconds", [0.4, 0.0, -10.0, float("-inf")])
-async def test_a_closed_gate_lets_no_write_out(served: Served, call: str, seconds: float):
-    served.gate.seconds = seconds
-    with pytest.raises(errors.WritesForbidden):
-        await CALLS[call](served.client)
-    assert served.api.requests == []
-    await served.client.get(WIDGET, key("a"))  # reads are free
-
-
-class Lease:
-    """A gate that closes ten seconds after the start of the clock."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self.clock = clock
-        self.valid_until = clock.monotonic() + 10
-
-    def remaining(self) -> float:
-        return self.valid_until - self.clock.monotonic()
-
-
-@pytest.mark.parametrize("call", WRITES)
-@pytest.mark.parametrize("reused", [False, True], ids=["a new connection", "one that was used before"])
-async def test_a_process_frozen_between_connection_and_request_sends_no_write(
-    served: Served, monkeypatch: pytest.MonkeyPatch, call: str, reused: bool
-):
-    if reused:
-        await served.client.get(WIDGET, key("a"))
-        served.api.requests.clear()
-    clock = VirtualClock()
-    client = Writer(served.client, field_manager="tests", gate=Lease(clock))
-    connect = aiohttp.TCPConnector.connect
-
-    async def frozen(*args, **named):
-        connection = await connect(*args, **named)
-        await clock.advance(20)  # as SIGSTOP, or a node that stands still
-        return connection
-
-    monkeypatch.setattr(aiohttp.TCPConnector, "connect", frozen)
-    with pytest.raises(errors.WritesForbidden):
-        await CALLS[call](client)
-    assert served.api.requests == []
-    await client.get(WIDGET, key("a"))  # reads are free
-    assert [request.method for request in served.api.requests] == ["GET"]
-
-
-@pytest.mark.parametrize("call", WRITES)
-async def test_a_process_frozen_between_headers_and_body_sends_neither(
-    served: Served, monkeypatch: pytest.MonkeyPatch, call: str
-):
-    clock = VirtualClock()
-    write_headers = StreamWriter.write_headers
-
-    async def frozen(*args, **named):
-        await write_headers(*args, **named)
-        await clock.advance(20)
-
-    monkeypatch.setattr(StreamWriter, "write_headers", frozen)
-    with pytest.raises(errors.WritesForbidden):
-        await CALLS[call](Writer(served.client, field_manager="tests", gate=Lease(clock)))
-    assert served.api.requests == []
 
 
 @pytest.mark.parametrize(
