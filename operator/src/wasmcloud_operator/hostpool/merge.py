@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wasmcloud_operator.kube.field_shapes import Items, Map, Shape, Struct
+from wasmcloud_operator.kube.field_shapes import Items, Shape, Struct
 from wasmcloud_operator.kube.fields import FRAGMENT, field, is_omitted, key_of
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
@@ -63,7 +63,7 @@ def normal(value: Json, shape: Shape | None = FRAGMENT) -> Json:
     if not isinstance(value, dict):
         return value
     return {
-        name: item if isinstance(shape, Map) else normal(item, field(shape, name, item))
+        name: normal(item, field(shape, name, item))
         for name, item in value.items()
         if not is_omitted(shape, name, item)
     }

@@ -128,11 +128,9 @@ class Elector:
         leading = asyncio.ensure_future(lead())
         try:
             await asyncio.wait({renewing, leading}, return_when=asyncio.FIRST_COMPLETED)
-            if renewing.done():
-                leading.cancel()
-                await asyncio.wait({leading})
-                renewing.result()
-            leading.result()
+            for ended in (renewing, leading):
+                if ended.done():
+                    ended.result()
         finally:
             for task in (renewing, leading):
                 task.cancel()
