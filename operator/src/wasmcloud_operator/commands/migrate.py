@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import TypeVar
 
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.owned_secrets import needed_secrets
@@ -20,13 +19,13 @@ from wasmcloud_operator.hostpool.references import read_references
 from wasmcloud_operator.hostpool.render_workload import Children, leaf_warnings, render
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
-from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.managed_fields import taken_over
-from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
+from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key, Resource
 from wasmcloud_operator.kube.structural_schema import unknown_fields
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
@@ -35,8 +34,6 @@ from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS, FINALIZER, lefto
 from wasmcloud_operator.names import MANAGED_BY, IpFamily
 from wasmcloud_operator_types.crd import HOST_CONFIG as CRD_OF_HOST_CONFIG
 from wasmcloud_operator_types.crd import custom_resource_definition
-
-T = TypeVar("T", bound=HasMetadata)
 
 FORMER_API_SERVICE = "v1beta1.core.oam.dev"
 # Its image up to 0.5.0 and since; the first is the name of ours, too.
@@ -65,7 +62,7 @@ async def plan(client: Reader, namespace: str = "", family: IpFamily = "auto") -
     obstacles = [f"{where}: still runs; scale it to 0 first" async for where in _running(client, namespace)]
     if await _api_service(client) is not None:
         lines.append(f"APIService {FORMER_API_SERVICE}: is removed, the CRD serves applications from then on")
-    async for item in _all(client, HOST_CONFIG, CUSTOM_RESOURCE, namespace):
+    for item in await client.list_all(HOST_CONFIG, CUSTOM_RESOURCE, namespace=namespace):
         name = f"{HOST_CONFIG.kind} {item.metadata.key}"
         ignored = [f"{path} is no field: it is ignored, and strict clients refuse it" for path in unknown_in(item.spec)]
         try:
@@ -193,7 +190,7 @@ def _in_template(body: JsonObject, live: JsonObject) -> bool:
 
 async def _running(client: Reader, namespace: str) -> AsyncIterator[str]:
     """Deployments that run the other operator: its image without our command."""
-    async for found in _all(client, DEPLOYMENT, UNSTRUCTURED, namespace):
+    for found in await client.list_all(DEPLOYMENT, UNSTRUCTURED, namespace=namespace):
         spec = found.body["spec"]
         for container in spec["template"]["spec"]["containers"]:
             image = container.get("image", "").partition("@")[0].rpartition("/")[2].partition(":")[0]
@@ -218,18 +215,6 @@ async def _find(client: Reader, resource: Resource, key: Key) -> JsonObject | No
     except NotFound:
         return None
     return found
-
-
-async def _all(client: Reader, resource: Resource, codec: Codec[T], namespace: str) -> AsyncIterator[T]:
-    token = ""
-    while True:
-        query = [("limit", "500"), *([("continue", token)] if token else [])]
-        page = await client.list_page(resource, codec, namespace=namespace, query=query)
-        for item in page.items:
-            yield item
-        token = page.continue_token
-        if not token:
-            return
 
 
 def _owned(metadata: JsonObject, item: CustomResource) -> bool:
