@@ -8,10 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from support.lattice.jwt import Account
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.annotations import Gateway, read_options, read_reach
 from wasmcloud_operator.expose.plan import Plan, PlannedService, Record, plan
@@ -37,34 +34,6 @@ def provider(*endpoints: Endpoint, component: str = "httpserver") -> HttpProvide
 
 def planned(*endpoints: Endpoint, annotations: dict[str, str] | None = None) -> PlannedService:
     return plan(record(provider(*endpoints)), read_options(annotations or {})).services[0]
-
-
-@pytest.mark.parametrize("name", ["hello", "a", "a-b-1", "a" * 63])
-def test_a_valid_name_stays(name: str) -> None:
-    assert naming.service_name(name) == name
-
-
-@pytest.mark.parametrize(
-    ("name", "begins"),
-    [
-        ("My_App", "my-app-"),
-        ("1st", "app-1st-"),
-        ("_", "app-"),
-        ("-x-", "x-"),
-        ("a" * 64, "a" * 54 + "-"),
-        ("é", "app-"),
-    ],
-)
-def test_an_invalid_one_is_made_valid_with_a_hash(name: str, begins: str) -> None:
-    assert naming.service_name(name).startswith(begins)
-
-
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200), st.text(max_size=200))
-def test_names_are_valid_stable_and_never_the_same_for_two(one: str, other: str) -> None:
-    made = naming.service_name(one)
-    assert naming.is_service_name(made)
-    assert made == naming.service_name(one)
-    assert (made == naming.service_name(other)) == (one == other)
 
 
 def test_the_service_selects_by_its_own_label() -> None:
@@ -386,21 +355,6 @@ def service_of(one: PlannedService) -> Any:
 def test_no_route_unless_it_is_asked_for() -> None:
     assert render.http_route(planned(), "team", LATTICE, []) is None
     assert render.ingress(planned(), "team", LATTICE, []) is None
-
-
-def test_two_lattices_of_one_name_have_different_keys() -> None:
-    def key(url: str, name: str = "default", **more: Any) -> str:
-        return LatticeRoute(ConnectionSpec((url,), **more), name).identity.id
-
-    assert key("nats://a:4222") != key("nats://b:4222")
-    assert key("nats://a:4222") != key("nats://a:4222", "other")
-    assert key("nats://user:former@a:4222") == key("nats://user:rotated@a:4222"), "passwords may be rotated"
-    assert key("nats://user:secret@a:4222") != key("nats://other:secret@a:4222"), "who may be of another account"
-    assert key("nats://former@a:4222") == key("nats://rotated@a:4222"), "a token, which is not revealed"
-    one, other = Account("one"), Account("other")
-    of_one = key("nats://a:4222", credentials=one.credentials("u"))
-    assert of_one == key("nats://a:4222", credentials=one.credentials("v")), "users of one account see the same"
-    assert of_one != key("nats://a:4222", credentials=other.credentials("u")), "and another account's do not"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from support.objects.http_manifest import BUILTIN, IMAGE, defined, link, manifest
-from wasmcloud_operator.manifest.http_endpoints import (
-    exposure,
-)
+from wasmcloud_operator.manifest.http_endpoints import exposure
 
 
 @pytest.mark.parametrize(
