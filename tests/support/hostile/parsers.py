@@ -35,7 +35,6 @@ from wasmcloud_operator.hostpool.docker_config import RegistryError, parse_docke
 from wasmcloud_operator.hostpool.inputs import ChecksumKey
 from wasmcloud_operator.hostpool.nats_addresses import hub_addresses
 from wasmcloud_operator.hostpool.platform import Platform
-from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reference_checks import Contents, ReferencedData, examine
 from wasmcloud_operator.kube.errors import NoCredentials, Unreachable
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
@@ -48,6 +47,7 @@ from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.manifest.validation import validate
 from wasmcloud_operator.shared.object_metrics import ObjectMetrics
+from wasmcloud_operator.shared.problem import SpecError
 from wasmcloud_operator_types import ApplicationSpec, InvalidObjectError, WasmCloudHostConfigSpec, parse
 
 CANARY = "canary-3b1f"

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.platform import Platform
-from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.kube.errors import NotFound
@@ -18,7 +17,7 @@ from wasmcloud_operator.kube.resources import CONFIG_MAP, DAEMON_SET, DEPLOYMENT
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.reasons import Reason
-from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.problem import Problem, SpecError
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 
 KEY = Key("ns", "pool")

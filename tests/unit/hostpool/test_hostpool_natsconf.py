@@ -14,7 +14,7 @@ from support.objects.hostpools import config
 from testbed.cache import ensure
 from wasmcloud_operator.hostpool.nats_addresses import client_urls, leaf_urls
 from wasmcloud_operator.hostpool.natsconf import LeafFiles, nats_conf, quoted
-from wasmcloud_operator.hostpool.problems import SpecError
+from wasmcloud_operator.shared.problem import SpecError
 
 # What a field of that kind may hold by the schema: anything but what NATS subjects or control characters forbid.
 DOMAINS = st.text(st.characters(blacklist_categories=("C", "Z"), blacklist_characters=".*>"), min_size=1, max_size=40)

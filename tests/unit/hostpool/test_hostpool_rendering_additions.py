@@ -13,7 +13,7 @@ from support.objects.hostpools import (
     scheduling,
 )
 from wasmcloud_operator.hostpool.inputs import Facts, HubTls
-from wasmcloud_operator.hostpool.problems import SpecError
+from wasmcloud_operator.shared.problem import SpecError
 from wasmcloud_operator_types import InvalidObjectError
 
 

@@ -20,7 +20,6 @@ from wasmcloud_operator.commands.migrate import pool_changes
 from wasmcloud_operator.commands.overview.screens import Screen, by_hand
 from wasmcloud_operator.commands.redaction import blackened
 from wasmcloud_operator.hostpool.platform import platform_seen
-from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
@@ -28,6 +27,7 @@ from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.names import is_paused
+from wasmcloud_operator.shared.problem import SpecError
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.owned_secrets import needed_secrets
 from wasmcloud_operator.hostpool.platform import Platform, platform_seen
-from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reconciler import parsed
 from wasmcloud_operator.hostpool.references import read_references
 from wasmcloud_operator.hostpool.render_workload import Children, leaf_warnings, render
@@ -32,6 +31,7 @@ from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.legacy.differences import pod_differences
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS, FINALIZER, leftovers
 from wasmcloud_operator.names import MANAGED_BY, IpFamily
+from wasmcloud_operator.shared.problem import SpecError
 from wasmcloud_operator_types.crd import HOST_CONFIG as CRD_OF_HOST_CONFIG
 from wasmcloud_operator_types.crd import custom_resource_definition
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.owned_secrets import OwnedSecrets
-from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.refusal import refusal
 from wasmcloud_operator.hostpool.render_workload import KINDS, WORKLOADS, Child, Children, holds_node_ports
 from wasmcloud_operator.hostpool.status import is_rolled_out
@@ -22,7 +21,7 @@ from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import OWNER_INDEX
-from wasmcloud_operator.shared.problem import Problem, set_back
+from wasmcloud_operator.shared.problem import Problem, SpecError, set_back
 from wasmcloud_operator_types import WasmCloudHostConfig
 
 RecordEvent = Callable[[Reason, str], None]

@@ -12,8 +12,8 @@ from typing import Self
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
 from wasmcloud_operator.hostpool.platform import Platform
-from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.versions import Feature, understands
+from wasmcloud_operator.shared.problem import SpecError
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 

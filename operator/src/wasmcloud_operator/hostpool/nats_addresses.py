@@ -7,9 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.reasons import Reason
-from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.problem import Problem, SpecError
 from wasmcloud_operator_types import WasmCloudHostConfigSpec, defaults
 
 _SCHEMES = frozenset({"nats", "tls", "ws", "wss"})

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from wasmcloud_operator.hostpool.nats_addresses import client_urls
-from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
 from wasmcloud_operator.hostpool.reference_checks import CREDENTIALS_KEY, Values
 from wasmcloud_operator.lattice.errors import InvalidConnection, InvalidName
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX
 from wasmcloud_operator.reasons import Reason
-from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.problem import Problem, SecretsError, SpecError
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 

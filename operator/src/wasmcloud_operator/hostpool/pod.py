@@ -9,7 +9,6 @@ from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
 from wasmcloud_operator.hostpool.merge import CONTAINER, POD_SPEC, merged, normal
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.pod_defaults import HOST_REQUESTS, LEAF_REQUESTS, resources, spread
-from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.render_host import grace_seconds, host_container
 from wasmcloud_operator.hostpool.render_leaf import leaf_container, leaf_volumes
 from wasmcloud_operator.hostpool.serving import Patience
@@ -17,7 +16,7 @@ from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.names import HOST_CONTAINER, SERVING_GATE
 from wasmcloud_operator.reasons import Reason
-from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.problem import Problem, SpecError
 from wasmcloud_operator_types import (
     ContainerTemplateAdditions,
     KubernetesResources,

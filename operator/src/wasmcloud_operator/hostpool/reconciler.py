@@ -14,7 +14,6 @@ from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
 from wasmcloud_operator.hostpool.other_budgets import budget_warnings, selects
 from wasmcloud_operator.hostpool.pod_reasons import CRASHING, PodReason, first_reason
-from wasmcloud_operator.hostpool.problems import SecretsError, SpecError
 from wasmcloud_operator.hostpool.reference_checks import ExaminedReferences
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.refused_pods import lacks_pods
@@ -36,7 +35,7 @@ from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools
-from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.problem import Problem, SecretsError, SpecError
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfig, WasmCloudHostConfigSpec, parse
 

@@ -22,3 +22,15 @@ class Problem:
 def set_back(sentence: str) -> Problem:
     """Returns the problem of an object that somebody else sets back."""
     return Problem(Reason.SET_BACK, "", sentence)
+
+
+class SpecError(Exception):
+    """The spec cannot be rendered; only its author can mend it."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class SecretsError(SpecError):
+    """What the spec refers to is missing or cannot be used: a change of it is seen, and may mend it."""

@@ -12,7 +12,6 @@ from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.hostpool.inputs import Facts, HubTls, uses_cluster_seed
 from wasmcloud_operator.hostpool.nats_addresses import hub_addresses
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
-from wasmcloud_operator.hostpool.problems import SpecError
 from wasmcloud_operator.hostpool.reference_checks import Values
 from wasmcloud_operator.hostpool.render_workload import leaf_warnings, render
 from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
@@ -22,7 +21,7 @@ from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_proble
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
 from wasmcloud_operator.manifest.validation import errors, validate
 from wasmcloud_operator.reasons import Reason
-from wasmcloud_operator.shared.problem import Problem
+from wasmcloud_operator.shared.problem import Problem, SpecError
 from wasmcloud_operator_types import Application, InvalidObjectError, WasmCloudHostConfig, parse
 from wasmcloud_operator_types.crd import APPLICATION, HOST_CONFIG, Kind, custom_resource_definition
 from wasmcloud_operator_types.defaults import ADMIN_PORT

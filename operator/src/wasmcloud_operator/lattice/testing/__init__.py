@@ -8,8 +8,7 @@ it has no JetStream, no accounts and no permissions, and of wadm's scalers only 
 Over the wire: `LatticeHost` is all that a lattice sees of a wasmCloud host, for a real nats-server and a real wadm.
 """
 
-from wasmcloud_operator.lattice.testing.flush import flushed
-from wasmcloud_operator.lattice.testing.host import HTTP_SERVER, LatticeHost, SharedLattice, new_host_id
+from wasmcloud_operator.lattice.testing.host import HTTP_SERVER, LatticeHost, SharedLattice, flushed, new_host_id
 from wasmcloud_operator.lattice.testing.nats import (
     ScriptedClient,
     ScriptedMessage,

@@ -29,8 +29,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from wasmcloud_operator.lattice.testing.flush import flushed
-
 Json = dict[str, Any]
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -367,3 +365,12 @@ class LatticeHost:
 
 def _same_link(one: Json, other: Json) -> bool:
     return all(one.get(key) == other.get(key) for key in ("source_id", "name", "wit_namespace", "wit_package"))
+
+
+async def flushed(client: Client) -> None:
+    """Returns when the server has taken all that was sent before.
+
+    Twice, as nats-py's PING overtakes commands that wait for its flusher; before the second one that has run.
+    """
+    for _ in range(2):
+        await client.flush(timeout=60)
