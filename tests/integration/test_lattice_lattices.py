@@ -229,9 +229,10 @@ async def test_the_config_service_knows_whose_lattice_asks(server: NatsServer) -
         return {lattice.name: RegistryCredential(token=str(labels))}
 
     async with (
-        Lattices(gate=AlwaysOpen(), timing=QUICK, credentials_for=credentials_for) as lattices,
+        Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices,
         LatticeHost.running(server.url, SharedLattice("blue"), labels={"a": "b"}) as host,
     ):
+        lattices.answer_hosts(credentials_for)
         blue = lattices.hold("x", LatticeRoute(ConnectionSpec((server.url,)), "blue"))
         await eventually(lambda: blue.hosts.synced)
         body = await eventually(host.ask_config_service)

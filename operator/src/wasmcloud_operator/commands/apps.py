@@ -21,11 +21,11 @@ from wasmcloud_operator.lattice.content import Owner, owner_of
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
 from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
 from wasmcloud_operator.lattice.wadm import WadmReader
 from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary
 
 _AT_ONCE = 16
+_ANSWER_SECONDS = 10.0  # for each of wadm's
 _CLUSTER_SECONDS = 3.0  # for a cluster that does not answer
 _FINE = {"Deployed": True, "Failed": False}  # any other phase is on its way, or meant so
 _HEADER = ("NAME", "PHASE", "DEPLOYED", "NEWEST", "OWNER", "MESSAGE")
@@ -43,16 +43,13 @@ class ListedApp:
     message: str
 
 
-async def list_apps(
-    spec: ConnectionSpec, lattice: str, *, prefix: str = DEFAULT_WADM_PREFIX, timeout: float = 10.0
-) -> list[ListedApp]:
-    """The applications of a lattice by name. Raises the errors of `lattice.errors` within about `timeout` seconds."""
+async def list_apps(spec: ConnectionSpec, lattice: str, *, prefix: str) -> list[ListedApp]:
+    """The applications of a lattice by name. Raises the errors of `lattice.errors`."""
     failure: LatticeError
     async with ConnectionPool() as connections:
         try:
-            return await _listed(
-                WadmReader(connections.acquire(spec).connection, lattice, prefix=prefix, timeout=timeout)
-            )
+            connection = connections.acquire(spec).connection
+            return await _listed(WadmReader(connection, lattice, prefix=prefix, timeout=_ANSWER_SECONDS))
         except LatticeError as error:
             failure = error  # raised in there it would come out as an ExceptionGroup
     raise failure

@@ -105,7 +105,7 @@ class Informers:
         `namespaces` None: all of the scope. A namespace in which an `optional` one must not list is not left out.
         Raises ContradictoryRequests.
         """
-        name = _name(resource, purpose)
+        name = f"{resource} ({purpose})" if purpose else str(resource)
         followed = self.scope.wanted if namespaces is None else tuple(namespaces)
         request = InformerRequest(
             resource=resource,
@@ -144,13 +144,9 @@ class Informers:
             self.everywhere.append(made)
         return made
 
-    def made(self, resource: Resource, *, purpose: str = "") -> Informer[Any]:
+    def made(self, resource: Resource) -> Informer[Any]:
         """Returns the informer that another part has asked for. Raises KeyError if none has."""
-        return self.by_name[_name(resource, purpose)]
-
-
-def _name(resource: Resource, purpose: str) -> str:
-    return f"{resource} ({purpose})" if purpose else str(resource)
+        return self.by_name[str(resource)]
 
 
 class Manager:

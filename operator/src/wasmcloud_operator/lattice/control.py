@@ -29,14 +29,7 @@ class ControlReader:
     Methods raise what `Connection.request` raises, `GarbledAnswer`, and `ControlRejected` with the host's own text.
     """
 
-    def __init__(
-        self,
-        connection: Channel,
-        lattice: str,
-        *,
-        prefix: str = DEFAULT_CONTROL_PREFIX,
-        timeout: float = 2.0,
-    ) -> None:
+    def __init__(self, connection: Channel, lattice: str, *, prefix: str, timeout: float) -> None:
         self.subjects = ControlSubjects(lattice, prefix)
         self.limit = RequestLimit(f"the hosts of lattice {lattice}")
         self._connection = connection

@@ -48,8 +48,8 @@ async def _are_one(one: Lattice, another: Lattice, limit: asyncio.Semaphore) -> 
 class Lattices:
     """The lattices in use, by who uses them. A lattice lives while it has a holder.
 
-    Use it as `async with Lattices(gate=…) as lattices:`; leaving ends all of them. With `credentials_for` (or after
-    `answer_hosts`) the hosts' config service requests are answered.
+    Use it as `async with Lattices(gate=…) as lattices:`; leaving ends all of them. After `answer_hosts` the hosts'
+    config service requests are answered.
     """
 
     def __init__(
@@ -58,14 +58,13 @@ class Lattices:
         gate: WriteGate,
         clock: Clock | None = None,
         timing: Timing | None = None,
-        credentials_for: CredentialsFor | None = None,
         span: Span = no_span,
         new_client: NewClient = NatsClient,
     ) -> None:
         self._clock = clock or SystemClock()
         self._connections = ConnectionPool(clock=self._clock, timing=timing, span=span, new_client=new_client)
         self._tasks = asyncio.TaskGroup()
-        self._credentials_for = credentials_for
+        self._credentials_for: CredentialsFor | None = None
         self._ours: Callable[[Host], bool] = lambda _: False
         self._gate = gate
         self._held: Grouped[str, Lattice] = Grouped()

@@ -19,6 +19,7 @@ _log = structlog.get_logger(__name__)
 
 _SETTLE = 1.0  # pushes come in bursts; one list after them is enough, and wadm is busy meanwhile
 _NO_OFTENER_THAN = 5.0
+_RESYNC = 300.0
 _AT_LATEST = 5.0  # after the first push of a burst
 _FIRST_RETRY = 0.5
 _LAST_RETRY = 15.0
@@ -29,7 +30,7 @@ _SILENCE = 30.0  # after so long without a message from wadm it is asked: NATS d
 class AppLister:
     """Has wadm list its applications, and puts the lists into the ledger.
 
-    wadm is asked at each (re)connect at once, every `resync` seconds, and a second after the last `request_refresh` (a
+    wadm is asked at each (re)connect at once, every five minutes, and a second after the last `request_refresh` (a
     push of wadm's), no oftener than once in five and no later than that; while it does not answer the last answer
     stands.
     """
@@ -42,14 +43,12 @@ class AppLister:
         *,
         clock: Clock,
         notify: Callable[[AppsListed | AppsNotListed], None],
-        resync: float = 300.0,
     ) -> None:
         self._connection = connection
         self._wadm = wadm
         self._ledger = ledger
         self._clock = clock
         self._notify = notify
-        self._resync = resync
         self._next = self._next_resync = self._not_before = clock.monotonic()
         self._stirred: float | None = None  # since when there are pushes that no list has
         self._next_for_pushes = math.inf
@@ -89,7 +88,7 @@ class AppLister:
                 await self._ping()
                 continue
             due = min(due, asleep)
-            wait = due - self._clock.monotonic() if self._connection.state.connected else self._resync
+            wait = due - self._clock.monotonic() if self._connection.state.connected else _RESYNC
             if wait > 0:
                 await self._sleep(wait)
             else:
@@ -110,7 +109,7 @@ class AppLister:
         occasion: Occasion = (
             "connection" if not self._ledger.current else "resync" if asked >= self._next_resync else "pushes"
         )
-        self._next, self._not_before = asked + self._resync, asked + _NO_OFTENER_THAN
+        self._next, self._not_before = asked + _RESYNC, asked + _NO_OFTENER_THAN
         self._next_for_pushes, self._stirred = math.inf, None
         try:
             listed = await self._wadm.list()
@@ -146,5 +145,5 @@ class AppLister:
     def _take(self, listed: tuple[ModelSummary, ...], occasion: Occasion) -> None:
         self._retry = 0.0
         if occasion != "pushes":
-            self._next_resync = self._clock.monotonic() + self._resync
+            self._next_resync = self._clock.monotonic() + _RESYNC
         self._notify(self._ledger.take_list(listed, occasion))

@@ -8,19 +8,20 @@ from wasmcloud_operator.lattice.clock import Clock
 
 _SLICE = 0.02  # seconds of work between two pauses
 _PAUSE_LIMIT = 1.0
+_SHARE = 0.2  # of all time
+_PAUSE_FACTOR = 1 / _SHARE - 1
 
 
 class Pace:
-    """Counts the time spent on what one server sends, and pauses reading so that it stays below `share` of all time.
+    """Counts the time spent on what one server sends, and pauses reading so that it stays below a fifth of all time.
 
     While reading pauses, TCP holds the server back: without it a server that sends without end, or many small frames,
     would leave little of the loop to other lattices and to the probes. Use it as `with pace: handle(...)` around work
     that does not wait, and `await pace.rest()` between two reads.
     """
 
-    def __init__(self, clock: Clock, *, share: float = 0.2) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pause_factor = 1 / share - 1
         self._began = 0.0
         self._spent = 0.0
 
@@ -40,6 +41,6 @@ class Pace:
         if self._spent < _SLICE:
             await self._clock.sleep(0)
             return
-        pause = min(self._spent * self._pause_factor, _PAUSE_LIMIT)
+        pause = min(self._spent * _PAUSE_FACTOR, _PAUSE_LIMIT)
         self._spent = 0.0
         await self._clock.sleep(pause)

@@ -7,18 +7,19 @@ from typing import Self
 
 from wasmcloud_operator.lattice.errors import AnswerLost, LatticeBusy
 
+_SILENT_LIMIT = 2
+
 
 class RequestLimit:
-    """Lets at most `limit` requests be under way at a time, and `silent_limit` after one went unanswered.
+    """Lets at most `limit` requests be under way at a time, and two after one went unanswered.
 
     Who finds it full is refused at once instead of waiting: a worker that waits for one dead lattice is lost to
     all others. An answer of any kind opens it fully again. Use it as `with limit: await request()`.
     """
 
-    def __init__(self, peer: str, *, limit: int = 64, silent_limit: int = 2) -> None:
+    def __init__(self, peer: str, *, limit: int = 64) -> None:
         self._peer = peer
         self._limit = limit
-        self._silent_limit = silent_limit
         self._inside = 0
         self._silent = False
 
@@ -36,7 +37,7 @@ class RequestLimit:
         return self._silent
 
     def __enter__(self) -> Self:
-        if self._inside >= (self._silent_limit if self._silent else self._limit):
+        if self._inside >= (_SILENT_LIMIT if self._silent else self._limit):
             why = "it does not answer" if self._silent else f"{self._inside} requests are under way"
             raise LatticeBusy(f"no request to {self._peer} now: {why}")
         self._inside += 1
