@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.lattice.content import DESCRIPTION, VERSION, Content, Owner, to_manifest
+from wasmcloud_operator.lattice.content import DESCRIPTION, VERSION, Content, Owner, strings, to_manifest
 from wasmcloud_operator.manifest.validation import is_oam_key
 
 _DECIDING_DOMAIN = "wasmcloud.dev"
@@ -29,8 +29,8 @@ def content_of(metadata: Mapping[str, object], spec: Mapping[str, object]) -> Co
     Raises KeyError for metadata without a name, which the API server never sends.
     """
     name = str(metadata["name"])
-    annotations = passed_metadata(_strings(metadata.get("annotations")))
-    labels = passed_metadata(_strings(metadata.get("labels")))
+    annotations = passed_metadata(strings(metadata.get("annotations")))
+    labels = passed_metadata(strings(metadata.get("labels")))
     version = annotations.pop(VERSION, None)
     counted = {"annotations": deciding_metadata(annotations), "labels": deciding_metadata(labels)}
     return Content(
@@ -91,12 +91,6 @@ def _is_within(key: str, domains: Iterable[str]) -> bool:
     """Whether a key like `domain/name` belongs to one of the domains or their subdomains."""
     domain, slash, _ = key.partition("/")
     return bool(slash) and any(domain == parent or domain.endswith(f".{parent}") for parent in domains)
-
-
-def _strings(entries: object) -> dict[str, str]:
-    if not isinstance(entries, Mapping):
-        return {}
-    return {key: value for key, value in entries.items() if isinstance(value, str)}
 
 
 def _digest(content: Mapping[str, object]) -> str:

@@ -163,10 +163,11 @@ def _document(content: Content, annotations: Mapping[str, str]) -> dict[str, obj
 
 def _annotations(manifest: Mapping[str, object]) -> dict[str, str]:
     metadata = manifest.get("metadata")
-    return _strings(metadata.get("annotations")) if isinstance(metadata, Mapping) else {}
+    return strings(metadata.get("annotations")) if isinstance(metadata, Mapping) else {}
 
 
-def _strings(entries: object) -> dict[str, str]:
+def strings(entries: object) -> dict[str, str]:
+    """Returns the entries of an object whose values are texts; empty for anything else."""
     if not isinstance(entries, Mapping):
         return {}
     return {key: value for key, value in entries.items() if isinstance(value, str)}

@@ -7,7 +7,7 @@ it is read, by the same rules (wadm-types 0.8, wadm 0.21).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from wasmcloud_operator.manifest.reading import CheckedReader, Object
@@ -68,9 +68,11 @@ class ManifestComponent:
     path: str
     kind: str | None
     name: str | None
-    id: str | None
-    has_image: bool
-    has_application: bool
+    id: str | None = None
+    has_image: bool = True
+    """Also where nothing is known about its properties, so that nothing more is found wrong with it."""
+
+    has_application: bool = False
     configs: tuple[Config, ...] = ()
     secrets: tuple[Secret, ...] = ()
     links: tuple[ManifestLink, ...] = ()
@@ -107,17 +109,9 @@ def read_component(reader: CheckedReader, source: Object, path: str) -> Manifest
             links.append(link)
         elif trait.get("type") in SCALER_TYPES:
             scalers.append(trait_path)
-    if properties is None:  # as if it had an image: nothing is known about it, so nothing more is wrong with it
-        return ManifestComponent(
-            path=path,
-            kind=kind,
-            name=name,
-            id=None,
-            has_image=True,
-            has_application=False,
-            links=tuple(links),
-            scalers=tuple(scalers),
-        )
+    component = ManifestComponent(path=path, kind=kind, name=name, links=tuple(links), scalers=tuple(scalers))
+    if properties is None:
+        return component
     reader.only(properties, ("image", "application", "id", "config", "secrets"), at)
     has_application = properties.get("application") is not None
     if has_application:
@@ -126,17 +120,13 @@ def read_component(reader: CheckedReader, source: Object, path: str) -> Manifest
         reader.text(shared, "name", f"{at}.application")
         reader.text(shared, "component", f"{at}.application")
     reader.optional_text(properties, "image", at)
-    return ManifestComponent(
-        path=path,
-        kind=kind,
-        name=name,
+    return replace(
+        component,
         id=reader.optional_text(properties, "id", at),
         has_image=properties.get("image") is not None,
         has_application=has_application,
         configs=_configs(reader, properties, "config", at),
         secrets=_secrets(reader, properties, at),
-        links=tuple(links),
-        scalers=tuple(scalers),
     )
 
 
