@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from wasmcloud_operator.commands.overview.details import with_details
@@ -19,6 +20,7 @@ from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.manager import background
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
@@ -125,14 +127,9 @@ class Cluster:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Follow the cluster while the scope is open."""
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(self._supervised(informer)) for informer in self._informers]
-            running.append(tasks.create_task(self._publish(), name="rows"))
-            try:
-                yield
-            finally:
-                for task in running:
-                    task.cancel()
+        informers = [(informer.name, partial(self._supervised, informer)) for informer in self._informers]
+        async with background([*informers, ("rows", self._publish)]):
+            yield
 
     async def _supervised(self, informer: Informer[Any]) -> None:
         await supervise(informer.name, informer.run, clock=self._clock, metrics=self._metrics)
