@@ -170,7 +170,7 @@ JOURNEYS ?= tests/e2e --ignore tests/e2e/test_e2e_helm.py
 .PHONY: e2e
 e2e: setup ## the README's journeys with real pods, hosts and HTTP; E2E_CLUSTER=auto|kind|node|existing, JOURNEYS=FILE
 	@$(TESTBED) build core wadm host node
-	@$(BIN)/pytest -s -q -o faulthandler_timeout=600 $(JOURNEYS)
+	@$(BIN)/pytest -s -q $(JOURNEYS)
 
 .PHONY: bench
 bench: setup ## measure, and print a table each

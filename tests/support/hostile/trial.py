@@ -25,8 +25,9 @@ from testbed import Admin, ControlPlane, NatsServer, eventually
 EVENT = "events.k8s.io/v1/Event"
 # What unfriendly tenants use as password, and what their servers answer with. No output may have it.
 SECRET = "hunter2-7c1e"
-# An attack may slow others down by this much at most: the machine is the same, and busy with the attack itself.
-FACTOR, SLACK_SECONDS = 4.0, 4.0
+# An attack may slow others down by this much at most: the machine is the same, and busy with the attack itself and with
+# other tests, which may have begun since the others were served alone. Who waits for the attacker waits for minutes.
+FACTOR, SLACK_SECONDS = 4.0, 20.0
 # Memory that is back, by what it was before.
 BACK = 1.2
 
