@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+CHUNK = 64 * 1024
+
 PLAIN_INFO: dict[str, object] = {"server_id": "HOSTILE", "version": "2.11.0", "proto": 1, "headers": True}
 
 
@@ -99,10 +101,14 @@ def flood(frame: bytes, *, total: int = 1 << 40, **info: object) -> Script:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await shake_hands(reader, writer, **info)
         pongs = asyncio.create_task(answer_pings(reader, writer))
+        # A small frame alone would be a system call each, and drain() leaves the loop to the client only when the
+        # kernel's buffers are full: on a busy machine that took longer than the client waits.
+        frames = frame * max(1, CHUNK // len(frame))
         try:
-            for _ in range(total // len(frame)):
-                writer.write(frame)
+            for _ in range(total // len(frames)):
+                writer.write(frames)
                 await writer.drain()
+                await asyncio.sleep(0)
         finally:
             pongs.cancel()
 
