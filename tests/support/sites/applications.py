@@ -147,7 +147,9 @@ class Site:
     async def phase(self, phase: str, name: str = "hello", reason: str = "", **options: Any) -> dict[str, Any]:
         """The application as soon as its status, seen for this generation, has that phase (and Ready that reason).
 
-        Of a lattice that is new to it wadm sometimes takes no notice for half a minute.
+        Of a lattice that is new to it wadm sometimes takes no notice for half a minute. What wadm waits for (its
+        workers' next message, an event that it expects) it gives up after 30 to 35 s, and a new version of what runs
+        takes five such steps.
         """
 
         def there(obj: dict[str, Any]) -> bool:
@@ -155,7 +157,7 @@ class Site:
             current = status["observedGeneration"] == obj["metadata"]["generation"]
             return current and status.get("phase") == phase and reason in ("", why(obj))
 
-        return await self.reaches(there, name, message=f"phase {phase} {reason}", **{"timeout": 120, **options})
+        return await self.reaches(there, name, message=f"phase {phase} {reason}", **{"timeout": 240, **options})
 
     async def deployed(self, name: str = "hello") -> dict[str, Any]:
         """The application as soon as wadm has a version of this generation deployed, and it is known."""
