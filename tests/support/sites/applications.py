@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import secrets
@@ -71,6 +72,41 @@ def application(
     }
 
 
+class FormerVersions:
+    """Stops a former version of a component once wadm will not, as `wash stop component` does.
+
+    For a new version wadm forgets the scalers of the former one, then does the rest. Where that fails (JetStream is
+    stalled for 5 s) it does all of it again, without those scalers: the command to stop the former version is never
+    sent. The host finds a component by its id alone and leaves what runs as it is, however often wadm asks.
+    """
+
+    PATIENCE = 40.0  # longer than wadm waits for an event, after which it has asked again
+
+    def __init__(self, host: LatticeHost, client: Any) -> None:
+        self._host = host
+        self._client = client
+        self._asked: dict[str, tuple[str, float]] = {}  # by component: the scaler of the version to come, since when
+
+    async def on_scale(self, message: Any) -> None:
+        command = json.loads(message.data)
+        component, now = command["component_id"], asyncio.get_running_loop().time()
+        running = self._host.components.get(component)
+        scaler = _scaler(command)
+        if running is None or not command["count"] or _scaler(running) == scaler:
+            self._asked.pop(component, None)
+            return
+        former, since = self._asked.get(component, ("", 0.0))
+        if former != scaler:
+            self._asked[component] = scaler, now
+        elif now - since > self.PATIENCE:
+            stop = {"component_ref": running["image_ref"], "annotations": running["annotations"], "count": 0}
+            await self._client.publish(message.subject, json.dumps(command | stop).encode())
+
+
+def _scaler(about: dict[str, Any]) -> str:
+    return str((about.get("annotations") or {}).get("wasmcloud.dev/scaler", ""))
+
+
 @dataclass
 class Site:
     """A namespace with a host config of a lattice of its own, and wadm's own word about that lattice."""
@@ -102,6 +138,8 @@ class Site:
     async def host(self) -> AsyncIterator[LatticeHost]:
         # Not a real host's 30 s: what wadm could not place when the host started it tries again at a heartbeat.
         async with LatticeHost.running(self.nats.url, SharedLattice(self.lattice), heartbeat=3.0) as running:
+            commands = f"wasmbus.ctl.v1.{self.lattice}.component.scale.{running.id}"
+            await self.client.subscribe(commands, cb=FormerVersions(running, self.client).on_scale)
             yield running
 
     async def wadm(self, operation: str, body: Any = None, lattice: str = "") -> dict[str, Any]:
