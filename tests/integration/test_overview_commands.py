@@ -132,16 +132,21 @@ async def test_a_cluster_out_of_reach_is_one_line_and_exit_status_two(tmp_path: 
     assert "Traceback" not in text
 
 
-async def test_the_doctor_finds_no_leader_where_no_operator_holds_a_lease(crds: ControlPlane) -> None:
+async def test_the_doctor_finds_the_crds_of_this_release_and_no_leader_where_no_operator_holds_a_lease(
+    crds: ControlPlane,
+) -> None:
     status, text = await run(crds.kubeconfig_for(crds.user("admin")), "doctor")
     assert status == 1
     assert "ok  Kubernetes v1." in text
+    for name in ("wasmcloudhostconfigs.k8s.wasmcloud.dev", "applications.core.oam.dev"):
+        assert f"ok  CRD {name} is this release's\n" in text
     assert "no operator leads" in text
 
 
 def operator_pod(namespace: str) -> Object:
-    """As it is deployed to follow its own namespace alone; no scheduler takes it."""
-    labels = {"app.kubernetes.io/name": "wasmcloud-operator"}
+    """As a chart with other names deploys it to follow its own namespace alone; no scheduler takes it."""
+    labels = {"app.kubernetes.io/name": "renamed", "app.kubernetes.io/component": "operator"}
+    watched = {"name": "WASMCLOUD_OPERATOR_WATCH_NAMESPACES", "value": namespace}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -150,7 +155,7 @@ def operator_pod(namespace: str) -> Object:
             "schedulerName": "none",
             "serviceAccountName": "op",
             "automountServiceAccountToken": False,
-            "containers": [{"name": "operator", "image": "x/op:1", "args": ["run", "--watch-namespaces", namespace]}],
+            "containers": [{"name": "operator", "image": "x/op:1", "args": ["run"], "env": [watched]}],
         },
     }
 
@@ -169,7 +174,10 @@ async def test_the_doctor_names_the_rights_that_the_operators_service_account_la
         (line,) = [line for line in text.splitlines() if f"ServiceAccount {namespace}/op " in line]
         return line
 
-    lacking = await about_rights()
+    with crds.audit.counting(user_agent="kubectl-wasmcloud") as counter:
+        lacking = await about_rights()
+    lists = [event for event in counter.requests if event.resource == "pods" and "component" in event.uri]
+    assert len(lists) == 1
     assert lacking.startswith("!!  ")
     assert (
         f"lacks rights that the operator needs: get wasmcloudhostconfigs.k8s.wasmcloud.dev in namespace {namespace}; "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,15 +17,19 @@ from wasmcloud_operator.commands.overview import doctor, operator_pods
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
+from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import LEASE, POD, Key
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedTransport
+from wasmcloud_operator_types import custom_resource_definitions
 
 
 def operator_pod(ready: str) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/name": "wasmcloud-operator"}
+    labels = {"app.kubernetes.io/component": "operator"}
     conditions = [{"type": "Ready", "status": ready, "reason": "ContainersNotReady", "message": "it waits"}]
     metadata = {"name": "operator-0", "namespace": "ops", "uid": "o", "labels": labels}
-    spec = {"serviceAccountName": "op", "containers": [{"name": "operator", "image": "x/op:1", "args": ["run"]}]}
+    identity = {"name": "WASMCLOUD_OPERATOR_IDENTITY", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    container = {"name": "operator", "image": "x/op:1", "args": ["run"], "env": [identity]}
+    spec = {"serviceAccountName": "op", "containers": [container]}
     return {"metadata": metadata, "spec": spec, "status": {"phase": "Running", "conditions": conditions}}
 
 
@@ -44,15 +50,15 @@ async def test_an_operators_pod_is_wrong_unless_it_is_ready_and_its_metrics_may_
     api = ScriptedApi()
     for pod in pods:
         api.put(POD, pod)
-    lines = [str(finding) for finding in await doctor.operators(Reader(ScriptedTransport(api)))]
+    client = Reader(ScriptedTransport(api))
+    lines = [str(finding) for finding in await doctor.operators(client, await operator_pods.listed(client))]
     assert [line.startswith(start) for line, start in zip(lines, found, strict=True)] == [True] * len(found), lines
 
 
 async def test_the_metrics_of_an_operators_pod_are_fetched() -> None:
     api = ScriptedApi()
-    listed = {"kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": [operator_pod("True")]}
-    api.fail(Answer("read", 200, listed), Answer("read", 200, "up 1\n"))
-    (finding,) = await doctor.operators(Reader(ScriptedTransport(api)))
+    api.fail(Answer("read", 200, "up 1\n"))
+    (finding,) = await doctor.operators(Reader(ScriptedTransport(api)), [Unstructured.from_body(operator_pod("True"))])
     assert str(finding) == "ok  operator's pod ops/operator-0 (x/op:1) is ready, its metrics can be read"
     assert api.requests[-1].path.endswith("/pods/operator-0%3A8080/proxy/metrics")
 
@@ -113,9 +119,8 @@ def test_the_settings_of_an_operators_pod_come_from_its_flags_and_variables(
 async def looked_at(*answers: Answer) -> tuple[str, ScriptedApi]:
     """The one finding about the rights of an operator whose pods are two."""
     api = ScriptedApi()
-    listed = {"kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": [operator_pod("True")] * 2}
-    api.fail(Answer("read", 200, listed), *answers)
-    (finding,) = await doctor.rights(Reader(ScriptedTransport(api)))
+    api.fail(*answers)
+    (finding,) = await doctor.rights(Reader(ScriptedTransport(api)), [Unstructured.from_body(operator_pod("True"))] * 2)
     return str(finding), api
 
 
@@ -127,7 +132,7 @@ async def test_the_rights_of_an_operators_service_account_are_asked_for_one_by_o
     wanted = len(preflight.wanted_by(DEFAULT))
     found, api = await looked_at(*[reviewed(allowed=True)] * wanted)
     assert found == f"ok  ServiceAccount ops/op has the {wanted} rights that the operator needs"
-    bodies = [request.body["spec"] for request in api.requests[1:]]
+    bodies = [request.body["spec"] for request in api.requests]
     assert {body["user"] for body in bodies} == {"system:serviceaccount:ops:op"}
     assert {tuple(body["groups"]) for body in bodies} == {
         ("system:serviceaccounts", "system:serviceaccounts:ops", "system:authenticated")
@@ -176,10 +181,9 @@ async def test_leaders_are_found_by_the_name_of_the_lease_that_the_operators_pod
     api = ScriptedApi()
     pod = operator_pod("True")
     pod["spec"]["containers"][0]["args"] = ["run", "--lease-name", "mine"]
-    api.put(POD, pod)
     for one in leases:
         api.put(LEASE, lease(*one))
-    (finding,) = await doctor.leases(Reader(ScriptedTransport(api)))
+    (finding,) = await doctor.leases(Reader(ScriptedTransport(api)), [Unstructured.from_body(pod)])
     assert str(finding).startswith(found)
 
 
@@ -232,7 +236,7 @@ STALE = {"metadata": {"name": "v1beta1.core.oam.dev"}, "spec": {"service": {"nam
         (
             [ABSENT, ABSENT, ABSENT],
             [
-                "!!  wasmcloudhostconfigs.k8s.wasmcloud.dev is not installed: kubectl apply --server-side",
+                "!!  wasmcloudhostconfigs.k8s.wasmcloud.dev is not installed: wasmcloud-operator crds | kubectl apply",
                 "!!  applications.core.oam.dev:",
             ],
         ),
@@ -255,6 +259,100 @@ async def test_kinds_that_are_missing_foreign_or_hidden_are_found(answers: list[
     api.fail(*answers)
     lines = [str(finding) for finding in await doctor.kinds(Reader(ScriptedTransport(api)))]
     assert [line.startswith(start) for line, start in zip(lines, found, strict=True)] == [True, True], lines
+
+
+def newer(crd: dict[str, Any]) -> None:
+    version = crd["spec"]["versions"][0]
+    version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["colour"] = {"type": "string"}
+    version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["version"]["maxLength"] = 7
+
+
+def without_column(crd: dict[str, Any]) -> None:
+    columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
+    columns[:] = [column for column in columns if column["name"] != "Hosts"]
+
+
+def without_fields(crd: dict[str, Any]) -> None:
+    properties = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    del properties["observability"], properties["leafService"]
+
+
+def without_version(crd: dict[str, Any]) -> None:
+    crd["spec"]["versions"][0] |= {"name": "v1alpha0"}
+
+
+def otherwise_checked(crd: dict[str, Any]) -> None:
+    properties = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    properties["hostReplicas"]["maximum"] = 3
+
+
+def other_column(crd: dict[str, Any]) -> None:
+    crd["spec"]["versions"][0]["additionalPrinterColumns"][0]["jsonPath"] = ".status.ready"
+
+
+def of_a_chart(crd: dict[str, Any]) -> None:
+    without_column(crd)
+    annotations = {"meta.helm.sh/release-name": "op", "meta.helm.sh/release-namespace": "ops"}
+    crd["metadata"]["annotations"] = annotations
+
+
+def otherwise_described(crd: dict[str, Any]) -> None:
+    version = crd["spec"]["versions"][0]
+    version["schema"]["openAPIV3Schema"]["description"] = "Something else."
+    version["additionalPrinterColumns"][0]["description"] = "Something else."
+
+
+UPDATE = "wasmcloud-operator crds | kubectl apply --server-side -f -"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda crd: None, "ok  CRD {} is this release's"),
+        (otherwise_described, "ok  CRD {} is this release's"),
+        (without_column, f"!!  CRD {{}} is not this release's: it lacks column Hosts; to update it: {UPDATE}"),
+        (
+            without_fields,
+            "!!  CRD {} is not this release's: it lacks .spec.leafService, .spec.observability; to update it:",
+        ),
+        (without_version, "!!  CRD {} is not this release's: it lacks version v1alpha1, and has version v1alpha0;"),
+        (newer, "??  CRD {} is newer than this program: it has .spec.colour; update this program"),
+        (otherwise_checked, "!!  CRD {} is of another release: it differs in .spec.hostReplicas.maximum; where this"),
+        (other_column, "!!  CRD {} is of another release: it differs in .columns.Ready.jsonPath; where this"),
+        (of_a_chart, "!!  CRD {} is not this release's: it lacks column Hosts; to update it: helm upgrade op -n ops"),
+    ],
+)
+def test_a_crd_of_another_release_is_found_with_what_differs_and_how_to_update_it(
+    change: Callable[[dict[str, Any]], None], found: str
+) -> None:
+    ours = custom_resource_definitions()[0]
+    installed = copy.deepcopy(ours)
+    installed["metadata"]["uid"] = "u"
+    change(installed)
+    text = str(doctor.judge_definition(Unstructured.from_body(installed), ours))
+    assert text.startswith(found.format("wasmcloudhostconfigs.k8s.wasmcloud.dev")), text
+
+
+async def test_who_may_not_read_crds_reads_that_they_were_not_looked_at() -> None:
+    api = ScriptedApi()
+    refused = Answer("read", 403, {"kind": "Status", "reason": "Forbidden", "code": 403})
+    api.fail(HOST_CONFIGS, ABSENT, ABSENT, refused)
+    lines = [str(finding) for finding in await doctor.kinds(Reader(ScriptedTransport(api)))]
+    crd = "wasmcloudhostconfigs.k8s.wasmcloud.dev"
+    assert lines[2:] == [f"??  whether CRD {crd} is this release's cannot be looked at: you have no right to get it"]
+
+
+async def test_the_pods_of_a_release_with_other_names_are_found() -> None:
+    api = ScriptedApi()
+    pod = operator_pod("True")
+    pod["metadata"]["labels"] |= {"app.kubernetes.io/name": "renamed", "app.kubernetes.io/instance": "x"}
+    api.put(POD, pod)
+    other = operator_pod("True")
+    other["metadata"] |= {"name": "rook", "uid": "r"}
+    other["spec"]["containers"][0]["env"] = [{"name": "OPERATOR_NAME", "value": "rook"}]
+    api.put(POD, other)
+    found = await operator_pods.listed(Reader(ScriptedTransport(api)))
+    assert [str(item.metadata.key) for item in found] == ["ops/operator-0"]
 
 
 def of_pool(**conditions: tuple[str, str]) -> list[str]:

@@ -46,9 +46,7 @@ _OURS = (
     (HOST_CONFIG, ""),
     (APPLICATION, ""),
     (POD, MANAGED_SELECTOR),
-    (POD, operator_pods.SELECTOR),
     (DEPLOYMENT, MANAGED_SELECTOR),
-    (DEPLOYMENT, operator_pods.SELECTOR),
     (DAEMON_SET, MANAGED_SELECTOR),
     (SERVICE, MANAGED_SELECTOR),
     (CONFIG_MAP, MANAGED_SELECTOR),
@@ -95,8 +93,13 @@ async def gather(client: Reader, namespace: str = "") -> Mapping[str, str]:
     pods = []
     for resource, selector in _OURS:
         found = await _listed(client, files, resource, namespace, selector)
-        files.add(f"objects/{resource.plural}{'-operator' if selector == operator_pods.SELECTOR else ''}.json", found)
+        files.add(f"objects/{resource.plural}.json", found)
         pods += found if resource is POD else []
+    labelled = await _listed(client, files, POD, namespace, operator_pods.SELECTOR)
+    operators = [pod for pod in labelled if operator_pods.runs_operator(pod)]
+    files.add("objects/pods-operator.json", operators)
+    deployments = await _listed(client, files, DEPLOYMENT, namespace, operator_pods.DEPLOYMENT_SELECTOR)
+    files.add("objects/deployments-operator.json", deployments)
     await _surroundings(client, files, namespace)
     limit = asyncio.Semaphore(_AT_ONCE)
 
@@ -105,7 +108,7 @@ async def gather(client: Reader, namespace: str = "") -> Mapping[str, str]:
             await read
 
     async with asyncio.TaskGroup() as group:
-        for pod in pods:
+        for pod in (*pods, *operators):
             for read in _of_pod(client, files, pod):
                 group.create_task(one_at_a_time(read))
     files.texts["missing.txt"] = "".join(f"{line}\n" for line in sorted(files.missing))
@@ -169,7 +172,7 @@ def _of_pod(client: Reader, files: _Files, pod: JsonObject) -> Iterator[Coroutin
         yield _text(client, files, f"{folder}/{name}.log", path, query)
         if name in restarted:
             yield _text(client, files, f"{folder}/{name}.previous.log", path, [*query, ("previous", "true")])
-    if (metadata.get("labels") or {}).get("app.kubernetes.io/name") == "wasmcloud-operator":
+    if operator_pods.runs_operator(pod):
         yield _text(client, files, f"{folder}/metrics.txt", operator_pods.metrics_path(key), [])
 
 

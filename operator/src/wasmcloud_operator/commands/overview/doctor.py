@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -12,23 +13,27 @@ import click
 
 from wasmcloud_operator.application.coexistence import crd_state
 from wasmcloud_operator.commands.overview import operator_pods, pods
+from wasmcloud_operator.commands.overview.crd_drift import drift
 from wasmcloud_operator.commands.overview.operator_pods import Deployed
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, condition, fails, take
-from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import missing_permissions_of, server_version, serves
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.errors import ApiError, Forbidden
+from wasmcloud_operator.kube.errors import ApiError, Forbidden, NotFound
+from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import LEASE_CODEC, LeaseObject
 from wasmcloud_operator.kube.objects import Unstructured
-from wasmcloud_operator.kube.resources import LEASE, POD
+from wasmcloud_operator.kube.resources import CUSTOM_RESOURCE_DEFINITION, LEASE, Key
 from wasmcloud_operator.preflight import OLDEST_MINOR, wanted_by
+from wasmcloud_operator_types import custom_resource_definitions
 
 # A leader renews every two seconds; this is how old its Lease may look through a slow connection.
 _FRESH_SECONDS = 30.0
 _CLOCK_SECONDS = 5.0
 _SHOWN_RIGHTS = 10
+_SHOWN = 5
+_INSTALL_CRDS = "wasmcloud-operator crds | kubectl apply --server-side -f -"
 
 
 class Health(Enum):
@@ -66,16 +71,25 @@ async def examine(client: Reader, snapshot: Snapshot) -> list[Finding]:
 
     What the user has no right to read is UNKNOWN. Raises the errors of `kube.errors` where nothing can be read.
     """
-    checks: tuple[Callable[[Reader], Awaitable[list[Finding]]], ...] = (server, kinds, leases, operators, rights)
-    found = [finding for check in checks for finding in await _unless_forbidden(check, client)]
-    return list(dict.fromkeys([*found, *of_snapshot(snapshot)]))  # several need the same right
+    found: list[Finding] = []
+    running: list[Unstructured] = []
+    with _unless_forbidden(found):
+        running = await operator_pods.listed(client)
+    for check in (server, kinds):
+        with _unless_forbidden(found):
+            found += await check(client)
+    for check_of in (leases, operators, rights):
+        with _unless_forbidden(found):
+            found += await check_of(client, running)
+    return [*found, *of_snapshot(snapshot)]
 
 
-async def _unless_forbidden(check: Callable[[Reader], Awaitable[list[Finding]]], client: Reader) -> list[Finding]:
+@contextlib.contextmanager
+def _unless_forbidden(found: list[Finding]) -> Iterator[None]:
     try:
-        return await check(client)
+        yield
     except Forbidden as error:
-        return [Finding(Health.UNKNOWN, str(error))]
+        found.append(Finding(Health.UNKNOWN, str(error)))
 
 
 async def server(client: Reader) -> list[Finding]:
@@ -95,42 +109,75 @@ async def server(client: Reader) -> list[Finding]:
 async def kinds(client: Reader) -> list[Finding]:
     """Returns whether both kinds are served, and by whose CRD. Raises the errors of `kube.errors`."""
     installed = await serves(client, HOST_CONFIG)
-    text = "is served" if installed else "is not installed: kubectl apply --server-side -f manifests/crds"
+    text = "is served" if installed else f"is not installed: {_INSTALL_CRDS}"
     found = [Finding(Health.FINE if installed else Health.WRONG, f"{HOST_CONFIG} {text}")]
     state = await crd_state(client)
     ours = state.served_by == "ours"
     note = state.note or f"served by: {state.served_by}"
-    return [*found, Finding(Health.FINE if ours else Health.WRONG, f"applications.core.oam.dev: {note}")]
+    found.append(Finding(Health.FINE if ours else Health.WRONG, f"{APPLICATION}: {note}"))
+    there = {str(HOST_CONFIG): installed, str(APPLICATION): ours}
+    wanted = [crd for crd in custom_resource_definitions() if there[crd["metadata"]["name"]]]
+    return [*found, *itertools.chain.from_iterable([await _definition(client, crd) for crd in wanted])]
 
 
-async def leases(client: Reader) -> list[Finding]:
+async def _definition(client: Reader, ours: JsonObject) -> list[Finding]:
+    name = ours["metadata"]["name"]
+    try:
+        installed = await client.get(CUSTOM_RESOURCE_DEFINITION, Key("", name))
+    except Forbidden:
+        text = f"whether CRD {name} is this release's cannot be looked at: you have no right to get it"
+        return [Finding(Health.UNKNOWN, text)]
+    except NotFound:
+        return []
+    return [judge_definition(installed, ours)]
+
+
+def judge_definition(installed: Unstructured, ours: JsonObject) -> Finding:
+    """Returns whether an installed CRD is the one that this release brings, and what to do where it is not."""
+    found = drift(installed.body, ours)
+    name = f"CRD {installed.metadata.name}"
+    release = installed.metadata.annotations.get("meta.helm.sh/release-name")
+    namespace = installed.metadata.annotations.get("meta.helm.sh/release-namespace")
+    update = f"helm upgrade {release} -n {namespace} with this release's chart" if release else _INSTALL_CRDS
+    if found.lacking:
+        also = f", and has {_some(found.besides)}" if found.besides else ""
+        text = f"{name} is not this release's: it lacks {_some(found.lacking)}{also}; to update it: {update}"
+        return Finding(Health.WRONG, text)
+    if found.besides:
+        text = f"{name} is newer than this program: it has {_some(found.besides)}"
+        return Finding(Health.UNKNOWN, f"{text}; update this program, and the operator where it is as old")
+    if found.changed:
+        text = f"{name} is of another release: it differs in {_some(found.changed)}"
+        return Finding(Health.WRONG, f"{text}; where this program is the newer of the two, update the CRD: {update}")
+    return Finding(Health.FINE, f"{name} is this release's")
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+
+
+async def leases(client: Reader, running: Iterable[Unstructured]) -> list[Finding]:
     """Returns whether exactly one operator leads, by the Leases that are read. Raises the errors of `kube.errors`."""
-    names = {operator_pods.LEASE_NAME}
-    with contextlib.suppress(Forbidden):
-        names |= {operator_pods.deployed(pod).lease_name for pod in await _operator_pods(client)}
+    names = {operator_pods.LEASE_NAME, *(operator_pods.deployed(pod).lease_name for pod in running)}
     found = [item for item in await client.list_all(LEASE, LEASE_CODEC) if item.metadata.name in names]
     return judge_leases(found, client.server_now or datetime.now(UTC))
 
 
-async def operators(client: Reader) -> list[Finding]:
+async def operators(client: Reader, running: Iterable[Unstructured]) -> list[Finding]:
     """Returns what is wrong with the operator's pods, and whether their metrics can be read.
 
     Raises the errors of `kube.errors`.
     """
-    return [await _operator(client, pod) for pod in await _operator_pods(client)]
+    return [await _operator(client, pod) for pod in running]
 
 
-async def _operator_pods(client: Reader) -> list[Unstructured]:
-    found = await client.list_all(POD, UNSTRUCTURED, selector=operator_pods.SELECTOR)
-    return [pod for pod in found if not pod.metadata.deleting]
-
-
-async def rights(client: Reader) -> list[Finding]:
+async def rights(client: Reader, running: Iterable[Unstructured]) -> list[Finding]:
     """Returns which rights the ServiceAccounts of the operator's pods lack, for the settings that the pods have.
 
     Raises the errors of `kube.errors`.
     """
-    operators = dict.fromkeys(operator_pods.deployed(pod) for pod in await _operator_pods(client))
+    operators = dict.fromkeys(operator_pods.deployed(pod) for pod in running)
     return [await _rights(client, one) for one in operators]
 
 
@@ -150,7 +197,9 @@ async def _rights(client: Reader, operator: Deployed) -> Finding:
 
 
 async def _operator(client: Reader, pod: Unstructured) -> Finding:
-    name = f"operator's pod {pod.metadata.key} ({operator_pods.container(pod).get('image', 'of an unknown image')})"
+    name = (
+        f"operator's pod {pod.metadata.key} ({operator_pods.container(pod.body).get('image', 'of an unknown image')})"
+    )
     if trouble := pods.trouble(pod):
         return Finding(Health.WRONG, f"{name}: {trouble}")
     try:
@@ -165,7 +214,7 @@ def judge_leases(leases: Iterable[LeaseObject], now: datetime) -> list[Finding]:
     """Returns whether exactly one operator leads, given every Lease of the operator's name."""
     held = [lease for lease in leases if _fresh(lease, now)]
     if not held:
-        text = "no operator leads: is it running? kubectl get pods -A -l app.kubernetes.io/name=wasmcloud-operator"
+        text = f"no operator leads: is it running? kubectl get pods -A -l {operator_pods.SELECTOR}"
         return [Finding(Health.WRONG, text)]
     names = ", ".join(f"{lease.spec.holder_identity} in {lease.metadata.namespace}" for lease in held)
     if len(held) > 1:

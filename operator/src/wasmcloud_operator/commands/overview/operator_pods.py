@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wasmcloud_operator.commands.overview.snapshot import as_object, as_objects
+from wasmcloud_operator.kube.client import Reader
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import POD, Key
 
-SELECTOR = "app.kubernetes.io/name=wasmcloud-operator"
+# Labels that stay whatever names are given to a chart's release; other operators have the first one too.
+SELECTOR = "app.kubernetes.io/component=operator"
+DEPLOYMENT_SELECTOR = "app.kubernetes.io/part-of=wasmcloud-operator"
 LEASE_NAME = "wasmcloud-operator"
 _METRICS_PORT = 8080
 _VARIABLE = "WASMCLOUD_OPERATOR_"
@@ -35,15 +39,26 @@ def metrics_path(pod: Key) -> str:
     return POD.path(Key(pod.namespace, f"{pod.name}:{_METRICS_PORT}"), "proxy/metrics")
 
 
-def container(pod: Unstructured) -> JsonObject:
+async def listed(client: Reader) -> list[Unstructured]:
+    """Returns the pods of all operators but those being deleted. Raises the errors of `kube.errors`."""
+    found = await client.list_all(POD, UNSTRUCTURED, selector=SELECTOR)
+    return [pod for pod in found if runs_operator(pod.body) and not pod.metadata.deleting]
+
+
+def runs_operator(pod: JsonObject) -> bool:
+    """Whether a pod with the label runs this project's operator: each of its installs sets one of its variables."""
+    return any(str(entry.get("name")).startswith(_VARIABLE) for entry in as_objects(container(pod).get("env")))
+
+
+def container(pod: JsonObject) -> JsonObject:
     """Returns the container that the operator runs in."""
-    found = list(as_objects(as_object(pod.body.get("spec")).get("containers")))
+    found = list(as_objects(as_object(pod.get("spec")).get("containers")))
     return next((one for one in found if one.get("name") == "operator"), found[0] if found else {})
 
 
 def deployed(pod: Unstructured) -> Deployed:
     """Returns the settings of an operator's pod, from its flags and variables; those from elsewhere are not known."""
-    given = dict(_settings(container(pod)))
+    given = dict(_settings(container(pod.body)))
     namespace = pod.metadata.namespace
     account = str(as_object(pod.body.get("spec")).get("serviceAccountName") or "default")
     watched = (name.strip() for name in given.get("watch_namespaces", "").split(","))
