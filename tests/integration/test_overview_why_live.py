@@ -22,6 +22,7 @@ from wasmcloud_operator.commands.overview.snapshot import take
 from wasmcloud_operator.commands.page.server import causes_of
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
+from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_NAME, OWNER_NAMESPACE, OWNER_UID
 
@@ -276,7 +277,7 @@ async def test_the_true_cause_comes_first(world: World, name: str) -> None:
     kind, _, called = scenario.at.partition("/")
 
     async def explained() -> bool:
-        seen = await with_details(world.client, await take(world.client, namespace))
+        seen = await with_details(world.client, await take(world.client, namespace), [Key(namespace, called)])
         causes = causes_of(seen, kind, namespace, called)
         listed = "\n".join(map(str, causes or ()))
         assert causes, "nothing is said to be wrong"
@@ -285,6 +286,23 @@ async def test_the_true_cause_comes_first(world: World, name: str) -> None:
         assert scenario.field in first.field, listed
         assert scenario.words in first.text, listed
         assert first.command, listed
+        return True
+
+    await eventually(explained, timeout=60)
+
+
+async def test_endpoints_that_are_not_ready_are_explained_by_their_pods(world: World) -> None:
+    service = Key(world.namespace("crash", ""), "own")
+    spec = {"selector": {"app.kubernetes.io/instance": "edge"}, "ports": [{"port": 80}]}
+    metadata = {"name": service.name, "namespace": service.namespace}
+    await world.admin.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+
+    async def explained() -> bool:
+        seen = await with_details(world.client, await take(world.client, service.namespace), [service])
+        causes = causes_of(seen, "service", *service) or []
+        assert [cause.subject.split()[0] for cause in causes] == ["Service", "Pod", "Service"], causes
+        assert "that gets no requests: container wasmcloud-host: CrashLoopBackOff" in causes[1].text
+        assert causes[2].text == "has no ready endpoint: its EndpointSlices list 1 and none of them is ready"
         return True
 
     await eventually(explained, timeout=60)

@@ -9,10 +9,10 @@ import pytest
 from support.objects.overview import FINE, pod, pool
 from wasmcloud_operator.commands.overview import why
 from wasmcloud_operator.commands.overview.details import with_details
-from wasmcloud_operator.commands.overview.snapshot import Snapshot
+from wasmcloud_operator.commands.overview.snapshot import ListedEndpoint, Snapshot
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.objects import Unstructured
-from wasmcloud_operator.kube.resources import EVENT, NODE, Key
+from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, EVENT, NODE, Key
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedTransport
 
 CREATING = {"waiting": {"reason": "ContainerCreating"}}
@@ -92,3 +92,41 @@ async def test_only_a_few_pods_of_each_pool_are_asked_about_and_none_that_are_re
     seen = await with_details(Reader(ScriptedTransport(api)), Snapshot((pool(FINE),), pods=many))
     assert len(api.requests) == 10
     assert Key("team-a", "fine") not in seen.warnings
+
+
+SHOP = Key("team-a", "shop")
+
+
+def slice_of(family: str, *endpoints: dict[str, Any], service: str = "shop") -> dict[str, Any]:
+    name = f"{service}-{family}"
+    metadata = {"name": name, "namespace": "team-a", "uid": name, "labels": {"kubernetes.io/service-name": service}}
+    return {"metadata": metadata, "addressType": family, "endpoints": list(endpoints)}
+
+
+def endpoint(name: str, **conditions: bool) -> dict[str, Any]:
+    return {"targetRef": {"kind": "Pod", "namespace": "team-a", "name": name}, "conditions": conditions}
+
+
+async def test_the_endpoints_of_a_service_are_those_of_all_its_slices_each_once(api: ScriptedApi) -> None:
+    ready, unready = endpoint("edge-1", ready=True), endpoint("edge-2", ready=False)
+    api.put(ENDPOINT_SLICE, slice_of("IPv4", ready, unready, endpoint("edge-3", ready=False, terminating=True)))
+    api.put(ENDPOINT_SLICE, slice_of("IPv6", ready, endpoint("edge-4"), {"addresses": ["fd00::1"]}))
+    api.put(ENDPOINT_SLICE, slice_of("IPv4", endpoint("edge-9"), service="other"))
+    seen = await with_details(Reader(ScriptedTransport(api)), Snapshot(), [SHOP])
+    assert seen.endpoints == {
+        SHOP: [
+            ListedEndpoint(None, ready=True, ending=False),
+            ListedEndpoint(Key("team-a", "edge-1"), ready=True, ending=False),
+            ListedEndpoint(Key("team-a", "edge-2"), ready=False, ending=False),
+            ListedEndpoint(Key("team-a", "edge-3"), ready=False, ending=True),
+            ListedEndpoint(Key("team-a", "edge-4"), ready=True, ending=False),
+        ]
+    }
+    assert seen.unreadable == {}
+
+
+async def test_who_may_not_read_slices_is_named_that_and_the_service_has_no_known_endpoints(api: ScriptedApi) -> None:
+    api.fail(Answer("list", 403, {"kind": "Status", "reason": "Forbidden", "code": 403}))
+    seen = await with_details(Reader(ScriptedTransport(api)), Snapshot(unreadable={"pods": "x"}), [SHOP])
+    assert seen.endpoints == {}
+    assert seen.unreadable == {"pods": "x", "endpointslices.discovery.k8s.io": "you have no right to list them"}

@@ -136,7 +136,7 @@ async def test_a_cause_that_may_be_hidden_is_announced_beside_those_that_are_see
 
 async def test_a_service_is_found_in_the_namespace_of_its_application(kubeconfig: Path) -> None:
     status, out, _ = await answer(kubeconfig, "why", "svc/shop")
-    assert (status, "Service team-a/shop: has no ready endpoint" in out) == (1, True)
+    assert (status, "Service team-a/shop (EndpointSlices): has no ready endpoint" in out) == (1, True)
 
 
 async def test_a_name_in_several_namespaces_asks_for_one(api: ScriptedApi, kubeconfig: Path) -> None:

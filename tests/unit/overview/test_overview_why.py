@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from support.objects.overview import FINE, WAITING, Conditions, app, pod, pool, resource, status
 from wasmcloud_operator.commands.overview import why
-from wasmcloud_operator.commands.overview.snapshot import Snapshot
+from wasmcloud_operator.commands.overview.snapshot import ListedEndpoint, Snapshot
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
+from wasmcloud_operator.kube.resources import Key
 
 
 def spread(**requirements: str) -> dict[str, Any]:
@@ -25,8 +26,8 @@ UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedul
 FAILED_SCALER = {"kind": "SpreadScaler", "name": "web", "status": "failed", "message": "no image"}
 
 
-def container(state: dict[str, Any]) -> Unstructured:
-    return pod("edge-1", containerStatuses=[{"name": "wasmcloud-host", "state": state}])
+def container(state: dict[str, Any], name: str = "edge-1") -> Unstructured:
+    return pod(name, containerStatuses=[{"name": "wasmcloud-host", "state": state}])
 
 
 def stalled(reason: str, message: str, **fields: Any) -> CustomResource:
@@ -167,12 +168,12 @@ def test_a_service_without_endpoints_is_explained_by_its_application() -> None:
     services = [{"namespace": "team-a", "name": "shop", "readyEndpoints": 0}]
     application = app(WAITING, fields={"hostConfig": "edge", "services": services})
     seen = Snapshot((pool({**FINE, "LatticeConnected": ("False", "Refused", "refused")}),), (application,))
-    causes = why.of_service("team-a", "shop", seen)
+    causes = why.of_service(Key("team-a", "shop"), seen)
     assert [cause.subject.split()[0] for cause in causes] == ["WasmCloudHostConfig", "Application", "Service"]
 
 
 def test_a_service_of_nobody_is_called_so() -> None:
-    (cause,) = why.of_service("team-a", "other", Snapshot())
+    (cause,) = why.of_service(Key("team-a", "other"), Snapshot())
     assert "no Application" in cause.text
 
 
@@ -181,3 +182,86 @@ def test_odd_content_of_an_object_raises_nothing() -> None:
         item = resource("odd", odd, odd)
         assert why.of_application(item, Snapshot((item,), (item,)))
         assert why.of_pool(item, Snapshot((item,), (item,)))
+
+
+SHOP = Key("team-a", "shop")
+DEPLOYED: Conditions = {"Ready": ("True", "Deployed", "deployed"), "Exposed": ("True", "Exposed", "reached at …")}
+READY = ListedEndpoint(Key("team-a", "edge-1"), ready=True, ending=False)
+UNREADY = ListedEndpoint(Key("team-a", "edge-2"), ready=False, ending=False)
+ENDING = ListedEndpoint(Key("team-a", "edge-3"), ready=False, ending=True)
+
+
+def served(
+    *endpoints: ListedEndpoint, counted: int = 1, pods: tuple[Unstructured, ...] = (), read: bool = True
+) -> Snapshot:
+    services = [{"namespace": "team-a", "name": "shop", "readyEndpoints": counted}]
+    application = app(DEPLOYED, fields={"lattice": "x", "hostConfig": "edge", "services": services})
+    return Snapshot((pool(FINE),), (application,), pods, endpoints={SHOP: endpoints} if read else {})
+
+
+def both(seen: Snapshot) -> list[why.Cause]:
+    """The causes of the Application, which are those of its Service too."""
+    causes = why.of_application(seen.applications[0], seen)
+    assert why.of_service(SHOP, seen) == causes
+    return causes
+
+
+def test_endpoints_that_are_ready_or_end_are_no_cause() -> None:
+    assert both(served(READY, ENDING)) == []
+
+
+def test_an_endpoint_that_is_not_ready_is_named_with_its_pods_reason() -> None:
+    (cause,) = both(served(READY, UNREADY, pods=(container(CRASHING, "edge-2"),)))
+    assert str(cause) == (
+        "Pod team-a/edge-2 (.status): is an endpoint of Service team-a/shop that gets no requests: container"
+        " wasmcloud-host: CrashLoopBackOff\n    kubectl -n team-a describe pod edge-2"
+    )
+
+
+def test_an_endpoint_whose_pod_cannot_be_seen_is_named_all_the_same() -> None:
+    (cause,) = both(served(READY, UNREADY))
+    assert cause.text.endswith("gets no requests: its EndpointSlice has it as not ready")
+
+
+def test_slices_that_are_empty_though_the_status_counts_pods_are_a_cause() -> None:
+    (cause,) = both(served(counted=2))
+    assert cause.subject == "Service team-a/shop"
+    assert cause.text.startswith("has no ready endpoint: its EndpointSlices list none, though 2 pods serve it by the")
+    assert cause.command == "kubectl -n team-a get endpointslices -l kubernetes.io/service-name=shop"
+
+
+def test_slices_without_a_ready_endpoint_are_counted_after_their_pods() -> None:
+    pods_cause, cause = both(served(UNREADY, ENDING))
+    assert pods_cause.subject == "Pod team-a/edge-2"
+    assert "its EndpointSlices list 2 and none of them is ready" in cause.text
+
+
+def test_without_the_right_to_read_slices_the_status_counts() -> None:
+    assert both(served(counted=1, read=False)) == []
+    (cause,) = why.of_service(SHOP, served(counted=0, read=False))
+    assert cause.text == "has no ready endpoint"
+
+
+def test_a_service_with_a_ready_endpoint_is_served_whatever_a_late_status_counts() -> None:
+    assert why.of_service(SHOP, served(READY, counted=0)) == []
+
+
+def test_a_service_of_no_application_is_explained_by_its_slices() -> None:
+    def of_other(*endpoints: ListedEndpoint) -> list[str]:
+        return [cause.subject for cause in why.of_service(SHOP, Snapshot(endpoints={SHOP: endpoints}))]
+
+    assert of_other(READY) == []
+    assert of_other(UNREADY) == ["Service team-a/shop", "Pod team-a/edge-2", "Service team-a/shop"]
+    assert of_other() == ["Service team-a/shop", "Service team-a/shop"]
+
+
+def test_a_pod_that_is_both_a_host_and_an_endpoint_is_named_once() -> None:
+    crashed = container(CRASHING)
+    services = [{"namespace": "team-a", "name": "shop", "readyEndpoints": 0}]
+    waiting = app(WAITING, fields={"lattice": "x", "hostConfig": "edge", "services": services})
+    unready = ListedEndpoint(crashed.metadata.key, ready=False, ending=False)
+    seen = Snapshot((pool(FINE),), (waiting,), (crashed,), endpoints={SHOP: (unready,)})
+    assert [cause.subject for cause in why.of_application(waiting, seen)] == [
+        "Pod team-a/edge-1",
+        "Application team-a/shop",
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -163,14 +163,16 @@ def why_screen(kind: str, name: str, namespace: str, otherwise: str) -> Screen:
     """
 
     async def screen(client: Reader) -> int:
-        seen = await with_details(client, await _taken(client, namespace))
+        seen = await _taken(client, namespace)
         if kind == "pool":
-            causes = why.of_pool(_find(HOST_CONFIG, name, seen), seen)
+            pool = _find(HOST_CONFIG, name, seen)
+            causes = why.of_pool(pool, await _detailed(client, seen))
         elif kind == "service":
-            where = await _place_of_service(client, name, namespace, otherwise, seen)
-            causes = why.of_service(where, name, seen)
+            service = Key(await _place_of_service(client, name, namespace, otherwise, seen), name)
+            causes = why.of_service(service, await _detailed(client, seen, service))
         else:
-            causes = why.of_application(_find(APPLICATION, name, seen), seen)
+            application = _find(APPLICATION, name, seen)
+            causes = why.of_application(application, await _detailed(client, seen, *services_of(application)))
         listed = "\n".join(f"{number}. {cause}" for number, cause in enumerate(causes, 1))
         click.echo(listed or f"{kind} {name} is fine")
         return 1 if causes else 0
@@ -190,9 +192,19 @@ def _draw(found: status.StatusReport, output: str) -> None:
 async def _taken(client: Reader, namespace: str) -> Snapshot:
     """Reads what there is, and names on standard error what cannot be read: the cause may be there."""
     seen = await take(client, namespace)
-    for kind, reason in seen.unreadable.items():
-        click.echo(f"cannot be looked at: {kind}: {reason}", err=True)
+    _name_unreadable(seen.unreadable)
     return seen
+
+
+async def _detailed(client: Reader, seen: Snapshot, *services: Key) -> Snapshot:
+    found = await with_details(client, seen, services)
+    _name_unreadable({kind: reason for kind, reason in found.unreadable.items() if kind not in seen.unreadable})
+    return found
+
+
+def _name_unreadable(kinds: Mapping[str, str]) -> None:
+    for kind, reason in kinds.items():
+        click.echo(f"cannot be looked at: {kind}: {reason}", err=True)
 
 
 def _find(resource: Resource, name: str, seen: Snapshot) -> CustomResource:

@@ -21,11 +21,21 @@ T = TypeVar("T", bound=HasMetadata)
 K = TypeVar("K", bound=Hashable)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedEndpoint:
+    """A pod that an EndpointSlice leads to; without a key where it leads to something else."""
+
+    pod: Key | None
+    ready: bool
+    ending: bool
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The objects of one namespace or of all; `unreadable` has, by kind, why one could not be read.
 
-    `warnings`, by pod, and `nodes`, by name, are of pods that are not ready, where somebody has asked for them.
+    `warnings`, by pod, and `nodes`, by name, are of pods that are not ready, and `endpoints` of Services, by key, where
+    somebody has asked for them.
     """
 
     pools: tuple[CustomResource, ...] = ()
@@ -35,6 +45,7 @@ class Snapshot:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     warnings: Mapping[Key, str] = field(default_factory=dict)
     nodes: Mapping[str, Unstructured] = field(default_factory=dict)
+    endpoints: Mapping[Key, Sequence[ListedEndpoint]] = field(default_factory=dict)
 
     def pods_of(self, pool: CustomResource) -> Sequence[Unstructured]:
         """Returns the pods of a host config, by name."""
@@ -107,7 +118,7 @@ async def take(client: Reader, namespace: str = "") -> Snapshot:
         try:
             found = await client.list_all(resource, codec, namespace=namespace, selector=selector)
         except (Forbidden, NotFound) as error:
-            unreadable[str(resource)] = _why(error)
+            unreadable[str(resource)] = why_unreadable(error)
             return ()
         return tuple(sorted(found, key=lambda item: item.metadata.key))
 
@@ -120,7 +131,8 @@ async def take(client: Reader, namespace: str = "") -> Snapshot:
     )
 
 
-def _why(error: ApiError) -> str:
+def why_unreadable(error: ApiError) -> str:
+    """Returns the reason in a few words."""
     return "you have no right to list them" if isinstance(error, Forbidden) else "their kind is not installed"
 
 
@@ -160,10 +172,10 @@ def status_of(item: CustomResource) -> JsonObject:
     return as_object(item.status)
 
 
-def services_of(application: CustomResource) -> Iterator[tuple[str, str]]:
-    """Yields namespace and name of each Service that an Application has."""
+def services_of(application: CustomResource) -> Iterator[Key]:
+    """Yields the keys of the Services that an Application has."""
     for entry in as_objects(status_of(application).get("services")):
-        yield str(entry.get("namespace", "")), str(entry.get("name", ""))
+        yield Key(str(entry.get("namespace", "")), str(entry.get("name", "")))
 
 
 def lattice_of(pool: CustomResource) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wasmcloud_operator.commands.overview import pods
 from wasmcloud_operator.commands.overview.snapshot import (
+    ListedEndpoint,
     Snapshot,
     as_object,
     as_objects,
@@ -21,6 +22,7 @@ from wasmcloud_operator.commands.overview.snapshot import (
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
+from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.reasons import Reason
 
 _POOL, _APPLICATION = "wasmcloudhostconfig", "applications.core.oam.dev"
@@ -49,20 +51,89 @@ def of_pool(pool: CustomResource, snapshot: Snapshot) -> list[Cause]:
 
 def of_application(application: CustomResource, snapshot: Snapshot) -> list[Cause]:
     """Returns why an Application is not deployed or not served; nothing when it is."""
-    return list(_application(application, snapshot))
+    return list(_each_pod_once(_application(application, snapshot)))
 
 
-def of_service(namespace: str, name: str, snapshot: Snapshot) -> list[Cause]:
-    """Returns why nothing answers behind an Application's Service; nothing when something does."""
+def of_service(service: Key, snapshot: Snapshot) -> list[Cause]:
+    """Returns why not everything answers behind a Service; nothing when it does.
+
+    What its EndpointSlices have counts more than what the Application's status counts.
+    """
+    listed = snapshot.endpoints.get(service)
+    owner, counted = _owner(service, snapshot)
+    if any(endpoint.ready for endpoint in listed) if listed is not None else counted:
+        return list(_unready_endpoints(service, snapshot))
+    if owner is not None:
+        before = of_application(owner, snapshot)
+    else:
+        text = "belongs to no Application that you can read; one deployed by wash has no status in the cluster"
+        command = f"kubectl -n {service.namespace} get service {service.name} -o yaml"
+        before = [Cause(f"Service {service}", "", text, command), *_unready_endpoints(service, snapshot)]
+        if listed is None:
+            return before
+    empty = _no_ready_endpoint(service, listed, counted)
+    return [*(cause for cause in before if cause != empty), empty]
+
+
+def _owner(service: Key, snapshot: Snapshot) -> tuple[CustomResource | None, int]:
+    """Returns the Application whose status has a Service, and how many ready endpoints it counts."""
     for application in snapshot.applications:
         for entry in as_objects(status_of(application).get("services")):
-            if (entry.get("namespace"), entry.get("name")) == (namespace, name):
-                if entry.get("readyEndpoints"):
-                    return []
-                empty = Cause(f"Service {namespace}/{name}", "", "has no ready endpoint")
-                return [*of_application(application, snapshot), empty]
-    text = "belongs to no Application that you can read; an application deployed by wash has no status in the cluster"
-    return [Cause(f"Service {namespace}/{name}", "", text, f"kubectl -n {namespace} get service {name} -o yaml")]
+            if (entry.get("namespace"), entry.get("name")) == service:
+                return application, _count(entry)
+    return None, 0
+
+
+def _count(entry: JsonObject) -> int:
+    counted = entry.get("readyEndpoints")
+    return counted if isinstance(counted, int) else 0
+
+
+def _each_pod_once(causes: Iterable[Cause]) -> Iterator[Cause]:
+    """A pod may stand in the way as a host, and as an endpoint."""
+    pods_seen: set[str] = set()
+    for cause in causes:
+        if cause.field == _POD_FIELD and cause.subject in pods_seen:
+            continue
+        pods_seen.add(cause.subject)
+        yield cause
+
+
+def _endpoints(application: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:
+    """What the EndpointSlices of its Services have, where that differs from what the status counts."""
+    for entry in as_objects(status_of(application).get("services")):
+        service = Key(str(entry.get("namespace")), str(entry.get("name")))
+        yield from _unready_endpoints(service, snapshot)
+        listed, counted = snapshot.endpoints.get(service), _count(entry)
+        if listed is not None and counted and not any(endpoint.ready for endpoint in listed):
+            yield _no_ready_endpoint(service, listed, counted)
+
+
+def _unready_endpoints(service: Key, snapshot: Snapshot) -> Iterator[Cause]:
+    unready = [one for one in snapshot.endpoints.get(service, ()) if one.pod and not (one.ready or one.ending)]
+    for endpoint in unready[:_SHOWN_PODS]:
+        key = endpoint.pod
+        pod = snapshot.pod(*key) if key is not None else None
+        if key is None or (pod is not None and pod.metadata.deleting):
+            continue
+        trouble = pods.trouble(pod) if pod is not None else ""
+        reason = trouble or "its EndpointSlice has it as not ready"
+        text = f"is an endpoint of Service {service} that gets no requests: {reason}"
+        yield Cause(f"Pod {key}", _POD_FIELD, text, f"kubectl -n {key.namespace} describe pod {key.name}")
+
+
+def _no_ready_endpoint(service: Key, listed: Sequence[ListedEndpoint] | None, counted: int) -> Cause:
+    if listed is None:
+        return Cause(f"Service {service}", "", "has no ready endpoint")
+    has = f"list {len(listed)} and none of them is ready" if listed else "list none"
+    text = f"has no ready endpoint: its EndpointSlices {has}"
+    if counted:
+        text += (
+            f", though {counted} pods serve it by the Application's status: either kube-controller-manager is behind,"
+            " or somebody has changed the Service's selector"
+        )
+    command = f"kubectl -n {service.namespace} get endpointslices -l kubernetes.io/service-name={service.name}"
+    return Cause(f"Service {service}", _SLICES_FIELD, text, command)
 
 
 def _pool(pool: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:
@@ -78,7 +149,7 @@ def _pool(pool: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:
         command = f"kubectl -n {pod.metadata.namespace} describe pod {pod.metadata.name}"
         warning = snapshot.warnings.get(pod.metadata.key, "")
         text = f"{why}; the latest warning is {warning}" if warning and warning not in why else why
-        yield Cause(f"Pod {pod.metadata.key}", ".status", text, command)
+        yield Cause(f"Pod {pod.metadata.key}", _POD_FIELD, text, command)
     for kind in ("LatticeConnected", "WadmConnected"):
         if fails(pool, kind):
             yield _from_condition(pool, subject, kind, _describe(pool, _POOL))
@@ -116,6 +187,7 @@ def _application(application: CustomResource, snapshot: Snapshot) -> Iterator[Ca
     yield from _outcome(application, subject, _APPLICATION)
     if condition(application, "Exposed").get("reason", Reason.EXPOSED) not in _AS_ASKED:
         yield _from_condition(application, subject, "Exposed", _describe(application, _APPLICATION))
+    yield from _endpoints(application, snapshot)
 
 
 def _hosts(application: CustomResource, pool: CustomResource, snapshot: Snapshot, subject: str) -> Iterator[Cause]:
@@ -262,6 +334,7 @@ def _describe(item: CustomResource, resource: str) -> str:
 
 
 _SHOWN_PODS = 5
+_POD_FIELD, _SLICES_FIELD = ".status", "EndpointSlices"
 # Reasons of Stalled that are wadm's report of what it could not do, as against what it refused to begin.
 _WADMS_VERDICTS = frozenset({Reason.FAILED, Reason.UNHEALTHY})
 # Reasons of Exposed with which there is nothing to mend; with any other a part of what is wanted is missing.

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from wasmcloud_operator.commands.overview.details import with_details
-from wasmcloud_operator.commands.overview.snapshot import Snapshot
+from wasmcloud_operator.commands.overview.snapshot import Snapshot, services_of
 from wasmcloud_operator.commands.page.rows import Rows, rows
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
@@ -24,7 +24,7 @@ from wasmcloud_operator.kube.manager import background
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
-from wasmcloud_operator.kube.resources import POD, SERVICE, Resource
+from wasmcloud_operator.kube.resources import POD, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.kube.supervise import supervise
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, MANAGED_SELECTOR
@@ -110,12 +110,20 @@ class Cluster:
             services=_sorted(self._services),
         )
 
-    async def explained(self) -> Snapshot:
-        """Returns the same with what explains pods that are not ready; without it while that cannot be read."""
+    async def explained(self, kind: str, key: Key) -> Snapshot:
+        """Returns the same with what explains pods that are not ready, and the endpoints of what is asked about.
+
+        Without these while they cannot be read.
+        """
         seen = self.snapshot()
+        services = [key] if kind == "service" else []
+        if kind == "application":
+            services += [
+                service for item in seen.applications if item.metadata.key == key for service in services_of(item)
+            ]
         try:
             async with self._clock.timeout(_DETAILS_SECONDS):
-                return await with_details(self._client, seen)
+                return await with_details(self._client, seen, services)
         except (KubeError, TimeoutError):
             return seen
 

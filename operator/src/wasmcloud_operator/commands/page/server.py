@@ -17,6 +17,7 @@ from wasmcloud_operator.commands.overview import why
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.commands.page.live import Cluster
 from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.resources import Key
 
 _ADDRESS = "127.0.0.1"
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -127,7 +128,7 @@ class PageServer:
 
     async def _why(self, request: web.Request) -> web.StreamResponse:
         kind, namespace, name = (request.match_info[part] for part in ("kind", "namespace", "name"))
-        causes = causes_of(await self.cluster.explained(), kind, namespace, name)
+        causes = causes_of(await self.cluster.explained(kind, Key(namespace, name)), kind, namespace, name)
         if causes is None:
             return _refused(404, f"there is no {kind} {namespace}/{name} any more")
         body = {"causes": [msgspec.to_builtins(cause) for cause in causes]}
@@ -137,7 +138,7 @@ class PageServer:
 def causes_of(snapshot: Snapshot, kind: str, namespace: str, name: str) -> list[why.Cause] | None:
     """Returns why an object is not as it should be, as `kubectl wasmcloud why` does; None for one that is not there."""
     if kind == "service":
-        return why.of_service(namespace, name, snapshot)
+        return why.of_service(Key(namespace, name), snapshot)
     explain = {"pool": (snapshot.pools, why.of_pool), "application": (snapshot.applications, why.of_application)}
     items, of = explain.get(kind, ((), why.of_pool))
     found = next((item for item in items if item.metadata.key == (namespace, name)), None)
