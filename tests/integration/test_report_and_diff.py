@@ -25,7 +25,11 @@ PROGRAM = Path(sys.executable).with_name("kubectl-wasmcloud")
 SEED = "SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4"
 JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.eyJqdGkiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ"
 CANARY = "canary-7f3a"
-LOG = f"INFO starting\nWARN cannot connect to nats://joe:{CANARY}@hub: {JWT} {SEED}\nINFO password={CANARY}\n"
+LOG = (
+    f"INFO starting\nWARN cannot connect to nats://joe:{CANARY}@hub: {JWT} {SEED}\nINFO password={CANARY}\n"
+    f"INFO nats -p {CANARY} --token {CANARY}\nWARN token {CANARY} is refused\nAuthorization: Basic {CANARY}\n"
+    f"tokens:\n- {CANARY}\npassword: |\n  {CANARY}\n\n  {CANARY}\nINFO ends\n"
+)
 
 
 async def run(kubeconfig: Path, *arguments: str, stdin: str = "") -> tuple[int, str]:
