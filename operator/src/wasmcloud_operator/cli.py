@@ -108,7 +108,10 @@ def diff(paths: Sequence[str], kubeconfig: Path | None, context: str | None, nam
 @where_one_is
 @_OUTPUT
 def history(what: str, kubeconfig: Path | None, context: str | None, namespace: str, output: str) -> None:
-    """List the versions of app/NAME that wadm keeps, the oldest first, as the Application's status has them."""
+    """List the versions of app/NAME that wadm keeps, the oldest first, as the Application's status has them.
+
+    Exit status: 0 listed, 2 it is not there, or the cluster cannot be read.
+    """
     _, name = target(what, ("application",))
     from wasmcloud_operator.commands.history import history_screen
     from wasmcloud_operator.commands.overview.screens import default_namespace, show

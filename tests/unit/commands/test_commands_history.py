@@ -26,9 +26,11 @@ def test_versions_are_those_of_the_status() -> None:
 def test_without_a_choice_it_is_the_version_before_the_deployed_one() -> None:
     versions = [Kept("1", deployed=False), Kept("2", deployed=True), Kept("3", deployed=False)]
     assert before_deployed(versions) == "1"
-    for none in ([], versions[1:], versions[:1]):
+    for none in (versions[1:], versions[:1]):
         with pytest.raises(Refused, match="choose with --to"):
             before_deployed(none)
+    with pytest.raises(Refused, match="wadm keeps no version of it"):
+        before_deployed([])
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ async def changes(client: Writer, paths: Iterable[str], namespace: str) -> Async
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
         live = await _live(client, resource, key)
         planned = await _planned(client, resource, key, body, live)
-        lines = difflib.unified_diff(_shown(live), _shown(planned), "live", "applied", lineterm="")
+        lines = lines_between(live, planned)
         found = await _consequences(client, resource, live, planned)
-        yield PlannedChange(f"{resource.kind} {key}", tuple(lines), tuple(found))
+        yield PlannedChange(f"{resource.kind} {key}", lines, tuple(found))
 
 
 def _objects(paths: Iterable[str]) -> list[tuple[Resource, JsonObject]]:
@@ -125,16 +125,23 @@ def _applied_last(live: JsonObject) -> JsonObject:
     return {name: found[name] for name in ("metadata", "spec") if name in found}
 
 
-def _shown(body: JsonObject | None) -> list[str]:
-    """The fields that users write, as lines of YAML without anything secret."""
+def lines_between(live: JsonObject | None, planned: JsonObject) -> tuple[str, ...]:
+    """Returns a unified diff without anything secret; of a change of secrets alone, that there is one."""
+    before, after = _text(live), _text(planned)
+    was, becomes = blackened(before).splitlines(), blackened(after).splitlines()
+    lines = tuple(difflib.unified_diff(was, becomes, "live", "applied", lineterm=""))
+    return lines or (("~ only what is blacked out changes",) if before != after else ())
+
+
+def _text(body: JsonObject | None) -> str:
+    """Returns the fields that users write, as YAML."""
     if body is None:
-        return []
+        return ""
     metadata = {name: value for name in ("name", "namespace", "labels") if (value := body["metadata"].get(name))}
     entries = body["metadata"].get("annotations") or {}
     if kept := {key: value for key, value in entries.items() if key != _LAST_APPLIED}:
         metadata["annotations"] = kept
-    text = yaml.safe_dump({"metadata": metadata, "spec": body.get("spec")}, sort_keys=True, allow_unicode=True)
-    return blackened(text).splitlines()
+    return yaml.safe_dump({"metadata": metadata, "spec": body.get("spec")}, sort_keys=True, allow_unicode=True)
 
 
 async def _consequences(client: Reader, resource: Resource, live: JsonObject | None, planned: JsonObject) -> list[str]:

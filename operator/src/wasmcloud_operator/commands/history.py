@@ -111,6 +111,8 @@ def rollback_screen(name: str, namespace: str, to: str, nats: NatsOptions, *, dr
 def before_deployed(versions: Sequence[Kept]) -> str:
     """Returns the version before the deployed one. Raises Refused where there is none."""
     places = [index for index, each in enumerate(versions) if each.deployed]
+    if not versions:
+        raise Refused("wadm keeps no version of it")
     if not places or places[0] == 0:
         known = ", ".join(each.version for each in versions) or "none"
         raise Refused(f"no version is before the deployed one; wadm keeps: {known}; choose with --to")

@@ -91,7 +91,10 @@ def status(
 @click.argument("what", metavar="KIND/NAME")
 @where_seen
 def tree(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
-    """Show what hangs on app/NAME, whc/NAME or lattice/NAME: hosts, pods, nodes, Services, each with its state."""
+    """Show what hangs on app/NAME, whc/NAME or lattice/NAME: hosts, pods, nodes, Services, each with its state.
+
+    Exit status: 0 shown, 2 it is not there, or the cluster cannot be read.
+    """
     kind, name = target(what, ("application", "pool", "lattice"))
     from wasmcloud_operator.commands.overview.screens import show_within, tree_screen
 
@@ -104,7 +107,7 @@ def tree(what: str, kubeconfig: Path | None, context: str | None, namespace: str
 def why(what: str, kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Explain why app/NAME, whc/NAME or svc/NAME is not as it should be: the causes, the most distant first.
 
-    Exit status: 0 nothing is wrong, 1 something is, 2 the cluster cannot be read.
+    Exit status: 0 nothing is wrong, 1 something is, 2 it is not there, or the cluster cannot be read.
     """
     kind, name = target(what, ("application", "pool", "service"))
     from wasmcloud_operator.commands.overview.screens import default_namespace, show_within, why_screen

@@ -73,7 +73,11 @@ def report_screen(namespace: str, output: Path | None) -> Screen:
     async def screen(client: Reader) -> int:
         texts = await gather(client, namespace)
         path = output or default_name(datetime.now(UTC))
-        write_zip(path, texts)
+        try:
+            write_zip(path, texts)
+        except OSError as error:
+            click.echo(f"cannot write {path}: {error.strerror}", err=True)
+            return 2
         missing = texts["missing.txt"].splitlines()
         click.echo(
             f"{path}: {len(texts)} files{f', {len(missing)} could not be read (missing.txt)' if missing else ''}"
