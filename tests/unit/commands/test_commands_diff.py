@@ -11,7 +11,7 @@ def application(**spec: Any) -> dict[str, Any]:
     return {"metadata": {"name": "shop", "namespace": "team"}, "spec": spec}
 
 
-def test_what_changes_is_a_unified_diff() -> None:
+def test_changed_fields_are_a_unified_diff() -> None:
     lines = lines_between(application(level="info"), application(level="debug"))
     assert lines[:2] == ("--- live", "+++ applied")
     assert lines[-2:] == ("-  level: info", "+  level: debug")
