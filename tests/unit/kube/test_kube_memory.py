@@ -20,19 +20,29 @@ class Kept:
 
 
 class Process:
-    """The memory task at work, on a process whose resident memory is what a test sets it to."""
+    """The memory task at work, on a process whose resident memory is what a test sets it to.
+
+    `busy` is the processor time that it takes between two looks at it.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.resident = 100
+        self.resident, self.busy, self._processor = 100, 0.0, 0.0
         self.trimmed: list[int] = []
         self.clock = VirtualClock()
         monkeypatch.setattr(memory, "_trim", lambda: self.trimmed.append)
         monkeypatch.setattr(memory, "_resident", lambda: self.resident)
+        monkeypatch.setattr(memory, "_processor_seconds", self._more)
 
-    async def round(self) -> None:
-        """One round is over."""
+    def _more(self) -> float:
+        self._processor += self.busy
+        return self._processor
+
+    async def round(self, *, walks: bool = False) -> None:
+        """One round is over; one that walks takes a quiet second more."""
         self.trimmed.clear()
         await self.clock.advance(20)
+        if walks:
+            await self.clock.advance(1)
         await eventually(lambda: self.trimmed)  # in a thread, which no clock moves
         await asyncio.sleep(0)
 
@@ -83,22 +93,58 @@ async def test_garbage_that_was_left_out_is_found_once_memory_has_grown(monkeypa
         await process.round()
         assert gone() is not None
         process.resident = 111
-        await process.round()
+        await process.round(walks=True)
         assert gone() is None
 
 
 async def test_memory_that_stays_as_it_is_costs_no_walk_through_everything(monkeypatch):
     async with Process.running(monkeypatch) as process:
         process.resident = 120
-        await process.round()
-        collections = []
-        monkeypatch.setattr(gc, "collect", lambda: collections.append(1))
+        await process.round(walks=True)
+        collections = count_walks(monkeypatch)
         for process.resident in (120, 131, 110, 120):
             await process.round()
         assert not collections
         process.resident = 122
-        await process.round()
+        await process.round(walks=True)
         assert collections
+
+
+async def test_a_walk_through_everything_waits_for_a_quiet_second(monkeypatch):
+    async with Process.running(monkeypatch) as process:
+        walks = count_walks(monkeypatch)
+        process.resident, process.busy = 120, 0.11
+        await process.clock.advance(20 + 20)
+        assert not walks
+        process.busy = 0.1
+        await process.clock.advance(1)
+        assert len(walks) == 1
+
+
+async def test_a_walk_through_everything_waits_no_longer_than_half_a_minute(monkeypatch):
+    async with Process.running(monkeypatch) as process:
+        walks = count_walks(monkeypatch)
+        process.resident, process.busy = 120, 1.0
+        await process.clock.advance(20 + 29)
+        assert not walks
+        await process.clock.advance(1)
+        assert len(walks) == 1
+
+
+async def test_imported_modules_are_not_walked_until_memory_has_grown(monkeypatch):
+    async with Process.running(monkeypatch):
+        assert gc.get_freeze_count()
+
+
+def test_this_machine_shows_the_processor_time_of_the_process():
+    assert memory._processor_seconds() > 0
+
+
+def count_walks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Has what is collected counted instead of done."""
+    walks: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda: walks.append(1))
+    return walks
 
 
 async def test_the_collector_is_left_as_it_was_found(monkeypatch):

@@ -2,7 +2,8 @@
 
 A collection of Python's oldest generation stops everything. It walks all objects that live: half a second for a
 thousand lattices, every few seconds while any are made. So what one has found alive is left out of those that follow,
-until memory has grown: then all is walked once, since some of what was left out may have died in the meantime.
+until memory has grown: then all is walked once, since some of what was left out may have died in the meantime. Such a
+walk waits for a quiet moment, as what comes in meanwhile waits for its end.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +22,9 @@ from wasmcloud_operator.kube.clock import Clock
 _EVERY_SECONDS = 20.0
 # Memory has grown when it is so many times the least since all was walked.
 _GROWN = 1.1
+# A second is quiet with no more processor time than this; after so many that were not, garbage has waited long enough.
+_QUIET_SECONDS = 0.1
+_BUSY_AT_MOST = 30
 _OLDEST = 2
 _STATM = Path("/proc/self/statm")
 
@@ -34,6 +39,7 @@ async def keep_small(clock: Clock) -> None:
             now = _resident()
             grown = now >= _GROWN * least  # also where it is not known: both are 0
             if grown:
+                await _quiet(clock)
                 gc.unfreeze()
                 gc.collect()
             await asyncio.to_thread(trim, 0)  # some milliseconds, without the interpreter's lock
@@ -49,12 +55,27 @@ def _walking_once() -> Iterator[None]:
         if phase == "stop" and info["generation"] == _OLDEST:
             gc.freeze()
 
+    gc.freeze()  # the modules' own: what was imported lives on
     gc.callbacks.append(on_collection)
     try:
         yield
     finally:
         gc.callbacks.remove(on_collection)
         gc.unfreeze()
+
+
+async def _quiet(clock: Clock) -> None:
+    """Return after a second in which little was done, or after many in which much was."""
+    for _ in range(_BUSY_AT_MOST):
+        before = _processor_seconds()
+        await clock.sleep(1.0)
+        if _processor_seconds() - before <= _QUIET_SECONDS:
+            return
+
+
+def _processor_seconds() -> float:
+    """Returns the processor time of the process until now."""
+    return time.process_time()
 
 
 def _resident() -> int:
