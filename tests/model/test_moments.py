@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from model.expected import faults
 from model.scenes import HUB, OTHER, SHOP, Scene, play
 from model.sequences import application_spec
+from wasmcloud_operator.expose.naming import serves_label
+from wasmcloud_operator.expose.pod_labels import PodLabeler
 from wasmcloud_operator.kinds import APPLICATION
+from wasmcloud_operator.kube.controller import Result
+from wasmcloud_operator.kube.resources import POD, Key
 
 
 def test_a_move_while_the_former_nats_is_away_for_a_moment_ends_with_nothing_left() -> None:
@@ -68,4 +74,29 @@ def test_a_crash_right_after_the_first_put_leaves_a_trace_of_the_lattice() -> No
         assert made.world.wadms["hub"].models("one") == {}, "it was taken out where it had been put"
         assert set(made.world.wadms["other"].models("one")) == {"blog", "shop"}
 
+    play(scene)
+
+
+def test_labels_that_the_operator_writes_itself_need_no_second_look_and_those_taken_off_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[Key] = []
+    reconcile = PodLabeler.reconcile
+
+    async def counted(labeler: PodLabeler, key: Key) -> Result:
+        looks.append(key)
+        return await reconcile(labeler, key)
+
+    async def scene(made: Scene) -> None:
+        [(key, pod)] = made.world.cluster.all(POD).items()
+        label = serves_label(SHOP.name)
+        assert label in pod["metadata"]["labels"]
+        await asyncio.sleep(60)
+        looks.clear()
+        made.world.cluster.change(POD, key, lambda body: body["metadata"]["labels"].pop(label))
+        await asyncio.sleep(0.5)
+        assert label in made.world.cluster.all(POD)[key]["metadata"]["labels"]
+        assert looks == [key]
+
+    monkeypatch.setattr(PodLabeler, "reconcile", counted)
     play(scene)

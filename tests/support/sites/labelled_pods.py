@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -41,13 +41,14 @@ POD_IP = "10.0.0.1"
 
 
 class PatchedPods:
-    """Takes merge patches of pods' labels, and returns the pod as it is then."""
+    """Takes merge patches of pods' labels, and returns the pod as it is then; `before_answer` may fail instead."""
 
     server_now = NOW
     field_manager = "us"
 
     def __init__(self, pods: Informer[Pod]) -> None:
         self.pods, self.count = pods, 0
+        self.before_answer: Callable[[], None] = lambda: None
 
     async def get_path(self, _: str) -> Any:
         label = f"f:{naming.serves_label('one')}"
@@ -60,6 +61,7 @@ class PatchedPods:
         pod = self.pods.store.get(key)
         assert pod is not None
         assert body["metadata"]["uid"] == pod.metadata.uid
+        self.before_answer()
         labels = {**pod.metadata.labels, **body["metadata"]["labels"]}
         kept = {name: value for name, value in labels.items() if value is not None}
         return _pod(key, kept, version=int(pod.metadata.resource_version) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from support.sites.labelled_pods import PodSite, app_manifest, component, provider
@@ -10,6 +11,7 @@ from wasmcloud_operator.expose.naming import serves_label
 from wasmcloud_operator.expose.plan import Claim, claim_of
 from wasmcloud_operator.expose.pod_labels import LABELS
 from wasmcloud_operator.kube.contest import WriteTarget
+from wasmcloud_operator.kube.errors import Conflict
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import POD, Key
 
@@ -94,3 +96,91 @@ async def test_a_label_that_somebody_takes_off_again_and_again_is_put_back_every
     [contested, *_] = site.labeler.paced.contests.of([WriteTarget(POD, POD_KEY, LABELS)])
     assert str(contested).startswith(f"Pod ns-a/pod-0: .metadata.labels[{ONE}] is set back by")
     assert "field manager other" in str(contested)
+
+
+def _ready_to_serve() -> PodSite:
+    """A pod without labels, whose host runs the provider of a Service."""
+    site, lattice = PodSite(), Lattice.at()
+    site.host(lattice, POD_UID, providers=provider())
+    site.pools.add(POOL, lattice)
+    site.deploy(lattice, MANIFEST)
+    site.service(MANIFEST, "ns-a", lattice)
+    site.pod(POD_KEY)
+    return site
+
+
+def _as_written(site: PodSite) -> list[bool]:
+    """Of each change of a pod from now on, whether it has the labels that a write under way leaves there."""
+    found: list[bool] = []
+    site.pods.on_change(lambda change, _: found.append(site.labeler.is_as_written(change.item)))
+    return found
+
+
+async def test_the_answer_to_a_write_of_labels_is_known_as_its_own() -> None:
+    site = _ready_to_serve()
+    found = _as_written(site)
+
+    await site.labeler.reconcile(POD_KEY)
+
+    assert site.labelled(POD_KEY) == {ONE}
+    assert found == [True]
+
+
+@pytest.mark.parametrize(
+    ("services", "own"),
+    [
+        pytest.param(["one"], True, id="what is written"),
+        pytest.param(["one", "two"], False, id="with another label of ours beside it"),
+        pytest.param([], False, id="without it"),
+    ],
+)
+async def test_labels_that_the_watch_reports_before_the_answer_are_known_by_what_they_are(
+    services: list[str], own: bool
+) -> None:
+    site = _ready_to_serve()
+    found = _as_written(site)
+    site.patches.before_answer = lambda: site.pod(POD_KEY, *services, version=2)
+
+    await site.labeler.reconcile(POD_KEY)
+
+    assert found[0] is own
+
+
+async def test_labels_that_are_put_on_by_others_later_are_never_taken_for_our_own() -> None:
+    site = _ready_to_serve()
+    await site.labeler.reconcile(POD_KEY)
+    found = _as_written(site)
+
+    site.pod(POD_KEY, version=3)
+    site.pod(POD_KEY, "one", version=4)
+
+    assert found == [False, False]
+
+
+async def test_a_failed_write_of_labels_leaves_nothing_behind() -> None:
+    site = _ready_to_serve()
+
+    def fail() -> None:
+        raise Conflict(409, "Conflict", "changed")
+
+    site.patches.before_answer = fail
+    await site.labeler.reconcile(POD_KEY)
+    found = _as_written(site)
+
+    site.pod(POD_KEY, "one", version=2)
+
+    assert found == [False]
+
+
+async def test_another_pod_of_the_same_name_is_not_known_by_its_labels() -> None:
+    site = _ready_to_serve()
+    [pod] = site.pods.store
+    other = msgspec.structs.replace(pod.metadata, uid="another", labels={**pod.metadata.labels, ONE: "true"})
+    found: list[bool] = []
+
+    site.patches.before_answer = lambda: found.append(
+        site.labeler.is_as_written(msgspec.structs.replace(pod, metadata=other))
+    )
+    await site.labeler.reconcile(POD_KEY)
+
+    assert found == [False]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.plan import Claim, claim_of
@@ -42,8 +42,15 @@ class ByApplication:
 
     def of(self, key: Key) -> list[Unstructured]:
         """The objects that lead to an application, in one namespace."""
-        found = (self._informer.store.get(Key(key.namespace, name)) for name in sorted(self._names.get(key, ())))
-        return [item for item in found if item is not None]
+        return [item for item, _ in self.claimed(key)]
+
+    def claimed(self, key: Key) -> Iterator[tuple[Unstructured, Claim]]:
+        """The objects that lead to an application, in one namespace, each with its own claim."""
+        for name in sorted(self._names.get(key, ())):
+            own = Key(key.namespace, name)
+            item = self._informer.store.get(own)
+            if item is not None:
+                yield item, self.claims[own]
 
     def namespaces(self, owner: Key) -> set[str]:
         """The namespaces that have an object which was made for an Application, by its key."""

@@ -134,7 +134,7 @@ class _Wiring:
         self.reader = ManifestReconciler(
             self.queries, ManifestReader(context.cluster_id, self.applications), context.clock, self._on_manifest
         )
-        labeler = PodLabeler(
+        self.labeler = PodLabeler(
             queries=self.queries,
             hosts_in_pods=hosts_in_pods,
             client=context.writer,
@@ -155,7 +155,7 @@ class _Wiring:
             tenant=_lattice_of,
         )
         self.services = context.controller("service", reconciler.reconcile, reconciler.report)
-        self.labels = context.controller("podlabels", labeler.reconcile, parts=((POD, LABELS),))
+        self.labels = context.controller("podlabels", self.labeler.reconcile, parts=((POD, LABELS),))
         self.controllers: tuple[Controller[Any], ...] = (self.manifests, self.services, self.labels)
         if self.applications is not None:
             part = context.status_part(
@@ -283,17 +283,22 @@ class _Wiring:
     def _on_pod(self, change: Change[Pod], listed: bool) -> None:
         before, now = _served(change.old), _served(change.new)
         ready_before, ready_now = _ready(change.old), _ready(change.new)
-        other = before != now or ready_before != ready_now or _running(change.old) != _running(change.new)
-        if change.new is not None and (change.old is None or other):
-            self.labels.queue.add(change.key, Priority.of(listed))
+        other = ready_before != ready_now or _running(change.old) != _running(change.new)
+        if change.new is not None:
+            # What our own write has left there was looked at: beside many Services a look takes milliseconds.
+            relabelled = before != now and not self.labeler.is_as_written(change.new)
+            if change.old is None or other or relabelled:
+                self.labels.queue.add(change.key, Priority.of(listed))
         changed = before ^ now if ready_before == ready_now else before | now
+        lattices = self.queries.lattices(change.key.namespace) if changed else ()
         for label in changed:
-            claim = self.queries.held(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))
+            service = Key(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))
+            claim = self.queries.held(*service)
             if claim is not None:
-                for lattice in self.queries.lattices(change.key.namespace):
+                for lattice in lattices:
                     self._show(lattice, claim.application)
-                if self.rust.unfinished(Key(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))):
-                    self.services.queue.add_after(Key(change.key.namespace, claim.application), _LABEL_SECONDS)
+                if self.rust.unfinished(service):
+                    self.services.queue.add_after(Key(service.namespace, claim.application), _LABEL_SECONDS)
 
     def _is_served(self, key: Key) -> bool:
         """Whether a pod that is ready serves the Service of that key."""

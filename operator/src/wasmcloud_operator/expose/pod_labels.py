@@ -63,6 +63,8 @@ class PodLabeler:
     clock: Clock
     paced: PacedWrites
     listening: Listening
+    # What the writes under way are to leave on each pod, by uid: the watch may report one before its answer is here.
+    _writing: dict[str, str] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> Result:
         """Raises the errors of `kube.errors`."""
@@ -95,15 +97,21 @@ class PodLabeler:
         body = {"metadata": {"uid": pod.metadata.uid, "labels": patch}}
         send = partial(self.client.patch, POD, key, body, MERGE_PATCH, POD_CODEC)
         where = Difference((PathStep(".metadata", "f:metadata"), PathStep(".labels", "f:labels"), *_named(patch)))
+        wish = _wish(pod, patch)
+        self._writing[pod.metadata.uid] = wish
         try:
-            patched = await self.paced.write(
-                WriteTarget(POD, key, LABELS), pod.metadata, _wish(pod, patch), where, send
-            )
+            patched = await self.paced.write(WriteTarget(POD, key, LABELS), pod.metadata, wish, where, send)
+            if patched is not None:
+                self.pods.offer(patched)
         except (NotFound, Conflict):
             return Result.waiting("news of the pod, which is gone or another")
-        if patched is not None:
-            self.pods.offer(patched)
+        finally:
+            del self._writing[pod.metadata.uid]
         return result
+
+    def is_as_written(self, pod: Pod) -> bool:
+        """Whether a pod has the labels that a write under way leaves there: what was looked at for it still holds."""
+        return self._writing.get(pod.metadata.uid) == _wish(pod, {})
 
     def _judge(self, pod: Pod, found: PodHost, lattice: Lattice) -> LabelVerdict:
         facts = PodFacts(pod.ready, pod.probed(HOST_CONTAINER), self._container_age(pod))
@@ -158,13 +166,13 @@ class PodLabeler:
         from its own host alone is there.
         """
         found: dict[ProviderId, list[PlannedService]] = defaultdict(list)
-        bounds = self.queries.bounds(namespace, book.lattice)
+        around = self.queries.surroundings(namespace, book.lattice)
         for provider in host.providers.values():
             provider_id = (provider.application, provider.id)
             for application in book.by_provider.get(provider_id, ()):
                 record = book.records[application]
                 claim = self.queries.claim(book.lattice, record)
-                for planned in self.queries.plan(namespace, book.lattice, record, bounds).services:
+                for planned in self.queries.plan(namespace, book.lattice, record, around).services:
                     server = planned.provider
                     served = (server.application, server.id) == provider_id and can_serve(host, server)
                     if served and self.queries.leads_to(namespace, planned.name, claim):

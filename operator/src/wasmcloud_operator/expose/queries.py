@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from wasmcloud_operator.expose import naming
@@ -38,6 +38,18 @@ class Bounds:
 
     reach: frozenset[Reach]
     ports: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What decides about all applications of a lattice in a namespace alike, as it is now.
+
+    `undeclared` are the names of the lattices of host configs whose connection is not known (yet).
+    """
+
+    bounds: Bounds
+    lattices: tuple[Lattice, ...]
+    undeclared: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +94,15 @@ class ServiceQueries:
             if claim.lattice_id in lattice.identity.ids
         )
 
-    def _undeclared(self, namespace: str) -> set[str]:
+    def _undeclared(self, namespace: str) -> frozenset[str]:
         """The names of the lattices of host configs whose connection is not known (yet)."""
-        return {
+        return frozenset(
             str(config.spec.get("lattice", ""))
             for config in self.configs.store.by_index(NAMESPACE_INDEX, namespace)
             if not config.metadata.deleting
             and isinstance(config.spec, dict)
             and self.pools.get(config.metadata.key) is None
-        }
+        )
 
     def book(self, lattice: Lattice) -> LatticeBook:
         """What is known of a lattice's applications."""
@@ -119,7 +131,7 @@ class ServiceQueries:
             where = f"the annotation {naming.EXPOSURE} of a host config in namespace {namespace}"
             return read_options(record.annotations or {}).within(reach, where=where)
         item = self.application(record)
-        if item is not None and self._is_elsewhere(item, namespace, lattice):
+        if item is not None and self._is_elsewhere(item, self.lattices(namespace), lattice):
             return Options(enabled=False)
         if item is None or _takes_all_along(item):
             left = self.orphaned(Key(namespace, record.application))
@@ -127,8 +139,13 @@ class ServiceQueries:
         options = read_options(item.metadata.annotations)
         return options if owner.namespace == namespace else options.within(frozenset())
 
-    def bounds(self, namespace: str, lattice: Lattice) -> Bounds:
-        """Returns what the host configs of a lattice set for all of its applications in a namespace."""
+    def surroundings(self, namespace: str, lattice: Lattice) -> Surroundings:
+        """Returns what decides about all applications of a lattice in a namespace alike."""
+        return Surroundings(
+            self._bounds(namespace, lattice), tuple(self.lattices(namespace)), self._undeclared(namespace)
+        )
+
+    def _bounds(self, namespace: str, lattice: Lattice) -> Bounds:
         reach: set[Reach] = set()
         ports = dict(POD_PORTS)
         for pool in self.pools.in_namespace(namespace):
@@ -210,62 +227,61 @@ class ServiceQueries:
                     return manifest
         return None
 
-    def plan(self, namespace: str, lattice: Lattice, record: Record, bounds: Bounds | None = None) -> Plan:
+    def plan(self, namespace: str, lattice: Lattice, record: Record, around: Surroundings | None = None) -> Plan:
         """The Services of an application in a namespace; made anew only when what it is made from is other.
 
-        `bounds` are those of now, which one who asks for many applications looks up once.
+        `around` is that of now, which one who asks for many applications looks up once.
         """
-        bounds = bounds or self.bounds(namespace, lattice)
+        around = around or self.surroundings(namespace, lattice)
         key = Key(namespace, record.application)
         item = self.application(record)
-        claim = self.claim(lattice, record)
+        claim = _claim(lattice, record, item)
         held = {
             service.metadata.annotations.get(naming.COMPONENT, ""): service.metadata.name
-            for service in self.by_application.of(key)
-            if self._is_of(namespace, self.by_application.claims[service.metadata.key], claim)
+            for service, held in self.by_application.claimed(key)
+            if self._is_of(held, claim, around.lattices, around.undeclared)
         }
         version = item.metadata.resource_version if item is not None else ""
-        elsewhere = item is not None and self._is_elsewhere(item, namespace, lattice)
-        inputs = (version, bounds, held, elsewhere)
+        elsewhere = item is not None and self._is_elsewhere(item, around.lattices, lattice)
+        inputs = (version, around.bounds, held, elsewhere)
         plans = self.book(lattice).plans.setdefault(record.application, {})
         cached = plans.get(namespace)
         if cached is None or cached.inputs != inputs:
-            options = self._options(namespace, lattice, record, bounds.reach)
-            made = plan(record, options, held, self.intended(key), bounds.ports)
+            options = self._options(namespace, lattice, record, around.bounds.reach)
+            made = plan(record, options, held, self.intended(key), around.bounds.ports)
             cached = plans[namespace] = CachedPlan(inputs, made)
         return cached.plan
 
     def claim(self, lattice: Lattice, record: Record) -> Claim:
         """The claim of what is deployed in a lattice."""
-        item = self.application(record)
-        home = item.metadata.namespace if item is not None else ""
-        return Claim(record.application, lattice.identity.id, lattice.name, home)
+        return _claim(lattice, record, self.application(record))
 
-    def _is_elsewhere(self, item: CustomResource, namespace: str, lattice: Lattice) -> bool:
-        """Whether an Application is deployed in another lattice of a namespace by now: this one is about to lose it."""
+    def _is_elsewhere(self, item: CustomResource, lattices: Iterable[Lattice], lattice: Lattice) -> bool:
+        """Whether an Application is deployed in another one of these lattices by now: this one is about to lose it."""
         there = item.status.get("latticeId", "") if isinstance(item.status, dict) else ""
         if there in lattice.identity.ids:  # also of another that has an address in common, and may prove to be this one
             return False
-        for other in self.lattices(namespace):
+        for other in lattices:
             if there in other.identity.ids:
                 record = self.book(other).records.get(item.metadata.name)
                 return record is not None and record.owner == item.metadata.key
         return False
 
-    def _is_of(self, namespace: str, held: Claim, claim: Claim) -> bool:
-        """Whether a Service with the claim `held` leads to what is claimed, or did before that changed its lattice."""
-        if (held.application, held.home) != (claim.application, claim.home) or held.lattice in self._undeclared(
-            namespace
-        ):
+    def _is_of(self, held: Claim, claim: Claim, lattices: Collection[Lattice], undeclared: Collection[str]) -> bool:
+        """Whether a Service with the claim `held` leads to what is claimed, or did before that changed its lattice.
+
+        `lattices` and `undeclared` are those of its namespace.
+        """
+        if (held.application, held.home) != (claim.application, claim.home) or held.lattice in undeclared:
             return self.current(held) == claim
-        for lattice in self.lattices(namespace):
+        for lattice in lattices:
             if held.lattice_id in lattice.identity.ids:
                 record = self.book(lattice).records.get(held.application)
                 item = self.application(record) if record is not None else None
                 left = (
                     self.book(lattice).knows(held.application)
                     if record is None
-                    else (item is not None and self._is_elsewhere(item, namespace, lattice))
+                    else (item is not None and self._is_elsewhere(item, lattices, lattice))
                 )
                 return lattice.identity.id == claim.lattice_id or left
         return True
@@ -302,7 +318,9 @@ class ServiceQueries:
 
     def yields(self, namespace: str, held: Claim, service: str, claim: Claim) -> bool:
         """Whether a Service with the claim `held` may lead to what is claimed: so it does, or its claim is void."""
-        return held == claim or self._is_of(namespace, held, claim) or not self.wants(namespace, held, service)
+        if held == claim or self._is_of(held, claim, self.lattices(namespace), self._undeclared(namespace)):
+            return True
+        return not self.wants(namespace, held, service)
 
     def held(self, namespace: str, service: str) -> Claim | None:
         """The claim on our Service of that name; None if there is no such Service."""
@@ -318,6 +336,12 @@ class ServiceQueries:
             now = lattice.identity.id
             return claim if claim.lattice_id == now else replace(claim, lattice_id=now)
         return claim
+
+
+def _claim(lattice: Lattice, record: Record, item: CustomResource | None) -> Claim:
+    """Returns the claim of what is deployed in a lattice, made from the Application `item` if from any."""
+    home = item.metadata.namespace if item is not None else ""
+    return Claim(record.application, lattice.identity.id, lattice.name, home)
 
 
 def _takes_all_along(item: CustomResource) -> bool:
