@@ -52,7 +52,7 @@ class Verdicts:
             assert self.of(name)[-1:] == [verdict], f"verdicts on {name} so far: {self.of(name)}"
             return True
 
-        await eventually(ended, timeout=30, message=f"the verdict {verdict}")
+        await eventually(ended, timeout=120, message=f"the verdict {verdict}")
 
     def contradictions(self) -> list[str]:
         """Where kstatus and Argo CD were of two minds about an application."""

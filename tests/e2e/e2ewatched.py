@@ -21,7 +21,7 @@ async def watching(world: World, places: Collection[str]) -> AsyncIterator[None]
             await world.cluster.kubectl("apply", "-n", place, "-k", str(ROOT / "manifests/overlays/watched-namespace"))
         await _follow(world, f"WASMCLOUD_OPERATOR_WATCH_NAMESPACES={','.join(places)}")
         rollout = ("rollout", "status", "-n", OPERATOR, f"deployment/{OPERATOR}")
-        await world.cluster.kubectl(*rollout, "--timeout=120s", timeout=130)
+        await world.cluster.kubectl(*rollout, "--timeout=300s", timeout=310)
         yield
     finally:
         metadata = {"name": OPERATOR, "labels": binding["metadata"].get("labels") or {}}

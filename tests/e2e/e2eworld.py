@@ -329,7 +329,7 @@ async def namespace_of(world: World, name: str) -> AsyncIterator[str]:
         finally:
             for kind in (APPLICATION, CONFIG):
                 await world.admin.delete_all(kind, name)
-                await eventually(lambda kind=kind: _none_left(world, kind, name), timeout=90, interval=0.5)
+                await eventually(lambda kind=kind: _none_left(world, kind, name), timeout=300, interval=0.5)
             await world.admin.delete("v1/Namespace", name)
 
 

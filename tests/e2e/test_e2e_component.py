@@ -68,17 +68,21 @@ async def test_a_component_answers_http(
     async with WasmcloudHost.start(tmp_path, nats_server.url, lattice=lattice) as host:
         client = await nats.connect(nats_server.url)
         try:
-            for operation, body in (("put", application(component, address)), ("deploy.hello", {})):
-                subject = f"wadm.api.{lattice}.model.{operation}"
-                reply = await client.request(subject, json.dumps(body).encode(), timeout=60)
-                assert json.loads(reply.data)["result"] in {"created", "acknowledged"}, reply.data
+            await ask_wadm(client, lattice, "put", application(component, address), result="created")
+            await ask_wadm(client, lattice, "deploy.hello", {}, result="acknowledged")
             text = await eventually(lambda: _get(f"http://{address}/there"), timeout=240)
             assert text == f"{answer}\n"
             inventory = await host.inventory()
             assert [part["image_ref"] for part in inventory["components"]] == [component.as_uri()]
-            await client.request(f"wadm.api.{lattice}.model.del.hello", b"{}", timeout=60)
+            await ask_wadm(client, lattice, "del.hello", {}, result="deleted")
         finally:
             await client.close()
+
+
+async def ask_wadm(client: nats.NATS, lattice: str, operation: str, body: object, *, result: str) -> None:
+    subject = f"wadm.api.{lattice}.model.{operation}"
+    answer = await client.request(subject, json.dumps(body).encode(), timeout=60)
+    assert json.loads(answer.data)["result"] == result, answer.data
 
 
 async def _get(url: str) -> str:

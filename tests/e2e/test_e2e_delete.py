@@ -50,7 +50,7 @@ async def delete_in_order(world: World, place: str, order: Order, notes: Notes) 
     assert await world.models(place) == {"hello-python"}
 
     await deleted(world, place, order, notes)
-    await eventually(lambda: empty(world, place), timeout=90, interval=1, message="wadm to be empty")
+    await eventually(lambda: empty(world, place), timeout=180, interval=1, message="wadm to be empty")
 
 
 async def deleted(world: World, place: str, order: Order, notes: Notes) -> None:

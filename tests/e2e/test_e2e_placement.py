@@ -41,7 +41,7 @@ async def test_traffic_moves(world: World, place: str, notes: Notes) -> None:
     await world.admin.apply(scaled(hello(place), kinds, (5, 1), {"kubernetes": "true"}))
     await world.application_ready(place)
     await world.answers(url(place))
-    (serving,) = await world.serving(place, "hello-python")
+    serving = await eventually(lambda: only_one(world, place), timeout=180, interval=0.5)
 
     started = time.monotonic()
     await world.admin.delete("v1/Pod", serving, place, grace=0)
@@ -52,6 +52,11 @@ async def test_traffic_moves(world: World, place: str, notes: Notes) -> None:
 
 async def serve_only(world: World, namespace: str, pods: set[str]) -> bool:
     return await world.serving(namespace, "hello-python") == pods
+
+
+async def only_one(world: World, namespace: str) -> str:
+    (serving,) = await world.serving(namespace, "hello-python")
+    return serving
 
 
 async def elsewhere(world: World, namespace: str, before: str) -> bool:

@@ -68,7 +68,7 @@ async def test_every_command_of_the_readme_works(world: World, place: str, notes
         for kind, name in ((APPLICATION, "hello"), (CONFIG, "my-wasmcloud-cluster")):
             if await world.admin.find(kind, name, "default"):
                 await world.admin.delete(kind, name, "default")
-                await world.admin.wait_for(kind, name, "default", lambda seen: seen is None, timeout=90)
+                await world.admin.wait_for(kind, name, "default", lambda seen: seen is None, timeout=300)
 
 
 def test_the_charts_values_are_what_the_tests_install() -> None:

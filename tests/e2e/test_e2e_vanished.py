@@ -31,7 +31,7 @@ async def test_a_vanished_node_is_made_up_for(world: World, place: str, notes: N
         started = time.monotonic()
         await eventually(lambda: not_served_by(world, place, pod), timeout=240, interval=0.5)
         notes.add(f"no traffic to it after {time.monotonic() - started:.1f} s")
-        await eventually(lambda: always_answers(world, place), timeout=60)  # kube-proxy follows in its own time
+        await eventually(lambda: always_answers(world, place), timeout=180)  # kube-proxy follows in its own time
         # as the controller of a cloud does with the machine that is gone
         await world.admin.delete("v1/Node", lost)
         await eventually(lambda: moved(world, place, pod, lost), timeout=300, interval=0.5)

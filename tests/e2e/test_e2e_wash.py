@@ -30,7 +30,7 @@ async def test_a_service_appears(world: World, place: str, notes: Notes) -> None
     notes.add(f"answered {time.monotonic() - started:.1f} s after the deploy")
     assert await world.admin.list(APPLICATION, place) == []
 
-    await world.ask_wadm(place, "del.from-wash", {})
+    assert (await world.ask_wadm(place, "del.from-wash", {}))["result"] == "deleted"
     await eventually(lambda: no_service(world, place), timeout=180, interval=0.5)
 
 

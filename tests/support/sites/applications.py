@@ -151,6 +151,7 @@ class Site:
 
     async def versions(self, name: str = "hello") -> dict[str, bool]:
         answer = await self.wadm(f"versions.{name}")
+        assert answer["result"] in ("success", "notfound"), f"wadm did not list versions: {answer}"
         return {entry["version"]: entry["deployed"] for entry in answer.get("versions") or ()}
 
     async def wash_put(self, name: str = "hello", version: str = "w1", **properties: Any) -> None:

@@ -87,7 +87,7 @@ class Node:
         stack.push_async_callback(agent.stop)
         rules = await start_on_free_ports(lambda ports: proxy(programs[1], FOLDER, config_of(PROXY), ports), 2)
         stack.push_async_callback(rules.stop)
-        await control_plane.admin().wait_for("v1/Node", NODE, None, lambda seen: is_true(seen, "Ready"), timeout=60)
+        await control_plane.admin().wait_for("v1/Node", NODE, None, lambda seen: is_true(seen, "Ready"), timeout=180)
         return cls(control_plane, runtime, agent, rules)
 
     async def load(self, archive: Path) -> None:
@@ -100,5 +100,5 @@ class Node:
         for manifest in dns_manifests():
             await admin.apply(manifest)
         await admin.wait_for(
-            "apps/v1/Deployment", "coredns", "kube-system", lambda seen: is_true(seen, "Available"), timeout=60
+            "apps/v1/Deployment", "coredns", "kube-system", lambda seen: is_true(seen, "Available"), timeout=180
         )
