@@ -48,6 +48,14 @@ def test_every_component_has_a_pinned_version_and_a_key_of_its_own() -> None:
     assert COMPONENTS["wadm"].version == "0.21.1"
 
 
+def test_the_releases_of_a_crate_are_built_in_turn_and_each_other_component_by_itself() -> None:
+    wadms = [component for component in COMPONENTS.values() if component.recipe_name.startswith("wadm")]
+    assert len(wadms) > 3
+    assert {component.family for component in wadms} == {"wadm"}
+    others = [component for component in COMPONENTS.values() if component not in wadms]
+    assert [component.family for component in others] == [component.name for component in others]
+
+
 def test_select_takes_names_and_groups_in_the_order_of_building() -> None:
     assert [component.name for component in select(["wadm", "etcd"])] == ["etcd", "wadm"]
     assert {component.name for component in select(["core"])} >= {"etcd", "kube-apiserver", "nats-server", "kwok"}

@@ -112,7 +112,7 @@ async def _go(component: Component, target: Path, log: Path, progress: Progress)
 
 
 async def _cargo(component: Component, target: Path, work: Path, log: Path, progress: Progress) -> None:
-    source, target_folder = work / component.name, work / f"{component.name}-target"
+    source, target_folder = work / component.name, work / f"{component.family}-target"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(component.recipe, source)
     env = {"CARGO_TARGET_DIR": str(target_folder), "CARGO_TERM_COLOR": "never"}

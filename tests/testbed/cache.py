@@ -71,7 +71,7 @@ async def ensure(name: str, progress: Progress | None = None) -> Path:
         target.parent.mkdir()
         await build(component, target, work=cache_root() / "work", log=log, progress=progress)
 
-    return await make_once(component.key, component.name, make, progress) / "bin" / component.name
+    return await make_once(component.key, component.family, make, progress) / "bin" / component.name
 
 
 async def make_once(key: str, name: str, make: Callable[[Path], Awaitable[None]], progress: Progress) -> Path:

@@ -60,6 +60,11 @@ class Component:
         return found[1]
 
     @property
+    def family(self) -> str:
+        """What is built one after the other, in one folder: the releases of a crate, which share most dependencies."""
+        return self.package if self.toolchain is Toolchain.CARGO else self.name
+
+    @property
     def key(self) -> str:
         """Name of its folder in the cache: changes with the version and with anything in the recipe."""
         digest = hashlib.sha256(f"{self.package} {self.linker_flags}{self.tags}".encode())
@@ -194,7 +199,7 @@ _ALL = (
     Component("kind", "kind", Toolchain.GO, "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind", cold_seconds=50),
     _kubernetes("kubeadm", cold_seconds=50, group="kind"),
     *(_apiserver_of(minor) for minor in ("1.29", "1.32", "1.37")),
-    *(_wadm_of(minor) for minor in ("0.12", "0.13", "0.14")),
+    *(_wadm_of(minor) for minor in ("0.12", "0.13", "0.14", "0.20")),
 )
 COMPONENTS = {component.name: component for component in _ALL}
 GROUPS = tuple(dict.fromkeys(component.group for component in _ALL))

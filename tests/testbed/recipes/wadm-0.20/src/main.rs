@@ -1,0 +1,1 @@
+../../wadm/src/main.rs
