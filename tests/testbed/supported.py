@@ -12,7 +12,7 @@ from pathlib import Path
 
 from testbed.components import COMPONENTS, Component
 
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 """What `make pythons` runs the unit tests on."""
 
 _ROOT = Path(__file__).parents[2]

@@ -143,9 +143,9 @@ STEPS: dict[str, Callable[[Neighbours], object]] = {
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_step_costs_the_same_beside_twice_as_many_neighbours(step: str) -> None:
     counts = []
-    for others in (FEW, MANY):
+    for others in (FEW, FEW, MANY):
         async with neighbours(others) as made:
             counts.append(instructions(lambda made=made: STEPS[step](made)))
-    few, many = counts
+    _, few, many = counts  # since 3.14 Python prepares code to be counted in its first run, and misses part of that
     assert few > 10
     assert many < few + FEW / 2, f"{few} instructions beside {FEW}, {many} beside {MANY}"
