@@ -63,7 +63,8 @@ def normal(value: Json, shape: Shape | None = FRAGMENT) -> Json:
     if not isinstance(value, dict):
         return value
     return {
-        name: normal(item, field(shape, name, item))
+        # Most values are plain: no need to look up what they are.
+        name: normal(item, field(shape, name, item)) if isinstance(item, (dict, list)) else item
         for name, item in value.items()
         if not is_omitted(shape, name, item)
     }

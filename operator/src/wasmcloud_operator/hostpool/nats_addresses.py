@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 from wasmcloud_operator.reasons import Reason
@@ -90,6 +91,7 @@ def leaf_urls(spec: WasmCloudHostConfigSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url(address) for address in hub_addresses(spec)))
 
 
+@lru_cache(maxsize=64)  # each look at a pool asks for the same several times
 def _parse(text: str, number: int) -> HubAddress:
     def wrong(what: str) -> SpecError:
         return SpecError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from wasmcloud_operator.hostpool import naming
@@ -38,9 +37,8 @@ class ReferenceReader:
 
         Raises the errors of `kube.errors`.
         """
-        known = self._known_versions(key, spec)
         held = self._found.get(key)
-        if held is not None and known is not None and held[0] == spec and held[1] == known:
+        if held is not None and held[0] == spec and held[1] == self._known_versions(key.namespace, held[1]):
             return held[2]
         examined, versions = await _read(self.client, key, spec, self.platform)
         self._found[key] = (spec, versions, replace(examined, values=None))
@@ -54,24 +52,15 @@ class ReferenceReader:
         """The config is gone."""
         self._found.pop(key, None)
 
-    def _known_versions(self, key: Key, spec: WasmCloudHostConfigSpec) -> _Versions | None:
-        """The versions by the metadata watches; None while they do not follow the namespace yet."""
-        namespace = key.namespace
+    def _known_versions(self, namespace: str, asked: _Versions) -> _Versions | None:
+        """The versions of the same objects by the metadata watches; None while they do not follow the namespace yet."""
         if not self.secrets.synced_in(namespace) or not self.config_maps.synced_in(namespace):
             return None
-        wanted = references(spec)
-        return (
-            *self._versions(self.secrets, SECRET, namespace, _secret_names(key.name, spec)),
-            *self._versions(self.config_maps, CONFIG_MAP, namespace, wanted.config_maps),
-        )
+        return tuple((kind, name, self._known_version(kind, Key(namespace, name))) for kind, name, _ in asked)
 
-    @staticmethod
-    def _versions(
-        informer: Informer[Metadata], resource: Resource, namespace: str, names: Iterable[str]
-    ) -> Iterable[tuple[str, str, _Version]]:
-        for name in sorted(names):
-            held = informer.store.get(Key(namespace, name))
-            yield resource.kind, name, (held.metadata.uid, held.metadata.resource_version) if held else None
+    def _known_version(self, kind: str, key: Key) -> _Version:
+        held = (self.secrets if kind == SECRET.kind else self.config_maps).store.get(key)
+        return (held.metadata.uid, held.metadata.resource_version) if held is not None else None
 
 
 async def read_references(

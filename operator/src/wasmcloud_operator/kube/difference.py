@@ -14,6 +14,7 @@ from wasmcloud_operator.kube.field_shapes import Items, Map, Quantity, Shape, St
 from wasmcloud_operator.kube.fields import field, is_omitted, key_of, root
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
+_PLAIN = (str, int, bool)
 _SUFFIXES = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),
@@ -109,7 +110,10 @@ def _in_object(desired: JsonObject, live: Json, shape: Shape | None) -> Differen
             if is_omitted(shape, name, value):
                 continue
             return Difference((_named(name),))
-        found = _compare(value, live[name], field(shape, name, value))
+        have = live[name]
+        if type(value) in _PLAIN and type(value) is type(have) and value == have:
+            continue  # most fields: no need to look up what they are
+        found = _compare(value, have, field(shape, name, value))
         if found is not None:
             return found.below(_named(name))
     if isinstance(shape, (Struct, Map)) and shape.closed and (foreign := live.keys() - desired.keys()):

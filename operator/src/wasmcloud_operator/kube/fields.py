@@ -44,17 +44,21 @@ def field(shape: Shape | None, name: str, value: Json) -> Shape | None:
 
 def is_omitted(shape: Shape | None, name: str, value: Json) -> bool:
     """Whether the API server leaves a field of this value out of its answers, as if it were not set."""
+    if value:
+        return False
     if value is None or value in ([], ()):
         return True
     if value == {}:
         return isinstance(field(shape, name, value), Map)
-    if not isinstance(shape, Struct) or (value is not False and value not in ("", 0)):
+    if not isinstance(shape, Struct):
         return False
     return name in (_type(shape).omitted if shape.of else _omitted_anywhere())
 
 
 def key_of(items: Items, item: JsonObject) -> tuple[Json, ...]:
     """Returns what distinguishes an item of a list that is merged by keys."""
+    if not items.defaults:
+        return tuple(map(item.get, items.keys))
     defaults = dict(items.defaults)
     return tuple(item.get(key, defaults.get(key)) for key in items.keys)
 

@@ -10,7 +10,9 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
@@ -203,9 +205,8 @@ class Transport:
     ) -> aiohttp.ClientResponse:
         sent_headers, sent_body = _as_sent(headers or {}, body)
         response: aiohttp.ClientResponse = await api_client.call_api(
-            path,
+            f"{path}?{_query_text(tuple(query))}" if query else path,
             method,
-            query_params=list(query),
             header_params=sent_headers,
             body=sent_body,
             auth_settings=["BearerToken"],
@@ -364,6 +365,11 @@ def _as_sent(headers: Mapping[str, str], body: Json) -> tuple[dict[str, str], Js
     if text.isascii() and b"\x7f" not in text:
         return sent, text
     return sent, _SPECIAL.sub(_escaped, text.decode()).encode()
+
+
+@lru_cache(maxsize=64)  # nearly all writes have the same
+def _query_text(query: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(query)
 
 
 def _escaped(character: re.Match[str]) -> str:
