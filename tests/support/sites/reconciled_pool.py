@@ -11,6 +11,7 @@ from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
+from wasmcloud_operator.hostpool.renderings import Renderings
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SERVICE, Key
@@ -80,6 +81,7 @@ class PoolSite:
             configs=SimpleNamespace(store=self.configs),
             kinds=kinds,
             reader=ReferenceReader(self, watch, watch, Platform()),
+            renderings=Renderings(VirtualClock()),
             children=self,
             registries=SimpleNamespace(
                 forget=lambda _: self.forgotten.append("registries"), due=lambda *_: self.registries_due

@@ -18,6 +18,7 @@ from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.refused_pods import refusal_of_pods
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.hostpool.render_workload import KINDS
+from wasmcloud_operator.hostpool.renderings import Renderings
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import ManagedKind
@@ -97,6 +98,7 @@ def host_pool_controllers(
         configs=configs,
         kinds=kinds,
         reader=reader,
+        renderings=Renderings(context.clock),
         children=PoolApplier(
             kinds, OwnedSecrets(context.writer, secrets, reader, context.applier.paced), context.applier, context.clock
         ),

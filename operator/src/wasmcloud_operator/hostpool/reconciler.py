@@ -18,7 +18,8 @@ from wasmcloud_operator.hostpool.reference_checks import ExaminedReferences
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.refused_pods import lacks_pods
 from wasmcloud_operator.hostpool.registries import RegistryService
-from wasmcloud_operator.hostpool.render_workload import WORKLOADS, Children, leaf_warnings, render
+from wasmcloud_operator.hostpool.render_workload import WORKLOADS, Children, leaf_warnings
+from wasmcloud_operator.hostpool.renderings import Renderings
 from wasmcloud_operator.hostpool.reports import reports_of
 from wasmcloud_operator.hostpool.status import WorkloadState, is_rolled_out, warning_conditions, workload_state
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
@@ -56,6 +57,7 @@ class HostConfigReconciler:
     configs: Informer[CustomResource]
     kinds: Mapping[Resource, ManagedKind]
     reader: ReferenceReader
+    renderings: Renderings
     children: PoolApplier
     registries: RegistryService
     rust: RustPools
@@ -114,7 +116,7 @@ class HostConfigReconciler:
             max_payload=self._max_payload(item),
             other_budget=self._other_budget(item, config),
         )
-        children = render(config, facts)
+        children = self.renderings.of(item, config, facts)
         await self.rust.take_over(item, (child.resource for child in children.all))
         complete = await self.children.apply(
             item, config, children, facts, lambda reason, note: self._record_event(item, reason, note)
