@@ -16,6 +16,7 @@ CONTAINER = {"name": "a", "image": "i:1", "resources": {"requests": {"cpu": "0.5
         pytest.param({"a": 1}, {}, ".a", id="missing"),
         pytest.param({"a": 1}, {"a": 2}, ".a", id="changed"),
         pytest.param({"a": True}, {"a": 1}, ".a", id="true is not 1"),
+        pytest.param({"a": {"b": [True]}}, {"a": {"b": [1]}}, ".a.b[0]", id="true is not 1 further in"),
         pytest.param({"a": {"b": 1}}, {"a": None}, ".a", id="an object became null"),
         pytest.param({"a": {"b": [1]}}, {"a": {"b": "1"}}, ".a.b", id="a list became a string"),
         pytest.param({"a": [1, 2]}, {"a": [2, 1]}, ".a[0]", id="order of a plain list"),
