@@ -52,7 +52,7 @@ class _Wanted:
     new: Mapping[str, HttpProvider] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PodLabeler:
     """Keeps one pod's labels. Nothing is taken away on ignorance: only what is known not to serve loses its label."""
 
