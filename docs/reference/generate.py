@@ -297,8 +297,10 @@ def _cli() -> Iterator[str]:
         "",
         "`kubectl wasmcloud` and `wasmcloud-operator` are one program. [commands.md](../commands.md) explains it.",
     )
+    # Within the context of the program: a command keeps the help option that the first context has for it.
+    program = click.Context(commands, info_name="wasmcloud-operator", **commands.context_settings)
     for name, command in sorted(commands.commands.items()):
-        context = click.Context(command, info_name=f"wasmcloud-operator {name}")
+        context = click.Context(command, parent=program, info_name=name)
         yield from ("", f"## `{name}`", "")
         if name == "run":
             yield f"{command.help} [settings.md](settings.md) lists them."
