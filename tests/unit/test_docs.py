@@ -166,6 +166,15 @@ def test_every_test_in_the_table_of_requirements_exists():
     assert not missing
 
 
+def test_the_machinerys_page_names_where_a_rule_is_by_names_that_exist():
+    rows = [line for line in (ROOT / "docs/machinery.md").read_text().splitlines() if line.startswith("| `")]
+    named = {span for row in rows for span in _CODE_SPAN.findall(row.rsplit("|", 2)[1])}
+    names = {name for path in (CODE / "kube").glob("*.py") for name in names_in(path)}
+    where = {span.rpartition(":")[2] for span in named if not span.endswith("/")}
+    assert where
+    assert not sorted(where - names)
+
+
 @pytest.mark.parametrize(("page", "folder"), [("machinery", "kube"), ("lattice", "lattice")])
 def test_the_page_of_a_folder_names_each_of_its_modules(page, folder):
     named = set(spans(f"docs/{page}.md"))

@@ -78,13 +78,19 @@ def test_nobody_else_gets_the_claim_of_a_pool_that_is_not_known_yet() -> None:
     assert not site.queries.wants("ns-a", Claim("one", theirs.identity.id, "theirs"), "one")
 
 
-async def test_a_label_that_somebody_takes_off_again_and_again_is_put_back_every_five_minutes() -> None:
+def _ready_to_serve() -> PodSite:
+    """A pod without labels, whose host runs the provider of a Service."""
     site, lattice = PodSite(), Lattice.at()
     site.host(lattice, POD_UID, providers=provider())
     site.pools.add(POOL, lattice)
     site.deploy(lattice, MANIFEST)
     site.service(MANIFEST, "ns-a", lattice)
     site.pod(POD_KEY)
+    return site
+
+
+async def test_a_label_that_somebody_takes_off_again_and_again_is_put_back_every_five_minutes() -> None:
+    site = _ready_to_serve()
 
     for _ in range(1200):
         await site.labeler.reconcile(POD_KEY)
@@ -96,17 +102,6 @@ async def test_a_label_that_somebody_takes_off_again_and_again_is_put_back_every
     [contested, *_] = site.labeler.paced.contests.of([WriteTarget(POD, POD_KEY, LABELS)])
     assert str(contested).startswith(f"Pod ns-a/pod-0: .metadata.labels[{ONE}] is set back by")
     assert "field manager other" in str(contested)
-
-
-def _ready_to_serve() -> PodSite:
-    """A pod without labels, whose host runs the provider of a Service."""
-    site, lattice = PodSite(), Lattice.at()
-    site.host(lattice, POD_UID, providers=provider())
-    site.pools.add(POOL, lattice)
-    site.deploy(lattice, MANIFEST)
-    site.service(MANIFEST, "ns-a", lattice)
-    site.pod(POD_KEY)
-    return site
 
 
 def _as_written(site: PodSite) -> list[bool]:
