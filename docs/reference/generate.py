@@ -64,6 +64,7 @@ ANNOTATIONS: dict[str, list[tuple[str, str]]] = {
         (expose.LATTICE, "On Services and routes: the lattice's name."),
         (expose.LATTICE_ID, "On Services and routes: the lattice's id."),
         (expose.ORPHANED, "On a Service: annotations of the Application that left it behind."),
+        (names.FIRST_PLACE, "On an Application: the first lattice that it was put in, for this uid."),
         (legacy.TAKEOVER, "On a Service that still leads where the operator written in Rust led it."),
     ],
     "Applications in wadm (written by the operator)": [

@@ -25,6 +25,8 @@ FINGERPRINT = "k8s.wasmcloud.dev/fingerprint"
 # On an Application: what becomes of its application in wadm when it is deleted.
 DELETION_POLICY = "k8s.wasmcloud.dev/deletion-policy"
 ORPHAN = "Orphan"
+# On an Application, written together with the finalizer: the lattice that it is put in first.
+FIRST_PLACE = "k8s.wasmcloud.dev/first-place"
 
 # The readiness gate of host pods.
 SERVING_GATE = "k8s.wasmcloud.dev/serving"

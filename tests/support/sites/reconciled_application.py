@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.owners import Owners
-from wasmcloud_operator.application.place import Place
+from wasmcloud_operator.application.place import Place, as_annotation, place
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
@@ -27,6 +27,7 @@ from wasmcloud_operator.lattice.ledger import Ledger
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm_events import StatusPushed
 from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, PutResult, VersionInfo
+from wasmcloud_operator.names import FIRST_PLACE
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 
 Json = dict[str, Any]
@@ -165,6 +166,7 @@ class Writer:
         self.reasons: list[str] = []
         self.fields: list[Json] = []
         self.generations: list[int] = []
+        self.stripped = False  # whether somebody takes the finalizer away again and again
         self.often = False  # whether the status was written so often of late that only what has to be is written
 
     async def show(
@@ -190,10 +192,16 @@ class Writer:
         self.reasons.append("Paused")
         return True
 
-    async def add_finalizer(self, item: CustomResource) -> CustomResource:
+    async def add_finalizer(self, item: CustomResource, first: Place) -> CustomResource:
+        if self.stripped:
+            return item
         now = self.store[item.metadata.key]
-        self.store[item.metadata.key] = replace(now, metadata=replace(now.metadata, finalizers=("ours",)))
-        return item
+        annotations = now.metadata.annotations
+        if not now.metadata.finalizers and place(now) is None:
+            annotations = {**annotations, FIRST_PLACE: as_annotation(first, now.metadata.uid)}
+        settled = replace(now.metadata, finalizers=("ours",), annotations=annotations)
+        self.store[item.metadata.key] = replace(now, metadata=settled)
+        return self.store[item.metadata.key]
 
 
 class Site:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from wasmcloud_operator.application.lattice_selector import LatticeSelector
-from wasmcloud_operator.application.place import Place
+from wasmcloud_operator.application.place import Place, as_annotation, place
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.lattice.identity import LatticeIdentity
+from wasmcloud_operator.names import FIRST_PLACE
 
 
 @dataclass(eq=False)
@@ -38,9 +42,10 @@ class Held:
         self.held[holder] = lattice
 
 
-def item(lattice: str, lattice_id: str) -> CustomResource:
-    status = {"lattice": lattice, "latticeId": lattice_id, "hostConfig": "pool"}
-    return CustomResource(ObjectMeta("shop", "here", "uid", "1", 1), spec={}, status=status)
+def item(lattice: str, lattice_id: str, first: str | None = None) -> CustomResource:
+    status = {"lattice": lattice, "latticeId": lattice_id, "hostConfig": "pool"} if lattice else None
+    annotations = {FIRST_PLACE: first} if first is not None else {}
+    return CustomResource(ObjectMeta("shop", "here", "uid", "1", 1, annotations=annotations), spec={}, status=status)
 
 
 def test_a_move_that_is_not_in_the_status_yet_still_leaves_the_former_lattice():
@@ -51,6 +56,29 @@ def test_a_move_that_is_not_in_the_status_yet_still_leaves_the_former_lattice():
     left = selector.leaving(moving, following)
     assert left == [Place("one", "pool", "id-1")], "its put went unanswered"
     assert left[0].is_in(former.identity)
+
+
+FIRST = Place("one", "pool", "id-1")
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        (as_annotation(FIRST, "uid"), FIRST),
+        (as_annotation(FIRST, "another Application's, whose manifest was copied"), None),
+        ("", None),
+        ("{", None),
+        ("[]", None),
+        ('{"uid": "uid"}', None),
+        (json.dumps({"uid": "uid", "lattice": "one"}), Place("one")),
+    ],
+)
+def test_without_a_status_an_application_is_where_it_was_put_first(written, found):
+    assert place(item("", "", written)) == found
+
+
+def test_the_status_has_a_later_lattice_than_the_annotation():
+    assert place(item("two", "id-2", as_annotation(FIRST, "uid"))) == Place("two", "pool", "id-2")
 
 
 def test_a_lattice_is_not_left_for_an_id_that_it_had_before():

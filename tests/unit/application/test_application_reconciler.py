@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from support.sites.reconciled_application import KEY, PUSH, Json, Lattice, Site, runs
+from wasmcloud_operator.application.place import Place, as_annotation, first_place
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
@@ -87,21 +88,39 @@ async def test_an_application_that_is_gone_holds_nothing(site: Site) -> None:
 # --- what is written --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("often", [False, True])
-async def test_before_the_first_put_its_lattice_is_shown_and_the_deletion_can_wait_for_it(
-    site: Site, often: bool
-) -> None:
-    site.writer.often = often
-
+async def test_before_the_first_put_its_lattice_is_written_down_and_the_deletion_can_wait_for_it(site: Site) -> None:
     def look(what: str) -> None:
         if what == "put":
             assert site.store[KEY].metadata.finalizers == ("ours",)
             assert site.selector.held(KEY) is site.lattice
+            assert first_place(site.store[KEY]) == Place("one", "pool", site.lattice.identity.id)
+            assert site.store[KEY].status is None, "one write is enough"
+
+    site.wadm.on_ask = look
+    await site.look()
+    assert site.wadm.written == ["put", "deploy"]
+
+
+@pytest.mark.parametrize("often", [False, True])
+async def test_where_somebody_takes_the_finalizer_away_the_status_has_the_lattice_before_the_put(
+    site: Site, often: bool
+) -> None:
+    site.writer.stripped, site.writer.often = True, often
+
+    def look(what: str) -> None:
+        if what == "put":
             assert cast("Json", site.store[KEY].status)["latticeId"] == site.lattice.identity.id
 
     site.wadm.on_ask = look
     await site.look()
     assert site.wadm.written == ["put", "deploy"]
+
+
+async def test_an_operator_that_dies_after_its_first_put_leaves_the_next_one_the_way_to_it(site: Site) -> None:
+    former = Lattice(site.clock, "nats://b:4222", "former")
+    site.application(first_place=as_annotation(Place("former", "pool", former.identity.id), "u1"))
+    await site.look()
+    assert [one["lattice"] for one in cast("Json", site.store[KEY].status)["leaving"]] == ["former"]
 
 
 async def test_before_a_put_the_lattices_that_are_left_for_it_are_shown(site: Site) -> None:

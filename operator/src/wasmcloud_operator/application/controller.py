@@ -11,9 +11,9 @@ from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import lattices_of
-from wasmcloud_operator.application.placements import FIELD_MANAGER, HostsByApplication, PlacementWriter
+from wasmcloud_operator.application.placements import FIELD_MANAGER, HostsByApplication, PlacementWriter, deciding
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
-from wasmcloud_operator.application.writer import FINALIZERS, ApplicationWriter
+from wasmcloud_operator.application.writer import FINALIZERS, ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.controller import Controller
@@ -21,6 +21,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import SERVICE, Key
+from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import InventoryChange
@@ -84,7 +85,7 @@ def application_controller(context: Context, on_purpose: LeftOnPurpose) -> Contr
     controller = context.controller(
         "application", reconciler.reconcile, reconciler.report, workers_times=_WORKERS_TIMES, parts=parts
     )
-    _wire(context, _Routes(controller.queue, informer, selector), informer, configs)
+    _wire(context, _Routes(controller.queue, informer, selector), informer, configs, writer.part)
     services.on_change(partial(_on_service, controller.queue))
     return controller
 
@@ -117,7 +118,7 @@ def placement_controller(context: Context, hosts_in_pods: HostsInPods) -> Contro
 
     def on_application(change: Change[CustomResource], listed: bool) -> None:
         del listed
-        if change.new is not None:
+        if change.new is not None and (change.old is None or deciding(change.old) != deciding(change.new)):
             controller.queue.add_after(change.key, _BURST_SECONDS, Priority.BACKGROUND)
 
     informer.on_change(on_application)
@@ -199,9 +200,11 @@ def _wire(
     routes: _Routes,
     applications: Informer[CustomResource],
     configs: Informer[CustomResource],
+    part: StatusPart[CustomResource],
 ) -> None:
     def on_application(change: Change[CustomResource], listed: bool) -> None:
-        routes.queue.add(change.key, Priority.of(listed))
+        if not part.is_all_of(change, own_status(change.item.status)):
+            routes.queue.add(change.key, Priority.of(listed))
         if change.new is None:
             for lattice in lattices_of(change.item, context.pools):
                 routes.in_lattice(lattice, [change.key.name])  # one that lost to it may have the name now

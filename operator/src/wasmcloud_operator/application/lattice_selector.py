@@ -44,7 +44,7 @@ class LatticeSelector:
         if unreadable:  # or it would be moved to the lattice of another
             message = f"host config {', '.join(unreadable)} cannot be read: see the operator's log"
             return NotChosen(Reason.HOST_CONFIG_UNREADABLE, message, soon=True)
-        return choose(item.metadata.annotations, configured, place(item.status))
+        return choose(item.metadata.annotations, configured, place(item))
 
     def config(self, key: Key) -> CustomResource | None:
         """A host config."""
@@ -85,12 +85,12 @@ class LatticeSelector:
     def last(self, item: CustomResource) -> Lattice | None:
         """Where the Application was put: held, or by its status and a pool that still leads there."""
         held = self.held(item.metadata.key)
-        before = place(item.status)
+        before = place(item)
         return held if held is not None or before is None else self._at(item.metadata.namespace, before)
 
     def leaving(self, item: CustomResource, chosen: Lattice | None) -> list[Place]:
         """The lattices that the Application has to be taken out of, as it is to be in `chosen`."""
-        before, held = place(item.status), self.held(item.metadata.key)
+        before, held = place(item), self.held(item.metadata.key)
         found = list(departures(item.status))
         if held is not None:
             found.append(Place(held.name, before.host_config if before else "", held.identity.id))

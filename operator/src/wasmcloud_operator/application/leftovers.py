@@ -163,7 +163,7 @@ class Leftovers:
             return True
         namespaces = {pool.key.namespace for pool in self.pools.of(lattice)}
         for item in self.applications.store.by_index(NAME_INDEX, name):
-            where = place(item.status)
+            where = place(item)
             if where.is_in(lattice.identity) if where is not None else item.metadata.namespace in namespaces:
                 return True
         return False

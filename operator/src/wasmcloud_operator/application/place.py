@@ -1,13 +1,15 @@
-"""Where an Application is in the lattices, by its status."""
+"""Where an Application is in the lattices, by its status and by the annotation of the first one."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.lattice.lattice import Lattice
+from wasmcloud_operator.names import FIRST_PLACE
 from wasmcloud_operator.shared.pools import Pools
 
 
@@ -33,9 +35,24 @@ class Place:
         return {**entry, "problem": self.problem} if self.problem else entry
 
 
-def place(status: object) -> Place | None:
-    """Where the Application is; None before it was put anywhere."""
-    return _place(status) if isinstance(status, dict) else None
+def place(item: CustomResource) -> Place | None:
+    """Where the Application is, or is about to be put; None before that."""
+    found = _place(item.status) if isinstance(item.status, dict) else None
+    return found or first_place(item)
+
+
+def first_place(item: CustomResource) -> Place | None:
+    """The first lattice that an Application was to be put in; None of an annotation that was copied from another."""
+    try:
+        written = json.loads(item.metadata.annotations.get(FIRST_PLACE, ""))
+    except ValueError:
+        return None
+    return _place(written) if isinstance(written, dict) and written.get("uid") == item.metadata.uid else None
+
+
+def as_annotation(place: Place, uid: str) -> str:
+    """The annotation of the Application of that uid, which `first_place` reads."""
+    return json.dumps({"uid": uid, **place.as_status()})
 
 
 def departures(status: object) -> tuple[Place, ...]:
@@ -47,7 +64,7 @@ def departures(status: object) -> tuple[Place, ...]:
 
 def lattices_of(item: CustomResource, pools: Pools) -> set[Lattice]:
     """The lattices in which an Application is or may be, of those with pools."""
-    places = (*departures(item.status), *filter(None, (place(item.status),)))
+    places = (*departures(item.status), *filter(None, (place(item),)))
     found = {lattice for one in places for lattice in pools.known_as(one.id)}
     return found | {pool.lattice for pool in pools.in_namespace(item.metadata.namespace)}
 

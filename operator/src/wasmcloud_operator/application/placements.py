@@ -24,6 +24,8 @@ from wasmcloud_operator_types import POD_UID_LABEL
 
 FIELD_MANAGER = "wasmcloud-operator-placements"
 MOST_SHOWN = 50
+_PART = ("placementCount", "placements")
+_PLACE = ("lattice", "latticeId", "hostConfig", "leaving")
 
 PodOf = Callable[[str], Pod | None]  # by uid
 
@@ -95,7 +97,7 @@ class PlacementWriter:
             if lattice is None or not lattice.hosts.synced:
                 return Result.waiting("the hosts of its lattice")  # what was found before stands
             found = placements(item, self.hosts.hosts(lattice, key.name), self.pod_of)
-        before: JsonObject = {name: status[name] for name in ("placementCount", "placements") if name in status}
+        before: JsonObject = {name: status[name] for name in _PART if name in status}
         try:
             written = await self.part.write(item, before, found)
         except (NotFound, Conflict):
@@ -103,6 +105,13 @@ class PlacementWriter:
         if written is not None:
             self.applications.offer(written)
         return DONE
+
+
+def deciding(item: CustomResource) -> tuple[object, ...]:
+    """The parts of an Application that decide what `PlacementWriter` writes: most of its changes are other statuses."""
+    meta, status = item.metadata, item.status if isinstance(item.status, dict) else {}
+    parts = [status.get(name) for name in (*_PLACE, *_PART)]
+    return meta.uid, meta.generation, meta.annotations, meta.deleting, "deployedVersion" in status, parts
 
 
 def applications_on(host: Host) -> Iterator[str]:

@@ -35,7 +35,7 @@ from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.lattice.ledger import Entry, ListState
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter, NameTaken, StepRefused
-from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_paused
+from wasmcloud_operator.names import FIRST_PLACE, RESUMPTION, UNREADABLE, is_paused
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 
@@ -145,7 +145,7 @@ class ApplicationReconciler:
         """Have wadm run the content, then take it out of the lattices that it has left."""
         key, content = item.metadata.key, examined.content
         side, leaving = self.deletion.ledger_writer(item, choice.lattice), self.selector.leaving(item, choice.lattice)
-        where = {**_place(choice), **_leaving(leaving)}
+        where = {**_place(choice).as_status(), **_leaving(leaving)}
         wanted = item.metadata.annotations.get(naming.UNDEPLOY) != "true"
         before = own_status(item.status)
         if Place(choice.lattice.name, "", str(before.get("latticeId", ""))).is_in(choice.lattice.identity):
@@ -168,7 +168,7 @@ class ApplicationReconciler:
             await self._show_stalled(item, status.rejected(refused.step, refused.message), where)
             return Result.waiting(f"wadm to take it: {refused.message}", _REFUSED_SECONDS)
         self.selector.accept(key)
-        await self._settle(item, choice.lattice, leaving)
+        await self._settle(item, choice, leaving)
         entry, again = await self._confirmed(side, entry, content.name) if wanted else (entry, None)
         confirmed = again is None
         if again is None or again <= side.ledger.lag - _PUSH_SECONDS or leaving:
@@ -194,18 +194,17 @@ class ApplicationReconciler:
     async def _before_write(self, item: CustomResource, choice: Chosen, leaving: list[Place], run: Run) -> None:
         """Have the deletion wait for what is about to be written. Raises WritesForbidden while the CRD is in doubt.
 
-        The lattice is in the status before anything is in the lattice, and so are those that are left for it: whoever
-        comes after a crash has to know where to look.
+        The lattice is written down before anything is in the lattice, and so are those that are left for it: whoever
+        comes after a crash has to know where to look. The first one goes with the finalizer, each later one into the
+        status.
         """
-        lattice = choice.lattice
         if not self.gate.ours:
             raise WritesForbidden(f"the CRD {APPLICATION} may be another project's by now")
-        await self._settle(item, lattice, leaving)
-        latest = self._latest(item)
-        here = place(latest.status)
-        if here is None or not here.is_in(lattice.identity) or set(leaving) - set(departures(latest.status)):
-            found = {**_place(choice), **_leaving(leaving)}
-            await self.writer.show(latest, status.placed(run.version), found, at_once=True)
+        settled = await self._settle(item, choice, leaving)
+        here = place(settled)
+        if here is None or not here.is_in(choice.lattice.identity) or set(leaving) - set(departures(settled.status)):
+            found = {**_place(choice).as_status(), **_leaving(leaving)}
+            await self.writer.show(self._latest(item), status.placed(run.version), found, at_once=True)
 
     def _report_taken(self, item: CustomResource, lattice: Lattice, run: Run) -> None:
         """Record Events of what wadm has taken, not of each attempt while it refuses."""
@@ -219,14 +218,18 @@ class ApplicationReconciler:
             note = f"Version {version} has other content already: deployed as {run.version}. "
             self._event(item, "Warning", Reason.VERSION_REUSED, f"{note}Change the annotation version with the content")
 
-    async def _settle(self, item: CustomResource, lattice: Lattice, leaving: list[Place]) -> None:
-        """Hold what the deletion needs: the finalizer, which tools may have taken away, and the ways to wadm."""
+    async def _settle(self, item: CustomResource, choice: Chosen, leaving: list[Place]) -> CustomResource:
+        """Hold what the deletion needs: the finalizer, which tools may have taken away, and the ways to wadm.
+
+        Returns the Application as it is then.
+        """
         for departure in leaving:
             self.selector.departing(item, departure)
-        self.selector.hold(item.metadata.key, lattice)
+        self.selector.hold(item.metadata.key, choice.lattice)
         now = self.applications.store.get(item.metadata.key)
-        if now is not None and now.metadata.uid == item.metadata.uid and not now.metadata.deleting:
-            await self.writer.add_finalizer(now)
+        if now is None or now.metadata.uid != item.metadata.uid or now.metadata.deleting:
+            return item
+        return await self.writer.add_finalizer(now, _place(choice))
 
     async def _confirmed(self, side: LedgerWriter, entry: Entry, name: str) -> tuple[Entry, float | None]:
         """Have the status of the deployed version; with the seconds until it has to be asked for, None if known."""
@@ -300,10 +303,11 @@ class ApplicationReconciler:
         if now is None or now.metadata.uid != item.metadata.uid:
             return item
         looked_at = item.metadata
+        placed = {name: value for name, value in now.metadata.annotations.items() if name == FIRST_PLACE}
         metadata = replace(
             now.metadata,
             generation=looked_at.generation,
-            annotations=looked_at.annotations,
+            annotations={**looked_at.annotations, **placed},
             labels=looked_at.labels,
         )
         return replace(now, metadata=metadata)
@@ -317,9 +321,8 @@ class ApplicationReconciler:
         self.recorder.event(APPLICATION, item.metadata, type_, reason, note, action="Deploy")
 
 
-def _place(choice: Chosen) -> dict[str, object]:
-    identity = choice.lattice.identity
-    return {"lattice": identity.name, "latticeId": identity.id, "hostConfig": choice.host_config}
+def _place(choice: Chosen) -> Place:
+    return Place(choice.lattice.name, choice.host_config, choice.lattice.identity.id)
 
 
 def _leaving(places: Iterable[Place]) -> JsonObject:

@@ -9,6 +9,7 @@ from functools import partial
 
 from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.manifest import deciding_metadata, passed_metadata
+from wasmcloud_operator.application.place import Place, as_annotation, first_place, place
 from wasmcloud_operator.application.status import FOUND_OUT, Verdict
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import JSON_PATCH, Writer
@@ -20,9 +21,10 @@ from wasmcloud_operator.kube.difference import Difference, PathStep
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.content import VERSION
+from wasmcloud_operator.names import FIRST_PLACE
 from wasmcloud_operator.reasons import Reason
 
 FINALIZERS = "finalizers"
@@ -48,9 +50,12 @@ class ApplicationWriter:
         """
         before = own_status(item.status)
         digest = inputs_digest(item)
-        kept = {name: before[name] for name in FOUND_OUT if name in before} if found is None else found
+        if found is None:
+            first = first_place(item) if "lattice" not in before else None
+            known = {**before, **(first.as_status() if first is not None else {})}
+            found = {name: known[name] for name in FOUND_OUT if name in known}
         status = {
-            **kept,
+            **found,
             "observedGeneration": item.metadata.generation,
             "inputsDigest": digest,
             "phase": verdict.phase or _last_phase(before, item.metadata.generation, digest),
@@ -72,24 +77,21 @@ class ApplicationWriter:
         status = {**before, "conditions": self._conditions(item, before, (PAUSED,), keep=held)}
         return await self._apply(item, before, status)
 
-    async def add_finalizer(self, item: CustomResource) -> CustomResource:
+    async def add_finalizer(self, item: CustomResource, first: Place) -> CustomResource:
         """Returns the item with our finalizer, or without where somebody takes it away again and again.
 
-        Raises Invalid when it changed meanwhile.
+        With the finalizer goes the place that the Application is to be put in, unless it has one. Raises Invalid when
+        it changed meanwhile.
         """
         if naming.FINALIZER in item.metadata.finalizers:
             return item
-        patch: list[JsonObject] = [{"op": "test", "path": "/metadata/uid", "value": item.metadata.uid}]
-        if item.metadata.finalizers:
-            patch.append({"op": "add", "path": "/metadata/finalizers/-", "value": naming.FINALIZER})
-        else:  # adding the list would replace one that somebody else has made meanwhile
-            version = item.metadata.resource_version
-            patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
-            patch.append({"op": "add", "path": "/metadata/finalizers", "value": [naming.FINALIZER]})
-        place = WriteTarget(APPLICATION, item.metadata.key, FINALIZERS)
+        patch = _finalizer_patch(item.metadata)
+        if place(item) is None:
+            patch.append(_annotation_patch(item.metadata, FIRST_PLACE, as_annotation(first, item.metadata.uid)))
+        target = WriteTarget(APPLICATION, item.metadata.key, FINALIZERS)
         wish = naming.FINALIZER
         send = partial(self._patch, item, patch)
-        return await self.part.paced.write(place, item.metadata, wish, _FINALIZERS_PATH, send) or item
+        return await self.part.paced.write(target, item.metadata, wish, _FINALIZERS_PATH, send) or item
 
     async def remove_finalizer(self, item: CustomResource) -> None:
         """Remove our finalizer; harmless when the item is gone. Raises Invalid when its finalizers changed."""
@@ -132,6 +134,25 @@ class ApplicationWriter:
             return False
         self.informer.offer(written)
         return True
+
+
+def _finalizer_patch(metadata: ObjectMeta) -> list[JsonObject]:
+    """Adds our finalizer to the object as it is cached; a list or map that somebody made since is not replaced."""
+    patch: list[JsonObject] = [{"op": "test", "path": "/metadata/uid", "value": metadata.uid}]
+    if not metadata.finalizers or not metadata.annotations:
+        patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": metadata.resource_version})
+    if metadata.finalizers:
+        patch.append({"op": "add", "path": "/metadata/finalizers/-", "value": naming.FINALIZER})
+    else:
+        patch.append({"op": "add", "path": "/metadata/finalizers", "value": [naming.FINALIZER]})
+    return patch
+
+
+def _annotation_patch(metadata: ObjectMeta, name: str, value: str) -> JsonObject:
+    if not metadata.annotations:
+        return {"op": "add", "path": "/metadata/annotations", "value": {name: value}}
+    escaped = name.replace("~", "~0").replace("/", "~1")  # RFC 6901
+    return {"op": "add", "path": f"/metadata/annotations/{escaped}", "value": value}
 
 
 def own_status(status: object) -> JsonObject:

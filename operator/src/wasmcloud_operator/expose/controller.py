@@ -32,7 +32,7 @@ from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
-from wasmcloud_operator.names import HOST_CONTAINER, MANAGED_SELECTOR
+from wasmcloud_operator.names import FIRST_PLACE, HOST_CONTAINER, MANAGED_SELECTOR
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.placement_gaps import PlacementGaps
@@ -389,4 +389,5 @@ def _running(pod: Pod | None) -> datetime | None:
 def _wish(item: CustomResource) -> tuple[object, ...]:
     """The parts of an Application that decide which Services it wants."""
     place = item.status.get("latticeId") if isinstance(item.status, dict) else None
-    return item.metadata.annotations, item.metadata.generation, item.metadata.deleting, place
+    annotations = {name: value for name, value in item.metadata.annotations.items() if name != FIRST_PLACE}
+    return annotations, item.metadata.generation, item.metadata.deleting, place
