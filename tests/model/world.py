@@ -21,6 +21,7 @@ from wasmcloud_operator.kube.testing import ScriptedTransport
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.testing import ScriptedHost, ScriptedNats, ScriptedNetwork, ScriptedWadm
 from wasmcloud_operator.lattice.write_gate import AlwaysOpen
+from wasmcloud_operator.names import FIRST_PLACE
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.preflight import Findings
 from wasmcloud_operator.settings import Settings
@@ -176,11 +177,13 @@ class World:
         self._put(APPLICATION, Key(namespace, name), spec, annotations)
 
     def _put(self, resource: Any, key: Key, spec: Json, annotations: dict[str, str]) -> None:
-        """What `kubectl apply` does."""
+        """What `kubectl apply` does: an annotation that the operator has put there stays."""
 
         def edit(body: Json) -> None:
+            before = body["metadata"].get("annotations") or {}
+            kept = {name: value for name, value in before.items() if name == FIRST_PLACE}
             body["spec"] = spec
-            body["metadata"]["annotations"] = annotations
+            body["metadata"]["annotations"] = {**annotations, **kept}
 
         live = self.cluster.get(resource, key)
         if live is None:

@@ -304,7 +304,8 @@ class _Wiring:
         """Whether a pod that is ready serves the Service of that key."""
         label = naming.serves_label(key.name)
         return any(
-            label in _served(pod) and _ready(pod) for pod in self.pods.store.by_index(NAMESPACE_INDEX, key.namespace)
+            label in pod.metadata.labels and _ready(pod)
+            for pod in self.pods.store.by_index(NAMESPACE_INDEX, key.namespace)
         )
 
     def _on_application(self, change: Change[CustomResource], listed: bool) -> None:

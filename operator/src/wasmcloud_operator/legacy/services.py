@@ -99,7 +99,7 @@ class RustServices:
         The hosts of the Rust operator's pods do not say in which pod they run: no endpoint is left with our selector
         until the first new pod serves. Raises the errors of `kube.errors`.
         """
-        if self.serves(key) or not self._leads_elsewhere(key):
+        if not self._leads_elsewhere(key) or self.serves(key):
             return body
         try:
             spec = (await self.client.get(SERVICE, key)).body["spec"]
@@ -118,7 +118,7 @@ class RustServices:
     async def clean(self, key: Key, live: ObjectMeta) -> None:
         """Take the Rust operator's finalizer off a Service; delete its EndpointSlice once another has an endpoint."""
         await self._release(key, live)
-        if self.serves(key) and any(self._slices(key)) and await self._has_endpoint(key):
+        if any(self._slices(key)) and self.serves(key) and await self._has_endpoint(key):
             await self._delete_slices(key)
 
     async def remove(self, key: Key) -> bool:
