@@ -15,6 +15,7 @@ import pytest
 from testbed import NatsServer
 from wasmcloud_operator.application.manifest import content_of
 from wasmcloud_operator.lattice.content import Owner, choose_version, digest_of, owner_of, to_manifest
+from wasmcloud_operator.lattice.decision import scaler_shape
 from wasmcloud_operator.manifest.validation import errors, validate
 
 LINK = {"namespace": "wasi", "package": "http", "interfaces": ["incoming-handler"], "target": {"name": "web"}}
@@ -147,13 +148,20 @@ async def put(nats_server: NatsServer, wadm):
     await client.close()
 
 
+async def stored_in(put, lattice, manifest):
+    """What wadm has made of a manifest."""
+    subject = f"wadm.api.{lattice}.model.get.{manifest['metadata']['name']}"
+    answer = await put.client.request(subject, b"{}", timeout=60)
+    return json.loads(answer.data)["manifest"]
+
+
 async def test_the_unchanged_manifest_passes_in_both(put):
     assert errors(validate(MANIFEST)) == []
     assert await put(MANIFEST, "rules-unchanged") is None
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_a_manifest_that_passes_validation_is_never_refused_by_wadm(put, seed):
+async def test_a_manifest_that_passes_validation_is_never_refused_by_wadm_and_starts_the_same(put, seed):
     source = random.Random(seed)
     passed = 0
     for number in range(150):
@@ -162,7 +170,9 @@ async def test_a_manifest_that_passes_validation_is_never_refused_by_wadm(put, s
         if found:
             continue
         passed += 1
-        assert await put(manifest, f"rules-{seed}-{number}") is None, json.dumps(manifest)
+        lattice = f"rules-{seed}-{number}"
+        assert await put(manifest, lattice) is None, json.dumps(manifest)
+        assert scaler_shape(await stored_in(put, lattice, manifest)) == scaler_shape(manifest), json.dumps(manifest)
     assert passed >= 15
 
 
@@ -172,8 +182,7 @@ async def test_a_manifest_of_ours_comes_back_with_its_owner_and_digest(put):
     choice = choose_version(content, [], None)
     owner = Owner("cluster", "team-a", "hello")
     assert await put(to_manifest(content, choice.version, owner), "owned") is None
-    answer = await put.client.request("wadm.api.owned.model.get.hello", b"{}", timeout=60)
-    stored = json.loads(answer.data)["manifest"]
+    stored = await stored_in(put, "owned", MANIFEST)
     assert owner_of(stored) == owner
     assert digest_of(stored) == content.digest
     assert stored["metadata"]["annotations"].keys() & metadata["annotations"].keys() == {"version"}

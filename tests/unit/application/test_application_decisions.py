@@ -214,6 +214,17 @@ def test_the_shape_of_scalers_has_what_their_ids_are_made_of() -> None:
     assert len({shape(), shape(image="x:2"), shape(config_name="d")}) == 3
 
 
+def test_a_link_in_the_deprecated_form_has_the_shape_of_what_wadm_makes_of_it() -> None:
+    def shape(**link: object) -> object:
+        traits = [{"type": "link", "properties": link}]
+        return decision.scaler_shape({"spec": {"components": [{"name": "web", "traits": traits}]}})
+
+    settings, of_target = [{"name": "c"}], [{"name": "t"}]
+    written = shape(target="kv", source_config=settings, target_config=of_target)
+    assert written == shape(target={"name": "kv", "config": of_target}, source={"config": settings})
+    assert shape(target="kv", source_config=settings, source={}) == shape(target={"name": "kv"})
+
+
 def test_nothing_chosen_says_why() -> None:
     choice = choose({}, [])
     assert choice == NotChosen(Reason.NO_HOST_CONFIG, "no host config in this namespace: the application waits for one")

@@ -169,6 +169,10 @@ def test_a_draft_is_what_the_user_wrote(annotations, sent):
     }
 
 
+def test_an_empty_version_is_none():
+    assert content_of(metadata(version=""), SPEC) == content_of(metadata(), SPEC)
+
+
 def test_latest_is_found_by_validation_of_the_draft():
     problems = errors(validate(draft(content_of(metadata(version="latest"), SPEC))))
     assert [problem.path for problem in problems] == ["metadata.annotations.version"]

@@ -66,19 +66,20 @@ class Examiner:
 def unscaled(spec: JsonObject) -> tuple[str, ...]:
     """The names of the components of a manifest that have no scaler: wadm starts no instance of them.
 
-    What another application runs (`properties.application`) needs none here.
+    What another application runs (`properties.application`) needs none here, and one of a provider wadm starts anyway.
     """
     components = spec.get("components")
     return tuple(
         str(component.get("name"))
         for component in (components if isinstance(components, list) else [])
-        if isinstance(component, dict) and not _is_shared(component) and not _is_scaled(component)
+        if isinstance(component, dict) and _needs_scaler(component) and not _is_scaled(component)
     )
 
 
-def _is_shared(component: JsonObject) -> bool:
+def _needs_scaler(component: JsonObject) -> bool:
     properties = component.get("properties")
-    return isinstance(properties, dict) and bool(properties.get("application"))
+    shared = isinstance(properties, dict) and bool(properties.get("application"))
+    return component.get("type") != "capability" and not shared
 
 
 def _is_scaled(component: JsonObject) -> bool:

@@ -31,7 +31,7 @@ def content_of(metadata: Mapping[str, object], spec: Mapping[str, object]) -> Co
     name = str(metadata["name"])
     annotations = passed_metadata(strings(metadata.get("annotations")))
     labels = passed_metadata(strings(metadata.get("labels")))
-    version = annotations.pop(VERSION, None)
+    version = annotations.pop(VERSION, None) or None  # wadm would store "", which everywhere else means none
     counted = {"annotations": deciding_metadata(annotations), "labels": deciding_metadata(labels)}
     return Content(
         name=name,

@@ -130,10 +130,18 @@ def _shape_of(component: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
     for trait in _mappings(component.get("traits")):
         about = _mapping(trait.get("properties"))
         if trait.get("type") == "link":
-            target, source = about.get("target"), _mapping(about.get("source"))
-            to: Mapping[str, object] = target if isinstance(target, Mapping) else {"name": target}
-            ends = ("target", *_config_names(to), "source", *_config_names(source))
-            yield "link", name, str(about.get("name", "default")), str(to.get("name")), *ends
+            source, target = _end(about, "source"), _end(about, "target")
+            ends = ("target", *_config_names(target), "source", *_config_names(source))
+            yield "link", name, str(about.get("name", "default")), str(target.get("name")), *ends
+
+
+def _end(link: Mapping[str, object], end: str) -> Mapping[str, object]:
+    """The source or target of a link, in wadm's present form also where it is written in the deprecated one.
+
+    wadm stores only that form: a version that is written must not differ from the same one that is read.
+    """
+    found = link.get(end)
+    return found if isinstance(found, Mapping) else {"name": found, "config": link.get(f"{end}_config")}
 
 
 def _config_names(owner: Mapping[str, object]) -> list[str]:
