@@ -9,9 +9,10 @@ from support.objects.good_manifest import link as http_link
 from support.sites.lattices_in_memory import Lattice, Pools
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.lattice_books import LatticeBooks
+from wasmcloud_operator.expose.outcomes import Outcomes, State
 from wasmcloud_operator.expose.plan import Record
 from wasmcloud_operator.expose.queries import ServiceQueries
-from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler, State
+from wasmcloud_operator.expose.reconciler import ServiceReconciler
 from wasmcloud_operator.expose.status import ExposedWriter
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applier, ManagedKind
@@ -156,9 +157,10 @@ class Site:
         *,
         deleting: bool = False,
         at: Lattice | None = None,
+        namespace: str = HERE,
         **annotations: str,
     ) -> None:
-        metadata: dict[str, Any] = {"name": "shop", "namespace": HERE, "annotations": annotations}
+        metadata: dict[str, Any] = {"name": "shop", "namespace": namespace, "annotations": annotations}
         if deleting:
             metadata["deletionTimestamp"] = "2026-03-01T12:00:00Z"
         status = {"latticeId": at.identity.id} if at is not None else {}

@@ -10,8 +10,8 @@ import pytest
 from support.sites.reconciled_services import HERE, SHOP, THERE, Lattice, Site, owners, spec
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import read_options
+from wasmcloud_operator.expose.outcomes import State
 from wasmcloud_operator.expose.plan import Record
-from wasmcloud_operator.expose.reconciler import State
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.kube.resources import SERVICE, Key
@@ -72,6 +72,99 @@ async def test_a_service_that_is_no_longer_wanted_goes(
     site.deployed(None)
     assert await site.look() == {}
     assert site.states() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (naming.SERVICE_TYPE, "Loadbalancer"),
+        (naming.SERVICE_NAME, "Front Door"),
+        (naming.SERVICE_ANNOTATIONS, '{"example.com/internal": true}'),
+    ],
+)
+async def test_a_mistake_in_an_annotation_leaves_a_service_as_it_was(site: Site, key: str, value: str) -> None:
+    right = {
+        naming.SERVICE_TYPE: "LoadBalancer",
+        naming.SERVICE_NAME: "front",
+        naming.SERVICE_ANNOTATIONS: '{"example.com/internal": "true"}',
+    }
+    site.application(**right)
+    site.deployed(spec())
+    before = await site.look()
+    site.application(**right | {key: value})
+    for _ in range(2):  # what is no longer wanted goes with the next look
+        now = await site.look()
+    assert now.keys() == before.keys() == {"front"}
+    assert now["front"]["spec"] == before["front"]["spec"]
+    assert now["front"]["metadata"]["annotations"].items() >= {"example.com/internal": "true"}.items()
+    assert site.states() == [("front", State.LEADS)]
+    site.application(**right)
+    assert await site.look() == before
+
+
+async def test_a_service_stays_while_its_component_gets_another_name(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    made = (await site.look())["shop"]
+    renamed = spec()
+    renamed["components"][0]["name"] = "web"
+    site.application(renamed)
+    site.deployed(None)
+    assert await site.look() == {"shop": made}
+    site.deployed(renamed)
+    for _ in range(2):
+        [now] = (await site.look()).values()
+    assert now["metadata"]["uid"] == made["metadata"]["uid"]
+    assert now["metadata"]["annotations"][naming.COMPONENT] == "web"
+
+
+async def test_a_service_of_a_component_that_is_left_out_goes(site: Site) -> None:
+    two = spec()
+    two["components"].append({**two["components"][0], "name": "admin"})
+    site.application(two)
+    site.deployed(two)
+    assert (await site.look()).keys() == {"shop", "shop-admin"}
+    two["components"].pop(0)
+    site.application(two)
+    site.deployed(None)
+    assert (await site.look()).keys() == {"shop-admin"}
+
+
+async def test_an_application_shows_nothing_of_another_one_of_its_name(site: Site) -> None:
+    site.application()
+    site.application(namespace=THERE)
+    site.deployed(spec())
+    there = Key(THERE, "shop")
+    for key in (SHOP, there):
+        await site.look(key)
+    for key in (SHOP, there):
+        await site.statuses.reconcile(key)
+    await site.bench.clock.advance(6)
+    await site.statuses.reconcile(there)
+    mine = site.api.get(APPLICATION, SHOP)
+    other = site.api.get(APPLICATION, there)
+    assert mine is not None
+    assert other is not None
+    assert [entry["namespace"] for entry in mine["status"]["services"]] == [HERE, THERE]
+    assert other["status"] == {}
+
+
+async def test_an_application_shows_nothing_of_another_lattices(site: Site) -> None:
+    other = Lattice.at("other")
+    site.config(HERE, "second", lattice="other")
+    site.pools.add(Key(HERE, "second"), other)
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    record = site.queries.book(site.lattice).records["shop"]
+    site.queries.book(other).put("shop", replace(record, owner=None, annotations={}))
+    for key in (SHOP, Key(THERE, "shop")):
+        await site.look(key)
+    assert site.states() == [("shop", State.LEADS), ("shop-server", State.LEADS)]
+    await site.statuses.reconcile(SHOP)
+    item = site.api.get(APPLICATION, SHOP)
+    assert item is not None
+    assert {entry["name"] for entry in item["status"]["services"]} == {"shop"}
 
 
 async def test_a_service_that_somebody_deletes_again_and_again_is_said_to_be_deleted(site: Site) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from support.sites.reconciled_services import HERE, SHOP, THERE, Lattice, Site, spec
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.reconciler import Outcome, State
+from wasmcloud_operator.expose.outcomes import Outcome, State
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.contest import Contested, Contests
 from wasmcloud_operator.kube.controller import DONE, Result
@@ -65,7 +65,7 @@ async def test_before_wadm_has_listed_an_application_without_a_record_is_waited_
     await site.look(Key(HERE, "unknown"))
     assert site.result == Result.waiting("what is deployed in the lattices of its namespace")
     assert site.rust.removed == [], "it may be deployed"
-    site.outcomes.put(Key(HERE, "unknown"), Outcome(problems=(Problem(Reason.UNKNOWN, "", ""),)))
+    site.outcomes.put(Key(HERE, "unknown"), Outcome(failures=(Problem(Reason.UNKNOWN, "", ""),)))
     await site.look(Key(HERE, "unknown"))
     assert site.outcomes.get(Key(HERE, "unknown")) is not None
     site.lattice.ledger.listed = ()

@@ -137,6 +137,11 @@ def test_reach_beyond_the_host_configs_is_left_out_and_reported() -> None:
     assert (some.gateway, some.ingress_class) == (None, "nginx")
     assert ["Gateway" in str(problem) for problem in some.problems] == [True]
     assert asked.within(frozenset()).problems == ()
+    unread = frozenset({naming.SERVICE_TYPE, naming.SERVICE_NAME, naming.INGRESS_CLASS})
+    wrong = read_options(dict.fromkeys(unread, "no good"))
+    assert wrong.unread == unread
+    assert wrong.within(frozenset()).unread == {naming.SERVICE_NAME}, "what is not allowed is not kept either"
+    assert wrong.within(read_reach("NodePort,Ingress")).unread == unread
 
 
 def test_the_applications_annotations_count_before_the_manifests() -> None:
@@ -186,7 +191,9 @@ def test_options() -> None:
         (naming.HTTP_PORT, "a=70000"),
     ],
 )
-def test_a_mistake_in_an_annotation_is_named_and_counts_as_not_written(key: str, value: str) -> None:
+def test_a_mistake_in_an_annotation_is_named_and_counts_as_not_written_where_nothing_is_there(
+    key: str, value: str
+) -> None:
     options = read_options({key: value})
     [problem] = options.problems
     assert (problem.reason, problem.path) == ("InvalidAnnotation", f'metadata.annotations["{key}"]')

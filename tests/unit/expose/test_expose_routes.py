@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,34 +57,42 @@ class Followed:
 @dataclass
 class Applied:
     bodies: list[Any] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
 
     async def apply(self, kind: ManagedKind, body: Any, ours: Any) -> None:
         self.bodies.append(body)
 
+    async def delete(self, kind: ManagedKind, item: Any, ours: Any) -> None:
+        self.deleted.append(kind.resource.kind)
 
-class NoneHeld:
+
+@dataclass
+class Held:
+    names: tuple[str, ...] = ()
+
     def of(self, key: Any) -> list[Any]:
-        return []
+        return [SimpleNamespace(metadata=SimpleNamespace(name=name)) for name in self.names]
 
 
-def routes(discovery: Discovery, applied: Applied, clock: VirtualClock) -> Routes:
+def routes(discovery: Discovery, applied: Applied, clock: VirtualClock, *held: str) -> Routes:
     return Routes(
         client=discovery,
         applier=applied,
         clock=clock,
         http_routes=ManagedKind(HTTP_ROUTE, Followed()),
         ingresses=ManagedKind(INGRESS, Followed()),
-        owned_http_routes=NoneHeld(),
-        owned_ingresses=NoneHeld(),
+        owned_http_routes=Held(held),
+        owned_ingresses=Held(held),
         namespaces=("",),
     )
 
 
-def planned(*links: Route, name: str = "hello") -> PlannedService:
+def planned(*links: Route, name: str = "hello", **annotations: str) -> PlannedService:
     routes = links or (Route("a.example.com"),)
     endpoint = Endpoint(port=80, scheme="http", family="IPv4", mode="host", links=("a",), routes=routes)
     provider = HttpProvider(component="httpserver", application=name, id=f"{name}-httpserver", endpoints=(endpoint,))
-    return plan(Record(application=name, version="v1", exposure=Exposure((provider,))), read_options(ASKED)).services[0]
+    options = read_options({**ASKED, **annotations})
+    return plan(Record(application=name, version="v1", exposure=Exposure((provider,))), options).services[0]
 
 
 async def test_a_missing_gateway_api_is_not_reported_before_discovery_has_answered() -> None:
@@ -153,3 +162,36 @@ async def test_a_route_never_takes_everybodys_requests_for_want_of_a_host(
     else:
         assert made["HTTPRoute"]["hostnames"] == kept
         assert [rule["host"] for rule in made["Ingress"]["rules"]] == kept
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "applied_still"),
+    [
+        (naming.GATEWAY, "a/b/c/d", ["Ingress"]),
+        (naming.INGRESS_CLASS, "no good", ["HTTPRoute"]),
+        (naming.TLS_SECRET, "no good", ["HTTPRoute"]),
+        (naming.HOST, "http://shop.example.com", []),
+        (naming.ROUTE_ANNOTATIONS, "[]", []),
+    ],
+)
+async def test_a_mistake_in_an_annotation_leaves_a_route_as_it_was(
+    key: str, value: str, applied_still: list[str]
+) -> None:
+    discovery, applied = Discovery(), Applied()
+    discovery.may_answer.set()
+    one = planned(**{key: value})
+    made = routes(discovery, applied, VirtualClock(), "hello")
+    await made.apply(one, "team", LATTICE, [])
+    await made.remove(Key("team", "hello"), [one], (), lambda _: True)
+    assert [body["kind"] for body in applied.bodies] == applied_still
+    assert applied.deleted == []
+
+
+async def test_a_route_that_nobody_asks_for_any_more_goes_whatever_else_is_wrong() -> None:
+    discovery, applied = Discovery(), Applied()
+    discovery.may_answer.set()
+    one = planned(**{naming.GATEWAY: "", naming.INGRESS_CLASS: "", naming.HOST: "http://shop.example.com"})
+    made = routes(discovery, applied, VirtualClock(), "hello")
+    await made.apply(one, "team", LATTICE, [])
+    await made.remove(Key("team", "hello"), [one], (), lambda _: True)
+    assert (applied.bodies, applied.deleted) == ([], ["HTTPRoute", "Ingress"])

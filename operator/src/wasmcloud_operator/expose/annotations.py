@@ -21,7 +21,7 @@ _KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 ANY_HOST = "*"
-_OWN_DOMAIN = "k8s.wasmcloud.dev/"
+OWN_DOMAIN = "k8s.wasmcloud.dev/"
 _TEXTS = 'must be JSON with text as values: {"example.com/key": "value"}'
 
 
@@ -32,6 +32,15 @@ class Reach(Enum):
     LOAD_BALANCER = "LoadBalancer"
     GATEWAY = "Gateway"
     INGRESS = "Ingress"
+
+
+# What a mistake in an annotation keeps as it is only where one of these is allowed.
+_NEEDS: Mapping[str, frozenset[Reach]] = {
+    naming.SERVICE_TYPE: frozenset({Reach.NODE_PORT, Reach.LOAD_BALANCER}),
+    naming.SERVICE_ANNOTATIONS: frozenset({Reach.NODE_PORT, Reach.LOAD_BALANCER}),
+    naming.GATEWAY: frozenset({Reach.GATEWAY}),
+    naming.INGRESS_CLASS: frozenset({Reach.INGRESS}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,10 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What an application's annotations ask for; mistakes in them count as not written."""
+    """What an application's annotations ask for; mistakes in them count as not written where nothing is there yet.
+
+    What is there stays as it is: a slip of the pen is not to cost a load balancer. `unread` are those annotations.
+    """
 
     enabled: bool = True
     name: str = ""
@@ -60,6 +72,20 @@ class Options:
     """By component; "" for any."""
 
     problems: tuple[Problem, ...] = ()
+    unread: frozenset[str] = frozenset()
+
+    @property
+    def keeps_http_route(self) -> bool:
+        """Whether an HTTPRoute that is there stays as it is."""
+        asked = self.gateway is not None or naming.GATEWAY in self.unread
+        return asked and not self.unread.isdisjoint((naming.GATEWAY, naming.HOST, naming.ROUTE_ANNOTATIONS))
+
+    @property
+    def keeps_ingress(self) -> bool:
+        """Whether an Ingress that is there stays as it is."""
+        asked = bool(self.ingress_class) or naming.INGRESS_CLASS in self.unread
+        decisive = (naming.INGRESS_CLASS, naming.HOST, naming.TLS_SECRET, naming.ROUTE_ANNOTATIONS)
+        return asked and not self.unread.isdisjoint(decisive)
 
     def within(self, reach: frozenset[Reach], *, where: str = "") -> Options:
         """The options within a reach. With `where`, which names the place that grants more, the rest is a problem."""
@@ -75,8 +101,10 @@ class Options:
             Problem(Reason.EXPOSURE_NOT_ALLOWED, "", f"{each.value} is not allowed here: it needs {where}")
             for each in refused
         )
+        withheld = {key for key, needed in _NEEDS.items() if not needed & reach}
         return replace(
             self,
+            unread=self.unread - withheld,
             type="ClusterIP" if types & set(refused) else self.type,
             annotations=self.annotations if types & reach else {},
             gateway=self.gateway if Reach.GATEWAY in reach else None,
@@ -94,8 +122,10 @@ def read_reach(text: str) -> frozenset[Reach]:
 def read_options(annotations: Mapping[str, str]) -> Options:
     """The options in the annotations of an Application or a manifest."""
     problems: list[Problem] = []
+    unread: set[str] = set()
 
     def wrong(key: str, message: str) -> None:
+        unread.add(key)
         problems.append(Problem(Reason.INVALID_ANNOTATION, f'metadata.annotations["{key}"]', message))
 
     def checked(key: str, fits: Callable[[str], object], message: str, default: str = "") -> str:
@@ -144,6 +174,7 @@ def read_options(annotations: Mapping[str, str]) -> Options:
         route_annotations=of_routes,
         ports=ports,
         problems=tuple(problems),
+        unread=frozenset(unread),
     )
 
 
@@ -170,7 +201,7 @@ def _extra(text: str) -> dict[str, str] | None:
     if not isinstance(value, dict):
         return None
     fits = all(
-        isinstance(entry, str) and _KEY.fullmatch(key) and not key.startswith(_OWN_DOMAIN)
+        isinstance(entry, str) and _KEY.fullmatch(key) and not key.startswith(OWN_DOMAIN)
         for key, entry in value.items()
     )
     return value if fits else None

@@ -12,11 +12,12 @@ from wasmcloud_operator.expose.http_routes import Routes
 from wasmcloud_operator.expose.lattice_books import LatticeBooks
 from wasmcloud_operator.expose.listening import Connect, Listening
 from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler
+from wasmcloud_operator.expose.outcomes import Outcomes
 from wasmcloud_operator.expose.plan import claim_of
 from wasmcloud_operator.expose.pod_labels import LABELS, PodLabeler
 from wasmcloud_operator.expose.queries import Deployed, ServiceQueries
 from wasmcloud_operator.expose.reader import ManifestReader
-from wasmcloud_operator.expose.reconciler import Outcomes, ServiceReconciler
+from wasmcloud_operator.expose.reconciler import ServiceReconciler
 from wasmcloud_operator.expose.status import FIELD_MANAGER, ExposedWriter
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import ManagedKind

@@ -54,13 +54,15 @@ class Routes:
     ) -> list[Problem]:
         """Applies the routes to one Service. Returns the problems."""
         problems: list[Problem] = []
+        key, options = Key(namespace, planned.application), planned.options
         route = render.http_route(planned, namespace, lattice, owners)
         if route is not None and await self._gateway_api():
-            problems += await self._apply(self.http_routes, route, planned)
+            if not (options.keeps_http_route and _is_among(self.owned_http_routes, key, planned.name)):
+                problems += await self._apply(self.http_routes, route, planned)
         elif route is not None:
             problems.append(_NO_GATEWAY_API)
         ingress = render.ingress(planned, namespace, lattice, owners)
-        if ingress is not None:
+        if ingress is not None and not (options.keeps_ingress and _is_among(self.owned_ingresses, key, planned.name)):
             problems += await self._apply(self.ingresses, ingress, planned)
         if (route or ingress) and len(planned.provider.endpoints) > 1:
             problems.append(_SEVERAL_PORTS)
@@ -93,9 +95,13 @@ class Routes:
         """
         await self._gateway_api()
         routable = [one for one in services if render.routable(one)]
+        http_routes = {one.name for one in routable if one.options.gateway}
+        http_routes |= {one.name for one in services if one.options.keeps_http_route}
+        ingresses = {one.name for one in routable if one.options.ingress_class}
+        ingresses |= {one.name for one in services if one.options.keeps_ingress}
         for kind, owned, wanted in (
-            (self.http_routes, self.owned_http_routes, {one.name for one in routable if one.options.gateway}),
-            (self.ingresses, self.owned_ingresses, {one.name for one in routable if one.options.ingress_class}),
+            (self.http_routes, self.owned_http_routes, http_routes),
+            (self.ingresses, self.owned_ingresses, ingresses),
         ):
             for item in owned.of(key):
                 if item.metadata.name not in {*wanted, *kept} and removable(item.metadata):
@@ -116,6 +122,10 @@ class Routes:
                         async with self.clock.timeout(_LIST_SECONDS):
                             await informer.wait_synced()
         return bool(informer.namespaces)
+
+
+def _is_among(owned: ByApplication, key: Key, name: str) -> bool:
+    return any(item.metadata.name == name for item in owned.of(key))
 
 
 def _ours(application: str) -> Callable[[ObjectMeta], bool]:

@@ -103,7 +103,9 @@ def plan(
         return Plan()
     base = options.name or record.application
     names = {
-        component: name for component, name in (held or {}).items() if name in naming.service_names(base, component)
+        component: name
+        for component, name in (held or {}).items()
+        if naming.SERVICE_NAME in options.unread or name in naming.service_names(base, component)
     }
     offered = {provider.component for provider in record.exposure.providers}
     taken = {name for component, name in names.items() if component in offered} | set(reserved)

@@ -169,24 +169,37 @@ class ServiceQueries:
                 return {str(name): str(value) for name, value in found.items()}
         return None
 
-    def intended(self, key: Key) -> frozenset[str]:
-        """The names of the Services in a namespace that an Application wants, deployed or not.
+    def intended(self, key: Key, home: str | None = None) -> frozenset[str]:
+        """The names of the Services in a namespace that an Application wants, deployed or not; of any, or of one.
 
-        A Service is somebody's address: it lives as long as an Application that exists wants it and offers HTTP.
+        A Service is somebody's address: it lives as long as an Application that exists wants it and offers HTTP. The
+        one of the application's own name stays also when its component is renamed: the other is to take it over.
         """
-        names = set()
+        held, inherited = self._intended(key, home)
+        return held | inherited
+
+    def _intended(self, key: Key, home: str | None = None) -> tuple[frozenset[str], frozenset[str]]:
+        """The names of `intended`: those of components that it has, and the one that is to be taken over."""
+        held: set[tuple[str, str]] = set()
+        left: set[str] = set()
+        offered: frozenset[str] = frozenset()
         for item in self.by_application.of(key):
-            annotations = item.metadata.annotations
+            annotations, name = item.metadata.annotations, item.metadata.name
             component = annotations.get(naming.COMPONENT, "")
-            application = self._wanting(Key(annotations.get(naming.APPLICATION_NAMESPACE, ""), key.name))
-            if application is None:
+            namespace = annotations.get(naming.APPLICATION_NAMESPACE, "")
+            application = self._wanting(Key(namespace, key.name)) if home in (None, namespace) else None
+            options = read_options(application.metadata.annotations) if application is not None else None
+            if application is None or options is None or not options.enabled:
                 continue
-            options = read_options(application.metadata.annotations)
-            offered = http_servers({"spec": application.spec})
-            fits = item.metadata.name in naming.service_names(options.name or key.name, component)
-            if options.enabled and component in offered and fits:
-                names.add(item.metadata.name)
-        return frozenset(names)
+            names = naming.service_names(options.name or key.name, component)
+            servers = http_servers({"spec": application.spec})
+            if component in servers and (name in names or naming.SERVICE_NAME in options.unread):
+                held.add((component, name))
+            elif component not in servers and name == names[0]:
+                left.add(name)
+            offered |= servers
+        to_come = offered - {component for component, _ in held}
+        return frozenset(name for _, name in held), frozenset(left if to_come else ())
 
     def _wanting(self, key: Key) -> CustomResource | None:
         item = self.applications.store.get(key) if self.applications is not None and key.namespace else None
@@ -248,7 +261,7 @@ class ServiceQueries:
         cached = plans.get(namespace)
         if cached is None or cached.inputs != inputs:
             options = self._options(namespace, lattice, record, around.bounds.reach)
-            made = plan(record, options, held, self.intended(key), around.bounds.ports)
+            made = plan(record, options, held, self._intended(key)[0], around.bounds.ports)
             cached = plans[namespace] = CachedPlan(inputs, made)
         return cached.plan
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from dataclasses import dataclass, replace
 
 import structlog
 
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.by_application import ByApplication, leads_to_application
 from wasmcloud_operator.expose.http_routes import Routes
+from wasmcloud_operator.expose.outcomes import Made, Outcome, Outcomes, State
 from wasmcloud_operator.expose.plan import Claim, PlannedService, Record, claim_of
 from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -41,63 +41,6 @@ _REFUSED_SECONDS = 60.0
 _ENDPOINT_SECONDS = 1.0
 
 _FAMILY_FIELDS = ("spec.clusterIPs[0]", "spec.clusterIP", "spec.ipFamilies[0]")
-
-
-class State(Enum):
-    """How a Service that is wanted does."""
-
-    LEADS = auto()
-    KEPT = auto()
-    """It is as it was: what it is to lead to is not deployed, or cannot be read."""
-
-    MISSING = auto()
-    """There is none: something stands against it."""
-
-    SET_BACK = auto()
-    """Somebody else sets it back: where it leads is theirs to know."""
-
-    IN_THE_WAY = auto()
-    """There is none of ours: an object of somebody else has its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A Service that is wanted, and by which addresses it is reached inside the cluster."""
-
-    name: str
-    state: State
-    urls: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an application's Services in one namespace."""
-
-    services: tuple[Made, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(slots=True)
-class Outcomes:
-    """The outcomes by (namespace, application); `on_change` is called for each outcome that is new."""
-
-    on_change: Callable[[Key], None]
-    _held: dict[Key, Outcome] = field(default_factory=dict)
-
-    def get(self, key: Key) -> Outcome | None:
-        """The outcome; None before the first reconcile."""
-        return self._held.get(key)
-
-    def put(self, key: Key, outcome: Outcome) -> None:
-        """Take note of an outcome."""
-        if self._held.get(key) != outcome:
-            self._held[key] = outcome
-            self.on_change(key)
-
-    def drop(self, key: Key) -> None:
-        """There is nothing of that application in that namespace any more."""
-        if self._held.pop(key, None) is not None:
-            self.on_change(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +88,14 @@ class ServiceReconciler:
             if self.queries.application(record) is None:
                 unowned += [(lattice, _named(record.application, problem)) for problem in found]
             urls = render.urls(planned, key.namespace) if state is State.LEADS else self._urls(key, planned.name)
-            made.append(Made(planned.name, state, urls))
+            home = self.queries.claim(lattice, record).home
+            made.append(Made(planned.name, state, urls, home, tuple(found)))
         self.unowned.put(key, unowned)
         planned_names = {planned.name for _, _, planned in wanted.services}
-        made += [Made(name, State.KEPT, self._urls(key, name)) for name in sorted(wanted.intended - planned_names)]
+        made += [self._kept(key, name) for name in sorted(wanted.intended - planned_names)]
         await self._remove(key, wanted)
         if made:
-            self.outcomes.put(key, Outcome(tuple(made), tuple(dict.fromkeys(problems))))
+            self.outcomes.put(key, Outcome(tuple(made)))
         elif wanted.sure:
             self.outcomes.drop(key)
         contests = self.applier.contests
@@ -169,6 +113,10 @@ class ServiceReconciler:
             return Result.waiting(_mending(problems), _REFUSED_SECONDS)
         return DONE if states or sure else Result.waiting("what is deployed in the lattices of its namespace")
 
+    def _kept(self, key: Key, name: str) -> Made:
+        held = self.queries.held(key.namespace, name)
+        return Made(name, State.KEPT, self._urls(key, name), held.home if held is not None else "")
+
     def _urls(self, key: Key, name: str) -> tuple[str, ...]:
         """The addresses of a Service as it is."""
         held = self.services.informer.store.get(Key(key.namespace, name))
@@ -179,7 +127,7 @@ class ServiceReconciler:
         """Show a failure that is no fault of the application."""
         before = self.outcomes.get(key) or Outcome()
         problem = Problem(Reason.SERVICE_FAILED, "", f"{type(error).__name__}: {error}; trying again")
-        self.outcomes.put(key, Outcome(before.services, (problem,)))
+        self.outcomes.put(key, Outcome(tuple(replace(one, problems=()) for one in before.services), (problem,)))
 
     def _wanted(self, key: Key) -> _WantedServices:
         sure = not self.queries.undecided(key.namespace)
@@ -206,11 +154,15 @@ class ServiceReconciler:
         """Apply one Service with its routes. Returns its state and the problems."""
         claim = self.queries.claim(lattice, record)
         ours = self._ours(key.namespace, planned.name, claim)
+        held = self.services.informer.store.get(Key(key.namespace, planned.name))
+        if held is not None and not ours(held.metadata):
+            held = None
         if not planned.provider.endpoints:
-            held = self.services.informer.store.get(Key(key.namespace, planned.name))
-            return (State.KEPT if held is not None and ours(held.metadata) else State.MISSING), []
+            return (State.KEPT if held is not None else State.MISSING), []
         owners = self._owners(key.namespace, lattice, record)
         body = render.service(planned, key.namespace, lattice.identity, owners, self._origin(key.namespace, record))
+        if held is not None:
+            body = render.with_what_stays(body, held.body, planned.options.unread)
         try:
             if self._is_host_configs(Key(key.namespace, planned.name)):
                 raise ForeignObject(SERVICE, Key(key.namespace, planned.name), f"{HOST_CONFIG.kind} {planned.name}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.annotations import ANY_HOST, fits_route
+from wasmcloud_operator.expose.annotations import ANY_HOST, OWN_DOMAIN, fits_route
 from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Resource
@@ -31,7 +31,8 @@ def service(
 ) -> JsonObject:
     """The Service: selects the pods with its own label, from which Kubernetes makes the EndpointSlices."""
     endpoints = planned.provider.endpoints
-    hints = _TRAEFIK_HTTPS if planned.options.ingress_class and endpoints[0].scheme == "https" else {}
+    routed = planned.options.ingress_class or planned.options.keeps_ingress
+    hints = _TRAEFIK_HTTPS if routed and endpoints[0].scheme == "https" else {}
     spec: JsonObject = {
         "type": planned.options.type,
         "selector": {naming.serves_label(planned.name): "true"},
@@ -40,6 +41,18 @@ def service(
     }
     extra = {**hints, **planned.options.annotations, **origin}
     return {**_head(SERVICE, planned, namespace, lattice, owners, extra=extra), "spec": spec}
+
+
+def with_what_stays(body: JsonObject, live: JsonObject, unread: Collection[str]) -> JsonObject:
+    """The Service's body, with what `live` has of that which annotations ask for that cannot be read."""
+    spec, metadata = body["spec"], body["metadata"]
+    if naming.SERVICE_TYPE in unread:
+        spec = {**spec, "type": live["spec"].get("type", spec["type"])}
+    if naming.SERVICE_ANNOTATIONS in unread:
+        there = live["metadata"].get("annotations") or {}
+        others = {key: value for key, value in there.items() if not key.startswith(OWN_DOMAIN)}
+        metadata = {**metadata, "annotations": {**others, **metadata["annotations"]}}
+    return {**body, "metadata": metadata, "spec": spec}
 
 
 def http_route(

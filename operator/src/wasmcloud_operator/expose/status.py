@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.lattice_books import LatticeBook
+from wasmcloud_operator.expose.outcomes import Made, Outcomes, State
 from wasmcloud_operator.expose.plan import Plan, Record
 from wasmcloud_operator.expose.queries import ServiceQueries
-from wasmcloud_operator.expose.reconciler import Made, Outcomes, State
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.conditions import Condition, to_status
@@ -74,7 +74,7 @@ class ExposedWriter:
         left = self._started + _START_SECONDS - now
         if not found and left > 0 and not self._known_absent(item):
             return Result.waiting("what is deployed in the lattices of its namespace", left)
-        if found or self.queries.intended(key):
+        if found or self.queries.intended(key, key.namespace):
             wanted = self._wanted(item, found)
         elif self._known_absent(item):
             wanted = _WantedStatus((), None)
@@ -110,15 +110,17 @@ class ExposedWriter:
             problems += plan.problems
             problems += _port_conflicts(self.queries.book(lattice), plan)
             namespaces |= dict.fromkeys(self.queries.namespaces(lattice) if plan.services else ())
-        if self.queries.intended(item.metadata.key):
+        home = item.metadata.namespace
+        if self.queries.intended(item.metadata.key, home):
             offers = True
-            namespaces[item.metadata.namespace] = None
+            namespaces[home] = None
         services: list[JsonObject] = []
         states: set[State] = set()
         for namespace in namespaces:
             outcome = self.outcomes.get(Key(namespace, item.metadata.name))
             if outcome is None:
                 return None
+            outcome = outcome.of(home)
             refused += (_located(problem, namespace, item) for problem in outcome.problems)
             there = [one for one in outcome.services if one.state in (State.LEADS, State.KEPT, State.SET_BACK)]
             states |= {one.state for one in there}
