@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.objects.good_manifest import link as http_link
 from support.sites.reconciled_services import HERE, SHOP, THERE, Lattice, Site, owners, spec
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import read_options
@@ -100,6 +101,31 @@ async def test_a_mistake_in_an_annotation_leaves_a_service_as_it_was(site: Site,
     assert site.states() == [("front", State.LEADS)]
     site.application(**right)
     assert await site.look() == before
+
+
+@pytest.mark.parametrize(
+    ("second", "ports"),
+    [
+        pytest.param({"properties": {"address": "0.0.0.0:70700"}}, [8080, 7070], id="a mistake"),
+        pytest.param({}, [8080, 7070], id="no host answers"),
+        pytest.param({"properties": {"address": "0.0.0.0:7071"}}, [8080, 7071], id="another port"),
+    ],
+)
+async def test_a_port_that_cannot_be_read_stays(site: Site, second: dict[str, Any], ports: list[int]) -> None:
+    made = spec()
+    further = http_link(name="admin", address="0.0.0.0:7070")
+    made["components"][0]["traits"].append(further)
+    site.application(made)
+    site.deployed(made)
+    before = (await site.look())["shop"]
+    [config] = further["properties"]["source"]["config"]
+    further["properties"]["source"]["config"] = [{"name": config["name"], **second}]
+    site.deployed(made)
+    now = (await site.look())["shop"]
+    assert [port["port"] for port in now["spec"]["ports"]] == ports
+    if 7070 in ports:
+        assert now == before
+        assert site.states() == [("shop", State.LEADS)]
 
 
 async def test_a_service_stays_while_its_component_gets_another_name(site: Site) -> None:

@@ -247,6 +247,16 @@ def test_routes_take_hosts_and_paths_from_the_manifest() -> None:
         ("/files/{*path}/more", None),
         ("api", None),
         ("", None),
+        ("/~user/a%20b;v=1/", render.PathMatch("/~user/a%20b;v=1/", exact=True)),
+        ("/a b", None),
+        ("/straße", None),
+        ("/100%", None),
+        ("/a//b", None),
+        ("/a/../b", None),
+        ("/a/.", None),
+        ("/a%2Fb", None),
+        ("/a?b=c", None),
+        ("/" + "a" * 1024, None),
     ],
 )
 def test_a_path_is_matched_as_the_provider_does_or_not_at_all(path: str, expected: render.PathMatch | None) -> None:

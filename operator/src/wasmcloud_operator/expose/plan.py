@@ -75,6 +75,8 @@ class PlannedService:
     application: str
     provider: HttpProvider
     options: Options
+    partial: bool = False
+    """Whether it has further ports that cannot be read: those that are there stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,15 @@ def plan(
             problems = [one for one in problems if (one.reason, one.path) != (Reason.PORT_UNKNOWN, declared.path)]
         endpoints = tuple(endpoint for endpoint in named.endpoints if endpoint.port not in pod_ports)
         provider = replace(named, endpoints=endpoints)
-        services.append(PlannedService(name, record.application, provider, options))
+        partial = any(_hides_port(problem, declared) for problem in record.exposure.problems)
+        services.append(PlannedService(name, record.application, provider, options, partial))
         problems += [*pod_port_problems(named, pod_ports), *_of_families(provider)]
     return Plan(tuple(services), tuple(problems))
+
+
+def _hides_port(problem: Problem, provider: HttpProvider) -> bool:
+    unread = (Reason.CONFIG_UNKNOWN, Reason.CONFIG_MISSING, Reason.INVALID_SETTINGS)
+    return problem.reason in unread and problem.path.startswith(f"{provider.path}.")
 
 
 def _named(provider: HttpProvider, options: Options) -> HttpProvider:

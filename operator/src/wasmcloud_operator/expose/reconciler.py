@@ -162,7 +162,7 @@ class ServiceReconciler:
         owners = self._owners(key.namespace, lattice, record)
         body = render.service(planned, key.namespace, lattice.identity, owners, self._origin(key.namespace, record))
         if held is not None:
-            body = render.with_what_stays(body, held.body, planned.options.unread)
+            body = render.with_what_stays(body, held.body, planned)
         try:
             if self._is_host_configs(Key(key.namespace, planned.name)):
                 raise ForeignObject(SERVICE, Key(key.namespace, planned.name), f"{HOST_CONFIG.kind} {planned.name}")

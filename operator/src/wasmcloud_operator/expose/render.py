@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -16,6 +16,12 @@ from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.manifest.http_endpoints import Endpoint
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
+
+# No request has other characters in its path, and a route with them is refused as a whole.
+_PATH = re.compile(r"/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@{}]|%[0-9A-Fa-f]{2})*")
+# Nor may an Ingress or HTTPRoute have these.
+_NO_PATH = re.compile(r"//|/\.{1,2}(?:/|$)|%2f", re.IGNORECASE)
+_LONGEST_PATH = 1024
 
 # What makes two wide-spread ingress controllers speak HTTPS to a Service; others overlook it.
 _NGINX_HTTPS = {"nginx.ingress.kubernetes.io/backend-protocol": "HTTPS"}
@@ -43,15 +49,19 @@ def service(
     return {**_head(SERVICE, planned, namespace, lattice, owners, extra=extra), "spec": spec}
 
 
-def with_what_stays(body: JsonObject, live: JsonObject, unread: Collection[str]) -> JsonObject:
-    """The Service's body, with what `live` has of that which annotations ask for that cannot be read."""
-    spec, metadata = body["spec"], body["metadata"]
+def with_what_stays(body: JsonObject, live: JsonObject, planned: PlannedService) -> JsonObject:
+    """The Service's body, with what `live` has of that which is asked for where it cannot be read."""
+    spec, metadata, unread = body["spec"], body["metadata"], planned.options.unread
+    if planned.partial:
+        known = {port["port"] for port in spec["ports"]}
+        others = [port for port in live["spec"].get("ports") or () if port["port"] not in known]
+        spec = {**spec, "ports": [*spec["ports"], *map(_further, others)]}
     if naming.SERVICE_TYPE in unread:
         spec = {**spec, "type": live["spec"].get("type", spec["type"])}
     if naming.SERVICE_ANNOTATIONS in unread:
         there = live["metadata"].get("annotations") or {}
-        others = {key: value for key, value in there.items() if not key.startswith(OWN_DOMAIN)}
-        metadata = {**metadata, "annotations": {**others, **metadata["annotations"]}}
+        kept = {key: value for key, value in there.items() if not key.startswith(OWN_DOMAIN)}
+        metadata = {**metadata, "annotations": {**kept, **metadata["annotations"]}}
     return {**body, "metadata": metadata, "spec": spec}
 
 
@@ -159,6 +169,8 @@ def path_match(path: str) -> PathMatch | None:
     ):
         return None
     literal = prefix.replace("{{", "{").replace("}}", "}")
+    if not _PATH.fullmatch(literal) or _NO_PATH.search(literal) or len(literal) > _LONGEST_PATH:
+        return None
     return PathMatch(literal if exact else literal.rstrip("/") or "/", exact)
 
 
@@ -212,6 +224,13 @@ def _port(endpoint: Endpoint, *, first: bool) -> JsonObject:
         "protocol": "TCP",
         "appProtocol": endpoint.scheme,
     }
+
+
+def _further(port: JsonObject) -> JsonObject:
+    """Returns a port of a live Service as one that is not its first."""
+    scheme, number = port.get("appProtocol", "http"), port["port"]
+    ours = {"port": number, "targetPort": number, "protocol": "TCP", "appProtocol": scheme}
+    return {"name": f"{scheme}-{number}", **ours}
 
 
 def _families(endpoints: Iterable[Endpoint]) -> JsonObject:
