@@ -23,7 +23,9 @@ from support.sites.hostpools import (
 from testbed import eventually
 from testbed.admin import condition
 from wasmcloud_operator.commands.migrate import as_lines, run_migration
+from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.credentials import Credentials
+from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 
 MANAGER = "operator.k8s.wasmcloud.dev/wasmcloud-host-config"
 FINALIZER = MANAGER
@@ -143,7 +145,9 @@ async def test_an_adopted_pool_keeps_its_leaf_service_until_it_says_otherwise(cr
 
 
 async def migration(crds, namespace, *, dry_run=True):
-    done = await run_migration(Credentials(crds.kubeconfig), namespace, "auto", dry_run=dry_run)
+    options = ConnectionOptions(Credentials(crds.kubeconfig), user_agent="wasmcloud-operator-migrate")
+    async with Transport.open(options) as transport:
+        done = await run_migration(Reader(transport), namespace, "auto", dry_run=dry_run)
     return done.exit_code, list(as_lines(done))
 
 

@@ -143,6 +143,15 @@ async def test_the_doctor_finds_the_crds_of_this_release_and_no_leader_where_no_
     assert "no operator leads" in text
 
 
+async def test_the_doctor_of_a_user_without_rights_ends_with_three_and_names_them(crds: ControlPlane) -> None:
+    status, text = await run(crds.kubeconfig_for(crds.user("dave")), "doctor")
+    assert (status, "!!" in text) == (3, False), text
+    last = text.splitlines()[-1]
+    assert last.startswith("8 checks were not made, for which you lack the right to: get customresourcedefinitions.")
+    for right in ("list pods in all namespaces", "list leases.coordination.k8s.io in all namespaces"):
+        assert right in last
+
+
 def operator_pod(namespace: str) -> Object:
     """As a chart with other names deploys it to follow its own namespace alone; no scheduler takes it."""
     labels = {"app.kubernetes.io/name": "renamed", "app.kubernetes.io/component": "operator"}
@@ -198,7 +207,11 @@ async def test_the_doctor_names_the_rights_that_the_operators_service_account_la
 
 
 @pytest.mark.parametrize(
-    "command", [("status",), ("why", "app/x"), ("tree", "whc/x"), ("report",), ("ui",), ("doctor",)]
+    "command",
+    [
+        *(("status",), ("why", "app/x"), ("tree", "whc/x"), ("report",), ("ui",), ("doctor",)),
+        *(("migrate",), ("migrate", "--dry-run"), ("history", "app/x"), ("rollback", "app/x"), ("diff", "-")),
+    ],
 )
 async def test_a_namespace_that_does_not_exist_is_a_mistake_and_not_an_empty_one(
     crds: ControlPlane, tmp_path: Path, command: tuple[str, ...]

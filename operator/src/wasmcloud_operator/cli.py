@@ -97,10 +97,11 @@ def diff(paths: Sequence[str], kubeconfig: Path | None, context: str | None, nam
 
     The API server computes it (dry run). Exit status, as of `kubectl diff`: 0 nothing, 1 something, 2 not known.
     """
-    from wasmcloud_operator.commands.diff import diff_screen
+    from wasmcloud_operator.commands.diff import Places, diff_screen
     from wasmcloud_operator.commands.overview.screens import default_namespace, show
 
-    sys.exit(show(diff_screen(paths, namespace or default_namespace(kubeconfig, context)), kubeconfig, context))
+    screen = diff_screen(paths, Places(namespace, default_namespace(kubeconfig, context)))
+    sys.exit(show(screen, kubeconfig, context, named=namespace))
 
 
 @main.command()
@@ -116,8 +117,8 @@ def history(what: str, kubeconfig: Path | None, context: str | None, namespace: 
     from wasmcloud_operator.commands.history import history_screen
     from wasmcloud_operator.commands.overview.screens import default_namespace, show
 
-    namespace = namespace or default_namespace(kubeconfig, context)
-    sys.exit(show(history_screen(name, namespace, output), kubeconfig, context))
+    screen = history_screen(name, namespace or default_namespace(kubeconfig, context), output)
+    sys.exit(show(screen, kubeconfig, context, named=namespace))
 
 
 @main.command()
@@ -145,9 +146,9 @@ def rollback(
     from wasmcloud_operator.commands.overview.screens import default_namespace, show
 
     logs.configure("error", "auto")
-    namespace = namespace or default_namespace(kubeconfig, context)
-    screen = rollback_screen(name, namespace, to, nats, dry_run=dry_run)
-    sys.exit(show(screen, kubeconfig, context))
+    place = namespace or default_namespace(kubeconfig, context)
+    screen = rollback_screen(name, place, to, nats, dry_run=dry_run)
+    sys.exit(show(screen, kubeconfig, context, named=namespace))
 
 
 @main.command()
@@ -208,20 +209,11 @@ def migrate(
 
     Exit status: 0 ready, 1 something has to be mended first, 2 the cluster cannot be read.
     """
-    import asyncio
+    from wasmcloud_operator.commands.migrate import migration_screen
+    from wasmcloud_operator.commands.overview.screens import show
 
-    from wasmcloud_operator.commands.migrate import as_json, as_lines, run_migration
-    from wasmcloud_operator.kube.credentials import Credentials
-    from wasmcloud_operator.kube.errors import KubeError
-
-    try:
-        migration = run_migration(Credentials(kubeconfig, context), namespace, ip_family, dry_run=dry_run)
-        done = asyncio.run(migration)
-    except KubeError as error:
-        click.echo(f"the cluster cannot be read: {error}", err=True)
-        sys.exit(2)
-    click.echo(as_json(done) if output == "json" else "\n".join(as_lines(done)))
-    sys.exit(done.exit_code)
+    screen = migration_screen(namespace, ip_family, output, dry_run=dry_run)
+    sys.exit(show(screen, kubeconfig, context, named=namespace))
 
 
 def as_plugin() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from support.objects.checked_manifests import GOOD, HOSTS
@@ -229,3 +232,69 @@ def test_an_image_that_no_host_could_fetch_is_a_warning(check, image, word):
     code, _, lines = check(GOOD.replace("x:1", image))
     assert code is ExitCode.OK
     assert [word in line for line in lines] == ([True] if word else []), lines
+
+
+WARNED = f"{HOSTS}  natsAddress: nats://127.0.0.1:4222\n  observability: {{enable: true}}\n"
+WARNINGS = [
+    "spec.observability.endpoint: is missing: hosts send logs to their own pod",
+    "spec.natsAddress: is the pod itself, where the leaf node listens and no hub",
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "faults"),
+    [
+        ("", "", []),
+        ("version: 1.9.0", "version: 1.9.0\n  colour: red", ["spec.colour: is no field"]),
+        ("version: 1.9.0", "version: 1.9.0\n  hostReplicas: -1", ["spec.hostReplicas: must be greater"]),
+        ("version: 1.9.0", "colour: red", ["spec.colour: is no field", "spec.version: is required"]),
+        ("version: 1.9.0", "version: 5", ["spec.version: must be a string"]),
+        ("  lattice: default\n", "", ["spec.lattice: is required"]),
+        ("name: edge", "name: Edge", ["metadata.name: is a name that Kubernetes cannot hold"]),
+        ("{name: edge}", "{}", ["metadata.name: is required"]),
+        (
+            "version: 1.9.0",
+            "version: 1.9.0\n  certificates: {authorities: [{name: a, configMap: {name: b}}, {nam: b}]}",
+            ["spec.certificates.authorities[1].nam: is no field", "spec.certificates.authorities[1].name: is required"],
+        ),
+    ],
+)
+def test_a_fault_in_a_host_config_hides_no_warning_about_the_rest(check, old, new, faults):
+    code, _, lines = check(WARNED.replace(old, new, 1))
+    assert code is (ExitCode.ERRORS if faults else ExitCode.OK)
+    found = [re.sub(r".*?: WasmCloudHostConfig( \w+)?: ", "", line) for line in lines]
+    assert len(found) == len([*faults, *WARNINGS]), lines
+    for start in (*faults, *WARNINGS):
+        assert any(line.startswith(start) for line in found), (start, lines)
+
+
+def test_of_a_host_config_with_a_fault_only_sure_faults_are_found(check):
+    text = f"{HOSTS}  natsAddress: x://y\n"
+    _, _, lines = check(text)
+    assert len(lines) == 1
+    assert "spec.natsAddress" in lines[0]
+    _, _, lines = check(f"{text}  hostReplicas: -1\n")
+    assert len(lines) == 1
+    assert "spec.hostReplicas" in lines[0]
+    _, _, lines = check(HOSTS.partition("spec:")[0] + "spec: text\n")
+    assert len(lines) == 1
+    assert "spec: must be an object" in lines[0]
+
+
+HEAD = "apiVersion: k8s.wasmcloud.dev/v1alpha1\nkind: WasmCloudHostConfig\n"
+REST = "spec:\n  lattice: default\n  version: 1.9.0\n"
+
+
+@pytest.mark.parametrize("key", ["x]", 'x"]', "[", "a.b", '["', "", "spec[0]", '"].a["b'])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (HEAD + "metadata: {name: edge, KEY: 1}\n" + REST, 3),
+        (HEAD + "metadata: {name: edge}\n" + REST + "  KEY: 1\n", 7),
+        (HEAD + "metadata: {name: edge}\n" + REST + "  hostLabels: {KEY: 5}\n", 7),
+    ],
+    ids=["metadata", "spec", "labels"],
+)
+def test_a_key_of_any_letters_is_found_once_and_in_its_line(check, key, text, line):
+    _, _, lines = check(text.replace("KEY", json.dumps(key)))
+    assert [found.startswith(f":{line}:") for found in lines] == [True], lines

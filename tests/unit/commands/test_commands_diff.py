@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
-from wasmcloud_operator.commands.diff import lines_between
+import pytest
+
+from wasmcloud_operator.commands.diff import Places, UnusableInput, changes, lines_between
+from wasmcloud_operator.commands.overview.screens import by_hand
+from wasmcloud_operator.kube.client import Reader
+from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedTransport
 
 
 def application(**spec: Any) -> dict[str, Any]:
@@ -27,3 +34,56 @@ def test_an_object_that_is_not_there_yet_is_added_whole_without_its_secrets() ->
     lines = lines_between(None, application(password="canary"))
     assert "+  name: shop" in lines
     assert "canary" not in "\n".join(lines)
+
+
+HEAD = "apiVersion: core.oam.dev/v1beta1\nkind: Application\n"
+SPEC = "spec: {components: []}\n"
+
+
+async def compared(path: Path, named: str) -> list[str]:
+    """The objects that those in a file are compared with, where the context has the namespace `context`."""
+    client = by_hand(Reader(ScriptedTransport(ScriptedApi())))
+    return [change.name async for change in changes(client, [str(path)], Places(named, "context"))]
+
+
+@pytest.mark.parametrize(
+    ("written", "named", "place"),
+    [
+        ("", "", "context"),
+        ("", "b", "b"),
+        (", namespace: a", "", "a"),
+        (", namespace: a", "a", "a"),
+        (", namespace: ''", "b", "b"),
+    ],
+)
+def test_an_object_is_compared_in_the_namespace_that_it_or_the_user_names(
+    tmp_path: Path, written: str, named: str, place: str
+) -> None:
+    path = tmp_path / "app.yaml"
+    path.write_text(f"{HEAD}metadata: {{name: shop{written}}}\n{SPEC}")
+    assert asyncio.run(compared(path, named)) == [f"Application {place}/shop"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            f"{HEAD}metadata: {{name: one}}\n{SPEC}---\n{HEAD}metadata:\n  name: shop\n  namespace: a\n{SPEC}",
+            ":10: Application shop: metadata.namespace is a, and -n names b, which kubectl refuses: leave out one",
+        ),
+        (
+            f"{HEAD}metadata: {{name: shop, namespace: 5}}\n{SPEC}",
+            ":3: Application shop: metadata.namespace is no name",
+        ),
+        (f"{HEAD}metadata: {{name: ''}}\n{SPEC}", ":3: Application has no metadata.name: run check on it"),
+        (f"{HEAD}metadata: text\n{SPEC}", ":3: Application has no metadata.name: run check on it"),
+    ],
+)
+def test_an_object_of_another_namespace_or_of_no_name_is_refused_before_anything_is_compared(
+    tmp_path: Path, text: str, found: str
+) -> None:
+    path = tmp_path / "app.yaml"
+    path.write_text(text)
+    with pytest.raises(UnusableInput) as refused:
+        asyncio.run(compared(path, "b"))
+    assert str(refused.value).startswith(f"{path}{found}")

@@ -14,7 +14,7 @@ import pytest
 
 from wasmcloud_operator import preflight
 from wasmcloud_operator.commands.overview import doctor, operator_pods
-from wasmcloud_operator.commands.overview.snapshot import Snapshot
+from wasmcloud_operator.commands.overview.snapshot import NO_RIGHT, Snapshot
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.objects import Unstructured
@@ -339,7 +339,8 @@ async def test_who_may_not_read_crds_reads_that_they_were_not_looked_at() -> Non
     api.fail(HOST_CONFIGS, ABSENT, ABSENT, refused)
     lines = [str(finding) for finding in await doctor.kinds(Reader(ScriptedTransport(api)))]
     crd = "wasmcloudhostconfigs.k8s.wasmcloud.dev"
-    assert lines[2:] == [f"??  whether CRD {crd} is this release's cannot be looked at: you have no right to get it"]
+    missing = "you have no right to get customresourcedefinitions.apiextensions.k8s.io"
+    assert lines[2:] == [f"??  whether CRD {crd} is this release's cannot be looked at: {missing}"]
 
 
 async def test_the_pods_of_a_release_with_other_names_are_found() -> None:
@@ -375,3 +376,57 @@ def test_nats_and_wadm_are_as_the_operator_sees_them() -> None:
     ]
     assert of_pool(LatticeConnected=("False", "connection refused")) == [f"!!  {nats}: connection refused"]
     assert of_pool() == [f"??  {nats}: not known yet"]
+
+
+def ran(*kinds: str, rights: tuple[str, ...] = ()) -> list[doctor.Finding]:
+    found = [doctor.Finding(doctor.Health[kind], "x") for kind in kinds]
+    return [*found, *(doctor.Finding(doctor.Health.UNKNOWN, "x", right) for right in rights)]
+
+
+@pytest.mark.parametrize(
+    ("findings", "status", "last"),
+    [
+        (ran("FINE"), 0, []),
+        (ran("FINE", "UNKNOWN"), 0, []),
+        (ran("FINE", "WRONG"), 1, []),
+        (
+            ran("FINE", rights=("list pods",)),
+            3,
+            ["1 check was not made, for which you lack the right to: list pods"],
+        ),
+        (
+            ran("WRONG", rights=("get x", "list pods", "get x")),
+            1,
+            ["3 checks were not made, for which you lack the right to: get x; list pods"],
+        ),
+    ],
+)
+def test_checks_that_were_not_made_for_want_of_rights_are_no_verdict_of_fine(
+    findings: list[doctor.Finding], status: int, last: list[str]
+) -> None:
+    assert (doctor.exit_status(findings), doctor.not_made(findings)) == (status, last)
+
+
+async def test_who_may_read_nothing_reads_which_rights_each_check_needs() -> None:
+    api = ScriptedApi()
+    body = {"kind": "Status", "message": "no", "reason": "Forbidden", "code": 403}
+    api.fail(*[Answer(kind, 403, body) for kind in ("read", "list") for _ in range(20)])
+    nothing = Snapshot(unreadable={"pods": NO_RIGHT, "x.y": "their kind is not installed"})
+    findings = await doctor.examine(Reader(ScriptedTransport(api)), nothing)
+    assert {finding.health for finding in findings} == {doctor.Health.UNKNOWN}
+    assert doctor.exit_status(findings) == 3
+    (last,) = doctor.not_made(findings)
+    assert last.removeprefix("5 checks were not made, for which you lack the right to: ").split("; ") == [
+        "get /version",
+        "get /apis/k8s.wasmcloud.dev/v1alpha1",
+        "list pods in all namespaces",
+        "list leases.coordination.k8s.io in all namespaces",
+        "list pods",
+    ]
+
+
+async def test_the_metrics_that_a_user_may_not_fetch_are_a_check_that_was_not_made() -> None:
+    api = ScriptedApi()
+    api.fail(Answer("read", 403, {"kind": "Status", "message": "no", "reason": "Forbidden", "code": 403}))
+    (finding,) = await doctor.operators(Reader(ScriptedTransport(api)), [Unstructured.from_body(operator_pod("True"))])
+    assert finding.right == "get pods/proxy in namespace ops"

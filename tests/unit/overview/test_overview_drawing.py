@@ -20,6 +20,7 @@ from support.objects.overview import FINE, WAITING, app, pool
 from testbed import eventually
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.objects import CustomResource
+from wasmcloud_operator.kube.resources import NAMESPACE
 from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedApiServer
 
 PROGRAM = Path(sys.executable).with_name("kubectl-wasmcloud")
@@ -35,6 +36,7 @@ def body(item: CustomResource) -> dict[str, Any]:
 @pytest.fixture
 def api() -> ScriptedApi:
     api = ScriptedApi()
+    api.put(NAMESPACE, {"metadata": {"name": "team-a", "uid": "n"}})
     api.put(HOST_CONFIG, body(pool(FINE)))
     fields = {"lattice": "x", "hostConfig": "edge", "phase": "Reconciling", "message": LONG}
     api.put(APPLICATION, body(app(WAITING, name="shop[red]", fields=fields)))

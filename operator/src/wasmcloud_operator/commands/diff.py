@@ -45,11 +45,17 @@ class PlannedChange:
     consequences: tuple[str, ...]
 
 
-async def changes(client: Writer, paths: Iterable[str], namespace: str) -> AsyncIterator[PlannedChange]:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The namespace that the user has named with -n, empty for none, and that of an object where neither names one."""
+
+    named: str
+    otherwise: str
+
+
+async def changes(client: Writer, paths: Iterable[str], places: Places) -> AsyncIterator[PlannedChange]:
     """Yields the change of each Application and host config. Raises UnusableInput, the errors of `kube.errors`."""
-    for resource, body in _objects(paths):
-        body["metadata"].setdefault("namespace", namespace)
-        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+    for resource, key, body in _objects(paths, places):
         live = await _live(client, resource, key)
         planned = await _planned(client, resource, key, body, live)
         lines = lines_between(live, planned)
@@ -57,7 +63,7 @@ async def changes(client: Writer, paths: Iterable[str], namespace: str) -> Async
         yield PlannedChange(f"{resource.kind} {key}", lines, tuple(found))
 
 
-def _objects(paths: Iterable[str]) -> list[tuple[Resource, JsonObject]]:
+def _objects(paths: Iterable[str], places: Places) -> list[tuple[Resource, Key, JsonObject]]:
     found = []
     for source in sources(paths):
         if not isinstance(source, SourceFile):
@@ -66,11 +72,11 @@ def _objects(paths: Iterable[str]) -> list[tuple[Resource, JsonObject]]:
         for document in read(source.text):
             if isinstance(document, DocumentFault):
                 raise UnusableInput(f"{source.name}:{document.place.line}: {document.message}")
-            found += list(_of(source.name, document))
+            found += list(_of(source.name, document, places))
     return found
 
 
-def _of(file: str, document: Document) -> Iterable[tuple[Resource, JsonObject]]:
+def _of(file: str, document: Document, places: Places) -> Iterable[tuple[Resource, Key, JsonObject]]:
     for item in items(document.value):
         kind = kind_of(item.value) if isinstance(item.value, dict) else None
         if isinstance(kind, Misnamed):
@@ -79,10 +85,27 @@ def _of(file: str, document: Document) -> Iterable[tuple[Resource, JsonObject]]:
         if kind is not None:
             body = as_kubernetes_reads(item.value)
             body.pop("status", None)
-            metadata = body.get("metadata")
-            if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-                raise UnusableInput(f"{file}: a {kind.kind} has no metadata.name: run check on it")
-            yield kind, body
+            try:
+                yield kind, _placed(body, places), body
+            except UnusableInput as error:
+                path = f"{item.path}.metadata.namespace".removeprefix(".")
+                raise UnusableInput(f"{file}:{document.place(path).line}: {kind.kind} {error}") from None
+
+
+def _placed(body: JsonObject, places: Places) -> Key:
+    """Returns which object a body is, and writes its namespace into it. Raises UnusableInput without file and line."""
+    metadata = body.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(name, str) or not name:
+        raise UnusableInput("has no metadata.name: run check on it")
+    written = metadata.get("namespace") or ""
+    if not isinstance(written, str):
+        raise UnusableInput(f"{name}: metadata.namespace is no name of a namespace: run check on it")
+    if written and places.named not in ("", written):
+        reason = f"metadata.namespace is {written}, and -n names {places.named}, which kubectl refuses"
+        raise UnusableInput(f"{name}: {reason}: leave out one")
+    metadata["namespace"] = written or places.named or places.otherwise
+    return Key(metadata["namespace"], name)
 
 
 async def _live(client: Reader, resource: Resource, key: Key) -> JsonObject | None:
@@ -174,13 +197,13 @@ def _in_wadm(live: JsonObject | None, planned: JsonObject) -> list[str]:
     return [f"wadm: version {version} is put{deployed}"]
 
 
-def diff_screen(paths: Iterable[str], namespace: str) -> Screen:
+def diff_screen(paths: Iterable[str], places: Places) -> Screen:
     """Returns the screen of `diff`: a unified diff for each object that changes, and what follows from it."""
 
     async def screen(client: Reader) -> int:
         changed = False
         try:
-            async for change in changes(by_hand(client), paths, namespace):
+            async for change in changes(by_hand(client), paths, places):
                 changed = changed or bool(change.lines)
                 click.echo(
                     "\n".join([f"# {change.name}", *change.lines, *(f"# {line}" for line in change.consequences)])

@@ -133,7 +133,8 @@ def ui(kubeconfig: Path | None, context: str | None, namespace: str, port: int, 
 def doctor(kubeconfig: Path | None, context: str | None, namespace: str) -> None:
     """Look at what the operator needs: the server, the CRDs, one leader, NATS and wadm, the clocks.
 
-    Exit status: 0 fine, 1 something is wrong, 2 the cluster cannot be read.
+    Exit status: 0 fine, 1 something is wrong, 2 the cluster cannot be read, 3 nothing is seen to be wrong, but checks
+    were not made for want of rights, which the last line names.
     """
     from wasmcloud_operator.commands.overview.doctor import doctor_screen
     from wasmcloud_operator.commands.overview.screens import show_within

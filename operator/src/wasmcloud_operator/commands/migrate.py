@@ -10,6 +10,9 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass, replace
 
+import click
+
+from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.owned_secrets import needed_secrets
 from wasmcloud_operator.hostpool.platform import Platform, platform_seen
@@ -19,7 +22,6 @@ from wasmcloud_operator.hostpool.render_workload import Children, leaf_warnings,
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
-from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
@@ -27,13 +29,13 @@ from wasmcloud_operator.kube.managed_fields import taken_over
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key, Resource
 from wasmcloud_operator.kube.structural_schema import unknown_fields
-from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.legacy.differences import pod_differences
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS, FINALIZER, leftovers
 from wasmcloud_operator.names import MANAGED_BY, IpFamily
 from wasmcloud_operator.shared.problem import SpecError
 from wasmcloud_operator_types.crd import HOST_CONFIG as CRD_OF_HOST_CONFIG
 from wasmcloud_operator_types.crd import custom_resource_definition
+from wasmcloud_operator_types.parsing import format_path
 
 FORMER_API_SERVICE = "v1beta1.core.oam.dev"
 # Its image up to 0.5.0 and since; the first is the name of ours, too.
@@ -100,17 +102,27 @@ class Migration:
         return 1 if self.plan.obstacles or self.plan.faults else 0
 
 
-async def run_migration(credentials: Credentials, namespace: str, family: IpFamily, *, dry_run: bool) -> Migration:
-    """The command: looks, and clears the way unless something stands in it. Raises the errors of `kube.errors`."""
-    options = ConnectionOptions(credentials=credentials, user_agent=f"{MANAGED_BY}-migrate")
-    async with Transport.open(options) as transport:
-        reader = Reader(transport)
-        found = await plan(reader, namespace, family)
-        if dry_run or found.obstacles:
-            return Migration(found, ())
-        # It runs before the operator does: nobody else may hold a lease.
-        writer = Writer(reader, field_manager=MANAGED_BY, gate=AlwaysOpen())
-        return Migration(found, tuple(await clear_the_way(writer)))
+async def run_migration(client: Reader, namespace: str, family: IpFamily, *, dry_run: bool) -> Migration:
+    """Looks, and clears the way unless something stands in it. Raises the errors of `kube.errors`."""
+    found = await plan(client, namespace, family)
+    if dry_run or found.obstacles:
+        return Migration(found, ())
+    # It runs before the operator does: nobody else may hold a lease.
+    writer = Writer(client, field_manager=MANAGED_BY, gate=AlwaysOpen())
+    return Migration(found, tuple(await clear_the_way(writer)))
+
+
+def migration_screen(namespace: str, family: IpFamily, output: str, *, dry_run: bool) -> Screen:
+    """Returns the screen of `migrate`: a line for each thing, or one JSON object."""
+
+    async def screen(client: Reader) -> int:
+        done = await run_migration(client, namespace, family, dry_run=dry_run)
+        place = f"namespace {namespace}" if namespace else "any namespace"
+        nothing = f"nothing to migrate: no {HOST_CONFIG.kind} is in {place}"
+        click.echo(as_json(done) if output == "json" else "\n".join(as_lines(done)) or nothing)
+        return done.exit_code
+
+    return screen
 
 
 def as_lines(migration: Migration) -> Iterator[str]:
@@ -181,7 +193,7 @@ async def _children(client: Reader, item: CustomResource, children: Children) ->
 def unknown_in(spec: Json) -> list[str]:
     """The paths in a host config's spec that are no fields of it."""
     schema = custom_resource_definition(CRD_OF_HOST_CONFIG)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    return list(unknown_fields(spec, schema["properties"]["spec"], ".spec"))
+    return [f".{format_path(steps)}" for steps in unknown_fields(spec, schema["properties"]["spec"], ("spec",))]
 
 
 def _in_template(body: JsonObject, live: JsonObject) -> bool:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import yaml
 
+from wasmcloud_operator.commands.checking.paths import path_around
 from wasmcloud_operator.commands.checking.scalars import TAG, BadScalar, Scalar, foreign_tag, is_plain, scalar
 from wasmcloud_operator_types.parsing import child_path
 
@@ -52,7 +53,7 @@ class Document:
     def place(self, path: str) -> TextPosition:
         """Returns where a JSON path is, or the nearest thing around it where nothing is written there."""
         while path and path not in self.places:
-            path = _without_last_step(path)
+            path = path_around(path)
         return self.places.get(path, self.start)
 
 
@@ -327,11 +328,3 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, line: int) -> _Unreada
 def _place_in(text: str, index: int, line: int) -> TextPosition:
     before = text[:index]
     return TextPosition(line + before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1)
-
-
-def _without_last_step(path: str) -> str:
-    if path.endswith('"]'):
-        return path[: path.rindex('["')]
-    if path.endswith("]"):
-        return path[: path.rindex("[")]
-    return path.rpartition(".")[0]

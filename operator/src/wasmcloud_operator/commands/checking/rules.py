@@ -8,6 +8,7 @@ from functools import cache
 from urllib.parse import urlsplit
 
 from wasmcloud_operator.application.manifest import passed_metadata, without_nulls
+from wasmcloud_operator.commands.checking.paths import path_around, without_paths
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.hostpool.inputs import Facts, HubTls, uses_cluster_seed
 from wasmcloud_operator.hostpool.nats_addresses import hub_addresses
@@ -19,13 +20,19 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.structural_schema import unknown_fields, wrong_types
 from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_problems
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
-from wasmcloud_operator.manifest.validation import errors, validate
+from wasmcloud_operator.manifest.validation import validate
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem, SpecError
-from wasmcloud_operator_types import Application, InvalidObjectError, WasmCloudHostConfig, parse
+from wasmcloud_operator_types import (
+    Application,
+    InvalidObjectError,
+    WasmCloudHostConfig,
+    WasmCloudHostConfigSpec,
+    parse,
+)
 from wasmcloud_operator_types.crd import APPLICATION, HOST_CONFIG, Kind, custom_resource_definition
 from wasmcloud_operator_types.defaults import ADMIN_PORT
-from wasmcloud_operator_types.parsing import child_path
+from wasmcloud_operator_types.parsing import child_path, format_path
 
 _ONLY_THE_LATTICE_KNOWS = frozenset({Reason.CONFIG_MISSING, Reason.CONFIG_UNKNOWN, Reason.SHARED_APPLICATION_MISSING})
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?")
@@ -61,6 +68,8 @@ _IMAGE = re.compile(
     r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z][\w+.-]*:[0-9a-fA-F]{32,})?",
     re.ASCII,
 )
+# In place of what is required and missing or wrong, so that the rest can be looked at.
+_STAND_INS: Mapping[str, JsonObject] = {"metadata": {"name": "x"}, "spec": {"lattice": "x", "version": "99.0.0"}}
 _REFUSED = "is no field: `kubectl apply` refuses it"
 
 
@@ -101,8 +110,7 @@ def host_config_problems(document: JsonObject) -> list[ManifestProblem]:
         problems += _metadata_problems(metadata, "error")
     _add_new(problems, _refused_by_kubernetes(item, HOST_CONFIG, "error"))
     _add_new(problems, _model_problems(WasmCloudHostConfig, item))
-    if not errors(problems):
-        problems += _config_problems(parse(WasmCloudHostConfig, item))
+    _add_new(problems, _config_problems(item))
     return problems
 
 
@@ -234,12 +242,18 @@ def _reference_problems(image: str, path: str) -> Iterator[ManifestProblem]:
 
 
 def _refused_by_kubernetes(item: JsonObject, kind: Kind, severity: Severity) -> Iterator[ManifestProblem]:
-    schema = _schema(kind)
-    body = {name: value for name, value in item.items() if name not in ("apiVersion", "kind", "metadata")}
-    for path in unknown_fields(body, schema, ""):
-        yield ManifestProblem(severity, path.removeprefix("."), _REFUSED)
-    for path, what in wrong_types(body, schema, ""):
-        yield ManifestProblem("error", path.removeprefix("."), what)
+    for path in _unknown_in(item, kind):
+        yield ManifestProblem(severity, path, _REFUSED)
+    for steps, what in wrong_types(_body(item), _schema(kind)):
+        yield ManifestProblem("error", format_path(steps), what)
+
+
+def _unknown_in(item: JsonObject, kind: Kind = HOST_CONFIG) -> Iterator[str]:
+    return map(format_path, unknown_fields(_body(item), _schema(kind)))
+
+
+def _body(item: JsonObject) -> JsonObject:
+    return {name: value for name, value in item.items() if name not in ("apiVersion", "kind", "metadata")}
 
 
 def _model_problems(model: type[Application | WasmCloudHostConfig], item: JsonObject) -> Iterator[ManifestProblem]:
@@ -256,11 +270,45 @@ def _schema(kind: Kind) -> JsonObject:
     return found
 
 
-def _config_problems(config: WasmCloudHostConfig) -> Iterator[ManifestProblem]:
-    """Yields what the operator finds in a config that its model takes, as if all that it refers to were there."""
-    facts = _as_if_all_were_there(config)
-    for severity, problem in _judged(config, facts):
-        yield ManifestProblem(severity, problem.path.removeprefix("."), problem.message)
+def _config_problems(item: JsonObject) -> Iterator[ManifestProblem]:
+    """Yields what the operator finds in a config, as if all that it refers to were there.
+
+    In one that its model does not take, only warnings about the rest: an error may come of what is left out.
+    """
+    known = without_paths(item, set(_unknown_in(item)))
+    config, whole = _readable(known)
+    if config is None:
+        return
+    # One fault may be found by several rules.
+    for severity, problem in dict.fromkeys(_judged(config, _as_if_all_were_there(config))):
+        if whole or severity == "warning":
+            yield ManifestProblem(severity, problem.path.removeprefix("."), problem.message)
+
+
+def _readable(item: JsonObject) -> tuple[WasmCloudHostConfig | None, bool]:
+    """Returns the config without the fields that its model does not take, None where too little would be left.
+
+    Beside it is whether it is the whole one.
+    """
+    rest = item
+    while True:
+        try:
+            return parse(WasmCloudHostConfig, rest), rest is item
+        except InvalidObjectError as error:
+            paths = {fault.path for fault in error.errors}
+        smaller = _with_stand_ins(without_paths(rest, paths))
+        while smaller == rest:  # what is required and missing: without what it is missing in
+            paths = {path_around(path) for path in paths}
+            if paths == {""}:
+                return None, False
+            smaller = _with_stand_ins(without_paths(rest, paths))
+        rest = smaller
+
+
+def _with_stand_ins(item: JsonObject) -> JsonObject:
+    given = {part: item.get(part) for part in _STAND_INS}
+    filled = {part: {**_STAND_INS[part], **value} for part, value in given.items() if isinstance(value, dict)}
+    return {**item, **filled}
 
 
 def _judged(config: WasmCloudHostConfig, facts: Facts) -> Iterator[tuple[Severity, Problem]]:
@@ -270,15 +318,22 @@ def _judged(config: WasmCloudHostConfig, facts: Facts) -> Iterator[tuple[Severit
     if telemetry and _is_loopback(urlsplit(telemetry).hostname or ""):
         what = "is the pod itself: telemetry is lost unless a container of the pod receives it"
         yield "warning", Problem(Reason.LOOPBACK, ".spec.observability.endpoint", what)
-    try:
-        if any(_is_loopback(address.host) for address in hub_addresses(spec)):
-            what = "is the pod itself, where the leaf node listens and no hub: use the address of the hub's Service"
-            yield "warning", Problem(Reason.LOOPBACK, ".spec.natsAddress", what)
-        yield from (("warning", problem) for problem in leaf_warnings(spec, facts))
-        render(config, facts)
-        lattice_route(spec, Values())
-    except SpecError as error:
-        yield from (("error", problem) for problem in error.problems)
+    for look in (_loopback_hub, leaf_warnings):
+        try:
+            yield from (("warning", problem) for problem in look(spec, facts))
+        except SpecError as error:
+            yield from (("error", problem) for problem in error.problems)
+    for attempt in (lambda: render(config, facts), lambda: lattice_route(spec, Values())):
+        try:
+            attempt()
+        except SpecError as error:
+            yield from (("error", problem) for problem in error.problems)
+
+
+def _loopback_hub(spec: WasmCloudHostConfigSpec, _: Facts) -> Iterator[Problem]:
+    if any(_is_loopback(address.host) for address in hub_addresses(spec)):
+        what = "is the pod itself, where the leaf node listens and no hub: use the address of the hub's Service"
+        yield Problem(Reason.LOOPBACK, ".spec.natsAddress", what)
 
 
 def _as_if_all_were_there(config: WasmCloudHostConfig) -> Facts:

@@ -16,7 +16,7 @@ from wasmcloud_operator.commands.overview import operator_pods, pods
 from wasmcloud_operator.commands.overview.crd_drift import drift
 from wasmcloud_operator.commands.overview.operator_pods import Deployed
 from wasmcloud_operator.commands.overview.screens import Screen
-from wasmcloud_operator.commands.overview.snapshot import Snapshot, condition, fails, take
+from wasmcloud_operator.commands.overview.snapshot import NO_RIGHT, Snapshot, condition, fails, take
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import missing_permissions_of, server_version, serves
 from wasmcloud_operator.kube.client import Reader
@@ -24,7 +24,7 @@ from wasmcloud_operator.kube.errors import ApiError, Forbidden, NotFound
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import LEASE_CODEC, LeaseObject
 from wasmcloud_operator.kube.objects import Unstructured
-from wasmcloud_operator.kube.resources import CUSTOM_RESOURCE_DEFINITION, LEASE, Key
+from wasmcloud_operator.kube.resources import CUSTOM_RESOURCE_DEFINITION, LEASE, SUBJECT_ACCESS_REVIEW, Key
 from wasmcloud_operator.preflight import OLDEST_MINOR, wanted_by
 from wasmcloud_operator_types import custom_resource_definitions
 
@@ -46,22 +46,23 @@ class Health(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check, and what to do where it failed."""
+    """The result of one check, and what to do where it failed; `right` is what the user lacks to make the check."""
 
     health: Health
     text: str
+    right: str = ""
 
     def __str__(self) -> str:
         return f"{self.health.value}  {self.text}"
 
 
 def doctor_screen(namespace: str) -> Screen:
-    """Returns the screen of `doctor`: a line for each thing that was looked at."""
+    """Returns the screen of `doctor`: a line for each thing that was looked at, and a last one for what was not."""
 
     async def screen(client: Reader) -> int:
         findings = await examine(client, await take(client, namespace))
-        click.echo("\n".join(map(str, findings)))
-        return worst(findings)
+        click.echo("\n".join([*map(str, findings), *not_made(findings)]))
+        return exit_status(findings)
 
     return screen
 
@@ -72,24 +73,30 @@ async def examine(client: Reader, snapshot: Snapshot) -> list[Finding]:
     What the user has no right to read is UNKNOWN. Raises the errors of `kube.errors` where nothing can be read.
     """
     found: list[Finding] = []
+    with _unless_forbidden(found, "Kubernetes' version and this machine's clock", "get /version"):
+        found += await server(client)
+    with _unless_forbidden(found, "whether both kinds are served", f"get {HOST_CONFIG.group_path}"):
+        found += await kinds(client)
     running: list[Unstructured] = []
-    with _unless_forbidden(found):
+    with _unless_forbidden(found, "the operator's pods, their metrics and their rights", "list pods in all namespaces"):
         running = await operator_pods.listed(client)
-    for check in (server, kinds):
-        with _unless_forbidden(found):
-            found += await check(client)
-    for check_of in (leases, operators, rights):
-        with _unless_forbidden(found):
-            found += await check_of(client, running)
+    with _unless_forbidden(found, "whether one operator leads", f"list {LEASE} in all namespaces"):
+        found += await leases(client, running)
+    found += await operators(client, running)
+    found += await rights(client, running)
     return [*found, *of_snapshot(snapshot)]
 
 
 @contextlib.contextmanager
-def _unless_forbidden(found: list[Finding]) -> Iterator[None]:
+def _unless_forbidden(found: list[Finding], what: str, right: str) -> Iterator[None]:
     try:
         yield
-    except Forbidden as error:
-        found.append(Finding(Health.UNKNOWN, str(error)))
+    except Forbidden:
+        found.append(_not_looked_at(what, right))
+
+
+def _not_looked_at(what: str, right: str) -> Finding:
+    return Finding(Health.UNKNOWN, f"{what} cannot be looked at: you have no right to {right}", right)
 
 
 async def server(client: Reader) -> list[Finding]:
@@ -125,8 +132,7 @@ async def _definition(client: Reader, ours: JsonObject) -> list[Finding]:
     try:
         installed = await client.get(CUSTOM_RESOURCE_DEFINITION, Key("", name))
     except Forbidden:
-        text = f"whether CRD {name} is this release's cannot be looked at: you have no right to get it"
-        return [Finding(Health.UNKNOWN, text)]
+        return [_not_looked_at(f"whether CRD {name} is this release's", f"get {CUSTOM_RESOURCE_DEFINITION}")]
     except NotFound:
         return []
     return [judge_definition(installed, ours)]
@@ -187,8 +193,7 @@ async def _rights(client: Reader, operator: Deployed) -> Finding:
     try:
         missing = await missing_permissions_of(client, operator.account, wanted)
     except Forbidden:
-        text = "whether it has the operator's rights cannot be looked at: you have no right to create"
-        return Finding(Health.UNKNOWN, f"{account}: {text} subjectaccessreviews.authorization.k8s.io")
+        return _not_looked_at(f"{account}: whether it has the operator's rights", f"create {SUBJECT_ACCESS_REVIEW}")
     if not missing:
         return Finding(Health.FINE, f"{account} has the {len(wanted)} rights that the operator needs")
     shown = "; ".join(map(str, missing[:_SHOWN_RIGHTS]))
@@ -204,6 +209,9 @@ async def _operator(client: Reader, pod: Unstructured) -> Finding:
         return Finding(Health.WRONG, f"{name}: {trouble}")
     try:
         await client.get_text(operator_pods.metrics_path(pod.metadata.key))
+    except Forbidden:
+        place = f"in namespace {pod.metadata.namespace}"
+        return _not_looked_at(f"{name} is ready; its metrics", f"get pods/proxy {place}")
     except ApiError as error:
         # Not wrong: a NetworkPolicy may let nobody there but Prometheus.
         return Finding(Health.UNKNOWN, f"{name} is ready; its metrics cannot be read through the API server: {error}")
@@ -234,7 +242,10 @@ def _fresh(lease: LeaseObject, now: datetime) -> bool:
 
 def of_snapshot(snapshot: Snapshot) -> list[Finding]:
     """Returns what could not be read, and how NATS and wadm answer the host configs."""
-    found = [Finding(Health.UNKNOWN, f"{kind}: {why}") for kind, why in snapshot.unreadable.items()]
+    found = [
+        Finding(Health.UNKNOWN, f"{kind}: {why}", f"list {kind}" if why == NO_RIGHT else "")
+        for kind, why in snapshot.unreadable.items()
+    ]
     for pool in snapshot.pools:
         for kind, what in (("LatticeConnected", "NATS"), ("WadmConnected", "wadm")):
             entry = condition(pool, kind)
@@ -248,6 +259,17 @@ def of_snapshot(snapshot: Snapshot) -> list[Finding]:
     return found
 
 
-def worst(findings: Iterable[Finding]) -> int:
-    """Returns the exit status: 1 where something is wrong, else 0."""
-    return int(any(finding.health is Health.WRONG for finding in findings))
+def not_made(findings: Iterable[Finding]) -> list[str]:
+    """Returns a line that names the rights for want of which checks were not made; none where all were."""
+    lacking = [finding.right for finding in findings if finding.right]
+    if not lacking:
+        return []
+    checks = "1 check was" if len(lacking) == 1 else f"{len(lacking)} checks were"
+    return [f"{checks} not made, for which you lack the right to: {'; '.join(dict.fromkeys(lacking))}"]
+
+
+def exit_status(findings: Sequence[Finding]) -> int:
+    """Returns 1 where something is wrong, 3 where nothing is seen to be but checks were not made, else 0."""
+    if any(finding.health is Health.WRONG for finding in findings):
+        return 1
+    return 3 if any(finding.right for finding in findings) else 0

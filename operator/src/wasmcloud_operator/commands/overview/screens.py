@@ -36,13 +36,20 @@ _REDRAW_SECONDS = 2.0
 _SHOWN = 10
 
 
-def show(screen: Screen, kubeconfig: Path | None, context: str | None) -> int:
-    """Returns the exit status of a screen of the cluster; 2 with the reason where the cluster cannot be read."""
+def show(screen: Screen, kubeconfig: Path | None, context: str | None, *, named: str = "") -> int:
+    """Returns the exit status of a screen of the cluster; 2 with the reason where the cluster cannot be read.
+
+    A namespace that the user has named and that does not exist is a mistake, for every command: what is listed there
+    would look like an empty namespace.
+    """
 
     async def run() -> int:
         options = ConnectionOptions(credentials=Credentials(kubeconfig, context), user_agent=_USER_AGENT)
         async with Transport.open(options) as transport:
-            return await screen(Reader(transport))
+            client = Reader(transport)
+            if named:
+                await _assert_exists(client, named)
+            return await screen(client)
 
     try:
         return asyncio.run(run())
@@ -63,20 +70,18 @@ def show_within(
 ) -> int:
     """Returns the exit status of the screen of a namespace, as `show` does; of all namespaces where none is named.
 
-    Who may not list all of them sees the context's. A namespace that does not exist is a mistake.
+    Who may not list all of them sees the context's.
     """
 
     async def screen(client: Reader) -> int:
         chosen = namespace
-        if namespace:
-            await _assert_exists(client, namespace)
-        elif not await _lists_all(client):
+        if not namespace and not await _lists_all(client):
             chosen = default_namespace(kubeconfig, context)
             text = "you have no right to list host configs and Applications in all namespaces"
             click.echo(f"{text}: this is namespace {chosen} (-n chooses another)", err=True)
         return await screen_of(chosen)(client)
 
-    return show(screen, kubeconfig, context)
+    return show(screen, kubeconfig, context, named=namespace)
 
 
 async def _assert_exists(client: Reader, namespace: str) -> None:

@@ -17,6 +17,8 @@ from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstruc
 from wasmcloud_operator.kube.resources import POD, SERVICE, Key, Resource
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR
 
+NO_RIGHT = "you have no right to list them"
+
 T = TypeVar("T", bound=HasMetadata)
 K = TypeVar("K", bound=Hashable)
 
@@ -133,7 +135,7 @@ async def take(client: Reader, namespace: str = "") -> Snapshot:
 
 def why_unreadable(error: ApiError) -> str:
     """Returns the reason in a few words."""
-    return "you have no right to list them" if isinstance(error, Forbidden) else "their kind is not installed"
+    return NO_RIGHT if isinstance(error, Forbidden) else "their kind is not installed"
 
 
 def as_object(value: Json) -> JsonObject:
