@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from wasmcloud_operator.cli import main
 from wasmcloud_operator.commands.apps import ListedApp, as_json, table
-from wasmcloud_operator.commands.parser import complete
+from wasmcloud_operator.commands.parser import Commands, complete
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer
 from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.permissions import RULES, needed
@@ -39,6 +40,33 @@ def test_crds_prints_what_is_in_the_manifests() -> None:
     printed = list(yaml.safe_load_all(CliRunner().invoke(main, ["crds"]).output))
     on_disk = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "manifests/crds").glob("*.yaml"))]
     assert sorted(printed, key=str) == sorted(on_disk, key=str)
+
+
+def test_an_interrupted_command_ends_as_of_a_shell_and_with_no_answer() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    commands = Commands(sections={}, commands={"wait": click.Command("wait", callback=interrupted)})
+    found = CliRunner().invoke(commands, ["wait"])
+    assert (found.exit_code, found.output) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("what", "hint"),
+    [
+        ("app/team-a/shop", "no object of Kubernetes has such a name: choose the namespace with -n"),
+        ("app/..", "no object of Kubernetes has such a name"),
+        ("app/.", "no object of Kubernetes has such a name"),
+        ("app/a b", "no object of Kubernetes has such a name"),
+        ("app/", "write app/NAME"),
+        ("/shop", "write app/NAME"),
+        ("pod/shop", "write app/NAME"),
+    ],
+)
+def test_a_name_that_no_object_has_is_refused_before_the_cluster_is_asked(what: str, hint: str) -> None:
+    found = CliRunner().invoke(main, ["history", what, "--kubeconfig", "/nonexistent"])
+    assert found.exit_code == 2
+    assert f"{what!r}: {hint}\n" in found.output
 
 
 def test_crds_are_one_json_list() -> None:

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmcloud_operator.commands.redaction import BLACK, blackened, blackened_object
+from wasmcloud_operator.commands.redaction.names import BLACK
+from wasmcloud_operator.commands.redaction.objects import blackened_object
+from wasmcloud_operator.commands.redaction.texts import blackened
 
 SEED = "SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4"
 JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.eyJqdGkiOiJYIn0.c2lnbmF0dXJl-_"

@@ -7,7 +7,8 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wasmcloud_operator.commands.redaction import BLACK, blackened
+from wasmcloud_operator.commands.redaction.names import BLACK
+from wasmcloud_operator.commands.redaction.texts import blackened
 
 # Carriers of one secret word, of a secret in quotes, and of one over several lines.
 _WORDS = (

@@ -74,6 +74,11 @@ async def answer(kubeconfig: Path, *arguments: str) -> tuple[int | None, str, st
         (("why", "svc/nope"), "there is no Service default/nope\n"),
         (("why", "svc/nope", "-n", "team-b"), "there is no Service team-b/nope\n"),
         (("why", "svc/nope", "-n", "team-c"), "there is no namespace team-c\n"),
+        (("why", "svc/nope", "-n", ".."), "there is no namespace ..\n"),
+        (("migrate", "-n", "team-c"), "there is no namespace team-c\n"),
+        (("diff", "-", "-n", "team-c"), "there is no namespace team-c\n"),
+        (("history", "app/nope", "-n", "team-c"), "there is no namespace team-c\n"),
+        (("rollback", "app/nope", "-n", "team-c"), "there is no namespace team-c\n"),
         (("history", "app/nope", "-n", "team-a"), "there is no Application team-a/nope\n"),
     ],
 )
@@ -159,6 +164,11 @@ async def test_an_object_is_looked_for_in_the_namespace_of_the_context(api: Scri
     in_namespace(kubeconfig, "team-a")
     assert (await answer(kubeconfig, "history", "app/shop"))[:2] == (0, "VERSION  STATE\n1        deployed\n")
     assert (await answer(kubeconfig, "why", "svc/nope"))[2] == "there is no Service team-a/nope\n"
+
+
+async def test_a_diff_of_files_without_an_object_of_ours_is_no_silent_success(kubeconfig: Path) -> None:
+    nothing = "nothing to compare: there is no Application or WasmCloudHostConfig in it\n"
+    assert await answer(kubeconfig, "diff", os.devnull) == (0, "", nothing)
 
 
 async def test_without_an_api_server_no_report_is_written(tmp_path: Path) -> None:

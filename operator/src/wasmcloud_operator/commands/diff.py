@@ -18,9 +18,9 @@ from wasmcloud_operator.commands.checking.rules import as_kubernetes_reads
 from wasmcloud_operator.commands.checking.sources import EmptyFolder, SourceFile, sources
 from wasmcloud_operator.commands.migrate import pool_changes
 from wasmcloud_operator.commands.overview.screens import Screen, by_hand
-from wasmcloud_operator.commands.redaction import blackened
+from wasmcloud_operator.commands.redaction.texts import blackened
 from wasmcloud_operator.hostpool.platform import platform_seen
-from wasmcloud_operator.kinds import APPLICATION
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
@@ -201,16 +201,18 @@ def diff_screen(paths: Iterable[str], places: Places) -> Screen:
     """Returns the screen of `diff`: a unified diff for each object that changes, and what follows from it."""
 
     async def screen(client: Reader) -> int:
-        changed = False
+        changed, compared = False, False
         try:
             async for change in changes(by_hand(client), paths, places):
-                changed = changed or bool(change.lines)
+                changed, compared = changed or bool(change.lines), True
                 click.echo(
                     "\n".join([f"# {change.name}", *change.lines, *(f"# {line}" for line in change.consequences)])
                 )
         except UnusableInput as error:
             click.echo(f"cannot compare: {error}", err=True)
             return 2
+        if not compared:
+            click.echo(f"nothing to compare: there is no {APPLICATION.kind} or {HOST_CONFIG.kind} in it", err=True)
         return 1 if changed else 0
 
     return screen

@@ -5,6 +5,7 @@ Each imports what it needs when it is called, so that help and mistakes are answ
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,8 @@ _KINDS = {
     "services": "service",
     "lattice": "lattice",
 }
+# Else the path to an object would lead to something else: `..` to all of its namespace.
+_NAME = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?")
 _WRITTEN = {"application": "app/NAME", "pool": "whc/NAME", "service": "svc/NAME", "lattice": "lattice/NAME"}
 
 
@@ -163,4 +166,7 @@ def target(what: str, allowed: tuple[str, ...]) -> tuple[str, str]:
     found = _KINDS.get(kind.lower(), "")
     if not (slash and name and found in allowed):
         raise click.UsageError(f"{what!r}: write {' or '.join(_WRITTEN[kind] for kind in allowed)}")
+    if found != "lattice" and not _NAME.fullmatch(name):
+        reason = "no object of Kubernetes has such a name"
+        raise click.UsageError(f"{what!r}: {reason}{': choose the namespace with -n' if '/' in name else ''}")
     return found, name

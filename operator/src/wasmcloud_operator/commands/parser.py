@@ -17,6 +17,13 @@ class Commands(click.Group):
         super().__init__(*arguments, **settings)
         self._sections = sections
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; Ctrl-C ends it in silence with 130, as of a shell: 1 is an answer of several commands."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes a section for each purpose."""
         for title, names in self._sections.items():

@@ -17,7 +17,8 @@ import click
 from wasmcloud_operator.commands.overview import operator_pods
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import as_object, as_objects
-from wasmcloud_operator.commands.redaction import blackened, blackened_object
+from wasmcloud_operator.commands.redaction.objects import blackened_object
+from wasmcloud_operator.commands.redaction.texts import blackened
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED

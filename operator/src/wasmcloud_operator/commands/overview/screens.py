@@ -61,8 +61,6 @@ def show(screen: Screen, kubeconfig: Path | None, context: str | None, *, named:
     except (KubeError, OSError) as error:
         click.echo(f"cannot read the cluster: {error}", err=True)
         return 2
-    except KeyboardInterrupt:
-        return 130
 
 
 def show_within(
@@ -85,6 +83,8 @@ def show_within(
 
 
 async def _assert_exists(client: Reader, namespace: str) -> None:
+    if not namespace.strip("."):  # of which a path makes another one
+        raise NotThere(f"there is no namespace {namespace}")
     with contextlib.suppress(Forbidden):
         try:
             await client.get_path(NAMESPACE.path(Key("", namespace)))
