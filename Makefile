@@ -109,6 +109,7 @@ test: setup ## unit and integration tests, against a real control plane, NATS an
 MATRIX_SERVERS ?= 1.29 1.32 1.37
 MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/test_crds_refuse.py \
 	tests/integration/test_crds_null.py tests/integration/test_kube_machinery.py \
+	tests/integration/test_kube_apply_live.py tests/integration/test_kube_lease_live.py \
 	tests/integration/test_kube_field_table.py
 
 # The earlier releases of wadm; all other tests run on the newest.

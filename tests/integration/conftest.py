@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
+from support.kube.live import KubeLive
 from support.operators.in_process import RunningOperator
 from support.sites.applications import Site, impatient
 from support.sites.services import ServiceSite
@@ -45,6 +46,13 @@ async def service_site(
 ) -> AsyncIterator[ServiceSite]:
     async with crds.admin() as admin, ServiceSite.open(admin, nats_server, replicas=2) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture
+async def live(control_plane: ControlPlane) -> AsyncIterator[KubeLive]:
+    """The clients and informers of the machinery, as the cluster's administrator."""
+    async with KubeLive.open(control_plane.kubeconfig) as made:
+        yield made
 
 
 @pytest_asyncio.fixture

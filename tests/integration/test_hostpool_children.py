@@ -1,4 +1,4 @@
-"""Host pools on a real control plane: what a config becomes, what brings it back, what is left alone."""
+"""The children of host pools on a real control plane: what a config becomes, and what brings it back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import json
 
 import pytest
 
-from support.kube.live import patch_nested, setting_back
+from support.kube.live import setting_back
 from support.objects.hostpools import SAMPLE
-from support.operators.in_process import RunningOperator
 from support.sites.hostpools import (
     BUDGET,
     CONFIG,
@@ -19,14 +18,13 @@ from support.sites.hostpools import (
     events,
     exists,
     gone,
-    have_been_ready,
     host_config,
     secret,
     shown,
     writes,
 )
 from testbed import eventually
-from testbed.admin import condition, is_true
+from testbed.admin import condition
 
 KINDS = ("v1/ServiceAccount", "v1/ConfigMap", "v1/Service", DEPLOYMENT)
 
@@ -204,74 +202,6 @@ async def test_deployment_and_daemon_set_take_each_others_place(operator, admin,
     await gone(admin, DAEMON_SET, namespace)
 
 
-async def test_a_child_that_is_switched_off_goes_and_comes_back(operator, admin, namespace):
-    await admin.create(host_config(namespace, podDisruptionBudget={"minAvailable": 1}))
-    budget = await exists(admin, BUDGET, namespace)
-    assert budget["spec"]["minAvailable"] == 1
-    await admin.patch(
-        CONFIG, "pool", namespace, {"spec": {"podDisruptionBudget": {"minAvailable": None, "maxUnavailable": 2}}}
-    )
-    found = await admin.wait_for(BUDGET, "pool", namespace, lambda found: found["spec"].get("maxUnavailable") == 2)
-    assert "minAvailable" not in found["spec"]  # the API server takes only one of them
-    off = {"podDisruptionBudget": None, "leafService": {"enabled": False}}
-    await admin.patch(CONFIG, "pool", namespace, {"spec": off})
-    await gone(admin, BUDGET, namespace)
-    await gone(admin, "v1/Service", namespace)
-    conf = (await admin.get("v1/ConfigMap", "pool", namespace))["data"]["nats.conf"]
-    assert 'listen: "127.0.0.1:4222"' in conf
-    await admin.patch(CONFIG, "pool", namespace, {"spec": {"leafService": None}})
-    await exists(admin, "v1/Service", namespace)
-
-
-async def test_a_pool_of_several_has_a_budget_and_one_host_alone_has_none(operator, crds, admin, namespace):
-    await admin.create(host_config(namespace))
-    await exists(admin, "v1/Service", namespace)
-    await at_rest(crds, namespace)
-    assert await admin.find(BUDGET, "pool", namespace) is None
-    await admin.scale(CONFIG, "pool", namespace, 2)
-    budget = await exists(admin, BUDGET, namespace)
-    assert budget["spec"]["maxUnavailable"] == 1
-    assert budget["metadata"]["ownerReferences"][0]["kind"] == "WasmCloudHostConfig"
-    deployment = await admin.get(DEPLOYMENT, "pool", namespace)
-    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
-    await admin.patch(CONFIG, "pool", namespace, {"spec": {"podDisruptionBudget": {"enabled": False}}})
-    await gone(admin, BUDGET, namespace)
-    await admin.patch(CONFIG, "pool", namespace, {"spec": {"podDisruptionBudget": None}})
-    await exists(admin, BUDGET, namespace)
-    await admin.scale(CONFIG, "pool", namespace, 1)
-    await gone(admin, BUDGET, namespace)
-    await admin.patch(CONFIG, "pool", namespace, {"spec": {"hostReplicas": 3}})
-    await exists(admin, BUDGET, namespace)
-    await admin.patch(CONFIG, "pool", namespace, {"spec": {"daemonset": True}})
-    await gone(admin, BUDGET, namespace)
-    await admin.patch(CONFIG, "pool", namespace, {"spec": {"daemonset": None}})
-    await exists(admin, BUDGET, namespace)
-    await admin.delete(CONFIG, "pool", namespace)
-    await gone(admin, BUDGET, namespace)
-
-
-async def test_no_budget_stands_beside_one_of_somebody_else(operator, crds, admin, namespace):
-    theirs = {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": {"name": "pool", "namespace": namespace},  # a name that ours would have, too
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app.kubernetes.io/instance": "pool"}}},
-    }
-    await admin.create(theirs)
-    await admin.create(host_config(namespace, hostReplicas=2))
-    await exists(admin, "v1/Service", namespace)
-    await shown(admin, namespace, Stalled="False")
-    await at_rest(crds, namespace)
-    assert (await admin.get(BUDGET, "pool", namespace))["spec"]["minAvailable"] == 1
-    await admin.delete(BUDGET, "pool", namespace)
-    await admin.wait_for(BUDGET, "pool", namespace, lambda found: found and found["spec"].get("maxUnavailable") == 1)
-    await admin.create({**theirs, "metadata": {"name": "theirs", "namespace": namespace}})
-    await gone(admin, BUDGET, namespace)
-    await admin.patch(CONFIG, "pool", namespace, {"spec": {"podDisruptionBudget": {}}})
-    status = await shown(admin, namespace, Warnings="SecondBudget")
-    assert "PodDisruptionBudget theirs" in condition({"status": status}, "Warnings")["message"]
-
-
 async def test_generated_fields_that_were_taken_out_stay_out(operator, crds, admin, namespace):
     """As a server-side apply of nulls leaves them in the spec: neither pruned nor put back."""
     additions = {"topologySpreadConstraints": None, "affinity": None, "securityContext": {"sysctls": None}}
@@ -299,92 +229,6 @@ async def test_scaling_by_the_subresource(operator, admin, namespace):
     assert "app.kubernetes.io/instance=pool" in status["selector"]
 
 
-async def test_paused_means_no_writes_and_going_on_after_it(operator, crds, admin, namespace):
-    await admin.create(host_config(namespace))
-    await exists(admin, "v1/Service", namespace)
-    annotation = "k8s.wasmcloud.dev/paused"
-    await admin.patch(CONFIG, "pool", namespace, {"metadata": {"annotations": {annotation: "true"}}})
-    await shown(admin, namespace, Paused="True")
-    since = await at_rest(crds, namespace)
-    await admin.patch(CONFIG, "pool", namespace, {"spec": {"logLevel": "DEBUG"}})
-    await admin.delete("v1/Service", "pool", namespace)
-    await eventually(lambda: _paused_at(admin, namespace, 2))
-    status = (await admin.get(CONFIG, "pool", namespace))["status"]
-    assert status["observedGeneration"] == 1  # the new spec is not followed, and does not look as if it were
-    await at_rest(crds, namespace)
-    assert {event.resource for event in writes(crds, since, namespace)} == {
-        "wasmcloudhostconfigs.k8s.wasmcloud.dev/status"
-    }
-    assert await admin.find("v1/Service", "pool", namespace) is None
-    await admin.patch(CONFIG, "pool", namespace, {"metadata": {"annotations": {annotation: None}}})
-    await exists(admin, "v1/Service", namespace)
-    status = await shown(admin, namespace, Stalled="False")
-    await eventually(lambda: _has_no_condition(admin, namespace, "Paused"))
-    assert status["observedGeneration"] == 2
-
-
-async def _paused_at(admin, namespace, generation):
-    paused = condition(await admin.get(CONFIG, "pool", namespace), "Paused")
-    return paused is not None and (paused["status"], paused["observedGeneration"]) == ("True", generation)
-
-
-async def _has_no_condition(admin, namespace, type_):
-    return condition(await admin.get(CONFIG, "pool", namespace), type_) is None
-
-
-SETTLED = {  # nobody listens where their lattice should be
-    "Ready": "HostsNotKnown", "Stalled": "False", "WorkloadAvailable": "True", "SecretsValid": "True",
-    "LatticeConnected": "Unreachable",
-}  # fmt: skip
-
-
-async def test_a_settled_cluster_is_left_alone_at_rest_and_by_a_restart(crds, admin, kwok, namespace):
-    follows = {"watch_namespaces": namespace}
-    async with RunningOperator.start(crds, **follows) as first:
-        for number in range(5):
-            await admin.create(host_config(namespace, f"pool-{number}", daemonset=number == 4, hostReplicas=2))
-        wanted = [3 if number == 4 else 2 for number in range(5)]
-        await eventually(lambda: _ready_pods(admin, namespace, sum(wanted)))
-        await have_been_ready(admin, namespace)
-        for number, pods in enumerate(wanted):
-            status = await shown(admin, namespace, f"pool-{number}", **SETTLED)
-            assert (status["replicas"], status["readyReplicas"]) == (pods, pods)
-        since = await at_rest(crds, namespace, quiet=3)
-        assert writes(crds, since, namespace) == []
-        assert 'workqueue_depth{name="wasmcloudhostconfig"} 0' in await first.metrics()
-    assert first.exit_code == 0
-    since = crds.audit.end
-    async with RunningOperator.start(crds, **follows) as second:
-        await eventually(lambda: _reconciled(second, 5))
-        await asyncio.sleep(1.5)  # the measured stretch itself
-    assert writes(crds, since, namespace) == []
-
-
-async def _ready_pods(admin, namespace, number):
-    pods = await admin.list("v1/Pod", namespace)
-    return len(pods) == number and all(is_true(pod, "Ready") for pod in pods)
-
-
-async def _reconciled(operator, number):
-    for line in (await operator.metrics()).splitlines():
-        if line.startswith('controller_runtime_reconcile_total{controller="wasmcloudhostconfig",result="success"}'):
-            return float(line.split()[-1]) >= number
-    return False
-
-
-async def test_other_namespaces_are_not_touched(operator, admin, namespace):
-    other = f"{namespace}-other"
-    await admin.create_namespace(other)
-    try:
-        await admin.create(host_config(other))
-        await admin.create(host_config(namespace))
-        await exists(admin, DEPLOYMENT, namespace)
-        assert await admin.find(DEPLOYMENT, "pool", other) is None
-        assert (await admin.get(CONFIG, "pool", other))["status"] == {"observedGeneration": -1}
-    finally:
-        await admin.delete("v1/Namespace", other)
-
-
 # The last here: the garbage collector takes up to 30 s to notice a new kind of owner.
 async def test_deleting_the_config_removes_its_children_and_nothing_else(operator, admin, namespace):
     await admin.create(secret(namespace, "keys", {"WASMCLOUD_CLUSTER_SEED": "s"}))
@@ -397,32 +241,3 @@ async def test_deleting_the_config_removes_its_children_and_nothing_else(operato
     for kind in (*KINDS, BUDGET):
         assert (await admin.get(kind, "stays", namespace))["metadata"].get("deletionTimestamp") is None
     assert await admin.find("v1/Secret", "keys", namespace) is not None
-
-
-async def test_a_config_that_cannot_be_read_any_more_keeps_what_it_has_until_it_is_deleted(
-    operator, crds, admin, namespace
-):
-    await admin.create(host_config(namespace, podDisruptionBudget={}))
-    await shown(admin, namespace, Stalled="False")
-    await exists(admin, BUDGET, namespace)
-    since = await at_rest(crds, namespace)
-    before = {kind: await admin.get(kind, "pool", namespace) for kind in (*KINDS, BUDGET)}
-    claim = '{"name":"deep","ephemeral":{"volumeClaimTemplate":{"metadata":NESTED,"spec":{}}}}'
-    spec = f'{{"spec":{{"hostReplicas":3,"schedulingOptions":{{"podTemplateAdditions":{{"volumes":[{claim}]}}}}}}}}'
-    await patch_nested(admin, await admin.path(CONFIG, namespace, "pool"), spec, levels=1500)
-
-    async def left_out() -> bool:
-        shown_metrics = await operator.metrics()
-        name = 'wasmcloud_operator_informer_unreadable_objects{resource="wasmcloudhostconfigs.k8s.wasmcloud.dev"}'
-        return f"{name} 1.0" in shown_metrics
-
-    await eventually(left_out)
-    await admin.delete("v1/ConfigMap", "pool", namespace)  # whatever wakes its key
-    await asyncio.sleep(3)  # the stretch that is measured
-    assert not writes(crds, since, namespace), "nothing is done on a state that is out of date"
-    for kind, item in before.items():
-        if kind != "v1/ConfigMap":
-            assert (await admin.get(kind, "pool", namespace))["metadata"]["uid"] == item["metadata"]["uid"]
-    await admin.patch(CONFIG, "pool", namespace, {"spec": {"schedulingOptions": None}})
-    await admin.wait_for(DEPLOYMENT, "pool", namespace, lambda found: found["spec"]["replicas"] == 3)
-    await exists(admin, "v1/ConfigMap", namespace)

@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest_asyncio
 from aiohttp import web
 
 from support.kube.live import KubeLive, live_now, setting_back
-from testbed import Admin, ControlPlane, eventually
+from testbed import Admin, eventually
 from testbed.pki import Pki
 from wasmcloud_operator.kube.apply import Applied, Applier, ManagedKind
 from wasmcloud_operator.kube.contest import ApplyDelays, Contested, WriteTarget
@@ -25,12 +24,6 @@ from wasmcloud_operator.kube.resources import CONFIG_MAP, DEPLOYMENT, SERVICE, K
 
 SHORT = ApplyDelays(first=0.5, most=4.0)
 _OURS = {"owner": "us"}
-
-
-@pytest_asyncio.fixture
-async def live(control_plane: ControlPlane) -> AsyncIterator[KubeLive]:
-    async with KubeLive.open(control_plane.kubeconfig) as made:
-        yield made
 
 
 class Reconciling:

@@ -1,35 +1,24 @@
-"""The machinery on a real API server: what it lists, watches, applies, reports and elects."""
+"""The machinery on a real API server: what it lists, watches, reports and asks."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from support.kube.live import KubeLive, allow, config_map, live_now, names
 from testbed import Admin, ControlPlane, eventually
 from testbed.controlplane import APISERVER
-from wasmcloud_operator.kube import lease
 from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
-from wasmcloud_operator.kube.apply import Applier, ForeignObject, ManagedKind
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
-from wasmcloud_operator.kube.errors import Conflict, NotFound, Unauthorized
+from wasmcloud_operator.kube.errors import NotFound, Unauthorized
 from wasmcloud_operator.kube.events import EventRecorder
-from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseTimes
 from wasmcloud_operator.kube.objects import CustomResource, Metadata
-from wasmcloud_operator.kube.resources import CONFIG_MAP, LEASE, NODE, SECRET, Key, Resource
-
-
-@pytest_asyncio.fixture
-async def live(control_plane: ControlPlane) -> AsyncIterator[KubeLive]:
-    async with KubeLive.open(control_plane.kubeconfig) as made:
-        yield made
+from wasmcloud_operator.kube.resources import CONFIG_MAP, NODE, SECRET, Key, Resource
 
 
 async def test_lists_are_streamed_and_edits_follow(live: KubeLive, admin: Admin, namespace: str):
@@ -57,21 +46,6 @@ async def test_a_list_in_pages_is_the_whole(live: KubeLive, admin: Admin, namesp
     assert len(page.items) == 10
     second = await source.page(page.continue_token)
     assert not {i.metadata.name for i in page.items} & {i.metadata.name for i in second.items}
-
-
-async def test_an_apply_keeps_every_character(live: KubeLive, namespace: str):
-    """Its body is read as YAML, which knows more ends of lines than JSON, and refuses some characters."""
-    texts = {
-        "lines": "a\u0085b\u2028c\u2029d\re\nf",
-        "refused": "\x01\x08\x0c\x1f\x7f\x80\x9f\ufeff\ufffe\uffff",
-        "wide": "… é 🌍",
-        "yaml": '- {a: [b]} # &c *d !e %f @g `h "i\\',
-        "plain": "x" * 2000,
-        "delete": "a\x7fb",
-    }
-    for name, text in texts.items():
-        made = await live.client.apply(CONFIG_MAP, config_map(name, namespace, text=text), UNSTRUCTURED)
-        assert made.body["data"] == {"text": text}, name
 
 
 async def test_rights_taken_away_and_given_back(control_plane: ControlPlane, admin: Admin, namespace: str):
@@ -215,66 +189,6 @@ async def test_an_object_that_leaves_the_selection_and_comes_back(live: KubeLive
         await eventually(lambda: names(informer, namespace) == {"a"})
 
 
-class Applying:
-    def __init__(self, live: KubeLive, namespace: str) -> None:
-        self.kind = ManagedKind(CONFIG_MAP, live.informer(namespaces=(namespace,), label_selector="owner=us"))
-        self.applier = Applier(live.client, "kube.example.com/rendered")
-        self.namespace = namespace
-
-    async def __call__(self, **data: str):
-        body = config_map("c", self.namespace, **data)
-        body["metadata"]["labels"] = {"owner": "us"}
-        return await self.applier.apply(self.kind, body, lambda meta: meta.labels.get("owner") == "us")
-
-
-async def test_server_side_apply(live: KubeLive, admin: Admin, control_plane: ControlPlane, namespace: str):
-    apply = Applying(live, namespace)
-    await live_now(apply.kind.informer)
-    assert (await apply(a="1", b="2")).outcome == "created"
-    assert (await apply(a="1", b="2")).outcome == "unchanged"
-    # Fields of others stay, ours that we stop sending go.
-    await admin.patch("v1/ConfigMap", "c", namespace, {"data": {"theirs": "x"}})
-    assert (await apply(a="1")).outcome == "changed"
-    assert (await admin.get("v1/ConfigMap", "c", namespace))["data"] == {"a": "1", "theirs": "x"}
-    # Drift is put right by force.
-    await admin.patch("v1/ConfigMap", "c", namespace, {"data": {"a": "tampered"}})
-    await eventually(lambda: apply.kind.informer.store.get(Key(namespace, "c")).body["data"]["a"] == "tampered")
-    assert (await apply(a="1")).outcome == "changed"
-    # A settled object costs no request.
-    before = live.requests()
-    assert [(await apply(a="1")).outcome for _ in range(10)] == ["unchanged"] * 10
-    assert live.requests() == before
-
-
-async def test_apply_never_makes_a_ghost_of_a_vanished_object(live: KubeLive, admin: Admin, namespace: str):
-    apply = Applying(live, namespace)
-    await live_now(apply.kind.informer)
-    first = (await apply(a="1")).item
-    await admin.delete("v1/ConfigMap", "c", namespace)
-    body = config_map("c", namespace, a="2")
-    body["metadata"]["uid"] = first.metadata.uid
-    with pytest.raises(Conflict):  # what the applier relies on
-        await live.client.apply(CONFIG_MAP, body, UNSTRUCTURED)
-    assert await admin.find("v1/ConfigMap", "c", namespace) is None
-    again = await apply(a="2")
-    assert again.item.metadata.uid != first.metadata.uid
-    with pytest.raises(Conflict):
-        await live.client.apply(CONFIG_MAP, body, UNSTRUCTURED)
-    with pytest.raises(Conflict):
-        await live.client.delete(CONFIG_MAP, Key(namespace, "c"), uid=first.metadata.uid)
-    assert await apply.applier.delete(apply.kind, again.item, lambda _: True)
-    assert await admin.find("v1/ConfigMap", "c", namespace) is None
-
-
-async def test_apply_leaves_a_strangers_object_alone(live: KubeLive, admin: Admin, namespace: str):
-    apply = Applying(live, namespace)
-    await live_now(apply.kind.informer)
-    before = await admin.create(config_map("c", namespace, theirs="1"))
-    with pytest.raises(ForeignObject):
-        await apply(a="1")
-    assert await admin.get("v1/ConfigMap", "c", namespace) == before
-
-
 async def test_events_become_a_series(live: KubeLive, admin: Admin, namespace: str):
     recorder = EventRecorder(
         live.client, controller="example.com/tests", instance="pod-1", clock=SYSTEM_CLOCK, metrics=live.metrics
@@ -300,85 +214,6 @@ async def test_events_become_a_series(live: KubeLive, admin: Admin, namespace: s
 
 async def with_series(found) -> list[dict]:
     return [event for event in await found() if event.get("series")]
-
-
-SHORT = LeaseTimes(duration=6.0, renew_deadline=4.0, retry=0.5)
-
-
-class Replica:
-    """A process: a client and lease informer of its own, an elector, and whether it leads."""
-
-    def __init__(self, live: KubeLive, key: Key, name: str, times: LeaseTimes) -> None:
-        informer = live.informer(
-            LEASE, LEASE_CODEC, namespaces=(key.namespace,), field_selector=f"metadata.name={key.name}"
-        )
-        self.elector = Elector(
-            client=live.client,
-            informer=informer,
-            key=key,
-            identity=name,
-            clock=SYSTEM_CLOCK,
-            metrics=live.metrics,
-            times=times,
-        )
-        self.stop = asyncio.Event()
-        self.leading = False
-        self.task = live.start(self.run())
-
-    async def run(self) -> None:
-        while not self.stop.is_set():
-            try:
-                await self.elector.run(self.lead)
-            except LeaseLost:
-                continue
-
-    async def lead(self) -> None:
-        self.leading = True
-        try:
-            await self.stop.wait()
-        finally:
-            self.leading = False
-
-
-@pytest.mark.parametrize("clean", [True, False], ids=["clean stop", "kill"])
-async def test_a_standby_takes_over(
-    control_plane: ControlPlane, admin: Admin, namespace: str, clean: bool, monkeypatch: pytest.MonkeyPatch
-):
-    """A clean stop with the real times (15/10/2 s), a kill with shorter ones; how soon is the unit tests' to say."""
-    monkeypatch.setattr(lease, "_RELEASE_SECONDS", 60.0)
-    key = Key(namespace, "leader")
-    times = LeaseTimes() if clean else SHORT
-    # As somebody gave it back: one that was never held would be waited for.
-    await admin.create(
-        {
-            "apiVersion": LEASE.api_version,
-            "kind": LEASE.kind,
-            "metadata": {"name": key.name, "namespace": namespace},
-            "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": "2020-01-01T00:00:00.000000Z"},
-        }
-    )
-    async with KubeLive.open(control_plane.kubeconfig) as first, KubeLive.open(control_plane.kubeconfig) as second:
-        one = Replica(first, key, "one", times)
-        await eventually(lambda: one.leading)
-        two = Replica(second, key, "two", times)
-        await asyncio.sleep(1)  # long enough for a second leader, if there could be one
-        assert not (one.leading and two.leading)
-        leader = await eventually(lambda: next((replica for replica in (one, two) if replica.leading), None))
-        standby = two if leader is one else one
-        assert standby.elector.remaining() <= 0
-        if clean:
-            leader.stop.set()
-        else:
-            leader.task.cancel()
-        await eventually(lambda: standby.leading, interval=0.01)
-        assert leader.elector.remaining() <= 0
-        held = await second.client.get_as(LEASE, key, LEASE_CODEC)
-        assert held.spec.holder_identity == standby.elector.identity
-        assert held.spec.lease_transitions
-        standby.stop.set()
-        await eventually(standby.task.done)
-        held = await second.client.get_as(LEASE, key, LEASE_CODEC)
-        assert held.spec.holder_identity == ""
 
 
 async def test_version_kinds_and_permissions_of_the_cluster_are_found(
