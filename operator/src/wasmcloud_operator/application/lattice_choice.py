@@ -55,9 +55,7 @@ def choose(
     ]
     if not fitting:
         return _nothing_fits(wanted_config, wanted_lattice, configs)
-    stays = [config for config in fitting if before is not None and config.lattice == before.lattice]
-    if len({config.lattice for config in fitting}) > 1:
-        fitting = stays or fitting
+    fitting = [config for config in fitting if before is not None and config.lattice == before.lattice] or fitting
     if len({config.lattice for config in fitting}) > 1:
         return _ambiguous("lattices", naming.LATTICE, fitting)
     connected = [(config, config.pool) for config in fitting if config.pool is not None]
@@ -67,7 +65,7 @@ def choose(
         return NotChosen(Reason.HOST_CONFIG_NOT_READY, f"{message}: see its status", soon=True)
     # A route that was never up leads nobody knows where: it must not stand in the way of one that is.
     identified = [(config, pool) for config, pool in connected if pool.lattice.identified]
-    if before is not None and len({pool.lattice for _, pool in identified}) > 1:
+    if before is not None:
         same = [(config, pool) for config, pool in identified if before.is_in(pool.lattice.identity)]
         identified = same or identified
     if len({pool.lattice for _, pool in identified}) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from wasmcloud_operator.application.lattice_selector import LatticeSelector
@@ -16,6 +16,7 @@ from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.host_types import Host, InventoryChange
+from wasmcloud_operator.lattice.indexed import Traits
 from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.manifest.walking import component_id
 from wasmcloud_operator.names import RESUMPTION, is_paused
@@ -30,42 +31,27 @@ _PLACE = ("lattice", "latticeId", "hostConfig", "leaving")
 PodOf = Callable[[str], Pod | None]  # by uid
 
 
-@dataclass(slots=True)
-class _Index:
-    """Invariant: `hosts` and `applications` are inverse."""
-
-    applications: dict[str, frozenset[str]] = field(default_factory=dict)  # by host id
-    hosts: dict[str, set[str]] = field(default_factory=dict)  # host ids by application
-
-
 class HostsByApplication:
     """Which hosts of a lattice run something of an application, so that no look-up walks through all hosts."""
 
     def __init__(self) -> None:
-        self._of: WeakKeyDictionary[Lattice, _Index] = WeakKeyDictionary()
+        # By lattice: the ids of its hosts, each with the applications of which it runs something.
+        self._of: WeakKeyDictionary[Lattice, Traits[str, str]] = WeakKeyDictionary()
 
     def take(self, lattice: Lattice, change: InventoryChange) -> set[str]:
         """Take in what changed; returns the applications that ran or run something on the hosts concerned."""
-        index, concerned = self._of.setdefault(lattice, _Index()), set[str]()
+        index, concerned = self._of.setdefault(lattice, Traits()), set[str]()
         for host_id in change.hosts:
             host = lattice.hosts.hosts.get(host_id)
-            before = index.applications.pop(host_id, frozenset())
-            now = frozenset(applications_on(host)) if host is not None else frozenset[str]()
-            for application in before - now:
-                index.hosts[application].discard(host_id)
-                if not index.hosts[application]:
-                    del index.hosts[application]
-            for application in now:
-                index.hosts.setdefault(application, set()).add(host_id)
-            if now:
-                index.applications[host_id] = now
-            concerned |= before | now
+            concerned |= index.of(host_id)
+            index.put(host_id, applications_on(host) if host is not None else ())
+            concerned |= index.of(host_id)
         return concerned
 
     def hosts(self, lattice: Lattice, application: str) -> Iterator[Host]:
         """The hosts that run something of an application, by id."""
         index, alive = self._of.get(lattice), lattice.hosts.hosts
-        for host_id in sorted(index.hosts.get(application, ()) if index is not None else ()):
+        for host_id in sorted(index.having(application) if index is not None else ()):
             if host_id in alive:
                 yield alive[host_id]
 

@@ -10,9 +10,9 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.resources import Key, Resource
 
-# An object that was edited goes through so many states within moments; what changes all the time has no claim to more.
+# An object that was edited goes through so many states within moments; what changes all the time has no claim to more
+# than one write a second.
 _BURST = 5
-_SECONDS = 1.0
 _HARDLY = 1e-6  # what is lost in sums of floats
 # Objects that were written lately: forgetting one costs that it may be written a few times at once, once more.
 _REMEMBERED = 16384
@@ -59,12 +59,12 @@ class WriteRate:
             bucket = self._buckets.get((target.resource, target.key))
             if bucket is not None and target.part in bucket.waiting:
                 bucket.waiting.discard(target.part)
-                waits.append((1 - self._bucket(target).left) * _SECONDS)
+                waits.append(1 - self._bucket(target).left)
         return max(0.0, min(waits)) if waits else None
 
     def _bucket(self, target: WriteTarget) -> _Bucket:
         """Returns the bucket as it is now, a full one of an object that was not written lately."""
         now = self._clock.monotonic()
         bucket = self._buckets.get((target.resource, target.key)) or _Bucket(_BURST, now)
-        bucket.left, bucket.at = min(_BURST, bucket.left + (now - bucket.at) / _SECONDS), now
+        bucket.left, bucket.at = min(_BURST, bucket.left + now - bucket.at), now
         return bucket

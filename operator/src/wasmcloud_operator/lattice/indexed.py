@@ -19,6 +19,10 @@ class Traits(Generic[K, V]):
     def __repr__(self) -> str:
         return f"<Traits of {len(self._traits)} keys>"
 
+    def of(self, key: K) -> frozenset[V]:
+        """Returns the traits of a key."""
+        return self._traits.get(key, frozenset())
+
     def put(self, key: K, traits: Iterable[V]) -> None:
         """The key has exactly these traits from now on."""
         before, now = self._traits.pop(key, frozenset[V]()), frozenset(traits)
@@ -53,6 +57,9 @@ class Grouped(Generic[K, V]):
 
     def __repr__(self) -> str:
         return f"<Grouped {self._values}>"
+
+    def __len__(self) -> int:
+        return len(self._values)
 
     def __getitem__(self, key: K) -> V:
         return self._values[key]

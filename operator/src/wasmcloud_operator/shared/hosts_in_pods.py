@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from weakref import WeakKeyDictionary
 
@@ -12,6 +12,7 @@ from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.lattice.host_types import Host, InventoryChange
+from wasmcloud_operator.lattice.indexed import Grouped
 from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.shared.context import INSTANCE_INDEX
@@ -44,14 +45,6 @@ class PodHost:
 Listener = Callable[[Lattice, frozenset[Key]], None]
 
 
-@dataclass(slots=True)
-class _LatticeHosts:
-    """The hosts of one lattice by the uid of the pod that each names. Invariant: `uids` and `live` are inverse."""
-
-    uids: dict[str, str] = field(default_factory=dict)  # by host id
-    live: dict[str, set[str]] = field(default_factory=dict)  # host ids by uid
-
-
 class HostsInPods:
     """The map, kept up by what lattices and pods report, so that no look-up walks through all hosts.
 
@@ -62,7 +55,8 @@ class HostsInPods:
     def __init__(self, pods: Informer[Pod], lattices: Lattices) -> None:
         self._pods = pods
         self._keys: dict[str, Key] = {}  # of the pods, by uid
-        self._of: WeakKeyDictionary[Lattice, _LatticeHosts] = WeakKeyDictionary()
+        # By lattice: the ids of its hosts, each with the uid of the pod that the host names.
+        self._of: WeakKeyDictionary[Lattice, Grouped[str, str]] = WeakKeyDictionary()
         # By uid of a pod that is there: the lattices in which its last host is gone, with that host if it is silent.
         self._gone: dict[str, WeakKeyDictionary[Lattice, Host | None]] = {}
         self._listeners: list[Listener] = []
@@ -70,7 +64,7 @@ class HostsInPods:
         lattices.listen(self._on_news)
 
     def __repr__(self) -> str:
-        return f"<HostsInPods {len(self._keys)} pods, {sum(len(hosts.uids) for hosts in self._of.values())} hosts>"
+        return f"<HostsInPods {len(self._keys)} pods, {sum(map(len, self._of.values()))} hosts>"
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with the pods that a change of a lattice's hosts concerns."""
@@ -94,13 +88,13 @@ class HostsInPods:
         """
         hosts, uid = self._hosts(lattice), pod.metadata.uid
         alive = lattice.hosts.hosts
-        live = [alive[host_id] for host_id in hosts.live.get(uid, ()) if host_id in alive]
+        live = [alive[host_id] for host_id in hosts.keys_of(uid) if host_id in alive]
         if live:
             return PodHost(HostState.LIVE, max(live, key=_started))
         if uid in self._gone and lattice in self._gone[uid]:
             silent = self._gone[uid][lattice]
             return PodHost(HostState.STOPPED if silent is None else HostState.SILENT, silent)
-        return PodHost(HostState.STOPPED if uid in hosts.live else HostState.UNHEARD)
+        return PodHost(HostState.STOPPED if hosts.has(uid) else HostState.UNHEARD)
 
     def hosts_of(self, pool: Key, lattice: Lattice) -> Iterator[tuple[Pod, Host]]:
         """The live hosts of a pool with their pods, by the pods' names."""
@@ -113,10 +107,10 @@ class HostsInPods:
         """The pods of a pool, by name."""
         return self._pods.store.by_index(INSTANCE_INDEX, str(pool))
 
-    def _hosts(self, lattice: Lattice) -> _LatticeHosts:
+    def _hosts(self, lattice: Lattice) -> Grouped[str, str]:
         found = self._of.get(lattice)
         if found is None:
-            found = self._of[lattice] = _LatticeHosts()
+            found = self._of[lattice] = Grouped()
         return found
 
     def _on_news(self, lattice: Lattice, news: LatticeEvent) -> None:
@@ -131,21 +125,17 @@ class HostsInPods:
         """Take in what changed; returns the uids concerned, before and after."""
         hosts, concerned = self._hosts(lattice), set[str]()
         for host_id in change.hosts:
-            before = hosts.uids.pop(host_id, "")
-            if before:
+            before = hosts.pop(host_id)
+            if before is not None:
                 concerned.add(before)
-                hosts.live[before].discard(host_id)
-                if not hosts.live[before]:
-                    del hosts.live[before]
             host = lattice.hosts.hosts.get(host_id)
-            if before in self._keys and before not in hosts.live:
+            if before is not None and before in self._keys and not hosts.has(before):
                 silent = change.silent.get(host_id) if host is None else None
                 self._gone.setdefault(before, WeakKeyDictionary())[lattice] = silent
             uid = host.labels.get(POD_UID_LABEL, "") if host is not None else ""
             if uid:
                 concerned.add(uid)
-                hosts.uids[host_id] = uid
-                hosts.live.setdefault(uid, set()).add(host_id)
+                hosts.put(host_id, uid)
                 if uid in self._gone:
                     self._gone[uid].pop(lattice, None)
         return concerned

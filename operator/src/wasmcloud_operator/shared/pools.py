@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.identity import LatticeRoute
+from wasmcloud_operator.lattice.indexed import Traits
 from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.lattice.lattices import Lattices
 
@@ -25,7 +25,6 @@ class Pool:
 
 
 PoolListener = Callable[[Pool], None]
-T = TypeVar("T")
 
 
 class Pools:
@@ -34,9 +33,8 @@ class Pools:
     def __init__(self, lattices: Lattices) -> None:
         self.lattices = lattices
         self._pools: dict[Key, Pool] = {}
-        # The same pools once more by where they are asked for: every piece of a lattice's news asks.
-        self._by_lattice: dict[Lattice, dict[Key, Pool]] = {}
-        self._by_namespace: dict[str, dict[Key, Pool]] = {}
+        # By lattice and by namespace: every piece of a lattice's news asks for its pools.
+        self._traits: Traits[Key, Hashable] = Traits()
         self._holders: dict[str, Key] = {}
         self._listeners: list[PoolListener] = []
         self._unused_listeners: list[Callable[[Lattice], None]] = []
@@ -78,24 +76,24 @@ class Pools:
 
     def all(self) -> tuple[Pool, ...]:
         """Every pool, by key."""
-        return _sorted(self._pools)
+        return self._sorted(self._pools)
 
     def in_namespace(self, namespace: str) -> tuple[Pool, ...]:
         """The pools of a namespace, by name."""
-        return _sorted(self._by_namespace.get(namespace, {}))
+        return self._sorted(self._traits.having(namespace))
 
     def of(self, lattice: Lattice) -> tuple[Pool, ...]:
         """The pools in a lattice, in all namespaces, by key."""
-        return _sorted(self._by_lattice.get(lattice, {}))
+        return self._sorted(self._traits.having(lattice))
 
     def has(self, lattice: Lattice) -> bool:
         """Whether any pool is in a lattice."""
-        return lattice in self._by_lattice
+        return self._traits.any_has(lattice)
 
     def among(self, lattices: Iterable[Lattice]) -> list[Lattice]:
         """Returns the lattices that have pools, by the key of their first pool."""
         found = list(filter(self.has, lattices))
-        return found if len(found) < 2 else sorted(found, key=lambda lattice: min(self._by_lattice[lattice]))
+        return found if len(found) < 2 else sorted(found, key=lambda lattice: min(self._traits.having(lattice)))
 
     def known_as(self, lattice_id: str) -> list[Lattice]:
         """The lattices with pools that have this id among theirs, by the key of their first pool."""
@@ -110,8 +108,7 @@ class Pools:
         before = self._take_out(pool.key)
         self._pools[pool.key] = pool
         self._holders[_holder(pool.key)] = pool.key
-        self._by_lattice.setdefault(pool.lattice, {})[pool.key] = pool
-        self._by_namespace.setdefault(pool.key.namespace, {})[pool.key] = pool
+        self._traits.put(pool.key, (pool.lattice, pool.key.namespace))
         self._notify(pool)
         if before is not None:
             self._notify_if_unused(before.lattice)
@@ -120,9 +117,11 @@ class Pools:
         pool = self._pools.pop(key, None)
         if pool is not None:
             del self._holders[_holder(key)]
-            _drop(self._by_lattice, pool.lattice, key)
-            _drop(self._by_namespace, key.namespace, key)
+            self._traits.drop(key)
         return pool
+
+    def _sorted(self, keys: Iterable[Key]) -> tuple[Pool, ...]:
+        return tuple(self._pools[key] for key in sorted(keys))
 
     def _notify(self, pool: Pool) -> None:
         for listener in self._listeners:
@@ -136,13 +135,3 @@ class Pools:
 
 def _holder(key: Key) -> str:
     return f"{HOST_CONFIG.kind} {key}"
-
-
-def _sorted(pools: dict[Key, Pool]) -> tuple[Pool, ...]:
-    return tuple(pools[key] for key in sorted(pools))
-
-
-def _drop(index: dict[T, dict[Key, Pool]], value: T, key: Key) -> None:
-    del index[value][key]
-    if not index[value]:
-        del index[value]
