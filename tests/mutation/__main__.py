@@ -32,7 +32,16 @@ _COPIED = {
 _SURVIVED, _UNTESTED = 0, 33
 
 # The decision modules whose survivors were all examined.
-EXAMINED = ("kube/backoff", "kube/difference", "kube/following", "hostpool/merge", "expose/placement")
+EXAMINED = (
+    "kube/backoff",
+    "kube/difference",
+    "kube/following",
+    "kube/write_rate",
+    "hostpool/merge",
+    "hostpool/versions",
+    "expose/placement",
+    "application/lattice_choice",
+)
 
 
 def main() -> int:

@@ -1,26 +1,15 @@
-"""What is decided without asking anybody: the lattice, the next steps in wadm, what is pruned, what a push means."""
+"""What is decided without asking anybody: the next steps in wadm, what is pruned, what a push means."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import cast
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmcloud_operator.application.lattice_choice import Chosen, ConfiguredPool, NotChosen, choose
 from wasmcloud_operator.application.manifest import content_of, deployed_manifest
-from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
-from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice import decision
 from wasmcloud_operator.lattice.content import Content, Owner, to_manifest
 from wasmcloud_operator.lattice.decision import OwnedByAnother, Run, Stored
-from wasmcloud_operator.lattice.identity import LatticeIdentity
-from wasmcloud_operator.reasons import Reason
-from wasmcloud_operator.shared.pools import Pool
 
 ME = Owner("c1", "ns", "app")
 OTHER = Owner("c2", "ns", "app")
@@ -29,68 +18,6 @@ OTHER = Owner("c2", "ns", "app")
 def content(version: str | None = None, image: str = "x:1") -> Content:
     annotations = {} if version is None else {"version": version}
     return content_of({"name": "app", "annotations": annotations}, {"components": [{"image": image}]})
-
-
-@dataclass(frozen=True)
-class Reached:
-    """As much of a `Lattice` as the choice reads."""
-
-    name: str
-    system: str
-
-    @property
-    def identified(self) -> bool:
-        return self.system != NEVER_UP
-
-    @property
-    def identity(self) -> LatticeIdentity:
-        id_ = f"{self.name} on {self.system}"
-        return LatticeIdentity(self.name, id_, frozenset({id_}))
-
-
-NEVER_UP = "never up"
-
-
-def config(name: str, lattice: str, system: str | None = "a") -> ConfiguredPool:
-    if system is None:
-        return ConfiguredPool(name, lattice, None)
-    pool = SimpleNamespace(key=Key("ns", name), lattice=Reached(lattice, system))
-    return ConfiguredPool(name, lattice, cast("Pool", pool))
-
-
-LATTICE, HOST_CONFIG = "k8s.wasmcloud.dev/lattice", "k8s.wasmcloud.dev/host-config"
-
-
-@pytest.mark.parametrize(
-    ("annotations", "configs", "expected"),
-    [
-        ({}, [], "NoHostConfig"),
-        ({}, [config("a", "l")], "a"),
-        ({}, [config("a", "l"), config("b", "l")], "a"),
-        ({}, [config("a", "l"), config("b", "m")], "AmbiguousLattice"),
-        ({}, [config("a", "l"), config("b", "m", None)], "AmbiguousLattice"),
-        ({}, [config("a", "l"), config("b", "l", "b")], "AmbiguousLattice"),
-        ({}, [config("a", "l", NEVER_UP), config("b", "l")], "b"),
-        ({}, [config("a", "l", NEVER_UP), config("b", "l", NEVER_UP)], "a"),
-        ({}, [config("a", "l", None)], "HostConfigNotReady"),
-        ({}, [config("a", "l", None), config("b", "l")], "b"),
-        ({LATTICE: "m"}, [config("a", "l"), config("b", "m")], "b"),
-        ({LATTICE: "n"}, [config("a", "l"), config("b", "m")], "NoHostConfig"),
-        ({HOST_CONFIG: "b"}, [config("a", "l"), config("b", "m")], "b"),
-        ({HOST_CONFIG: "b", LATTICE: "l"}, [config("a", "l"), config("b", "m")], "NoHostConfig"),
-        ({HOST_CONFIG: "b"}, [config("a", "l"), config("b", "l", "b")], "b"),
-    ],
-)
-def test_the_lattice_is_that_of_the_namespaces_host_configs(
-    annotations: dict[str, str], configs: list[ConfiguredPool], expected: str
-) -> None:
-    choice = choose(annotations, configs)
-    if isinstance(choice, Chosen):
-        assert choice.host_config == expected
-        return
-    assert choice.reason == expected
-    assert choice.stalled == (expected == "AmbiguousLattice")
-    assert all(candidate.name in choice.message for candidate in configs)
 
 
 def stored(*versions: str, deployed: str = "", owner: Owner | None = ME, digest: str | None = None) -> Stored:
@@ -187,21 +114,6 @@ def test_an_applications_spec_counts_as_what_wadm_runs_while_its_status_fits_the
         assert deployed_manifest(item, version, ME.cluster) is None
 
 
-def test_an_application_stays_where_it_is_while_that_fits() -> None:
-    configs = [config("a", "l"), config("b", "m")]
-    chosen = choose({}, configs, Place("m"))
-    assert isinstance(chosen, Chosen)
-    assert chosen.host_config == "b"
-    assert isinstance(choose({}, configs, Place("gone")), NotChosen), "where it was there is no host config any more"
-    asked = choose({LATTICE: "l"}, configs, Place("m"))
-    assert isinstance(asked, Chosen)
-    assert asked.host_config == "a", "unless it is asked for elsewhere"
-    two_systems = [config("a", "l"), config("b", "l", "b")]
-    chosen = choose({}, two_systems, Place("l", "", "l on b"))
-    assert isinstance(chosen, Chosen)
-    assert chosen.host_config == "b"
-
-
 def test_the_shape_of_scalers_has_what_their_ids_are_made_of() -> None:
     def shape(image: str = "x:1", instances: int = 1, value: str = "1", config_name: str = "c") -> object:
         config = [{"name": config_name, "properties": {"k": value}}]
@@ -223,8 +135,3 @@ def test_a_link_in_the_deprecated_form_has_the_shape_of_what_wadm_makes_of_it() 
     written = shape(target="kv", source_config=settings, target_config=of_target)
     assert written == shape(target={"name": "kv", "config": of_target}, source={"config": settings})
     assert shape(target="kv", source_config=settings, source={}) == shape(target={"name": "kv"})
-
-
-def test_nothing_chosen_says_why() -> None:
-    choice = choose({}, [])
-    assert choice == NotChosen(Reason.NO_HOST_CONFIG, "no host config in this namespace: the application waits for one")

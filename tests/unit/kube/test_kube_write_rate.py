@@ -7,11 +7,13 @@ import pytest
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key
 from support.operators.context import bare_context
+from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
-from wasmcloud_operator.kube.testing import Answer
+from wasmcloud_operator.kube.testing import Answer, VirtualClock
+from wasmcloud_operator.kube.write_rate import WriteRate
 from wasmcloud_operator.shared.context import Context
 
 MINUTE = 60
@@ -152,3 +154,72 @@ async def test_a_write_on_which_the_next_step_relies_waits_for_no_turn(world: Wo
     assert await world.ahead.write(item, {}, {"place": "there"}) is None
     assert await world.ahead.write(item, {}, {"place": "there"}, at_once=True) is not None
     assert world.status()["place"] == "there"
+
+
+REMEMBERED = 16384
+
+
+def target(name: str = "w", part: str = "hosts") -> WriteTarget:
+    return WriteTarget(WIDGET, key(name), part)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def rate(clock: VirtualClock) -> WriteRate:
+    """The rate of a widget that has just been written as often as it may be at once."""
+    made = WriteRate(clock)
+    for _ in range(AT_ONCE):
+        assert made.may_write(target())
+        made.wrote(target())
+    return made
+
+
+async def test_who_has_to_wait_hears_once_how_long(rate: WriteRate, clock: VirtualClock) -> None:
+    assert not rate.may_write(target())
+    await clock.advance(0.25)
+    assert not rate.may_write(target(part="instances"))
+    assert rate.again([target(), target("other")]) == pytest.approx(0.75)
+    assert rate.again([target()]) is None
+    await clock.advance(1)
+    assert rate.again([target(part="instances")]) == 0.0
+
+
+async def test_a_part_whose_turn_has_come_waits_no_longer(rate: WriteRate, clock: VirtualClock) -> None:
+    assert not rate.may_write(target())
+    await clock.advance(1)
+    assert rate.may_write(target())
+    assert rate.again([target()]) is None
+    rate.wrote(target())
+    assert not rate.may_write(target())
+
+
+async def test_a_rest_allows_no_more_at_once_than_at_first(rate: WriteRate, clock: VirtualClock) -> None:
+    await clock.advance(MINUTE)
+    for _ in range(AT_ONCE):
+        assert rate.may_write(target())
+        rate.wrote(target())
+    assert not rate.may_write(target())
+
+
+async def test_seconds_that_add_up_with_a_loss_still_make_a_turn(rate: WriteRate, clock: VirtualClock) -> None:
+    for _ in range(10):
+        await clock.advance(0.1)
+        rate.may_write(target())
+    assert rate.may_write(target())
+
+
+def test_of_many_objects_those_written_last_are_remembered(rate: WriteRate) -> None:
+    for number in range(REMEMBERED - 1):
+        rate.wrote(target(f"w-{number}"))
+    assert not rate.may_write(target())
+    rate.wrote(target())
+    for number in range(AT_ONCE - 1):
+        rate.wrote(target("newest"))
+        assert rate.may_write(target("newest")), number
+    rate.wrote(target("newest"))
+    assert not rate.may_write(target("newest"))
+    assert not rate.may_write(target()), "written again, so it is not the oldest"
