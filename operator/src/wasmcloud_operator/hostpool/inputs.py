@@ -13,6 +13,7 @@ from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.versions import Feature, understands
+from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.shared.problem import SpecError
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
@@ -116,6 +117,17 @@ def has_secret_content(spec: WasmCloudHostConfigSpec) -> bool:
         return has_userinfo(spec)
     except SpecError:
         return False  # an address that is refused
+
+
+def own_variable(spec: WasmCloudHostConfigSpec, name: str) -> JsonObject | None:
+    """Returns the variable that the user adds to the host's container under that name, or None."""
+    scheduling = spec.scheduling_options
+    containers = scheduling.container_template_additions if scheduling is not None else None
+    entries = ((containers.wasmcloud if containers is not None else None) or {}).get("env")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("name") == name:
+            return entry
+    return None
 
 
 def references(spec: WasmCloudHostConfigSpec) -> References:

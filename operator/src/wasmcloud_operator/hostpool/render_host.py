@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from wasmcloud_operator.hostpool import naming
-from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment, uses_cluster_seed, uses_config_service
+from wasmcloud_operator.hostpool.inputs import (
+    Facts,
+    own_variable,
+    registry_in_environment,
+    uses_cluster_seed,
+    uses_config_service,
+)
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
 from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -71,7 +77,7 @@ def probed_port(spec: WasmCloudHostConfigSpec) -> int | None:
     enabled = spec.probes.enabled if spec.probes is not None else None
     if enabled is False:
         return None
-    own = _own_admin_address(spec)
+    own = own_variable(spec, "WASMCLOUD_HTTP_ADMIN")
     if own is None:
         return admin_port(spec) if opens_admin(spec) else None
     host, _, port = str(own.get("value") or "").rpartition(":")
@@ -91,16 +97,6 @@ def opens_admin(spec: WasmCloudHostConfigSpec) -> bool:
 def admin_port(spec: WasmCloudHostConfigSpec) -> int:
     """The port at which we have the host open its HTTP admin endpoint."""
     return (spec.probes and spec.probes.port) or defaults.ADMIN_PORT
-
-
-def _own_admin_address(spec: WasmCloudHostConfigSpec) -> JsonObject | None:
-    scheduling = spec.scheduling_options
-    containers = scheduling.container_template_additions if scheduling is not None else None
-    entries = ((containers.wasmcloud if containers is not None else None) or {}).get("env")
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and entry.get("name") == "WASMCLOUD_HTTP_ADMIN":
-            return entry
-    return None
 
 
 def environment(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wasmcloud_operator.hostpool.inputs import own_variable
 from wasmcloud_operator.hostpool.versions import Feature, since, understands
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
@@ -42,14 +43,14 @@ def _enabled(spec: WasmCloudHostConfigSpec) -> bool:
 def _endpoints(spec: WasmCloudHostConfigSpec) -> Iterator[Problem]:
     """Telemetry that goes nowhere: without an endpoint a host sends to itself, and 1.5 does not start."""
     wanted = spec.observability
-    if wanted is None or wanted.endpoint or _additional_variable(spec, "OTEL_EXPORTER_OTLP_ENDPOINT"):
+    if wanted is None or wanted.endpoint or own_variable(spec, "OTEL_EXPORTER_OTLP_ENDPOINT"):
         return
     for name, signal in (("logs", wanted.logs), ("metrics", wanted.metrics), ("traces", wanted.traces)):
         on = wanted.enable or (signal is not None and signal.enable)
         if (
             on
             and not (signal is not None and signal.endpoint)
-            and not _additional_variable(spec, f"OTEL_EXPORTER_OTLP_{name.upper()}_ENDPOINT")
+            and not own_variable(spec, f"OTEL_EXPORTER_OTLP_{name.upper()}_ENDPOINT")
         ):
             yield Problem(
                 Reason.NO_ENDPOINT,
@@ -57,13 +58,3 @@ def _endpoints(spec: WasmCloudHostConfigSpec) -> Iterator[Problem]:
                 f"is missing: hosts send {name} to their own pod, where nobody listens, and hosts of 1.5 do not start",
             )
             return
-
-
-def _additional_variable(spec: WasmCloudHostConfigSpec, name: str) -> bool:
-    scheduling = spec.scheduling_options
-    containers = scheduling.container_template_additions if scheduling is not None else None
-    variables = (containers.wasmcloud or {}).get("env") if containers is not None else None
-    return any(
-        isinstance(entry, dict) and entry.get("name") == name
-        for entry in (variables if isinstance(variables, list) else ())
-    )
