@@ -111,7 +111,7 @@ async def test_permission_error_is_seen_and_the_connection_stays(pool: Connectio
         await connected(connection)
 
         async def refused() -> bool:
-            with pytest.raises(NotPermitted, match="may not publish on wadm"):
+            with pytest.raises(NotPermitted, match="not permitted to publish on wadm"):
                 await connection.request("wadm.api", timeout=0.5)
             return True
 

@@ -131,7 +131,7 @@ def _log_missing(watched: Iterable[str], wanted: list[Permission], missing: list
 async def _cluster_id(client: Reader) -> str:
     """The uid of kube-system, which lives as long as the cluster.
 
-    Where that must not be read it is made of the API server's URL and certificate authorities: clusters made by kubeadm
+    Where that cannot be read it is made of the API server's URL and certificate authorities: clusters made by kubeadm
     have the same URL.
     """
     try:

@@ -203,7 +203,7 @@ _REQUEST: Mapping[Reason, str] = {
     Reason.LATTICE_UNAVAILABLE: "NATS is not connected; nothing was sent.",
     Reason.LATTICE_BUSY: "Too many requests wait for a slow peer; nothing was sent.",
     Reason.WRITES_FORBIDDEN: "This replica may not lead any more; another one goes on.",
-    Reason.NOT_PERMITTED: "The NATS user may not publish on the subject; nothing was done.",
+    Reason.NOT_PERMITTED: "The NATS user is not permitted to publish on the subject; nothing was done.",
     Reason.NO_RESPONDERS: "Nobody listens on the subject: does wadm run in this lattice?",
     Reason.ANSWER_LOST: "No answer came in time; the request may have been done.",
     Reason.PAYLOAD_TOO_LARGE: "The manifest is larger than the NATS server's `max_payload`.",

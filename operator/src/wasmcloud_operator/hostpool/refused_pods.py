@@ -21,7 +21,7 @@ def lacks_pods(kind: str, body: JsonObject) -> bool:
 
 
 async def refusal_of_pods(client: Reader, daemon_set: Unstructured) -> PodReason | None:
-    """Returns why its pods were last refused: by a quota, by admission. None if that is not known, or must not be read.
+    """Returns why its pods were last refused: by a quota, by admission. None if that is not known, or cannot be read.
 
     Raises the errors of `kube.errors`.
     """

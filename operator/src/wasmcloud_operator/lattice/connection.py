@@ -321,7 +321,7 @@ class Connection:
         if self.state.connecting:
             return LatticeUnavailable(f"not connected to {', '.join(self.spec.addresses)} within {timeout:g} s")
         if self._denied == subject.lower():
-            return NotPermitted(f"the NATS user may not publish on {subject}")
+            return NotPermitted(f"the NATS user is not permitted to publish on {subject}")
         if self._client is None:
             return AnswerLost(f"the connection broke before {subject} was answered")
         return AnswerLost(f"no answer on {subject} within {timeout:g} s")

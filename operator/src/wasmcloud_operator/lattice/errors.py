@@ -37,7 +37,7 @@ class NoResponders(LatticeUnavailable):
 
 
 class NotPermitted(LatticeUnavailable):
-    """The NATS user may not publish on the subject; nothing was done."""
+    """The NATS user is not permitted to publish on the subject; nothing was done."""
 
 
 class AnswerLost(LatticeError):
