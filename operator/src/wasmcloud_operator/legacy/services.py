@@ -53,7 +53,8 @@ class RustServices:
     """Takes over or removes the Rust operator's Services, each of which it named as its application.
 
     `managed` are the Services with our label, `renamed` those with its later one. `serves` is whether a pod that is
-    ready serves the Service of that key now.
+    ready serves the Service of that key now: it reads all pods of a namespace, so it is called only where something is
+    left.
     """
 
     client: Writer
