@@ -31,7 +31,7 @@ PIN := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-
 
 .PHONY: lock
 lock: ## pin the dependencies anew: requirements-dev.lock; requirements.lock and requirements-build.lock for the image
-	$(PIN) --upgrade requirements-dev.in -o requirements-dev.lock
+	$(PIN) --universal --upgrade requirements-dev.in -o requirements-dev.lock
 	$(PIN) --constraint requirements-dev.lock requirements.in -o requirements.lock
 	$(PIN) --upgrade requirements-build.in -o requirements-build.lock
 
@@ -113,7 +113,7 @@ MATRIX := tests/matrix tests/integration/test_crds_apply.py tests/integration/te
 	tests/integration/test_kube_field_table.py
 
 # The earlier releases of wadm; all other tests run on the newest.
-MATRIX_WADMS ?= 0.12 0.13 0.14 0.16 0.17 0.18 0.19 0.20
+MATRIX_WADMS ?= 0.12 0.13 0.14 0.15 0.16 0.17 0.18 0.19 0.20
 
 .PHONY: matrix
 matrix: setup ## what depends on the API server and on wadm, on the oldest supported, some between, the newest; an upgrade and back

@@ -17,7 +17,11 @@ from testbed.supported import PYTHONS
 
 _ROOT = Path(__file__).parents[2]
 _UV = Path(sys.executable).with_name("uv")
-_TOOLS = "pytest|pytest-asyncio|pytest-xdist|hypothesis|cryptography|lupa|wasmtime|grafana-foundation-sdk|ruamel-yaml"
+_TOOLS = (
+    "pytest|pytest-asyncio|pytest-xdist|hypothesis|cryptography|lupa|mypy|wasmtime|grafana-foundation-sdk|ruamel-yaml"
+)
+_NOT_HERE = "not run, there is no such interpreter here"
+_NO_PACKAGES = "failed: its packages do not install"
 
 
 def main() -> int:
@@ -34,18 +38,19 @@ def main() -> int:
 
 def _on(version: str, folder: Path) -> str:
     if not _made(version, folder):
-        return "not run, there is no such interpreter here"
-    _install(folder, "--require-hashes", "-r", "requirements-dev.lock")
-    _install(folder, "--no-deps", "-e", "types", "-e", "operator")
+        return _NOT_HERE
+    pinned, own = ("--require-hashes", "-r", "requirements-dev.lock"), ("--no-deps", "-e", "types", "-e", "operator")
+    if not (_installed(folder, *pinned) and _installed(folder, *own)):
+        return _NO_PACKAGES
     return _tests(folder)
 
 
 def _on_lowest(folder: Path) -> str:
     if not _made(PYTHONS[0], folder):
-        return "not run, there is no such interpreter here"
+        return _NOT_HERE
     pins = re.findall(rf"^(?:{_TOOLS})==\S+", (_ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
-    _install(folder, "--resolution", "lowest-direct", "-e", "types", "-e", "operator[speed,tracing]", *pins)
-    return _tests(folder)
+    lowest = ("--resolution", "lowest-direct", "-e", "types", "-e", "operator[speed,terminal,tracing]")
+    return _tests(folder) if _installed(folder, *lowest, *pins) else _NO_PACKAGES
 
 
 def _made(version: str, folder: Path) -> bool:
@@ -61,9 +66,10 @@ def _pyenv(version: str) -> list[str]:
     return [str(found) for found in sorted(root.glob(f"versions/{version}.*/bin/python"))]
 
 
-def _install(folder: Path, *what: str) -> None:
+def _installed(folder: Path, *what: str) -> bool:
     python = str(folder / "bin" / "python")
-    subprocess.run([_UV, "pip", "install", "--quiet", "--python", python, *what], check=True, cwd=_ROOT)
+    command = [_UV, "pip", "install", "--quiet", "--python", python, *what]
+    return subprocess.run(command, check=False, cwd=_ROOT).returncode == 0
 
 
 def _tests(folder: Path) -> str:

@@ -35,10 +35,12 @@ class OperatorProcess:
     ) -> AsyncIterator[OperatorProcess]:
         """`wasmcloud-operator run` with these flags, ready when this is entered, ended by SIGTERM.
 
-        It runs from `sources` where they are given, else from those that are installed. Simulated pods have addresses
-        that lead nowhere, so it connects to none.
+        It runs from `sources` of an earlier release where they are given, else from those that are installed. Simulated
+        pods have addresses that lead nowhere, so it connects to none: an earlier release never does, and a setting that
+        it does not know ends it.
         """
-        env = os.environ | {"WASMCLOUD_OPERATOR_CONNECT_TO_PODS": "false"}
+        to_no_pods = {"WASMCLOUD_OPERATOR_CONNECT_TO_PODS": "false"}
+        env = {"PYTHONPATH": os.pathsep.join(map(str, sources))} if sources else to_no_pods
         log = folder / f"{name}.log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
@@ -48,7 +50,7 @@ class OperatorProcess:
                 stderr=stderr,
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
-                env=env | ({"PYTHONPATH": os.pathsep.join(map(str, sources))} if sources else {}),
+                env=os.environ | env,
             )
         try:
             address = await eventually(lambda: _address(log), timeout=120, message=f"operator's address in {log}")
