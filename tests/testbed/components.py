@@ -199,7 +199,7 @@ _ALL = (
     Component("kind", "kind", Toolchain.GO, "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind", cold_seconds=50),
     _kubernetes("kubeadm", cold_seconds=50, group="kind"),
     *(_apiserver_of(minor) for minor in ("1.29", "1.32", "1.37")),
-    *(_wadm_of(minor) for minor in ("0.12", "0.13", "0.14", "0.16", "0.17", "0.18", "0.19", "0.20")),
+    *(_wadm_of(minor) for minor in ("0.12", "0.13", "0.14", "0.15", "0.16", "0.17", "0.18", "0.19", "0.20")),
 )
 COMPONENTS = {component.name: component for component in _ALL}
 GROUPS = tuple(dict.fromkeys(component.group for component in _ALL))

@@ -66,7 +66,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "delete of an unknown one": True,
         "status": ("deployed", []),
     },
-    **{minor: {"delete of an unknown one": True} for minor in ("0.14", "0.16", "0.17", "0.18")},
+    **{minor: {"delete of an unknown one": True} for minor in ("0.14", "0.15", "0.16", "0.17", "0.18")},
 }
 
 

@@ -1,0 +1,1 @@
+../../wadm-0.12/src/main.rs
