@@ -91,7 +91,7 @@ async def test_wadm_is_away(world: World, place: str, notes: Notes) -> None:
     # it is reported rightly: wadm comes back with it
     await world.cluster.kubectl("scale", "-n", place, "deployment/wadm", "--replicas=1")
     await world.available("wadm", place)
-    assert await world.models(place, hub=place) == {"hello-python"}
+    await eventually(lambda: wadm_has_it(world, place), timeout=180, interval=1)
 
 
 async def with_own_lattice(world: World, place: str) -> None:
@@ -103,6 +103,11 @@ async def with_own_lattice(world: World, place: str) -> None:
     await world.admin.apply(hello(place))
     await world.admin.wait_for(APPLICATION, "hello-python", place, lambda seen: is_true(seen, "Synced"), timeout=180)
     assert await world.models(place, hub=place) == {"hello-python"}
+
+
+async def wadm_has_it(world: World, place: str) -> bool:
+    """Whether wadm has the application; it may be ready a moment before it answers."""
+    return await world.models(place, hub=place) == {"hello-python"}
 
 
 async def no_wadm(world: World, place: str) -> bool:

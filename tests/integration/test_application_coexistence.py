@@ -61,7 +61,7 @@ async def test_kubevelas_crd_is_left_alone_and_host_pools_go_on(
                 answer = await operator.problems()
                 assert answer.startswith("ok\n")
                 assert "KubeVela" in answer
-                assert 'wasmcloud_operator_applications_crd{state="foreign"} 1.0' in await operator.metrics()
+                await eventually(lambda: _is_foreign(operator))
                 assert (await site.wadm("get.hello", {}))["result"] == "notfound"
         assert not [event for event in counter.writes if "oam.dev" in event.resource or "customres" in event.resource]
         assert (await admin.get(CRD, CRD_NAME))["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
@@ -134,7 +134,7 @@ async def test_objects_of_a_crd_that_becomes_another_projects_are_let_go_at_once
 
         await _put_in_its_place(admin, kubevelas())
         await admin.wait_for(APP, "hello", site.namespace, _has_no_finalizer_of_ours, timeout=_AT_ONCE_SECONDS)
-        assert 'wasmcloud_operator_applications_crd{state="foreign"} 1.0' in await operator.metrics()
+        await eventually(lambda: _is_foreign(operator))
 
         assert cluster.audit is not None
         with cluster.audit.counting(user_agent=USER_AGENT) as counter:

@@ -75,7 +75,7 @@ async def test_a_settled_cluster_is_left_alone_at_rest_and_by_a_restart(crds, ad
             assert (status["replicas"], status["readyReplicas"]) == (pods, pods)
         since = await at_rest(crds, namespace, quiet=3)
         assert writes(crds, since, namespace) == []
-        assert 'workqueue_depth{name="wasmcloudhostconfig"} 0' in await first.metrics()
+        await eventually(lambda: _nothing_waits(first))
     assert first.exit_code == 0
     since = crds.audit.end
     async with RunningOperator.start(crds, **follows) as second:
@@ -87,6 +87,10 @@ async def test_a_settled_cluster_is_left_alone_at_rest_and_by_a_restart(crds, ad
 async def _ready_pods(admin, namespace, number):
     pods = await admin.list("v1/Pod", namespace)
     return len(pods) == number and all(is_true(pod, "Ready") for pod in pods)
+
+
+async def _nothing_waits(operator):
+    return 'workqueue_depth{name="wasmcloudhostconfig"} 0' in await operator.metrics()
 
 
 async def _reconciled(operator, number):
