@@ -9,11 +9,13 @@ import pytest
 from model.expected import faults
 from model.scenes import HUB, OTHER, SHOP, Scene, play
 from model.sequences import application_spec
+from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.expose.naming import serves_label
 from wasmcloud_operator.expose.pod_labels import PodLabeler
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.kube.resources import POD, Key
+from wasmcloud_operator.names import FIRST_PLACE
 
 
 def test_a_move_while_the_former_nats_is_away_for_a_moment_ends_with_nothing_left() -> None:
@@ -77,6 +79,28 @@ def test_a_crash_right_after_the_first_put_leaves_a_trace_of_the_lattice() -> No
     play(scene)
 
 
+@pytest.mark.parametrize(
+    "written", ["{" * 100_000, "{uid} 0123456789ab p no.token", "another-uid 0123456789ab q other"]
+)
+def test_a_first_place_that_a_user_wrote_costs_nobody_an_application(written: str) -> None:
+    async def scene(made: Scene) -> None:
+        await made.world.kill()
+        blog = Key("a", "blog")
+        made.world.application(*blog, application_spec(1, 0), {})
+        uid = made.world.cluster.all(APPLICATION)[blog]["metadata"]["uid"]
+        annotation = {FIRST_PLACE: written.replace("{uid}", uid)}
+        made.world.cluster.change(APPLICATION, blog, lambda body: body["metadata"].update(annotations=annotation))
+        made.world.start()
+        await asyncio.sleep(60)
+        assert made.world.wadms["hub"].models("one").keys() == {"blog", "shop"}
+        assert list(faults(made.world)) == []
+        made.world.cluster.delete(APPLICATION, blog)
+        await asyncio.sleep(60)
+        assert made.world.wadms["hub"].models("one").keys() == {"shop"}
+
+    play(scene)
+
+
 def test_labels_that_the_operator_writes_itself_need_no_second_look_and_those_taken_off_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -99,4 +123,29 @@ def test_labels_that_the_operator_writes_itself_need_no_second_look_and_those_ta
         assert looks == [key]
 
     monkeypatch.setattr(PodLabeler, "reconcile", counted)
+    play(scene)
+
+
+def test_a_status_of_others_needs_no_look_and_the_operators_own_comes_back_when_it_is_written_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[Key] = []
+    reconcile = ApplicationReconciler.reconcile
+
+    async def counted(reconciler: ApplicationReconciler, key: Key) -> Result:
+        looks.append(key)
+        return await reconcile(reconciler, key)
+
+    async def scene(made: Scene) -> None:
+        await asyncio.sleep(60)
+        looks.clear()
+        made.world.cluster.change(APPLICATION, SHOP, lambda body: body["status"].update(placementCount=7))
+        await asyncio.sleep(0.5)
+        assert looks == []
+        made.world.cluster.change(APPLICATION, SHOP, lambda body: body["status"].update(phase="Failed"))
+        await asyncio.sleep(0.5)
+        assert made.world.cluster.all(APPLICATION)[SHOP]["status"]["phase"] == "Deployed"
+        assert looks == [SHOP]
+
+    monkeypatch.setattr(ApplicationReconciler, "reconcile", counted)
     play(scene)

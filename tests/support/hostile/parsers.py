@@ -30,6 +30,8 @@ from support.hostile.credentials import (
     read_exec_credential,
 )
 from support.objects.hostpools import config
+from wasmcloud_operator.application.place import departures, place
+from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.hostpool.docker_config import RegistryError, parse_docker_config
 from wasmcloud_operator.hostpool.inputs import ChecksumKey
@@ -43,9 +45,11 @@ from wasmcloud_operator.lattice import host_events, wadm, wadm_events
 from wasmcloud_operator.lattice.configservice import requested_labels
 from wasmcloud_operator.lattice.diagnosis import diagnose
 from wasmcloud_operator.lattice.errors import InvalidConnection, LatticeError, one_line
+from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.manifest.http_endpoints import exposure
 from wasmcloud_operator.manifest.validation import validate
+from wasmcloud_operator.names import FIRST_PLACE
 from wasmcloud_operator.shared.object_metrics import ObjectMetrics
 from wasmcloud_operator.shared.problem import SpecError
 from wasmcloud_operator_types import ApplicationSpec, InvalidObjectError, WasmCloudHostConfigSpec, parse
@@ -109,8 +113,15 @@ def _spec_of(model: type[BaseModel]) -> Callable[[bytes], object]:
 
 
 def _annotations(data: bytes) -> object:
-    text = _text(data)
-    return read_options({f"expose.k8s.wasmcloud.dev/{name}": text for name in ("hosts", "gateway", "annotations")})
+    return read_options(dict.fromkeys(naming.STEERING, _text(data)))
+
+
+def _places(data: bytes) -> object:
+    content = _json(data)
+    metadata = ObjectMeta("a", "team", "u", "1", annotations={FIRST_PLACE: _text(data)})
+    item = CustomResource(metadata, {}, content)
+    routes = [LatticeRoute(ConnectionSpec(("a",)), one.lattice) for one in (*departures(content), place(item)) if one]
+    return [route.identity for route in routes]
 
 
 SEED = nkeys.encode_seed(bytes(32), nkeys.PREFIX_BYTE_USER).decode()
@@ -175,6 +186,7 @@ SHOWN = json.dumps(
         "services": [{"readyEndpoints": 1}],
     }
 ).encode()
+LEAVING = json.dumps({"leaving": [{"lattice": "a", "latticeId": "0123456789ab", "hostConfig": "pool"}]}).encode()
 POOL = json.dumps({"hostReplicas": 1, "lattice": "a", "version": "1.9.0", "natsAddress": "nats://hub"}).encode()
 
 TARGETS = (
@@ -221,6 +233,7 @@ TARGETS = (
     Target("application-spec", _spec_of(ApplicationSpec), (InvalidObjectError,), (APPLICATION,)),
     Target("host-config-spec", _spec_of(WasmCloudHostConfigSpec), (InvalidObjectError,), (POOL,)),
     Target("service-annotations", _annotations, (), (b"a.example", b'{"a": "b"}')),
+    Target("places", _places, (), (b"u 0123456789ab pool one", SHOWN, LEAVING)),
     Target("foreign-text", lambda data: one_line(_text(data)), (), (b"error\nStack backtrace:\n   0: x",)),
     Target("foreign-error", lambda data: diagnose(ConnectionError(_text(data)), ""), (), (b"x",)),
 )

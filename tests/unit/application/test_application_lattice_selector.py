@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from wasmcloud_operator.application.lattice_selector import LatticeSelector
-from wasmcloud_operator.application.place import Place, as_annotation, place
+from wasmcloud_operator.application.place import Place, as_annotation, departures, place
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.names import FIRST_PLACE
@@ -58,7 +57,7 @@ def test_a_move_that_is_not_in_the_status_yet_still_leaves_the_former_lattice():
     assert left[0].is_in(former.identity)
 
 
-FIRST = Place("one", "pool", "id-1")
+FIRST = Place("one", "pool", "0123456789ab")
 
 
 @pytest.mark.parametrize(
@@ -67,10 +66,11 @@ FIRST = Place("one", "pool", "id-1")
         (as_annotation(FIRST, "uid"), FIRST),
         (as_annotation(FIRST, "another Application's, whose manifest was copied"), None),
         ("", None),
-        ("{", None),
-        ("[]", None),
-        ('{"uid": "uid"}', None),
-        (json.dumps({"uid": "uid", "lattice": "one"}), Place("one")),
+        ("uid", None),
+        ("uid 0123456789ab pool", None),
+        ("uid 0123456789ab pool no.token", None),
+        ("uid no-id pool one", None),
+        ("[" * 100_000, None),
     ],
 )
 def test_without_a_status_an_application_is_where_it_was_put_first(written, found):
@@ -79,6 +79,13 @@ def test_without_a_status_an_application_is_where_it_was_put_first(written, foun
 
 def test_the_status_has_a_later_lattice_than_the_annotation():
     assert place(item("two", "id-2", as_annotation(FIRST, "uid"))) == Place("two", "pool", "id-2")
+
+
+@pytest.mark.parametrize("lattice", ["", "a.b", "a b", ">", 3, ["one"], None])
+def test_a_status_with_a_name_that_no_lattice_can_have_names_no_place(lattice):
+    status = {"lattice": lattice, "leaving": [{"lattice": lattice, "latticeId": "0123456789ab"}]}
+    of_others = CustomResource(ObjectMeta("shop", "here", "uid", "1", 1), spec={}, status=status)
+    assert (place(of_others), departures(status)) == (None, ())
 
 
 def test_a_lattice_is_not_left_for_an_id_that_it_had_before():

@@ -20,7 +20,7 @@ from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.names import FIRST_PLACE
 
-FIRST = Place("one", "pool", "id-1")
+FIRST = Place("one", "pool", "0123456789ab")
 SLOW = status.out_of_reach("WadmTransient", "slow")
 
 
@@ -119,12 +119,21 @@ async def test_a_patch_that_adds_a_whole_list_or_map_is_for_the_version_that_had
 
 @pytest.mark.parametrize(
     "item",
-    [application(lattice="two"), application(annotations={FIRST_PLACE: as_annotation(Place("two"), "u")})],
+    [
+        application(lattice="two"),
+        application(annotations={FIRST_PLACE: as_annotation(Place("two", "pool", "0123456789ab"), "u")}),
+    ],
 )
 async def test_an_application_that_has_a_place_gets_back_the_finalizer_alone(item):
     desk = Desk()
     await desk.holds(item)
     assert [step["path"] for step in desk.api.patches[0] if step["op"] == "add"] == ["/metadata/finalizers"]
+
+
+async def test_a_finalizer_that_is_added_to_others_is_added_to_whatever_version_there_is():
+    desk = Desk()
+    await desk.holds(application(finalizers=("theirs",), lattice="two"))
+    assert [step["path"] for step in desk.api.patches[0]] == ["/metadata/uid", "/metadata/finalizers/-"]
 
 
 async def test_a_status_without_anything_of_a_lattice_names_the_first_place_once_it_is_written_down():

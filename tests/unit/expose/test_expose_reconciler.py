@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -275,6 +276,20 @@ async def test_an_application_left_in_wadm_keeps_its_service(site: Site) -> None
     assert kept["shop"]["metadata"]["uid"] == left["shop"]["metadata"]["uid"]
     site.deployed(None)
     assert await site.look() == {}
+
+
+@pytest.mark.parametrize("written", ["{" * 100_000, '{"a":' * 100_000, "[]", "3", "{not json"])
+async def test_a_memory_of_an_orphan_that_somebody_wrote_over_costs_no_service(site: Site, written: str) -> None:
+    site.application(**{DELETION_POLICY: "Orphan"})
+    site.deployed(spec())
+    left = (await site.look())["shop"]
+    site.api.remove(APPLICATION, SHOP)
+    edited = deepcopy(left)
+    edited["metadata"]["annotations"][naming.ORPHANED] = written
+    site.api.put(SERVICE, edited)
+    kept = (await site.look())["shop"]
+    assert kept["metadata"]["uid"] == left["metadata"]["uid"]
+    assert kept["spec"]["type"] == "ClusterIP"
 
 
 async def test_an_application_to_be_left_in_wadm_keeps_its_service_while_it_is_being_deleted(site: Site) -> None:

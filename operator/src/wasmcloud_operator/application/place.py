@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass, field
 
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.lattice.lattice import Lattice
+from wasmcloud_operator.lattice.subjects import is_token
 from wasmcloud_operator.names import FIRST_PLACE
 from wasmcloud_operator.shared.pools import Pools
+
+# The annotation of the first place, which users may write too: uid, lattice id, host config, name of the lattice.
+_FIRST = re.compile(r"(\S{1,64}) ([0-9a-f]{12}) ([-.a-z0-9]{1,253}) (\S{1,255})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +47,15 @@ def place(item: CustomResource) -> Place | None:
 
 def first_place(item: CustomResource) -> Place | None:
     """The first lattice that an Application was to be put in; None of an annotation that was copied from another."""
-    try:
-        written = json.loads(item.metadata.annotations.get(FIRST_PLACE, ""))
-    except ValueError:
+    written = _FIRST.fullmatch(item.metadata.annotations.get(FIRST_PLACE, ""))
+    if written is None or written[1] != item.metadata.uid:
         return None
-    return _place(written) if isinstance(written, dict) and written.get("uid") == item.metadata.uid else None
+    return _place({"latticeId": written[2], "hostConfig": written[3], "lattice": written[4]})
 
 
 def as_annotation(place: Place, uid: str) -> str:
     """The annotation of the Application of that uid, which `first_place` reads."""
-    return json.dumps({"uid": uid, **place.as_status()})
+    return f"{uid} {place.id} {place.host_config} {place.lattice}"
 
 
 def departures(status: object) -> tuple[Place, ...]:
@@ -70,8 +73,9 @@ def lattices_of(item: CustomResource, pools: Pools) -> set[Lattice]:
 
 
 def _place(entry: JsonObject) -> Place | None:
+    """None also of a name that no lattice can have: statuses and annotations are written by others too."""
     lattice = entry.get("lattice")
-    if not lattice:
+    if not isinstance(lattice, str) or not is_token(lattice):
         return None
     host_config, id_, problem = (str(entry.get(name) or "") for name in ("hostConfig", "latticeId", "problem"))
-    return Place(str(lattice), host_config, id_, problem)
+    return Place(lattice, host_config, id_, problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -85,9 +86,8 @@ class ApplicationWriter:
         """
         if naming.FINALIZER in item.metadata.finalizers:
             return item
-        patch = _finalizer_patch(item.metadata)
-        if place(item) is None:
-            patch.append(_annotation_patch(item.metadata, FIRST_PLACE, as_annotation(first, item.metadata.uid)))
+        annotations = {FIRST_PLACE: as_annotation(first, item.metadata.uid)} if place(item) is None else {}
+        patch = _patch_adding(item.metadata, naming.FINALIZER, annotations)
         target = WriteTarget(APPLICATION, item.metadata.key, FINALIZERS)
         wish = naming.FINALIZER
         send = partial(self._patch, item, patch)
@@ -136,23 +136,24 @@ class ApplicationWriter:
         return True
 
 
-def _finalizer_patch(metadata: ObjectMeta) -> list[JsonObject]:
-    """Adds our finalizer to the object as it is cached; a list or map that somebody made since is not replaced."""
+def _patch_adding(metadata: ObjectMeta, finalizer: str, annotations: Mapping[str, str]) -> list[JsonObject]:
+    """Returns the patch that adds both to the object as it is cached.
+
+    It replaces no list and no map that somebody made since: where a whole one is added, it is for that version alone.
+    """
     patch: list[JsonObject] = [{"op": "test", "path": "/metadata/uid", "value": metadata.uid}]
-    if not metadata.finalizers or not metadata.annotations:
+    if not metadata.finalizers or (annotations and not metadata.annotations):
         patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": metadata.resource_version})
     if metadata.finalizers:
-        patch.append({"op": "add", "path": "/metadata/finalizers/-", "value": naming.FINALIZER})
+        patch.append({"op": "add", "path": "/metadata/finalizers/-", "value": finalizer})
     else:
-        patch.append({"op": "add", "path": "/metadata/finalizers", "value": [naming.FINALIZER]})
+        patch.append({"op": "add", "path": "/metadata/finalizers", "value": [finalizer]})
+    if annotations and not metadata.annotations:
+        return [*patch, {"op": "add", "path": "/metadata/annotations", "value": {**annotations}}]
+    for name, value in annotations.items():
+        escaped = name.replace("~", "~0").replace("/", "~1")  # RFC 6901
+        patch.append({"op": "add", "path": f"/metadata/annotations/{escaped}", "value": value})
     return patch
-
-
-def _annotation_patch(metadata: ObjectMeta, name: str, value: str) -> JsonObject:
-    if not metadata.annotations:
-        return {"op": "add", "path": "/metadata/annotations", "value": {name: value}}
-    escaped = name.replace("~", "~0").replace("/", "~1")  # RFC 6901
-    return {"op": "add", "path": f"/metadata/annotations/{escaped}", "value": value}
 
 
 def own_status(status: object) -> JsonObject:

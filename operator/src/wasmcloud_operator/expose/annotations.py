@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TypeVar
 
 from wasmcloud_operator.expose import naming
+from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
@@ -193,12 +194,18 @@ def _ports(text: str) -> dict[str, int] | None:
     return found
 
 
-def _extra(text: str) -> dict[str, str] | None:
+def read_object(text: str) -> JsonObject | None:
+    """The JSON object in the value of an annotation, which users may write; None where it is none."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict):
+    return value if isinstance(value, dict) else None
+
+
+def _extra(text: str) -> dict[str, str] | None:
+    value = read_object(text)
+    if value is None:
         return None
     fits = all(
         isinstance(entry, str) and _KEY.fullmatch(key) and not key.startswith(OWN_DOMAIN)

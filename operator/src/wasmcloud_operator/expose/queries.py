@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.expose.annotations import Options, Reach, read_options, read_reach
+from wasmcloud_operator.expose.annotations import Options, Reach, read_object, read_options, read_reach
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.lattice_books import CachedPlan, LatticeBook, LatticeBooks
 from wasmcloud_operator.expose.placement import runs
@@ -165,8 +164,7 @@ class ServiceQueries:
         for item in self.by_application.of(key):
             text = item.metadata.annotations.get(naming.ORPHANED)
             if text is not None:
-                found = json.loads(text) if text.startswith("{") else {}
-                return {str(name): str(value) for name, value in found.items()}
+                return {name: str(value) for name, value in (read_object(text) or {}).items()}
         return None
 
     def intended(self, key: Key, home: str | None = None) -> frozenset[str]:

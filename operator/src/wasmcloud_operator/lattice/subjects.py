@@ -14,9 +14,14 @@ _TOKEN = re.compile(r"[^\s.*>\x00-\x1f\x7f]+")
 _MODEL_NAME = re.compile(r"[-\w]+")
 
 
+def is_token(value: str) -> bool:
+    """Whether `value` can be one token of a subject, as the name of a lattice is."""
+    return _TOKEN.fullmatch(value) is not None
+
+
 def token(value: str, what: str) -> str:
     """`value` itself when it can be one token of a subject; raises `InvalidName`, naming `what`, when it cannot."""
-    if not _TOKEN.fullmatch(value):
+    if not is_token(value):
         raise InvalidName(f"{what} {value!r} cannot be part of a NATS subject: no spaces, dots, * or >, and not empty")
     return value
 
