@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ import msgspec
 import pytest
 
 from wasmcloud_operator.kube.codec import (
+    CUSTOM_RESOURCE,
     MAX_DEPTH,
     UNSTRUCTURED,
     Bookmark,
@@ -175,21 +177,29 @@ def test_managed_fields_are_neither_kept_nor_walked_over(monkeypatch: pytest.Mon
     assert walked == []
 
 
-@pytest.mark.parametrize("text", [b'{"kind": "Status", "metadata": null}', b'{"kind": "Status"}'])
-def test_an_answer_without_metadata_can_be_read(text: bytes):
-    item = UNSTRUCTURED.item(text)
-    assert (item.body["kind"], item.metadata.name) == ("Status", "")
-
-
 def test_an_object_without_a_name_is_left_out_as_well():
     assert isinstance(PODS.event(b'{"type": "ADDED", "object": 3}'), Unreadable)
-    event = PODS.event(b'{"type": "DELETED", "object": {"metadata": {}}}')
-    assert isinstance(event, Unreadable)
-    assert event.identity is None
+    for codec, kind in itertools.product((PODS, UNSTRUCTURED, CUSTOM_RESOURCE), (b"ADDED", b"MODIFIED", b"DELETED")):
+        event = codec.event(b'{"type": "%s", "object": {"metadata": {}}}' % kind)
+        assert isinstance(event, Unreadable)
+        assert event.identity is None
 
 
 def test_an_empty_list_may_be_null():
     assert PODS.page(b'{"metadata": {"resourceVersion": "9"}, "items": null}').items == []
+
+
+@pytest.mark.parametrize(
+    "event", [b'{"type": "GONE", "object": %s}', b'{"type": "BOOKMARK", "object": {"metadata": {}}}']
+)
+def test_an_event_of_no_known_type_and_a_bookmark_of_no_version_are_garbage(event: bytes):
+    with pytest.raises(GarbledAnswer):
+        PODS.event(event.replace(b"%s", b'{"metadata": {"name": "a", "uid": "u", "resourceVersion": "7"}}'))
+
+
+def test_a_list_that_has_no_items_is_none():
+    with pytest.raises(GarbledAnswer):
+        PODS.page(b'{"metadata": {"resourceVersion": "9"}}')
 
 
 @pytest.mark.parametrize("garbage", [b"", b"<html>", b"{", b"[]", b"3", b'{"type": 3, "object": {}}', DEEP, b"\xff"])

@@ -146,6 +146,27 @@ async def test_a_stream_that_ends_amid_its_list_does_not_end_streamed_lists(benc
     assert [r.watch for r in bench.api.requests if r.lists] == [True]
 
 
+@pytest.mark.parametrize(
+    "fault", [Cut(after=2), ErrorEvent(after=2), Garbage(after=2)], ids=lambda fault: type(fault).__name__
+)
+async def test_where_two_streams_in_a_row_break_amid_their_list_the_next_list_comes_in_pages(
+    bench: KubeBench, fault: Fault
+):
+    for number in range(5):
+        bench.api.put(WIDGET, widget(f"w{number}"))
+    bench.api.fail(*[fault] * 10)
+    informer = bench.informer()
+    await bench.clock.until(lambda: informer.synced)
+    assert [r.watch for r in bench.api.requests if r.lists] == [True, True, False]
+
+
+async def test_an_outage_before_a_streamed_list_began_is_no_reason_for_pages(bench: KubeBench):
+    bench.api.fail(*[Answer("any", 503, "")] * 4)
+    informer = bench.informer()
+    await bench.clock.until(lambda: informer.synced)
+    assert [r.watch for r in bench.api.requests if r.lists] == [True] * 5
+
+
 @pytest.mark.parametrize("fault", [Answer("watch", 400, {"code": 400}), Answer("watch", 422, {"code": 422})])
 async def test_a_watch_that_is_refused_after_a_streamed_list_does_not_end_streamed_lists(
     bench: KubeBench, fault: Fault

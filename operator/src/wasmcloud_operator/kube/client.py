@@ -248,8 +248,7 @@ class Writer(Reader):
             "propagationPolicy": propagation,
             "preconditions": {"uid": uid},
         }
-        left = await self._write("DELETE", resource.path(key), options, UNSTRUCTURED.item)
-        return None if left.body.get("kind") == "Status" else left
+        return await self._write("DELETE", resource.path(key), options, _left)
 
     async def _write(
         self,
@@ -290,3 +289,8 @@ def _json_object(body: bytes) -> JsonObject:
         return msgspec.json.decode(body, type=JsonObject)
     except (ValueError, RecursionError) as error:  # msgspec's own errors, text that is not UTF-8, what is too deep
         raise GarbledAnswer(f"not a JSON object: {error}") from error
+
+
+def _left(body: bytes) -> Unstructured | None:
+    """Returns the object of a deletion's answer; None of a Status, which says that it is gone."""
+    return None if _json_object(body).get("kind") == "Status" else UNSTRUCTURED.item(body)

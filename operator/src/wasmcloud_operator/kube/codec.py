@@ -83,8 +83,8 @@ class _ListMeta(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _List(msgspec.Struct, frozen=True):
-    metadata: _ListMeta = _ListMeta()
-    items: list[msgspec.Raw] | None = None
+    metadata: _ListMeta
+    items: list[msgspec.Raw] | None  # null: Go's empty list
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -127,6 +127,10 @@ class _TooDeep(ValueError):
     """The object is nested deeper than `MAX_DEPTH`."""
 
 
+class _Incomplete(ValueError):
+    """It lacks what everything has that an API server sends."""
+
+
 class Codec(Generic[T]):
     """Decodes one kind. An object that cannot be decoded, for whatever reason, costs that object alone."""
 
@@ -142,7 +146,7 @@ class Codec(Generic[T]):
     def item(self, body: bytes) -> T:
         """Returns the object of an answer. Raises GarbledAnswer if it is not of the kind's shape."""
         try:
-            return self._decode(body)
+            return self._named(body)
         except Exception as error:
             raise GarbledAnswer(f"not an object of the kind: {_why(error)}") from error
 
@@ -173,6 +177,8 @@ class Codec(Generic[T]):
             kind, raw = _split_event(line)
             if kind == "BOOKMARK":
                 metadata = _bookmark_decoder.decode(raw).metadata
+                if not metadata.resource_version:
+                    raise _Incomplete("a bookmark that has no resourceVersion")
                 return Bookmark(metadata.resource_version, metadata.annotations.get(INITIAL_EVENTS_END) == "true")
         except Exception as error:
             raise GarbledAnswer(f"not a watch event: {_why(error)}") from error
@@ -181,12 +187,21 @@ class Codec(Generic[T]):
         if kind == "DELETED":
             identity = _identity(raw)
             return Deleted(identity) if identity else Unreadable(None, "a deletion that names no object")
+        if kind not in ("ADDED", "MODIFIED"):
+            raise GarbledAnswer(f"not a watch event: its type is {kind[:20]!r}")
         item = self._item_or_why(raw)
         return item if isinstance(item, Unreadable) else Put(item)
 
+    def _named(self, text: bytes | msgspec.Raw) -> T:
+        """Returns the object. Raises whatever its decoding does, and _Incomplete for `{}` and the like."""
+        item = self._decode(text)
+        if not item.metadata.name:
+            raise _Incomplete("it has no metadata.name")
+        return item
+
     def _item_or_why(self, raw: bytes | msgspec.Raw) -> T | Unreadable:
         try:
-            return self._decode(raw)
+            return self._named(raw)
         except Exception as error:  # noqa: BLE001 - whatever it is, no other object is to suffer from it
             return Unreadable(_identity(raw), _why(error))
 
@@ -201,8 +216,8 @@ def _split_page(body: bytes) -> tuple[_ListMeta, list[bytes] | list[msgspec.Raw]
         page = _list_decoder.decode(body)
     except (msgspec.DecodeError, RecursionError):  # perhaps of one object, that is too deep even to be skipped
         parts = jsontext.members(body)
-        items = parts.get("items", b"null")
-        metadata = _list_meta_decoder.decode(parts.get("metadata", b"{}"))
+        items = parts["items"]
+        metadata = _list_meta_decoder.decode(parts["metadata"])
         return metadata, [] if items == b"null" else jsontext.elements(items)
     return page.metadata, page.items or []
 
@@ -264,7 +279,11 @@ def _is_deep(item: object) -> bool:
 def _why(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return f"nested deeper than {MAX_DEPTH} levels"
-    return f"{type(error).__name__}: {error}" if not isinstance(error, (msgspec.MsgspecError, _TooDeep)) else str(error)
+    return (
+        f"{type(error).__name__}: {error}"
+        if not isinstance(error, (msgspec.MsgspecError, _TooDeep, _Incomplete))
+        else str(error)
+    )
 
 
 def _decode_unstructured(text: bytes | msgspec.Raw) -> Unstructured:

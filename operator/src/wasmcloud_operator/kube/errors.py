@@ -82,7 +82,7 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """404: no such object, or no such kind."""
+    """404 of the API server itself: no such object, or no such kind."""
 
 
 class Conflict(ApiError):
@@ -110,7 +110,7 @@ class Throttled(ApiError):
 
 
 class ServerError(ApiError):
-    """5xx: the API server or something in front of it is not well."""
+    """5xx, or 404 of something in front of the API server: one of them is not well."""
 
 
 class ResourceVersionTooLarge(ServerError):
@@ -167,6 +167,10 @@ _BY_CODE: dict[int, type[ApiError]] = {
 }
 
 
+# The API server's answer about a kind that it does not serve, in text/plain.
+_NO_SUCH_PATH = "404 page not found"
+
+
 def error_from_status(status: Status, http_code: int, headers: Mapping[str, str] | None = None) -> ApiError:
     """The named error for an error answer or a watch's ERROR event (which comes with HTTP 200).
 
@@ -178,6 +182,8 @@ def error_from_status(status: Status, http_code: int, headers: Mapping[str, str]
     causes = tuple((cause.field, cause.message) for cause in details.causes)
     wait = _seconds(details.retry_after_seconds) or _seconds((headers or {}).get("Retry-After")) or None
     kind = _BY_CODE.get(code, ServerError if code >= 500 else ApiError)
+    if kind is NotFound and status.reason != "NotFound" and status.message != _NO_SUCH_PATH:
+        kind = ServerError  # a proxy's page, which must not end what exists
     if status.reason == "AlreadyExists":
         kind = AlreadyExists
     elif status.reason in ("Expired", "Gone"):

@@ -188,6 +188,9 @@ class Reflector(Generic[T]):
                                 initial[identity.key] = event
             except _Silence:
                 raise _NotStreamed("the initial events did not end", refused=False) from None
+            except KubeError:
+                self._unstreamed += 1
+                raise
         raise _NotStreamed("the stream ended before the initial events did", refused=False)
 
     async def _apply_all(self, events: AsyncIterator[WatchEvent[T]]) -> None:
