@@ -4,11 +4,15 @@ A name is listed where its user cannot be seen in the code: a library that calls
 double's user. Anything else that vulture reports is dead and goes.
 """
 
-# Called by the libraries that the classes extend: PyYAML's dumpers, click's groups, pydantic's models.
+# Called by the libraries that the classes extend: PyYAML's dumpers, click's groups, pydantic's models, asyncio.
 _.ignore_aliases
 _.format_commands
 _.model_post_init
 _.__class_getitem__
+_.connection_made
+_.pipe_data_received
+_.process_exited
+_.connection_lost
 
 # Entry points of operator/pyproject.toml, for kubectl's plugins.
 as_plugin

@@ -92,6 +92,14 @@ def mode(path: str) -> int:
     return stat.S_IMODE(Path(path).stat().st_mode)
 
 
+def runs_on(pid: int) -> bool:
+    """Whether that process is there, and not only waits for its parent to take note of its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def in_(clock: VirtualClock, **span: float) -> str:
     return (clock.now() + timedelta(**span)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -134,6 +142,7 @@ class TestPlugins:
 
     async def test_a_renewed_certificate_is_taken_over(self, plugin: Plugin, clock, loader):
         for number in range(2):
+            await clock.advance(11)
             content = {"clientCertificateData": f"cert {number}", "clientKeyData": f"key {number}"}
             plugin.gives(**content, expirationTimestamp=in_(clock))
             configuration = await load(loader)
@@ -144,16 +153,67 @@ class TestPlugins:
         loader.close()
         assert folder not in set(folder.parent.iterdir())
 
-    async def test_a_plugin_that_hangs_is_killed_with_all_it_started(self, plugin: Plugin, loader, monkeypatch):
+    async def test_a_plugin_that_hangs_is_killed_with_all_it_started(self, plugin: Plugin, clock, loader, monkeypatch):
         monkeypatch.setattr(exec_credential, "_DEADLINE_SECONDS", 0.5)
         plugin.then("sleep 600")
         with pytest.raises(Unreachable, match="returned nothing"):
             await load(loader)
         pid = int(plugin.log.read_text().split()[0])
-        await eventually(lambda: not Path(f"/proc/{pid}").exists())
+        await eventually(lambda: not runs_on(pid))
         plugin.then(f"cat {plugin.output}")
         plugin.gives(token="after all")
+        await clock.advance(11)
         assert (await load(loader)).api_key["BearerToken"] == "Bearer after all"
+
+    async def test_a_child_that_keeps_the_output_open_is_killed_when_the_plugin_has_exited(
+        self, plugin: Plugin, loader
+    ):
+        plugin.then(f"sleep 600 & echo $! > {plugin.folder}/child; cat {plugin.output}")
+        plugin.gives(token="one")
+        assert (await load(loader)).api_key["BearerToken"] == "Bearer one"
+        child = int((plugin.folder / "child").read_text())
+        await eventually(lambda: not runs_on(child))
+
+    async def test_a_plugin_that_prints_without_end_is_refused(self, plugin: Plugin, loader):
+        plugin.then("exec yes")
+        with pytest.raises(Unreachable, match="printed more than 1 MiB"):
+            await load(loader)
+
+    async def test_of_endless_words_the_last_are_shown(self, plugin: Plugin, loader):
+        plugin.then("yes | head -c 3000000 >&2; echo at last >&2; exit 3")
+        with pytest.raises(Unreachable, match=r"failed with 3: (y\n)+at last$") as caught:
+            await load(loader)
+        assert len(str(caught.value)) < 1000
+
+    async def test_a_plugin_that_fails_is_not_run_for_each_rejected_request(self, plugin: Plugin, clock, loader):
+        plugin.then("echo no session >&2; exit 1")
+        for _ in range(3):
+            with pytest.raises(Unreachable, match="no session"):
+                await load(loader, rejected=True)
+        assert plugin.runs == 1
+        await clock.advance(11)
+        plugin.then(f"cat {plugin.output}")
+        plugin.gives(token="one")
+        assert (await load(loader, rejected=True)).api_key["BearerToken"] == "Bearer one"
+
+    async def test_a_plugin_whose_credential_expires_at_once_is_not_run_for_each_rejected_request(
+        self, plugin: Plugin, clock, loader
+    ):
+        plugin.gives(token="one", expirationTimestamp=in_(clock, seconds=30))
+        for _ in range(3):
+            assert (await load(loader, rejected=True)).api_key["BearerToken"] == "Bearer one"
+        assert plugin.runs == 1
+
+    async def test_another_plugin_is_run_at_once(self, plugin: Plugin, loader):
+        plugin.then("exit 1")
+        with pytest.raises(Unreachable):
+            await load(loader)
+        plugin.gives(token="one")
+        plugin.write_kubeconfig("https://scripted.invalid", command=f"{plugin.folder}/other")
+        other = plugin.folder / "other"
+        other.write_text(f"#!/bin/sh\ncat {plugin.output}\n")
+        other.chmod(0o755)
+        assert (await load(loader)).api_key["BearerToken"] == "Bearer one"
 
     async def test_a_plugin_gets_the_cluster_that_it_is_run_for(self, plugin: Plugin, loader):
         plugin.gives(token="one")

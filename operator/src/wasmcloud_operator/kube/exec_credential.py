@@ -10,19 +10,22 @@ import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.errors import NoCredentials, Unreachable
+from wasmcloud_operator.kube.errors import KubeError, NoCredentials, Unreachable
 
 # A plugin may ask a cloud for a token, over a network that hangs.
 _DEADLINE_SECONDS = 30.0
 # Credentials are looked at every minute: those that would expire before the look after the next are renewed now.
 _MARGIN = timedelta(seconds=90)
 # A server that refuses every credential must not have the plugin run for each request.
-_REJECTED_SECONDS = 10.0
+_BETWEEN_RUNS_SECONDS = 10.0
+_MOST_OUTPUT = 1024 * 1024
 _SHOWN = 300
+_STDOUT, _STDERR = 1, 2
 
 
 class _EnvVar(msgspec.Struct, frozen=True):
@@ -67,25 +70,79 @@ class ExecPlugin:
 
     clock: Clock
     _spec: PluginSpec | None = None
-    _credential: ExecCredential | None = None
-    _ran: float = float("-inf")
+    # What the last run brought.
+    _outcome: ExecCredential | KubeError | None = None
+    _ran: float = 0.0
 
     async def credential(self, spec: PluginSpec, folder: Path, *, rejected: bool) -> ExecCredential:
         """Returns a credential that holds for a while. `folder` is the kubeconfig's: a relative command is in it.
 
         Raises NoCredentials if there is no such command, Unreachable if it fails.
         """
-        held = self._credential if self._spec == spec else None
-        now = self.clock.monotonic()
-        if held is not None and not (rejected and now - self._ran > _REJECTED_SECONDS) and self._holds(held):
+        held = self._outcome if self._spec == spec else None
+        early = self.clock.monotonic() - self._ran <= _BETWEEN_RUNS_SECONDS
+        if isinstance(held, ExecCredential) and (early or (not rejected and self._holds(held))):
             return held
-        self._ran = now
-        fresh = parse(spec, await run(spec, folder))
-        self._spec, self._credential = spec, fresh
+        if isinstance(held, KubeError) and early:
+            raise held
+        self._spec, self._ran = spec, self.clock.monotonic()
+        try:
+            self._outcome = fresh = parse(spec, await run(spec, folder))
+        except KubeError as error:
+            if not isinstance(held, ExecCredential):
+                self._outcome = error
+            raise
         return fresh
 
     def _holds(self, credential: ExecCredential) -> bool:
         return credential.expires is None or self.clock.now() < credential.expires - _MARGIN
+
+
+class _Run(asyncio.SubprocessProtocol):
+    """Keeps what a plugin prints, within bounds, until it has exited; kills what it leaves behind.
+
+    A child of the plugin may hold the output open for as long as it lives.
+    """
+
+    def __init__(self) -> None:
+        self.output, self.words = bytearray(), b""
+        self.ended = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == _STDERR:
+            self.words = (self.words + data)[-_SHOWN:]
+        elif not self.too_long:
+            self.output += data
+        if self.too_long:
+            self.kill()
+
+    def process_exited(self) -> None:
+        self.kill()
+
+    def connection_lost(self, _: Exception | None) -> None:  # it has exited, and its pipes are closed
+        self.ended.set()
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the plugin printed more than any credential has."""
+        return len(self.output) > _MOST_OUTPUT
+
+    def kill(self) -> None:
+        """Kill the plugin and whatever it has started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.transport.get_pid(), signal.SIGKILL)
+
+    async def close(self) -> None:
+        """Have nothing of the run be left, but for a child that has left the plugin's process group."""
+        if not self.ended.is_set():  # else the process's id may be another's by now
+            self.kill()
+            for fd in (_STDOUT, _STDERR):
+                cast("asyncio.ReadTransport", self.transport.get_pipe_transport(fd)).close()
+            await self.ended.wait()
+        self.transport.close()
 
 
 async def run(spec: PluginSpec, folder: Path) -> bytes:
@@ -93,32 +150,25 @@ async def run(spec: PluginSpec, folder: Path) -> bytes:
     command = str(folder / spec.command) if os.sep in spec.command else spec.command
     info = {"apiVersion": spec.api_version, "kind": "ExecCredential", "spec": {"interactive": False}}
     env = {**os.environ, **{var.name: var.value for var in spec.env or ()}, "KUBERNETES_EXEC_INFO": json.dumps(info)}
-    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     try:
-        process = await asyncio.create_subprocess_exec(
-            command, *(spec.args or ()), env=env, stdin=nothing, stdout=pipe, stderr=pipe, start_new_session=True
+        transport, process = await asyncio.get_running_loop().subprocess_exec(
+            _Run, command, *(spec.args or ()), env=env, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:
         raise NoCredentials(f"the credential plugin {spec.command} cannot be run: {error.strerror}") from error
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
-            out, stderr = await process.communicate()
+            await process.ended.wait()
     except TimeoutError as error:
         raise Unreachable(f"credential plugin {spec.command} returned nothing for {_DEADLINE_SECONDS:.0f} s") from error
     finally:
-        await _end(process)
-    if process.returncode:
-        words = stderr.decode(errors="replace").strip()[-_SHOWN:]
-        raise Unreachable(f"the credential plugin {spec.command} failed with {process.returncode}: {words}")
-    return out
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the plugin and whatever it has started, which may hold its output open."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await process.close()
+    if process.too_long:
+        raise Unreachable(f"the credential plugin {spec.command} printed more than {_MOST_OUTPUT >> 20} MiB")
+    if code := transport.get_returncode():
+        words = process.words.decode(errors="replace").strip()
+        raise Unreachable(f"the credential plugin {spec.command} failed with {code}: {words}")
+    return bytes(process.output)
 
 
 def parse(spec: PluginSpec, output: bytes) -> ExecCredential:
