@@ -17,6 +17,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Metadata
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import SECRET, Key
+from wasmcloud_operator.kube.store import Change
 
 CONFIG = config({"natsAddress": "nats://user:word@hub"})
 POOL = Key("team", "pool")
@@ -42,6 +43,14 @@ class World:
     async def keep(self, conf: str = "conf") -> None:
         await self.secrets.ensure(CONFIG, FACTS, conf)
 
+    async def remove(self) -> None:
+        await self.secrets.remove_unneeded(CONFIG, FACTS, "")
+
+    async def seen(self) -> None:
+        """Return when the cache has what is live."""
+        version = self.live["metadata"]["resourceVersion"]
+        await self.bench.clock.until(lambda: self.informer.store.get(NAME).metadata.resource_version == version)
+
     @property
     def live(self) -> dict:
         return self.bench.api.get(SECRET, NAME)
@@ -53,8 +62,7 @@ class World:
         data = {name: base64.b64encode(b"theirs").decode() for name in self.live["data"]}
         metadata = {**self.live["metadata"], "managedFields": [entry]}
         self.bench.api.put(SECRET, {**self.live, "metadata": metadata, "data": data})
-        version = self.live["metadata"]["resourceVersion"]
-        await self.bench.clock.until(lambda: self.informer.store.get(NAME).metadata.resource_version == version)
+        await self.seen()
 
     def patches(self) -> int:
         sent = sum(request.method == "PATCH" and NAME.name in request.path for request in self.bench.api.requests)
@@ -119,3 +127,41 @@ async def test_a_secret_that_is_right_is_not_read_again(world: World):
     world.bench.api.requests.clear()
     await world.keep()
     assert world.bench.api.requests == []
+
+
+class TestASecretThatSomebodysFinalizerHolds:
+    @pytest.fixture(autouse=True)
+    async def held(self, world: World) -> None:
+        """It is no longer needed, and deleted; somebody keeps it from going."""
+        body = world.live
+        world.bench.api.put(SECRET, {**body, "metadata": {**body["metadata"], "finalizers": ["of.others/one"]}})
+        await world.seen()
+        await world.remove()
+        assert world.live["metadata"]["deletionTimestamp"]
+        world.bench.api.requests.clear()
+
+    async def test_a_held_secret_is_known_until_it_is_gone_and_not_deleted_once_more(self, world: World):
+        assert world.informer.store.get(NAME).metadata.deleting
+        await world.seen()
+        await world.remove()
+        assert world.bench.api.requests == []
+
+    async def test_a_held_secret_that_is_needed_again_is_made_again_when_it_is_gone(self, world: World):
+        changes: list[Change[Metadata]] = []
+        world.informer.on_change(lambda change, _: changes.append(change))
+        await world.keep("another")
+        assert base64.b64decode(next(iter(world.live["data"].values()))) == b"another", "the pods read it as yet"
+        going = world.live["metadata"]["uid"]
+        world.bench.api.remove(SECRET, NAME)
+        await world.bench.clock.until(lambda: bool(changes) and changes[-1].new is None)
+        await world.keep("another")
+        assert world.live["metadata"]["uid"] != going
+        assert "deletionTimestamp" not in world.live["metadata"]
+
+
+async def test_a_secret_that_was_replaced_before_it_is_deleted_is_left_alone(world: World):
+    held = world.informer.store.get(NAME)
+    world.bench.api.put(SECRET, {**world.live, "metadata": {"name": NAME.name, "namespace": "team", "uid": "another"}})
+    world.informer.store.get = lambda _: held  # the watch is late
+    await world.remove()
+    assert world.live["metadata"]["uid"] == "another"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -91,7 +90,7 @@ class OwnedSecrets:
         for name in sorted(every - set(needed_secrets(config, facts, secret_conf))):
             held = self.secrets.store.get(Key(config.metadata.namespace or "", name))
             if held is not None and _owned_by(held.metadata, config):
-                await self._delete(held)
+                await self.paced.delete(SECRET, self.secrets, held, lambda left: Metadata(left.metadata))
 
     def places(self, key: Key) -> list[WriteTarget]:
         """Returns the Secrets that are kept for the config of that key."""
@@ -137,12 +136,6 @@ class OwnedSecrets:
         body["metadata"]["uid"] = live.metadata.uid
         send = partial(self.client.apply, SECRET, body, UNSTRUCTURED)
         return await self.paced.write(place, live.metadata, wish, where, send)
-
-    async def _delete(self, held: Metadata) -> None:
-        with contextlib.suppress(NotFound):
-            await self.client.delete(SECRET, held.metadata.key, uid=held.metadata.uid)
-        self.secrets.forget(held)
-        self.paced.contests.forget(WriteTarget(SECRET, held.metadata.key))
 
 
 def _owned_by(metadata: ObjectMeta, config: WasmCloudHostConfig) -> bool:

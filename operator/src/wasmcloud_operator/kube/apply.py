@@ -167,21 +167,7 @@ class Applier:
 
     async def delete(self, kind: ManagedKind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
         """Delete this very object if it is ours; whether there was something to delete."""
-        if item.metadata.deleting or not ours(item.metadata):
-            return False
-        try:
-            left = await self._client.delete(kind.resource, item.metadata.key, uid=item.metadata.uid)
-        except NotFound:
-            kind.informer.forget(item)
-            return False
-        except Conflict:
-            return False  # another object of that name took its place
-        self.contests.forget(WriteTarget(kind.resource, item.metadata.key))
-        if left is None:
-            kind.informer.forget(item)
-        else:
-            kind.informer.offer(left)
-        return True
+        return ours(item.metadata) and await self.paced.delete(kind.resource, kind.informer, item, lambda left: left)
 
     def _look_no_more(self, place: WriteTarget) -> None:
         self._uncertain.pop(place, None)

@@ -10,9 +10,11 @@ from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.contest import GONE, ApplyDelays, Contests, WriteTarget, manager_of
 from wasmcloud_operator.kube.difference import Difference
-from wasmcloud_operator.kube.errors import NotFound
+from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.events import EventRecorder
-from wasmcloud_operator.kube.objects import HasMetadata, ObjectMeta
+from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.objects import HasMetadata, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.resources import Resource
 
 T = TypeVar("T", bound=HasMetadata)
 
@@ -73,6 +75,26 @@ class PacedWrites:
         if again:
             self.contests.set_back(place, GONE)
         return item
+
+    async def delete(
+        self, resource: Resource, informer: Informer[T], item: T, as_cached: Callable[[Unstructured], T]
+    ) -> bool:
+        """Delete this very object; returns whether it was to be deleted. It stays cached while finalizers hold it."""
+        if item.metadata.deleting:
+            return False
+        try:
+            left = await self._client.delete(resource, item.metadata.key, uid=item.metadata.uid)
+        except NotFound:
+            informer.forget(item)
+            return False
+        except Conflict:
+            return False  # another object of that name took its place
+        self.contests.forget(WriteTarget(resource, item.metadata.key))
+        if left is None:
+            informer.forget(item)
+        else:
+            informer.offer(as_cached(left))
+        return True
 
     def wrote(self, place: WriteTarget, written: ObjectMeta, wish: str) -> None:
         """Take note of a write that no other can have undone yet."""

@@ -314,6 +314,9 @@ class ScriptedApi:
                     raise Refusal(422, "Invalid", "metadata.uid: field is immutable", field="metadata.uid")
                 raise Refusal(409, "Conflict", f"Precondition failed: {name} in precondition: {wanted[name]}")
         if request.method == "DELETE":
+            if live["metadata"].get("finalizers"):
+                going = {"deletionTimestamp": rfc3339(self.clock.now()), **live["metadata"]}
+                return 200, self._store(path, {**live, "metadata": going})
             self._remove(path)
             return 200, status(200, "", "")
         if isinstance(body, list):
