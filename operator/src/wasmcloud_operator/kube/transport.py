@@ -8,7 +8,7 @@ import copy
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -133,9 +133,11 @@ class Transport:
         for session in (*self._unused, *current):
             await session.close()
 
-    def reserved(self) -> ReservedTransport:
+    def reserved(self) -> Transport:
         """Returns the same way to the API server, with connections for short calls that nobody else uses."""
-        return ReservedTransport(self)
+        other = copy.copy(self)
+        other._calls = self._reserved  # noqa: SLF001 - its own
+        return other
 
     @property
     def host(self) -> str:
@@ -151,15 +153,13 @@ class Transport:
         query: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
         body: Json = None,
-        reserved: bool = False,
     ) -> Response:
         """Send one request and read the whole answer.
 
         Raises the named ApiError for an answer of 400 and above; DeadlineExceeded or Unreachable if there is none.
         """
         with _failures_named(method, path):
-            calls = self._reserved if reserved else self._calls
-            response = await self._send(calls, method, path, timeouts, query, headers, body)
+            response = await self._send(self._calls, method, path, timeouts, query, headers, body)
             async with response:
                 content = await response.read()
         if response.status >= 400:
@@ -293,49 +293,6 @@ async def _cancelled(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@dataclass(frozen=True, slots=True)
-class ReservedTransport:
-    """A transport whose short calls go over connections of their own."""
-
-    transport: Transport
-
-    @property
-    def host(self) -> str:
-        """The API server's URL."""
-        return self.transport.host
-
-    @property
-    def server_identity(self) -> str:
-        """What distinguishes the API server from others at the same URL."""
-        return self.transport.server_identity
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        timeouts: Timeouts,
-        query: Sequence[tuple[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
-        body: Json = None,
-    ) -> Response:
-        """As `Transport.request`."""
-        return await self.transport.request(
-            method, path, timeouts=timeouts, query=query, headers=headers, body=body, reserved=True
-        )
-
-    def stream(
-        self,
-        path: str,
-        *,
-        timeouts: Timeouts,
-        query: Sequence[tuple[str, str]],
-        headers: Mapping[str, str] | None = None,
-    ) -> AbstractAsyncContextManager[AsyncIterator[list[bytes]]]:
-        """As `Transport.stream`."""
-        return self.transport.stream(path, timeouts=timeouts, query=query, headers=headers)
 
 
 @contextmanager
