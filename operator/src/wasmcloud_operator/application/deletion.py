@@ -24,6 +24,7 @@ from wasmcloud_operator.kube.conditions import shortened
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.events import EventRecorder, EventType
+from wasmcloud_operator.kube.jsontypes import as_object
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import NAMESPACE, Key
 from wasmcloud_operator.kube.store import Store
@@ -230,7 +231,7 @@ class Deletion:
                 return f"namespace {namespace}"
         except (Forbidden, NotFound):
             pass  # not ours to read: the host config has to show it
-        before = item.status if isinstance(item.status, dict) else {}
+        before = as_object(item.status)
         name = before.get("hostConfig") or item.metadata.annotations.get(naming.HOST_CONFIG)
         if name:
             config = self.selector.config(Key(namespace, str(name)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from wasmcloud_operator.application.manifest import content_of, without_nulls
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import Content, draft
@@ -41,7 +41,7 @@ class Examiner:
     def examine(self, item: CustomResource) -> ExaminedManifest:
         """The content of the item and its problems."""
         meta = item.metadata
-        spec = without_nulls(item.spec) if isinstance(item.spec, dict) else {}
+        spec = without_nulls(as_object(item.spec))
         known = self._known.get(meta.key)
         if known is not None and (known.uid, known.generation, known.annotations, known.labels) == (
             meta.uid,
@@ -68,21 +68,18 @@ def unscaled(spec: JsonObject) -> tuple[str, ...]:
 
     What another application runs (`properties.application`) needs none here, and one of a provider wadm starts anyway.
     """
-    components = spec.get("components")
     return tuple(
         str(component.get("name"))
-        for component in (components if isinstance(components, list) else [])
-        if isinstance(component, dict) and _needs_scaler(component) and not _is_scaled(component)
+        for component in as_objects(spec.get("components"))
+        if _needs_scaler(component) and not _is_scaled(component)
     )
 
 
 def _needs_scaler(component: JsonObject) -> bool:
-    properties = component.get("properties")
-    shared = isinstance(properties, dict) and bool(properties.get("application"))
+    shared = bool(as_object(component.get("properties")).get("application"))
     return component.get("type") != "capability" and not shared
 
 
 def _is_scaled(component: JsonObject) -> bool:
-    traits = component.get("traits")
-    types = [trait.get("type") for trait in traits if isinstance(trait, dict)] if isinstance(traits, list) else []
-    return bool({"spreadscaler", "daemonscaler"} & set(types))
+    types = {trait.get("type") for trait in as_objects(component.get("traits"))}
+    return bool({"spreadscaler", "daemonscaler"} & types)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.content import DESCRIPTION, VERSION, Content, Owner, strings, to_manifest
 from wasmcloud_operator.manifest.validation import is_oam_key
@@ -73,7 +73,7 @@ def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[
 
     None when wadm has to be asked.
     """
-    status = item.status if isinstance(item.status, dict) else {}
+    status = as_object(item.status)
     if status.get("deployedVersion") != version or not isinstance(item.spec, dict):
         return None
     meta = item.metadata

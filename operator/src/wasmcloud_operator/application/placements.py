@@ -11,7 +11,7 @@ from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
@@ -76,7 +76,7 @@ class PlacementWriter:
             return Result.waiting(RESUMPTION)
         if not self.gate.ours:
             return Result.waiting(f"the CRD {APPLICATION}, which may be another project's by now")
-        status: JsonObject = item.status if isinstance(item.status, dict) else {}
+        status = as_object(item.status)
         found: JsonObject = {}
         if "deployedVersion" in status:
             lattice = self.selector.last(item)
@@ -95,7 +95,7 @@ class PlacementWriter:
 
 def deciding(item: CustomResource) -> tuple[object, ...]:
     """The parts of an Application that decide what `PlacementWriter` writes: most of its changes are other statuses."""
-    meta, status = item.metadata, item.status if isinstance(item.status, dict) else {}
+    meta, status = item.metadata, as_object(item.status)
     parts = [status.get(name) for name in (*_PLACE, *_PART)]
     return meta.uid, meta.generation, meta.annotations, meta.deleting, "deployedVersion" in status, parts
 
@@ -123,12 +123,10 @@ def placements(item: CustomResource, hosts: Iterable[Host], pod_of: PodOf) -> Js
 
 def _names_by_id(application: str, spec: object) -> dict[str, str]:
     """The names of a manifest's components by their ids in the lattice."""
-    components = spec.get("components") if isinstance(spec, dict) else None
     found = {}
-    for entry in components if isinstance(components, list) else ():
-        if isinstance(entry, dict) and isinstance(name := entry.get("name"), str):
-            properties = entry.get("properties")
-            own = properties.get("id") if isinstance(properties, dict) else None
+    for entry in as_objects(as_object(spec).get("components")):
+        if isinstance(name := entry.get("name"), str):
+            own = as_object(entry.get("properties")).get("id")
             found[str(own or component_id(application, name))] = name
     return found
 

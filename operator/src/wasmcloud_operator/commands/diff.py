@@ -24,7 +24,7 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.shared.problem import SpecError
@@ -132,7 +132,7 @@ def merge_patch(before: Json, after: Json) -> Json:
     """Returns `after` as a merge patch that also removes the fields which are in `before` alone."""
     if not isinstance(after, dict):
         return after
-    fields = before if isinstance(before, dict) else {}
+    fields = as_object(before)
     removed = {name: None for name in fields if name not in after}
     return {**removed, **{name: merge_patch(fields.get(name), value) for name, value in after.items()}}
 

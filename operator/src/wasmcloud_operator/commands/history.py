@@ -12,13 +12,12 @@ import click
 from wasmcloud_operator.commands.nats_options import NatsOptions
 from wasmcloud_operator.commands.overview import drawing
 from wasmcloud_operator.commands.overview.screens import Screen, by_hand
-from wasmcloud_operator.commands.overview.snapshot import as_object, as_objects
 from wasmcloud_operator.commands.overview.tables import Row, Table
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import JSON_PATCH, Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.errors import NotFound
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.content import VERSION, owner_of

@@ -16,14 +16,13 @@ import click
 
 from wasmcloud_operator.commands.overview import operator_pods
 from wasmcloud_operator.commands.overview.screens import Screen
-from wasmcloud_operator.commands.overview.snapshot import as_object, as_objects
 from wasmcloud_operator.commands.redaction.objects import blackened_object
 from wasmcloud_operator.commands.redaction.texts import blackened
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import ApiError, KubeError
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import (
     CONFIG_MAP,

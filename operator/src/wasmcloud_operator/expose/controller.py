@@ -24,6 +24,7 @@ from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import as_object
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, Pod, Unstructured
 from wasmcloud_operator.kube.queue import Priority
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, POD, SERVICE, Key, Resource
@@ -390,6 +391,6 @@ def _running(pod: Pod | None) -> datetime | None:
 
 def _wish(item: CustomResource) -> tuple[object, ...]:
     """The parts of an Application that decide which Services it wants."""
-    place = item.status.get("latticeId") if isinstance(item.status, dict) else None
+    place = as_object(item.status).get("latticeId")
     annotations = {name: value for name, value in item.metadata.annotations.items() if name != FIRST_PLACE}
     return annotations, item.metadata.generation, item.metadata.deleting, place

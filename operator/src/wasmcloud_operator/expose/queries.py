@@ -12,6 +12,7 @@ from wasmcloud_operator.expose.lattice_books import CachedPlan, LatticeBook, Lat
 from wasmcloud_operator.expose.placement import runs
 from wasmcloud_operator.expose.plan import Claim, Plan, PlannedService, Record, claim_of, plan
 from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import as_object
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
@@ -152,9 +153,7 @@ class ServiceQueries:
                 continue
             config = self.configs.store.get(pool.key)
             reach |= read_reach(config.metadata.annotations.get(naming.EXPOSURE, "")) if config is not None else set()
-            spec = config.spec if config is not None and isinstance(config.spec, dict) else {}
-            probes = spec.get("probes")
-            probes = probes if isinstance(probes, dict) else {}
+            probes = as_object(as_object(config and config.spec).get("probes"))
             if probes.get("enabled") is not False:
                 ports[int(probes.get("port") or ADMIN_PORT)] = "the host's admin endpoint"
         return Bounds(frozenset(reach), ports)
@@ -230,7 +229,7 @@ class ServiceQueries:
             return None
         for namespace in self.namespaces(lattice):
             item = self.applications.store.get(Key(namespace, application))
-            status = item.status if item is not None and isinstance(item.status, dict) else {}
+            status = as_object(item and item.status)
             pool = self.pools.get(Key(namespace, str(status.get("hostConfig", ""))))
             if item is not None and pool is not None and pool.lattice is lattice:
                 manifest = self.deployed(item, version)
@@ -269,7 +268,7 @@ class ServiceQueries:
 
     def _is_elsewhere(self, item: CustomResource, lattices: Iterable[Lattice], lattice: Lattice) -> bool:
         """Whether an Application is deployed in another one of these lattices by now: this one is about to lose it."""
-        there = item.status.get("latticeId", "") if isinstance(item.status, dict) else ""
+        there = as_object(item.status).get("latticeId", "")
         if there in lattice.identity.ids:  # also of another that has an address in common, and may prove to be this one
             return False
         for other in lattices:

@@ -18,7 +18,7 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
@@ -150,7 +150,7 @@ class ExposedWriter:
     async def _write(self, item: CustomResource, wanted: _WantedStatus) -> bool:
         """Write what differs. Returns whether anything was written."""
         services, condition = list(wanted.services), wanted.condition
-        before: JsonObject = item.status if isinstance(item.status, dict) else {}
+        before = as_object(item.status)
         held = [entry for entry in before.get("conditions") or () if entry.get("type") == EXPOSED]
         conditions = (
             to_status([condition], held, item.metadata.generation, self.clock.now()) if condition is not None else []
@@ -203,7 +203,7 @@ def _located(problem: Problem, namespace: str, item: CustomResource) -> Problem:
 
 def _message(item: CustomResource) -> str:
     """Returns the condition's present message."""
-    conditions = item.status.get("conditions") or () if isinstance(item.status, dict) else ()
+    conditions = as_objects(as_object(item.status).get("conditions"))
     return next((str(entry.get("message", "")) for entry in conditions if entry.get("type") == EXPOSED), "")
 
 

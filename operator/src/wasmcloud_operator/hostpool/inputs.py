@@ -13,7 +13,7 @@ from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.versions import Feature, understands
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_objects
 from wasmcloud_operator.shared.problem import SpecError
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
@@ -124,10 +124,7 @@ def own_variable(spec: WasmCloudHostConfigSpec, name: str) -> JsonObject | None:
     scheduling = spec.scheduling_options
     containers = scheduling.container_template_additions if scheduling is not None else None
     entries = ((containers.wasmcloud if containers is not None else None) or {}).get("env")
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and entry.get("name") == name:
-            return entry
-    return None
+    return next((entry for entry in as_objects(entries) if entry.get("name") == name), None)
 
 
 def references(spec: WasmCloudHostConfigSpec) -> References:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wasmcloud_operator.hostpool import naming
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator_types import ResourceRequirements, WasmCloudHostConfig, dump
 
 # What an idle container uses, so that the scheduler and autoscalers count it. No limits: how much is too much depends
@@ -62,5 +62,4 @@ def spread(config: WasmCloudHostConfig) -> JsonObject:
 
 
 def _sizes(found: Json, field: str) -> JsonObject:
-    sizes = found.get(field) if isinstance(found, dict) else None
-    return sizes if isinstance(sizes, dict) else {}
+    return as_object(as_object(found).get(field))

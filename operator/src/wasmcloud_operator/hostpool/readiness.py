@@ -14,6 +14,7 @@ from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
+from wasmcloud_operator.kube.jsontypes import as_object
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import Key
@@ -165,7 +166,7 @@ def wire(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPods, pods: 
 
 
 def _rollout(item: CustomResource | None) -> Rollout | None:
-    written = item.spec.get("rollout") if item is not None and isinstance(item.spec, dict) else None
+    written = as_object(item and item.spec).get("rollout")
     try:
         return parse(Rollout, written) if isinstance(written, dict) else None
     except InvalidObjectError:

@@ -27,7 +27,7 @@ from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SERVICE, Key, Resource
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools
@@ -242,7 +242,7 @@ class HostConfigReconciler:
         state = workload_state(resource.kind, held.body if held else None, held_up)
         progress = state.progress
         if held is not None and is_rolled_out(resource.kind, held.body):
-            before = item.status if isinstance(item.status, dict) else {}
+            before = as_object(item.status)
             progress = tuple(in_lattice(list(progress), state.wanted, seen, before, item.metadata.generation))
         fields = {
             **_counts(state),

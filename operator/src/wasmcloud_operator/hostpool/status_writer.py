@@ -12,7 +12,7 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.conditions import Condition, stalled, to_status
 from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.ledger import ListState
@@ -71,7 +71,7 @@ class StatusWriter:
 
         With `keep`, conditions and fields that are not given stay as they are.
         """
-        before: JsonObject = item.status if isinstance(item.status, dict) else {}
+        before = as_object(item.status)
         about_lattice, lattice_fields = self._lattice(item, before)
         written = to_status(
             [*conditions, *about_lattice], before.get("conditions"), item.metadata.generation, self.clock.now()
@@ -96,7 +96,7 @@ class StatusWriter:
 
     async def show_paused(self, item: CustomResource) -> None:
         """Shows the pause alone. All else stays, so that the new spec does not look followed."""
-        before: JsonObject = item.status if isinstance(item.status, dict) else {}
+        before = as_object(item.status)
         old = before.get("conditions") or ()
         written = to_status([_PAUSED], old, item.metadata.generation, self.clock.now())
         conditions = [condition for condition in old if condition["type"] != _PAUSED.type] + written

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from wasmcloud_operator.kube.clock import rfc3339
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_objects
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 
@@ -59,7 +59,7 @@ def to_status(conditions: Sequence[Condition], previous: Json, generation: int, 
     `lastTransitionTime` moves only when `status` flips (API conventions), so that the same conditions make the same
     list and nothing is written.
     """
-    before = {entry.get("type"): entry for entry in _objects(previous)}
+    before = {entry.get("type"): entry for entry in as_objects(previous)}
     result: list[JsonObject] = []
     for condition in conditions:
         old = before.get(condition.type)
@@ -80,7 +80,3 @@ def to_status(conditions: Sequence[Condition], previous: Json, generation: int, 
 def shortened(message: str) -> str:
     """Returns as much of a message as a condition takes."""
     return message[:_MAX_MESSAGE]
-
-
-def _objects(value: Json) -> Iterable[JsonObject]:
-    return (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else ()

@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, 
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.store import Store
 from wasmcloud_operator.shared.pools import Pool
@@ -86,19 +86,19 @@ def _pools(pools: Iterable[CustomResource]) -> Iterator[Metric]:
     )
     versions: Counter[tuple[str, str]] = Counter()
     for pool in pools:
-        spec, status = _object(pool.spec), _object(pool.status)
+        spec, status = as_object(pool.spec), as_object(pool.status)
         lattice = str(spec.get("lattice", ""))
         labels = [pool.metadata.namespace, pool.metadata.name, lattice]
         for state, value in _host_counts(spec, status):
             hosts.add_metric([*labels, state], value)
-        for condition in _objects(status.get("conditions")):
+        for condition in as_objects(status.get("conditions")):
             name = str(condition.get("type", ""))
             holds = _VALUE.get(str(condition.get("status")))
             if holds is not None:
                 conditions.add_metric([*labels, name], holds)
             if (moment := _timestamp(condition.get("lastTransitionTime"))) is not None:
                 since.add_metric([*labels, name], moment)
-        versions.update((lattice, str(host.get("version", ""))) for host in _objects(status.get("hosts")))
+        versions.update((lattice, str(host.get("version", ""))) for host in as_objects(status.get("hosts")))
     yield from (hosts, conditions, since)
     by_version = GaugeMetricFamily(
         f"{_PREFIX}_hosts", "Hosts by version, as listed in the host configs' statuses", labels=("lattice", "version")
@@ -110,7 +110,7 @@ def _pools(pools: Iterable[CustomResource]) -> Iterator[Metric]:
 
 def _host_counts(spec: JsonObject, status: JsonObject) -> Iterator[tuple[str, float]]:
     """Yields state and count; a DaemonSet's desired number is its pods', which Kubernetes sets by nodes."""
-    scheduling = _object(spec.get("schedulingOptions"))
+    scheduling = as_object(spec.get("schedulingOptions"))
     daemonset = bool(spec.get("daemonset") or scheduling.get("daemonset"))
     counts = {
         "desired": status.get("replicas") if daemonset else spec.get("hostReplicas", 1),
@@ -137,10 +137,10 @@ def _applications(applications: Iterable[CustomResource]) -> Iterator[Metric]:
     services: Counter[str] = Counter()
     endpoints: Counter[str] = Counter()
     for application in applications:
-        status = _object(application.status)
+        status = as_object(application.status)
         lattice, phase = str(status.get("lattice", "")), status.get("phase")
         phases[lattice, phase if phase in _PHASES else _OTHER_PHASE] += 1
-        for service in _objects(status.get("services")):
+        for service in as_objects(status.get("services")):
             ready = service.get("readyEndpoints")
             services[lattice] += 1
             endpoints[lattice] += ready if _is_count(ready) else 0
@@ -171,11 +171,3 @@ def _timestamp(value: Json) -> float | None:
 def _is_count(value: Json) -> TypeGuard[int]:
     """Whether a gauge can hold it: one number that no float can hold would cost every metric."""
     return isinstance(value, int) and abs(value) < 2**63
-
-
-def _object(value: Json) -> JsonObject:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: Json) -> Iterator[JsonObject]:
-    return (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else iter(())

@@ -12,7 +12,7 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import ApiError, Forbidden, NotFound
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import POD, SERVICE, Key, Resource
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR
@@ -136,16 +136,6 @@ async def take(client: Reader, namespace: str = "") -> Snapshot:
 def why_unreadable(error: ApiError) -> str:
     """Returns the reason in a few words."""
     return NO_RIGHT if isinstance(error, Forbidden) else "their kind is not installed"
-
-
-def as_object(value: Json) -> JsonObject:
-    """Returns the value where it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def as_objects(value: Json) -> Iterator[JsonObject]:
-    """Yields the objects of a list, nothing for anything else."""
-    return (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else iter(())
 
 
 def condition(item: CustomResource | Unstructured, kind: str) -> JsonObject:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from wasmcloud_operator.commands.overview.snapshot import (
     Snapshot,
-    as_objects,
     condition,
     fails,
     holds,
@@ -19,7 +18,7 @@ from wasmcloud_operator.commands.overview.snapshot import (
     status_of,
 )
 from wasmcloud_operator.commands.overview.tables import Row, Table
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_objects
 from wasmcloud_operator.kube.objects import CustomResource
 
 

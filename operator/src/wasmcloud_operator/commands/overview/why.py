@@ -9,8 +9,6 @@ from wasmcloud_operator.commands.overview import pods
 from wasmcloud_operator.commands.overview.snapshot import (
     ListedEndpoint,
     Snapshot,
-    as_object,
-    as_objects,
     condition,
     fails,
     holds,
@@ -20,7 +18,7 @@ from wasmcloud_operator.commands.overview.snapshot import (
     status_of,
 )
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.reasons import Reason

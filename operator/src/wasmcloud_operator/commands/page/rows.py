@@ -8,14 +8,8 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from wasmcloud_operator.commands.overview import pods, status
-from wasmcloud_operator.commands.overview.snapshot import (
-    Snapshot,
-    as_object,
-    as_objects,
-    spec_of,
-    status_of,
-)
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.commands.overview.snapshot import Snapshot, spec_of, status_of
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.names import INSTANCE_LABEL
 
