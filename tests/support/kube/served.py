@@ -42,6 +42,8 @@ CALLS = {
     "get_path": lambda c: c.get_path("/version"),
     "get_text": lambda c: c.get_text("/version"),
     "get": lambda c: c.get(WIDGET, key("a")),
+    "find": lambda c: c.find(WIDGET, key("a")),
+    "find_whole": lambda c: c.find_whole(WIDGET, key("a")),
     "get_as": lambda c: c.get_as(WIDGET, key("a"), WIDGETS),
     "list_page": lambda c: c.list_page(WIDGET, WIDGETS, query=[("limit", "1")]),
     "review": lambda c: c.review(WIDGET, widget("review")),

@@ -12,7 +12,6 @@ from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.renderings import Renderings
-from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SERVICE, Key
 from wasmcloud_operator.kube.testing import VirtualClock
@@ -148,9 +147,9 @@ class PoolSite:
         return await self.reconciler.reconcile(KEY)
 
     # The API server, as far as it is read.
-    async def get(self, resource, key):
+    async def find(self, resource, key):
         if key not in self.secrets:
-            raise NotFound(404, "NotFound", "")
+            return None
         data = {"nats.creds": base64.b64encode(self.text.encode()).decode()}
         return Unstructured(self.secrets[key].metadata, {"kind": "Secret", "type": "Opaque", "data": data})
 

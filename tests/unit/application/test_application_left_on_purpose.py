@@ -135,17 +135,17 @@ async def test_an_entry_that_another_replica_adds_meanwhile_is_not_lost(
 ) -> None:
     await site.add("shop", "one")
     site.listed("one")
-    read = site.on_purpose._held
+    read = site.on_purpose.client.find
 
-    async def changed_meanwhile(_: LeftOnPurpose) -> Any:
-        held = await read()
+    async def changed_meanwhile(*asked: Any) -> Any:
+        held = await read(*asked)
         site.bench.api.put(
             CONFIG_MAP, {"metadata": {"name": NAME, "namespace": "ops"}, "data": {"uid-shop": "by another"}}
         )
         return held
 
     with monkeypatch.context() as patched:
-        patched.setattr(LeftOnPurpose, "_held", changed_meanwhile)
+        patched.setattr(site.on_purpose.client, "find", changed_meanwhile)
         with pytest.raises(Conflict):
             await site.add("mill", "one")
     assert site.noted == {"uid-shop": "by another"}

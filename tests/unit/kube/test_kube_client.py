@@ -91,8 +91,9 @@ GARBAGE = {
 }
 
 
+AS_IT_CAME = ("get_path", "find_whole", "get_text", "review", "watch")
 READ_AS_SOMETHING = {
-    **{call: send for call, send in CALLS.items() if call not in ("get_path", "get_text", "review", "watch")},
+    **{call: send for call, send in CALLS.items() if call not in AS_IT_CAME},
     "server_version": server_version,
     "serves": lambda c: serves(c, WIDGET),
     "missing_permissions": lambda c: missing_permissions(c, [Permission("list", WIDGET)]),
@@ -298,3 +299,11 @@ async def test_watches_do_not_use_up_the_connections_of_calls(tmp_path: Path):
                 await client.create(WIDGET, widget("a"), namespace="ns")
             for task in tasks:
                 task.cancel()
+
+
+async def test_what_is_not_there_is_found_to_be_none(bench: KubeBench):
+    bench.api.put(WIDGET, {**widget("a"), "metadata": {**widget("a")["metadata"], "managedFields": [{"manager": "m"}]}})
+    for find, held in ((bench.client.find, False), (bench.client.find_whole, True)):
+        found = await find(WIDGET, key("a"))
+        assert ("managedFields" in getattr(found, "body", found)["metadata"]) is held
+        assert await find(WIDGET, key("b")) is None

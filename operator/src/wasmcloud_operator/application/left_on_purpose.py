@@ -14,7 +14,6 @@ from typing import Self
 from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, Key
 from wasmcloud_operator.lattice.lattice import Lattice
@@ -64,7 +63,7 @@ class LeftOnPurpose:
         Raises Conflict when somebody else has changed the ConfigMap meanwhile.
         """
         async with self._one_at_a_time:
-            held = await self._held()
+            held = await self.client.find(CONFIG_MAP, self._key)
             before = _data(held)
             uid = item.metadata.uid
             ids = {place.id for place in places}
@@ -85,13 +84,7 @@ class LeftOnPurpose:
 
     async def uids(self) -> Collection[str]:
         """The uids of those that were noted, read live."""
-        return _data(await self._held()).keys()
-
-    async def _held(self) -> Unstructured | None:
-        try:
-            return await self.client.get(CONFIG_MAP, self._key)
-        except NotFound:
-            return None
+        return _data(await self.client.find(CONFIG_MAP, self._key)).keys()
 
     def _is_gone(self, left: _Left) -> bool:
         """Whether each lattice is in use and its wadm has surely nothing of the name, whoever put it."""

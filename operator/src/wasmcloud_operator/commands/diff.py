@@ -23,7 +23,7 @@ from wasmcloud_operator.hostpool.platform import platform_seen
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
-from wasmcloud_operator.kube.errors import Forbidden, NotFound
+from wasmcloud_operator.kube.errors import Forbidden
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.names import is_paused
@@ -56,7 +56,7 @@ class Places:
 async def changes(client: Writer, paths: Iterable[str], places: Places) -> AsyncIterator[PlannedChange]:
     """Yields the change of each Application and host config. Raises UnusableInput, the errors of `kube.errors`."""
     for resource, key, body in _objects(paths, places):
-        live = await _live(client, resource, key)
+        live = await client.find_whole(resource, key)
         planned = await _planned(client, resource, key, body, live)
         lines = lines_between(live, planned)
         found = await _consequences(client, resource, live, planned)
@@ -106,13 +106,6 @@ def _placed(body: JsonObject, places: Places) -> Key:
         raise UnusableInput(f"{name}: {reason}: leave out one")
     metadata["namespace"] = written or places.named or places.otherwise
     return Key(metadata["namespace"], name)
-
-
-async def _live(client: Reader, resource: Resource, key: Key) -> JsonObject | None:
-    try:
-        return await client.get_path(resource.path(key))  # whole: the codecs leave out what was applied last
-    except NotFound:
-        return None
 
 
 async def _planned(

@@ -16,7 +16,6 @@ from wasmcloud_operator.commands.overview.tables import Row, Table
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import JSON_PATCH, Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
-from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
@@ -159,10 +158,10 @@ def way_back(application: JsonObject, manifest: JsonObject, version: str) -> lis
 
 
 async def _application(client: Reader, name: str, namespace: str) -> JsonObject:
-    try:
-        return await client.get_path(APPLICATION.path(Key(namespace, name)))
-    except NotFound:
-        raise Refused(f"there is no Application {namespace}/{name}") from None
+    found = await client.find_whole(APPLICATION, Key(namespace, name))
+    if found is None:
+        raise Refused(f"there is no Application {namespace}/{name}")
+    return found
 
 
 async def _from_wadm(nats: NatsOptions, application: JsonObject, version: str) -> JsonObject:

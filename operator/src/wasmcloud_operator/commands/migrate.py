@@ -23,11 +23,10 @@ from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.difference import difference
-from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.managed_fields import taken_over
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
-from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key, Resource
+from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key
 from wasmcloud_operator.kube.structural_schema import unknown_fields
 from wasmcloud_operator.legacy.differences import pod_differences
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS, FINALIZER, leftovers
@@ -152,13 +151,13 @@ async def pool_changes(client: Reader, item: CustomResource, platform: Platform)
     lines = [
         f"Secret {name} is created"
         for name in needed_secrets(config, examined.facts, children.secret_conf)
-        if await _find(client, SECRET, Key(item.metadata.namespace, name)) is None
+        if await client.find_whole(SECRET, Key(item.metadata.namespace, name)) is None
     ]
     lines += map(str, (*examined.warnings, *leaf_warnings(config.spec, facts)))
     lines += await _children(client, item, children)
     if FINALIZER in item.metadata.finalizers:
         for resource in leftovers(children.workload.resource):
-            live = await _find(client, resource, item.metadata.key)
+            live = await client.find_whole(resource, item.metadata.key)
             if live is not None and _owned(live.get("metadata") or {}, item):
                 lines.append(f"{resource.kind} {item.metadata.name} is removed")
         lines.append(f"finalizer {FINALIZER} is taken off")
@@ -169,7 +168,7 @@ async def _children(client: Reader, item: CustomResource, children: Children) ->
     lines = []
     for child in children.all:
         what = f"{child.resource.kind} {item.metadata.name}"
-        live = await _find(client, child.resource, item.metadata.key)
+        live = await client.find_whole(child.resource, item.metadata.key)
         if live is None:
             lines.append(f"{what} is created")
             continue
@@ -213,20 +212,8 @@ async def _running(client: Reader, namespace: str) -> AsyncIterator[str]:
 
 async def _api_service(client: Reader) -> Unstructured | None:
     """Returns the Rust operator's APIService, if there is one: the APIService of a CRD names no Service."""
-    try:
-        found = await client.get(API_SERVICE, Key("", FORMER_API_SERVICE))
-    except NotFound:
-        return None
-    return found if found.body["spec"].get("service") else None
-
-
-async def _find(client: Reader, resource: Resource, key: Key) -> JsonObject | None:
-    """The whole object, managedFields and all."""
-    try:
-        found: JsonObject = await client.get_path(resource.path(key))
-    except NotFound:
-        return None
-    return found
+    found = await client.find(API_SERVICE, Key("", FORMER_API_SERVICE))
+    return found if found is not None and found.body["spec"].get("service") else None
 
 
 def _owned(metadata: JsonObject, item: CustomResource) -> bool:

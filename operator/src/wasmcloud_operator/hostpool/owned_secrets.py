@@ -17,7 +17,6 @@ from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint, first_difference
-from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import Metadata, ObjectMeta, Unstructured
@@ -122,9 +121,8 @@ class OwnedSecrets:
 
     async def _applied(self, key: Key, body: JsonObject, config: WasmCloudHostConfig) -> Unstructured | None:
         place, wish = WriteTarget(SECRET, key), fingerprint({**body, "data": None})  # a digest of the values is in it
-        try:
-            live = await self.client.get(SECRET, key)
-        except NotFound:
+        live = await self.client.find(SECRET, key)
+        if live is None:
             body["metadata"] |= ONLY_IF_MISSING
             return await self.paced.create(place, wish, partial(self.client.apply, SECRET, body, UNSTRUCTURED))
         if not _owned_by(live.metadata, config):

@@ -10,11 +10,10 @@ from wasmcloud_operator.hostpool.inputs import ChecksumKey, has_secret_content, 
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.reference_checks import Contents, ExaminedReferences, ReferencedData, examine
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Metadata, Unstructured
-from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key, Resource
+from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 
 # An object's uid and resourceVersion; None for one that does not exist.
@@ -75,7 +74,7 @@ async def _read(
 ) -> tuple[ExaminedReferences, _Versions]:
     asked = [(SECRET, name) for name in sorted(_secret_names(key.name, spec))]
     asked += [(CONFIG_MAP, name) for name in sorted(references(spec).config_maps)]
-    items = await gather_first_error(_get(client, resource, Key(key.namespace, name)) for resource, name in asked)
+    items = await gather_first_error(client.find(resource, Key(key.namespace, name)) for resource, name in asked)
     found = list(zip(asked, items, strict=True))
     contents = Contents(
         {name: _decoded(item) for (resource, name), item in found if resource is SECRET},
@@ -90,13 +89,6 @@ async def _read(
 def _secret_names(config: str, spec: WasmCloudHostConfigSpec) -> set[str]:
     """The Secrets to read: those that the spec refers to, and the key of their digests."""
     return {*references(spec).secrets, *([naming.checksum_secret_name(config)] if has_secret_content(spec) else [])}
-
-
-async def _get(client: Reader, resource: Resource, key: Key) -> Unstructured | None:
-    try:
-        return await client.get(resource, key)
-    except NotFound:
-        return None
 
 
 def _version(item: Unstructured | None) -> _Version:

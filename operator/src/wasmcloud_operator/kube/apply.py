@@ -15,7 +15,7 @@ from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.contest import Contests, WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint, first_difference
-from wasmcloud_operator.kube.errors import Conflict, NotFound, Unreachable
+from wasmcloud_operator.kube.errors import Conflict, Unreachable
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.managed_fields import take_over
@@ -169,26 +169,19 @@ class Applier:
         """Delete this very object if it is ours; whether there was something to delete."""
         return ours(item.metadata) and await self.paced.delete(kind.resource, kind.informer, item, lambda left: left)
 
-    def _look_no_more(self, place: WriteTarget) -> None:
-        self._uncertain.pop(place, None)
-        self._strangers.pop(place, None)
-
     def _stamped(self, rendered: JsonObject) -> JsonObject:
         metadata = rendered["metadata"]
         annotations = {**metadata.get("annotations", {}), self._annotation: fingerprint(rendered)}
         return {**rendered, "metadata": {**metadata, "annotations": annotations}}
 
     async def _read(self, kind: ManagedKind, key: Key) -> Unstructured | None:
-        try:
-            live = await self._client.get(kind.resource, key)
-        except NotFound:
-            if (stale := kind.informer.store.get(key)) is not None:
-                kind.informer.forget(stale)
-            self._look_no_more(WriteTarget(kind.resource, key))
-            return None
-        if key in kind.informer.store:
+        live, held = await self._client.find(kind.resource, key), kind.informer.store.get(key)
+        if held is not None and live is None:
+            kind.informer.forget(held)
+        elif held is not None and live is not None:
             kind.informer.offer(live)
-        self._look_no_more(WriteTarget(kind.resource, key))
+        self._uncertain.pop(WriteTarget(kind.resource, key), None)
+        self._strangers.pop(WriteTarget(kind.resource, key), None)
         return live
 
     async def _write(self, kind: ManagedKind, key: Key, desired: JsonObject, only: JsonObject) -> Unstructured:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import (
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-)
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
@@ -15,7 +11,7 @@ import msgspec
 
 from wasmcloud_operator.kube.calls import Calls, Sends
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec, Page
-from wasmcloud_operator.kube.errors import Conflict, GarbledAnswer, Invalid, WritesForbidden
+from wasmcloud_operator.kube.errors import Conflict, GarbledAnswer, Invalid, NotFound, WritesForbidden
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
@@ -103,6 +99,18 @@ class Reader:
     async def get(self, resource: Resource, key: Key) -> Unstructured:
         """One object, read live."""
         return await self.get_as(resource, key, UNSTRUCTURED)
+
+    async def find(self, resource: Resource, key: Key) -> Unstructured | None:
+        """One object, read live; None where there is none of that name."""
+        with suppress(NotFound):
+            return await self.get(resource, key)
+        return None
+
+    async def find_whole(self, resource: Resource, key: Key) -> JsonObject | None:
+        """The same with what the codecs leave out: managedFields, and what `kubectl apply` applied last."""
+        with suppress(NotFound):
+            return await self.get_path(resource.path(key))
+        return None
 
     async def get_as(self, resource: Resource, key: Key, codec: Codec[T]) -> T:
         """One object, read live, as the codec's type."""

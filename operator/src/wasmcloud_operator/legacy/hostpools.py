@@ -115,8 +115,5 @@ class RustPools:
 
     async def _find(self, resource: Resource, item: CustomResource) -> Unstructured | None:
         """The object of the config's name, if it is the config's."""
-        try:
-            live = await self.client.get(resource, item.metadata.key)
-        except NotFound:
-            return None
-        return live if live.metadata.belongs_to(item.metadata.uid) else None
+        live = await self.client.find(resource, item.metadata.key)
+        return live if live is not None and live.metadata.belongs_to(item.metadata.uid) else None

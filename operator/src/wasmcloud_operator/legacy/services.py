@@ -102,10 +102,9 @@ class RustServices:
         """
         if not self._leads_elsewhere(key) or self.serves(key):
             return body
-        try:
-            spec = (await self.client.get(SERVICE, key)).body["spec"]
-        except NotFound:
+        if (live := await self.client.find(SERVICE, key)) is None:
             return body
+        spec = live.body["spec"]
         wanted = {name: value for name, value in body["spec"].items() if name != "selector"}
         selector = {"selector": spec["selector"]} if spec.get("selector") else {}
         metadata = body["metadata"]
@@ -176,11 +175,8 @@ class RustServices:
 
     async def _delete_slices(self, key: Key) -> None:
         for metadata in tuple(self._slices(key)):
-            try:
-                body = await self.client.get_path(ENDPOINT_SLICE.path(metadata.key))
-            except NotFound:
-                continue
-            entries = body["metadata"].get("managedFields") or ()
+            body = await self.client.find_whole(ENDPOINT_SLICE, metadata.key)
+            entries = (body["metadata"].get("managedFields") or ()) if body is not None else ()
             if any(entry.get("manager") in FIELD_MANAGERS for entry in entries):
                 await self._delete(ENDPOINT_SLICE, metadata)
 

@@ -20,7 +20,7 @@ from wasmcloud_operator.commands.overview.snapshot import NO_RIGHT, Snapshot, co
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import missing_permissions_of, server_version, serves
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.errors import ApiError, Forbidden, NotFound
+from wasmcloud_operator.kube.errors import ApiError, Forbidden
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import LEASE_CODEC, LeaseObject
 from wasmcloud_operator.kube.objects import Unstructured
@@ -130,12 +130,10 @@ async def kinds(client: Reader) -> list[Finding]:
 async def _definition(client: Reader, ours: JsonObject) -> list[Finding]:
     name = ours["metadata"]["name"]
     try:
-        installed = await client.get(CUSTOM_RESOURCE_DEFINITION, Key("", name))
+        installed = await client.find(CUSTOM_RESOURCE_DEFINITION, Key("", name))
     except Forbidden:
         return [_not_looked_at(f"whether CRD {name} is this release's", f"get {CUSTOM_RESOURCE_DEFINITION}")]
-    except NotFound:
-        return []
-    return [judge_definition(installed, ours)]
+    return [judge_definition(installed, ours)] if installed is not None else []
 
 
 def judge_definition(installed: Unstructured, ours: JsonObject) -> Finding:

@@ -86,10 +86,8 @@ async def _assert_exists(client: Reader, namespace: str) -> None:
     if not namespace.strip("."):  # of which a path makes another one
         raise NotThere(f"there is no namespace {namespace}")
     with contextlib.suppress(Forbidden):
-        try:
-            await client.get_path(NAMESPACE.path(Key("", namespace)))
-        except NotFound:
-            raise NotThere(f"there is no namespace {namespace}") from None
+        if await client.find(NAMESPACE, Key("", namespace)) is None:
+            raise NotThere(f"there is no namespace {namespace}")
 
 
 async def _lists_all(client: Reader) -> bool:
@@ -242,10 +240,8 @@ async def _place_of_service(client: Reader, name: str, namespace: str, otherwise
     chosen = namespace or next(iter(places), otherwise)
     if chosen not in places:
         with contextlib.suppress(Forbidden):
-            try:
-                await client.get_path(SERVICE.path(Key(chosen, name)))
-            except NotFound:
-                raise NotThere(f"there is no Service {chosen}/{name}") from None
+            if await client.find(SERVICE, Key(chosen, name)) is None:
+                raise NotThere(f"there is no Service {chosen}/{name}")
     return chosen
 
 
