@@ -22,7 +22,7 @@ from wasmcloud_operator.kube.difference import Difference, PathStep
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, finalizer_removal
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.content import VERSION
 from wasmcloud_operator.names import FIRST_PLACE
@@ -97,14 +97,8 @@ class ApplicationWriter:
         """Remove our finalizer; harmless when the item is gone. Raises Invalid when its finalizers changed."""
         if naming.FINALIZER not in item.metadata.finalizers:
             return
-        path = f"/metadata/finalizers/{item.metadata.finalizers.index(naming.FINALIZER)}"
-        patch = [
-            {"op": "test", "path": "/metadata/uid", "value": item.metadata.uid},
-            {"op": "test", "path": path, "value": naming.FINALIZER},
-            {"op": "remove", "path": path},
-        ]
         try:
-            await self._patch(item, patch)
+            await self._patch(item, finalizer_removal(item.metadata, naming.FINALIZER))
         except NotFound:
             self.informer.forget(item)
 

@@ -222,3 +222,13 @@ def label_selector(labels: Mapping[str, str] | Iterable[str]) -> str:
     if isinstance(labels, Mapping):
         return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     return ",".join(labels)
+
+
+def finalizer_removal(metadata: ObjectMeta, finalizer: str) -> list[JsonObject]:
+    """Returns the JSON patch that removes a finalizer; refused (422) if the object or its finalizers changed."""
+    path = f"/metadata/finalizers/{metadata.finalizers.index(finalizer)}"
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": metadata.uid},
+        {"op": "test", "path": path, "value": finalizer},
+        {"op": "remove", "path": path},
+    ]

@@ -14,9 +14,8 @@ from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.managed_fields import take_over
-from wasmcloud_operator.kube.objects import CustomResource, Unstructured
+from wasmcloud_operator.kube.objects import CustomResource, Unstructured, finalizer_removal
 from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, ROLE, ROLE_BINDING, Key, Resource
 
 log = structlog.get_logger()
@@ -90,8 +89,7 @@ class RustPools:
         """Take its finalizer off; whether it was there."""
         if FINALIZER not in item.metadata.finalizers:
             return False
-        path = f"/metadata/finalizers/{item.metadata.finalizers.index(FINALIZER)}"
-        patch: list[JsonObject] = [{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]
+        patch = finalizer_removal(item.metadata, FINALIZER)
         with contextlib.suppress(NotFound, Invalid):  # gone, or somebody changed the list: the watch brings it back
             self.configs.offer(
                 await self.client.patch(HOST_CONFIG, item.metadata.key, patch, JSON_PATCH, CUSTOM_RESOURCE)

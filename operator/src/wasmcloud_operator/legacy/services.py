@@ -13,7 +13,7 @@ from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.objects import HasMetadata, Metadata, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.objects import HasMetadata, Metadata, ObjectMeta, Unstructured, finalizer_removal
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS
@@ -165,12 +165,7 @@ class RustServices:
     async def _release(self, key: Key, live: ObjectMeta) -> None:
         if FINALIZER not in live.finalizers:
             return
-        path = f"/metadata/finalizers/{live.finalizers.index(FINALIZER)}"
-        patch: list[JsonObject] = [
-            {"op": "test", "path": "/metadata/uid", "value": live.uid},
-            {"op": "test", "path": path, "value": FINALIZER},
-            {"op": "remove", "path": path},
-        ]
+        patch = finalizer_removal(live, FINALIZER)
         self.managed.offer(await self.client.patch(SERVICE, key, patch, JSON_PATCH, UNSTRUCTURED))
 
     async def _delete_slices(self, key: Key) -> None:
