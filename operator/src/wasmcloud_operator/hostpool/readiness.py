@@ -25,7 +25,7 @@ from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.names import SERVING_GATE
 from wasmcloud_operator.shared.context import pool_of
-from wasmcloud_operator.shared.hosts_in_pods import HostsInPods, HostState, PodHost
+from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.placement_gaps import PlacementGaps
 from wasmcloud_operator.shared.pools import Pool, Pools
 from wasmcloud_operator_types import InvalidObjectError, Rollout, parse
@@ -80,16 +80,7 @@ class ReadinessReconciler:
         if pool is None:
             # After a start every pool's lattice is known within moments; one that is refused has none.
             none = PoolConnection(False, waited < _SILENT_SECONDS, "the host config does not lead to one")
-            return Circumstances(
-                patience=patience,
-                waited=waited,
-                lattice="",
-                connection=none,
-                hosts_known=False,
-                host=PodHost(HostState.UNHEARD),
-                placement=None,
-                others=beside,
-            )
+            return Circumstances(patience=patience, waited=waited, connection=none, others=beside)
         lattice = pool.lattice
         found = self.hosts_in_pods.host_in(pod, lattice)
         placement = self.placements.on(lattice, found.host) if found.host is not None else None

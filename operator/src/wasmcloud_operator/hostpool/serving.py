@@ -76,11 +76,11 @@ class Circumstances:
 
     patience: Patience
     waited: float
-    lattice: str
+    lattice: str = ""
     connection: PoolConnection
-    hosts_known: bool
-    host: PodHost
-    placement: PlacementGap | None
+    hosts_known: bool = False
+    host: PodHost = PodHost(HostState.UNHEARD)  # noqa: RUF009 - immutable
+    placement: PlacementGap | None = None
     others: Others
 
 
