@@ -90,8 +90,16 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
 
 def _completed(container: JsonObject, additions: JsonObject) -> JsonObject:
     """The container with the user's additions."""
-    # The last log line of a container that ends is shown in the config's status.
-    base = {**container, "terminationMessagePolicy": "FallbackToLogsOnError"}
+    base = {
+        **container,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        # The last log line of a container that ends is shown in the config's status.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
     return merged(base, {**additions, "name": container["name"]}, CONTAINER)
 
 

@@ -29,6 +29,12 @@ def resources(
     return {**own, "requests": {**requests, **(own.get("requests") or {})}}
 
 
+def probe(path: str, port: int, *, period: int, failures: int) -> JsonObject:
+    """Returns a probe of a container: a GET every `period` seconds, and how many failures are too many."""
+    get = {"path": path, "port": port}
+    return {"httpGet": get, "periodSeconds": period, "timeoutSeconds": 3, "failureThreshold": failures}
+
+
 def spread(config: WasmCloudHostConfig) -> JsonObject:
     """Returns the fields of a Deployment's pod that prefer nodes and zones without a host of the pool.
 

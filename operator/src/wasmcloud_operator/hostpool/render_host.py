@@ -11,6 +11,7 @@ from wasmcloud_operator.hostpool.inputs import (
     uses_config_service,
 )
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
+from wasmcloud_operator.hostpool.pod_defaults import probe
 from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.names import HOST_CONTAINER
@@ -41,11 +42,6 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
         # The official images have the program as default arguments, not as entrypoint: ours would take its place.
         "command": ["wasmcloud"],
         "env": environment(config, facts),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *_authority_mounts(facts)],  # noqa: S108
     }
     if arguments := host_arguments(spec, facts):
@@ -53,9 +49,9 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     if port := probed_port(spec):
         container["ports"] = [{"name": "admin", "containerPort": port, "protocol": "TCP"}]
         container |= {
-            "startupProbe": _probe("/readyz", port, period=1, failures=120),
-            "readinessProbe": _probe("/readyz", port, period=5, failures=2),
-            "livenessProbe": _probe("/livez", port, period=10, failures=6),
+            "startupProbe": probe("/readyz", port, period=1, failures=120),
+            "readinessProbe": probe("/readyz", port, period=5, failures=2),
+            "livenessProbe": probe("/livez", port, period=10, failures=6),
         }
     if facts.platform.sleep_action and grace_seconds(spec) > _PRE_STOP_SECONDS:  # the API server refuses a longer sleep
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
@@ -213,15 +209,6 @@ def _authority_mounts(facts: Facts) -> list[JsonObject]:
         {"name": authority.name, "mountPath": f"{AUTHORITIES_FOLDER}/{authority.name}", "readOnly": True}
         for authority in facts.authorities
     ]
-
-
-def _probe(path: str, port: int, *, period: int, failures: int) -> JsonObject:
-    return {
-        "httpGet": {"path": path, "port": port},
-        "periodSeconds": period,
-        "timeoutSeconds": 3,
-        "failureThreshold": failures,
-    }
 
 
 def _from_field(name: str, path: str) -> JsonObject:

@@ -13,6 +13,7 @@ from wasmcloud_operator.hostpool.natsconf import (
     STORE_VOLUME,
     TLS_FOLDER,
 )
+from wasmcloud_operator.hostpool.pod_defaults import probe
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec, defaults
 
@@ -20,6 +21,8 @@ CONF_KEY = "nats.conf"
 _CONF_FILE = f"/nats/{CONF_KEY}"
 # JetStream's own limit in nats.conf is below: a full store refuses a message instead of having the pod evicted.
 _STORE_LIMIT = "1280Mi"
+# The server itself, not its JetStream assets nor the hub: a hub that is away must not restart the leaf.
+_HEALTH = "/healthz?js-server-only=true"
 
 
 def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
@@ -33,15 +36,9 @@ def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
             {"name": "nats-client", "containerPort": CLIENT_PORT, "protocol": "TCP"},
             {"name": "nats-monitor", "containerPort": MONITOR_PORT, "protocol": "TCP"},
         ],
-        # The server itself, not its JetStream assets nor the hub: a hub that is away must not restart the leaf.
-        "startupProbe": _probe(period=1, failures=60),
-        "readinessProbe": _probe(period=5, failures=3),
-        "livenessProbe": _probe(period=10, failures=6),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "startupProbe": probe(_HEALTH, MONITOR_PORT, period=1, failures=60),
+        "readinessProbe": probe(_HEALTH, MONITOR_PORT, period=5, failures=3),
+        "livenessProbe": probe(_HEALTH, MONITOR_PORT, period=10, failures=6),
         "volumeMounts": _mounts(facts),
     }
     return container
@@ -77,12 +74,3 @@ def _mounts(facts: Facts) -> list[JsonObject]:
     if facts.hub_tls is not None:
         mounts.append({"name": "nats-tls", "mountPath": TLS_FOLDER, "readOnly": True})
     return mounts
-
-
-def _probe(*, period: int, failures: int) -> JsonObject:
-    return {
-        "httpGet": {"path": "/healthz?js-server-only=true", "port": MONITOR_PORT},
-        "periodSeconds": period,
-        "timeoutSeconds": 3,
-        "failureThreshold": failures,
-    }
