@@ -30,12 +30,19 @@ Content = Callable[[], Awaitable[Mapping[str, str] | None]]
 
 def needed_secrets(config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> list[str]:
     """The names of those that the pods need."""
-    wanted = {
+    return [name for name, needed in _possible(config, facts, secret_conf).items() if needed]
+
+
+def _possible(config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> dict[str, bool]:
+    """Returns the names of all that a pool may have, and whether its pods need it.
+
+    The one with the key comes first: digests made with a key that nobody keeps would be others after a restart.
+    """
+    return {
         naming.checksum_secret_name(config.metadata.name or ""): has_secret_content(config.spec),
         naming.registry_secret_name(config): registry_in_environment(config.spec, facts.registries),
         naming.conf_secret_name(config): bool(secret_conf),
     }
-    return [name for name, needed in wanted.items() if needed]
 
 
 @dataclass(slots=True)
@@ -70,25 +77,20 @@ class OwnedSecrets:
             return {naming.CHECKSUM_KEY: facts.checksum_key.value}
 
         namespace = config.metadata.namespace or ""
-        needed = needed_secrets(config, facts, secret_conf)
-        # First: digests made with a key that nobody keeps would be others after a restart.
-        if (name := naming.checksum_secret_name(config.metadata.name or "")) in needed:
-            await self._keep(config, name, "host", facts.checksum_key.digest({}), checksum_key)
-        if (name := naming.registry_secret_name(config)) in needed:
-            await self._keep(config, name, "host", facts.registry_digest, registry)
-        if (name := naming.conf_secret_name(config)) in needed:
-            await self._keep(config, name, "leaf", facts.checksum_key.digest({CONF_KEY: secret_conf.encode()}), conf)
+        parts = (
+            ("host", facts.checksum_key.digest({}), checksum_key),
+            ("host", facts.registry_digest, registry),
+            ("leaf", facts.checksum_key.digest({CONF_KEY: secret_conf.encode()}), conf),
+        )
+        for (name, needed), part in zip(_possible(config, facts, secret_conf).items(), parts, strict=True):
+            if needed:
+                await self._keep(config, name, *part)
 
     async def remove_unneeded(self, config: WasmCloudHostConfig, facts: Facts, secret_conf: str) -> None:
         """Have the others be gone; not before the workload does without them. Raises the errors of `kube.errors`."""
-        every = {
-            naming.checksum_secret_name(config.metadata.name or ""),
-            naming.registry_secret_name(config),
-            naming.conf_secret_name(config),
-        }
-        for name in sorted(every - set(needed_secrets(config, facts, secret_conf))):
+        for name, needed in _possible(config, facts, secret_conf).items():
             held = self.secrets.store.get(Key(config.metadata.namespace or "", name))
-            if held is not None and _owned_by(held.metadata, config):
+            if not needed and held is not None and _owned_by(held.metadata, config):
                 await self.paced.delete(SECRET, self.secrets, held, lambda left: Metadata(left.metadata))
 
     def places(self, key: Key) -> list[WriteTarget]:
