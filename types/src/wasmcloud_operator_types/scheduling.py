@@ -146,6 +146,13 @@ _KEYS_RULE = Rule(f"self.all(k, k.matches('{_LABEL_KEY}') && !k.matches('{_OWN_K
 _VALUES_RULE = Rule(f"self.all(k, self[k].matches('{_LABEL_VALUE}'))", _VALUES)
 
 
+_Annotations = Annotated[
+    dict[str, Annotated[str, Field(max_length=65536)]] | None,
+    Field(max_length=64, json_schema_extra=cel(_KEYS_RULE)),
+    AfterValidator(_checked_keys),
+]
+
+
 class PodMetadata(Model):
     """Labels and annotations of the host pods: for autoscalers, service meshes, cloud identities."""
 
@@ -157,11 +164,7 @@ class PodMetadata(Model):
     ] = None
     """Labels of the pods."""
 
-    annotations: Annotated[
-        dict[str, Annotated[str, Field(max_length=65536)]] | None,
-        Field(max_length=64, json_schema_extra=cel(_KEYS_RULE)),
-        AfterValidator(_checked_keys),
-    ] = None
+    annotations: _Annotations = None
     """Annotations of the pods."""
 
 
@@ -173,11 +176,7 @@ class ServiceAccountOptions(Model):
     name: ObjectName | None = None
     """An existing account of the namespace; when left out the operator makes one of the config's name."""
 
-    annotations: Annotated[
-        dict[str, Annotated[str, Field(max_length=65536)]] | None,
-        Field(max_length=64, json_schema_extra=cel(_KEYS_RULE)),
-        AfterValidator(_checked_keys),
-    ] = None
+    annotations: _Annotations = None
     """Annotations of the account that the operator makes, for example for the identity of a cloud."""
 
     @model_validator(mode="after")
