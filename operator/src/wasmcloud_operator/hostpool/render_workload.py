@@ -125,24 +125,16 @@ def _has_credentials(spec: WasmCloudHostConfigSpec, facts: Facts) -> bool:
 
 def _workload(config: WasmCloudHostConfig, conf: str, facts: Facts) -> Child:
     template = pod_template(config, conf, facts)
-    selector = {"matchLabels": naming.selector_labels(config)}
-    rolling_update = _rolling_update(config.spec, template["spec"])
-    if config.spec.as_daemonset:
-        spec: JsonObject = {
-            "selector": selector,
-            "minReadySeconds": _MIN_READY_SECONDS,
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update},
-            "template": template,
-        }
-        return _child(config, DAEMON_SET, "host", spec=spec)
-    spec = {
-        "replicas": config.spec.host_replicas,
-        "selector": selector,
+    strategy = {"type": "RollingUpdate", "rollingUpdate": _rolling_update(config.spec, template["spec"])}
+    spec: JsonObject = {
+        "selector": {"matchLabels": naming.selector_labels(config)},
         "minReadySeconds": _MIN_READY_SECONDS,
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update},
         "template": template,
     }
-    return _child(config, DEPLOYMENT, "host", spec=spec)
+    if config.spec.as_daemonset:
+        return _child(config, DAEMON_SET, "host", spec={**spec, "updateStrategy": strategy})
+    replicas = config.spec.host_replicas
+    return _child(config, DEPLOYMENT, "host", spec={**spec, "replicas": replicas, "strategy": strategy})
 
 
 def _rolling_update(spec: WasmCloudHostConfigSpec, pod: JsonObject) -> JsonObject:
