@@ -16,10 +16,9 @@ from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.codec import METADATA
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import NotFound
-from wasmcloud_operator.kube.objects import Metadata
 from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.lattice.ledger_writer import LedgerWriter
@@ -33,7 +32,6 @@ AT_ONCE = 3
 PAUSE_SECONDS = 600.0
 _BUSY_SECONDS = 1.0
 
-_METADATA: Codec[Metadata] = Codec.of(Metadata)
 
 log = structlog.get_logger()
 
@@ -121,7 +119,7 @@ class OrphanRemoval:
         query = [("fieldSelector", f"metadata.name={owner.name}"), ("limit", "1")]
         try:
             page = await self.client.list_page(
-                APPLICATION, _METADATA, namespace=owner.namespace, query=query, metadata_only=True
+                APPLICATION, METADATA, namespace=owner.namespace, query=query, metadata_only=True
             )
         except NotFound:
             return False

@@ -21,13 +21,13 @@ from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.codec import Codec
+from wasmcloud_operator.kube.codec import METADATA
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.objects import CustomResource, Metadata
+from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import VERSION
 from wasmcloud_operator.lattice.decision import Run
@@ -52,8 +52,6 @@ _START_SECONDS = 5.0
 _DOUBT_SECONDS = 1.0
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
-
-_METADATA: Codec[Metadata] = Codec.of(Metadata)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,7 +96,7 @@ class ApplicationReconciler:
         """Returns an Application that cannot be decoded, as it was last, if it is being deleted; else None."""
         query = [("fieldSelector", f"metadata.name={key.name}")]
         page = await self.deletion.client.list_page(
-            APPLICATION, _METADATA, namespace=key.namespace, query=query, metadata_only=True
+            APPLICATION, METADATA, namespace=key.namespace, query=query, metadata_only=True
         )
         for found in page.items:
             if last is not None and found.metadata.uid == last.metadata.uid and found.metadata.deleting:

@@ -21,7 +21,7 @@ from wasmcloud_operator.expose.reconciler import ServiceReconciler
 from wasmcloud_operator.expose.status import FIELD_MANAGER, ExposedWriter
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import ManagedKind
-from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.codec import METADATA, UNSTRUCTURED
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import as_object
@@ -41,8 +41,6 @@ from wasmcloud_operator.shared.placement_gaps import PlacementGaps
 from wasmcloud_operator.shared.pools import Pool
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
 from wasmcloud_operator_types import POD_UID_LABEL
-
-_METADATA = Codec.of(Metadata)
 
 # Endpoints come in numbers when an application starts: one status shows them together.
 _STATUS_SECONDS = 0.5
@@ -372,7 +370,7 @@ def _not_followed_yet(context: Context) -> Informer[Unstructured]:
 
 
 def _left(context: Context, resource: Resource, selector: str) -> Informer[Metadata]:
-    return context.informers.get(resource, _METADATA, purpose="formerly", label_selector=selector, metadata_only=True)
+    return context.informers.get(resource, METADATA, purpose="formerly", label_selector=selector, metadata_only=True)
 
 
 def _served(pod: Pod | None) -> frozenset[str]:

@@ -22,7 +22,7 @@ from wasmcloud_operator.hostpool.renderings import Renderings
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import ManagedKind
-from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, METADATA, UNSTRUCTURED
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, Pod
@@ -46,7 +46,6 @@ from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec
 T = TypeVar("T", bound=HasMetadata)
 
 _REFERENCE_INDEX = "reference"
-_METADATA = Codec.of(Metadata)
 
 # A namespace that is watched by itself costs 155 KiB and two connections, the metadata of a Secret or ConfigMap 1 KiB:
 # from so many namespaces on, all of the cluster are followed with one watch a kind.
@@ -152,7 +151,7 @@ def host_pool_controllers(
 def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
     """Metadata only, and only in the namespaces that hold a config: values are read by name when they are needed."""
     return context.informers.get(
-        resource, _METADATA, purpose="referenced", namespaces=(), metadata_only=True, widen=_SEVERAL_NAMESPACES
+        resource, METADATA, purpose="referenced", namespaces=(), metadata_only=True, widen=_SEVERAL_NAMESPACES
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from wasmcloud_operator.kube import jsontext
 from wasmcloud_operator.kube.errors import ApiError, GarbledAnswer, Status, error_from_status
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject
-from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 
 T = TypeVar("T", bound=HasMetadata)
@@ -299,3 +299,4 @@ def _decode_unstructured(text: bytes | msgspec.Raw) -> Unstructured:
 
 UNSTRUCTURED: Codec[Unstructured] = Codec(_decode_unstructured)
 CUSTOM_RESOURCE: Codec[CustomResource] = Codec.of(CustomResource)
+METADATA: Codec[Metadata] = Codec.of(Metadata)
