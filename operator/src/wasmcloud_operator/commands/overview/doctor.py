@@ -17,6 +17,7 @@ from wasmcloud_operator.commands.overview.crd_drift import drift
 from wasmcloud_operator.commands.overview.operator_pods import Deployed
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import NO_RIGHT, Snapshot, condition, fails, take
+from wasmcloud_operator.commands.overview.tables import some
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import missing_permissions_of, server_version, serves
 from wasmcloud_operator.kube.client import Reader
@@ -144,21 +145,16 @@ def judge_definition(installed: Unstructured, ours: JsonObject) -> Finding:
     namespace = installed.metadata.annotations.get("meta.helm.sh/release-namespace")
     update = f"helm upgrade {release} -n {namespace} with this release's chart" if release else _INSTALL_CRDS
     if found.lacking:
-        also = f", and has {_some(found.besides)}" if found.besides else ""
-        text = f"{name} is not this release's: it lacks {_some(found.lacking)}{also}; to update it: {update}"
+        also = f", and has {some(found.besides, _SHOWN)}" if found.besides else ""
+        text = f"{name} is not this release's: it lacks {some(found.lacking, _SHOWN)}{also}; to update it: {update}"
         return Finding(Health.WRONG, text)
     if found.besides:
-        text = f"{name} is newer than this program: it has {_some(found.besides)}"
+        text = f"{name} is newer than this program: it has {some(found.besides, _SHOWN)}"
         return Finding(Health.UNKNOWN, f"{text}; update this program, and the operator where it is as old")
     if found.changed:
-        text = f"{name} is of another release: it differs in {_some(found.changed)}"
+        text = f"{name} is of another release: it differs in {some(found.changed, _SHOWN)}"
         return Finding(Health.WRONG, f"{text}; where this program is the newer of the two, update the CRD: {update}")
     return Finding(Health.FINE, f"{name} is this release's")
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
 async def leases(client: Reader, running: Iterable[Unstructured]) -> list[Finding]:

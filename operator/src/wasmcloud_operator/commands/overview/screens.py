@@ -14,6 +14,7 @@ import yaml
 from wasmcloud_operator.commands.overview import drawing, status, tree, why
 from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, lattice_of, services_of, take
+from wasmcloud_operator.commands.overview.tables import some
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube import credentials
 from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
@@ -221,7 +222,7 @@ def _find(resource: Resource, name: str, seen: Snapshot) -> CustomResource:
     if str(resource) in seen.unreadable:
         raise NotThere(f"{resource.kind} {name} cannot be seen")
     raise NotThere(
-        f"there is no {resource.kind} {name}; there are: {_some([str(item.metadata.key) for item in items])}"
+        f"there is no {resource.kind} {name}; there are: {some([str(item.metadata.key) for item in items], _SHOWN)}"
     )
 
 
@@ -229,7 +230,7 @@ def _known_lattice(name: str, seen: Snapshot) -> str:
     if seen.pools_in(name) or seen.applications_in(name):
         return name
     known = sorted({lattice_of(pool) for pool in seen.pools})
-    raise NotThere(f"nothing that you can read is in a lattice {name}; there are: {_some(known)}")
+    raise NotThere(f"nothing that you can read is in a lattice {name}; there are: {some(known, _SHOWN)}")
 
 
 async def _place_of_service(client: Reader, name: str, namespace: str, otherwise: str, seen: Snapshot) -> str:
@@ -247,8 +248,3 @@ async def _place_of_service(client: Reader, name: str, namespace: str, otherwise
 
 def _in_several(what: str, places: Sequence[str]) -> str:
     return f"{what} is in several namespaces: choose with -n one of {', '.join(places)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown or "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _MESSAGE_WIDTH = 60
@@ -58,3 +58,9 @@ class Branch:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _MESSAGE_WIDTH else f"{text[: _MESSAGE_WIDTH - 1]}…"
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Returns the first names in one text, and how many more there are."""
+    shown = ", ".join(names[:most]) or "none"
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
