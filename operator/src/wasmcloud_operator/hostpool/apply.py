@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts
@@ -135,9 +136,5 @@ class PoolApplier:
 
 
 def owned_by(item: CustomResource) -> Callable[[ObjectMeta], bool]:
-    """Whether an object belongs to that very config, or bears its marks and belongs to nobody any more."""
-
-    def ours(metadata: ObjectMeta) -> bool:
-        return metadata.belongs_to(item.metadata.uid) or naming.lost_its_owner(metadata, item.metadata.name)
-
-    return ours
+    """Returns `naming.is_owned` of that config."""
+    return partial(naming.is_owned, item.metadata.name, item.metadata.uid)

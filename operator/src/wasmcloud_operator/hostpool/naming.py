@@ -96,11 +96,11 @@ def _name(config: WasmCloudHostConfig) -> str:
     return config.metadata.name or ""
 
 
-def lost_its_owner(metadata: ObjectMeta, config: str) -> bool:
-    """Whether we made the object for the config of that name, and somebody took its owner references off."""
-    return bool(
+def is_owned(name: str, uid: str, metadata: ObjectMeta) -> bool:
+    """Whether an object belongs to that very config, or bears the marks of that name and belongs to nobody any more."""
+    return metadata.belongs_to(uid) or bool(
         not metadata.owner_references
         and metadata.annotations.keys() & {FINGERPRINT, DIGEST}
         and metadata.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
-        and metadata.labels.get(INSTANCE_LABEL) == config
+        and metadata.labels.get(INSTANCE_LABEL) == name
     )

@@ -139,8 +139,7 @@ class OwnedSecrets:
 
 
 def _owned_by(metadata: ObjectMeta, config: WasmCloudHostConfig) -> bool:
-    name = config.metadata.name or ""
-    return metadata.belongs_to(config.metadata.uid or "") or naming.lost_its_owner(metadata, name)
+    return naming.is_owned(config.metadata.name or "", config.metadata.uid or "", metadata)
 
 
 def _body(config: WasmCloudHostConfig, key: Key, component: str, digest: str, values: Mapping[str, str]) -> JsonObject:
