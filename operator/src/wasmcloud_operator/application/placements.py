@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -84,12 +85,8 @@ class PlacementWriter:
                 return Result.waiting("the hosts of its lattice")  # what was found before stands
             found = placements(item, self.hosts.hosts(lattice, key.name), self.pod_of)
         before: JsonObject = {name: status[name] for name in _PART if name in status}
-        try:
-            written = await self.part.write(item, before, found)
-        except (NotFound, Conflict):
-            return DONE  # gone, or another one of that name: the watch brings it
-        if written is not None:
-            self.applications.offer(written)
+        with suppress(NotFound, Conflict):  # gone, or another one of that name: the watch brings it
+            await self.part.write_and_cache(self.applications, item, before, found)
         return DONE
 
 

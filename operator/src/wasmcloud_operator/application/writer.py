@@ -63,20 +63,20 @@ class ApplicationWriter:
             "message": verdict.message,
             "conditions": self._conditions(item, before, verdict.conditions, keep=()),
         }
-        return await self._apply(item, before, status, at_once=at_once)
+        return await self.part.write_and_cache(self.informer, item, before, status, at_once=at_once)
 
     async def show_leaving(self, item: CustomResource, leaving: JsonObject) -> bool:
         """Write only `status.leaving`. Returns whether anything was written."""
         before = own_status(item.status)
         rest = {name: value for name, value in before.items() if name != "leaving"}
-        return await self._apply(item, before, {**rest, **leaving})
+        return await self.part.write_and_cache(self.informer, item, before, {**rest, **leaving})
 
     async def show_paused(self, item: CustomResource) -> bool:
         """Write only the condition Paused. Returns whether anything was written."""
         before = own_status(item.status)
         held = [entry["type"] for entry in before.get("conditions") or ()]
         status = {**before, "conditions": self._conditions(item, before, (PAUSED,), keep=held)}
-        return await self._apply(item, before, status)
+        return await self.part.write_and_cache(self.informer, item, before, status)
 
     async def add_finalizer(self, item: CustomResource, first: Place) -> CustomResource:
         """Returns the item with our finalizer, or without where somebody takes it away again and again.
@@ -119,15 +119,6 @@ class ApplicationWriter:
         written = to_status(conditions, old, item.metadata.generation, self.clock.now())
         types = {entry["type"] for entry in written}
         return [entry for entry in old if entry["type"] in keep and entry["type"] not in types] + written
-
-    async def _apply(
-        self, item: CustomResource, before: JsonObject, status: JsonObject, *, at_once: bool = False
-    ) -> bool:
-        written = await self.part.write(item, before, status, at_once=at_once)
-        if written is None:
-            return False
-        self.informer.offer(written)
-        return True
 
 
 def _patch_adding(metadata: ObjectMeta, finalizer: str, annotations: Mapping[str, str]) -> list[JsonObject]:

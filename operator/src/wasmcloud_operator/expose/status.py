@@ -162,13 +162,9 @@ class ExposedWriter:
             status["conditions"] = conditions
         own = {name: held for name, held in (("services", before.get("services")), ("conditions", held)) if held}
         try:
-            written = await self.part.write(item, own, status)
+            return await self.part.write_and_cache(self.applications, item, own, status)
         except (NotFound, Conflict):
             return False  # gone, or another one of that name: the watch reports it
-        if written is None:
-            return False
-        self.applications.offer(written)
-        return True
 
 
 def _condition(services: list[JsonObject], problems: list[Problem], states: set[State]) -> Condition:

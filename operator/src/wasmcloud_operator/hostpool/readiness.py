@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -105,12 +106,8 @@ class ReadinessReconciler:
         since = rfc3339(self.clock.now()) if flipped else held.last_transition_time if held is not None else None
         shown = {**asdict(condition), "lastTransitionTime": since}
         before = {"conditions": [msgspec.to_builtins(held)] if held is not None else []}
-        try:
-            written = await self.part.write(pod, before, {"conditions": [shown]})
-        except (NotFound, Conflict):
-            return  # gone, or another pod has the name: the watch reports it
-        if written is not None:
-            self.pods.offer(written)
+        with suppress(NotFound, Conflict):  # gone, or another pod has the name: the watch reports it
+            await self.part.write_and_cache(self.pods, pod, before, {"conditions": [shown]})
 
     def _seconds_since(self, moment: str | None) -> float:
         now = self.part.client.server_now

@@ -90,7 +90,7 @@ class StatusWriter:
             "observedGeneration": item.metadata.generation,
             "conditions": written,
         }
-        if await self._write(item, before, status):
+        if await self.part.write_and_cache(self.configs, item, before, status):
             for report in (*news(before, status, reports), *of_lattice(before, about_lattice)):
                 self.event(item, report.type, report.reason, report.note)
 
@@ -100,7 +100,7 @@ class StatusWriter:
         old = before.get("conditions") or ()
         written = to_status([_PAUSED], old, item.metadata.generation, self.clock.now())
         conditions = [condition for condition in old if condition["type"] != _PAUSED.type] + written
-        await self._write(item, before, {**before, "conditions": conditions})
+        await self.part.write_and_cache(self.configs, item, before, {**before, "conditions": conditions})
 
     async def refuse(
         self,
@@ -118,13 +118,6 @@ class StatusWriter:
     def event(self, item: CustomResource, type_: EventType, reason: str, note: str) -> None:
         """An Event about the config."""
         self.recorder.event(HOST_CONFIG, item.metadata, type_, reason, note, action="Reconcile")
-
-    async def _write(self, item: CustomResource, before: JsonObject, status: JsonObject) -> bool:
-        written = await self.part.write(item, before, status)
-        if written is None:
-            return False
-        self.configs.offer(written)
-        return True
 
     def _lattice(self, item: CustomResource, before: JsonObject) -> tuple[list[Condition], JsonObject]:
         seen = self.seen(item)

@@ -13,6 +13,7 @@ from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint, first_difference
+from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata
 from wasmcloud_operator.kube.paced import PacedWrites
@@ -73,6 +74,15 @@ class StatusPart(Generic[T]):
         written = await send()
         self.paced.wrote(place, written.metadata, wish)
         return written
+
+    async def write_and_cache(
+        self, informer: Informer[T], item: T, before: JsonObject, status: JsonObject, *, at_once: bool = False
+    ) -> bool:
+        """The same, and the informer has what was written. Returns whether anything was."""
+        written = await self.write(item, before, status, at_once=at_once)
+        if written is not None:
+            informer.offer(written)
+        return written is not None
 
     def is_all_of(self, change: Change[T], status: JsonObject) -> bool:
         """Returns whether a change only wrote the wanted part; `status` is the present status.
