@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from wasmcloud_operator.commands.overview.snapshot import condition
 from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import Unstructured
 
 
 def is_ready(pod: Unstructured) -> bool:
     """Whether the pod's condition Ready is True."""
-    return _condition(pod, "Ready").get("status") == "True"
+    return condition(pod, "Ready").get("status") == "True"
 
 
 def node_of(pod: Unstructured) -> str:
@@ -25,7 +26,7 @@ def trouble(pod: Unstructured) -> str:
         return ""
     if pod.metadata.deleting:
         return "is being deleted"
-    scheduled = _condition(pod, "PodScheduled")
+    scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         return _words(scheduled, "is not scheduled")
     status = as_object(pod.body.get("status"))
@@ -34,10 +35,10 @@ def trouble(pod: Unstructured) -> str:
             if found := _container(container):
                 return f"container {container.get('name')}: {found}"
     for gate in as_objects(as_object(pod.body.get("spec")).get("readinessGates")):
-        held = _condition(pod, str(gate.get("conditionType", "")))
+        held = condition(pod, str(gate.get("conditionType", "")))
         if held.get("status") != "True":
             return _words(held, f"readiness gate {gate.get('conditionType')} is not set")
-    return _words(_condition(pod, "Ready"), str(status.get("phase") or "has no status yet"))
+    return _words(condition(pod, "Ready"), str(status.get("phase") or "has no status yet"))
 
 
 def _container(container: JsonObject) -> str:
@@ -50,11 +51,6 @@ def _container(container: JsonObject) -> str:
     if ended and ended.get("exitCode"):
         return f"ended with {ended.get('exitCode')}: {_words(ended, '')}".rstrip(": ")
     return ""
-
-
-def _condition(pod: Unstructured, kind: str) -> JsonObject:
-    conditions = as_object(pod.body.get("status")).get("conditions")
-    return next((entry for entry in as_objects(conditions) if entry.get("type") == kind), {})
 
 
 def _words(entry: JsonObject, otherwise: str) -> str:
