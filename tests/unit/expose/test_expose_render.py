@@ -178,13 +178,23 @@ def test_options() -> None:
         (naming.SERVICE_ANNOTATIONS, "[]"),
         (naming.SERVICE_ANNOTATIONS, '{"a": 1}'),
         (naming.SERVICE_ANNOTATIONS, '{"a b": "c"}'),
+        (naming.SERVICE_ANNOTATIONS, '{"example..com/a": "b"}'),
+        (naming.SERVICE_ANNOTATIONS, '{"example-.com/a": "b"}'),
+        (naming.SERVICE_ANNOTATIONS, json.dumps({f"{'a.' * 127}b/a": "c"})),
         (naming.SERVICE_ANNOTATIONS, '{"k8s.wasmcloud.dev/application": "other"}'),
         (naming.GATEWAY, "a/b/c/d"),
         (naming.GATEWAY, "/"),
+        (naming.GATEWAY, "infra.example/main"),
+        (naming.GATEWAY, f"{'a' * 64}/main"),
         (naming.INGRESS_CLASS, "no good"),
+        (naming.INGRESS_CLASS, "nginx..internal"),
         (naming.HOST, "shop.example.com,under_score"),
         (naming.HOST, "http://shop.example.com"),
+        (naming.HOST, "10.0.0.1"),
+        (naming.HOST, f"{'a.' * 127}b"),
         (naming.TLS_SECRET, "no good"),
+        (naming.TLS_SECRET, "shop-.tls"),
+        (naming.TLS_SECRET, "a" * 254),
         (naming.ROUTE_ANNOTATIONS, "[]"),
         (naming.HTTP_PORT, "none"),
         (naming.HTTP_PORT, "0"),
@@ -241,7 +251,8 @@ def test_routes_take_hosts_and_paths_from_the_manifest() -> None:
         ("/api/v1", render.PathMatch("/api/v1", exact=True)),
         ("/api/{*rest}", render.PathMatch("/api", exact=False)),
         ("/{*rest}", render.PathMatch("/", exact=False)),
-        ("/{{literal}}", render.PathMatch("/{literal}", exact=True)),
+        ("/{{literal}}", None),
+        ("/api{*rest}", None),
         ("/users/{id}", None),
         ("/users/{id}/{*rest}", None),
         ("/files/{*path}/more", None),
@@ -261,6 +272,18 @@ def test_routes_take_hosts_and_paths_from_the_manifest() -> None:
 )
 def test_a_path_is_matched_as_the_provider_does_or_not_at_all(path: str, expected: render.PathMatch | None) -> None:
     assert render.path_match(path) == expected
+
+
+def test_many_paths_stand_in_rules_as_short_as_every_gateway_api_takes_them() -> None:
+    routes = tuple(Route(path=f"/{number}") for number in range(17))
+    by_path = Endpoint(port=80, scheme="http", family="IPv4", mode="path", links=("a",), routes=routes)
+    asked = {naming.GATEWAY: "main", naming.HOST: "a.example.com"}
+    route = render.http_route(planned(by_path, annotations=asked), "team", LATTICE, [])
+    assert route is not None
+    rules = route["spec"]["rules"]
+    assert [len(rule["matches"]) for rule in rules] == [8, 8, 1]
+    assert [match["path"]["value"] for rule in rules for match in rule["matches"]] == [one.path for one in routes]
+    assert all(rule["backendRefs"] == [{"name": "hello", "port": 80}] for rule in rules)
 
 
 def test_without_a_host_nothing_takes_everybodys_requests_unless_asked_for() -> None:

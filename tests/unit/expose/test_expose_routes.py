@@ -143,6 +143,8 @@ async def test_a_missing_gateway_api_is_reported_and_looked_up_once_a_minute() -
         (("a.example.com", "B.example.com:8080"), ["a.example.com", "b.example.com"], []),
         (("under_score", "a.example.com"), ["a.example.com"], ["under_score"]),
         (("under_score",), None, ["under_score"]),
+        (("10.0.0.1:8080", "a.example.com"), ["a.example.com"], ["10.0.0.1:8080"]),
+        ((f"{'a.' * 127}b", "a.example.com"), ["a.example.com"], [f"{'a.' * 127}b"]),
     ],
 )
 async def test_a_route_never_takes_everybodys_requests_for_want_of_a_host(

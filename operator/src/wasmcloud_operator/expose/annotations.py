@@ -18,9 +18,12 @@ _V = TypeVar("_V")
 
 SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 
-_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+# As Kubernetes checks them: what it refuses of one annotation would keep the whole object from being changed.
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_SUBDOMAIN = 253
+_KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_IP_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}")
 ANY_HOST = "*"
 OWN_DOMAIN = "k8s.wasmcloud.dev/"
 _TEXTS = 'must be JSON with text as values: {"example.com/key": "value"}'
@@ -155,12 +158,12 @@ def read_options(annotations: Mapping[str, str]) -> Options:
     gateway = _gateway(annotations.get(naming.GATEWAY, ""))
     if gateway is None and annotations.get(naming.GATEWAY):
         wrong(naming.GATEWAY, "must be name, namespace/name or namespace/name/section")
-    ingress_class = checked(naming.INGRESS_CLASS, _NAME.fullmatch, "must be the name of an IngressClass")
+    ingress_class = checked(naming.INGRESS_CLASS, _is_subdomain, "must be the name of an IngressClass")
     hosts = tuple(dict.fromkeys(host.strip() for host in annotations.get(naming.HOST, "").split(",") if host.strip()))
     if any(host != ANY_HOST and not fits_route(host) for host in hosts):
         wrong(naming.HOST, "must be host names as shop.example.com or *.example.com, separated by commas, or * for any")
         hosts = ()
-    tls_secret = checked(naming.TLS_SECRET, _NAME.fullmatch, "must be the name of a Secret")
+    tls_secret = checked(naming.TLS_SECRET, _is_subdomain, "must be the name of a Secret")
     of_routes = parsed(naming.ROUTE_ANNOTATIONS, _extra, _TEXTS)
     ports = parsed(naming.HTTP_PORT, _ports, "must be a port, or component=port, separated by commas", "")
     return Options(
@@ -181,7 +184,19 @@ def read_options(annotations: Mapping[str, str]) -> Options:
 
 def fits_route(host: str) -> bool:
     """Whether a route can name a host."""
-    return _HOST.fullmatch(host) is not None
+    fits = _is_subdomain(host.removeprefix("*.")) and len(host) <= _LONGEST_SUBDOMAIN
+    return fits and not _IP_ADDRESS.fullmatch(host)
+
+
+def _is_subdomain(text: str) -> bool:
+    """Whether it is a DNS subdomain, as the names of most objects are."""
+    return len(text) <= _LONGEST_SUBDOMAIN and _SUBDOMAIN.fullmatch(text) is not None
+
+
+def _is_key(text: str) -> bool:
+    """Whether Kubernetes takes it as the key of an annotation."""
+    domain, slash, name = text.rpartition("/")
+    return (not slash or _is_subdomain(domain)) and _KEY_NAME.fullmatch(name) is not None
 
 
 def _ports(text: str) -> dict[str, int] | None:
@@ -208,16 +223,15 @@ def _extra(text: str) -> dict[str, str] | None:
     if value is None:
         return None
     fits = all(
-        isinstance(entry, str) and _KEY.fullmatch(key) and not key.startswith(OWN_DOMAIN)
-        for key, entry in value.items()
+        isinstance(entry, str) and _is_key(key) and not key.startswith(OWN_DOMAIN) for key, entry in value.items()
     )
     return value if fits else None
 
 
 def _gateway(text: str) -> Gateway | None:
     parts = text.split("/")
-    if not 1 <= len(parts) <= 3 or not all(_NAME.fullmatch(part) for part in parts):
+    if not 1 <= len(parts) <= 3 or not all(_is_subdomain(part) for part in parts):
         return None
     if len(parts) == 1:
         return Gateway(parts[0])
-    return Gateway(parts[1], parts[0], parts[2] if len(parts) == 3 else "")
+    return Gateway(parts[1], parts[0], parts[2] if len(parts) == 3 else "") if _LABEL.fullmatch(parts[0]) else None

@@ -18,10 +18,14 @@ from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 # No request has other characters in its path, and a route with them is refused as a whole.
-_PATH = re.compile(r"/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@{}]|%[0-9A-Fa-f]{2})*")
+_PATH = re.compile(r"/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*")
 # Nor may an Ingress or HTTPRoute have these.
 _NO_PATH = re.compile(r"//|/\.{1,2}(?:/|$)|%2f", re.IGNORECASE)
 _LONGEST_PATH = 1024
+# At the end of a pattern: all that is below the path before it.
+_REST = re.compile(r"/\{\*[^{}/]+\}$")
+# Gateway API 1.0 takes so many in one rule of an HTTPRoute; any version takes 16 rules.
+_MOST_MATCHES = 8
 
 # What makes two wide-spread ingress controllers speak HTTPS to a Service; others overlook it.
 _NGINX_HTTPS = {"nginx.ingress.kubernetes.io/backend-protocol": "HTTPS"}
@@ -80,12 +84,15 @@ def http_route(
     endpoint = planned.provider.endpoints[0]
     hosts = _named_hosts(planned)
     rule: JsonObject = {"backendRefs": [{"name": planned.name, "port": endpoint.port}]}
+    rules = [rule]
     if endpoint.mode == "path":
-        rule["matches"] = [
+        matches: list[JsonObject] = [
             {"path": {"type": "Exact" if match.exact else "PathPrefix", "value": match.path}}
             for match in _matches(endpoint)
         ]
-    spec: JsonObject = {"parentRefs": [parent], "rules": [rule]}
+        starts = range(0, len(matches), _MOST_MATCHES)
+        rules = [{**rule, "matches": matches[start : start + _MOST_MATCHES]} for start in starts]
+    spec: JsonObject = {"parentRefs": [parent], "rules": rules}
     if hosts:
         spec["hostnames"] = hosts
     return {
@@ -158,17 +165,8 @@ class PathMatch:
 
 def path_match(path: str) -> PathMatch | None:
     """The provider's pattern as a route can express it: it matches whole paths; None where no route can."""
-    prefix, rest, _ = path.partition("{*")
-    exact = not rest
-    plain = prefix.replace("{{", "").replace("}}", "")
-    if (
-        not path.startswith("/")
-        or "{" in plain
-        or "}" in plain
-        or (rest and not re.fullmatch(r".*\{\*[^{}/]+\}", path))
-    ):
-        return None
-    literal = prefix.replace("{{", "{").replace("}}", "}")
+    literal = _REST.sub("/", path)
+    exact = literal == path
     if not _PATH.fullmatch(literal) or _NO_PATH.search(literal) or len(literal) > _LONGEST_PATH:
         return None
     return PathMatch(literal if exact else literal.rstrip("/") or "/", exact)
