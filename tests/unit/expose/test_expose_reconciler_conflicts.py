@@ -9,7 +9,7 @@ import pytest
 from support.sites.reconciled_services import HERE, SHOP, THERE, Lattice, Site, spec
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.outcomes import Outcome, State
-from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.contest import Contested, Contests
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, SERVICE, Key
@@ -197,7 +197,7 @@ async def test_a_service_that_has_to_begin_with_another_family_is_made_anew_if_t
     site.deployed(spec("0.0.0.0:8081"))
     site.api.fail(refused("spec.ipFamilies[0]"), refused("spec.clusterIPs"))
     assert (await site.look())["shop"] == made
-    assert site.states() == [("shop", State.MISSING)]
+    assert site.states() == [("shop", State.KEPT)]
     assert site.events.notes == []
     site.api.fail(refused("spec.ipFamilies[0]"), TAKEN)
     await site.look()
@@ -206,6 +206,26 @@ async def test_a_service_that_has_to_begin_with_another_family_is_made_anew_if_t
     assert anew["metadata"]["uid"] != made["metadata"]["uid"]
     assert site.states() == [("shop", State.LEADS)]
     assert [note.partition(" is deleted")[0] for note in site.events.notes] == ["Service here/shop"]
+
+
+async def test_a_service_whose_change_is_refused_is_shown_as_it_was(site: Site) -> None:
+    site.application()
+    site.deployed(spec())
+    await site.look()
+    site.application(**{naming.SERVICE_TYPE: "LoadBalancer"})
+    site.api.fail(Answer(on="write", code=403, body=status(403, "Forbidden", "exceeded quota: no load balancers")))
+    await site.look()
+    assert site.states() == [("shop", State.KEPT)]
+    await site.look(Key(THERE, "shop"))
+    await site.statuses.reconcile(SHOP)
+    item = site.api.get(APPLICATION, SHOP)
+    assert item is not None
+    assert [entry["urls"] for entry in item["status"]["services"] if entry["namespace"] == HERE] == [
+        ["http://shop.here.svc:8080"]
+    ]
+    [exposed] = item["status"]["conditions"]
+    assert (exposed["status"], exposed["reason"]) == ("False", "ServiceRefused")
+    assert "exceeded quota" in exposed["message"]
 
 
 async def test_for_any_other_refusal_no_service_is_deleted(site: Site) -> None:

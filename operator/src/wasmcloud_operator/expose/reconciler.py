@@ -185,7 +185,8 @@ class ServiceReconciler:
             message = f"waits until the former Service {planned.name}, of another address family, is gone"
             return State.MISSING, [Problem(Reason.SERVICE_BEING_REPLACED, "", message)]
         except REFUSALS as error:
-            return State.MISSING, [
+            stands = held is not None and held.metadata.key in self.services.informer.store
+            return State.KEPT if stands else State.MISSING, [
                 Problem(Reason.SERVICE_REFUSED, "", f"refused by the API server: {error.explanation}")
             ]
 
