@@ -167,6 +167,7 @@ class Writer:
         self.fields: list[Json] = []
         self.generations: list[int] = []
         self.stripped = False  # whether somebody takes the finalizer away again and again
+        self.let_go: list[Key] = []
         self.often = False  # whether the status was written so often of late that only what has to be is written
 
     async def show(
@@ -187,6 +188,9 @@ class Writer:
         rest = {name: value for name, value in cast("Json", now.status or {}).items() if name != "leaving"}
         self.store[item.metadata.key] = replace(now, status={**rest, **leaving})
         return bool(leaving)
+
+    async def remove_finalizer(self, item: CustomResource) -> None:
+        self.let_go.append(item.metadata.key)
 
     async def show_paused(self, item: CustomResource) -> bool:
         self.reasons.append("Paused")

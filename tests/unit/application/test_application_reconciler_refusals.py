@@ -8,10 +8,12 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from support.sites.reconciled_application import IDLE, KEY, Json, Lattice, Site, runs, spec
+from support.sites.reconciled_application import IDLE, KEY, Json, Lattice, Site, Store, runs, spec
+from wasmcloud_operator.application.naming import FINALIZER
 from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.kube.controller import Result
-from wasmcloud_operator.kube.errors import Unreachable
+from wasmcloud_operator.kube.errors import Forbidden, NotFound, Unreachable
+from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.connection_types import ConnectionPhase
 from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_UID
 from wasmcloud_operator.lattice.errors import WadmRejected, WadmTransient
@@ -235,6 +237,75 @@ async def test_of_an_application_that_is_gone_the_lattices_that_it_was_leaving_a
     del site.store[KEY]
     await site.look()
     assert held == {}
+
+
+# --- what is deleted while wadm is out of reach -----------------------------------------------------------------------
+
+
+class NotFollowed:
+    async def get(self, *_: Any) -> Any:
+        raise NotFound(404, "NotFound", "namespaces cannot be read")
+
+
+def going(site: Site, *, status: Json | None = None, **annotated: str) -> None:
+    site.application(status=status, **annotated)
+    item = site.store[KEY]
+    deleted = {"deletion_timestamp": "2026-01-01T00:00:00Z", "finalizers": (FINALIZER,)}
+    site.store[KEY] = replace(item, metadata=replace(item.metadata, **deleted))
+
+
+@pytest.mark.parametrize(
+    ("host_config", "lattice", "annotated", "let_go"),
+    [
+        pytest.param("pool", "one", {}, [], id="its host config is there"),
+        pytest.param("former", "one", {}, [], id="another host config leads there"),
+        pytest.param("former", "two", {}, [KEY], id="no host config leads there"),
+        pytest.param("", "", {"host_config": "former"}, [KEY], id="it was put nowhere"),
+        pytest.param("", "", {"host_config": "pool"}, [], id="it may have been put there"),
+    ],
+)
+async def test_wadm_is_waited_for_while_any_host_config_leads_there(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    host_config: str,
+    lattice: str,
+    annotated: dict[str, str],
+    let_go: list[Any],
+) -> None:
+    monkeypatch.setattr(site.deletion, "client", NotFollowed())
+    site.lattice.phase = ConnectionPhase.LOST
+    id_ = site.lattice.identity.id if lattice == "one" else "of another system"
+    going(
+        site,
+        status={"lattice": lattice, "latticeId": id_, "hostConfig": host_config} if lattice else {},
+        **annotated,
+    )
+    for _ in range(2):
+        await site.look_in(61.0)
+    assert site.writer.let_go == let_go
+    assert site.shown == "DeletionBlocked"
+
+
+async def test_wadm_is_waited_for_while_a_host_config_cannot_be_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "unreadable", frozenset({Key("here", "former")}))
+    monkeypatch.setattr(site.deletion, "client", NotFollowed())
+    site.lattice.phase = ConnectionPhase.LOST
+    going(site, status={"lattice": "two", "latticeId": "of another system", "hostConfig": "former"})
+    for _ in range(2):
+        await site.look_in(61.0)
+    assert site.writer.let_go == []
+
+
+async def test_a_failure_is_shown_while_an_application_is_being_deleted(site: Site) -> None:
+    going(site)
+    await site.reconciler.report(KEY, Forbidden(403, "Forbidden", "configmaps"))
+    assert site.writer.reasons == ["ReconcileFailed"]
+    item = site.store[KEY]
+    site.store[KEY] = replace(item, metadata=replace(item.metadata, finalizers=("of.others/one",)))
+    await site.reconciler.report(KEY, Forbidden(403, "Forbidden", "configmaps"))
+    assert site.writer.reasons == ["ReconcileFailed"], "what others still hold is none of ours"
 
 
 async def test_versions_are_shown_as_they_were_read_unless_the_list_has_another_one(site: Site) -> None:

@@ -224,7 +224,7 @@ class Deletion:
         return Result.waiting(f"wadm: {why}", again)
 
     async def _ending(self, item: CustomResource) -> str:
-        """What takes the way to wadm with it: the namespace or the host config; empty if both stay."""
+        """What takes the way to wadm with it: the namespace or the last host config that leads there; else empty."""
         namespace = item.metadata.namespace
         try:
             if (await self.client.get(NAMESPACE, Key("", namespace))).metadata.deleting:
@@ -232,11 +232,14 @@ class Deletion:
         except (Forbidden, NotFound):
             pass  # not ours to read: the host config has to show it
         before = as_object(item.status)
-        name = before.get("hostConfig") or item.metadata.annotations.get(naming.HOST_CONFIG)
-        if name:
-            config = self.selector.config(Key(namespace, str(name)))
-            return "" if config is not None and not config.metadata.deleting else f"host config {name}"
-        return "" if self.selector.has_configs(namespace) else "the last host config"
+        name = str(before.get("hostConfig") or item.metadata.annotations.get(naming.HOST_CONFIG, ""))
+        config = self.selector.config(Key(namespace, name))
+        if config is not None and not config.metadata.deleting:
+            return ""
+        lattices = {place.lattice for place in self.selector.leaving(item, None)} if name else None
+        if self.selector.has_configs(namespace, lattices):
+            return ""
+        return f"host config {name}" if name else "the last host config"
 
     def _record_left(self, item: CustomResource, note: str) -> None:
         """By log and metric too: a namespace that is going away takes no Events."""

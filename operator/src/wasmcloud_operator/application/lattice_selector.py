@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from wasmcloud_operator.application.lattice_choice import Chosen, ConfiguredPool, NotChosen, choose
@@ -50,9 +50,10 @@ class LatticeSelector:
         """A host config."""
         return self.configs.store.get(key)
 
-    def has_configs(self, namespace: str) -> bool:
-        """Whether a namespace has host configs that stay."""
-        return bool(self._configured(namespace) or self._unreadable(namespace))
+    def has_configs(self, namespace: str, lattices: Collection[str] | None = None) -> bool:
+        """Whether a namespace has host configs that stay; with `lattices`, such as may lead to one of these names."""
+        fitting = (one for one in self._configured(namespace) if lattices is None or one.lattice in lattices)
+        return any(fitting) or bool(self._unreadable(namespace))
 
     def hold(self, key: Key, lattice: Lattice) -> None:
         """Keep the lattice for the Application of that key, instead of another one."""

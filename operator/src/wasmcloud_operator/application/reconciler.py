@@ -106,7 +106,8 @@ class ApplicationReconciler:
     async def report(self, key: Key, error: Exception) -> None:
         """Show a failure that is no fault of the Application in its status."""
         item = self.applications.store.get(key)
-        if item is not None and not item.metadata.deleting and self.gate.ours:
+        gone = item is None or (item.metadata.deleting and naming.FINALIZER not in item.metadata.finalizers)
+        if item is not None and not gone and self.gate.ours:
             await self.writer.show(item, status.failing(f"{type(error).__name__}: {error}; trying again"))
 
     async def _run(self, item: CustomResource) -> Result:
