@@ -10,11 +10,11 @@ from model.expected import faults
 from model.scenes import HUB, OTHER, SHOP, Scene, play
 from model.sequences import application_spec
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
-from wasmcloud_operator.expose.naming import serves_label
+from wasmcloud_operator.expose.naming import EXPOSURE, SERVICE_TYPE, serves_label
 from wasmcloud_operator.expose.pod_labels import PodLabeler
-from wasmcloud_operator.kinds import APPLICATION
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.controller import Result
-from wasmcloud_operator.kube.resources import POD, Key
+from wasmcloud_operator.kube.resources import POD, SERVICE, Key
 from wasmcloud_operator.names import FIRST_PLACE
 
 
@@ -97,6 +97,26 @@ def test_a_first_place_that_a_user_wrote_costs_nobody_an_application(written: st
         made.world.cluster.delete(APPLICATION, blog)
         await asyncio.sleep(60)
         assert made.world.wadms["hub"].models("one").keys() == {"shop"}
+
+    play(scene)
+
+
+def test_what_a_host_config_grants_to_applications_of_wash_holds_as_soon_as_it_is_written() -> None:
+    async def scene(made: Scene) -> None:
+        blog, pool = Key("a", "blog"), Key("a", "p")
+        asked = {"version": "v1", SERVICE_TYPE: "NodePort"}
+        manifest = {"metadata": {"name": "blog", "annotations": asked}, "spec": application_spec(1, 8081)}
+        made.wadm._put("one", "", manifest)
+        made.wadm._deploy("one", "blog", {"version": "v1"})
+        await asyncio.sleep(60)
+        for granted, expected in (("NodePort", "NodePort"), ("", "ClusterIP")):
+            made.world.cluster.change(
+                HOST_CONFIG,
+                pool,
+                lambda body, granted=granted: body["metadata"].update(annotations={EXPOSURE: granted}),
+            )
+            await asyncio.sleep(2)
+            assert made.world.cluster.all(SERVICE)[blog]["spec"]["type"] == expected
 
     play(scene)
 

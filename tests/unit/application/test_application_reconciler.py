@@ -14,6 +14,7 @@ from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.connection_types import ConnectionPhase
+from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_UID
 from wasmcloud_operator.lattice.deploying import Deploying
 from wasmcloud_operator.lattice.errors import WadmRejected, WadmTransient
 from wasmcloud_operator.lattice.ledger import Entry, Ledger
@@ -159,6 +160,17 @@ async def test_the_former_status_is_believed_of_its_own_lattice_alone(site: Site
     site.application(status={**kept, "latticeId": "another"})
     await site.look()
     assert "versions" in site.wadm.asked
+
+
+async def test_a_status_that_a_restore_brought_from_another_cluster_makes_nobody_the_owner(site: Site) -> None:
+    await site.deployed("s1")
+    for manifest in site.wadm.versions_held.values():
+        manifest["metadata"]["annotations"] |= {OWNER_CLUSTER: "c2", OWNER_UID: "u2"}
+    site.listed()
+    copied = as_annotation(Place("one", "pool", site.lattice.identity.id), "u2")
+    site.application(first_place=copied)
+    await site.look()
+    assert (site.shown, site.wadm.written) == ("Conflict", [])
 
 
 @pytest.mark.parametrize(("annotated", "kept"), [({"revision_history_limit": "1"}, 2), ({}, 4)])

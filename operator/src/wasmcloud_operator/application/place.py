@@ -53,6 +53,12 @@ def first_place(item: CustomResource) -> Place | None:
     return _place({"latticeId": written[2], "hostConfig": written[3], "lattice": written[4]})
 
 
+def is_copied(item: CustomResource) -> bool:
+    """Whether the annotation is another Application's, as after a restore: then so may the status be."""
+    written = _FIRST.fullmatch(item.metadata.annotations.get(FIRST_PLACE, ""))
+    return written is not None and written[1] != item.metadata.uid
+
+
 def as_annotation(place: Place, uid: str) -> str:
     """The annotation of the Application of that uid, which `first_place` reads."""
     return f"{uid} {place.id} {place.host_config} {place.lattice}"

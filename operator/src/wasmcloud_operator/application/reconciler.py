@@ -15,7 +15,7 @@ from wasmcloud_operator.application.examine import ExaminedManifest, Examiner
 from wasmcloud_operator.application.lattice_choice import Chosen, NotChosen
 from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.owners import Owners
-from wasmcloud_operator.application.place import Place, departures, place
+from wasmcloud_operator.application.place import Place, departures, is_copied, place
 from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
@@ -147,7 +147,8 @@ class ApplicationReconciler:
         where = {**_place(choice).as_status(), **_leaving(leaving)}
         wanted = item.metadata.annotations.get(naming.UNDEPLOY) != "true"
         before = own_status(item.status)
-        if Place(choice.lattice.name, "", str(before.get("latticeId", ""))).is_in(choice.lattice.identity):
+        there = Place(choice.lattice.name, "", str(before.get("latticeId", ""))).is_in(choice.lattice.identity)
+        if there and not is_copied(item):
             version, digest = before.get("deployedVersion"), before.get("contentDigest")
             side.ledger.remember(content.name, content, side.me, version=version, digest=digest)
         try:

@@ -250,7 +250,7 @@ class _Wiring:
             self.labels.queue.add(pod.metadata.key)
 
     def _on_config(self, change: Change[CustomResource], listed: bool) -> None:
-        if change.old is None or change.new is None or change.new.metadata.deleting:
+        if change.old is None or change.new is None or _bounds(change.old) != _bounds(change.new):
             self._enqueue_namespace(change.key.namespace, Priority.of(listed))
 
     def _enqueue_namespace(self, namespace: str, priority: Priority = Priority.FRESH) -> None:
@@ -374,9 +374,8 @@ def _left(context: Context, resource: Resource, selector: str) -> Informer[Metad
 
 
 def _served(pod: Pod | None) -> frozenset[str]:
-    if pod is None:
-        return frozenset()
-    return frozenset(key for key in pod.metadata.labels if key.startswith(naming.SERVES_PREFIX))
+    labels = pod.metadata.labels if pod is not None else ()
+    return frozenset(key for key in labels if key.startswith(naming.SERVES_PREFIX))
 
 
 def _ready(pod: Pod | None) -> bool:
@@ -392,3 +391,8 @@ def _wish(item: CustomResource) -> tuple[object, ...]:
     place = as_object(item.status).get("latticeId")
     annotations = {name: value for name, value in item.metadata.annotations.items() if name != FIRST_PLACE}
     return annotations, item.metadata.generation, item.metadata.deleting, place
+
+
+def _bounds(config: CustomResource) -> tuple[object, ...]:
+    """The parts of a host config that decide which Services there can be beside it."""
+    return config.metadata.annotations.get(naming.EXPOSURE), config.metadata.generation, config.metadata.deleting
