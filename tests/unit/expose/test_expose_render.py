@@ -178,6 +178,7 @@ def test_options() -> None:
         (naming.SERVICE_ANNOTATIONS, "[]"),
         (naming.SERVICE_ANNOTATIONS, '{"a": 1}'),
         (naming.SERVICE_ANNOTATIONS, '{"a b": "c"}'),
+        (naming.SERVICE_ANNOTATIONS, '{"a": "half \\ud800 a character"}'),
         (naming.SERVICE_ANNOTATIONS, '{"example..com/a": "b"}'),
         (naming.SERVICE_ANNOTATIONS, '{"example-.com/a": "b"}'),
         (naming.SERVICE_ANNOTATIONS, json.dumps({f"{'a.' * 127}b/a": "c"})),

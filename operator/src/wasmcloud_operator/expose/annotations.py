@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeVar
+
+import msgspec
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.kube.jsontypes import JsonObject
@@ -212,7 +213,7 @@ def _ports(text: str) -> dict[str, int] | None:
 def read_object(text: str) -> JsonObject | None:
     """The JSON object in the value of an annotation, which users may write; None where it is none."""
     try:
-        value = json.loads(text)
+        value = msgspec.json.decode(text)  # unlike json it refuses half a surrogate pair, which no object can have
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
