@@ -83,6 +83,25 @@ async def test_a_collection_does_not_walk_what_an_earlier_one_found_alive_howeve
         assert walked < 10_000
 
 
+async def test_what_a_reconcile_makes_is_not_walked_at_once_while_it_runs(monkeypatch):
+    before = gc.get_threshold()
+    looks: list[str] = []
+
+    def on_collection(phase: str, _info: dict[str, int]) -> None:
+        looks.append(phase)
+
+    async with Process.running(monkeypatch):
+        gc.collect()
+        gc.callbacks.append(on_collection)
+        try:
+            kept = [Kept() for _ in range(5_000)]
+        finally:
+            gc.callbacks.remove(on_collection)
+        assert len(kept) == 5_000
+        assert not looks
+    assert gc.get_threshold() == before
+
+
 async def test_garbage_that_was_left_out_is_found_once_memory_has_grown(monkeypatch):
     async with Process.running(monkeypatch) as process:
         circle = Kept()
