@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -17,11 +19,14 @@ from wasmcloud_operator.kube.controller import Controller, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.resources import POD, Key
 from wasmcloud_operator.kube.status_part import StatusPart
+from wasmcloud_operator.lattice.connection_types import ConnectionPhase, ConnectionState
 from wasmcloud_operator.names import SERVING_GATE
 from wasmcloud_operator.shared.context import POD_CODEC
 
 KEY = Key("ns", "pool-0")
 READY = {"type": "ContainersReady", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+
+CONNECTED = ConnectionState(ConnectionPhase.CONNECTED, "Connected", "", datetime.now(UTC))
 
 
 class World:
@@ -130,3 +135,31 @@ async def test_a_part_that_is_set_back_is_looked_at_again_when_it_may_be_written
     await world.bench.clock.advance(1.1)
     assert world.gate == "True"
     assert world.looks == looks + 1
+
+
+async def test_a_pod_is_first_looked_at_when_its_containers_are_ready(world: World):
+    heard: list[Callable[[], None]] = []
+    pool = SimpleNamespace(key="pool")
+    readiness.wire(
+        world.controller.queue,
+        SimpleNamespace(
+            lattices=SimpleNamespace(listen=lambda on_news: heard.append(partial(on_news, None, CONNECTED))),
+            listen=lambda on_pool: heard.append(partial(on_pool, pool)),
+            of=lambda _: [pool],
+        ),
+        SimpleNamespace(
+            listen=lambda on_hosts: heard.append(partial(on_hosts, None, [KEY])),
+            pods_of=lambda _: list(world.pods.store),
+        ),
+        world.pods,
+    )
+    assert len(heard) == 3
+    body = world.bench.api.get(POD, KEY)
+    for status, looks in (("False", 0), ("True", 1)):
+        world.bench.api.put(POD, {**body, "status": {"conditions": [{**READY, "status": status}]}})
+        await world.bench.clock.settle()
+        for hear in heard:
+            hear()
+        await world.bench.clock.settle()
+        assert world.looks == looks
+    assert world.gate == "True"

@@ -124,16 +124,22 @@ def awaits_gate(pod: Pod) -> bool:
     return held is None or held.status != "True"
 
 
+def can_be_judged(pod: Pod) -> bool:
+    """Whether the pod waits for nothing but its gate: until its containers are ready there is nothing to decide."""
+    ready = pod.condition("ContainersReady")
+    return ready is not None and ready.status == "True" and awaits_gate(pod)
+
+
 def wire(queue: WorkQueue[Key], pools: Pools, hosts_in_pods: HostsInPods, pods: Informer[Pod]) -> None:
     """Have each change that can open a pod's gate put its key into the queue."""
 
     def look(waiting: Iterable[Pod]) -> None:
         for pod in waiting:
-            if awaits_gate(pod):
+            if can_be_judged(pod):
                 queue.add(pod.metadata.key)
 
     def on_pod(change: Change[Pod], listed: bool) -> None:
-        if change.new is not None and awaits_gate(change.new):
+        if change.new is not None and can_be_judged(change.new):
             queue.add(change.key, Priority.of(listed))
 
     def on_hosts(_: Lattice, concerned: Iterable[Key]) -> None:
