@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from support.kube.bench import KubeBench
-from wasmcloud_operator.hostpool.controller import child_event_delay, is_own_echo, wire
-from wasmcloud_operator.hostpool.render_workload import KINDS
+from wasmcloud_operator.hostpool.controller import child_event_delay, is_as_before, is_own_echo, wire
+from wasmcloud_operator.hostpool.render_workload import KINDS, WORKLOADS
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.apply import ManagedKind
+from wasmcloud_operator.kube.apply import Applier, ManagedKind
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.objects import Metadata, ObjectMeta
+from wasmcloud_operator.kube.objects import Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.queue import WorkQueue
-from wasmcloud_operator.kube.resources import CONFIG_MAP, SECRET, Key
+from wasmcloud_operator.kube.resources import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, Key, Resource
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.names import FINGERPRINT
 from wasmcloud_operator.shared.context import own_namespace
+
+OWNER = {"kind": "WasmCloudHostConfig", "name": "pool", "uid": "u1", "controller": True}
 
 
 def child(generation: int, fingerprint: str = "a", **labels: str) -> Metadata:
@@ -50,32 +54,160 @@ def test_news_of_a_child_waits_longer_the_more_pools_are_in_work():
     assert waits[1] < 0.5 < 1.0 < waits[2] < waits[3] < 3.0
 
 
-async def test_a_config_is_looked_at_again_when_others_change_its_status_and_not_when_its_own_write_does():
+class Wired:
+    """The queue of host configs, wired to caches of a scripted API server; the queue has nobody who works."""
+
+    def __init__(self, bench: KubeBench) -> None:
+        self.bench = bench
+        self.configs = self._informer(HOST_CONFIG, CUSTOM_RESOURCE, namespace=own_namespace)
+        self.kinds = {resource: ManagedKind(resource, self._informer(resource, UNSTRUCTURED)) for resource in KINDS}
+        self.applier = Applier(bench.client, FINGERPRINT, paced=PacedWrites(bench.client, clock=bench.clock))
+        self.part = StatusPart(
+            resource=HOST_CONFIG, codec=CUSTOM_RESOURCE, paced=self.applier.paced, client=bench.client
+        )
+        self.queue: WorkQueue[Key] = WorkQueue("configs", bench.clock)
+        self.queue.open()
+        secrets, config_maps = (self._informer(kind, Codec.of(Metadata)) for kind in (SECRET, CONFIG_MAP))
+        wire(
+            self.queue,
+            self.configs,
+            self.kinds,
+            secrets=secrets,
+            config_maps=config_maps,
+            part=self.part,
+            applier=self.applier,
+        )
+
+    def _informer(self, resource, codec, **indexers) -> Informer:
+        settings = {"clock": self.bench.clock, "metrics": self.bench.metrics, "indexers": indexers}
+        return Informer.on_api(self.bench.client, resource, codec, **settings)
+
+    async def follow(self, informer: Informer) -> None:
+        self.bench.start(informer.run())
+        await self.bench.clock.until(lambda: informer.synced)
+
+    async def apply(self, resource: Resource, spec: str) -> None:
+        """Apply a child of the pool, and have the watch report it before its answer is here."""
+        body = {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": "pool", "namespace": "ns", "ownerReferences": [OWNER]},
+            "spec": {"text": spec},
+        }
+        await self.applier.apply(self.kinds[resource], body, lambda metadata: metadata.belongs_to("u1"))
+        await self.bench.clock.settle()
+
+
+@pytest.fixture
+async def wired() -> AsyncIterator[Wired]:
     bench = KubeBench()
+    yield Wired(bench)
+    await bench.stop()
 
-    def informer(resource, codec, **indexers) -> Informer:
-        settings = {"clock": bench.clock, "metrics": bench.metrics, "indexers": indexers}
-        return Informer.on_api(bench.client, resource, codec, **settings)
 
-    configs = informer(HOST_CONFIG, CUSTOM_RESOURCE, namespace=own_namespace)
-    secrets, config_maps = (informer(kind, Codec.of(Metadata)) for kind in (SECRET, CONFIG_MAP))
-    kinds = {resource: ManagedKind(resource, informer(resource, UNSTRUCTURED)) for resource in KINDS}
-    part = StatusPart(
-        resource=HOST_CONFIG,
-        codec=CUSTOM_RESOURCE,
-        paced=PacedWrites(bench.client, clock=bench.clock),
-        client=bench.client,
-    )
-    queue: WorkQueue[Key] = WorkQueue("configs", bench.clock)
-    queue.open()
-    wire(queue, configs, kinds, secrets=secrets, config_maps=config_maps, part=part)
-    bench.start(configs.run())
+@pytest.mark.parametrize("watch_first", [False, True])
+@pytest.mark.parametrize("resource", KINDS, ids=lambda resource: resource.kind)
+async def test_of_own_writes_only_those_of_a_workload_bring_another_look(
+    wired: Wired, resource: Resource, watch_first: bool, monkeypatch: pytest.MonkeyPatch
+):
+    await wired.follow(wired.kinds[resource].informer)
+    if watch_first:
+        answered = wired.bench.transport.request
+
+        async def late(*args, **named):
+            answer = await answered(*args, **named)
+            await wired.bench.clock.settle()
+            return answer
+
+        monkeypatch.setattr(wired.bench.transport, "request", late)
+    for spec in ("made", "changed"):
+        await wired.apply(resource, spec)
+        assert len(wired.queue) == (resource in WORKLOADS)
+
+
+async def test_what_somebody_else_does_to_a_child_that_was_just_written_brings_a_look(wired: Wired):
+    await wired.follow(wired.kinds[SERVICE].informer)
+    await wired.apply(SERVICE, "ours")
+    body = wired.bench.api.get(SERVICE, Key("ns", "pool"))
+    wired.bench.api.put(SERVICE, {**body, "spec": {"text": "theirs"}})
+    await wired.bench.clock.settle()
+    assert len(wired.queue) == 1
+
+
+async def test_a_child_that_is_put_back_as_it_was_before_our_last_write_brings_a_look(wired: Wired):
+    await wired.follow(wired.kinds[SERVICE].informer)
+    await wired.apply(SERVICE, "first")
+    former = wired.bench.api.get(SERVICE, Key("ns", "pool"))
+    await wired.apply(SERVICE, "second")
+    assert len(wired.queue) == 0
+    wired.bench.api.put(SERVICE, former)
+    await wired.bench.clock.settle()
+    assert len(wired.queue) == 1
+
+
+def deployment(
+    generation: int = 1, labels: str = "", annotations: str = "", owner: str = "u1", **status: object
+) -> Unstructured:
+    marks = {"labels": dict.fromkeys(labels, ""), "annotations": dict.fromkeys(annotations, "")}
+    metadata = {
+        "name": "pool",
+        "namespace": "ns",
+        "generation": generation,
+        "ownerReferences": [OWNER | {"uid": owner}],
+    }
+    body = {"metadata": metadata | marks, "spec": {"replicas": 2}}
+    return Unstructured.from_body(body | {"status": {"observedGeneration": 1, "updatedReplicas": 2} | status})
+
+
+REASON = [{"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}]
+TOO_LATE = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "known"),
+    [
+        pytest.param(deployment(), deployment(conditions=REASON), True, id="a reason that the pool does not show"),
+        pytest.param(deployment(), deployment(labels="b", annotations="r"), True, id="marked by somebody else"),
+        pytest.param(deployment(), deployment(conditions=TOO_LATE), False, id="stuck"),
+        pytest.param(deployment(), deployment(readyReplicas=1), False, id="a pod is ready"),
+        pytest.param(deployment(), deployment(replicas=1), False, id="a pod is there"),
+        pytest.param(deployment(), deployment(availableReplicas=2), False, id="rolled out"),
+        pytest.param(deployment(observedGeneration=0), deployment(), False, id="observed"),
+        pytest.param(deployment(), deployment(generation=2), False, id="edited"),
+        pytest.param(deployment(labels="ab"), deployment(labels="a"), False, id="a label was taken off"),
+        pytest.param(deployment(annotations="ab"), deployment(annotations="b"), False, id="an annotation was"),
+        pytest.param(deployment(), deployment(owner="u2"), False, id="given to somebody else"),
+        pytest.param(None, deployment(), False, id="made"),
+        pytest.param(deployment(), None, False, id="deleted"),
+    ],
+)
+def test_a_workload_is_as_before_when_the_pool_shows_nothing_of_what_changed(
+    old: Unstructured | None, new: Unstructured | None, known: bool
+) -> None:
+    assert is_as_before("Deployment", Change(old, new)) is known
+
+
+async def test_news_of_a_workload_bring_a_look_when_the_pool_shows_them_or_they_were_listed(wired: Wired):
+    workload = wired.kinds[DEPLOYMENT].informer
+    wired.bench.api.put(DEPLOYMENT, deployment().body)
+    await wired.follow(workload)
+    assert len(wired.queue) == 1, "it was listed"
+    wired.queue.done((await wired.queue.get())[0])
+    for news, looks in ((deployment(conditions=REASON), 0), (deployment(conditions=REASON, readyReplicas=1), 1)):
+        wired.bench.api.put(DEPLOYMENT, news.body)
+        await wired.bench.clock.settle()
+        assert len(wired.queue) == looks
+
+
+async def test_a_config_is_looked_at_again_when_others_change_its_status_and_not_when_its_own_write_does(wired: Wired):
+    bench, configs, queue = wired.bench, wired.configs, wired.queue
+    await wired.follow(configs)
     bench.api.put(HOST_CONFIG, {"metadata": {"name": "pool", "namespace": "ns"}, "spec": {}})
-    await bench.clock.until(lambda: configs.synced and len(queue) == 1)
+    await bench.clock.until(lambda: len(queue) == 1)
     queue.done((await queue.get())[0])
 
     item = configs.store.get(Key("ns", "pool"))
-    written = await part.write(item, {}, {"replicas": 1})
+    written = await wired.part.write(item, {}, {"replicas": 1})
     configs.offer(written)
     await bench.clock.settle()
     assert len(queue) == 0
@@ -84,4 +216,3 @@ async def test_a_config_is_looked_at_again_when_others_change_its_status_and_not
     bench.api.put(HOST_CONFIG, {**body, "status": {"replicas": 2}})
     await bench.clock.settle()
     assert len(queue) == 1
-    await bench.stop()

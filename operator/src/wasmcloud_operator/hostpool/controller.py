@@ -17,15 +17,16 @@ from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.refused_pods import refusal_of_pods
 from wasmcloud_operator.hostpool.registries import RegistryService
-from wasmcloud_operator.hostpool.render_workload import KINDS
+from wasmcloud_operator.hostpool.render_workload import KINDS, WORKLOADS
 from wasmcloud_operator.hostpool.renderings import Renderings
+from wasmcloud_operator.hostpool.status import workload_state
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.apply import ManagedKind
+from wasmcloud_operator.kube.apply import Applier, ManagedKind
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, METADATA, UNSTRUCTURED
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, Pod
+from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, Pod, Unstructured
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import CONFIG_MAP, POD, POD_DISRUPTION_BUDGET, SECRET, Key, Resource
 from wasmcloud_operator.kube.status_part import StatusPart
@@ -121,7 +122,7 @@ def host_pool_controllers(
     controller = context.controller(
         "wasmcloudhostconfig", reconciler.reconcile, reconciler.report, parts=((HOST_CONFIG, part.part),)
     )
-    wire(controller.queue, configs, kinds, secrets=secrets, config_maps=config_maps, part=part)
+    wire(controller.queue, configs, kinds, secrets=secrets, config_maps=config_maps, part=part, applier=context.applier)
     pods = context.host_pods()
     gate = StatusPart(
         resource=POD, codec=POD_CODEC, paced=context.applier.paced, client=context.writer, part="status.gate"
@@ -163,6 +164,7 @@ def wire(
     secrets: Informer[Metadata],
     config_maps: Informer[Metadata],
     part: StatusPart[CustomResource],
+    applier: Applier,
 ) -> None:
     """Have every change in the cluster that concerns a config put its key into the queue."""
 
@@ -187,7 +189,7 @@ def wire(
 
     configs.on_change(on_config)
     for resource in KINDS:
-        kinds[resource].informer.on_change(on_child)
+        kinds[resource].informer.on_change(_on_written(queue, resource, applier))
     secrets.on_change(on_reference(SECRET.kind))
     config_maps.on_change(on_reference(CONFIG_MAP.kind))
 
@@ -230,6 +232,22 @@ def _references(item: CustomResource) -> Iterable[str]:
     )
 
 
+def _on_written(
+    queue: WorkQueue[Key], resource: Resource, applier: Applier
+) -> Callable[[Change[Unstructured], bool], None]:
+    def is_known(change: Change[Unstructured]) -> bool:
+        # A look ends with a changed workload, and has gone on after a write of anything else.
+        if resource in WORKLOADS:
+            return is_as_before(resource.kind, change)
+        return applier.is_own_write(resource, change)
+
+    def handler(change: Change[Unstructured], listed: bool) -> None:
+        if listed or not is_known(change):
+            _enqueue_owner(queue, change, listed)
+
+    return handler
+
+
 def _enqueue_owner(queue: WorkQueue[Key], change: Change[T], listed: bool) -> None:
     """Queue the config that controls an object, or did before: an owner reference that was taken off is put back."""
     states = (state.metadata.controller for state in (change.new, change.old) if state is not None)
@@ -255,6 +273,20 @@ def is_own_echo(change: Change[T]) -> bool:
     # Nobody else changes the fingerprint.
     before = old.metadata.annotations.get(FINGERPRINT) if old is not None else None
     return new.metadata.annotations.get(FINGERPRINT) != before
+
+
+def is_as_before(kind: str, change: Change[Unstructured]) -> bool:
+    """Whether a workload has all that it had, and its status says nothing else of the pool: times, or other reasons."""
+    old, new = change.old, change.new
+    return (
+        old is not None
+        and new is not None
+        and old.metadata.generation == new.metadata.generation
+        and old.metadata.owner_references == new.metadata.owner_references
+        and old.metadata.labels.items() <= new.metadata.labels.items()
+        and old.metadata.annotations.items() <= new.metadata.annotations.items()
+        and workload_state(kind, old.body) == workload_state(kind, new.body)
+    )
 
 
 def child_event_delay(working: int) -> float:

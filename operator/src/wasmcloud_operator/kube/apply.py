@@ -22,6 +22,7 @@ from wasmcloud_operator.kube.managed_fields import take_over
 from wasmcloud_operator.kube.objects import ObjectMeta, Unstructured
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import Key, Resource
+from wasmcloud_operator.kube.store import Change
 
 log = structlog.get_logger()
 
@@ -110,6 +111,8 @@ class Applier:
         self._uncertain: OrderedDict[WriteTarget, None] = OrderedDict()
         self._strangers: OrderedDict[WriteTarget, None] = OrderedDict()
         self._whole: OrderedDict[WriteTarget, _Whole] = OrderedDict()
+        # The fingerprints of the writes under way: the watch may report one before its answer is here.
+        self._sending: dict[WriteTarget, str] = {}
 
     @property
     def contests(self) -> Contests:
@@ -165,6 +168,19 @@ class Applier:
         same = written.metadata.resource_version == held.metadata.resource_version
         return Applied(written, "unchanged" if same else "changed")
 
+    def is_own_write(self, resource: Resource, change: Change[Unstructured]) -> bool:
+        """Whether a change is what we have just applied: whoever applied it knows of it."""
+        old, new = change.old, change.new
+        stamp = new.metadata.annotations.get(self._annotation) if new is not None else None
+        if (
+            new is None
+            or stamp is None
+            or (old is not None and old.metadata.annotations.get(self._annotation) == stamp)
+        ):
+            return False
+        place = WriteTarget(resource, change.key)
+        return self._sending.get(place) == stamp or self.contests.was_applied(place, new.metadata.uid, stamp)
+
     async def delete(self, kind: ManagedKind, item: Unstructured, ours: Callable[[ObjectMeta], bool]) -> bool:
         """Delete this very object if it is ours; whether there was something to delete."""
         return ours(item.metadata) and await self.paced.delete(kind.resource, kind.informer, item, lambda left: left)
@@ -186,12 +202,16 @@ class Applier:
 
     async def _write(self, kind: ManagedKind, key: Key, desired: JsonObject, only: JsonObject) -> Unstructured:
         body = {**desired, "metadata": {**desired["metadata"], **only}}
+        place = WriteTarget(kind.resource, key)
+        self._sending[place] = desired["metadata"]["annotations"][self._annotation]
         try:
             item = await self._client.apply(kind.resource, body, UNSTRUCTURED)
+            kind.informer.offer(item)
         except (Unreachable, TimeoutError, asyncio.CancelledError):
-            _remember(self._uncertain, WriteTarget(kind.resource, key), None, _UNCERTAIN)
+            _remember(self._uncertain, place, None, _UNCERTAIN)
             raise
-        kind.informer.offer(item)
+        finally:
+            del self._sending[place]
         return item
 
 
