@@ -101,7 +101,7 @@ def test_a_first_place_that_a_user_wrote_costs_nobody_an_application(written: st
     play(scene)
 
 
-def test_what_a_host_config_grants_to_applications_of_wash_holds_as_soon_as_it_is_written() -> None:
+def test_a_host_configs_grants_to_applications_of_wash_hold_as_soon_as_they_are_written() -> None:
     async def scene(made: Scene) -> None:
         blog, pool = Key("a", "blog"), Key("a", "p")
         asked = {"version": "v1", SERVICE_TYPE: "NodePort"}

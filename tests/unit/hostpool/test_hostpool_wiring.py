@@ -125,7 +125,7 @@ async def test_of_own_writes_only_those_of_a_workload_bring_another_look(
         assert len(wired.queue) == (resource in WORKLOADS)
 
 
-async def test_what_somebody_else_does_to_a_child_that_was_just_written_brings_a_look(wired: Wired):
+async def test_a_change_by_somebody_else_of_a_child_that_was_just_written_brings_a_look(wired: Wired):
     await wired.follow(wired.kinds[SERVICE].informer)
     await wired.apply(SERVICE, "ours")
     body = wired.bench.api.get(SERVICE, Key("ns", "pool"))

@@ -301,7 +301,7 @@ async def test_watches_do_not_use_up_the_connections_of_calls(tmp_path: Path):
                 task.cancel()
 
 
-async def test_what_is_not_there_is_found_to_be_none(bench: KubeBench):
+async def test_find_returns_none_for_an_object_that_is_not_there(bench: KubeBench):
     bench.api.put(WIDGET, {**widget("a"), "metadata": {**widget("a")["metadata"], "managedFields": [{"manager": "m"}]}})
     for find, held in ((bench.client.find, False), (bench.client.find_whole, True)):
         found = await find(WIDGET, key("a"))
