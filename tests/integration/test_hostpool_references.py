@@ -110,7 +110,7 @@ async def test_operator_and_leaf_reach_a_hub_that_demands_certificates(operator,
             await eventually(lambda: leafs(hub, 1))
 
 
-async def test_secrets_are_watched_only_beside_host_configs_and_read_only_by_name(crds, admin, namespace):
+async def test_secrets_are_watched_beside_configs_alone_and_config_maps_where_one_refers_to_any(crds, admin, namespace):
     other = f"{namespace}-other"
     await admin.create_namespace(other)
     since = crds.audit.end
@@ -132,9 +132,10 @@ async def test_secrets_are_watched_only_beside_host_configs_and_read_only_by_nam
             for name in ("pool", "more"):
                 await admin.create(host_config(namespace, name, secretName="keys"))
                 await exists(admin, DEPLOYMENT, namespace, name)
-            await eventually(lambda: followed("secrets") and followed("configmaps"))
+            await eventually(lambda: followed("secrets"))
             await at_rest(crds, namespace)
-            assert followed("secrets").keys() == followed("configmaps").keys() == {namespace}
+            assert followed("secrets").keys() == {namespace}
+            assert not followed("configmaps"), "no config refers to one"
             assert {(event.namespace, event.name) for event in asked("secrets", "get")} == {(namespace, "keys")}
             await eventually(lambda: _cached(operator, 1))
             await at_rest(crds, namespace)
@@ -145,6 +146,10 @@ async def test_secrets_are_watched_only_beside_host_configs_and_read_only_by_nam
             await at_rest(crds, namespace)
             assert len(asked("secrets", "get")) - read == 1  # for the new spec; the rest is known by its version
             assert await _cached(operator, 1)
+            authority = {"name": "ca", "configMap": {"name": "ca"}}
+            await admin.patch(CONFIG, "more", namespace, {"spec": {"certificates": {"authorities": [authority]}}})
+            await eventually(lambda: followed("configmaps"))
+            assert followed("configmaps").keys() == {namespace}
             for name in ("pool", "more"):
                 await admin.delete(CONFIG, name, namespace)
                 await gone(admin, CONFIG, namespace, name)

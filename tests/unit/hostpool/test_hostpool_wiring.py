@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support.kube.bench import KubeBench
-from wasmcloud_operator.hostpool.controller import child_event_delay, is_as_before, is_own_echo, wire
+from wasmcloud_operator.hostpool.controller import CONFIG_INDEXERS, child_event_delay, is_as_before, is_own_echo, wire
 from wasmcloud_operator.hostpool.render_workload import KINDS, WORKLOADS
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applier, ManagedKind
@@ -20,7 +20,6 @@ from wasmcloud_operator.kube.resources import CONFIG_MAP, DEPLOYMENT, SECRET, SE
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.names import FINGERPRINT
-from wasmcloud_operator.shared.context import own_namespace
 
 OWNER = {"kind": "WasmCloudHostConfig", "name": "pool", "uid": "u1", "controller": True}
 
@@ -59,7 +58,7 @@ class Wired:
 
     def __init__(self, bench: KubeBench) -> None:
         self.bench = bench
-        self.configs = self._informer(HOST_CONFIG, CUSTOM_RESOURCE, namespace=own_namespace)
+        self.configs = self._informer(HOST_CONFIG, CUSTOM_RESOURCE, **CONFIG_INDEXERS)
         self.kinds = {resource: ManagedKind(resource, self._informer(resource, UNSTRUCTURED)) for resource in KINDS}
         self.applier = Applier(bench.client, FINGERPRINT, paced=PacedWrites(bench.client, clock=bench.clock))
         self.part = StatusPart(
@@ -67,13 +66,13 @@ class Wired:
         )
         self.queue: WorkQueue[Key] = WorkQueue("configs", bench.clock)
         self.queue.open()
-        secrets, config_maps = (self._informer(kind, Codec.of(Metadata)) for kind in (SECRET, CONFIG_MAP))
+        self.secrets, self.config_maps = (self._informer(kind, Codec.of(Metadata)) for kind in (SECRET, CONFIG_MAP))
         wire(
             self.queue,
             self.configs,
             self.kinds,
-            secrets=secrets,
-            config_maps=config_maps,
+            secrets=self.secrets,
+            config_maps=self.config_maps,
             part=self.part,
             applier=self.applier,
         )
@@ -216,3 +215,33 @@ async def test_a_config_is_looked_at_again_when_others_change_its_status_and_not
     bench.api.put(HOST_CONFIG, {**body, "status": {"replicas": 2}})
     await bench.clock.settle()
     assert len(queue) == 1
+
+
+def authorities(*config_maps: str) -> dict[str, object]:
+    names = [{"name": f"ca-{name}", "configMap": {"name": name}} for name in config_maps]
+    return {"lattice": "blue", "version": "1.6.0", "certificates": {"authorities": names}}
+
+
+async def test_config_maps_are_watched_where_a_config_refers_to_one_and_secrets_wherever_there_is_a_config(
+    wired: Wired,
+):
+    await wired.follow(wired.configs)
+    generation = 0
+
+    async def put(namespace: str, spec: dict[str, object]) -> None:
+        nonlocal generation
+        generation += 1
+        metadata = {"name": "pool", "namespace": namespace, "generation": generation}
+        wired.bench.api.put(HOST_CONFIG, {"metadata": metadata, "spec": spec})
+        await wired.bench.clock.settle()
+
+    await put("one", authorities())
+    await put("two", authorities("ca"))
+    assert (wired.secrets.namespaces, wired.config_maps.namespaces) == ({"one", "two"}, {"two"})
+    await put("one", authorities("ca"))
+    assert wired.config_maps.namespaces == {"one", "two"}
+    await put("two", authorities())
+    assert (wired.secrets.namespaces, wired.config_maps.namespaces) == ({"one", "two"}, {"one"})
+    wired.bench.api.remove(HOST_CONFIG, Key("one", "pool"))
+    await wired.bench.clock.settle()
+    assert (wired.secrets.namespaces, wired.config_maps.namespaces) == ({"two"}, frozenset())

@@ -83,7 +83,7 @@ async def test_a_collection_does_not_walk_what_an_earlier_one_found_alive_howeve
         assert walked < 10_000
 
 
-async def test_what_a_reconcile_makes_is_not_walked_at_once_while_it_runs(monkeypatch):
+async def test_as_many_objects_as_a_reconcile_makes_are_not_walked_at_once_while_it_runs(monkeypatch):
     before = gc.get_threshold()
     looks: list[str] = []
 

@@ -30,7 +30,7 @@ from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadat
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import CONFIG_MAP, POD, POD_DISRUPTION_BUDGET, SECRET, Key, Resource
 from wasmcloud_operator.kube.status_part import StatusPart
-from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.kube.store import Change, Indexer
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
@@ -47,9 +47,10 @@ from wasmcloud_operator_types import InvalidObjectError, WasmCloudHostConfigSpec
 T = TypeVar("T", bound=HasMetadata)
 
 _REFERENCE_INDEX = "reference"
+_CONFIG_MAPS_INDEX = "config maps"
 
-# A namespace that is watched by itself costs 155 KiB and two connections, the metadata of a Secret or ConfigMap 1 KiB:
-# from so many namespaces on, all of the cluster are followed with one watch a kind.
+# A watch of one kind in one namespace costs 80 KiB and a connection, the metadata of a Secret or ConfigMap 1 KiB: from
+# so many namespaces on, all of the cluster are followed with one watch a kind.
 _SEVERAL_NAMESPACES = 16
 _SENDING_WORKERS = 2
 _SENDING_SECONDS = 30.0
@@ -63,8 +64,7 @@ _POOLS_A_REST = 4
 
 def host_configs(context: Context) -> Informer[CustomResource]:
     """Returns the cache of host configs."""
-    indexers = {NAMESPACE_INDEX: own_namespace, _REFERENCE_INDEX: _references}
-    return context.informers.get(HOST_CONFIG, CUSTOM_RESOURCE, indexers=indexers, keep_unreadable=True)
+    return context.informers.get(HOST_CONFIG, CUSTOM_RESOURCE, indexers=CONFIG_INDEXERS, keep_unreadable=True)
 
 
 def host_pool_controllers(
@@ -150,7 +150,7 @@ def host_pool_controllers(
 
 
 def _referenced(context: Context, resource: Resource) -> Informer[Metadata]:
-    """Metadata only, and only in the namespaces that hold a config: values are read by name when they are needed."""
+    """Metadata only, and only in namespaces with a config that may need it: values are read by name when they are."""
     return context.informers.get(
         resource, METADATA, purpose="referenced", namespaces=(), metadata_only=True, widen=_SEVERAL_NAMESPACES
     )
@@ -169,21 +169,17 @@ def wire(
     """Have every change in the cluster that concerns a config put its key into the queue."""
 
     def on_config(change: Change[CustomResource], listed: bool) -> None:
-        if change.old is None or change.new is None:
-            namespaces = configs.store.index_values(NAMESPACE_INDEX)
-            secrets.follow(namespaces)
-            config_maps.follow(namespaces)
+        old, new = change.old, change.new
+        if old is None or new is None or old.metadata.generation != new.metadata.generation:
+            secrets.follow(configs.store.index_values(NAMESPACE_INDEX))  # pools have Secrets of their own, too
+            config_maps.follow(configs.store.index_values(_CONFIG_MAPS_INDEX))
         if not (isinstance(change.item.status, dict) and part.is_all_of(change, change.item.status)):
             queue.add(change.key, Priority.of(listed))
-
-    def on_child(change: Change[T], listed: bool) -> None:
-        _enqueue_owner(queue, change, listed)
 
     def on_reference(kind: str) -> Callable[[Change[Metadata], bool], None]:
         def handler(change: Change[Metadata], listed: bool) -> None:
             for config in configs.store.by_index(_REFERENCE_INDEX, f"{kind}/{change.key}"):
                 queue.add(config.metadata.key, Priority.of(listed))
-            on_child(change, listed)
 
         return handler
 
@@ -191,6 +187,7 @@ def wire(
     for resource in KINDS:
         kinds[resource].informer.on_change(_on_written(queue, resource, applier))
     secrets.on_change(on_reference(SECRET.kind))
+    secrets.on_change(partial(_enqueue_owner, queue))
     config_maps.on_change(on_reference(CONFIG_MAP.kind))
 
 
@@ -230,6 +227,19 @@ def _references(item: CustomResource) -> Iterable[str]:
         *(f"{SECRET.kind}/{Key(namespace, name)}" for name in wanted.secrets),
         *(f"{CONFIG_MAP.kind}/{Key(namespace, name)}" for name in wanted.config_maps),
     )
+
+
+def _config_map_namespace(item: CustomResource) -> Iterable[str]:
+    """The config's namespace if the config refers to any ConfigMap."""
+    refers = any(reference.startswith(f"{CONFIG_MAP.kind}/") for reference in _references(item))
+    return (item.metadata.namespace,) if refers else ()
+
+
+CONFIG_INDEXERS: Mapping[str, Indexer[CustomResource]] = {
+    NAMESPACE_INDEX: own_namespace,
+    _REFERENCE_INDEX: _references,
+    _CONFIG_MAPS_INDEX: _config_map_namespace,
+}
 
 
 def _on_written(

@@ -52,14 +52,17 @@ class ReferenceReader:
         self._found.pop(key, None)
 
     def _known_versions(self, namespace: str, asked: _Versions) -> _Versions | None:
-        """The versions of the same objects by the metadata watches; None while they do not follow the namespace yet."""
-        if not self.secrets.synced_in(namespace) or not self.config_maps.synced_in(namespace):
+        """The versions of the same objects by the metadata watches; None while these do not follow the namespace."""
+        if not all(self._watch(kind).synced_in(namespace) for kind in {kind for kind, _, _ in asked}):
             return None
         return tuple((kind, name, self._known_version(kind, Key(namespace, name))) for kind, name, _ in asked)
 
     def _known_version(self, kind: str, key: Key) -> _Version:
-        held = (self.secrets if kind == SECRET.kind else self.config_maps).store.get(key)
+        held = self._watch(kind).store.get(key)
         return (held.metadata.uid, held.metadata.resource_version) if held is not None else None
+
+    def _watch(self, kind: str) -> Informer[Metadata]:
+        return self.secrets if kind == SECRET.kind else self.config_maps
 
 
 async def read_references(
