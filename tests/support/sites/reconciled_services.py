@@ -163,7 +163,7 @@ class Site:
         metadata: dict[str, Any] = {"name": "shop", "namespace": namespace, "annotations": annotations}
         if deleting:
             metadata["deletionTimestamp"] = "2026-03-01T12:00:00Z"
-        status = {"latticeId": at.identity.id} if at is not None else {}
+        status = {"lattice": at.name, "latticeId": at.identity.id} if at is not None else {}
         self.api.put(
             APPLICATION, {"metadata": metadata, "spec": made if made is not None else spec(), "status": status}
         )

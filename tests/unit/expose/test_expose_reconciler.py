@@ -176,6 +176,28 @@ async def test_an_application_shows_nothing_of_another_one_of_its_name(site: Sit
     assert other["status"] == {}
 
 
+@pytest.mark.parametrize(("broken", "written"), [("another", [{}]), ("default", [])])
+async def test_a_broken_host_config_keeps_what_is_gone_in_the_status_of_its_own_lattice_alone(
+    site: Site, broken: str, written: list[Any]
+) -> None:
+    site.application(at=site.lattice)
+    site.deployed(spec())
+    await site.look()
+    await site.look(Key(THERE, "shop"))
+    await site.statuses.reconcile(SHOP)
+    shown = site.api.get(APPLICATION, SHOP)
+    assert shown is not None
+    assert shown["status"]["services"]
+    site.config(HERE, "broken", lattice=broken)
+    site.api.put(APPLICATION, {**shown, "spec": spec(http=False)})
+    site.deployed(None)
+    await site.look()
+    await site.bench.clock.advance(6)
+    site.api.requests.clear()
+    await site.statuses.reconcile(SHOP)
+    assert [request.body["status"] for request in site.api.requests if request.method == "PATCH"] == written
+
+
 async def test_an_application_shows_nothing_of_another_lattices(site: Site) -> None:
     other = Lattice.at("other")
     site.config(HERE, "second", lattice="other")

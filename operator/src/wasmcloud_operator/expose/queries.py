@@ -72,10 +72,12 @@ class ServiceQueries:
         """The namespaces with pools of a lattice."""
         return sorted({pool.key.namespace for pool in self.pools.of(lattice)})
 
-    def undecided(self, namespace: str) -> bool:
-        """Whether there is a host config whose lattice is not known (yet)."""
+    def undecided(self, namespace: str, lattice: str = "") -> bool:
+        """Whether there is a host config whose lattice is not known (yet); with a lattice's name, one that names it."""
         unreadable = any(key.namespace == namespace for key in self.configs.store.unreadable)
-        return unreadable or not self.configs.synced_in(namespace) or bool(self._undeclared(namespace))
+        undeclared = self._undeclared(namespace)
+        concerned = lattice in undeclared if lattice else bool(undeclared)
+        return unreadable or not self.configs.synced_in(namespace) or concerned
 
     def is_unreadable(self, application: str) -> bool:
         """Whether an Application of that name, in whichever namespace, cannot be decoded."""

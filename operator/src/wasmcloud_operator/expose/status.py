@@ -90,10 +90,13 @@ class ExposedWriter:
         return DONE
 
     def _known_absent(self, item: CustomResource) -> bool:
-        """Whether nothing of it is deployed in any lattice of its namespace."""
+        """Whether nothing of it is deployed in any lattice of its namespace; those that it is not in do not matter."""
         namespace, name = item.metadata.key
+        there = str(item.status.get("lattice", "")) if isinstance(item.status, dict) else ""
         lattices = self.queries.lattices(namespace)
-        return not self.queries.undecided(namespace) and all(self.queries.book(one).knows(name) for one in lattices)
+        return not self.queries.undecided(namespace, there) and all(
+            self.queries.book(one).knows(name) for one in lattices
+        )
 
     def _wanted(self, item: CustomResource, found: Iterable[tuple[Lattice, Record]]) -> _WantedStatus | None:
         """Returns the wanted status; None while a namespace was not looked at yet."""
