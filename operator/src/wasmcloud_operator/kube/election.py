@@ -10,6 +10,9 @@ import msgspec
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.objects import ObjectMeta
 
+# The duration that a holder writes when it gives the lease back (client-go's too). A held lease has a longer one.
+RELEASED_SECONDS = 1
+
 
 class LeaseSpec(msgspec.Struct, frozen=True, rename="camel"):
     """A Lease's spec (coordination.k8s.io/v1)."""
@@ -21,9 +24,11 @@ class LeaseSpec(msgspec.Struct, frozen=True, rename="camel"):
     lease_transitions: int | None = None
 
     @property
-    def never_held(self) -> bool:
-        """Whether nobody has led on this lease yet; a released one has a renew time."""
-        return not self.holder_identity and not self.renew_time
+    def released(self) -> bool:
+        """Whether its holder gave the lease back, in the form of `RELEASED_SECONDS`; not by somebody else's edit."""
+        return (
+            not self.holder_identity and self.renew_time is not None and self.lease_duration_seconds == RELEASED_SECONDS
+        )
 
 
 class LeaseObject(msgspec.Struct, frozen=True):
@@ -92,7 +97,7 @@ class Situation(Enum):
     """How the lease stands for a replica. The times written in it are for people and count for nothing."""
 
     MISSING = "there is no lease"
-    UNHELD = "made a moment ago, and an earlier holder of a deleted one may still write"
+    UNHELD = "made or edited a moment ago, and an earlier holder may still write"
     FREE = "nobody holds it"
     OURS = "held in our own term"
     OTHERS = "held by another, who renewed it lately"
@@ -110,7 +115,8 @@ class ElectionStep(Enum):
 
 
 # What to do, by state and by how the lease stands. A leader comes here when its lease is not as it left it. While its
-# gate is open nobody else has taken a lease that is missing or was made anew, so those are still its own.
+# gate is open nobody else has taken a lease that is missing, was made anew or lost its holder by an edit, so those are
+# still its own.
 STEPS: dict[tuple[type[State], Situation], ElectionStep] = {
     (Candidate, Situation.MISSING): ElectionStep.MAKE_UNHELD,
     (Candidate, Situation.UNHELD): ElectionStep.WAIT,
@@ -147,8 +153,12 @@ def situation(term: Term, seen: SeenLease | None, now: float, times: LeaseTimes)
 
 
 def free_at(seen: SeenLease, times: LeaseTimes) -> float:
-    """Returns when somebody else than its holder may take the lease, by our monotonic clock."""
+    """Returns when somebody else than its holder may take the lease, by our monotonic clock.
+
+    A shorter duration than ours was written by somebody who is not the holder, and does not close the holder's gate;
+    nor does who clears its name. client-go believes both.
+    """
     spec = seen.lease.spec
     if spec.holder_identity:
-        return seen.at + float(spec.lease_duration_seconds or times.duration)
-    return seen.at + times.renew_deadline if spec.never_held else seen.at
+        return seen.at + max(float(spec.lease_duration_seconds or 0), times.duration)
+    return seen.at if spec.released else seen.at + times.renew_deadline

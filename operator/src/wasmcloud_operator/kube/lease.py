@@ -15,6 +15,7 @@ from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import Clock, rfc3339_micro
 from wasmcloud_operator.kube.election import (
     LEASE_CODEC,
+    RELEASED_SECONDS,
     STEPS,
     Candidate,
     ElectionStep,
@@ -151,9 +152,11 @@ class Elector:
 
     async def _look(self) -> None:
         started = self.clock.monotonic()
-        state = self._state
         lease = await self._read()
-        seen = None if lease is None else noted(state.seen if isinstance(state, Candidate) else None, lease, started)
+        state = self._state
+        before = state.seen if isinstance(state, Candidate) else None
+        # As of now: a slow answer may show a renewal that began after the request did.
+        seen = None if lease is None else noted(before, lease, self.clock.monotonic())
         self._state = Candidate(state.term, seen)
         step = self._step(seen)
         if step is ElectionStep.TAKE and lease is not None:
@@ -304,7 +307,7 @@ class Elector:
     def _free_spec(self, spec: LeaseSpec) -> JsonObject:
         return {
             "holderIdentity": "",
-            "leaseDurationSeconds": 1,
+            "leaseDurationSeconds": RELEASED_SECONDS,
             "acquireTime": spec.acquire_time,
             "renewTime": rfc3339_micro(self.clock.now()),
             "leaseTransitions": spec.lease_transitions or 0,
