@@ -179,7 +179,10 @@ async def test_errors_have_names(served: Served, code: int, body, kind: type[err
     ("headers", "body", "seconds"),
     [
         ({"Retry-After": "7"}, HTML, 7),
-        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, HTML, None),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT", "Date": "Wed, 21 Oct 2026 07:27:51 GMT"}, HTML, 9),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT", "Date": "Wed, 21 Oct 2026 07:28:51 GMT"}, HTML, None),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT", "Date": "today"}, HTML, None),
+        ({"Retry-After": "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"}, HTML, None),
         ({"Retry-After": "-1"}, HTML, None),
         ({"Retry-After": "nan"}, HTML, None),
         ({}, {"code": 429, "details": {"retryAfterSeconds": -3}}, None),
@@ -192,6 +195,28 @@ async def test_retry_after_is_read(served: Served, headers, body, seconds):
     with pytest.raises(errors.Throttled) as caught:
         await served.client.get(WIDGET, key("a"))
     assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("code", "asked", "seconds"),
+    [(429, None, 1.0), (503, None, 1.0), (429, 0.2, 0.2), (503, 7.0, 7.0), (500, None, 0.0), (409, None, 0.0)],
+)
+def test_a_server_that_is_overloaded_and_does_not_say_for_how_long_is_left_alone_for_a_second(code, asked, seconds):
+    assert errors.retry_after(errors.ApiError(code, "any", "wait", retry_after=asked)) == seconds
+
+
+async def test_a_proxys_word_for_an_error_is_not_taken_for_the_api_servers(served: Served):
+    served.api.fail(Answer("any", 503, {"code": 404, "message": "no upstream"}))
+    with pytest.raises(errors.ServerError) as caught:
+        await served.client.get(WIDGET, key("a"))
+    assert caught.value.code == 503
+
+
+@pytest.mark.parametrize("date", ["soon", "Thu, 01 Jan 99999999999999999999 05:00:00 GMT"])
+async def test_a_date_that_cannot_be_read_costs_no_answer(served: Served, date: str):
+    served.api.fail(Answer("any", 200, {"major": "1"}, {"Date": date}))
+    assert await served.client.get_path("/version") == {"major": "1"}
+    assert served.client.server_now is None
 
 
 async def test_the_servers_time_is_that_of_its_last_answer(served: Served):

@@ -73,6 +73,14 @@ async def test_a_server_that_asks_to_wait_is_not_asked_again_before(play):
     assert len(p.times("bad")) == 4
 
 
+async def test_a_server_that_is_overloaded_and_does_not_say_for_how_long_is_not_asked_again_at_once(play):
+    p = play(workers=1)
+    p.script["bad"] = Throttled(429, "TooManyRequests", "no more")
+    p.controller.queue.add("bad")
+    await p.clock.advance(5)
+    assert p.times("bad") == [0, 1, 2, 3, 4, 5]
+
+
 async def test_keys_added_before_the_start_make_no_work(play):
     """A standby keeps caches, not queues: what it saw come and go must not stand before an edit after a failover."""
     clock = VirtualClock()

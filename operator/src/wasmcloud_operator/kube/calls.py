@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import unquote
 
+from wasmcloud_operator.kube.clock import from_http_date
 from wasmcloud_operator.kube.errors import ApiError, GarbledAnswer
 from wasmcloud_operator.kube.jsontypes import Json
 from wasmcloud_operator.kube.slots import Slots
@@ -119,7 +118,7 @@ class Calls:
         def answered(status: int, date: str) -> None:
             nonlocal code
             code = str(status)
-            if (heard := _moment(date)) is not None:
+            if (heard := from_http_date(date)) is not None:
                 self.heard.date, self.heard.asked = heard, start
 
         try:
@@ -145,12 +144,3 @@ def _decoded(decode: Callable[[bytes], R], response: Response, request: str) -> 
         return decode(response.body)
     except GarbledAnswer as error:
         raise GarbledAnswer(f"{request}: {error}") from error
-
-
-@lru_cache(maxsize=1)  # many answers a second have the same
-def _moment(date: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -81,3 +83,13 @@ def rfc3339(moment: datetime) -> str:
 def rfc3339_micro(moment: datetime) -> str:
     """The moment as Kubernetes writes a metav1.MicroTime: UTC, microseconds, `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@lru_cache(maxsize=2)  # many answers a second have the same
+def from_http_date(text: str) -> datetime | None:
+    """The moment that an HTTP header names, such as `Date`; None if it cannot be read."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # the latter for numbers that fit no date
+        return None
+    return moment if moment.tzinfo is not None else None

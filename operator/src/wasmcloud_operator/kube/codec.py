@@ -208,7 +208,7 @@ class Codec(Generic[T]):
 
 def watch_error(body: bytes) -> ApiError:
     """The named error of a watch's ERROR event, whose object is a metav1.Status."""
-    return error_from_status(Status.parse(body), http_code=500)
+    return error_from_status(Status.parse(body), http_code=200)
 
 
 def _split_page(body: bytes) -> tuple[_ListMeta, list[bytes] | list[msgspec.Raw]]:

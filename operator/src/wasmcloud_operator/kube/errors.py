@@ -7,6 +7,8 @@ from typing import Self
 
 import msgspec
 
+from wasmcloud_operator.kube.clock import from_http_date
+
 
 class KubeError(Exception):
     """Anything that went wrong between us and the API server."""
@@ -119,12 +121,20 @@ class ResourceVersionTooLarge(ServerError):
 
 # A Retry-After of a day would make us as deaf as a dead server does.
 _MAX_RETRY_AFTER = 120.0
+# What an overloaded server is left alone for when it does not say how long, or not so that it can be read.
+_OVERLOADED_SECONDS = 1.0
 
 
 def retry_after(error: BaseException) -> float:
-    """Returns the seconds for which the API server asked us not to come again with this; 0 if it did not ask."""
-    asked = error.retry_after if isinstance(error, ApiError) else None
-    return min(asked or 0.0, _MAX_RETRY_AFTER)
+    """Returns the seconds for which the API server asked us not to come again with this; 0 if it did not ask.
+
+    A 429 or 503 asks, whether or not it says for how long.
+    """
+    if not isinstance(error, ApiError):
+        return 0.0
+    if error.retry_after is None:
+        return _OVERLOADED_SECONDS if error.code in (429, 503) else 0.0
+    return min(error.retry_after, _MAX_RETRY_AFTER)
 
 
 class _Cause(msgspec.Struct, frozen=True):
@@ -174,13 +184,13 @@ _NO_SUCH_PATH = "404 page not found"
 def error_from_status(status: Status, http_code: int, headers: Mapping[str, str] | None = None) -> ApiError:
     """The named error for an error answer or a watch's ERROR event (which comes with HTTP 200).
 
-    The code inside the status is believed before the HTTP one. `Retry-After` is read in seconds; its date form is
-    not used by Kubernetes.
+    An HTTP error is believed before the code inside the status, which may be a proxy's own. `Retry-After` is read in
+    seconds or, as RFC 9110 permits, as a date, which counts from the answer's own `Date`.
     """
-    code = status.code or http_code
+    code = http_code if http_code >= 400 else status.code or 500
     details = status.details or _Details()
     causes = tuple((cause.field, cause.message) for cause in details.causes)
-    wait = _seconds(details.retry_after_seconds) or _seconds((headers or {}).get("Retry-After")) or None
+    wait = _seconds(details.retry_after_seconds) or _seconds_to_wait(headers or {}) or None
     kind = _BY_CODE.get(code, ServerError if code >= 500 else ApiError)
     if kind is NotFound and status.reason != "NotFound" and status.message != _NO_SUCH_PATH:
         kind = ServerError  # a proxy's page, which must not end what exists
@@ -193,6 +203,12 @@ def error_from_status(status: Status, http_code: int, headers: Mapping[str, str]
     ):
         kind = ResourceVersionTooLarge
     return kind(code, status.reason or "Unknown", status.message, causes=causes, retry_after=wait)
+
+
+def _seconds_to_wait(headers: Mapping[str, str]) -> float:
+    asked = headers.get("Retry-After", "")
+    until, sent = from_http_date(asked), from_http_date(headers.get("Date", ""))
+    return _seconds(asked) or (_seconds((until - sent).total_seconds()) if until and sent else 0.0)
 
 
 def _seconds(value: str | float | None) -> float:
