@@ -74,7 +74,7 @@ async def test_reporting_never_waits_and_is_bounded(bench: KubeBench, recorder: 
     for number in range(3000):
         report(recorder, f"note {number}", ObjectMeta(name="w", namespace="ns", uid=f"u{number}"))
     await bench.clock.advance(1)
-    assert recorder._pending.qsize() <= 1000
+    assert len(recorder._pending) <= 1000
     dropped = bench.metrics.registry.get_sample_value("kube_events_dropped_total", {"cause": "full"})
     assert dropped == 2000
     await bench.clock.advance(60)
@@ -91,6 +91,33 @@ async def test_a_refusal_is_counted_and_the_next_is_sent(bench: KubeBench, recor
     causes = ("refused", "failed")
     counted = [bench.metrics.registry.get_sample_value("kube_events_dropped_total", {"cause": c}) for c in causes]
     assert sum(filter(None, counted)) == 1
+
+
+async def test_a_server_that_asks_to_wait_is_sent_nothing_before_and_no_event_is_lost(
+    bench: KubeBench, recorder: EventRecorder
+):
+    bench.api.fail(Answer("write", 429, {"code": 429}, {"Retry-After": "20"}))
+    abouts = [ObjectMeta(name=f"w{number}", namespace="ns", uid=f"u{number}") for number in range(5)]
+    for about in abouts:
+        report(recorder, about=about)
+    await bench.clock.advance(19)
+    assert len([request for request in bench.api.requests if request.method == "POST"]) == 1
+    await bench.clock.advance(2)
+    assert {event["regarding"]["uid"] for event in events(bench)} == {about.uid for about in abouts}
+
+
+async def test_of_what_waits_for_an_overloaded_server_the_newest_of_each_object_and_reason_is_sent(
+    bench: KubeBench, recorder: EventRecorder
+):
+    bench.api.fail(Answer("write", 503, "<html>"))
+    other = ObjectMeta(name="other", namespace="ns", uid="v")
+    report(recorder, "first")
+    await bench.clock.settle()
+    report(recorder, "of another", other)
+    for note in ("second", "third", "newest"):
+        report(recorder, note)
+    await bench.clock.advance(5)
+    assert sorted(event["note"] for event in events(bench)) == ["newest", "of another"]
 
 
 async def test_a_series_whose_event_expired_is_created_anew(bench: KubeBench, recorder: EventRecorder):

@@ -15,7 +15,7 @@ import structlog
 from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock, TimerHandle, rfc3339_micro
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
-from wasmcloud_operator.kube.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound
+from wasmcloud_operator.kube.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound, retry_after
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import ObjectMeta
@@ -47,6 +47,11 @@ class _Subject:
     reason: str
     note: str
 
+    @property
+    def about(self) -> tuple[str, EventType, str]:
+        """What its notes are about: the object and the reason."""
+        return self.uid, self.type, self.reason
+
 
 @dataclass(slots=True, kw_only=True)
 class _Series:
@@ -57,7 +62,6 @@ class _Series:
     count: int
     first: float
     written: float
-    queued: bool = False
     timer: TimerHandle | None = None  # runs while repeats wait for the next write
 
 
@@ -83,7 +87,8 @@ class EventRecorder:
 
     The same event again within six minutes becomes a series: one object whose count grows, written at most once a
     minute. Of one object and reason at most ten notes are sent at once, then one in five minutes: the newest. At most
-    1,000 events wait; more are dropped and counted.
+    1,000 events wait; more are dropped and counted. While the API server asks to wait nothing is sent, and then
+    only the newest of each object and reason.
     """
 
     def __init__(self, client: Writer, *, controller: str, instance: str, clock: Clock, metrics: Metrics) -> None:
@@ -94,7 +99,8 @@ class EventRecorder:
         self._dropped = metrics.events_dropped
         self._series: OrderedDict[_Subject, _Series] = OrderedDict()
         self._budgets: OrderedDict[tuple[str, EventType, str], _Budget] = OrderedDict()
-        self._pending: asyncio.Queue[_Subject] = asyncio.Queue(_MAX_PENDING)
+        self._pending: dict[_Subject, None] = {}  # in the order in which they are sent
+        self._reported = asyncio.Event()  # set while something is pending
 
     def event(
         self, resource: Resource, regarding: ObjectMeta, type_: EventType, reason: str, note: str, *, action: str
@@ -121,14 +127,13 @@ class EventRecorder:
                 if series.timer is None:
                     series.timer = self._clock.call_later(wait, partial(self._due, subject, series))
                 return
-        self._enqueue(subject, series)
+        self._enqueue(subject)
 
     def _budget(self, subject: _Subject, now: float) -> _Budget:
-        about = (subject.uid, subject.type, subject.reason)
-        budget = self._budgets.get(about)
+        budget = self._budgets.get(subject.about)
         if budget is None:
-            budget = self._budgets[about] = _Budget(_BURST, now)
-        self._budgets.move_to_end(about)
+            budget = self._budgets[subject.about] = _Budget(_BURST, now)
+        self._budgets.move_to_end(subject.about)
         if len(self._budgets) > _MAX_SERIES:
             self._budgets.popitem(last=False)
         return budget
@@ -148,39 +153,47 @@ class EventRecorder:
     def _due(self, subject: _Subject, series: _Series) -> None:
         series.timer = None
         if self._series.get(subject) is series:
-            self._enqueue(subject, series)
+            self._enqueue(subject)
 
     async def run(self) -> None:
         """Send what is reported until cancelled."""
         while True:
-            subject = await self._pending.get()
+            await self._reported.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what is still waiting; for a clean stop. Failures are counted, not raised; waits if asked to."""
+        while self._pending:
+            subject = next(iter(self._pending))
+            del self._pending[subject]
             series = self._series.get(subject)
             if series is None:
                 continue
-            series.queued = False
             try:
                 await self._send(series)
             except KubeError as error:
-                self._failed(series, error)
-
-    async def flush(self) -> None:
-        """Send what is still waiting; for a clean stop. Failures are counted, not raised."""
-        while not self._pending.empty():
-            series = self._series.get(self._pending.get_nowait())
-            if series is not None:
-                try:
-                    await self._send(series)
-                except KubeError as error:
+                if wait := retry_after(error):
+                    self._pending = {subject: None, **self._pending}  # the oldest
+                    await self._clock.sleep(wait)
+                    self._keep_newest(last=subject)
+                else:
                     self._failed(series, error)
+        self._reported.clear()
 
-    def _enqueue(self, subject: _Subject, series: _Series) -> None:
-        if series.queued:
-            return
-        try:
-            self._pending.put_nowait(subject)
-            series.queued = True
-        except asyncio.QueueFull:
+    def _enqueue(self, subject: _Subject) -> None:
+        self._pending[subject] = None
+        if len(self._pending) > _MAX_PENDING:
+            self._pending.popitem()
             self._dropped.labels("full").inc()
+        self._reported.set()
+
+    def _keep_newest(self, last: _Subject) -> None:
+        """Keep the newest of what waits of each object and reason. What `last` is about goes behind all others."""
+        newest = {waiting.about: waiting for waiting in self._pending}
+        self._dropped.labels("too many").inc(len(self._pending) - len(newest))
+        if last.about in newest:
+            newest[last.about] = newest.pop(last.about)
+        self._pending = dict.fromkeys(newest.values())
 
     async def _send(self, series: _Series) -> None:
         if series.key is None:
