@@ -12,6 +12,7 @@ from model.sequences import application_spec
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.expose.naming import EXPOSURE, SERVICE_TYPE, serves_label
 from wasmcloud_operator.expose.pod_labels import PodLabeler
+from wasmcloud_operator.expose.reconciler import ServiceReconciler
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.kube.resources import POD, SERVICE, Key
@@ -143,6 +144,53 @@ def test_labels_that_the_operator_writes_itself_need_no_second_look_and_those_ta
         assert looks == [key]
 
     monkeypatch.setattr(PodLabeler, "reconcile", counted)
+    play(scene)
+
+
+def test_a_service_that_is_new_has_those_pods_looked_at_whose_hosts_run_its_provider(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: set[str] = set()
+    reconcile = PodLabeler.reconcile
+
+    async def counted(labeler: PodLabeler, key: Key) -> Result:
+        looks.add(key.name)
+        return await reconcile(labeler, key)
+
+    async def scene(made: Scene) -> None:
+        made.world.pool("a", "q", "two", HUB)
+        await asyncio.sleep(60)
+        label = serves_label(SHOP.name)
+        serving = {key.name for key, pod in made.world.cluster.all(POD).items() if label in pod["metadata"]["labels"]}
+        assert serving < {key.name for key in made.world.cluster.all(POD)}
+        looks.clear()
+        made.world.cluster.delete(SERVICE, SHOP)
+        await asyncio.sleep(0.5)
+        assert made.service() is not None
+        assert looks == serving
+
+    monkeypatch.setattr(PodLabeler, "reconcile", counted)
+    play(scene)
+
+
+def test_a_list_that_shows_nothing_new_of_an_application_needs_no_look_at_its_services(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[str] = []
+    reconcile = ServiceReconciler.reconcile
+
+    async def counted(reconciler: ServiceReconciler, key: Key) -> Result:
+        looks.append(key.name)
+        return await reconcile(reconciler, key)
+
+    async def scene(made: Scene) -> None:
+        await asyncio.sleep(60)
+        looks.clear()
+        made.world.application("a", "blog", application_spec(1, 0), {})
+        await asyncio.sleep(60)
+        assert set(looks) == {"blog"}
+
+    monkeypatch.setattr(ServiceReconciler, "reconcile", counted)
     play(scene)
 
 

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.annotations import Options
 from wasmcloud_operator.expose.placement import LabelVerdict, PodFacts, can_serve, judge, label_patch, runs, serving
+from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, Provider, RunningComponent
 from wasmcloud_operator.manifest.http_endpoints import HttpProvider
 from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
@@ -118,8 +120,17 @@ def test_the_patch_is_the_difference_alone() -> None:
         naming.serves_label("c"): "true",
         naming.serves_label("d"): "true",
     }
-    assert label_patch(held, ["b", "c", "d"], keep=["a"]).get(naming.serves_label("a"), "kept") == "kept"
+    assert (
+        label_patch(held, ["b", "c", "d"], keep=lambda service: service == "a").get(naming.serves_label("a"), "kept")
+        == "kept"
+    )
     assert label_patch({"app": "x"}, []) == {}
+
+
+def planned(provider: tuple[str, str], services: dict[tuple[str, str], list[str]]) -> list[PlannedService]:
+    application, provider_id = provider
+    server = HttpProvider(component="http", application=application, id=provider_id, endpoints=())
+    return [PlannedService(name, application, server, Options()) for name in services.get(provider, ())]
 
 
 APPS = st.sampled_from(["a", "b", "c"])
@@ -140,7 +151,7 @@ def test_after_the_patch_exactly_the_services_whose_provider_runs_are_on_the_pod
     others: dict[str, str],
 ) -> None:
     labels = {**others, **{naming.serves_label(service): "true" for service in held}}
-    patch = label_patch(labels, serving(host("h", 1, *running), services))
+    patch = label_patch(labels, serving(host("h", 1, *running), lambda provider: planned(provider, services)))
     after = {key: value for key, value in {**labels, **patch}.items() if value is not None}
     expected = {service for provider in running for service in services.get(provider, ())}
     assert {key for key in after if key.startswith(naming.SERVES_PREFIX)} == set(map(naming.serves_label, expected))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import msgspec
 import pytest
 
 from support.sites.labelled_pods import PodSite, app_manifest, component, provider
 from support.sites.lattices_in_memory import Lattice
-from wasmcloud_operator.expose.naming import serves_label
-from wasmcloud_operator.expose.plan import Claim, claim_of
+from wasmcloud_operator.expose.naming import LATTICE_ID, SERVICE, serves_label
+from wasmcloud_operator.expose.plan import Claim, Plan, claim_of
 from wasmcloud_operator.expose.pod_labels import LABELS
+from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.errors import Conflict
-from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import POD, Key
 
 POD_KEY = Key("ns-a", "pod-0")
@@ -102,6 +107,82 @@ async def test_a_label_that_somebody_takes_off_again_and_again_is_put_back_every
     [contested, *_] = site.labeler.paced.contests.of([WriteTarget(POD, POD_KEY, LABELS)])
     assert str(contested).startswith(f"Pod ns-a/pod-0: .metadata.labels[{ONE}] is set back by")
     assert "field manager other" in str(contested)
+
+
+async def test_what_leads_to_a_provider_is_found_once_for_all_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    site, plans, make = _ready_to_serve(), list[str](), ServiceQueries.plan
+
+    def counted(queries: ServiceQueries, namespace: str, *rest: Any) -> Plan:
+        plans.append(namespace)
+        return make(queries, namespace, *rest)
+
+    monkeypatch.setattr(ServiceQueries, "plan", counted)
+    other, [lattice] = Key("ns-a", "pod-1"), site.queries.lattices("ns-a")
+    site.host(lattice, f"uid-{other}", providers=provider())
+    site.pod(other)
+
+    await site.labeler.reconcile(POD_KEY)
+    await site.labeler.reconcile(other)
+
+    assert site.labelled(POD_KEY) == site.labelled(other) == {ONE}
+    assert plans == ["ns-a"]
+
+
+def _is_not_deployed(site: PodSite, lattice: Lattice) -> None:
+    site.queries.book(lattice).put("one", None)
+
+
+def _wants_no_service(site: PodSite, lattice: Lattice) -> None:
+    record = site.queries.book(lattice).records["one"]
+    site.queries.book(lattice).put("one", replace(record, annotations={SERVICE: "false"}))
+
+
+def _is_away(site: PodSite, _: Lattice) -> None:
+    [service] = site.services.store
+    site.services.forget(service)
+
+
+def _leads_elsewhere(site: PodSite, _: Lattice) -> None:
+    former = Lattice.at("nats://b")
+    site.pools.add(Key("ns-a", "other"), former)
+    site.deploy(former, MANIFEST)
+    [service] = site.services.store
+    annotations = {**service.metadata.annotations, LATTICE_ID: former.identity.id}
+    body = {
+        **service.body,
+        "metadata": {**service.body["metadata"], "resourceVersion": "2", "annotations": annotations},
+    }
+    site.services.offer(Unstructured.from_body(body))
+
+
+@pytest.mark.parametrize("change", [_is_not_deployed, _wants_no_service, _is_away, _leads_elsewhere])
+async def test_no_label_stays_by_what_was_found_before_a_change(change: Callable[[PodSite, Lattice], None]) -> None:
+    site = _ready_to_serve()
+    [lattice] = site.queries.lattices("ns-a")
+    await site.labeler.reconcile(POD_KEY)
+    assert site.labelled(POD_KEY) == {ONE}
+
+    change(site, lattice)
+    await site.labeler.reconcile(POD_KEY)
+
+    assert site.labelled(POD_KEY) == set()
+
+
+async def test_a_pool_of_the_lattice_that_a_service_was_made_for_takes_its_label_back() -> None:
+    site, former, now = PodSite(), Lattice.at("nats://a"), Lattice.at("nats://b")
+    site.host(now, POD_UID, providers=provider())
+    site.pools.add(POOL, now)
+    site.deploy(now, MANIFEST)
+    site.service(MANIFEST, "ns-a", former)
+    site.pod(POD_KEY)
+    await site.labeler.reconcile(POD_KEY)
+    assert site.labelled(POD_KEY) == {ONE}
+
+    site.pools.add(Key("ns-a", "other"), former)
+    site.deploy(former, MANIFEST)
+    await site.labeler.reconcile(POD_KEY)
+
+    assert site.labelled(POD_KEY) == set()
 
 
 def _as_written(site: PodSite) -> list[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -228,13 +228,13 @@ class _Wiring:
         for application in {key.application} | contenders:
             self._show(key.lattice, application)
         if completed:
-            self._on_listed(key.lattice)
             self._label(key.lattice)
 
     def _on_listed(self, lattice: Lattice) -> None:
-        """wadm has listed what is deployed: Services of anything else can go."""
+        """wadm has listed what is deployed: Services of what was not read, and it does not list, can go."""
+        read = self.queries.book(lattice).read
         for namespace in self.queries.namespaces(lattice):
-            self._enqueue_namespace(namespace, Priority.BACKGROUND)
+            self._enqueue_namespace(namespace, Priority.BACKGROUND, read)
 
     def _read(self, lattice: Lattice, applications: Iterable[str], priority: Priority = Priority.FRESH) -> None:
         for application in tuple(applications):
@@ -253,15 +253,15 @@ class _Wiring:
         if change.old is None or change.new is None or _bounds(change.old) != _bounds(change.new):
             self._enqueue_namespace(change.key.namespace, Priority.of(listed))
 
-    def _enqueue_namespace(self, namespace: str, priority: Priority = Priority.FRESH) -> None:
-        """Look at every application that is or was exposed in a namespace."""
-        applications = self.owned.applications(namespace)
+    def _enqueue_namespace(
+        self, namespace: str, priority: Priority = Priority.FRESH, but: Collection[str] = ()
+    ) -> None:
+        """Look at every application that is or was exposed in a namespace, but for those of these names."""
+        applications = self.owned.applications(namespace) | {key.name for key in self.rust.left(namespace)}
         for lattice in self.queries.lattices(namespace):
             applications.update(self.queries.book(lattice).records)
-        for application in applications:
+        for application in applications.difference(but):
             self.services.queue.add(Key(namespace, application), priority)
-        for key in self.rust.left(namespace):
-            self.services.queue.add(key, priority)
 
     # --- from the cluster ---------------------------------------------------------------------------------------------
 
@@ -269,8 +269,13 @@ class _Wiring:
         self.services.queue.add(key, Priority.of(listed))
         before = claim_of(change.old.metadata) if change.old is not None else None
         now = claim_of(change.new.metadata) if change.new is not None else None
-        if before != now:
-            for pod in self.pods.store.by_index(NAMESPACE_INDEX, key.namespace):
+        if before == now:
+            return
+        label = naming.serves_label(change.key.name)
+        books = [self.queries.book(lattice) for lattice in self.queries.lattices(key.namespace)]
+        for pod in self.pods.store.by_index(NAMESPACE_INDEX, key.namespace):
+            hosts = ((book, self.hosts_in_pods.host_in(pod, book.lattice).host) for book in books)
+            if label in pod.metadata.labels or any(host and book.serves(host, key.name) for book, host in hosts):
                 self.labels.queue.add(pod.metadata.key, Priority.of(listed))
 
     def _on_route(self, key: Key, change: Change[Unstructured], listed: bool) -> None:
@@ -293,7 +298,7 @@ class _Wiring:
         lattices = self.queries.lattices(change.key.namespace) if changed else ()
         for label in changed:
             service = Key(change.key.namespace, label.removeprefix(naming.SERVES_PREFIX))
-            claim = self.queries.held(*service)
+            claim = self.owned.claims.get(service)
             if claim is not None:
                 for lattice in lattices:
                     self._show(lattice, claim.application)

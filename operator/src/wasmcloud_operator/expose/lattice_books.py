@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from wasmcloud_operator.expose.placement import ProviderId, runs
-from wasmcloud_operator.expose.plan import Plan, Record
+from wasmcloud_operator.expose.plan import Plan, PlannedService, Record
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattice import Lattice
@@ -24,12 +24,21 @@ class CachedPlan:
     plan: Plan
 
 
+@dataclass(frozen=True, slots=True)
+class CachedServices:
+    """The Services that lead to a provider, of those asked for, and what all of them were found by."""
+
+    inputs: object
+    by_provider: dict[ProviderId, tuple[PlannedService, ...]] = field(default_factory=dict)
+
+
 @dataclass(slots=True, kw_only=True)
 class LatticeBook:
     """What was read of one lattice's applications, deployed or not.
 
     `by_provider` finds the applications that a provider serves, `by_port` the providers that want a port, `plans` what
-    was made of a record, by namespace; invariant: all three are of what `records` holds.
+    was made of a record, by namespace; invariant: all three are of what `records` holds. `leading` are the Services by
+    namespace. `revision` is another one after each change.
     """
 
     lattice: Lattice
@@ -38,11 +47,14 @@ class LatticeBook:
     by_provider: dict[ProviderId, set[str]] = field(default_factory=dict)
     by_port: dict[int, set[ProviderId]] = field(default_factory=dict)
     plans: dict[str, dict[str, CachedPlan]] = field(default_factory=dict)
+    leading: dict[str, CachedServices] = field(default_factory=dict)
+    revision: object = field(default_factory=object)
     owned: dict[Key, dict[Lattice, None]] = field(default_factory=dict)
     """The lattices that have what was made from an Application; one for all books."""
 
     def put(self, application: str, record: Record | None) -> None:
         """Take in what was read (None: it is not deployed)."""
+        self.revision = object()
         before = self.records.pop(application, None)
         self.plans.pop(application, None)
         self._own(before, record)
@@ -82,6 +94,11 @@ class LatticeBook:
         return apps.listed is not None and all(
             name in self.records or name in self.absent for name in apps.deployed_versions
         )
+
+    @property
+    def read(self) -> Collection[str]:
+        """The applications of which it was read whether they are deployed: wadm's list shows nothing new of them."""
+        return self.records.keys() | self.absent
 
     def knows(self, application: str) -> bool:
         """Whether it is known if the application is deployed, and as what."""
@@ -131,13 +148,14 @@ class LatticeBook:
                     found |= self.by_provider.get(rival, set())
         return found
 
+    def serves(self, host: Host, application: str) -> bool:
+        """Whether a host runs a provider of an application."""
+        record = self.records.get(application)
+        return record is not None and any(runs(host, (one.application, one.id)) for one in record.exposure.providers)
+
     def where(self, application: str) -> Iterator[Host]:
         """The hosts that run a provider of its."""
-        record = self.records.get(application)
-        providers = [(one.application, one.id) for one in record.exposure.providers] if record is not None else []
-        return (
-            host for host in self.lattice.hosts.hosts.values() if any(runs(host, provider) for provider in providers)
-        )
+        return (host for host in self.lattice.hosts.hosts.values() if self.serves(host, application))
 
     def sharing(self, application: str) -> set[str]:
         """The applications whose manifests refer to a shared one."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from wasmcloud_operator.expose import naming
+from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.manifest.http_endpoints import HttpProvider
 from wasmcloud_operator.shared.hosts_in_pods import HostState, PodHost
@@ -88,21 +89,27 @@ def can_serve(host: Host, provider: HttpProvider) -> bool:
     return not provider.local or not provider.local.isdisjoint(host.components)
 
 
-def serving(host: Host, services: Mapping[ProviderId, Iterable[str]]) -> frozenset[str]:
-    """The Services whose provider runs on the host; `services` has their names by provider."""
-    return frozenset(
-        name for provider in host.providers.values() for name in services.get((provider.application, provider.id), ())
-    )
+def serving(host: Host, services: Callable[[ProviderId], Iterable[PlannedService]]) -> dict[str, HttpProvider]:
+    """What the host runs and can serve, by the name of the Service that leads to it."""
+    return {
+        service.name: service.provider
+        for provider in host.providers.values()
+        for service in services((provider.application, provider.id))
+        if can_serve(host, service.provider)
+    }
 
 
-def label_patch(labels: Mapping[str, str], wanted: Iterable[str], keep: Iterable[str] = ()) -> dict[str, str | None]:
+def label_patch(
+    labels: Mapping[str, str], wanted: Iterable[str], keep: Callable[[str], bool] = lambda _: False
+) -> dict[str, str | None]:
     """The merge patch of a pod's labels: those missing as "true", those in excess as None; {} if there is no change.
 
-    `keep` are Services whose labels stay as they are.
+    `keep` is whether the label of a Service that is not wanted stays as it is.
     """
     desired = {naming.serves_label(service) for service in wanted}
-    kept = {naming.serves_label(service) for service in keep}
-    held = {key for key in labels if key.startswith(naming.SERVES_PREFIX)}
-    patch: dict[str, str | None] = dict.fromkeys(sorted(held - desired - kept))
+    excess = {key for key in labels if key.startswith(naming.SERVES_PREFIX)} - desired
+    patch: dict[str, str | None] = {
+        key: None for key in sorted(excess) if not keep(key.removeprefix(naming.SERVES_PREFIX))
+    }
     patch.update({key: "true" for key in sorted(desired) if labels.get(key) != "true"})
     return patch

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.lattice_books import LatticeBook
+from wasmcloud_operator.expose.leading import LeadingServices
 from wasmcloud_operator.expose.listening import Listening
 from wasmcloud_operator.expose.placement import (
     LabelVerdict,
     PodFacts,
-    ProviderId,
-    can_serve,
     judge,
     label_patch,
     serving,
 )
-from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.clock import Clock
@@ -142,18 +139,11 @@ class PodLabeler:
             return _Wanted(label_patch(meta.labels, ()))
         if verdict is LabelVerdict.KEEP or host is None or not host.inventoried:
             return _Wanted({})
-        services = self._services(meta.namespace, host, book)
-        names = serving(host, {provider: [one.name for one in planned] for provider, planned in services.items()})
-        patch = label_patch(meta.labels, names, self._not_known(pod, book))
-        return _Wanted(
-            patch,
-            {
-                label: one.provider
-                for planned in services.values()
-                for one in planned
-                if patch.get(label := naming.serves_label(one.name)) is not None
-            },
-        )
+        leading = LeadingServices.now(self.queries, meta.namespace, book.lattice)
+        served = serving(host, leading.to)
+        patch = label_patch(meta.labels, served, lambda service: self._is_not_known(Key(meta.namespace, service), book))
+        labels = {naming.serves_label(name): provider for name, provider in served.items()}
+        return _Wanted(patch, {label: labels[label] for label, value in patch.items() if value is not None})
 
     def _has_changed(self, pod: Pod, lattice: Lattice, wanted: _Wanted) -> bool:
         """Whether by now the pod is another, or other labels are right for it: connecting takes up to a second."""
@@ -161,33 +151,10 @@ class PodLabeler:
         now = self._wanted(pod, found.host, self._judge(pod, found, lattice), self.queries.book(lattice))
         return self.pods.store.get(pod.metadata.key) is not pod or now.patch != wanted.patch
 
-    def _services(self, namespace: str, host: Host, book: LatticeBook) -> dict[ProviderId, list[PlannedService]]:
-        """The Services by provider, as far as they are there, lead to that application, and what the provider serves
-        from its own host alone is there.
-        """
-        found: dict[ProviderId, list[PlannedService]] = defaultdict(list)
-        around = self.queries.surroundings(namespace, book.lattice)
-        for provider in host.providers.values():
-            provider_id = (provider.application, provider.id)
-            for application in book.by_provider.get(provider_id, ()):
-                record = book.records[application]
-                claim = self.queries.claim(book.lattice, record)
-                for planned in self.queries.plan(namespace, book.lattice, record, around).services:
-                    server = planned.provider
-                    served = (server.application, server.id) == provider_id and can_serve(host, server)
-                    if served and self.queries.leads_to(namespace, planned.name, claim):
-                        found[provider_id].append(planned)
-        return found
-
-    def _not_known(self, pod: Pod, book: LatticeBook) -> list[str]:
-        """The Services on the pod whose application could not be read, or not all of it."""
-        held = [key.removeprefix(naming.SERVES_PREFIX) for key in pod.metadata.labels if _is_ours(key)]
-        kept = []
-        for service in held:
-            claim = self.queries.held(pod.metadata.namespace, service)
-            if claim is not None and not book.sure_of(claim.application):
-                kept.append(service)
-        return kept
+    def _is_not_known(self, service: Key, book: LatticeBook) -> bool:
+        """Whether the application of a Service could not be read, or not all of it."""
+        claim = self.queries.held(*service)
+        return claim is not None and not book.sure_of(claim.application)
 
 
 def _wish(pod: Pod, patch: Mapping[str, str | None]) -> str:

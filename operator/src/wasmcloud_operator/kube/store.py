@@ -80,6 +80,8 @@ class Store(Generic[T]):
         self._listings: list[Meanwhile] = []
         # Objects that exist and cannot be decoded, with their resourceVersion.
         self.unreadable: dict[Key, str] = {}
+        # Another one after each list and each change: what was derived from the objects holds while it is the same.
+        self.revision = object()
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -179,6 +181,7 @@ class Store(Generic[T]):
 
         What was learnt while the list was under way and is later than it stays: the watch after the list brings it.
         """
+        self.revision = object()
         left_out = unreadable or {}
         listed = {item.metadata.key: item for item in items}
         changes: list[Change[T]] = []
@@ -254,6 +257,7 @@ class Store(Generic[T]):
                 self._indexes[name].setdefault(value, set()).add(key)
 
     def _unset(self, key: Key) -> None:
+        self.revision = object()
         old = self._objects.pop(key, None)
         if old is None:
             return
