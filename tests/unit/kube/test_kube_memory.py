@@ -135,16 +135,26 @@ async def test_a_walk_through_everything_waits_for_a_quiet_second(monkeypatch):
         process.resident, process.busy = 120, 0.11
         await process.clock.advance(20 + 20)
         assert not walks
-        process.busy = 0.1
+        process.busy = 0.001
         await process.clock.advance(1)
         assert len(walks) == 1
 
 
-async def test_a_walk_through_everything_waits_no_longer_than_half_a_minute(monkeypatch):
+@pytest.mark.parametrize(
+    ("busy", "seconds"),
+    [
+        pytest.param(0.001, 1, id="idle"),
+        pytest.param(0.049, 30, id="little is done all the time"),
+        pytest.param(1.0, 60, id="never quiet"),
+    ],
+)
+async def test_a_walk_through_everything_waits_the_longer_the_more_is_done_and_no_longer_than_a_minute(
+    monkeypatch, busy, seconds
+):
     async with Process.running(monkeypatch) as process:
         walks = count_walks(monkeypatch)
-        process.resident, process.busy = 120, 1.0
-        await process.clock.advance(20 + 29)
+        process.resident, process.busy = 120, busy
+        await process.clock.advance(20 + seconds - 1)
         assert not walks
         await process.clock.advance(1)
         assert len(walks) == 1

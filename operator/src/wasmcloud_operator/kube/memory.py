@@ -25,9 +25,10 @@ from wasmcloud_operator.kube.clock import Clock
 _EVERY_SECONDS = 20.0
 # Memory has grown when it is so many times the least since all was walked.
 _GROWN = 1.1
-# A second is quiet with no more processor time than this; after so many that were not, garbage has waited long enough.
+# The processor time of a second that is quiet enough in the end, and how many are waited for one. In the beginning only
+# an idle second is quiet: between two events of one burst there may be a second, too.
 _QUIET_SECONDS = 0.1
-_BUSY_AT_MOST = 30
+_BUSY_AT_MOST = 60
 _OLDEST = 2
 # So many more containers than before, and the youngest are looked at.
 _YOUNGEST = 10_000
@@ -73,11 +74,11 @@ def _walking_once() -> Iterator[None]:
 
 
 async def _quiet(clock: Clock) -> None:
-    """Return after a second in which little was done, or after many in which much was."""
-    for _ in range(_BUSY_AT_MOST):
+    """Return after a second in which little was done, the less the sooner, or after many in which much was."""
+    for waited in range(1, _BUSY_AT_MOST + 1):
         before = _processor_seconds()
         await clock.sleep(1.0)
-        if _processor_seconds() - before <= _QUIET_SECONDS:
+        if _processor_seconds() - before <= _QUIET_SECONDS * waited / _BUSY_AT_MOST:
             return
 
 
