@@ -168,21 +168,51 @@ async def test_no_label_stays_by_what_was_found_before_a_change(change: Callable
     assert site.labelled(POD_KEY) == set()
 
 
-async def test_a_pool_of_the_lattice_that_a_service_was_made_for_takes_its_label_back() -> None:
+def _moved() -> tuple[PodSite, Lattice]:
+    """A pod whose host runs the provider of a Service that was made for another lattice; and that lattice."""
     site, former, now = PodSite(), Lattice.at("nats://a"), Lattice.at("nats://b")
     site.host(now, POD_UID, providers=provider())
     site.pools.add(POOL, now)
     site.deploy(now, MANIFEST)
     site.service(MANIFEST, "ns-a", former)
     site.pod(POD_KEY)
+    return site, former
+
+
+def _has_a_pool_again(site: PodSite, former: Lattice) -> None:
+    site.pools.add(Key("ns-a", "other"), former)
+    site.deploy(former, MANIFEST)
+
+
+def _may_have_a_pool_again(site: PodSite, former: Lattice) -> None:
+    site.configs.offer(CustomResource(ObjectMeta("paused", "ns-a", "u", "1"), {"lattice": former.name}))
+
+
+@pytest.mark.parametrize("change", [_has_a_pool_again, _may_have_a_pool_again])
+async def test_a_service_goes_back_to_the_lattice_that_it_was_made_for(
+    change: Callable[[PodSite, Lattice], None],
+) -> None:
+    site, former = _moved()
     await site.labeler.reconcile(POD_KEY)
     assert site.labelled(POD_KEY) == {ONE}
 
-    site.pools.add(Key("ns-a", "other"), former)
-    site.deploy(former, MANIFEST)
+    change(site, former)
     await site.labeler.reconcile(POD_KEY)
 
     assert site.labelled(POD_KEY) == set()
+
+
+async def test_a_service_is_another_lattices_once_that_for_which_it_was_made_lists_no_such_application() -> None:
+    site, former = _moved()
+    site.pools.add(Key("ns-a", "other"), former)
+    former.ledger.listed = None
+    await site.labeler.reconcile(POD_KEY)
+    assert site.labelled(POD_KEY) == set()
+
+    former.ledger.listed = ()
+    await site.labeler.reconcile(POD_KEY)
+
+    assert site.labelled(POD_KEY) == {ONE}
 
 
 def _as_written(site: PodSite) -> list[bool]:
