@@ -109,7 +109,7 @@ async def test_a_label_that_somebody_takes_off_again_and_again_is_put_back_every
     assert "field manager other" in str(contested)
 
 
-async def test_what_leads_to_a_provider_is_found_once_for_all_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_services_of_a_provider_are_found_once_for_all_pods(monkeypatch: pytest.MonkeyPatch) -> None:
     site, plans, make = _ready_to_serve(), list[str](), ServiceQueries.plan
 
     def counted(queries: ServiceQueries, namespace: str, *rest: Any) -> Plan:

@@ -24,7 +24,7 @@ class CachedPlan:
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CachedServices:
     """The Services that lead to a provider, of those asked for, and what all of them were found by."""
 

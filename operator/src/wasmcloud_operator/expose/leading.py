@@ -12,7 +12,7 @@ from wasmcloud_operator.expose.queries import ServiceQueries, Surroundings
 from wasmcloud_operator.lattice.lattice import Lattice
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LeadingServices:
     """The Services by provider, as far as they are there and lead to that application; as of now, not to be kept."""
 
