@@ -40,9 +40,14 @@ UNREADABLE = "a state of the object that can be read"
 
 def is_paused(annotations: Mapping[str, str]) -> bool:
     """Whether nothing is to be written for a resource with those annotations."""
-    return annotations.get(PAUSED) == "true"
+    return says(annotations, PAUSED, "true")
 
 
 def is_orphan(annotations: Mapping[str, str]) -> bool:
     """Whether the application in wadm is to outlive its Application."""
-    return annotations.get(DELETION_POLICY) == ORPHAN
+    return says(annotations, DELETION_POLICY, ORPHAN)
+
+
+def says(annotations: Mapping[str, str], key: str, word: str) -> bool:
+    """Whether an annotation has that word, in whichever case: `orphan` is not to cost what `Orphan` keeps."""
+    return annotations.get(key, "").lower() == word.lower()

@@ -18,6 +18,7 @@ from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_UID
 from wasmcloud_operator.lattice.deploying import Deploying
 from wasmcloud_operator.lattice.errors import WadmRejected, WadmTransient
 from wasmcloud_operator.lattice.ledger import Entry, Ledger
+from wasmcloud_operator.names import DELETION_POLICY, is_orphan
 
 # --- before anything is asked -----------------------------------------------------------------------------------------
 
@@ -160,6 +161,17 @@ async def test_the_former_status_is_believed_of_its_own_lattice_alone(site: Site
     site.application(status={**kept, "latticeId": "another"})
     await site.look()
     assert "versions" in site.wadm.asked
+
+
+async def test_a_word_in_an_annotation_counts_in_whichever_case(site: Site) -> None:
+    site.application(undeploy="True")
+    await site.look()
+    assert site.wadm.written == ["put"]
+    site.application(paused="TRUE")
+    await site.look()
+    assert site.shown == "Paused"
+    assert is_orphan({DELETION_POLICY: "orphan"}), "or the application would be lost"
+    assert not is_orphan({DELETION_POLICY: "Delete"})
 
 
 async def test_a_status_that_a_restore_brought_from_another_cluster_makes_nobody_the_owner(site: Site) -> None:

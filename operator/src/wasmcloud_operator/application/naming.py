@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wasmcloud_operator import names
 
 UNDEPLOY = "k8s.wasmcloud.dev/undeploy"
@@ -22,3 +24,8 @@ DEFAULT_REVISION_HISTORY_LIMIT = 10
 # compared here.
 OTHERS_STATUS_FIELDS = frozenset({"services", "placements", "placementCount"})
 OTHERS_CONDITIONS = frozenset({"Exposed"})
+
+
+def is_undeployed(annotations: Mapping[str, str]) -> bool:
+    """Whether the application is to be stored in wadm alone."""
+    return names.says(annotations, UNDEPLOY, "true")

@@ -145,7 +145,7 @@ class ApplicationReconciler:
         key, content = item.metadata.key, examined.content
         side, leaving = self.deletion.ledger_writer(item, choice.lattice), self.selector.leaving(item, choice.lattice)
         where = {**_place(choice).as_status(), **_leaving(leaving)}
-        wanted = item.metadata.annotations.get(naming.UNDEPLOY) != "true"
+        wanted = not naming.is_undeployed(item.metadata.annotations)
         before = own_status(item.status)
         there = Place(choice.lattice.name, "", str(before.get("latticeId", ""))).is_in(choice.lattice.identity)
         if there and not is_copied(item):

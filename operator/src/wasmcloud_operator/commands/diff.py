@@ -11,7 +11,7 @@ import msgspec
 import yaml
 
 from wasmcloud_operator.application.examine import Examiner
-from wasmcloud_operator.application.naming import UNDEPLOY
+from wasmcloud_operator.application.naming import is_undeployed
 from wasmcloud_operator.commands.checking.documents import Document, DocumentFault, read
 from wasmcloud_operator.commands.checking.kinds import Misnamed, items, kind_of
 from wasmcloud_operator.commands.checking.rules import as_kubernetes_reads
@@ -186,7 +186,7 @@ def _in_wadm(live: JsonObject | None, planned: JsonObject) -> list[str]:
     if ((live or {}).get("status") or {}).get("contentDigest") == content.digest:
         return ["wadm: nothing is deployed again, the content is the same"]
     version = content.declared_version or f"content-{content.short_digest}"
-    deployed = ", and not deployed" if annotations.get(UNDEPLOY) == "true" else " and deployed"
+    deployed = ", and not deployed" if is_undeployed(annotations) else " and deployed"
     return [f"wadm: version {version} is put{deployed}"]
 
 

@@ -21,10 +21,10 @@ from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import Key
+from wasmcloud_operator.names import PAUSED, is_paused
 from wasmcloud_operator.reasons import Reason
 
 _POOL, _APPLICATION = "wasmcloudhostconfig", "applications.core.oam.dev"
-_PAUSED = "k8s.wasmcloud.dev/paused"
 _LATTICE, _HOST_CONFIG = "k8s.wasmcloud.dev/lattice", "k8s.wasmcloud.dev/host-config"
 
 
@@ -222,10 +222,10 @@ def _absent_shares(application: CustomResource, snapshot: Snapshot, subject: str
 def _before_reconcile(item: CustomResource, subject: str, resource: str) -> Cause | None:
     """What keeps the operator from working on an object at all."""
     namespace, name = item.metadata.namespace, item.metadata.name
-    if item.metadata.annotations.get(_PAUSED) == "true":
+    if is_paused(item.metadata.annotations):
         text = "is paused: nothing is written for it until the annotation goes"
         return Cause(
-            subject, f"annotation {_PAUSED}", text, f"kubectl -n {namespace} annotate {resource} {name} {_PAUSED}-"
+            subject, f"annotation {PAUSED}", text, f"kubectl -n {namespace} annotate {resource} {name} {PAUSED}-"
         )
     if item.metadata.deleting:
         ready = condition(item, "Ready")
