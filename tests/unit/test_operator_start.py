@@ -97,6 +97,7 @@ async def test_a_start_that_waiting_cannot_heal_ends_with_the_reason(tmp_path: P
             starting(server.kubeconfig(tmp_path / "kubeconfig")) as (_, _, running),
         ):
             assert await asyncio.wait_for(running, 60) == 1
+    assert len(api.requests) == 1
     assert reason in next(line["error"] for line in logs if line["event"] == "cannot start")
 
 

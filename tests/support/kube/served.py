@@ -43,6 +43,7 @@ CALLS = {
     "get_text": lambda c: c.get_text("/version"),
     "get": lambda c: c.get(WIDGET, key("a")),
     "find": lambda c: c.find(WIDGET, key("a")),
+    "get_whole": lambda c: c.get_whole(WIDGET, key("a")),
     "find_whole": lambda c: c.find_whole(WIDGET, key("a")),
     "get_as": lambda c: c.get_as(WIDGET, key("a"), WIDGETS),
     "list_page": lambda c: c.list_page(WIDGET, WIDGETS, query=[("limit", "1")]),

@@ -50,7 +50,7 @@ class PatchedPods:
         self.pods, self.count = pods, 0
         self.before_answer: Callable[[], None] = lambda: None
 
-    async def get_path(self, _: str) -> Any:
+    async def get_whole(self, *_: object) -> Any:
         label = f"f:{naming.serves_label('one')}"
         return {
             "metadata": {"managedFields": [{"manager": "other", "fieldsV1": {"f:metadata": {"f:labels": {label: {}}}}}]}

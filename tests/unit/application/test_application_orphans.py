@@ -176,7 +176,7 @@ async def test_an_api_server_without_the_kind_confirms_nothing(site: Site) -> No
     await site.step()
     await site.bench.clock.advance(GONE_SECONDS)
     site.bench.api.put(CONFIG_MAP, {"metadata": {"name": NAME, "namespace": "ops"}})
-    site.bench.api.fail(Answer("list", 404))
+    site.bench.api.fail(Answer("list", 404, "404 page not found\n"))
     await site.step()
     assert site.removed == []
 

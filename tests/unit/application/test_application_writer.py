@@ -42,7 +42,7 @@ class Api:
         self.statuses.append(body["status"])
         return CustomResource(ObjectMeta("app", "ns", "u", "7"), {}, body["status"])
 
-    async def get_path(self, _) -> dict:
+    async def get_whole(self, *_: object) -> dict:
         fields = {"f:metadata": {"f:finalizers": {}}}
         return {"metadata": {"managedFields": [{"manager": "other", "fieldsV1": fields}]}}
 

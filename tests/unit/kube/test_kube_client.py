@@ -91,7 +91,7 @@ GARBAGE = {
 }
 
 
-AS_IT_CAME = ("get_path", "find_whole", "get_text", "review", "watch")
+AS_IT_CAME = ("get_path", "get_text", "review", "watch")
 READ_AS_SOMETHING = {
     **{call: send for call, send in CALLS.items() if call not in AS_IT_CAME},
     "server_version": server_version,

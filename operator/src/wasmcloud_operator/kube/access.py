@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.errors import GarbledAnswer, NotFound, NotKubernetes
+from wasmcloud_operator.kube.errors import ApiError, GarbledAnswer, NotFound, NotKubernetes
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import (
@@ -103,8 +103,10 @@ async def server_version(client: Reader) -> ServerVersion:
     """Returns the version of the API server; some builds say `29+` for the minor one. Raises NotKubernetes."""
     try:
         answer = _as(_Version, await client.get_path("/version"))
-    except NotFound:
-        raise NotKubernetes(f"GET /version: what answers at {client.host} is no Kubernetes API server") from None
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        raise NotKubernetes(f"GET /version: what answers at {client.host} is no Kubernetes API server") from error
     return ServerVersion(_digits(answer.major), _digits(answer.minor), answer.text)
 
 

@@ -106,10 +106,14 @@ class Reader:
             return await self.get(resource, key)
         return None
 
+    async def get_whole(self, resource: Resource, key: Key) -> JsonObject:
+        """One object with what the codecs leave out: managedFields, and what `kubectl apply` applied last."""
+        return await self._read(resource.path(key), (), None, _whole)
+
     async def find_whole(self, resource: Resource, key: Key) -> JsonObject | None:
-        """The same with what the codecs leave out: managedFields, and what `kubectl apply` applied last."""
+        """The same; None where there is none of that name."""
         with suppress(NotFound):
-            return await self.get_path(resource.path(key))
+            return await self.get_whole(resource, key)
         return None
 
     async def get_as(self, resource: Resource, key: Key, codec: Codec[T]) -> T:
@@ -297,6 +301,11 @@ def _json_object(body: bytes) -> JsonObject:
         return msgspec.json.decode(body, type=JsonObject)
     except (ValueError, RecursionError) as error:  # msgspec's own errors, text that is not UTF-8, what is too deep
         raise GarbledAnswer(f"not a JSON object: {error}") from error
+
+
+def _whole(body: bytes) -> JsonObject:
+    UNSTRUCTURED.item(body)  # raises GarbledAnswer for what is no object
+    return _json_object(body)
 
 
 def _left(body: bytes) -> Unstructured | None:

@@ -28,7 +28,7 @@ async def take_over(client: Writer, resource: Resource, key: Key, managers: Coll
     Raises the errors of `kube.errors`; Invalid when somebody else changes the object again and again meanwhile.
     """
     for attempt in range(1, _ATTEMPTS + 1):
-        metadata = (await client.get_path(resource.path(key)))["metadata"]
+        metadata = (await client.get_whole(resource, key))["metadata"]
         held: list[JsonObject] = metadata.get("managedFields") or []
         wanted = taken_over(held, managers, client.field_manager)
         if wanted == held:

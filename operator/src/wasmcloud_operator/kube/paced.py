@@ -108,5 +108,6 @@ class PacedWrites:
     async def _name_the_other(self, place: WriteTarget, where: Difference) -> None:
         """Find out who sets the field back, before it is ours again."""
         with contextlib.suppress(NotFound):
-            entries = (await self._client.get_path(place.resource.path(place.key)))["metadata"].get("managedFields")
+            metadata = (await self._client.get_whole(place.resource, place.key))["metadata"]
+            entries = metadata.get("managedFields")
             self.contests.name(place, str(where), manager_of(entries or [], where, self._client.field_manager))
