@@ -81,6 +81,11 @@ def test_the_status_has_a_later_lattice_than_the_annotation():
     assert place(item("two", "id-2", as_annotation(FIRST, "uid"))) == Place("two", "pool", "id-2")
 
 
+@pytest.mark.parametrize("leaving", [3, True, "one", {"lattice": "one"}, ["one", 3, None]])
+def test_a_status_of_another_shape_names_no_departures(leaving):
+    assert departures({"leaving": leaving}) == ()
+
+
 @pytest.mark.parametrize("lattice", ["", "a.b", "a b", ">", 3, ["one"], None])
 def test_a_status_with_a_name_that_no_lattice_can_have_names_no_place(lattice):
     status = {"lattice": lattice, "leaving": [{"lattice": lattice, "latticeId": "0123456789ab"}]}

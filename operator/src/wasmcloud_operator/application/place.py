@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.lattice.lattice import Lattice
@@ -66,8 +66,7 @@ def as_annotation(place: Place, uid: str) -> str:
 
 def departures(status: object) -> tuple[Place, ...]:
     """The lattices that it is leaving."""
-    entries = status.get("leaving") if isinstance(status, dict) else None
-    found = (_place(entry) for entry in entries or () if isinstance(entry, dict))
+    found = (_place(entry) for entry in as_objects(as_object(status).get("leaving")))
     return tuple(one for one in found if one is not None)
 
 
