@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,19 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.kube.resources import POD, SERVICE, Key
 from wasmcloud_operator.names import FIRST_PLACE
+
+
+def looks_of(reconciler: type[Any], monkeypatch: pytest.MonkeyPatch) -> list[Key]:
+    """Returns the keys that a reconciler looks at, as they are added."""
+    looks: list[Key] = []
+    reconcile = reconciler.reconcile
+
+    async def counted(itself: object, key: Key) -> Result:
+        looks.append(key)
+        return await reconcile(itself, key)
+
+    monkeypatch.setattr(reconciler, "reconcile", counted)
+    return looks
 
 
 def test_a_move_while_the_former_nats_is_away_for_a_moment_ends_with_nothing_left() -> None:
@@ -125,12 +139,7 @@ def test_a_host_configs_grants_to_applications_of_wash_hold_as_soon_as_they_are_
 def test_labels_that_the_operator_writes_itself_need_no_second_look_and_those_taken_off_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looks: list[Key] = []
-    reconcile = PodLabeler.reconcile
-
-    async def counted(labeler: PodLabeler, key: Key) -> Result:
-        looks.append(key)
-        return await reconcile(labeler, key)
+    looks = looks_of(PodLabeler, monkeypatch)
 
     async def scene(made: Scene) -> None:
         [(key, pod)] = made.world.cluster.all(POD).items()
@@ -143,19 +152,13 @@ def test_labels_that_the_operator_writes_itself_need_no_second_look_and_those_ta
         assert label in made.world.cluster.all(POD)[key]["metadata"]["labels"]
         assert looks == [key]
 
-    monkeypatch.setattr(PodLabeler, "reconcile", counted)
     play(scene)
 
 
 def test_a_service_that_is_new_has_those_pods_looked_at_whose_hosts_run_its_provider(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looks: set[str] = set()
-    reconcile = PodLabeler.reconcile
-
-    async def counted(labeler: PodLabeler, key: Key) -> Result:
-        looks.add(key.name)
-        return await reconcile(labeler, key)
+    looks = looks_of(PodLabeler, monkeypatch)
 
     async def scene(made: Scene) -> None:
         made.world.pool("a", "q", "two", HUB)
@@ -167,42 +170,30 @@ def test_a_service_that_is_new_has_those_pods_looked_at_whose_hosts_run_its_prov
         made.world.cluster.delete(SERVICE, SHOP)
         await asyncio.sleep(0.5)
         assert made.service() is not None
-        assert looks == serving
+        assert {key.name for key in looks} == serving
 
-    monkeypatch.setattr(PodLabeler, "reconcile", counted)
     play(scene)
 
 
 def test_a_list_that_shows_nothing_new_of_an_application_needs_no_look_at_its_services(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looks: list[str] = []
-    reconcile = ServiceReconciler.reconcile
-
-    async def counted(reconciler: ServiceReconciler, key: Key) -> Result:
-        looks.append(key.name)
-        return await reconcile(reconciler, key)
+    looks = looks_of(ServiceReconciler, monkeypatch)
 
     async def scene(made: Scene) -> None:
         await asyncio.sleep(60)
         looks.clear()
         made.world.application("a", "blog", application_spec(1, 0), {})
         await asyncio.sleep(60)
-        assert set(looks) == {"blog"}
+        assert {key.name for key in looks} == {"blog"}
 
-    monkeypatch.setattr(ServiceReconciler, "reconcile", counted)
     play(scene)
 
 
 def test_a_status_of_others_needs_no_look_and_the_operators_own_comes_back_when_it_is_written_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looks: list[Key] = []
-    reconcile = ApplicationReconciler.reconcile
-
-    async def counted(reconciler: ApplicationReconciler, key: Key) -> Result:
-        looks.append(key)
-        return await reconcile(reconciler, key)
+    looks = looks_of(ApplicationReconciler, monkeypatch)
 
     async def scene(made: Scene) -> None:
         await asyncio.sleep(60)
@@ -215,5 +206,4 @@ def test_a_status_of_others_needs_no_look_and_the_operators_own_comes_back_when_
         assert made.world.cluster.all(APPLICATION)[SHOP]["status"]["phase"] == "Deployed"
         assert looks == [SHOP]
 
-    monkeypatch.setattr(ApplicationReconciler, "reconcile", counted)
     play(scene)
