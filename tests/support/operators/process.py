@@ -19,13 +19,6 @@ from testbed.waiting import eventually
 
 USER_AGENT = "wasmcloud-operator/"
 
-# `python -m wasmcloud_operator` without what its image does not have and structlog would import: 4 MiB.
-_AS_IN_IMAGE = """
-import runpy, sys
-sys.modules.update(dict.fromkeys(("greenlet", "rich")))
-runpy.run_module("wasmcloud_operator", run_name="__main__", alter_sys=True)
-"""
-
 
 @dataclass(frozen=True)
 class OperatorProcess:
@@ -52,7 +45,7 @@ class OperatorProcess:
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-c", _AS_IN_IMAGE, "run", "--kubeconfig", str(kubeconfig)),
+                *("-m", "wasmcloud_operator", "run", "--kubeconfig", str(kubeconfig)),
                 *("--http-address", "127.0.0.1:0", "--log-format", "json", *flags),
                 stderr=stderr,
                 stdin=asyncio.subprocess.DEVNULL,
