@@ -25,10 +25,11 @@ def test_the_names_of_the_operators_own_volumes_are_taken():
             config(authority({**SECRET_CA, "name": name}))
 
 
-def test_the_sleep_fits_into_the_users_grace_period():
-    found = rendered(scheduling(podTemplateAdditions={"terminationGracePeriodSeconds": 5}))
-    assert "lifecycle" not in found.host
-    assert found.pod["terminationGracePeriodSeconds"] == 5
+@pytest.mark.parametrize(("grace", "sleep"), [(0, None), (2, None), (3, 1), (15, 5), (30, 10), (300, 10)])
+def test_the_sleep_takes_a_third_of_the_users_grace_period_and_ten_seconds_at_most(grace, sleep):
+    found = rendered(scheduling(podTemplateAdditions={"terminationGracePeriodSeconds": grace}))
+    assert found.host.get("lifecycle") == (sleep and {"preStop": {"sleep": {"seconds": sleep}}})
+    assert found.pod["terminationGracePeriodSeconds"] == grace
 
 
 @pytest.mark.parametrize("field", ["containers", "initContainers"])

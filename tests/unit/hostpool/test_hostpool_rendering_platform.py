@@ -34,7 +34,7 @@ def test_the_sleep_action_is_known_from_1_30_on(minor, known):
     assert platform_of(ServerVersion(1, minor, ""), "auto", "").sleep_action is known
 
 
-@pytest.mark.parametrize(("known", "expected"), [(True, {"preStop": {"sleep": {"seconds": 5}}}), (False, None)])
+@pytest.mark.parametrize(("known", "expected"), [(True, {"preStop": {"sleep": {"seconds": 10}}}), (False, None)])
 def test_before_1_30_there_is_no_sleep_action(known, expected):
     assert rendered({}, Facts(platform=Platform(sleep_action=known))).host.get("lifecycle") == expected
 

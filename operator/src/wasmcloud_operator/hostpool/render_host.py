@@ -29,8 +29,9 @@ PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
 
 # preStop, then up to 10 s in which the host announces to the lattice that it stops, then the leaf.
 _GRACE_SECONDS = 30
-# Long enough for kube-proxy everywhere to stop sending here before the host goes.
-_PRE_STOP_SECONDS = 5
+# Long enough for kube-proxy everywhere to stop sending here before the host goes: on a node that has more to do than it
+# can, that takes it seven seconds and more.
+_PRE_STOP_SECONDS = 10
 
 
 def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
@@ -53,8 +54,10 @@ def host_container(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
             "readinessProbe": probe("/readyz", port, period=5, failures=2),
             "livenessProbe": probe("/livez", port, period=10, failures=6),
         }
-    if facts.platform.sleep_action and grace_seconds(spec) > _PRE_STOP_SECONDS:  # the API server refuses a longer sleep
-        container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
+    # a pod that has less time to stop in still announces that it stops
+    pre_stop = min(_PRE_STOP_SECONDS, grace_seconds(spec) // 3)
+    if facts.platform.sleep_action and pre_stop > 0:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": pre_stop}}}
     return container
 
 
