@@ -22,7 +22,8 @@ from testbed.build import Progress
 _report = pytest.StashKey[Report]()
 _notes = pytest.StashKey[list[str]]()
 
-# First what needs no cluster, then what runs side by side, the longest first; at last what changes the installation.
+# First what needs no cluster, then what runs before all others, then what runs side by side, the longest first; at last
+# what changes the installation.
 _ORDER = {
     "test_e2e_component": 0,
     "test_e2e_links": 0,
@@ -69,6 +70,16 @@ async def world(pytestconfig: pytest.Config) -> AsyncIterator[World]:
         report.installed = here.timing
         progress.say(f"installed: {here.timing}")
         yield here
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def ahead(world: World, request: pytest.FixtureRequest) -> AsyncIterator[SideBySide]:
+    """The journeys that run before all others: hosts compile the component in Python for a minute, on every core, and
+    what runs beside it is measured against that.
+    """
+    journeys = {_new_place(): one for one in journeys_of("ahead", request.session.items)}
+    async with _started(world, journeys) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

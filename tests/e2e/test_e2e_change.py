@@ -107,7 +107,9 @@ async def two_serve(world: World, place: str, **options: object) -> set[str]:
 
 @contextlib.asynccontextmanager
 async def load(world: World, place: str, notes: Notes) -> AsyncIterator[None]:
-    """Twenty requests a second from another pod, each on a connection of its own; at the end none may have failed."""
+    """Twenty requests a second from another pod, each on a connection of its own; at the end each of them must have been
+    answered.
+    """
     await world.admin.apply(load_script(place))
     await world.admin.apply(load_pod(place, operator_image_name()))
     await world.admin.wait_for("v1/Pod", "load", place, running, timeout=180)
@@ -115,10 +117,10 @@ async def load(world: World, place: str, notes: Notes) -> AsyncIterator[None]:
     yield
     at_the_end = await requests(world, place)
     assert at_the_end is not None
-    wanted = max(AT_LEAST, at_the_end["sent"] + 60)
+    wanted = max(AT_LEAST, at_the_end["sent"] + 60)  # those that are on their way at the end too
     seen = await eventually(lambda: requests(world, place, more_than=wanted), timeout=180, interval=0.5)
     assert seen is not None
-    notes.add(f"{seen['sent']} requests, {seen['failed']} failed, slowest {seen['slowest']:.2f} s")
+    notes.add(f"{seen['ended']} requests, {seen['failed']} failed, slowest {seen['slowest']:.2f} s")
     assert seen["failed"] == 0, seen["failures"]
 
 
@@ -127,10 +129,10 @@ def running(pod: Object | None) -> bool:
 
 
 async def requests(world: World, namespace: str, *, more_than: int = 0) -> Object | None:
-    """What the load has counted by now; None before it has sent that many."""
+    """What the load has counted by now; None before that many requests have ended."""
     log = await world.cluster.kubectl("logs", "-n", namespace, "load", "--tail=1")
-    seen: Object = json.loads(log) if log else {"sent": 0}
-    return seen if seen["sent"] > more_than else None
+    seen: Object = json.loads(log) if log else {"sent": 0, "ended": 0}
+    return seen if seen["ended"] > more_than else None
 
 
 async def none_of(world: World, namespace: str, before: set[str]) -> bool:

@@ -20,7 +20,7 @@ WADM_RETRIES = "Failed, Degraded"
 
 
 @pytest.mark.journey("1 quickstart: hosts, application, curl through the Service")
-@together("side_by_side")
+@together("ahead")
 async def test_quickstart(world: World, place: str, notes: Notes) -> None:
     async def kubectl(*args: str, stdin: str | None = None) -> None:
         await world.cluster.kubectl(*args, "-n", place, stdin=stdin, timeout=310)

@@ -1,7 +1,8 @@
 """Constant load: `load.py URL RATE` sends RATE requests a second and prints each second, as JSON, how they ended.
 
-Each kind of failure is counted, with the time of its first and its last. It begins with the first answer, awaited for a
-minute: until then this node's kube-proxy may not lead to the Service yet.
+`sent` is how many requests were sent, `ended` how many of them, from the first on, have all ended. Each kind of failure
+is counted, with the time of its first and its last. It begins with the first answer, awaited for a minute: until then
+this node's kube-proxy may not lead to the Service yet.
 """
 
 import asyncio
@@ -12,16 +13,18 @@ import time
 
 import aiohttp
 
-# Seconds for one answer: a machine that has more to do than it can stands still for ten and more.
-PATIENCE = 30
+# Seconds for one answer. A machine that has more to do than it can answers late, after half a minute and more; only what
+# is never answered is lost.
+PATIENCE = 120
 
 
 def nothing_yet() -> dict:
-    return {"sent": 0, "failed": 0, "slowest": 0.0, "failures": {}}
+    return {"sent": 0, "ended": 0, "failed": 0, "slowest": 0.0, "failures": {}}
 
 
 async def main(url: str, rate: float) -> None:
     seen = nothing_yet()
+    open_requests: dict[asyncio.Task[None], int] = {}  # the oldest first
     # a new connection for each request, so that each is a decision of the Service's
     connector = aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=60)
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
@@ -30,10 +33,14 @@ async def main(url: str, rate: float) -> None:
         due = time.monotonic()
         reported = due
         while True:
-            group.create_task(ask(session, url, seen))
+            request = group.create_task(ask(session, url, seen))
+            open_requests[request] = seen["sent"]
+            request.add_done_callback(open_requests.pop)
+            seen["sent"] += 1
             due += 1 / rate
             if time.monotonic() - reported >= 1:
                 reported = time.monotonic()
+                seen["ended"] = next(iter(open_requests.values()), seen["sent"])
                 print(json.dumps(seen), flush=True)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
@@ -58,7 +65,6 @@ async def ask(session: aiohttp.ClientSession, url: str, seen: dict) -> None:
         number = errno.errorcode.get(getattr(error, "errno", None), "")
         problem = f"{type(error).__name__}: {number} {error}"
     took = time.monotonic() - started
-    seen["sent"] += 1
     seen["slowest"] = max(seen["slowest"], took)
     if problem:
         seen["failed"] += 1
