@@ -243,14 +243,13 @@ def _messages() -> Iterator[str]:
     yield from _table(("level", "event", "fields", "from"), lines)
 
 
+# The library's classes, and those of them that kube/metrics.py has bound to its registry.
 _FAMILIES = {
-    "Counter": "counter",
-    "Gauge": "gauge",
-    "Histogram": "histogram",
+    **{name: name.lower() for name in ("Counter", "Gauge", "Histogram", "counter", "gauge", "histogram")},
     "GaugeMetricFamily": "gauge",
     "InfoMetricFamily": "gauge",
 }
-_SUFFIX = {"Counter": "_total", "InfoMetricFamily": "_info"}
+_SUFFIX = {"Counter": "_total", "counter": "_total", "InfoMetricFamily": "_info"}
 
 
 def metrics() -> list[tuple[str, str, str, str]]:

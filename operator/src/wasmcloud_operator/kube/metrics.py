@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -22,100 +23,63 @@ class Metrics:
 
     def __init__(self, prefix: str = "kube") -> None:
         self.registry = CollectorRegistry()
-        register = self.registry
-        self.queues = QueueGauges(register)
-        self.reconciles = Counter(
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.queues = QueueGauges(self.registry)
+        self.reconciles = counter(
             "controller_runtime_reconcile",
             "Reconciles by controller and result: success, error, requeue_after, terminal",
             ("controller", "result"),
-            registry=register,
         )
-        self.reconcile_errors = Counter(
-            "controller_runtime_reconcile_errors", "Reconciles that failed", ("controller",), registry=register
+        self.reconcile_errors = counter(
+            "controller_runtime_reconcile_errors", "Reconciles that failed", ("controller",)
         )
-        self.reconcile_seconds = Histogram(
-            "controller_runtime_reconcile_time_seconds",
-            "Duration of a reconcile",
-            ("controller",),
-            buckets=_RECONCILE,
-            registry=register,
+        self.reconcile_seconds = histogram(
+            "controller_runtime_reconcile_time_seconds", "Duration of a reconcile", ("controller",), buckets=_RECONCILE
         )
-        self.active_workers = Gauge(
-            "controller_runtime_active_workers", "Workers that reconcile now", ("controller",), registry=register
+        self.active_workers = gauge("controller_runtime_active_workers", "Workers that reconcile now", ("controller",))
+        self.max_concurrent_reconciles = gauge(
+            "controller_runtime_max_concurrent_reconciles", "Workers there are", ("controller",)
         )
-        self.max_concurrent_reconciles = Gauge(
-            "controller_runtime_max_concurrent_reconciles", "Workers there are", ("controller",), registry=register
+        self.queue_adds = counter("workqueue_adds", "Keys added", ("name",))
+        self.queue_retries = counter("workqueue_retries", "Keys added again after a failure", ("name",))
+        self.queue_wait_seconds = histogram(
+            "workqueue_queue_duration_seconds", "From ready to worker", ("name",), buckets=_QUEUE
         )
-        self.queue_adds = Counter("workqueue_adds", "Keys added", ("name",), registry=register)
-        self.queue_retries = Counter(
-            "workqueue_retries", "Keys added again after a failure", ("name",), registry=register
+        self.queue_work_seconds = histogram(
+            "workqueue_work_duration_seconds", "From worker to done", ("name",), buckets=_QUEUE
         )
-        self.queue_wait_seconds = Histogram(
-            "workqueue_queue_duration_seconds",
-            "From ready to worker",
-            ("name",),
-            buckets=_QUEUE,
-            registry=register,
-        )
-        self.queue_work_seconds = Histogram(
-            "workqueue_work_duration_seconds",
-            "From worker to done",
-            ("name",),
-            buckets=_QUEUE,
-            registry=register,
-        )
-        self.requests = Counter(
+        self.requests = counter(
             "rest_client_requests",
             "Requests to the API server; code is `<error>` without an answer",
             ("code", "method"),
-            registry=register,
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = histogram(
             "rest_client_request_duration_seconds",
             "Duration of a request to the API server",
             ("method",),
             buckets=_REQUEST,
-            registry=register,
         )
-        self.namespaces_left_out = Gauge(
-            f"{prefix}_namespaces_left_out",
-            "Namespaces that are to be followed but cannot be read",
-            registry=register,
+        self.namespaces_left_out = gauge(
+            f"{prefix}_namespaces_left_out", "Namespaces that are to be followed but cannot be read"
         )
-        self.leader = Gauge(
-            "leader_election_master_status", "1 while this replica holds the lease", ("name",), registry=register
+        self.leader = gauge("leader_election_master_status", "1 while this replica holds the lease", ("name",))
+        self.restarts = counter(
+            f"{prefix}_task_restarts", "Supervised tasks that died and were started again", ("task",)
         )
-        self.restarts = Counter(
-            f"{prefix}_task_restarts",
-            "Supervised tasks that died and were started again",
-            ("task",),
-            registry=register,
+        self.informer_live = gauge(
+            f"{prefix}_informer_live", "1 while the informer's cache follows the API server", ("resource",)
         )
-        self.informer_live = Gauge(
-            f"{prefix}_informer_live",
-            "1 while the informer's cache follows the API server",
-            ("resource",),
-            registry=register,
-        )
-        self.informer_objects = Gauge(
-            f"{prefix}_informer_objects", "Objects in the informer's cache", ("resource",), registry=register
-        )
-        self.informer_unreadable = Gauge(
+        self.informer_objects = gauge(f"{prefix}_informer_objects", "Objects in the informer's cache", ("resource",))
+        self.informer_unreadable = gauge(
             f"{prefix}_informer_unreadable_objects",
             "Objects left out of the informer's cache because they cannot be decoded",
             ("resource",),
-            registry=register,
         )
-        self.informer_events = Counter(f"{prefix}_informer_events", "Changes seen", ("resource",), registry=register)
-        self.informer_relists = Counter(
-            f"{prefix}_informer_relists", "Full lists of a kind", ("resource",), registry=register
-        )
-        self.events_dropped = Counter(
-            f"{prefix}_events_dropped", "Kubernetes Events not sent, by cause", ("cause",), registry=register
-        )
-        self.handler_errors = Counter(
-            f"{prefix}_handler_errors", "Event handlers that raised", ("resource",), registry=register
-        )
+        self.informer_events = counter(f"{prefix}_informer_events", "Changes seen", ("resource",))
+        self.informer_relists = counter(f"{prefix}_informer_relists", "Full lists of a kind", ("resource",))
+        self.events_dropped = counter(f"{prefix}_events_dropped", "Kubernetes Events not sent, by cause", ("cause",))
+        self.handler_errors = counter(f"{prefix}_handler_errors", "Event handlers that raised", ("resource",))
 
 
 class Measured(Protocol):
