@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol, Self
 
@@ -215,13 +214,6 @@ def newer(resource_version: str, than: str) -> bool:
     if resource_version.isdecimal() and than.isdecimal():
         return int(resource_version) > int(than)
     return resource_version != than
-
-
-def label_selector(labels: Mapping[str, str] | Iterable[str]) -> str:
-    """The labels as a selector's text: `k=v` for each pair, or each entry of a list as it stands."""
-    if isinstance(labels, Mapping):
-        return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    return ",".join(labels)
 
 
 def finalizer_removal(metadata: ObjectMeta, finalizer: str) -> list[JsonObject]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from wasmcloud_operator.kube.apply import Applier, ManagedKind
 from wasmcloud_operator.kube.client import Reader, Writer
@@ -25,8 +24,6 @@ from wasmcloud_operator.kube.write_rate import WriteRate
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.pools import Pools
-
-T = TypeVar("T", bound=HasMetadata)
 
 # The index of an informer of children: the uid of the controller.
 OWNER_INDEX = "owner"
