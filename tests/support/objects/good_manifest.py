@@ -86,6 +86,10 @@ LINK = (*C1, "traits", 1, "properties")
 POLICY = ("spec", "policies", 0)
 
 
+def warnings(problems):
+    return [problem for problem in problems if problem.severity == "warning"]
+
+
 def where_said(problems, message):
     """The paths of the problems that say this."""
     return [problem.path for problem in problems if message in problem.message]

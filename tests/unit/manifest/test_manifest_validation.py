@@ -8,8 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.objects.good_manifest import C0, C1, DELETE, LINK, POLICY, SCALER, changed, good, secret, where_said
-from wasmcloud_operator.manifest.validation import errors, validate, warnings
+from support.objects.good_manifest import (
+    C0,
+    C1,
+    DELETE,
+    LINK,
+    POLICY,
+    SCALER,
+    changed,
+    good,
+    secret,
+    warnings,
+    where_said,
+)
+from wasmcloud_operator.manifest.validation import errors, validate
 
 
 def test_a_good_manifest_has_no_problems():

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from support.objects.good_manifest import C0, C1, DELETE, LINK, POLICY, changed, good, link, secret, where_said
-from wasmcloud_operator.manifest.validation import errors, validate, warnings
+from support.objects.good_manifest import (
+    C0,
+    C1,
+    DELETE,
+    LINK,
+    POLICY,
+    changed,
+    good,
+    link,
+    secret,
+    warnings,
+    where_said,
+)
+from wasmcloud_operator.manifest.validation import errors, validate
 
 
 @pytest.mark.parametrize(

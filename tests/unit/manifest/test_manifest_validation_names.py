@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.objects.good_manifest import C1, DELETE, changed, where_said
-from wasmcloud_operator.manifest.validation import errors, generated_id, is_oam_key, validate, warnings
+from support.objects.good_manifest import C1, DELETE, changed, warnings, where_said
+from wasmcloud_operator.manifest.validation import errors, is_oam_key, validate
+from wasmcloud_operator.manifest.walking import component_id
 
 
 @pytest.mark.parametrize(
@@ -61,4 +62,4 @@ def test_keys_of_annotations_are_wadms(key, valid):
 
 
 def test_generated_ids_are_those_of_wadm():
-    assert generated_id("My ThInG", "thing.wasm") == "my_thing-thing_wasm"
+    assert component_id("My ThInG", "thing.wasm") == "my_thing-thing_wasm"

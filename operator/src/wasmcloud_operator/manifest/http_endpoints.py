@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from wasmcloud_operator.manifest.http_listener import Listener, Scheme, UnusableSettings, listener, readable
+from wasmcloud_operator.manifest.http_listener import Family, Listener, Scheme, UnusableSettings, listener, readable
 from wasmcloud_operator.manifest.walking import (
     Daemons,
     Object,
@@ -28,7 +28,6 @@ from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
 Mode = Literal["address", "path", "host"]
-Family = Literal["IPv4", "IPv6", "Dual"]
 
 # What listens in every pod of a host pool, beside the host.
 POD_PORTS: Mapping[int, str] = {4222: "the NATS leaf node", 8222: "the NATS leaf node's monitoring"}

@@ -56,6 +56,14 @@ class CheckedReader:
         self.error(path, f"must be an object, not {_named(value)}")
         return None
 
+    def section(self, parent: Object, key: str, path: str, missing: str = "is required") -> Object | None:
+        """The object that must stand under a key; None with a problem otherwise."""
+        at = child_path(path, key)
+        if key in parent:
+            return self.mapping(parent[key], at)
+        self.error(at, missing)
+        return None
+
     def items(self, parent: Object, key: str, path: str, *, nullable: bool = False) -> Iterator[tuple[str, object]]:
         """Path and value of each item of an optional list."""
         value = parent.get(key)

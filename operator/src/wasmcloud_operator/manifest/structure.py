@@ -98,9 +98,7 @@ def read_component(reader: CheckedReader, source: Object, path: str) -> Manifest
     if kind is not None and kind not in COMPONENT_TYPES:
         reader.error(f"{path}.type", f"{kind!r} is not a type of component: use component or capability")
     at = f"{path}.properties"
-    if "properties" not in source:
-        reader.error(at, "is required")
-    properties = reader.mapping(source["properties"], at) if "properties" in source else None
+    properties = reader.section(source, "properties", path)
     links: list[ManifestLink] = []
     scalers: list[str] = []
     for trait_path, trait in reader.objects(source, "traits", path, nullable=True):
@@ -137,12 +135,10 @@ def read_policy(reader: CheckedReader, source: Object, path: str) -> Policy:
     kind = reader.text(source, "type", path)
     if "properties" not in source:
         reader.error(f"{path}.properties", "is required: write {} if the policy has none")
-        properties: Mapping[str, object] = {}
     else:
         reader.strings(source["properties"], f"{path}.properties")
-        declared = source["properties"]
-        properties = declared if isinstance(declared, Mapping) else {}
-    return Policy(path, name or "", kind or "", "backend" in properties)
+    declared = source.get("properties")
+    return Policy(path, name or "", kind or "", isinstance(declared, Mapping) and "backend" in declared)
 
 
 def _read_trait(reader: CheckedReader, source: Object, path: str) -> ManifestLink | None:
@@ -294,10 +290,8 @@ def _secrets(reader: CheckedReader, parent: Object, path: str) -> tuple[Secret, 
     for at, entry in reader.objects(parent, "secrets", path):
         reader.ignored(entry, ("name", "properties"), at)
         name = reader.text(entry, "name", at)
-        if "properties" not in entry:
-            reader.error(f"{at}.properties", "is required: policy and key name where the secret is read")
-            continue
-        source = reader.mapping(entry["properties"], f"{at}.properties")
+        missing = "is required: policy and key name where the secret is read"
+        source = reader.section(entry, "properties", at, missing)
         if source is None:
             continue
         reader.ignored(source, ("policy", "key", "field", "version"), f"{at}.properties")

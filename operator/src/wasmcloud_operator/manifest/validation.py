@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.manifest.reading import CheckedReader, ManifestProblem, Object
 from wasmcloud_operator.manifest.structure import (
     ManifestComponent,
@@ -19,10 +20,9 @@ from wasmcloud_operator.manifest.structure import (
     read_component,
     read_policy,
 )
+from wasmcloud_operator.manifest.walking import component_id
 from wasmcloud_operator_types.parsing import child_path
 
-API_VERSION = "core.oam.dev/v1beta1"
-KIND = "Application"
 SECRET_POLICY = "policy.secret.wasmcloud.dev/v1alpha1"  # noqa: S105  # the type of a policy
 NATS_MESSAGE_LIMIT = 1024 * 1024
 """NATS's default max_payload, in bytes; wadm keeps all versions of an application in one value of that size."""
@@ -60,10 +60,10 @@ def validate(manifest: object) -> list[ManifestProblem]:
     if root is None:
         return reader.problems
     _check_root(reader, root)
-    metadata = _section(reader, root, "metadata")
+    metadata = reader.section(root, "metadata", "")
     if metadata is not None:
         _check_metadata(reader, metadata)
-    spec = _section(reader, root, "spec")
+    spec = reader.section(root, "spec", "")
     if spec is not None:
         components, policies = _read_spec(reader, spec)
         _check_names(reader, components)
@@ -82,24 +82,12 @@ def errors(problems: Sequence[ManifestProblem]) -> list[ManifestProblem]:
     return [problem for problem in problems if problem.severity == "error"]
 
 
-def warnings(problems: Sequence[ManifestProblem]) -> list[ManifestProblem]:
-    """The problems that do not."""
-    return [problem for problem in problems if problem.severity == "warning"]
-
-
 def _check_root(reader: CheckedReader, root: Object) -> None:
     reader.only(root, ("apiVersion", "kind", "metadata", "spec"), "")
-    for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
+    for key, wanted in (("apiVersion", APPLICATION.api_version), ("kind", APPLICATION.kind)):
         found = reader.text(root, key, "")
         if found is not None and found != wanted:
             reader.error(key, f"must be {wanted}")
-
-
-def _section(reader: CheckedReader, root: Object, key: str) -> Object | None:
-    if key not in root:
-        reader.error(key, "is required")
-        return None
-    return reader.mapping(root[key], key)
 
 
 def _check_metadata(reader: CheckedReader, metadata: Object) -> None:
@@ -167,7 +155,7 @@ def _check_ids(reader: CheckedReader, components: Sequence[ManifestComponent], m
     for component in components:
         if component.id is not None or component.name is None or component.has_application:
             continue
-        identifier = generated_id(application, component.name)
+        identifier = component_id(application, component.name)
         other = made.setdefault(identifier, component)
         if identifier in written or (other is not component and other.name != component.name):
             reader.warn(
@@ -175,12 +163,6 @@ def _check_ids(reader: CheckedReader, components: Sequence[ManifestComponent], m
                 f"wadm makes the id {identifier!r} of it, which {written.get(identifier, other.path)} has too: "
                 "change the id of one of them",
             )
-
-
-def generated_id(application: str, component: str) -> str:
-    """The id that wadm makes for a component without one; different names can have the same id."""
-    parts = (re.sub(r"[^0-9A-Za-z]", "_", name.lower()) for name in (application, component))
-    return "-".join(parts)
 
 
 def _check_sources(reader: CheckedReader, components: Sequence[ManifestComponent]) -> None:

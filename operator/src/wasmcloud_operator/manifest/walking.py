@@ -57,7 +57,7 @@ def target_of(link: Object) -> str:
 
 
 def component_id(application: str, component: str) -> str:
-    """The id that wadm assigns to a component that declares none."""
+    """The id that wadm assigns to a component that declares none; different names can have the same id."""
     return "-".join(re.sub(r"[^0-9a-z]", "_", name.lower()) for name in (application, component))
 
 
