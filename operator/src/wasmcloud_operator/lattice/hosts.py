@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.lattice.clock import Clock, sleep_unless
 from wasmcloud_operator.lattice.connection_types import Channel, ConnectionState, Message
 from wasmcloud_operator.lattice.control import ControlReader
 from wasmcloud_operator.lattice.errors import LatticeError, NoResponders
@@ -143,7 +143,7 @@ class LiveHosts:
     async def _keep_listing(self) -> None:
         wait: float | None = None
         while True:
-            await self._due(wait)
+            await (self._list_now.wait() if wait is None else sleep_unless(self._list_now, self._clock, wait))
             self._list_now.clear()
             try:
                 await self._list()
@@ -151,19 +151,6 @@ class LiveHosts:
             except LatticeError as error:
                 _log.info("hosts not listed", lattice=self._control.subjects.lattice, error=str(error))
                 wait = _RELIST_AFTER_FAILURE if self._connection.state.connected else None
-
-    async def _due(self, wait: float | None) -> None:
-        """Return when a list is asked for, or after `wait` seconds."""
-        if wait is None:
-            await self._list_now.wait()
-            return
-        asked = asyncio.ensure_future(self._list_now.wait())
-        slept = asyncio.ensure_future(self._clock.sleep(wait))
-        try:
-            await asyncio.wait({asked, slept}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            asked.cancel()
-            slept.cancel()
 
     async def _list(self) -> None:
         """Ping all hosts, then ask each for its inventory, also known ones that did not answer; then this is synced."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.lattice.clock import Clock, sleep_unless
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, Ledger, Occasion
@@ -90,19 +90,9 @@ class AppLister:
             due = min(due, asleep)
             wait = due - self._clock.monotonic() if self._connection.state.connected else _RESYNC
             if wait > 0:
-                await self._sleep(wait)
+                await sleep_unless(self._rescheduled, self._clock, wait)
             else:
                 await self._ask()
-
-    async def _sleep(self, seconds: float) -> None:
-        """Return after so many seconds, or when there is another time to ask."""
-        slept = asyncio.ensure_future(self._clock.sleep(seconds))
-        rescheduled = asyncio.ensure_future(self._rescheduled.wait())
-        try:
-            await asyncio.wait({slept, rescheduled}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            slept.cancel()
-            rescheduled.cancel()
 
     async def _ask(self) -> None:
         asked, connection = self._clock.monotonic(), self._connections
