@@ -18,11 +18,10 @@ from testbed import NatsServer, Wadm, eventually
 from wasmcloud_operator.lattice.clock import SystemClock
 from wasmcloud_operator.lattice.configservice import ConfigService
 from wasmcloud_operator.lattice.connection import Connection
-from wasmcloud_operator.lattice.control import ControlWriter
+from wasmcloud_operator.lattice.control import ControlWriter, RegistryCredential
 from wasmcloud_operator.lattice.errors import NoResponders
 from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.hosts import LiveHosts
-from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.testing import HTTP_SERVER, LatticeHost, SharedLattice
 from wasmcloud_operator.lattice.wadm import WadmWriter
 from wasmcloud_operator.lattice.wadm_events import StatusPushed, WadmEvent, subscribe_wadm

@@ -13,12 +13,12 @@ from testbed import NatsServer, eventually
 from testbed.ports import free_ports
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import ConnectionState, ServerInfo, Timing
+from wasmcloud_operator.lattice.control import RegistryCredential
 from wasmcloud_operator.lattice.errors import InvalidName
 from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.lattices import Lattices
-from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 from wasmcloud_operator.lattice.wadm_events import StatusPushed

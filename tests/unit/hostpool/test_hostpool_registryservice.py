@@ -15,9 +15,9 @@ from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.lattice.control import RegistryCredential
 from wasmcloud_operator.lattice.errors import ControlRejected, LatticeUnavailable
 from wasmcloud_operator.lattice.host_types import Host, InventoryChange
-from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 
 POOL = Key("ns", "pool")

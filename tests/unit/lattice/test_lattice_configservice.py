@@ -13,8 +13,8 @@ from testbed import eventually
 from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.configservice import ConfigService, requested_labels
 from wasmcloud_operator.lattice.connection_types import Message
+from wasmcloud_operator.lattice.control import RegistryCredential
 from wasmcloud_operator.lattice.errors import LatticeUnavailable
-from wasmcloud_operator.lattice.registry import RegistryCredential
 
 SUBJECT = "wasmbus.cfg.default.req"
 CREDENTIALS = {

@@ -30,8 +30,7 @@ from wasmcloud_operator.lattice.host_events import (
     parse_pong,
 )
 from wasmcloud_operator.lattice.host_types import Instant, InventoryChange, Provider, RunningComponent
-from wasmcloud_operator.lattice.inventory import HEARTBEAT_LAG, Hosts, apply, expire, give_up
-from wasmcloud_operator.lattice.inventory_limits import HOST_BYTES
+from wasmcloud_operator.lattice.inventory import HEARTBEAT_LAG, HOST_BYTES, Hosts, apply, expire, give_up
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,9 +17,9 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.configservice import Labels
+from wasmcloud_operator.lattice.control import RegistryCredential
 from wasmcloud_operator.lattice.errors import ControlRejected, LatticeError
 from wasmcloud_operator.lattice.lattice import Lattice
-from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.shared.context import pool_of
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.pools import Pools

@@ -14,9 +14,9 @@ import structlog
 
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import Channel, Message
+from wasmcloud_operator.lattice.control import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.log_limiter import LogLimiter
-from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.subjects import ControlSubjects
 
 _log = structlog.get_logger(__name__)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import GarbledAnswer
 from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_answer, parse_inventory, parse_pong
-from wasmcloud_operator.lattice.registry import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
 from wasmcloud_operator.lattice.write_gate import WriteGate, writing
@@ -21,6 +20,25 @@ class Link:
 
     source: str
     wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryCredential:
+    """User name and password for a registry, or a token alone: hosts take anything else for none. Not in `repr`."""
+
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+    def as_json(self) -> dict[str, str]:
+        """The wire form of the control interface."""
+        filled = {"username": self.username, "password": self.password, "token": self.token}
+        return {**{key: value for key, value in filled.items() if value}, "registryType": "oci"}
+
+
+def credentials_json(credentials: Mapping[str, RegistryCredential]) -> dict[str, dict[str, str]]:
+    """By registry host (`ghcr.io`, `localhost:5000`), the wire form."""
+    return {registry: credential.as_json() for registry, credential in credentials.items()}
 
 
 class ControlReader:

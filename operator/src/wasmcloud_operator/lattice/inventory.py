@@ -20,19 +20,24 @@ from wasmcloud_operator.lattice.host_events import (
     ProviderStopped,
 )
 from wasmcloud_operator.lattice.host_types import Host, Instant, InventoryChange, Provider, ProviderNews, change_between
-from wasmcloud_operator.lattice.inventory_limits import HOST_LIMIT, LATTICE_BYTES, fitted
 
 HEARTBEAT_LAG = 2.0  # seconds that a heartbeat's content may be older than its arrival
 _NEWS_KEPT = 10.0
 _STARTED_AT_TOLERANCE = timedelta(seconds=5)
 _QUIET = 0.6  # of the silence after which a host is gone; after so much it is asked
 
+# How much of what hosts say of themselves is kept: whoever may publish in a lattice can make up hosts.
+HOST_LIMIT = 10_000
+HOST_BYTES = 512 * 1024  # a host with some thousand components, or eight hundred providers
+LATTICE_BYTES = 64 * 1024 * 1024
+_ENTRY = 120  # bytes that Python needs for a short text and its place in a mapping, about
+
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
     """The hosts of a lattice that are alive, by id, and when (monotonic seconds) those that stopped lately did so.
 
-    `left_out` counts what did not fit (see `inventory_limits`). `ours` are hosts for which others have to make room.
+    `left_out` counts what did not fit (see `HOST_BYTES`). `ours` are hosts for which others have to make room.
     """
 
     alive: Mapping[str, Host] = field(default_factory=lambda: MappingProxyType({}))
@@ -207,7 +212,7 @@ def _without_tombstone(hosts: Hosts, host_id: str) -> Hosts:
 
 def _put(hosts: Hosts, host: Host, *, ask: bool) -> InventoryStep:
     old = hosts.alive.get(host.id)
-    host, cut = fitted(host)
+    host, cut = _fitted(host)
     if cut:
         hosts = replace(hosts, left_out=hosts.left_out + 1)
     others = len(hosts.alive) - (old is not None)
@@ -238,3 +243,36 @@ def _strangers(hosts: Hosts, newcomer: Host, excess: int) -> dict[str, Host]:
             found[host.id] = host
             excess -= host.size
     return found
+
+
+def _fitted(host: Host) -> tuple[Host, bool]:
+    """Returns the host with its size in bytes, about, and whether something of it was left out as too large."""
+    size = _size(host)
+    if size <= HOST_BYTES:
+        return replace(host, size=size), False
+    labels = host.labels if _texts(host.labels) <= HOST_BYTES // 2 else MappingProxyType({})
+    bare = replace(host, labels=labels, components=MappingProxyType({}), providers=MappingProxyType({}), news=())
+    return replace(bare, size=_size(bare)), True
+
+
+def _size(host: Host) -> int:
+    news_size = sum(_bytes_of(news.provider) if news.provider else _ENTRY for news in host.news)
+    return (
+        4 * _ENTRY
+        + len(host.id)
+        + len(host.friendly_name)
+        + len(host.version)
+        + _texts(host.labels)
+        + sum(len(name) + len(component.application) for name, component in host.components.items())
+        + 2 * _ENTRY * len(host.components)
+        + sum(map(_bytes_of, host.providers.values()))
+        + news_size
+    )
+
+
+def _bytes_of(provider: Provider) -> int:
+    return 2 * _ENTRY + len(provider.id) + len(provider.image_ref) + _texts(provider.annotations)
+
+
+def _texts(pairs: Mapping[str, str]) -> int:
+    return sum(len(key) + len(value) + 2 * _ENTRY for key, value in pairs.items())

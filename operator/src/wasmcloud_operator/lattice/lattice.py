@@ -11,13 +11,12 @@ from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.configservice import ConfigService, Labels
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState
-from wasmcloud_operator.lattice.control import ControlReader, ControlWriter
+from wasmcloud_operator.lattice.control import ControlReader, ControlWriter, RegistryCredential
 from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged, Ledger
 from wasmcloud_operator.lattice.listing import AppLister
-from wasmcloud_operator.lattice.registry import RegistryCredential
 from wasmcloud_operator.lattice.routes import RoutedChannel
 from wasmcloud_operator.lattice.wadm import WadmReader, WadmWriter
 from wasmcloud_operator.lattice.wadm_events import (
