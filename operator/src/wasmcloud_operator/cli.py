@@ -182,7 +182,7 @@ def apps(lattice: str, nats: NatsOptions, kubeconfig: Path | None, context: str 
     from wasmcloud_operator.lattice.errors import LatticeError
 
     async def listed() -> tuple[list[ListedApp], Mapping[str, str]]:
-        found = await list_apps(nats.spec(), lattice, prefix=nats.wadm_prefix)
+        found = await list_apps(nats, lattice)
         return found, await named_cluster(Credentials(kubeconfig, context), found)
 
     logs.configure("error", "auto")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from wasmcloud_operator.application.status import running
+from wasmcloud_operator.commands.nats_options import NatsOptions
 from wasmcloud_operator.commands.overview.tables import Row, Table
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.credentials import Credentials, cluster_name
@@ -16,11 +17,9 @@ from wasmcloud_operator.kube.gather_first_error import gather_first_error
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import NAMESPACE, Key
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
-from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.content import Owner, owner_of
-from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
+from wasmcloud_operator.lattice.errors import WadmNotFound
 from wasmcloud_operator.lattice.ledger import Entry
-from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.wadm import WadmReader
 from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary
 
@@ -43,16 +42,9 @@ class ListedApp:
     message: str
 
 
-async def list_apps(spec: ConnectionSpec, lattice: str, *, prefix: str) -> list[ListedApp]:
-    """The applications of a lattice by name. Raises the errors of `lattice.errors`."""
-    failure: LatticeError
-    async with ConnectionPool() as connections:
-        try:
-            connection = connections.acquire(spec).connection
-            return await _listed(WadmReader(connection, lattice, prefix=prefix, timeout=_ANSWER_SECONDS))
-        except LatticeError as error:
-            failure = error  # raised in there it would come out as an ExceptionGroup
-    raise failure
+async def list_apps(nats: NatsOptions, lattice: str) -> list[ListedApp]:
+    """The applications of a lattice by name. Raises as `NatsOptions.ask`."""
+    return await nats.ask(lattice, _listed, timeout=_ANSWER_SECONDS)
 
 
 async def _listed(wadm: WadmReader) -> list[ListedApp]:

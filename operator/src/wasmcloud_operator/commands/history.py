@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import click
 
@@ -18,12 +17,8 @@ from wasmcloud_operator.kube.client import JSON_PATCH, Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.content import VERSION, owner_of
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
-from wasmcloud_operator.lattice.wadm import WadmReader
-
-R = TypeVar("R")
 
 _TRACKING = "argocd.argoproj.io/tracking-id"
 _FLUX = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name")
@@ -169,21 +164,7 @@ async def _from_wadm(nats: NatsOptions, application: JsonObject, version: str) -
     if not isinstance(lattice, str) or not lattice:
         raise Refused("the Application is in no lattice yet")
     name = application["metadata"]["name"]
-
-    async def read(wadm: WadmReader) -> JsonObject:
-        return await wadm.get(name, version)
-
     try:
-        return await _asked(nats, lattice, read)
+        return await nats.ask(lattice, lambda wadm: wadm.get(name, version))
     except WadmNotFound:
         raise Refused(f"wadm keeps no version {version} of {name} in lattice {lattice}: see history") from None
-
-
-async def _asked(nats: NatsOptions, lattice: str, read: Callable[[WadmReader], Awaitable[R]]) -> R:
-    failure: LatticeError
-    async with ConnectionPool() as connections:
-        try:
-            return await read(WadmReader(connections.acquire(nats.spec()).connection, lattice, prefix=nats.wadm_prefix))
-        except LatticeError as error:
-            failure = error  # raised in there it would come out as an ExceptionGroup
-    raise failure

@@ -48,22 +48,14 @@ def which_cluster(command: Command) -> Command:
     return command
 
 
-def where(command: Command) -> Command:
-    """Adds the options that choose the cluster and the namespaces."""
-    option = click.option("-n", "--namespace", default="", help="The namespace; all of them when left out.")
-    return option(which_cluster(command))
+def _in_namespace(text: str) -> Callable[[Command], Command]:
+    """Returns what adds the options that choose the cluster and the namespace."""
+    return lambda command: click.option("-n", "--namespace", default="", help=text)(which_cluster(command))
 
 
-def where_seen(command: Command) -> Command:
-    """Adds the options that choose the cluster and the namespaces, as far as its user may see them."""
-    text = "The namespace; when left out all of them, or the context's where you may not list all."
-    return click.option("-n", "--namespace", default="", help=text)(which_cluster(command))
-
-
-def where_one_is(command: Command) -> Command:
-    """Adds the options that choose the cluster, and the namespace an object is in."""
-    option = click.option("-n", "--namespace", default="", help="The namespace; the context's when left out.")
-    return option(which_cluster(command))
+where = _in_namespace("The namespace; all of them when left out.")
+where_seen = _in_namespace("The namespace; when left out all of them, or the context's where you may not list all.")
+where_one_is = _in_namespace("The namespace; the context's when left out.")
 
 
 @click.command()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -14,6 +14,9 @@ from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX
 
 if TYPE_CHECKING:
     from wasmcloud_operator.lattice.spec import ConnectionSpec
+    from wasmcloud_operator.lattice.wadm import WadmReader
+
+R = TypeVar("R")
 
 _DEFAULT = "nats://127.0.0.1:4222"
 
@@ -32,6 +35,22 @@ class NatsOptions:
 
         text = self.credentials.read_text(encoding="utf-8") if self.credentials else ""
         return ConnectionSpec((self.address,), credentials=text)
+
+    async def ask(self, lattice: str, read: Callable[[WadmReader], Awaitable[R]], *, timeout: float = 5.0) -> R:
+        """Returns what `read` makes of a lattice's wadm. Raises the errors of `lattice.errors`, and as `spec`."""
+        from wasmcloud_operator.lattice.connection_pool import ConnectionPool
+        from wasmcloud_operator.lattice.errors import LatticeError
+        from wasmcloud_operator.lattice.wadm import WadmReader
+
+        spec = self.spec()
+        failure: LatticeError
+        async with ConnectionPool() as connections:
+            try:
+                connection = connections.acquire(spec).connection
+                return await read(WadmReader(connection, lattice, prefix=self.wadm_prefix, timeout=timeout))
+            except LatticeError as error:
+                failure = error  # raised in there it would come out as an ExceptionGroup
+        raise failure
 
 
 def given(command: Callable[..., None]) -> Callable[..., None]:
