@@ -11,7 +11,7 @@ from wasmcloud_operator.commands.checking.kinds import Item, Misnamed, holds_our
 from wasmcloud_operator.commands.checking.rules import application_problems, host_config_problems, template_problems
 from wasmcloud_operator.commands.checking.sources import EmptyFolder, SourceFile, UnreadableFile, sources
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_object
 from wasmcloud_operator.kube.resources import Resource
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
 
@@ -138,6 +138,5 @@ def _of_file(file: str, severity: Severity, rule: str, message: str) -> FileFind
 
 
 def _name(value: JsonObject) -> str:
-    metadata = value.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
+    name = as_object(value.get("metadata")).get("name")
     return name if isinstance(name, str) else ""

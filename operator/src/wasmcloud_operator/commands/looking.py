@@ -118,7 +118,7 @@ def why(what: str, kubeconfig: Path | None, context: str | None, namespace: str)
 def ui(kubeconfig: Path | None, context: str | None, namespace: str, port: int, browser: bool) -> None:
     """Show a live page of all this on 127.0.0.1, read-only, until Ctrl-C."""
     from wasmcloud_operator.commands.overview.screens import show_within
-    from wasmcloud_operator.commands.page.screen import page_screen
+    from wasmcloud_operator.commands.page.server import page_screen
 
     sys.exit(show_within(namespace, lambda chosen: page_screen(chosen, port, browser=browser), kubeconfig, context))
 

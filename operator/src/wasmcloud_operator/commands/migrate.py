@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 import click
 
+from wasmcloud_operator.commands.checking import rules
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.owned_secrets import needed_secrets
@@ -27,14 +28,10 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.managed_fields import taken_over
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key
-from wasmcloud_operator.kube.structural_schema import unknown_fields
 from wasmcloud_operator.legacy.differences import pod_differences
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS, FINALIZER, leftovers
 from wasmcloud_operator.names import MANAGED_BY, IpFamily
 from wasmcloud_operator.shared.problem import SpecError
-from wasmcloud_operator_types.crd import HOST_CONFIG as CRD_OF_HOST_CONFIG
-from wasmcloud_operator_types.crd import custom_resource_definition
-from wasmcloud_operator_types.parsing import format_path
 
 FORMER_API_SERVICE = "v1beta1.core.oam.dev"
 # Its image up to 0.5.0 and since; the first is the name of ours, too.
@@ -191,8 +188,7 @@ async def _children(client: Reader, item: CustomResource, children: Children) ->
 
 def unknown_in(spec: Json) -> list[str]:
     """The paths in a host config's spec that are no fields of it."""
-    schema = custom_resource_definition(CRD_OF_HOST_CONFIG)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    return [f".{format_path(steps)}" for steps in unknown_fields(spec, schema["properties"]["spec"], ("spec",))]
+    return [f".{path}" for path in rules.unknown_in({"spec": spec})]
 
 
 def _in_template(body: JsonObject, live: JsonObject) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wasmcloud_operator.hostpool.pod_reasons import PodReason
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, count_in
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
@@ -31,13 +31,13 @@ def workload_state(kind: str, body: JsonObject | None, held_up: PodReason | None
         return WorkloadState(0, 0, 0, (), tuple(progressing(Reason.WORKLOAD_CREATED, f"the {kind} is being created")))
     status = body.get("status") or {}
     if kind == "DaemonSet":
-        wanted, total = _count(status, "desiredNumberScheduled"), _count(status, "currentNumberScheduled")
-        updated, available = _count(status, "updatedNumberScheduled"), _count(status, "numberAvailable")
-        ready_pods = _count(status, "numberReady")
+        wanted, total = count_in(status, "desiredNumberScheduled"), count_in(status, "currentNumberScheduled")
+        updated, available = count_in(status, "updatedNumberScheduled"), count_in(status, "numberAvailable")
+        ready_pods = count_in(status, "numberReady")
     else:
-        wanted, total = _count(body.get("spec") or {}, "replicas"), _count(status, "replicas")
-        updated, available = _count(status, "updatedReplicas"), _count(status, "availableReplicas")
-        ready_pods = _count(status, "readyReplicas")
+        wanted, total = count_in(body.get("spec") or {}, "replicas"), count_in(status, "replicas")
+        updated, available = count_in(status, "updatedReplicas"), count_in(status, "availableReplicas")
+        ready_pods = count_in(status, "readyReplicas")
     observed = status.get("observedGeneration", 0) >= body["metadata"].get("generation", 0)
     failure = _failure(status)
     if failure is not None:
@@ -94,8 +94,3 @@ def _failure(status: JsonObject) -> tuple[str, str] | None:
         if kind == "ReplicaFailure" and value == "True":
             return reason or Reason.REPLICA_FAILURE, condition.get("message", "")
     return None
-
-
-def _count(status: Json, name: str) -> int:
-    value = status.get(name)
-    return value if isinstance(value, int) else 0

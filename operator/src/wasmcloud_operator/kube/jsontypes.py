@@ -18,3 +18,9 @@ def as_object(value: Json) -> JsonObject:
 def as_objects(value: Json) -> Iterable[JsonObject]:
     """Returns the objects of a list; none for anything else."""
     return (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else ()
+
+
+def count_in(fields: JsonObject, name: str) -> int:
+    """Returns the number of a field; 0 for anything else."""
+    value = fields.get(name)
+    return value if isinstance(value, int) else 0

@@ -16,8 +16,9 @@ from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.reference_checks import Values
 from wasmcloud_operator.hostpool.render_workload import leaf_warnings, render
 from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.kube.structural_schema import unknown_fields, wrong_types
+from wasmcloud_operator.lattice.content import strings
 from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_problems
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
 from wasmcloud_operator.manifest.validation import validate
@@ -163,8 +164,7 @@ def _metadata_problems(metadata: JsonObject, severity: Severity) -> Iterator[Man
         if key not in _METADATA:
             yield ManifestProblem(severity, child_path("metadata", key), _REFUSED)
     for part in ("annotations", "labels"):
-        entries = metadata.get(part)
-        for key, value in entries.items() if isinstance(entries, dict) else ():
+        for key, value in as_object(metadata.get(part)).items():
             path = child_path(f"metadata.{part}", key)
             if not _KEY.fullmatch(key):
                 what = (
@@ -180,9 +180,7 @@ def _metadata_problems(metadata: JsonObject, severity: Severity) -> Iterator[Man
 
 
 def _annotation_problems(metadata: JsonObject) -> Iterator[ManifestProblem]:
-    entries = metadata.get("annotations")
-    texts = entries.items() if isinstance(entries, dict) else ()
-    for problem in read_options({key: value for key, value in texts if isinstance(value, str)}).problems:
+    for problem in read_options(strings(metadata.get("annotations"))).problems:
         yield ManifestProblem("warning", problem.path, problem.message)
 
 
@@ -193,9 +191,8 @@ def _as_sent(metadata: JsonObject) -> JsonObject:
     for part in ("annotations", "labels"):
         entries = sent.get(part)
         if isinstance(entries, Mapping):
-            texts = {key: value for key, value in entries.items() if isinstance(value, str)}
             others = {key: value for key, value in entries.items() if not isinstance(value, str)}
-            sent[part] = {**passed_metadata(texts), **others}
+            sent[part] = {**passed_metadata(strings(entries)), **others}
     return sent
 
 
@@ -214,11 +211,9 @@ def _http_problems(manifest: JsonObject) -> Iterator[ManifestProblem]:
 
 
 def _images(manifest: JsonObject) -> Iterator[ManifestProblem]:
-    spec = manifest.get("spec")
-    components = spec.get("components") if isinstance(spec, dict) else None
+    components = as_object(manifest.get("spec")).get("components")
     for index, component in enumerate(components if isinstance(components, list) else ()):
-        properties = component.get("properties") if isinstance(component, dict) else None
-        image = properties.get("image") if isinstance(properties, dict) else None
+        image = as_object(as_object(component).get("properties")).get("image")
         if not isinstance(image, str):
             continue
         path = f"spec.components[{index}].properties.image"
@@ -242,13 +237,14 @@ def _reference_problems(image: str, path: str) -> Iterator[ManifestProblem]:
 
 
 def _refused_by_kubernetes(item: JsonObject, kind: Kind, severity: Severity) -> Iterator[ManifestProblem]:
-    for path in _unknown_in(item, kind):
+    for path in unknown_in(item, kind):
         yield ManifestProblem(severity, path, _REFUSED)
     for steps, what in wrong_types(_body(item), _schema(kind)):
         yield ManifestProblem("error", format_path(steps), what)
 
 
-def _unknown_in(item: JsonObject, kind: Kind = HOST_CONFIG) -> Iterator[str]:
+def unknown_in(item: JsonObject, kind: Kind = HOST_CONFIG) -> Iterator[str]:
+    """Yields the paths in an object that are no fields of its kind."""
     return map(format_path, unknown_fields(_body(item), _schema(kind)))
 
 
@@ -275,7 +271,7 @@ def _config_problems(item: JsonObject) -> Iterator[ManifestProblem]:
 
     In one that its model does not take, only warnings about the rest: an error may come of what is left out.
     """
-    known = without_paths(item, set(_unknown_in(item)))
+    known = without_paths(item, set(unknown_in(item)))
     config, whole = _readable(known)
     if config is None:
         return

@@ -29,7 +29,9 @@ class Coloured:
 
     def tree(self, branch: Branch) -> None:
         """Draws a tree."""
-        self._console.print(_tree(branch))
+        drawn = Tree(_label(branch), guide_style="dim")
+        _grow(drawn, branch)
+        self._console.print(drawn)
 
 
 def _table(table: Table) -> RichTable:
@@ -41,12 +43,6 @@ def _table(table: Table) -> RichTable:
         cells = [Text(cell) for cell in row.cells]
         cells[table.state].stylize(_STYLES[row.fine])
         drawn.add_row(*cells)
-    return drawn
-
-
-def _tree(branch: Branch) -> Tree:
-    drawn = Tree(_label(branch), guide_style="dim")
-    _grow(drawn, branch)
     return drawn
 
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from wasmcloud_operator.commands.overview.snapshot import condition
+from wasmcloud_operator.commands.overview.snapshot import condition, holds
 from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import Unstructured
-
-
-def is_ready(pod: Unstructured) -> bool:
-    """Whether the pod's condition Ready is True."""
-    return condition(pod, "Ready").get("status") == "True"
 
 
 def node_of(pod: Unstructured) -> str:
@@ -22,7 +17,7 @@ def trouble(pod: Unstructured) -> str:
 
     The order is that of a pod's life: not scheduled, a container that cannot start or ended, not ready.
     """
-    if is_ready(pod):
+    if holds(pod, "Ready"):
         return ""
     if pod.metadata.deleting:
         return "is being deleted"

@@ -18,7 +18,7 @@ from wasmcloud_operator.commands.overview.snapshot import (
     status_of,
 )
 from wasmcloud_operator.commands.overview.tables import Row, Table
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_objects
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_objects, count_in
 from wasmcloud_operator.kube.objects import CustomResource
 
 
@@ -188,7 +188,7 @@ def _lattice(name: str, snapshot: Snapshot) -> LatticeRow:
         nats,
         wadm,
         len(pools),
-        sum(_count(status_of(pool), "hostCount") for pool in pools),
+        sum(count_in(status_of(pool), "hostCount") for pool in pools),
         len(snapshot.applications_in(name)),
     )
 
@@ -210,7 +210,7 @@ def _application(application: CustomResource) -> ApplicationRow:
 
 def _services(application: CustomResource) -> Iterable[ServiceRow]:
     for entry in as_objects(status_of(application).get("services")):
-        ready = _count(entry, "readyEndpoints")
+        ready = count_in(entry, "readyEndpoints")
         urls = entry.get("urls")
         yield ServiceRow(
             str(entry.get("namespace", "")),
@@ -250,11 +250,6 @@ def _reach(pools: Sequence[CustomResource], kind: str) -> str:
 def _is_daemonset(spec: JsonObject) -> bool:
     scheduling = spec.get("schedulingOptions")
     return bool(spec.get("daemonset") or (isinstance(scheduling, dict) and scheduling.get("daemonset")))
-
-
-def _count(status: JsonObject, name: str) -> int:
-    value = status.get(name)
-    return value if isinstance(value, int) else 0
 
 
 def _named(row: PoolRow | ApplicationRow | ServiceRow) -> str:

@@ -18,7 +18,7 @@ from wasmcloud_operator.commands.overview.snapshot import (
     status_of,
 )
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects, count_in
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.names import PAUSED, is_paused
@@ -78,13 +78,8 @@ def _owner(service: Key, snapshot: Snapshot) -> tuple[CustomResource | None, int
     for application in snapshot.applications:
         for entry in as_objects(status_of(application).get("services")):
             if (entry.get("namespace"), entry.get("name")) == service:
-                return application, _count(entry)
+                return application, count_in(entry, "readyEndpoints")
     return None, 0
-
-
-def _count(entry: JsonObject) -> int:
-    counted = entry.get("readyEndpoints")
-    return counted if isinstance(counted, int) else 0
 
 
 def _each_pod_once(causes: Iterable[Cause]) -> Iterator[Cause]:
@@ -102,7 +97,7 @@ def _endpoints(application: CustomResource, snapshot: Snapshot) -> Iterator[Caus
     for entry in as_objects(status_of(application).get("services")):
         service = Key(str(entry.get("namespace")), str(entry.get("name")))
         yield from _unready_endpoints(service, snapshot)
-        listed, counted = snapshot.endpoints.get(service), _count(entry)
+        listed, counted = snapshot.endpoints.get(service), count_in(entry, "readyEndpoints")
         if listed is not None and counted and not any(endpoint.ready for endpoint in listed):
             yield _no_ready_endpoint(service, listed, counted)
 

@@ -135,12 +135,10 @@ class Cluster:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Follow the cluster while the scope is open."""
-        informers = [(informer.name, partial(self._supervised, informer)) for informer in self._informers]
+        supervised = partial(supervise, clock=self._clock, metrics=self._metrics)
+        informers = [(informer.name, partial(supervised, informer.name, informer.run)) for informer in self._informers]
         async with background([*informers, ("rows", self._publish)]):
             yield
-
-    async def _supervised(self, informer: Informer[Any]) -> None:
-        await supervise(informer.name, informer.run, clock=self._clock, metrics=self._metrics)
 
     async def _publish(self) -> None:
         shown: list[str] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -11,7 +10,6 @@ from wasmcloud_operator.commands.overview import pods, status
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, spec_of, status_of
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
-from wasmcloud_operator.names import INSTANCE_LABEL
 
 Rows = dict[str, JsonObject]
 
@@ -42,13 +40,9 @@ def _pool(pool: CustomResource, row: status.PoolRow) -> JsonObject:
 
 def _hosts(snapshot: Snapshot) -> Iterator[JsonObject]:
     """A row for each pod of a host config, and for each host of its status whose pod cannot be read."""
-    by_pool: defaultdict[tuple[str, str], list[Unstructured]] = defaultdict(list)
-    for pod in snapshot.pods:
-        by_pool[pod.metadata.namespace, pod.metadata.labels.get(INSTANCE_LABEL, "")].append(pod)
     for pool in snapshot.pools:
-        namespace, name = pool.metadata.key
         known = {str(host.get("pod")): host for host in as_objects(status_of(pool).get("hosts"))}
-        for pod in by_pool[namespace, name]:
+        for pod in snapshot.pods_of(pool):
             trouble = pods.trouble(pod)
             about = {"node": pods.node_of(pod), "address": as_object(pod.body.get("status")).get("podIP")}
             host = known.pop(pod.metadata.name, {})
@@ -127,25 +121,24 @@ def _recent(snapshot: Snapshot, now: datetime, gone: Iterable[JsonObject]) -> li
     items = (("pool", snapshot.pools), ("application", snapshot.applications))
     entries = [
         *(entry for kind, found in items for item in found for entry in _changes(kind, item)),
-        *(_made("host", pod.metadata.namespace, pod.metadata.name, pod.metadata.creation_timestamp)
-          for pod in snapshot.pods),
+        *(_made("host", pod) for pod in snapshot.pods),
         *gone,
-    ]  # fmt: skip
+    ]
     fresh = [entry for entry in entries if (at := _time(entry["at"])) is not None and at >= since]
     fresh.sort(key=lambda entry: (str(entry["at"]), str(entry["of"]), str(entry["text"])), reverse=True)
     return fresh[:_MOST_RECENT]
 
 
 def _changes(kind: str, item: CustomResource) -> Iterator[JsonObject]:
-    yield _made(kind, item.metadata.namespace, item.metadata.name, item.metadata.creation_timestamp)
+    yield _made(kind, item)
     for entry in as_objects(status_of(item).get("conditions")):
         if entry.get("type") not in _ECHOES:
             words = [f"{entry.get('type')} is {entry.get('status')}", str(entry.get("message") or entry.get("reason"))]
             yield {"at": entry.get("lastTransitionTime"), "of": f"{kind}/{item.metadata.key}", "text": ": ".join(words)}
 
 
-def _made(kind: str, namespace: str, name: str, at: str | None) -> JsonObject:
-    return {"at": at, "of": f"{kind}/{namespace}/{name}", "text": "created"}
+def _made(kind: str, item: CustomResource | Unstructured) -> JsonObject:
+    return {"at": item.metadata.creation_timestamp, "of": f"{kind}/{item.metadata.key}", "text": "created"}
 
 
 def _time(text: Json) -> datetime | None:

@@ -1,21 +1,29 @@
-"""Serves the page on loopback: to nobody without the token, under no other name, and never to write anything."""
+"""`kubectl wasmcloud ui`: serves the page on loopback until Ctrl-C, to nobody without the token, and never to write."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
 import secrets
+import signal
+import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+import click
 import msgspec
 from aiohttp import web
 
+from wasmcloud_operator import logs
 from wasmcloud_operator.commands.overview import why
+from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.commands.page.live import Cluster
+from wasmcloud_operator.kube.access import server_version
+from wasmcloud_operator.kube.client import Reader
+from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import Key
 
@@ -37,6 +45,26 @@ _HEADERS = {
 _PING_SECONDS = 15.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def page_screen(namespace: str, port: int, *, browser: bool) -> Screen:
+    """Returns the screen of `ui`: the page's address, and the page for as long as the command runs."""
+
+    async def screen(client: Reader) -> int:
+        logs.configure("critical", "console")  # what goes wrong with the API server stands on the page
+        await server_version(client)  # an API server that cannot be reached at all is worth no page
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        cluster = Cluster(client, namespace, SYSTEM_CLOCK)
+        async with cluster.following(), PageServer(cluster, stop).serving(port) as address:
+            click.echo(f"{address}\nCtrl-C ends it. Whoever has this address sees what you may see of the cluster.")
+            if browser:
+                await asyncio.to_thread(webbrowser.open, address)
+            await stop.wait()
+        return 0
+
+    return screen
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ TEXT = r"(?P<quote>\\*[\"'])(?:(?!(?<!\\)(?P=quote)).)+(?:(?P=quote)|$)"
 VALUE = r"[^\s,;\"'}}&]+(?:[,;&][^\s,;\"'}}&=:]++(?![=:])|(?<=\w)[\"'](?=\w)[^\s,;\"'}}&]+)*"
 NAME = re.compile(rf"(?:.*{_LONG}|(?:.*[-_.])?(?:{_SHORT}|creds|credentials?))", re.IGNORECASE)
 NAME_OF_SEVERAL = re.compile(rf".*{SEVERAL}", re.IGNORECASE)
+# Fields of an object under the name of a secret that hold the secret itself.
+SAID = re.compile(r"(?:value|data|content|text|plain)$", re.IGNORECASE)
 # Flags whose value may be a secret, and no number of a port, pair of ids, or path.
 CREDS = r"(?:[\w.-]*[-_.])?(?:creds|credentials?)"
 HARMLESS = r"(?:(?:(?:\d{1,3}\.){3}\d{1,3}:)?\d{1,5}(?:[:/][\w:/]*)?(?=[\s\"'\\]|$)|[-/.~$\[])"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from wasmcloud_operator.commands.redaction.encoded import is_encoded
-from wasmcloud_operator.commands.redaction.names import BLACK, NAME_OF_SEVERAL, means_secret
+from wasmcloud_operator.commands.redaction.names import BLACK, NAME_OF_SEVERAL, SAID, means_secret
 from wasmcloud_operator.commands.redaction.shapes import HARMLESS_VALUE
 from wasmcloud_operator.commands.redaction.texts import blackened
 from wasmcloud_operator.kube.jsontypes import Json
@@ -13,7 +13,6 @@ from wasmcloud_operator.kube.jsontypes import Json
 # Clients that have a password attached to -p, as words of a command.
 _CLIENT = re.compile(r"(?:\S*/)?(?:mysql|mariadb|mongo|sshpass)[\w-]*")
 _ATTACHED = re.compile(r"-p[^\s=]")
-_SAID = re.compile(r"(?:value|data|content|text|plain)$", re.IGNORECASE)
 
 
 def blackened_object(value: Json) -> Json:
@@ -44,7 +43,7 @@ def _covered(value: Json) -> Json:
     if isinstance(value, list):
         return [_covered(inner) for inner in value]
     if isinstance(value, dict):
-        said = {key: _whole(inner) for key, inner in value.items() if _SAID.match(key)}
+        said = {key: _whole(inner) for key, inner in value.items() if SAID.match(key)}
         named = blackened_object({key: inner for key, inner in value.items() if key not in said})
         return {**said, **named} if isinstance(named, dict) else named
     is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)

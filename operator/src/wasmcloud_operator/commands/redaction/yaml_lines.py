@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from wasmcloud_operator.commands.redaction.names import BELOW, BLACK, FLAG, NAME_OF_SEVERAL, SEVERAL
+from wasmcloud_operator.commands.redaction.names import BELOW, BLACK, FLAG, NAME_OF_SEVERAL, SAID, SEVERAL
 
 
 def without_what_is_below(text: str) -> str:
@@ -62,7 +62,6 @@ _ENTRY = re.compile(
 )
 _QUOTED = re.compile(r"([\"']).*\1,?")
 ITEM = re.compile(r"((?:-[ \t]+)*(?:[\"']?[\w.-]+[\"']?[ \t]*:(?:[ \t]+|$))?)(.*)")
-_SAID = re.compile(r"(?:value|data|content|text|plain)$", re.IGNORECASE)
 
 
 def _as_text(line: str) -> str:
@@ -81,4 +80,4 @@ def _unnamed(line: str) -> str:
     if found is None or not found[2]:
         return line
     name = found[1].lstrip("- \t").rstrip(": \t").strip("\"'")
-    return f"{found[1]}{BLACK}" if not name or _SAID.match(name) else line
+    return f"{found[1]}{BLACK}" if not name or SAID.match(name) else line
