@@ -55,17 +55,11 @@ RULES = (
     PermissionRule(resources.ENDPOINT_SLICE, (*_READ, "delete"), "remove what an earlier operator left"),
     PermissionRule(resources.INGRESS, _MANAGE, "of HTTP applications that ask for one"),
     PermissionRule(resources.HTTP_ROUTE, _MANAGE, "of HTTP applications that ask for one"),
-    PermissionRule(
-        resources.ROLE,
-        ("get", "delete"),
-        "remove the rights that an earlier operator granted its hosts",
-        migration=True,
-    ),
-    PermissionRule(
-        resources.ROLE_BINDING,
-        ("get", "delete"),
-        "remove the rights that an earlier operator granted its hosts",
-        migration=True,
+    *(
+        PermissionRule(
+            kind, ("get", "delete"), "remove the rights that an earlier operator granted its hosts", migration=True
+        )
+        for kind in (resources.ROLE, resources.ROLE_BINDING)
     ),
     PermissionRule(resources.EVENT, ("create", "patch"), "report to users what happens"),
     PermissionRule(

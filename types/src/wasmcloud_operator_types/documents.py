@@ -25,7 +25,7 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
     """Writes equal objects out each time: aliases are legal YAML that several tools do not read."""
 
     def ignore_aliases(self, data: object) -> bool:
@@ -58,7 +58,7 @@ def read_documents(text: str) -> Iterator[WasmCloudHostConfig | Application]:
 def write_documents(objects: Iterable[WasmCloudHostConfig | Application]) -> str:
     """The objects as YAML documents, with exactly the fields that were written or set."""
     return yaml.dump_all(
-        [dump(each) for each in objects], Dumper=_Dumper, sort_keys=False, allow_unicode=True, explicit_start=True
+        [dump(each) for each in objects], Dumper=Dumper, sort_keys=False, allow_unicode=True, explicit_start=True
     )
 
 

@@ -13,22 +13,16 @@ import yaml
 
 from wasmcloud_operator.commands import generated
 from wasmcloud_operator_types import custom_resource_definitions
+from wasmcloud_operator_types.documents import Dumper
 
 DEFAULT_FOLDER = Path("manifests/crds")
 _HEADER = "# Generated from the models of wasmcloud_operator_types (make manifests): do not edit.\n"
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes equal objects out each time: aliases are legal YAML that several tools do not read."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
 def crd_yaml(crd: Mapping[str, object]) -> str:
     """One CRD as a YAML document, the same text for the same CRD."""
     return _HEADER + yaml.dump(
-        dict(crd), Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120
+        dict(crd), Dumper=Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120
     )
 
 
@@ -47,7 +41,7 @@ def drift(folder: Path) -> list[str]:
     wanted = crd_files()
     extra = [path for path in sorted(folder.glob("*.yaml")) if path.name not in wanted]
     unknown = [f"{path} belongs to no model: remove it" for path in extra]
-    return [*generated.drift(wanted, folder, "the models"), *unknown]
+    return [*generated.drift(wanted, "the models", folder), *unknown]
 
 
 def _file_name(crd: Mapping[str, object]) -> str:

@@ -16,7 +16,7 @@ def write(files: Mapping[str, str], folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def drift(files: Mapping[str, str], folder: Path, source: str) -> list[str]:
+def drift(files: Mapping[str, str], source: str, folder: Path) -> list[str]:
     """Returns a sentence for each file that is missing, or differs from its source."""
     problems = []
     for name, text in files.items():

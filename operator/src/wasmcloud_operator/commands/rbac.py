@@ -6,6 +6,7 @@ python -m wasmcloud_operator.commands.rbac [--check] [FOLDER]
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -33,30 +34,26 @@ _NAMESPACE_DELETION = tuple(rule for rule in RULES if rule.resource == APPLICATI
 
 def cluster_wide() -> list[JsonObject]:
     """Returns a ClusterRole with what is needed everywhere, and a Role for the operator's own namespace."""
-    return [
-        _service_account(),
-        _role("ClusterRole", NAME, _EVERYWHERE),
-        _binding("ClusterRoleBinding", NAME, "ClusterRole"),
-        _role("Role", NAME, _IN_OWN_NAMESPACE),
-        _binding("RoleBinding", NAME, "Role"),
-    ]
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME}}
+    return [account, *_granted("ClusterRole", NAME, _EVERYWHERE), *_granted("Role", NAME, _IN_OWN_NAMESPACE)]
 
 
 def in_one_namespace() -> list[JsonObject]:
     """Returns a Role and its binding for one watched namespace."""
-    name = f"{NAME}-watched"
-    return [_role("Role", name, _IN_A_NAMESPACE), _binding("RoleBinding", name, "Role")]
+    return _granted("Role", f"{NAME}-watched", _IN_A_NAMESPACE)
 
 
 def for_migration() -> list[JsonObject]:
     """Returns a ClusterRole for moving from the operator written in Rust: to take away what that gave its hosts."""
-    name = f"{NAME}-migration"
-    return [_role("ClusterRole", name, _MIGRATION), _binding("ClusterRoleBinding", name, "ClusterRole")]
+    return _granted("ClusterRole", f"{NAME}-migration", _MIGRATION)
 
 
 def for_users() -> list[JsonObject]:
     """Returns ClusterRoles that the built-in roles view, edit and admin take in by aggregation."""
-    return [_aggregated(role, rules) for role, rules in USER_ROLES.items()]
+    return [
+        _role("ClusterRole", {"name": f"{NAME}-{role}", "labels": {f"{_API}/aggregate-to-{role}": "true"}}, rules)
+        for role, rules in USER_ROLES.items()
+    ]
 
 
 def chart_rules() -> JsonObject:
@@ -76,8 +73,7 @@ def for_namespaces_that_go() -> list[JsonObject]:
 
     Finalizers could not hold Role and binding instead: whoever lets go of one of them has lost the right to the other.
     """
-    name = f"{NAME}-applications"
-    return [_role("ClusterRole", name, _NAMESPACE_DELETION), _binding("ClusterRoleBinding", name, "ClusterRole")]
+    return _granted("ClusterRole", f"{NAME}-applications", _NAMESPACE_DELETION)
 
 
 def files() -> dict[str, str]:
@@ -92,11 +88,6 @@ def files() -> dict[str, str]:
     }
 
 
-def drift(folder: Path) -> list[str]:
-    """Returns a sentence for each file that is not as generated."""
-    return generated.drift(files(), folder, "permissions.py")
-
-
 def _rules(rules: Iterable[PermissionRule | UserRule]) -> list[JsonObject]:
     return [
         {
@@ -108,32 +99,20 @@ def _rules(rules: Iterable[PermissionRule | UserRule]) -> list[JsonObject]:
     ]
 
 
-def _role(kind: str, name: str, rules: Iterable[PermissionRule]) -> JsonObject:
-    return {"apiVersion": f"{_API}/v1", "kind": kind, "metadata": {"name": name}, "rules": _rules(rules)}
+def _role(kind: str, metadata: JsonObject, rules: Iterable[PermissionRule | UserRule]) -> JsonObject:
+    return {"apiVersion": f"{_API}/v1", "kind": kind, "metadata": metadata, "rules": _rules(rules)}
 
 
-def _aggregated(role: str, rules: Iterable[UserRule]) -> JsonObject:
-    labels = {f"{_API}/aggregate-to-{role}": "true"}
-    return {
+def _granted(kind: str, name: str, rules: Iterable[PermissionRule]) -> list[JsonObject]:
+    """Returns a role and the binding that gives it to the operator."""
+    binding: JsonObject = {
         "apiVersion": f"{_API}/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": f"{NAME}-{role}", "labels": labels},
-        "rules": _rules(rules),
-    }
-
-
-def _binding(kind: str, name: str, role_kind: str) -> JsonObject:
-    return {
-        "apiVersion": f"{_API}/v1",
-        "kind": kind,
+        "kind": f"{kind}Binding",
         "metadata": {"name": name},
-        "roleRef": {"apiGroup": _API, "kind": role_kind, "name": name},
+        "roleRef": {"apiGroup": _API, "kind": kind, "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": _OWN_NAMESPACE}],
     }
-
-
-def _service_account() -> JsonObject:
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME}}
+    return [_role(kind, {"name": name}, rules), binding]
 
 
 def _text(objects: Iterable[JsonObject]) -> str:
@@ -141,4 +120,5 @@ def _text(objects: Iterable[JsonObject]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(generated.main("rbac", files(), DEFAULT_FOLDER, drift))
+    found = files()
+    raise SystemExit(generated.main("rbac", found, DEFAULT_FOLDER, partial(generated.drift, found, "permissions.py")))

@@ -6,6 +6,7 @@ python -m wasmcloud_operator.commands.schema [--check] [FOLDER]
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 from wasmcloud_operator.commands import generated
@@ -25,10 +26,6 @@ def schema_files() -> dict[str, str]:
     return {f"{kind.lower()}.schema.json": schema_text(kind) for kind in MODELS}
 
 
-def drift(folder: Path) -> list[str]:
-    """Returns a sentence for each file that is missing or differs from the models."""
-    return generated.drift(schema_files(), folder, "the models")
-
-
 if __name__ == "__main__":
-    raise SystemExit(generated.main("schema", schema_files(), DEFAULT_FOLDER, drift))
+    found = schema_files()
+    raise SystemExit(generated.main("schema", found, DEFAULT_FOLDER, partial(generated.drift, found, "the models")))
