@@ -10,12 +10,11 @@ from wasmcloud_operator.hostpool.apply import PoolApplier
 from wasmcloud_operator.hostpool.inputs import references
 from wasmcloud_operator.hostpool.owned_secrets import OwnedSecrets
 from wasmcloud_operator.hostpool.platform import Platform
-from wasmcloud_operator.hostpool.pod_reasons import reason_of
+from wasmcloud_operator.hostpool.pod_reasons import reason_of, refusal_of_pods
 from wasmcloud_operator.hostpool.readiness import ReadinessReconciler
 from wasmcloud_operator.hostpool.readiness import wire as wire_readiness
 from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
 from wasmcloud_operator.hostpool.references import ReferenceReader
-from wasmcloud_operator.hostpool.refused_pods import refusal_of_pods
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.hostpool.render_workload import KINDS, WORKLOADS
 from wasmcloud_operator.hostpool.renderings import Renderings

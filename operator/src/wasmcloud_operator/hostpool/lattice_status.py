@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from wasmcloud_operator.kube.clock import rfc3339
-from wasmcloud_operator.kube.conditions import Condition, progressing
+from wasmcloud_operator.kube.conditions import Condition, by_type, progressing
 from wasmcloud_operator.kube.conditions import ready as is_ready
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.lattice.connection_types import ConnectionState
@@ -85,7 +85,7 @@ def in_lattice(
             if len(seen.hosts) >= wanted
             else progressing(Reason.HOSTS_MISSING, found)
         )
-    old = _entry(before, "Ready")
+    old = by_type(before).get("Ready")
     if old is not None and old.get("observedGeneration") == generation:
         if old.get("status") == "True":
             return is_ready(old["reason"], old.get("message", ""))
@@ -99,14 +99,9 @@ def in_lattice(
     )
 
 
-def _entry(before: JsonObject, type_: str) -> JsonObject | None:
-    found = (entry for entry in before.get("conditions") or () if entry.get("type") == type_)
-    return next(found, None)
-
-
 def _wadm(seen: SeenLattice, before: JsonObject) -> Condition:
     """Whether wadm answers; as it was while it is being asked, or the connection is about to be made."""
-    old, where = _entry(before, WADM), f"lattice {seen.lattice}"
+    old, where = by_type(before).get(WADM), f"lattice {seen.lattice}"
     connecting = seen.connection.connecting
     if not seen.connection.connected and not connecting:
         return Condition(WADM, "Unknown", Reason.LATTICE_NOT_CONNECTED, where)
@@ -127,7 +122,7 @@ def _condition(seen: SeenLattice, before: JsonObject) -> Condition:
         return Condition(
             CONNECTED, "True", Reason.CONNECTED, f"lattice {seen.lattice} at {where}{_left_out(seen.left_out)}"
         )
-    old = _entry(before, CONNECTED)
+    old = by_type(before).get(CONNECTED)
     # The first attempt is under way, or another address fails in other words: that is no news.
     if old is not None and (state.connecting or (old["status"], old["reason"]) == ("False", state.reason)):
         return _as_before(old)

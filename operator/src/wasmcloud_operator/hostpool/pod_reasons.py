@@ -1,4 +1,4 @@
-"""What holds a host pod up, in the words of the scheduler, the kubelet or its readiness gate: pure."""
+"""What holds a host pod up, or keeps it from being made: in the words of the scheduler, the kubelet or its gate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostpool.serving import is_gated
-from wasmcloud_operator.kube.objects import ContainerStatus, Pod
+from wasmcloud_operator.kube.client import Reader
+from wasmcloud_operator.kube.codec import UNSTRUCTURED
+from wasmcloud_operator.kube.errors import Forbidden
+from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.objects import ContainerStatus, Pod, Unstructured
+from wasmcloud_operator.kube.resources import DAEMON_SET, EVENT
 from wasmcloud_operator.names import SERVING_GATE
 
 # On the way: no reason yet.
@@ -15,6 +20,8 @@ _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 # The kubelet alternates between the two words for one state.
 _SAME = {"ErrImagePull": "ImagePullBackOff"}
 CRASHING = "CrashLoopBackOff"
+# A Deployment has a condition for pods that are not made, a DaemonSet has Events of this reason alone.
+_NOT_MADE = "FailedCreate"
 # Between two crashes a container runs for a while: after so many restarts it still counts as crashing.
 _RESTARTS = 2
 _LONGEST_LINE = 300
@@ -72,3 +79,32 @@ def _stuck(container: ContainerStatus) -> tuple[str, str]:
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return _USERINFO.sub("://", lines[-1])[:_LONGEST_LINE] if lines else ""
+
+
+def lacks_pods(kind: str, body: JsonObject) -> bool:
+    """Whether it is a DaemonSet that has fewer pods than nodes to run them on."""
+    status = body.get("status") or {}
+    wanted, there = status.get("desiredNumberScheduled", 0), status.get("currentNumberScheduled", 0)
+    return kind == DAEMON_SET.kind and bool(there < wanted)
+
+
+async def refusal_of_pods(client: Reader, daemon_set: Unstructured) -> PodReason | None:
+    """Returns why its pods were last refused: by a quota, by admission. None if that is not known, or cannot be read.
+
+    Raises the errors of `kube.errors`.
+    """
+    meta = daemon_set.metadata
+    query = [("fieldSelector", f"regarding.uid={meta.uid},reason={_NOT_MADE}"), ("limit", "100")]
+    try:
+        page = await client.list_page(EVENT, UNSTRUCTURED, namespace=meta.namespace, query=query)
+    except Forbidden:
+        return None
+    newest = max(page.items, key=lambda event: _last_seen(event.body), default=None)
+    note = str(newest.body.get("note", "")) if newest is not None else ""
+    return PodReason(_NOT_MADE, note) if note else None
+
+
+def _last_seen(event: JsonObject) -> str:
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("deprecatedLastTimestamp"), event.get("eventTime"))
+    return max((time for time in times if time), default="")

@@ -13,10 +13,9 @@ from wasmcloud_operator.hostpool.lattice_status import in_lattice
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
 from wasmcloud_operator.hostpool.other_budgets import budget_warnings, selects
-from wasmcloud_operator.hostpool.pod_reasons import CRASHING, PodReason, first_reason
+from wasmcloud_operator.hostpool.pod_reasons import CRASHING, PodReason, first_reason, lacks_pods
 from wasmcloud_operator.hostpool.reference_checks import ExaminedReferences
 from wasmcloud_operator.hostpool.references import ReferenceReader
-from wasmcloud_operator.hostpool.refused_pods import lacks_pods
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.hostpool.render_workload import WORKLOADS, Children, leaf_warnings
 from wasmcloud_operator.hostpool.renderings import Renderings
@@ -24,7 +23,7 @@ from wasmcloud_operator.hostpool.reports import reports_of
 from wasmcloud_operator.hostpool.status import WorkloadState, is_rolled_out, warning_conditions, workload_state
 from wasmcloud_operator.hostpool.status_writer import StatusWriter
 from wasmcloud_operator.kube.apply import ManagedKind
-from wasmcloud_operator.kube.conditions import Condition
+from wasmcloud_operator.kube.conditions import Condition, progressing
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject, as_object
@@ -146,12 +145,7 @@ class HostConfigReconciler:
         if item is None or item.metadata.deleting or is_paused(item.metadata.annotations):
             return
         message = f"{type(error).__name__}: {error}; trying again"
-        conditions = [
-            Condition("Ready", "Unknown", Reason.RECONCILE_FAILED, message),
-            Condition("Reconciling", "True", Reason.RECONCILE_FAILED, message),
-            Condition("Stalled", "False", Reason.RECONCILE_FAILED),
-        ]
-        await self.status.show(item, conditions, keep=True)
+        await self.status.show(item, progressing(Reason.RECONCILE_FAILED, message), keep=True)
 
     async def _end(self, key: Key, item: CustomResource | None) -> Result:
         """The config is gone or going: the garbage collector takes the children."""
@@ -244,11 +238,7 @@ class HostConfigReconciler:
         if held is not None and is_rolled_out(resource.kind, held.body):
             before = as_object(item.status)
             progress = tuple(in_lattice(list(progress), state.wanted, seen, before, item.metadata.generation))
-        fields = {
-            **_counts(state),
-            "selector": naming.selector_text(config),
-            "leafService": children.leaf_address,
-        }
+        fields = {**_counts(state), "selector": naming.selector_text(config), "leafService": children.leaf_address}
         warned = warning_conditions(warnings)
         conditions = [*progress, *state.available, _SECRETS_VALID, *warned]
         await self.status.show(item, conditions, fields, reports=reports_of(held_up, warned))

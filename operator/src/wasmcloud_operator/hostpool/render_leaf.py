@@ -27,7 +27,7 @@ _HEALTH = "/healthz?js-server-only=true"
 
 def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
     """The container, to stand among the pod's initContainers."""
-    container: JsonObject = {
+    return {
         "name": naming.LEAF_CONTAINER,
         "image": spec.nats_leaf_image or defaults.LEAF_IMAGE,
         "args": ["-js", "--config", _CONF_FILE],
@@ -41,7 +41,6 @@ def leaf_container(spec: WasmCloudHostConfigSpec, facts: Facts) -> JsonObject:
         "livenessProbe": probe(_HEALTH, MONITOR_PORT, period=10, failures=6),
         "volumeMounts": _mounts(facts),
     }
-    return container
 
 
 def leaf_volumes(config: WasmCloudHostConfig, facts: Facts) -> list[JsonObject]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostpool.pod_reasons import PodReason
-from wasmcloud_operator.kube.conditions import Condition, shortened
+from wasmcloud_operator.kube.conditions import Condition, by_type, shortened
 from wasmcloud_operator.kube.events import EventType
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.reasons import Reason
@@ -35,7 +35,7 @@ class Report:
 
 def news(before: JsonObject, after: JsonObject, reports: Iterable[Report]) -> Iterator[Report]:
     """Yields the reports that the status `after` has and `before` had not: the status outlives a restart."""
-    old, new = _by_type(before), _by_type(after)
+    old, new = by_type(before), by_type(after)
     for report in reports:
         if report.is_in(new.get(report.about, {})) and not report.is_in(old.get(report.about, {})):
             yield report
@@ -51,14 +51,10 @@ def reports_of(held_up: PodReason | None, warnings: Iterable[Condition]) -> Iter
 
 def of_lattice(before: JsonObject, about: Iterable[Condition]) -> Iterator[Report]:
     """Yields that the lattice, or its wadm, is lost or found again."""
-    old = _by_type(before)
+    old = by_type(before)
     for condition in about:
         name, was = condition.type.removesuffix("Connected"), old.get(condition.type, {}).get("status")
         if (was, condition.status) == ("True", "False"):
             yield Report(condition.type, Reason(f"{name}Lost"), condition.message)
         elif (was, condition.status) == ("False", "True"):
             yield Report(condition.type, Reason(f"{name}Found"), condition.message, "Normal")
-
-
-def _by_type(status: JsonObject) -> dict[str, JsonObject]:
-    return {entry.get("type", ""): entry for entry in status.get("conditions") or ()}

@@ -59,7 +59,7 @@ def to_status(conditions: Sequence[Condition], previous: Json, generation: int, 
     `lastTransitionTime` moves only when `status` flips (API conventions), so that the same conditions make the same
     list and nothing is written.
     """
-    before = {entry.get("type"): entry for entry in as_objects(previous)}
+    before = by_type({"conditions": previous})
     result: list[JsonObject] = []
     for condition in conditions:
         old = before.get(condition.type)
@@ -75,6 +75,11 @@ def to_status(conditions: Sequence[Condition], previous: Json, generation: int, 
             }
         )
     return result
+
+
+def by_type(status: JsonObject) -> dict[str, JsonObject]:
+    """Returns the conditions of a status by their type."""
+    return {entry.get("type", ""): entry for entry in as_objects(status.get("conditions"))}
 
 
 def shortened(message: str) -> str:
