@@ -279,11 +279,9 @@ def _is_deep(item: object) -> bool:
 def _why(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return f"nested deeper than {MAX_DEPTH} levels"
-    return (
-        f"{type(error).__name__}: {error}"
-        if not isinstance(error, (msgspec.MsgspecError, _TooDeep, _Incomplete))
-        else str(error)
-    )
+    if isinstance(error, (msgspec.MsgspecError, _TooDeep, _Incomplete)):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _decode_unstructured(text: bytes | msgspec.Raw) -> Unstructured:

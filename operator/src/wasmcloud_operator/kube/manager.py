@@ -12,6 +12,7 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -211,10 +212,7 @@ class Manager:
     def _tasks(self) -> Iterable[tuple[str, Run]]:
         tasks = {f"informer {informer.name}": informer.run for informer in self.informers}
         for name, run in {**tasks, "namespaces": self._scope.run, **self._beside}.items():
-            yield name, self._supervised(name, run)
-
-    def _supervised(self, name: str, run: Run) -> Run:
-        return lambda: supervise(name, run, clock=self._clock, metrics=self._metrics)
+            yield name, partial(supervise, name, run, clock=self._clock, metrics=self._metrics)
 
     async def _lead(self, stop: asyncio.Event) -> None:
         for informer in self.informers:
@@ -222,10 +220,7 @@ class Manager:
         gc.collect()
         gc.freeze()  # what the caches hold now lives long; full collections need not walk it
         log.info("caches filled", objects={informer.name: len(informer.store) for informer in self.informers})
-
-        async def lead() -> None:
-            await self._control(stop)
-
+        lead = partial(self._control, stop)
         await (lead() if self._elector is None else self._elector.run(lead))
 
     async def _control(self, stop: asyncio.Event) -> None:

@@ -152,7 +152,8 @@ class Reflector(Generic[T]):
                     if not version:
                         await self._take_initial(events)
                     self._move(Opened())
-                    await self._apply_all(events)
+                    async for event in events:
+                        self._apply(event)
         except refusal as error:
             if isinstance(self.state, Listing):
                 raise _NotStreamed(str(error), refused=True) from error
@@ -192,10 +193,6 @@ class Reflector(Generic[T]):
                 self._unstreamed += 1
                 raise
         raise _NotStreamed("the stream ended before the initial events did", refused=False)
-
-    async def _apply_all(self, events: AsyncIterator[WatchEvent[T]]) -> None:
-        async for event in events:
-            self._apply(event)
 
     def _apply(self, event: WatchEvent[T]) -> None:
         changes: list[Change[T]] = []

@@ -84,10 +84,7 @@ class VirtualClock:
         until = self._elapsed + seconds
         await self.settle()
         while (timer := self._next(until)) is not None:
-            self._elapsed = max(self._elapsed, timer.when)
-            if timer.callback is not None:
-                timer.callback()
-                await self.settle()
+            await self._fire(timer)
         self._elapsed = until
         await self.settle()
 
@@ -107,11 +104,14 @@ class VirtualClock:
             timer = self._next(start + within)
             if timer is None:
                 raise AssertionError(f"the condition did not come to hold within {within} s")
-            self._elapsed = max(self._elapsed, timer.when)
-            if timer.callback is not None:
-                timer.callback()
-                await self.settle()
+            await self._fire(timer)
         return self._elapsed - start
+
+    async def _fire(self, timer: _Timer) -> None:
+        self._elapsed = max(self._elapsed, timer.when)
+        if timer.callback is not None:
+            timer.callback()
+            await self.settle()
 
     def _next(self, until: float) -> _Timer | None:
         if not self._timers or self._timers[0][0] > until:
