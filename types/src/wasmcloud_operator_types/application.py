@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from wasmcloud_operator_types._base import Resource, StatusModel
 from wasmcloud_operator_types._fields import Rule, cel
 from wasmcloud_operator_types.manifest import ApplicationSpec
-from wasmcloud_operator_types.meta import Condition, ObjectMeta, find_condition
+from wasmcloud_operator_types.meta import Condition, Conditions, ObjectMeta, find_condition
 
 Phase = Literal["Deployed", "Reconciling", "Failed", "Undeployed"]
 
@@ -142,10 +142,7 @@ class ApplicationStatus(StatusModel):
     services: tuple[ServiceStatus, ...] | None = None
     """Kubernetes Services that lead to the application's HTTP endpoints."""
 
-    conditions: Annotated[
-        tuple[Condition, ...] | None,
-        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
-    ] = None
+    conditions: Conditions = None
     """Observations: Ready, Reconciling, Stalled, Synced, LatticeConnected, Paused."""
 
     def condition(self, type_: str) -> Condition | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from wasmcloud_operator_types._base import StatusModel
-from wasmcloud_operator_types.meta import Condition, find_condition
+from wasmcloud_operator_types.meta import Condition, Conditions, find_condition
 
 
 class HostedApplication(StatusModel):
@@ -76,10 +76,7 @@ class WasmCloudHostConfigStatus(StatusModel):
     observed_generation: int | None = None
     """The metadata.generation that the rest is about; -1 before the first look."""
 
-    conditions: Annotated[
-        tuple[Condition, ...] | None,
-        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
-    ] = None
+    conditions: Conditions = None
     """Observations: Ready, Reconciling, Stalled, WorkloadAvailable, SecretsValid, LatticeConnected, WadmConnected,
     Paused."""
 

@@ -42,6 +42,12 @@ class Condition(StatusModel):
     """Why, as a sentence for people, with what to do where something can be done."""
 
 
+Conditions = Annotated[
+    tuple[Condition, ...] | None,
+    Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+]
+
+
 def find_condition(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:
     """Returns the condition of that type, None if it is not observed yet."""
     return next((condition for condition in conditions or () if condition.type == type_), None)
