@@ -91,10 +91,7 @@ class RegistryService:
                 known = self._of(key, examined.facts.registry_digest)
             known.credentials = _by_registry(examined.values.registries if examined.values is not None else ())
         log.info(
-            "host asked for its registries",
-            object=str(key),
-            pod=pod.metadata.name,
-            registries=len(known.credentials),
+            "host asked for its registries", object=str(key), pod=pod.metadata.name, registries=len(known.credentials)
         )
         return known.credentials
 

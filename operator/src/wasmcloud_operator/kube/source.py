@@ -61,11 +61,7 @@ class ApiSource(Generic[T]):
         self, resource_version: str, *, initial_events: bool, timeout_seconds: int
     ) -> AbstractAsyncContextManager[AsyncIterator[list[bytes]]]:
         """A watch with bookmarks."""
-        query = [
-            ("allowWatchBookmarks", "true"),
-            ("timeoutSeconds", str(timeout_seconds)),
-            *self._selectors(),
-        ]
+        query = [("allowWatchBookmarks", "true"), ("timeoutSeconds", str(timeout_seconds)), *self._selectors()]
         if resource_version:
             query.append(("resourceVersion", resource_version))
         if initial_events:

@@ -18,13 +18,7 @@ import aiohttp
 import msgspec
 
 from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials
-from wasmcloud_operator.kube.errors import (
-    DeadlineExceeded,
-    KubeError,
-    Status,
-    Unreachable,
-    error_from_status,
-)
+from wasmcloud_operator.kube.errors import DeadlineExceeded, KubeError, Status, Unreachable, error_from_status
 from wasmcloud_operator.kube.jsontypes import Json
 from wasmcloud_operator.kube.sending import checking
 from wasmcloud_operator.kube.tls import certificates_named, identity, socket_with_keepalive, tls_context, tls_material

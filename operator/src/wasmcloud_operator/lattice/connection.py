@@ -28,11 +28,7 @@ from wasmcloud_operator.lattice.connection_types import (
     no_span,
 )
 from wasmcloud_operator.lattice.diagnosis import Diagnosis, denied_subject, diagnose
-from wasmcloud_operator.lattice.errors import (
-    AnswerLost,
-    LatticeUnavailable,
-    NotPermitted,
-)
+from wasmcloud_operator.lattice.errors import AnswerLost, LatticeUnavailable, NotPermitted
 from wasmcloud_operator.lattice.log_limiter import LogLimiter
 from wasmcloud_operator.lattice.natsclient import Attached, Client, NatsClient, NewClient, Received, sent
 from wasmcloud_operator.lattice.pace import Pace

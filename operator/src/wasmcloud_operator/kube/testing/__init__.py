@@ -7,16 +7,7 @@ on loopback. None of it replaces a real API server: it has no schemas, no admiss
 
 from wasmcloud_operator.kube.testing.api import Recorded, ScriptedApi
 from wasmcloud_operator.kube.testing.clock import VirtualClock
-from wasmcloud_operator.kube.testing.faults import (
-    Answer,
-    Cut,
-    End,
-    ErrorEvent,
-    Fault,
-    Garbage,
-    NoAnswer,
-    Silent,
-)
+from wasmcloud_operator.kube.testing.faults import Answer, Cut, End, ErrorEvent, Fault, Garbage, NoAnswer, Silent
 from wasmcloud_operator.kube.testing.server import ScriptedApiServer
 from wasmcloud_operator.kube.testing.transport import ScriptedTransport
 

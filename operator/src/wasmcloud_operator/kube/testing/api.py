@@ -286,11 +286,7 @@ class ScriptedApi:
         following = uuid4().hex if rest else ""
         if rest:
             self._lists[following] = (version, rest)
-        return {
-            "kind": "List",
-            "metadata": {"resourceVersion": str(version), "continue": following},
-            "items": page,
-        }
+        return {"kind": "List", "metadata": {"resourceVersion": str(version), "continue": following}, "items": page}
 
     def _write(self, request: Recorded) -> tuple[int, JsonObject]:
         path, body = request.path, request.body or {}
