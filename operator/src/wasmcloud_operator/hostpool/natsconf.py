@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wasmcloud_operator.hostpool.nats_addresses import hub_addresses, leaf_urls
+from wasmcloud_operator.kube.jsontypes import as_objects
 from wasmcloud_operator_types import WasmCloudHostConfigSpec, defaults
 
 CLIENT_PORT = 4222
@@ -101,7 +102,4 @@ def _tls(files: LeafFiles) -> list[str]:
 def _has_own_store(spec: WasmCloudHostConfigSpec) -> bool:
     """Whether the user has a volume in place of ours, whose size is known to nobody here."""
     additions = (spec.scheduling_options.pod_template_additions if spec.scheduling_options else None) or {}
-    volumes = additions.get("volumes")
-    return isinstance(volumes, list) and any(
-        isinstance(volume, dict) and volume.get("name") == STORE_VOLUME for volume in volumes
-    )
+    return any(volume.get("name") == STORE_VOLUME for volume in as_objects(additions.get("volumes")))

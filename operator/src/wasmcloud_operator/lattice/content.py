@@ -162,12 +162,14 @@ def _document(content: Content, annotations: Mapping[str, str]) -> dict[str, obj
 
 
 def _annotations(manifest: Mapping[str, object]) -> dict[str, str]:
-    metadata = manifest.get("metadata")
-    return strings(metadata.get("annotations")) if isinstance(metadata, Mapping) else {}
+    return strings(mapping(manifest.get("metadata")).get("annotations"))
 
 
 def strings(entries: object) -> dict[str, str]:
     """Returns the entries of an object whose values are texts; empty for anything else."""
-    if not isinstance(entries, Mapping):
-        return {}
-    return {key: value for key, value in entries.items() if isinstance(value, str)}
+    return {key: value for key, value in mapping(entries).items() if isinstance(value, str)}
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """Returns an object as it is, and an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}

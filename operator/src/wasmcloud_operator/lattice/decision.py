@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from wasmcloud_operator.lattice.content import Content, Owner, choose_version
+from wasmcloud_operator.lattice.content import Content, Owner, choose_version, mapping
 
 # See `scaler_shape`.
 Shape: TypeAlias = frozenset[tuple[str, ...]]
@@ -120,15 +120,15 @@ def scaler_shape(manifest: Mapping[str, object]) -> Shape:
     These are images, component ids, the names of configurations and the ends of links; instances and the values of
     configurations are not in it.
     """
-    spec = _mapping(manifest.get("spec"))
+    spec = mapping(manifest.get("spec"))
     return frozenset(part for component in _mappings(spec.get("components")) for part in _shape_of(component))
 
 
 def _shape_of(component: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
-    name, properties = str(component.get("name")), _mapping(component.get("properties"))
+    name, properties = str(component.get("name")), mapping(component.get("properties"))
     yield "component", name, str(properties.get("image")), str(properties.get("id")), *_config_names(properties)
     for trait in _mappings(component.get("traits")):
-        about = _mapping(trait.get("properties"))
+        about = mapping(trait.get("properties"))
         if trait.get("type") == "link":
             source, target = _end(about, "source"), _end(about, "target")
             ends = ("target", *_config_names(target), "source", *_config_names(source))
@@ -146,10 +146,6 @@ def _end(link: Mapping[str, object], end: str) -> Mapping[str, object]:
 
 def _config_names(owner: Mapping[str, object]) -> list[str]:
     return sorted(str(config.get("name")) for config in _mappings(owner.get("config")))
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _mappings(value: object) -> list[Mapping[str, object]]:

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from wasmcloud_operator.manifest.walking import mapping
+
 Family = Literal["IPv4", "IPv6", "Dual"]
 Scheme = Literal["http", "https"]
 
@@ -110,8 +112,7 @@ def _of_json(text: str) -> Listener:
     address = values.get("address", DEFAULT_ADDRESS)
     if not isinstance(address, str):
         raise UnusableSettings("address in config_json or config_b64 is not a string")
-    tls = values.get("tls")
-    nested = tls if isinstance(tls, dict) else {}
+    nested = mapping(values.get("tls"))
     return Listener(
         parse_address(address),
         _scheme(

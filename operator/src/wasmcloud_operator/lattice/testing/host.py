@@ -121,7 +121,7 @@ class LatticeHost:
             (f"{base}.config.>", f"{base}.config"),
         ):
             self._subscriptions.append(await self._client.subscribe(subject, queue=queue, cb=self._on_message))
-        await self._flush()
+        await flushed(self._client)
         about = {"friendly_name": self.friendly_name, "labels": self.labels, "version": self.version}
         await self.publish("host_started", {**about, "uptime_seconds": 0})
         self._spawn(self._beat())
@@ -137,7 +137,7 @@ class LatticeHost:
             if self._client.is_connected:
                 for subscription in self._subscriptions:
                     await subscription.unsubscribe()
-                await self._flush()
+                await flushed(self._client)
             await self.crash()
 
     async def crash(self) -> None:
@@ -211,10 +211,6 @@ class LatticeHost:
         answer = await self._client.request(f"wasmbus.cfg.{self.lattice.name}.req", payload, timeout=timeout)
         body: Json = json.loads(answer.data)
         return body
-
-    async def _flush(self) -> None:
-        """Returns when the server has read what was sent so far."""
-        await flushed(self._client)
 
     async def _beat(self) -> None:
         while True:
