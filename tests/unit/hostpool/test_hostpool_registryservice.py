@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from support.objects.hostpools import NewsByHand, PodsByHand
-from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.reference_checks import ExaminedReferences, Values
 from wasmcloud_operator.hostpool.registries import RegistryService
@@ -22,8 +21,8 @@ from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 
 POOL = Key("ns", "pool")
 SPEC = {"lattice": "default", "version": "1.6.0", "registryCredentialsSecret": "pull"}
-TWO = (RegistryCredentials("a", "ua", "pa"), RegistryCredentials("b", "ub", "pb"))
-BOTH = {"a": RegistryCredential("ua", "pa"), "b": RegistryCredential("ub", "pb")}
+ONE = {"a": RegistryCredential("ua", "pa")}
+BOTH = {**ONE, "b": RegistryCredential("ub", "pb")}
 
 
 class Lattice:
@@ -50,7 +49,7 @@ class Lattice:
 class Bench:
     """Pools, their pods and hosts, and what their Secret holds."""
 
-    registries: tuple[RegistryCredentials, ...] = TWO
+    registries: dict[str, RegistryCredential] = field(default_factory=lambda: BOTH)
     digest: str = "d1"
     pods: PodsByHand = field(default_factory=PodsByHand)
     lattice: Lattice = field(default_factory=Lattice)
@@ -82,7 +81,7 @@ class Bench:
         return await self.examined()
 
     async def examined(self):
-        facts = Facts(registries=tuple(one.registry for one in self.registries), registry_digest=self.digest)
+        facts = Facts(registries=tuple(self.registries), registry_digest=self.digest)
         return ExaminedReferences(facts, (), (), Values(self.registries))
 
     def host(self, number, pod="pool-a"):
@@ -129,7 +128,7 @@ async def test_of_pods_of_one_name_it_is_the_one_whose_pool_is_in_that_lattice(b
 
 
 async def test_without_registries_the_answer_is_empty(bench):
-    bench.registries = ()
+    bench.registries = {}
     bench.configs[POOL] = SimpleNamespace(spec={**SPEC, "configServiceEnabled": True})
     bench.pods.add("ns", "pool-a", "pool")
     assert await bench.ask() == {}
@@ -137,7 +136,7 @@ async def test_without_registries_the_answer_is_empty(bench):
 
 async def test_a_pool_whose_password_travels_by_environment_is_not_answered_for(bench):
     """Whoever may publish in the lattice can ask in a pod's name."""
-    bench.registries = TWO[:1]
+    bench.registries = ONE
     bench.pods.add("ns", "pool-a", "pool")
     assert await bench.ask() is None
     bench.configs[POOL] = SimpleNamespace(spec={**SPEC, "configServiceEnabled": True})
@@ -265,7 +264,7 @@ async def test_credentials_that_did_not_reach_the_hosts_are_sent_again_later(ben
 async def test_with_one_registry_or_none_or_no_hosts_nothing_is_sent(bench):
     assert await bench.service.send(POOL) == Result.waiting("running hosts of the pool")
     bench.host(1)
-    for registries in ((), TWO[:1]):
+    for registries in ({}, ONE):
         bench.registries = registries
         assert await bench.service.send(POOL) == DONE
     del bench.pools[POOL]

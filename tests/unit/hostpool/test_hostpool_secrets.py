@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from support.objects.hostpools import config
-from wasmcloud_operator.hostpool.docker_config import RegistryCredentials, RegistryError, parse_docker_config
+from wasmcloud_operator.hostpool.docker_config import RegistryError, parse_docker_config
 from wasmcloud_operator.hostpool.inputs import Authority, ChecksumKey, HubTls
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.reference_checks import Contents, ReferencedData, examine
+from wasmcloud_operator.lattice.control import RegistryCredential
 
 CANARY = "canary-5f1c9d"
 CREDS = (
@@ -209,7 +210,7 @@ def test_nothing_secret_is_in_a_repr():
     examined = judge(
         PULL, {"pull": auths(r={"username": "u", "password": CANARY})}, secret_type=DOCKER
     )  # fmt: skip
-    assert examined.values.registries[0].password == CANARY
+    assert [held.password for held in examined.values.registries.values()] == [CANARY]
     assert CANARY not in repr(examined)
     assert CANARY not in repr(examined.facts)
 
@@ -231,7 +232,7 @@ def encoded(text):
 )
 def test_docker_configs(entries, expected):
     text = json.dumps({"auths": entries}).encode()
-    assert parse_docker_config(text) == tuple(RegistryCredentials(*one) for one in expected)
+    assert list(parse_docker_config(text).items()) == [(name, RegistryCredential(*pair)) for name, *pair in expected]
 
 
 @pytest.mark.parametrize(

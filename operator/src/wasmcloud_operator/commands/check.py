@@ -90,11 +90,10 @@ class _Check:
 
     def _item(self, file: str, document: Document, item: Item, *, named: bool) -> None:
         if not isinstance(item.value, dict):
+            what = "is not a manifest: it must have apiVersion, kind, metadata and spec" if named else ""
             if holds_ours(item.value):
                 what = "is a list of objects, which kubectl does not take: part them by ---, or write a List with items"
-                self._add(file, document, item, "kind", "", ManifestProblem("error", "", what))
-            elif named:
-                what = "is not a manifest: it must have apiVersion, kind, metadata and spec"
+            if what:
                 self._add(file, document, item, "kind", "", ManifestProblem("error", "", what))
             else:
                 self.passed_over += 1

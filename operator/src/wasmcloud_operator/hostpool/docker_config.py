@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from wasmcloud_operator.lattice.control import RegistryCredential
 
 SECRET_TYPE = "kubernetes.io/dockerconfigjson"  # noqa: S105 - the name of a type, not a secret
 REGISTRIES_LIMIT = 256
@@ -19,17 +20,8 @@ class RegistryError(ValueError):
     """The docker config cannot be used. The text holds no credential."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryCredentials:
-    """User and password for one registry, which is named as hosts name it: host[:port]."""
-
-    registry: str
-    username: str
-    password: str = field(repr=False)
-
-
-def parse_docker_config(text: bytes) -> tuple[RegistryCredentials, ...]:
-    """The credentials in a `.dockerconfigjson`, by registry.
+def parse_docker_config(text: bytes) -> dict[str, RegistryCredential]:
+    """The credentials in a `.dockerconfigjson` by registry, which is named as hosts name it: host[:port].
 
     An entry has `username` and `password`, or both in `auth` (base64 of `user:password`), or neither when a helper
     program keeps them, which is of no use here. Raises RegistryError naming the entry.
@@ -43,7 +35,7 @@ def parse_docker_config(text: bytes) -> tuple[RegistryCredentials, ...]:
         raise RegistryError(f"{SECRET_KEY} has no registries under `auths`")
     if len(entries) > REGISTRIES_LIMIT:
         raise RegistryError(f"{SECRET_KEY} has more than {REGISTRIES_LIMIT} registries")
-    found: dict[str, RegistryCredentials] = {}
+    found: dict[str, RegistryCredential] = {}
     for address, entry in sorted(entries.items()):
         registry = _registry_host(address)
         if not isinstance(entry, dict):
@@ -51,8 +43,8 @@ def parse_docker_config(text: bytes) -> tuple[RegistryCredentials, ...]:
         username, password = _user_and_password(registry, entry)
         if not _is_unicode(registry + username + password):
             raise RegistryError(f"an entry in {SECRET_KEY} has half a surrogate pair in it, which is no character")
-        found.setdefault(registry, RegistryCredentials(registry, username, password))
-    return tuple(found[registry] for registry in sorted(found))
+        found.setdefault(registry, RegistryCredential(username, password))
+    return dict(sorted(found.items()))
 
 
 def _user_and_password(registry: str, entry: dict[str, object]) -> tuple[str, str]:

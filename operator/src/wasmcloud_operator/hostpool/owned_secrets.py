@@ -65,10 +65,11 @@ class OwnedSecrets:
 
         async def registry() -> Mapping[str, str] | None:
             examined = await self.reader.read_values(Key(namespace, config.metadata.name or ""), config.spec)
-            registries = examined.values.registries if examined.values is not None else ()
+            registries = examined.values.registries if examined.values is not None else {}
             if len(registries) != 1:
                 return None
-            return {USERNAME_KEY: registries[0].username, PASSWORD_KEY: registries[0].password}
+            [only] = registries.values()
+            return {USERNAME_KEY: only.username, PASSWORD_KEY: only.password}
 
         async def conf() -> Mapping[str, str]:
             return {CONF_KEY: secret_conf}

@@ -7,18 +7,13 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wasmcloud_operator.hostpool.docker_config import (
-    SECRET_KEY,
-    SECRET_TYPE,
-    RegistryCredentials,
-    RegistryError,
-    parse_docker_config,
-)
+from wasmcloud_operator.hostpool.docker_config import SECRET_KEY, SECRET_TYPE, RegistryError, parse_docker_config
 from wasmcloud_operator.hostpool.inputs import Authority, ChecksumKey, Facts, HubTls, uses_cluster_seed
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
 from wasmcloud_operator.hostpool.versions import Feature, understands
 from wasmcloud_operator.lattice import armor
+from wasmcloud_operator.lattice.control import RegistryCredential
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import (
@@ -57,7 +52,7 @@ class Contents:
 class Values:
     """The secret values themselves, as text, for whoever has to use them at once; empty means none."""
 
-    registries: tuple[RegistryCredentials, ...] = field(default=(), repr=False)
+    registries: Mapping[str, RegistryCredential] = field(default_factory=dict, repr=False)
     credentials: str = field(default="", repr=False)
     ca: str = field(default="", repr=False)
     client_certificate: str = field(default="", repr=False)
@@ -92,9 +87,9 @@ def examine(
         credentials=credentials,
         seed_digest=checksum_key.digest({SEED_KEY: seed}) if seed else "",
         hub_tls=hub_tls,
-        registries=tuple(entry.registry for entry in registries),
+        registries=tuple(registries),
         registry_digest=checksum_key.digest(
-            {entry.registry: f"{entry.username}\0{entry.password}".encode() for entry in registries}
+            {name: f"{held.username}\0{held.password}".encode() for name, held in registries.items()}
         )
         if registries
         else "",
@@ -105,7 +100,7 @@ def examine(
     return ExaminedReferences(facts, tuple(problems), tuple(warnings), _values(spec, contents, registries))
 
 
-def _values(spec: WasmCloudHostConfigSpec, contents: Contents, registries: tuple[RegistryCredentials, ...]) -> Values:
+def _values(spec: WasmCloudHostConfigSpec, contents: Contents, registries: Mapping[str, RegistryCredential]) -> Values:
     def text(secret_name: str | None, key: str) -> str:
         content = contents.secrets.get(secret_name or "")
         return content.data.get(key, b"").decode("utf-8", "replace") if content is not None else ""
@@ -195,25 +190,25 @@ def _hub_tls(
 
 def _registries(
     spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]
-) -> tuple[RegistryCredentials, ...]:
+) -> Mapping[str, RegistryCredential]:
     if spec.registry_credentials_secret is None:
-        return ()
+        return {}
     path, name = ".spec.registryCredentialsSecret", spec.registry_credentials_secret
     secret = contents.secrets.get(name)
     if secret is None:
         problems.append(_missing("Secret", name, path, SECRET_KEY))
-        return ()
+        return {}
     if secret.type != SECRET_TYPE:
         problems.append(Problem(Reason.SECRET_TYPE_WRONG, path, f"Secret {name} must be of type {SECRET_TYPE}"))
-        return ()
+        return {}
     if not secret.data.get(SECRET_KEY):
         problems.append(_no_key("Secret", name, SECRET_KEY, path, "it is what the type promises"))
-        return ()
+        return {}
     try:
         return parse_docker_config(secret.data[SECRET_KEY])
     except RegistryError as error:
         problems.append(Problem(Reason.SECRET_CONTENT_INVALID, path, f"Secret {name}: {error}"))
-        return ()
+        return {}
 
 
 def _authority(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from wasmcloud_operator.hostpool.docker_config import RegistryCredentials
 from wasmcloud_operator.hostpool.inputs import registry_in_environment, uses_config_service
 from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.kube.clock import Clock
@@ -89,7 +88,7 @@ class RegistryService:
             if examined.values is None:
                 examined = await self.reader.read_values(key, spec)
                 known = self._of(key, examined.facts.registry_digest)
-            known.credentials = _by_registry(examined.values.registries if examined.values is not None else ())
+            known.credentials = examined.values.registries if examined.values is not None else {}
         log.info(
             "host asked for its registries", object=str(key), pod=pod.metadata.name, registries=len(known.credentials)
         )
@@ -129,11 +128,11 @@ class RegistryService:
             return Result.waiting("running hosts of the pool")
         everyone = len(pool.lattice.hosts.hosts)
         examined = await self.reader.read_values(key, spec)
-        registries = examined.values.registries if examined.values is not None else ()
+        registries = examined.values.registries if examined.values is not None else {}
         if not registries or registry_in_environment(spec, examined.facts.registries):
             return DONE
         try:
-            taken = await pool.lattice.control_writer.put_registries(_by_registry(registries))
+            taken = await pool.lattice.control_writer.put_registries(registries)
         except ControlRejected as error:
             log.warning("hosts refuse registry credentials", object=str(key), error=str(error))
             return Result.waiting("hosts that take the credentials", _REFUSED_AGAIN_AFTER)
@@ -165,7 +164,3 @@ class RegistryService:
             return parse(WasmCloudHostConfigSpec, item.spec) if item is not None else None
         except InvalidObjectError:
             return None
-
-
-def _by_registry(registries: tuple[RegistryCredentials, ...]) -> dict[str, RegistryCredential]:
-    return {entry.registry: RegistryCredential(entry.username, entry.password) for entry in registries}
