@@ -25,11 +25,10 @@ from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden
 from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
+from wasmcloud_operator.kube.objects import LAST_APPLIED
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.shared.problem import SpecError
-
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class UnusableInput(Exception):
@@ -131,7 +130,7 @@ def merge_patch(before: Json, after: Json) -> Json:
 
 
 def _applied_last(live: JsonObject) -> JsonObject:
-    text = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED, "{}")
+    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED, "{}")
     try:
         found = msgspec.json.decode(text)
     except msgspec.DecodeError:
@@ -155,7 +154,7 @@ def _text(body: JsonObject | None) -> str:
         return ""
     metadata = {name: value for name in ("name", "namespace", "labels") if (value := body["metadata"].get(name))}
     entries = body["metadata"].get("annotations") or {}
-    if kept := {key: value for key, value in entries.items() if key != _LAST_APPLIED}:
+    if kept := {key: value for key, value in entries.items() if key != LAST_APPLIED}:
         metadata["annotations"] = kept
     return yaml.safe_dump({"metadata": metadata, "spec": body.get("spec")}, sort_keys=True, allow_unicode=True)
 

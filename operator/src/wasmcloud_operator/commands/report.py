@@ -23,7 +23,7 @@ from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import ApiError, KubeError
 from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
-from wasmcloud_operator.kube.objects import Unstructured
+from wasmcloud_operator.kube.objects import LAST_APPLIED, Unstructured
 from wasmcloud_operator.kube.resources import (
     CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
@@ -51,7 +51,6 @@ _OURS = (
     (SERVICE, MANAGED_SELECTOR),
     (CONFIG_MAP, MANAGED_SELECTOR),
 )
-_NOISE = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 
 @dataclass(slots=True)
@@ -201,5 +200,5 @@ def _quiet(body: JsonObject) -> JsonObject:
     metadata = {name: value for name, value in as_object(body.get("metadata")).items() if name != "managedFields"}
     if isinstance(metadata.get("annotations"), dict):
         entries = metadata["annotations"].items()
-        metadata["annotations"] = {key: value for key, value in entries if key not in _NOISE}
+        metadata["annotations"] = {key: value for key, value in entries if key != LAST_APPLIED}
     return {**body, "metadata": metadata}

@@ -11,7 +11,7 @@ from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Key
 
 # Copies of the whole object, made by `kubectl apply`: the largest annotation there is, and of no use to a cache.
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class OwnerReference(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -40,7 +40,7 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", gc=False):
     owner_references: tuple[OwnerReference, ...] = ()
 
     def __post_init__(self) -> None:
-        self.annotations.pop(_LAST_APPLIED, None)
+        self.annotations.pop(LAST_APPLIED, None)
 
     @property
     def key(self) -> Key:
@@ -95,7 +95,7 @@ class Unstructured(msgspec.Struct, frozen=True, weakref=True):
         """Wrap a decoded object; takes the body over and strips it of what a cache must not keep."""
         metadata = body.get("metadata") or {}
         metadata.pop("managedFields", None)
-        (metadata.get("annotations") or {}).pop(_LAST_APPLIED, None)
+        (metadata.get("annotations") or {}).pop(LAST_APPLIED, None)
         return cls(msgspec.convert(metadata, ObjectMeta), body)
 
 
