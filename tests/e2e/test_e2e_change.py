@@ -107,9 +107,7 @@ async def two_serve(world: World, place: str, **options: object) -> set[str]:
 
 @contextlib.asynccontextmanager
 async def load(world: World, place: str, notes: Notes) -> AsyncIterator[None]:
-    """Twenty requests a second from another pod, each on a connection of its own; at the end each of them must have been
-    answered.
-    """
+    """Twenty requests a second from another pod, each on a connection of its own; each must have been answered."""
     await world.admin.apply(load_script(place))
     await world.admin.apply(load_pod(place, operator_image_name()))
     await world.admin.wait_for("v1/Pod", "load", place, running, timeout=180)

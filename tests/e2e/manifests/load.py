@@ -13,8 +13,8 @@ import time
 
 import aiohttp
 
-# Seconds for one answer. A machine that has more to do than it can answers late, after half a minute and more; only what
-# is never answered is lost.
+# Seconds for one answer. A machine that has more to do than it can answers late, after half a minute and more; only
+# what is never answered is lost.
 PATIENCE = 120
 
 
