@@ -210,8 +210,11 @@ class Ledger:
         """Seconds after which this wadm has surely pushed a new version's status: measured where it could be."""
         now = self._clock.monotonic()
         late = [late for at, late in self._lags if now - at < 2 * _LONGEST_LAG]
-        deploying = (entry.deploying for entry in self._entries.values())
-        late += [now - one.since for one in deploying if one is not None and one.shows_lag]
+        late += [
+            now - entry.deploying.since
+            for entry in self._entries.values()
+            if entry.deploying is not None and entry.deploying.shows_lag
+        ]
         return min(max([SETTLE_SECONDS, *(_MARGIN * seconds for seconds in late)]), _LONGEST_LAG)
 
     # --- turns --------------------------------------------------------------------------------------------------------
