@@ -38,6 +38,11 @@ RESUMPTION = f"the end of the pause (annotation {PAUSED})"
 UNREADABLE = "a state of the object that can be read"
 
 
+def users_own(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Returns the annotations of an Application without the one that the operator writes there itself."""
+    return {name: value for name, value in annotations.items() if name != FIRST_PLACE}
+
+
 def is_paused(annotations: Mapping[str, str]) -> bool:
     """Whether nothing is to be written for a resource with those annotations."""
     return says(annotations, PAUSED, "true")

@@ -45,6 +45,9 @@ class NothingLeft:
     async def clean(self, key: Key, metadata: Any) -> None:
         pass
 
+    def has(self, key: Key) -> bool:
+        return key not in self.removed
+
     async def remove(self, key: Key) -> None:
         self.removed.append(key)
 

@@ -15,7 +15,7 @@ from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler
 from wasmcloud_operator.expose.outcomes import Outcomes
 from wasmcloud_operator.expose.plan import claim_of
 from wasmcloud_operator.expose.pod_labels import LABELS, PodLabeler
-from wasmcloud_operator.expose.queries import Deployed, ServiceQueries
+from wasmcloud_operator.expose.queries import Deployed, ServiceQueries, asked_by
 from wasmcloud_operator.expose.reader import ManifestReader
 from wasmcloud_operator.expose.reconciler import ServiceReconciler
 from wasmcloud_operator.expose.status import FIELD_MANAGER, ExposedWriter
@@ -34,7 +34,7 @@ from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
-from wasmcloud_operator.names import FIRST_PLACE, HOST_CONTAINER, MANAGED_SELECTOR
+from wasmcloud_operator.names import HOST_CONTAINER, MANAGED_SELECTOR
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, OWNER_INDEX, Context, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.placement_gaps import PlacementGaps
@@ -393,9 +393,7 @@ def _running(pod: Pod | None) -> datetime | None:
 
 def _wish(item: CustomResource) -> tuple[object, ...]:
     """The parts of an Application that decide which Services it wants."""
-    place = as_object(item.status).get("latticeId")
-    annotations = {name: value for name, value in item.metadata.annotations.items() if name != FIRST_PLACE}
-    return annotations, item.metadata.generation, item.metadata.deleting, place
+    return asked_by(item), as_object(item.status).get("latticeId")
 
 
 def _bounds(config: CustomResource) -> tuple[object, ...]:

@@ -20,7 +20,7 @@ from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.lattice.ledger import ListState
 from wasmcloud_operator.manifest.http_endpoints import POD_PORTS, http_servers
 from wasmcloud_operator.manifest.walking import Object, place_on
-from wasmcloud_operator.names import is_orphan
+from wasmcloud_operator.names import is_orphan, users_own
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 from wasmcloud_operator.shared.placement_gaps import PlacementGap
 from wasmcloud_operator.shared.pools import Pools
@@ -28,6 +28,12 @@ from wasmcloud_operator_types.defaults import ADMIN_PORT
 
 # The manifest that an Application has in wadm under a version, if by its status that is still its content.
 Deployed = Callable[[CustomResource, str], Object | None]
+
+
+def asked_by(item: CustomResource) -> tuple[object, ...]:
+    """Returns the parts of an Application that ask for its Services; its status changes far more often."""
+    meta = item.metadata
+    return meta.uid, meta.generation, meta.deleting, users_own(meta.annotations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +259,8 @@ class ServiceQueries:
             for service, held in self.by_application.claimed(key)
             if self._is_of(held, claim, around.lattices, around.undeclared)
         }
-        version = item.metadata.resource_version if item is not None else ""
         elsewhere = item is not None and self._is_elsewhere(item, around.lattices, lattice)
-        inputs = (version, around.bounds, held, elsewhere)
+        inputs = (item and asked_by(item), around.bounds, held, elsewhere)
         plans = self.book(lattice).plans.setdefault(record.application, {})
         cached = plans.get(namespace)
         if cached is None or cached.inputs != inputs:

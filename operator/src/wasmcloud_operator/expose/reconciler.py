@@ -254,7 +254,7 @@ class ServiceReconciler:
             if held.metadata.name not in kept and removable(held.metadata):
                 await self.applier.delete(self.services, held, leads_to_application)
                 log.info("Service deleted", service=str(held.metadata.key), application=key.name)
-        if wanted.sure and key.name not in kept and still_so():
+        if wanted.sure and key.name not in kept and self.rust.has(key) and still_so():
             await self.rust.remove(key)
 
     def _owners(self, namespace: str, lattice: Lattice, record: Record) -> list[JsonObject]:

@@ -121,10 +121,14 @@ class RustServices:
         if any(self._slices(key)) and self.serves(key) and await self._has_endpoint(key):
             await self._delete_slices(key)
 
+    def has(self, key: Key) -> bool:
+        """Whether there is a Service of that key that is not ours yet."""
+        held = self._held(key)
+        return held is not None and is_rust_operators(held)
+
     async def remove(self, key: Key) -> bool:
         """Remove a Service of the Rust operator that no application wants. Returns whether there was one."""
-        held = self._held(key)
-        if held is None or not is_rust_operators(held):
+        if not self.has(key):
             return False
         try:
             live = await self.client.get(SERVICE, key)
