@@ -11,6 +11,7 @@ from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import Content, draft
 from wasmcloud_operator.manifest.reading import ManifestProblem
 from wasmcloud_operator.manifest.validation import errors, validate
+from wasmcloud_operator.names import users_own
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,9 @@ class ExaminedManifest:
 
 @dataclass(frozen=True, slots=True)
 class _LastExamined:
-    uid: str
-    generation: int
-    annotations: dict[str, str]
-    labels: dict[str, str]
+    inputs: object
     examined: ExaminedManifest
+    has_nulls: bool
 
 
 @dataclass(slots=True)
@@ -40,22 +39,19 @@ class Examiner:
 
     def examine(self, item: CustomResource) -> ExaminedManifest:
         """The content of the item and its problems."""
-        meta = item.metadata
-        spec = without_nulls(as_object(item.spec))
+        meta, spec = item.metadata, as_object(item.spec)
+        inputs = (meta.uid, meta.generation, users_own(meta.annotations), meta.labels)
         known = self._known.get(meta.key)
-        if known is not None and (known.uid, known.generation, known.annotations, known.labels) == (
-            meta.uid,
-            meta.generation,
-            meta.annotations,
-            meta.labels,
-        ):
+        if known is not None and known.inputs == inputs:
             examined = known.examined
+            spec = without_nulls(spec) if known.has_nulls else spec
             return replace(examined, content=replace(examined.content, spec=spec))
+        given, spec = spec, without_nulls(spec)
         content = content_of({"name": meta.name, "annotations": meta.annotations, "labels": meta.labels}, spec)
         examined = ExaminedManifest(content, tuple(errors(validate(draft(content)))), unscaled(spec))
         # Without the spec: the cache holds that, and a second one would double what a large manifest takes.
         remembered = replace(examined, content=replace(content, spec={}))
-        self._known[meta.key] = _LastExamined(meta.uid, meta.generation, meta.annotations, meta.labels, remembered)
+        self._known[meta.key] = _LastExamined(inputs, remembered, spec != given)
         return examined
 
     def forget(self, key: Key) -> None:
