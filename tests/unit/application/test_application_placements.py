@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-from wasmcloud_operator.application.placements import MOST_SHOWN, HostsByApplication, placements
+from wasmcloud_operator.application.placements import MOST_SHOWN, HostsByApplication, deciding, placements
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod
 from wasmcloud_operator.lattice.host_types import Host, InventoryChange, Provider, RunningComponent
 from wasmcloud_operator_types import POD_UID_LABEL
@@ -80,3 +80,17 @@ def test_only_applications_that_ran_or_run_on_changed_hosts_are_concerned() -> N
     assert list(index.hosts(lattice, "news")) == []
     assert now() == {"shop"}
     assert list(index.hosts(lattice, "shop")) == []
+
+
+def test_only_what_is_deployed_or_still_has_placements_is_looked_at() -> None:
+    assert deciding(None) is None
+    assert deciding(CustomResource(meta("shop"), {}, {"lattice": "default", "phase": "Reconciling"})) is None
+    assert deciding(CustomResource(meta("shop"), {}, {"placements": []})) is not None
+
+
+def test_a_status_of_others_decides_nothing_about_placements() -> None:
+    status = {"lattice": "default", "deployedVersion": "v1", "phase": "Reconciling"}
+    before = deciding(CustomResource(meta("shop"), {}, status))
+    assert before is not None
+    assert deciding(CustomResource(meta("shop"), {}, {**status, "phase": "Deployed"})) == before
+    assert deciding(CustomResource(meta("shop"), {}, {**status, "lattice": "other"})) != before

@@ -118,7 +118,7 @@ def placement_controller(context: Context, hosts_in_pods: HostsInPods) -> Contro
 
     def on_application(change: Change[CustomResource], listed: bool) -> None:
         del listed
-        if change.new is not None and (change.old is None or deciding(change.old) != deciding(change.new)):
+        if deciding(change.new) not in (None, deciding(change.old)):
             controller.queue.add_after(change.key, _BURST_SECONDS, Priority.BACKGROUND)
 
     informer.on_change(on_application)

@@ -90,11 +90,18 @@ class PlacementWriter:
         return DONE
 
 
-def deciding(item: CustomResource) -> tuple[object, ...]:
-    """The parts of an Application that decide what `PlacementWriter` writes: most of its changes are other statuses."""
-    meta, status = item.metadata, as_object(item.status)
+def deciding(item: CustomResource | None) -> tuple[object, ...] | None:
+    """The parts of an Application that decide what `PlacementWriter` writes: most of its changes are other statuses.
+
+    None where it writes nothing: of what is not deployed, and has no placements to be taken away.
+    """
+    status = as_object(item and item.status)
+    deployed = "deployedVersion" in status
+    if item is None or not (deployed or any(name in status for name in _PART)):
+        return None
+    meta = item.metadata
     parts = [status.get(name) for name in (*_PLACE, *_PART)]
-    return meta.uid, meta.generation, meta.annotations, meta.deleting, "deployedVersion" in status, parts
+    return meta.uid, meta.generation, meta.annotations, meta.deleting, deployed, parts
 
 
 def applications_on(host: Host) -> Iterator[str]:
