@@ -58,6 +58,7 @@ async def main() -> None:
                 # wadm has said what is deployed. From here on it would stop and start what the bench starts and stops.
                 await at_rest(cluster, timeout=300)
                 async with all_hosts(site, await site.pods(), heartbeat=10.0) as hosts:
+                    await at_rest(cluster, timeout=300)  # the first sign of a host opens the gate of its pod
                     rows += await latencies(site, hosts)
                     rows += await settled(cluster, site, hosts, operator)
             print_table(f"Services, {HOSTS} hosts", (*MEASURED, "Rust operator"), rows)
