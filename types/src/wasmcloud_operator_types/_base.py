@@ -18,6 +18,7 @@ class Model(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         extra="forbid",
+        defer_build=True,  # a model within another needs no validator of its own
         frozen=True,
         hide_input_in_errors=True,  # it may be secret
         use_attribute_docstrings=True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import structlog
 
+from wasmcloud_operator.kube.backoff import JITTER
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.clock import Clock, rfc3339_micro
 from wasmcloud_operator.kube.election import (
@@ -75,7 +76,7 @@ class Elector:
     clock: Clock
     metrics: Metrics
     times: LeaseTimes = field(default_factory=LeaseTimes)
-    rng: random.Random = field(default_factory=random.Random)
+    rng: random.Random = JITTER
     nothing_in_danger: Callable[[], bool] = _something_may_be
     _state: State = field(init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from wasmcloud_operator.kube.backoff import Backoff
+from wasmcloud_operator.kube.backoff import JITTER, Backoff
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Bookmark, Codec, Deleted, Put, Unreadable, WatchEvent
 from wasmcloud_operator.kube.errors import BadRequest, Expired, Invalid, KubeError, retry_after
@@ -84,7 +84,7 @@ class Reflector(Generic[T]):
     clock: Clock
     namespace: str = ""
     idle: float = IDLE_SECONDS
-    rng: random.Random = field(default_factory=random.Random)
+    rng: random.Random = JITTER
     on_state: Callable[[], None] = lambda: None
     on_relist: Callable[[], None] = lambda: None
     state: State = field(default_factory=Empty, init=False)
