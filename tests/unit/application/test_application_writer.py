@@ -15,8 +15,9 @@ from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
+from wasmcloud_operator.kube.objects import LAST_APPLIED, CustomResource, ObjectMeta
 from wasmcloud_operator.kube.paced import PacedWrites
+from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.names import FIRST_PLACE
 
@@ -50,9 +51,9 @@ class Api:
 class Desk:
     """A writer, and the API server that takes what it sends."""
 
-    def __init__(self) -> None:
-        self.bench, self.api = KubeBench(), Api()
-        api: Any = self.api
+    def __init__(self, api: Any = None) -> None:
+        self.bench = KubeBench()
+        self.api = api = api or Api()
         informer = Informer.on_api(
             api, APPLICATION, CUSTOM_RESOURCE, clock=self.bench.clock, metrics=self.bench.metrics
         )
@@ -83,38 +84,22 @@ async def test_a_finalizer_that_is_taken_away_again_and_again_is_put_back_every_
     assert (contested.path, contested.by) == (".metadata.finalizers", "other")
 
 
-async def test_the_first_place_goes_with_the_finalizer_and_replaces_nothing_that_came_meanwhile():
+async def test_the_first_place_goes_with_the_finalizer_to_the_version_that_was_looked_at():
     desk = Desk()
-    await desk.holds(application("5"))
-    (patch,) = desk.api.patches
-    written = as_annotation(FIRST, "u")
-    assert patch == [
-        {"op": "test", "path": "/metadata/uid", "value": "u"},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": "5"},
-        {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
-        {"op": "add", "path": "/metadata/annotations", "value": {FIRST_PLACE: written}},
-    ]
+    await desk.holds(application("5", {"mine": "1"}, ("theirs",)))
+    added = {"finalizers": ["theirs", FINALIZER], "annotations": {FIRST_PLACE: as_annotation(FIRST, "u")}}
+    assert desk.api.patches == [{"metadata": {"resourceVersion": "5", **added}}]
 
 
-@pytest.mark.parametrize(
-    ("item", "guarded"),
-    [
-        (application("5", {"mine": "1"}), True),
-        (application("5", finalizers=("theirs",)), True),
-        (application("5", {"mine": "1"}, ("theirs",)), False),
-    ],
-)
-async def test_a_patch_that_adds_a_whole_list_or_map_is_for_the_version_that_had_none(item, guarded):
-    desk = Desk()
-    await desk.holds(item)
-    (patch,) = desk.api.patches
-    assert any(step["path"] == "/metadata/resourceVersion" for step in patch) is guarded
-    added = [step["path"] for step in patch if step["op"] == "add"]
-    annotations = "/metadata/annotations"
-    assert added == [
-        "/metadata/finalizers/-" if item.metadata.finalizers else "/metadata/finalizers",
-        f"{annotations}/k8s.wasmcloud.dev~1first-place" if item.metadata.annotations else annotations,
-    ]
+async def test_annotations_that_are_not_cached_stay():
+    """Without what `kubectl apply` applied last, the next `kubectl apply` removes no field."""
+    bench, kept = KubeBench(), {LAST_APPLIED: "{}"}
+    bench.api.put(APPLICATION, {"metadata": {"name": "app", "namespace": "ns", "annotations": kept}, "spec": {}})
+    item = await bench.client.get_as(APPLICATION, Key("ns", "app"), CUSTOM_RESOURCE)
+    desk = Desk(bench.client)
+    assert await desk.holds(item)
+    held = bench.api.get(APPLICATION, Key("ns", "app"))["metadata"]["annotations"]
+    assert held == {**kept, FIRST_PLACE: as_annotation(FIRST, item.metadata.uid)}
 
 
 @pytest.mark.parametrize(
@@ -127,13 +112,7 @@ async def test_a_patch_that_adds_a_whole_list_or_map_is_for_the_version_that_had
 async def test_an_application_that_has_a_place_gets_back_the_finalizer_alone(item):
     desk = Desk()
     await desk.holds(item)
-    assert [step["path"] for step in desk.api.patches[0] if step["op"] == "add"] == ["/metadata/finalizers"]
-
-
-async def test_a_finalizer_that_is_added_to_others_is_added_to_whatever_version_there_is():
-    desk = Desk()
-    await desk.holds(application(finalizers=("theirs",), lattice="two"))
-    assert [step["path"] for step in desk.api.patches[0]] == ["/metadata/uid", "/metadata/finalizers/-"]
+    assert desk.api.patches == [{"metadata": {"resourceVersion": "1", "finalizers": [FINALIZER]}}]
 
 
 async def test_a_status_without_anything_of_a_lattice_names_the_first_place_once_it_is_written_down():

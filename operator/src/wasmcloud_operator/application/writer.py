@@ -13,7 +13,7 @@ from wasmcloud_operator.application.manifest import deciding_metadata, passed_me
 from wasmcloud_operator.application.place import Place, as_annotation, first_place, place
 from wasmcloud_operator.application.status import FOUND_OUT, Verdict
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import JSON_PATCH, Writer
+from wasmcloud_operator.kube.client import JSON_PATCH, MERGE_PATCH, PatchType, Writer
 from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.conditions import Condition, to_status
@@ -21,7 +21,7 @@ from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import Difference, PathStep
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, finalizer_removal
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.content import VERSION
@@ -81,16 +81,16 @@ class ApplicationWriter:
     async def add_finalizer(self, item: CustomResource, first: Place) -> CustomResource:
         """Returns the item with our finalizer, or without where somebody takes it away again and again.
 
-        With the finalizer goes the place that the Application is to be put in, unless it has one. Raises Invalid when
+        With the finalizer goes the place that the Application is to be put in, unless it has one. Raises Conflict when
         it changed meanwhile.
         """
         if naming.FINALIZER in item.metadata.finalizers:
             return item
         annotations = {FIRST_PLACE: as_annotation(first, item.metadata.uid)} if place(item) is None else {}
-        patch = _patch_adding(item.metadata, naming.FINALIZER, annotations)
+        patch = _adding(item.metadata, naming.FINALIZER, annotations)
         target = WriteTarget(APPLICATION, item.metadata.key, FINALIZERS)
         wish = naming.FINALIZER
-        send = partial(self._patch, item, patch)
+        send = partial(self._patch, item, patch, MERGE_PATCH)
         return await self.part.paced.write(target, item.metadata, wish, _FINALIZERS_PATH, send) or item
 
     async def remove_finalizer(self, item: CustomResource) -> None:
@@ -98,12 +98,12 @@ class ApplicationWriter:
         if naming.FINALIZER not in item.metadata.finalizers:
             return
         try:
-            await self._patch(item, finalizer_removal(item.metadata, naming.FINALIZER))
+            await self._patch(item, finalizer_removal(item.metadata, naming.FINALIZER), JSON_PATCH)
         except NotFound:
             self.informer.forget(item)
 
-    async def _patch(self, item: CustomResource, patch: list[JsonObject]) -> CustomResource:
-        patched = await self.client.patch(APPLICATION, item.metadata.key, patch, JSON_PATCH, CUSTOM_RESOURCE)
+    async def _patch(self, item: CustomResource, patch: Json, patch_type: PatchType) -> CustomResource:
+        patched = await self.client.patch(APPLICATION, item.metadata.key, patch, patch_type, CUSTOM_RESOURCE)
         if not (patched.metadata.deleting and not patched.metadata.finalizers):
             self.informer.offer(patched)
         return patched
@@ -121,24 +121,14 @@ class ApplicationWriter:
         return [entry for entry in old if entry["type"] in keep and entry["type"] not in types] + written
 
 
-def _patch_adding(metadata: ObjectMeta, finalizer: str, annotations: Mapping[str, str]) -> list[JsonObject]:
-    """Returns the patch that adds both to the object as it is cached.
+def _adding(metadata: ObjectMeta, finalizer: str, annotations: Mapping[str, str]) -> JsonObject:
+    """Returns the merge patch that adds both to the very version that is cached.
 
-    It replaces no list and no map that somebody made since: where a whole one is added, it is for that version alone.
+    Annotations are merged: there may be some that no cache keeps, such as what `kubectl apply` applied last.
     """
-    patch: list[JsonObject] = [{"op": "test", "path": "/metadata/uid", "value": metadata.uid}]
-    if not metadata.finalizers or (annotations and not metadata.annotations):
-        patch.append({"op": "test", "path": "/metadata/resourceVersion", "value": metadata.resource_version})
-    if metadata.finalizers:
-        patch.append({"op": "add", "path": "/metadata/finalizers/-", "value": finalizer})
-    else:
-        patch.append({"op": "add", "path": "/metadata/finalizers", "value": [finalizer]})
-    if annotations and not metadata.annotations:
-        return [*patch, {"op": "add", "path": "/metadata/annotations", "value": {**annotations}}]
-    for name, value in annotations.items():
-        escaped = name.replace("~", "~0").replace("/", "~1")  # RFC 6901
-        patch.append({"op": "add", "path": f"/metadata/annotations/{escaped}", "value": value})
-    return patch
+    finalizers = [*metadata.finalizers, finalizer]
+    added = {"finalizers": finalizers, **({"annotations": {**annotations}} if annotations else {})}
+    return {"metadata": {"resourceVersion": metadata.resource_version, **added}}
 
 
 def own_status(status: object) -> JsonObject:
