@@ -170,6 +170,8 @@ class CredentialLoader:
             config_base_path=None,
         )
         user = loader._user  # noqa: SLF001 - the library offers no other way to its own choice of user
+        if user is not None:
+            _place_certificates(user)
 
         async def run_plugin() -> bool:
             spec = msgspec.convert(user["exec"].value, PluginSpec)
@@ -226,7 +228,18 @@ def _merged(source: str) -> Any:
     for path in (Path(name).expanduser() for name in source.split(os.pathsep) if name):
         if path.exists() and path.stat().st_size > _KUBECONFIG_LIMIT:
             raise NoCredentials(f"the kubeconfig {path} has more than {_KUBECONFIG_LIMIT // 1024} KiB")
-    return LIBRARY.kube_config.KubeConfigMerger(source).config
+    merger = LIBRARY.kube_config.KubeConfigMerger(source)
+    # The first file that names one, as for kubectl; for the library the last, even one that names an empty one.
+    if current := next(filter(None, (config.get("current-context") for config in merger.config_files.values())), None):
+        merger.config.value["current-context"] = current
+    return merger.config
+
+
+def _place_certificates(user: Any) -> None:
+    """Make the paths of a user's certificate and key absolute: the library has them relative to the cluster's file."""
+    for name in ("client-certificate", "client-key"):
+        if name in user:
+            user.value[name] = str(Path(user.path).absolute().parent / user[name])
 
 
 class _NoHeader(ValueError):

@@ -95,7 +95,7 @@ class ExecPlugin:
         return fresh
 
     def _holds(self, credential: ExecCredential) -> bool:
-        return credential.expires is None or self.clock.now() < credential.expires - _MARGIN
+        return credential.expires is None or self.clock.now() + _MARGIN < credential.expires
 
 
 class _Run(asyncio.SubprocessProtocol):

@@ -18,7 +18,14 @@ import aiohttp
 import msgspec
 
 from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials
-from wasmcloud_operator.kube.errors import DeadlineExceeded, KubeError, Status, Unreachable, error_from_status
+from wasmcloud_operator.kube.errors import (
+    DeadlineExceeded,
+    KubeError,
+    NoCredentials,
+    Status,
+    Unreachable,
+    error_from_status,
+)
 from wasmcloud_operator.kube.jsontypes import Json
 from wasmcloud_operator.kube.sending import checking
 from wasmcloud_operator.kube.tls import certificates_named, identity, socket_with_keepalive, tls_context, tls_material
@@ -232,6 +239,8 @@ class Transport:
             await asyncio.sleep(1)
 
     def _take_over(self, fresh: Any) -> None:
+        if fresh.host != self.host:  # as after `kubectl config use-context`: they are for that one's eyes
+            raise NoCredentials(f"the kubeconfig names another API server now, {fresh.host}")
         self._configuration.api_key = fresh.api_key
         with certificates_named():
             material = tls_material(fresh)
