@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from support.kube.applied import PLACE, World, config, drops_all_data, ours, set_back
 from support.kube.objects import key
+from wasmcloud_operator.kube.errors import ServerError
 from wasmcloud_operator.kube.resources import CONFIG_MAP
+from wasmcloud_operator.kube.testing import Answer
 
 
 async def test_a_tug_of_war_is_slowed_down_to_minutes_and_the_other_is_named(world: World):
@@ -77,6 +81,18 @@ async def test_a_single_set_back_is_not_a_contest(world: World):
     assert (await world.apply(config())).outcome == "changed"
     assert world.sent() == ["PATCH"], "nobody is asked who it was"
     assert world.applier.contests.of([PLACE]) == []
+
+
+async def test_writes_that_fail_are_nobodys_set_backs(world: World):
+    """A server that is busy for a minute must not have one edit wait for minutes, and a bystander blamed."""
+    await world.apply(config())
+    await set_back(world, value="theirs")
+    world.bench.api.fail(*[Answer("write", 503)] * 6)
+    for _ in range(6):
+        with pytest.raises(ServerError):
+            await world.apply(config())
+    assert world.applier.contests.of([PLACE]) == []
+    assert (await world.apply(config())).outcome == "changed"
 
 
 async def test_many_different_fields_are_put_right_at_once_and_endless_ones_are_not(world: World):

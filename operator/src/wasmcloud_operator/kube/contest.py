@@ -158,20 +158,23 @@ class Contests:
 
     def must_wait(self, place: WriteTarget, resource_version: str, path: str) -> bool:
         """Whether what was applied, and was set back in this field, is not to be applied again now."""
-        held = self._held[place]
+        held, now = self._held[place], self._clock.monotonic()
         if held.vain is not None and held.vain[0] == resource_version:
             return True
-        return self._clock.monotonic() < self._fight(held, path).until
-
-    def set_back(self, place: WriteTarget, path: str) -> bool:
-        """Take note of a set-back that is put right now; returns whether to look for who does that."""
-        held, now = self._held[place], self._clock.monotonic()
         held.fights = {name: each for name, each in held.fights.items() if now <= each.until + 3 * self._pace.most}
+        return now < self._fight(held, path).until
+
+    def is_next_contested(self, place: WriteTarget, path: str) -> bool:
+        """Whether one more set-back makes the field contested: then who does that is to be found out."""
+        return self._fight(self._held[place], path).set_backs + 1 >= self._pace.shown_from
+
+    def set_back(self, place: WriteTarget, path: str) -> None:
+        """Take note of a set-back that was put right just now."""
+        held, now = self._held[place], self._clock.monotonic()
         fight = self._fight(held, path)
         fight.set_backs += 1
         fight.until = now + self._pace.seconds(fight.set_backs)
         fight.path = path
-        return fight.set_backs >= self._pace.shown_from
 
     def name(self, place: WriteTarget, path: str, by: str | Unnamed) -> None:
         """Take note of who sets a field back."""

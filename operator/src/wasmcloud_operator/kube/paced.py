@@ -47,13 +47,16 @@ class PacedWrites:
 
         `wish` is the same for the same wanted content, and another for any other.
         """
-        if self.contests.was_applied(place, held.uid, wish):
+        again = self.contests.was_applied(place, held.uid, wish)
+        if again:
             if self.contests.must_wait(place, held.resource_version, str(where)):
                 return None
-            if self.contests.set_back(place, str(where)):
+            if self.contests.is_next_contested(place, str(where)):
                 await self._name_the_other(place, where)
         item = await send()
         self.wrote(place, item.metadata, wish)
+        if again:  # counted once it is put right: a write that fails is tried again, and nobody's doing
+            self.contests.set_back(place, str(where))
         # A field that the API server drops, or a webhook sets back, leaves the object as it was: no watch reports it.
         if item.metadata.resource_version == held.resource_version:
             self.contests.in_vain(place, held.resource_version, str(where))
