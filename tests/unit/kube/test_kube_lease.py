@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.kube.replicas import LOCK, Pair, given_back, replicas, taken_by
 from wasmcloud_operator.kube import election
 from wasmcloud_operator.kube.resources import LEASE
-from wasmcloud_operator.kube.testing import Answer, NoAnswer, ScriptedApi, VirtualClock
+from wasmcloud_operator.kube.testing import Answer, Fault, NoAnswer, ScriptedApi, VirtualClock
 
 
 async def test_one_replica_leads_and_keeps_leading(pair: Pair):
@@ -125,6 +126,19 @@ async def test_two_replicas_of_one_identity_never_both_lead():
         for _ in range(300):
             await one.clock.advance(0.1)
             assert not (one.may_write() and two.may_write())
+
+
+@pytest.mark.parametrize("fault", [NoAnswer("write"), Answer("write", 503)], ids=["lost", "refused"])
+async def test_two_replicas_of_one_identity_that_take_the_lease_at_one_moment_never_both_lead(fault: Fault):
+    """One of them hears nothing of it, and then sees a lease of its name, taken when it tried to."""
+    api = ScriptedApi(VirtualClock())
+    given_back(api)
+    async with replicas("operator-1", "operator-1", api=api) as (one, two):
+        api.fail(fault)
+        for _ in range(300):
+            await api.clock.advance(0.1)
+            assert not (one.may_write() and two.may_write())
+        assert one.leading or two.leading
 
 
 async def test_a_lease_is_held_by_another_for_as_long_as_it_says():

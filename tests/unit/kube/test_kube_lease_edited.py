@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -42,6 +43,23 @@ async def test_a_holder_writes_over_what_was_edited(pair: Pair, edit: dict):
     assert (leader.leading, leader.lost, standby.leading) == (True, 0, False)
     for name in ("holderIdentity", "leaseDurationSeconds", "acquireTime"):
         assert pair.api.get(LEASE, LOCK)["spec"][name] == written[name]
+
+
+async def test_metadata_that_others_put_on_the_lease_stays(pair: Pair):
+    await pair.elected()
+    held = pair.api.get(LEASE, LOCK)
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "u"}
+    others = {
+        "labels": {"app": "operator"},
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+        "finalizers": ["example.com/keep"],
+        "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}],
+    }
+    pair.api.put(LEASE, {**held, "metadata": {**held["metadata"], **others}})
+    await pair.clock.advance(10)
+    renewed = json.loads(json.dumps(pair.api.get(LEASE, LOCK)))  # tuples are lists
+    assert renewed["spec"]["renewTime"] > held["spec"]["renewTime"]
+    assert {name: renewed["metadata"][name] for name in others} == others
 
 
 async def test_a_lease_that_is_read_slowly_counts_from_when_it_was_read(pair: Pair):

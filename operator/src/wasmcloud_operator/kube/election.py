@@ -31,10 +31,17 @@ class LeaseSpec(msgspec.Struct, frozen=True, rename="camel"):
         )
 
 
+class _WholeMeta(ObjectMeta, frozen=True, rename="camel", gc=False):
+    """Metadata of which nothing is left out, since each renewal puts all of it back."""
+
+    def __post_init__(self) -> None:
+        pass
+
+
 class LeaseObject(msgspec.Struct, frozen=True):
     """A Lease."""
 
-    metadata: ObjectMeta
+    metadata: _WholeMeta
     spec: LeaseSpec = LeaseSpec()
 
 

@@ -31,7 +31,15 @@ from wasmcloud_operator.kube.election import (
     noted,
     situation,
 )
-from wasmcloud_operator.kube.errors import AlreadyExists, ApiError, Conflict, GarbledAnswer, KubeError, NotFound
+from wasmcloud_operator.kube.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    GarbledAnswer,
+    KubeError,
+    NotFound,
+    retry_after,
+)
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
@@ -142,14 +150,16 @@ class Elector:
 
     async def _acquire(self) -> None:
         while True:
+            at_least = 0.0
             try:
                 async with self.clock.timeout(self.times.renew_deadline):
                     await self._look()
             except (KubeError, TimeoutError) as error:
+                at_least = retry_after(error)
                 log.warning("lease cannot be read or written", lease=str(self.key), error=str(error) or "no answer")
             if isinstance(self._state, Leading):
                 return
-            await self._wait_for_a_chance()
+            await self._wait_for_a_chance(at_least)
 
     async def _look(self) -> None:
         started = self.clock.monotonic()
@@ -172,7 +182,7 @@ class Elector:
         """Write ourselves into the lease, or make one. Its term counts as ours until the server shows another."""
         before = self._state
         ours = lease is not None and before.term.holds(lease.spec)
-        term = before.term if ours else Term(self.identity, rfc3339_micro(self.clock.now()))
+        term = before.term if ours else self._new_term()
         self._state = replace(before, term=term)
         try:
             taken = await (self._create(self._spec(term, LeaseSpec())) if lease is None else self._renewed(term, lease))
@@ -184,10 +194,15 @@ class Elector:
             raise
         self._state = Leading(term, taken, started + self.times.renew_deadline)
 
-    async def _wait_for_a_chance(self) -> None:
+    def _new_term(self) -> Term:
+        """Returns a term of ours that no other has: clocks may be coarse, and one identity may be used twice."""
+        now = self.clock.now()
+        return Term(self.identity, rfc3339_micro(now.replace(microsecond=self.rng.randrange(10**6))))
+
+    async def _wait_for_a_chance(self, at_least: float) -> None:
         """Until the lease may be taken, by the watch and our clock; never two looks at once."""
         pause = self.times.retry * (1 + self.rng.random() * 0.2) / 2
-        await self.clock.sleep(pause)
+        await self.clock.sleep(max(pause, at_least))
         while isinstance(self._state, Candidate):
             self._changed.clear()
             seen = self._state.seen
@@ -321,12 +336,7 @@ class Elector:
             return None
 
     async def _put(self, lease: LeaseObject, spec: JsonObject) -> LeaseObject:
-        body = self._body(spec)
-        body["metadata"] |= {
-            "resourceVersion": lease.metadata.resource_version,
-            "labels": lease.metadata.labels,
-            "annotations": lease.metadata.annotations,
-        }
+        body = {**self._body(spec), "metadata": msgspec.to_builtins(lease.metadata)}  # what others put there stays
         return await self.client.update(LEASE, self.key, body, LEASE_CODEC)
 
     async def _create(self, spec: JsonObject) -> LeaseObject:
