@@ -119,10 +119,10 @@ async def replicas(*names: str, api: ScriptedApi | None = None, **settings):
         await ended(api.clock, *(task for replica in made for task in replica.tasks))
 
 
-def given_back(api: ScriptedApi, **spec: object) -> None:
+def given_back(api: ScriptedApi, lock: Key = LOCK, **spec: object) -> None:
     """A lease that somebody has given back."""
     free = {"holderIdentity": "", "renewTime": "2026-01-01T00:00:00.000000Z", "leaseDurationSeconds": 1}
-    api.put(LEASE, {"metadata": {"name": "leader", "namespace": "system"}, "spec": {**free, **spec}})
+    api.put(LEASE, {"metadata": {"name": lock.name, "namespace": lock.namespace}, "spec": {**free, **spec}})
 
 
 def taken_by(api: ScriptedApi, holder: str, **spec: object) -> None:

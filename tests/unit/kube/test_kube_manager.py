@@ -11,6 +11,7 @@ from support.kube import example_operator
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.example_operator import LOCK, mirror_operator
 from support.kube.objects import WIDGET
+from support.kube.replicas import given_back
 from testbed import eventually
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.manager import ContradictoryRequests, Informers, Manager
@@ -92,6 +93,19 @@ async def test_a_stop_before_it_leads_ends_it(bench: KubeBench):
     standby.stop.set()
     await bench.clock.until(standby.task.done, within=5)
     assert standby.task.exception() is None
+
+
+@pytest.mark.parametrize("turns", range(20))
+async def test_a_stop_in_any_moment_of_the_start_leaves_the_lease_to_others(bench: KubeBench, turns: int):
+    bench.api.put(CONFIG_MAP, source(a="1"))
+    given_back(bench.api, LOCK)
+    running = Running(bench)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.stop.set()
+    await bench.clock.until(running.task.done, within=10)
+    assert running.task.exception() is None
+    assert not bench.api.get(LEASE, LOCK)["spec"]["holderIdentity"]
 
 
 async def test_the_example_serves_its_probes_over_sockets(tmp_path: Path):

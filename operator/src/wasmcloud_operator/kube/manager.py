@@ -199,8 +199,8 @@ class Manager:
             stopping = asyncio.create_task(stop.wait(), name="stop")
             try:
                 await asyncio.wait({leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not self.leading:
-                    leading.cancel()
+                if not self.leading and (self._elector is None or self._elector.remaining() <= 0):
+                    leading.cancel()  # who has just taken the Lease gives it back by itself
                 await asyncio.wait({leading})
             finally:  # also when this is cancelled itself: nobody leads on unwatched
                 leading.cancel()
