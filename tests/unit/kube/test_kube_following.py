@@ -73,6 +73,14 @@ def test_any_other_failure_is_gone_on_from_in_doubt(error):
     assert after(*WATCHED, Broke(error), Asked(), Opened(), Came("6")) == Watching(Position("6"))
 
 
+def test_a_version_that_no_watch_gets_past_is_not_shown_again():
+    error = Broke(ServerError(500, "InternalError", "odd"))
+    again = (error, Asked(), Opened(), error)
+    assert after(*WATCHED, *again, Asked()) == Listing("500 InternalError: odd")
+    assert isinstance(after(*WATCHED, error, Asked(), Opened(), Came("6"), error, Asked()), Opening)
+    assert isinstance(after(*WATCHED, error, Asked(), error, Asked()), Opening), "refused before it began"
+
+
 def test_a_missing_permission_is_distinguished_from_other_failures():
     assert after(*WATCHED, Broke(Forbidden(403, "Forbidden", "no"))).refused
     assert not after(*WATCHED, Broke(Unreachable("away"))).refused

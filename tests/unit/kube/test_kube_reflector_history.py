@@ -46,6 +46,32 @@ async def test_a_restored_backup_is_believed_however_far_the_cluster_has_moved_o
     await bench.clock.until(lambda: bench.equal(informer) and not informer.problem)
 
 
+async def test_a_state_that_a_restored_cluster_gives_the_resource_version_of_a_lost_one_is_believed(bench: KubeBench):
+    bench.api.put(WIDGET, widget("changed"))
+    informer = await synced(bench)
+    backup = bench.api.backup()
+    lost = bench.api.put(WIDGET, widget("changed", value="lost"))
+    await bench.clock.advance(1)
+    bench.api.restore(backup)
+    new = bench.api.put(WIDGET, widget("changed", value="new"))
+    assert new["metadata"] == lost["metadata"]
+    bench.api.put(WIDGET, widget("other"))
+    bench.api.compact()
+    await bench.clock.until(lambda: bench.equal(informer) and not informer.problem)
+
+
+@pytest.mark.parametrize("reason", ["InternalError", ""])
+async def test_a_version_at_which_each_watch_ends_with_an_error_is_given_up(bench: KubeBench, reason: str):
+    """Not every server, nor what stands in front of it, says 410 when it has forgotten a version."""
+    informer = await synced(bench)
+    error = ErrorEvent(code=500, reason=reason, message="mvcc: required revision has been compacted")
+    bench.api.fail(error, error)
+    bench.api.cut_streams()
+    await bench.clock.until(lambda: bool([r for r in bench.api.requests if r.lists]), within=60)
+    bench.api.put(WIDGET, widget("b"))
+    await bench.clock.until(lambda: bench.equal(informer) and not informer.problem, within=60)
+
+
 async def test_a_short_rewind_after_events_alone_is_believed(bench: KubeBench):
     bench.api.bookmark_seconds = float("inf")
     informer = await synced(bench)

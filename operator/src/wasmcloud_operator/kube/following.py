@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from wasmcloud_operator.kube.errors import (
+    ApiError,
     BadRequest,
     Expired,
     Forbidden,
@@ -177,4 +178,9 @@ def _words(error: Exception) -> str:
 
 def _place_after(state: State, error: Exception) -> Position | None:
     place = None if isinstance(state, (Empty, Listing)) else state.place
-    return None if place is None or isinstance(error, _REJECTED) else replace(place, doubted=True)
+    if place is None or isinstance(error, _REJECTED):
+        return None
+    # An ERROR event again, and nothing came since the last failure: no watch gets past this version.
+    if isinstance(state, Watching) and place.doubted and isinstance(error, ApiError):
+        return None
+    return replace(place, doubted=True)

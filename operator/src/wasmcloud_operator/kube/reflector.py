@@ -249,9 +249,7 @@ class Reflector(Generic[T]):
     def _known(self, item: T) -> T:
         """The object as already cached, if it has not changed, so that a relist does not hold everything twice."""
         held = self.store.get(item.metadata.key)
-        if held is None or held.metadata.uid != item.metadata.uid:
-            return item
-        return held if held.metadata.resource_version == item.metadata.resource_version else item
+        return held if held is not None and held == item else item
 
     def _move(self, happened: Happened) -> None:
         before, self.state = self.state, step(self.state, happened)

@@ -227,7 +227,8 @@ class Store(Generic[T]):
             self._bury(old.metadata.uid, _FOR_GOOD)
             self._set(key, item)
             return [Change(old, None), Change(None, item)]
-        if old is not None and old.metadata.resource_version == item.metadata.resource_version:
+        # Not by the resourceVersion: after a restored backup the same one may be of another state.
+        if old is not None and (old is item or old == item):
             return []
         self._set(key, item)
         return [Change(old, item)]
