@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from support.kube.bench import KubeBench
@@ -64,3 +66,13 @@ async def test_a_namespace_is_taken_up_again_and_nothing_is_asked_at_rest(bench:
     bench.api.requests.clear()
     await bench.clock.advance(600)
     assert bench.api.requests == []
+
+
+async def test_a_server_that_asks_to_wait_is_asked_about_no_namespace_before(bench: KubeBench, scope: Scope):
+    scope.doubt("ns")
+    scope.doubt("other")
+    bench.api.fail(*[Answer("write", 429, headers={"Retry-After": "30"})] * 9)
+    await bench.clock.advance(120)
+    asked = [request.at for request in bench.api.requests]
+    assert len(asked) >= 3
+    assert all(later - earlier >= 30 for earlier, later in itertools.pairwise(asked))

@@ -10,7 +10,7 @@ import structlog
 from wasmcloud_operator.kube.access import Permission, missing_permissions
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.clock import Clock
-from wasmcloud_operator.kube.errors import KubeError
+from wasmcloud_operator.kube.errors import KubeError, retry_after
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.resources import Resource
 
@@ -92,6 +92,7 @@ class Scope:
                     await self._look(namespace)
                 except (KubeError, TimeoutError) as error:
                     log.debug("permissions not looked at", namespace=namespace, error=str(error))
+                    await self._clock.sleep(retry_after(error))
             self._changed()
 
     async def _look(self, namespace: str) -> None:
