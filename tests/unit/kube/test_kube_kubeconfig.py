@@ -86,6 +86,20 @@ async def test_paths_are_relative_to_the_file_in_which_they_stand(tmp_path: Path
     assert [str(Path(file).relative_to(tmp_path)) for file in files] == ["a/ca.crt", "b/client.crt", "b/client.key"]
 
 
+@pytest.mark.parametrize("command", ["./plugin", "bin/../plugin"])
+async def test_a_plugins_command_is_relative_to_a_file_that_is_named_without_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "answer").write_text(gives(token="one"))
+    (tmp_path / "plugin").write_text(f"#!/bin/sh\ncat {tmp_path}/answer\n")
+    (tmp_path / "plugin").chmod(0o755)
+    user = {"c": {"exec": {"apiVersion": EXEC, "command": command}}}
+    written(tmp_path / "config", current="c", cluster=cluster("c"), user=user, context=context("c"))
+    monkeypatch.chdir(tmp_path)
+    assert (await load(CredentialLoader(Credentials(Path("config"))))).api_key == {"BearerToken": "Bearer one"}
+
+
 class TestPlugins:
     @pytest.fixture
     def output(self, tmp_path: Path) -> Path:

@@ -175,7 +175,7 @@ class CredentialLoader:
 
         async def run_plugin() -> bool:
             spec = msgspec.convert(user["exec"].value, PluginSpec)
-            credential = await self._plugin.credential(spec, Path(user.path).parent, rejected=rejected)
+            credential = await self._plugin.credential(spec, _folder(user), rejected=rejected)
             if credential.token:
                 loader.token = f"Bearer {credential.token}"
             if credential.certificate:
@@ -239,7 +239,12 @@ def _place_certificates(user: Any) -> None:
     """Make the paths of a user's certificate and key absolute: the library has them relative to the cluster's file."""
     for name in ("client-certificate", "client-key"):
         if name in user:
-            user.value[name] = str(Path(user.path).absolute().parent / user[name])
+            user.value[name] = str(_folder(user) / user[name])
+
+
+def _folder(entry: Any) -> Path:
+    """Returns the folder of the kubeconfig in which the entry stands."""
+    return Path(entry.path).absolute().parent
 
 
 class _NoHeader(ValueError):
