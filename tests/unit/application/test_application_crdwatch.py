@@ -236,6 +236,7 @@ class TheirServer(Server):
         self.finalizers = finalizers
         self.lists = 0
         self.forbids = 1
+        self.refused = ""
 
     async def list_page(self, *_: Any, **__: Any) -> Page[CustomResource]:
         self.lists += 1
@@ -245,6 +246,8 @@ class TheirServer(Server):
         if self.forbids:
             self.forbids -= 1
             raise WritesForbidden("not the leader")
+        if key.name == self.refused:
+            raise Forbidden(403, "Forbidden", "an admission webhook denied the request")
         at = int(patch[-1]["path"].rpartition("/")[2])
         assert patch[-2] == {"op": "test", "path": patch[-1]["path"], "value": FINALIZER}
         del self.finalizers[key.name][at]
@@ -264,6 +267,18 @@ async def test_our_finalizer_is_taken_off_foreign_objects_and_no_other_and_tried
         lists = server.lists
         await bench.clock.advance(600)
         assert server.lists == lists, "once there are none, nobody looks for them any more"
+
+
+async def test_a_foreign_object_that_may_not_be_changed_keeps_our_finalizer_on_no_other(bench: Bench) -> None:
+    server = TheirServer({name: [FINALIZER] for name in ("a", "refused", "z")})
+    server.refused = "refused"
+    bench.context.reader = bench.context.writer = server
+    async with running(CrdWatch(bench.context, bench.applications, CrdState("foreign"), watchable=False)):
+        await bench.clock.advance(60)
+        assert server.finalizers == {"a": [], "refused": [FINALIZER], "z": []}
+        server.refused = ""
+        await bench.clock.advance(60)
+    assert server.finalizers["refused"] == []
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from wasmcloud_operator.application.writer import ApplicationWriter
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, Codec
-from wasmcloud_operator.kube.errors import ApiError, Forbidden, KubeError, NotFound
+from wasmcloud_operator.kube.errors import ApiError, Forbidden, KubeError, NotFound, retry_after
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.manager import background
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
@@ -234,12 +234,20 @@ class CrdWatch:
             try:
                 async for item in self._with_finalizer(namespace):
                     again = True
-                    await self._writer.remove_finalizer(item)
-                    log.info("finalizer taken off an object that is not ours", object=str(item.metadata.key))
-            except KubeError as error:  # no leader, no right, an object that changed meanwhile
+                    await self._take_finalizer_off(item)
+            except KubeError as error:
                 again = True
-                log.debug("finalizers not taken off", namespace=namespace or "all", error=str(error))
+                log.debug("finalizers not looked for", namespace=namespace or "all", error=str(error))
         return again
+
+    async def _take_finalizer_off(self, item: CustomResource) -> None:
+        try:
+            await self._writer.remove_finalizer(item)
+        except KubeError as error:  # no leader, no right, an object that changed meanwhile
+            log.debug("finalizer not taken off", object=str(item.metadata.key), error=str(error))
+            await self._clock.sleep(retry_after(error))
+        else:
+            log.info("finalizer taken off an object that is not ours", object=str(item.metadata.key))
 
     async def _with_finalizer(self, namespace: str) -> AsyncIterator[CustomResource]:
         source = ApiSource(
