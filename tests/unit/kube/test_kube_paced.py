@@ -47,10 +47,10 @@ class World:
             self.informer.offer(written)
         return written is not None
 
-    async def others(self, fields: dict, **status) -> None:
+    async def others(self, fields: dict, *, manager: str = "other", **status) -> None:
         """Another controller writes these fields of the status under its own name."""
         body = self.bench.api.get(WIDGET, key("w"))
-        entry = {"manager": "other", "operation": "Update", "time": "2026-01-01T00:00:00Z", "fieldsV1": fields}
+        entry = {"manager": manager, "operation": "Update", "time": "2026-01-01T00:00:00Z", "fieldsV1": fields}
         metadata = {**body["metadata"], "managedFields": [entry]}
         self.bench.api.put(WIDGET, {**body, "metadata": metadata, "status": {**body.get("status", {}), **status}})
         await self.bench.clock.settle()
@@ -94,6 +94,16 @@ async def test_a_status_that_is_set_back_again_and_again_is_written_every_five_m
     assert about == {("ns/w", "Warning", "SetBack")}
     assert world.recorder.events[-1][3].startswith("Widget ns/w: .status.phase is set back by field manager other")
     assert len(world.recorder.events) <= 13, "an Event goes along with a write"
+
+
+async def test_a_part_that_is_written_under_another_name_of_ours_is_not_set_back_by_that(world: World):
+    world.part.field_manager = "ours-too"
+    for _ in range(20):
+        await world.look()
+        await world.others(PHASE, manager="ours-too", phase="as a webhook has it")
+        await world.bench.clock.advance(1)
+    (note,) = {note for *_, note in world.recorder.events}
+    assert "is set back by an admission webhook or the API server itself" in note
 
 
 async def test_a_condition_that_is_set_back_is_the_same_wish_though_its_moment_is_another(world: World):

@@ -41,18 +41,26 @@ class PacedWrites:
         self.contests = Contests(clock, pace)
 
     async def write(
-        self, place: WriteTarget, held: ObjectMeta, wish: str, where: Difference, send: Callable[[], Awaitable[T]]
+        self,
+        place: WriteTarget,
+        held: ObjectMeta,
+        wish: str,
+        where: Difference,
+        send: Callable[[], Awaitable[T]],
+        *,
+        field_manager: str = "",
     ) -> T | None:
         """Send the write, after which `where` is to differ no more. Returns the object; None if it is not its time.
 
-        `wish` is the same for the same wanted content, and another for any other.
+        `wish` is the same for the same wanted content, and another for any other. `field_manager` is whose write it is,
+        if not the client's.
         """
         again = self.contests.was_applied(place, held.uid, wish)
         if again:
             if self.contests.must_wait(place, held.resource_version, str(where)):
                 return None
             if self.contests.is_next_contested(place, str(where)):
-                await self._name_the_other(place, where)
+                await self._name_the_other(place, where, field_manager or self._client.field_manager)
         item = await send()
         self.wrote(place, item.metadata, wish)
         if again:  # counted once it is put right: a write that fails is tried again, and nobody's doing
@@ -108,9 +116,9 @@ class PacedWrites:
             for contested in self.contests.of([place]):
                 self._recorder.event(place.resource, held, "Warning", SET_BACK, str(contested), action="Write")
 
-    async def _name_the_other(self, place: WriteTarget, where: Difference) -> None:
+    async def _name_the_other(self, place: WriteTarget, where: Difference, ours: str) -> None:
         """Find out who sets the field back, before it is ours again."""
         with contextlib.suppress(NotFound):
             metadata = (await self._client.get_whole(place.resource, place.key))["metadata"]
             entries = metadata.get("managedFields")
-            self.contests.name(place, str(where), manager_of(entries or [], where, self._client.field_manager))
+            self.contests.name(place, str(where), manager_of(entries or [], where, ours))

@@ -67,7 +67,7 @@ class StatusPart(Generic[T]):
 
         where = first_difference({**kind, "status": status}, {**kind, "status": before})
         if where is not None:
-            return await self.paced.write(place, item.metadata, wish, where, send)
+            return await self.paced.write(place, item.metadata, wish, where, send, field_manager=self.field_manager)
         # It has more than is wanted: our own of before goes with an apply, what others put there does not.
         if self.paced.contests.was_applied(place, item.metadata.uid, wish):
             return None
