@@ -73,6 +73,16 @@ async def test_a_first_start_leads_at_once_where_nothing_can_be_in_danger():
             assert not (one.may_write() and two.may_write())
 
 
+async def test_a_standby_that_knew_a_lease_takes_over_no_deleted_one_though_nothing_was_written_yet():
+    async with replicas("one", "two", nothing_in_danger=lambda: True) as (one, two):
+        await one.clock.until(lambda: one.leading or two.leading)
+        await one.clock.advance(10)
+        one.transport.api.remove(LEASE, LOCK)
+        for _ in range(100):
+            await one.clock.advance(0.1)
+            assert not (one.may_write() and two.may_write())
+
+
 async def test_a_first_start_waits_where_an_earlier_leader_may_still_write():
     async with replicas("one") as (one,):
         assert 10 <= await one.clock.until(lambda: one.leading) < 13

@@ -74,7 +74,7 @@ class Elector:
     A missing lease does not mean that nobody leads: somebody may have deleted it while its holder was cut off. So who
     finds none makes one without a holder, and takes it only when that has been there for `renew_deadline` seconds: by
     then the gate of any earlier holder has closed. Only that holder may take it at once. `nothing_in_danger` means that
-    no replica has ever written anything: then there is no earlier holder to wait for.
+    no replica has ever written anything: then there is no earlier holder to wait for, unless this replica knew one.
     """
 
     client: Writer
@@ -87,6 +87,7 @@ class Elector:
     rng: random.Random = JITTER
     nothing_in_danger: Callable[[], bool] = _something_may_be
     _state: State = field(init=False)
+    _knew_one: bool = field(default=False, init=False)  # a Lease, whose holder may be about to write for the first time
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def __post_init__(self) -> None:
@@ -164,6 +165,7 @@ class Elector:
     async def _look(self) -> None:
         started = self.clock.monotonic()
         lease = await self._read()
+        self._knew_one |= lease is not None
         state = self._state
         before = state.seen if isinstance(state, Candidate) else None
         # As of now: a slow answer may show a renewal that began after the request did.
@@ -172,7 +174,7 @@ class Elector:
         step = self._step(seen)
         if step is ElectionStep.TAKE and lease is not None:
             await self._take(lease, started)
-        elif step is ElectionStep.MAKE_UNHELD and self.nothing_in_danger():
+        elif step is ElectionStep.MAKE_UNHELD and not self._knew_one and self.nothing_in_danger():
             await self._take(None, started)
         elif step is ElectionStep.MAKE_UNHELD:
             with contextlib.suppress(AlreadyExists):
@@ -216,6 +218,7 @@ class Elector:
                 return
 
     def _on_change(self, change: Change[LeaseObject], _listed: bool) -> None:
+        self._knew_one = True
         if not isinstance(self._state, Candidate):
             return
         seen = self._state.seen
