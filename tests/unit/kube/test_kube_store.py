@@ -193,6 +193,15 @@ def test_a_relist_touches_only_its_namespace():
     assert [change.old for change in store.drop("other")] == [other]
 
 
+def test_where_all_namespaces_were_followed_all_objects_are_dropped_with_them():
+    store: Store[Metadata] = Store()
+    held = [item("a", 1), item("b", 2, namespace="other")]
+    for each in held:
+        store.put(each)
+    assert [change.old for change in store.drop("")] == held
+    assert list(store) == []
+
+
 @pytest.mark.parametrize("listed", ["45", "1000"], ids=["before what was seen", "moved past it"])
 @pytest.mark.parametrize("gone", [{"resource_version": "70"}, {}], ids=["seen to vanish", "deleted by ourselves"])
 def test_a_history_that_went_back_is_believed(listed: str, gone: dict):

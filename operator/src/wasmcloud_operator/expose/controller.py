@@ -99,6 +99,7 @@ class _Wiring:
             by_application=self.owned,
             applications=self.applications,
             deployed=deployed or (lambda *_: None),
+            scope=context.scope.wanted,
         )
         self.rust = RustServices(
             context.writer,

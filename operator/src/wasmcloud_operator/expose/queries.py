@@ -11,8 +11,10 @@ from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.lattice_books import CachedPlan, LatticeBook, LatticeBooks
 from wasmcloud_operator.expose.placement import runs
 from wasmcloud_operator.expose.plan import Claim, Plan, PlannedService, Record, claim_of, plan
+from wasmcloud_operator.expose.standstill import awaited
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.jsontypes import as_object
+from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
@@ -25,6 +27,11 @@ from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 from wasmcloud_operator.shared.placement_gaps import PlacementGap
 from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator_types.defaults import ADMIN_PORT
+
+# The annotations that ask for more than a host config has to allow.
+_BEYOND_THE_CLUSTER = frozenset(
+    {naming.SERVICE_TYPE, naming.SERVICE_ANNOTATIONS, naming.GATEWAY, naming.INGRESS_CLASS}
+)
 
 # The manifest that an Application has in wadm under a version, if by its status that is still its content.
 Deployed = Callable[[CustomResource, str], Object | None]
@@ -39,11 +46,12 @@ def asked_by(item: CustomResource) -> tuple[object, ...]:
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What the host configs of a lattice set in a namespace: how far its applications may reach, and the ports of a
-    pod that are not theirs, with who has each.
+    pod that are not theirs, with who has each; not `complete` while a host config may set more.
     """
 
     reach: frozenset[Reach]
     ports: Mapping[int, str]
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceQueries:
-    """Answers about now. `applications` is None where the operator does not follow Applications."""
+    """Answers about now. `applications` is None where the operator does not follow Applications, `scope` where it may."""
 
     pools: Pools
     books: LatticeBooks
@@ -69,6 +77,7 @@ class ServiceQueries:
     by_application: ByApplication
     applications: Informer[CustomResource] | None
     deployed: Deployed
+    scope: Collection[str] = (ALL_NAMESPACES,)
 
     def lattices(self, namespace: str) -> list[Lattice]:
         """The lattices of a namespace's pools, each once."""
@@ -80,7 +89,8 @@ class ServiceQueries:
 
     def undecided(self, namespace: str, lattice: str = "") -> bool:
         """Whether there is a host config whose lattice is not known (yet); with a lattice's name, one that names it."""
-        unreadable = any(key.namespace == namespace for key in self.configs.store.unreadable)
+        unread = (key for key in self.configs.store.unreadable if self.pools.get(key) is None)
+        unreadable = any(key.namespace == namespace for key in unread)
         undeclared = self._undeclared(namespace)
         concerned = lattice in undeclared if lattice else bool(undeclared)
         return unreadable or not self.configs.synced_in(namespace) or concerned
@@ -94,7 +104,7 @@ class ServiceQueries:
     def settled(self, namespace: str, metadata: ObjectMeta) -> bool:
         """Whether everything is known of the lattice and the application that an object of ours leads to."""
         claim = claim_of(metadata)
-        if not self.configs.synced_in(namespace) or claim.lattice in self._undeclared(namespace):
+        if self.undecided(namespace, claim.lattice):
             return False
         return all(
             self.book(lattice).sure_of(claim.application)
@@ -121,6 +131,16 @@ class ServiceQueries:
         owner = self._owner(record)
         return self.applications.store.get(owner) if self.applications is not None and owner is not None else None
 
+    def standing_still(self, key: Key) -> str:
+        """Why nothing of an application's Services in a namespace may change now: what is waited for; else ""."""
+        records = (self.book(lattice).records.get(key.name) for lattice in self.lattices(key.namespace))
+        owners = {record.owner for record in records if record is not None and record.owner is not None}
+        homes = {Key(claim.home, key.name) for _, claim in self.by_application.claimed(key)}
+        return next(filter(None, map(self._awaited, sorted(owners | homes))), "")
+
+    def _awaited(self, owner: Key | None) -> str:
+        return awaited(self.applications, self.scope, owner)
+
     def _owner(self, record: Record) -> Key | None:
         """The key of the Application that a record comes from, if its owner is of this cluster."""
         owner = record.owner
@@ -128,17 +148,24 @@ class ServiceQueries:
             return None
         return owner if self.applications.synced_in(owner.namespace) else None
 
-    def _options(self, namespace: str, lattice: Lattice, record: Record, reach: frozenset[Reach]) -> Options:
+    def _options(self, namespace: str, lattice: Lattice, record: Record, bounds: Bounds) -> Options:
         """What is asked for in a namespace: anything by an Application there, only a way to the pods by others.
 
         An Application of this cluster that is gone, or about to go, asks for nothing; what it leaves behind on purpose
-        is kept as it was.
+        is kept as it was, and so is what must not change now, or may be allowed by a host config that is not known yet.
         """
+        item = self.application(record)
+        if self._awaited(record.owner):
+            options = read_options(item.metadata.annotations) if item is not None else Options()
+            return replace(options, enabled=True, unread=options.unread | {naming.SERVICE_NAME})
         owner = self._owner(record)
         if owner is None:
+            options = read_options(record.annotations or {})
+            if not bounds.complete:
+                within = options.within(bounds.reach)
+                return replace(within, unread=within.unread | _BEYOND_THE_CLUSTER)
             where = f"the annotation {naming.EXPOSURE} of a host config in namespace {namespace}"
-            return read_options(record.annotations or {}).within(reach, where=where)
-        item = self.application(record)
+            return options.within(bounds.reach, where=where)
         if item is not None and self._is_elsewhere(item, self.lattices(namespace), lattice):
             return Options(enabled=False)
         if item is None or _takes_all_along(item):
@@ -164,7 +191,7 @@ class ServiceQueries:
             probes = as_object(as_object(config and config.spec).get("probes"))
             if probes.get("enabled") is not False:
                 ports[int(probes.get("port") or ADMIN_PORT)] = "the host's admin endpoint"
-        return Bounds(frozenset(reach), ports)
+        return Bounds(frozenset(reach), ports, not self.undecided(namespace, lattice.name))
 
     def orphaned(self, key: Key) -> dict[str, str] | None:
         """The annotations of an Application that left its Services behind."""
@@ -192,6 +219,9 @@ class ServiceQueries:
             annotations, name = item.metadata.annotations, item.metadata.name
             component = annotations.get(naming.COMPONENT, "")
             namespace = annotations.get(naming.APPLICATION_NAMESPACE, "")
+            if home in (None, namespace) and self._awaited(Key(namespace, key.name)):
+                held.add((component, name))
+                continue
             application = self._wanting(Key(namespace, key.name)) if home in (None, namespace) else None
             options = read_options(application.metadata.annotations) if application is not None else None
             if application is None or options is None or not options.enabled:
@@ -260,11 +290,11 @@ class ServiceQueries:
             if self._is_of(held, claim, around.lattices, around.undeclared)
         }
         elsewhere = item is not None and self._is_elsewhere(item, around.lattices, lattice)
-        inputs = (item and asked_by(item), around.bounds, held, elsewhere)
+        inputs = (item and asked_by(item), around.bounds, held, elsewhere, self._awaited(record.owner))
         plans = self.book(lattice).plans.setdefault(record.application, {})
         cached = plans.get(namespace)
         if cached is None or cached.inputs != inputs:
-            options = self._options(namespace, lattice, record, around.bounds.reach)
+            options = self._options(namespace, lattice, record, around.bounds)
             made = plan(record, options, held, self._intended(key)[0], around.bounds.ports)
             cached = plans[namespace] = CachedPlan(inputs, made)
         return cached.plan

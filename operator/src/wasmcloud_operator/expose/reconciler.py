@@ -27,7 +27,7 @@ from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Key
 from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
-from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_orphan, is_paused
+from wasmcloud_operator.names import RESUMPTION, UNREADABLE, is_orphan
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem, set_back
 from wasmcloud_operator.shared.unowned_problems import UnownedProblems
@@ -37,6 +37,8 @@ log = structlog.get_logger()
 # A Service that somebody else has to remove first is looked for again: Services of others are not watched.
 _CONFLICT_SECONDS = 10.0
 _REFUSED_SECONDS = 60.0
+# Of an Application that went while they were not listed no news comes.
+_STILL_SECONDS = 10.0
 # Kubernetes' EndpointSlices are not watched; while a takeover waits for the first endpoint they are looked at.
 _ENDPOINT_SECONDS = 1.0
 
@@ -76,9 +78,10 @@ class ServiceReconciler:
         """Raises the errors of `kube.errors`."""
         if self.queries.is_unreadable(key.name):
             return Result.waiting(UNREADABLE)  # not deleted: its Services stay as they are
+        awaited = self.queries.standing_still(key)
+        if awaited:
+            return Result.waiting(awaited, None if awaited == RESUMPTION else _STILL_SECONDS)
         wanted = self._wanted(key)
-        if any(self._paused(record) for _, record, _ in wanted.services):
-            return Result.waiting(RESUMPTION)
         made: list[Made] = []
         problems: list[Problem] = []
         unowned: list[tuple[Lattice, Problem]] = []
@@ -143,10 +146,6 @@ class ServiceReconciler:
                     (lattice, record, planned) for planned in self.queries.plan(key.namespace, lattice, record).services
                 ]
         return _WantedServices(tuple(services), self.queries.intended(key), sure)
-
-    def _paused(self, record: Record) -> bool:
-        item = self.queries.application(record)
-        return item is not None and is_paused(item.metadata.annotations)
 
     async def _apply_one(
         self, key: Key, lattice: Lattice, record: Record, planned: PlannedService

@@ -209,12 +209,12 @@ class Store(Generic[T]):
         return changes
 
     def drop(self, namespace: str) -> list[Change[T]]:
-        """Forget all objects of one namespace that is no longer followed (they may well exist)."""
+        """Forget all objects of one namespace, or of all ("") that are no longer followed (they may well exist)."""
         changes = []
-        for key in [key for key in self._objects if key.namespace == namespace]:
+        for key in [key for key in self._objects if namespace in ("", key.namespace)]:
             changes.append(Change(self._objects[key], None))
             self._unset(key)
-        for key in [key for key in self.unreadable if key.namespace == namespace]:
+        for key in [key for key in self.unreadable if namespace in ("", key.namespace)]:
             del self.unreadable[key]
         return changes
 
