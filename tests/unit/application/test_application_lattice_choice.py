@@ -24,7 +24,7 @@ class Reached:
 
     @property
     def identified(self) -> bool:
-        return self.system != NEVER_UP
+        return not self.system.startswith(NEVER_UP)
 
     @property
     def identity(self) -> LatticeIdentity:
@@ -35,10 +35,11 @@ class Reached:
 NEVER_UP = "never up"
 
 
-def config(name: str, lattice: str, system: str | None = "a") -> ConfiguredPool:
+def config(name: str, lattice: str, system: str | None = "a", address: str = "") -> ConfiguredPool:
     if system is None:
         return ConfiguredPool(name, lattice, None)
-    pool = SimpleNamespace(key=Key("ns", name), lattice=Reached(lattice, system))
+    route = SimpleNamespace(spec=SimpleNamespace(addresses=(address or f"nats://{system}:4222",)))
+    pool = SimpleNamespace(key=Key("ns", name), lattice=Reached(lattice, system), route=route)
     return ConfiguredPool(name, lattice, cast("Pool", pool))
 
 
@@ -99,6 +100,34 @@ def test_two_routes_that_were_never_up_do_not_ask_for_a_choice_where_it_ran_befo
     chosen = choose({}, configs, Place("l", "", "l on b"))
     assert isinstance(chosen, Chosen)
     assert chosen.host_config == "a"
+
+
+DOWN = f"{NEVER_UP} since the start"
+
+
+@pytest.mark.parametrize(
+    ("configs", "expected"),
+    [
+        pytest.param([config("a", "l", DOWN), config("b", "l", "b")], "a", id="its NATS is down"),
+        pytest.param([config("b", "l", "b"), config("z", "l", DOWN)], "z", id="whichever name comes first"),
+        pytest.param([config("a", "l", None), config("b", "l", "b")], "HostConfigNotReady", id="its Secret is missing"),
+        pytest.param([config("a", "l", NEVER_UP), config("b", "l", "b")], "a", id="its address is new, and down"),
+        pytest.param(
+            [config("a", "l", DOWN, "nats://b:4222"), config("b", "l", "b")], "b", id="its credentials alone are dead"
+        ),
+        pytest.param([config("c", "l", None), config("b", "l", "b")], "b", id="another one is not ready"),
+        pytest.param([config("c", "l", NEVER_UP), config("b", "l", "b")], "b", id="where it was there is none any more"),
+    ],
+)
+def test_after_a_restart_an_application_does_not_move_because_its_lattice_is_not_up_yet(
+    configs: list[ConfiguredPool], expected: str
+) -> None:
+    chosen = choose({}, configs, Place("l", "a", f"l on {DOWN}"))
+    if isinstance(chosen, Chosen):
+        assert chosen.host_config == expected
+        return
+    assert (chosen.reason, chosen.soon, chosen.stalled) == (expected, True, False)
+    assert "host config a" in chosen.message
 
 
 AB = [config("a", "l"), config("b", "m")]
