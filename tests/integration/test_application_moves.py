@@ -45,6 +45,29 @@ async def test_an_address_that_is_spelled_otherwise_changes_nothing(
         assert asked.count("deploy") == 1, "only for the change"
 
 
+@pytest.mark.parametrize("change", ["edit", "delete"])
+async def test_an_address_that_is_spelled_otherwise_after_a_restart_changes_nothing(
+    admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server, change: str
+) -> None:
+    async with Site.open(admin, nats_server) as site:
+        async with former_operator(crds, site):
+            await site.create()
+            before = (await site.deployed())["status"]
+        spelled = nats_server.url.replace("127.0.0.1", "localhost")
+        await admin.patch(CONFIG, "pool", site.namespace, {"spec": {"natsAddress": spelled}})
+        if change == "delete":
+            await admin.delete(APP, "hello", site.namespace)
+        async with operator_of(crds, site):
+            if change == "edit":
+                await site.change("x/web:2")
+                after = (await site.deployed())["status"]
+                assert after["latticeId"] != before["latticeId"]
+                assert "leaving" not in after
+                await admin.delete(APP, "hello", site.namespace)
+            await site.gone()
+            assert (await site.wadm("get.hello", {}))["result"] == "notfound"
+
+
 async def test_a_lattice_that_was_renamed_while_the_operator_was_down_is_left(
     admin: Admin, crds: ControlPlane, nats_server: NatsServer, wadm: Server
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -92,7 +92,7 @@ class Deletion:
             return await self._leave_behind(item)
         self._since.setdefault(key, self.clock.monotonic())
         try:
-            removed = [lattice for lattice in self._lattices(item) if await self._remove(item, lattice)]
+            removed = [lattice async for lattice in self._lattices(item) if await self._remove(item, lattice)]
         except _NotYet as soon:
             return Result.waiting(str(soon), _SOON_SECONDS)
         except LatticeError as error:
@@ -161,11 +161,40 @@ class Deletion:
         self._since.pop(key, None)
         self._orphan_since.pop(key, None)
 
-    def _lattices(self, item: CustomResource) -> Iterable[Lattice]:
+    async def leaving(self, item: CustomResource, chosen: Lattice) -> list[Place]:
+        """The lattices that an Application has to be taken out of, as it is to be in `chosen`.
+
+        Raises the errors of `WadmReader`.
+        """
+        leaving = self.selector.leaving(item, chosen)
+        lost = self.selector.out_of_sight(item, chosen) if leaving else None
+        return [one for one in leaving if one != lost] if lost and await self._is_in(item, chosen) else leaving
+
+    async def _is_in(self, item: CustomResource, lattice: Lattice) -> bool:
+        """Whether wadm has the very Application in a lattice.
+
+        Before it is put anywhere that is written down: where it is already is one of its places, whatever the address
+        of NATS was then.
+        """
+        stored = await self.ledger_writer(item, lattice).look(item.metadata.name)
+        return stored is not None and stored.owner is not None and stored.owner.uid == item.metadata.uid
+
+    async def _recognised(self, item: CustomResource, place: Place) -> Lattice | None:
+        """The lattice of a place to which no route is known to lead, if one that can be asked has the Application."""
+        for lattice in self.selector.of_name(item.metadata.namespace, place.lattice):
+            if lattice.connection.state.connecting:
+                raise _NotYet(f"the connection to lattice {lattice.name}")
+            connected = lattice.connection.state.connected
+            if connected and self.selector.out_of_sight(item, lattice) == place and await self._is_in(item, lattice):
+                self.selector.depart_from(item, place, lattice)
+                return lattice
+        return None
+
+    async def _lattices(self, item: CustomResource) -> AsyncIterator[Lattice]:
         """Every lattice that may have something of the Application. Raises if one of them is out of reach."""
         places = self.selector.leaving(item, None)
         for place in places:
-            lattice = self.selector.departing(item, place)
+            lattice = self.selector.departing(item, place) or await self._recognised(item, place)
             if lattice is None:
                 self._wait_for_pools(item)
                 raise LatticeUnavailable(f"no host config leads to lattice {place.lattice} any more")

@@ -109,8 +109,7 @@ class LatticeSelector:
         found = held if held is not None and departure.is_in(held.identity) else None
         found = found or self._at(item.metadata.namespace, departure)
         if found is not None:
-            self._departing.put(holder, item.metadata.key)
-            self.pools.lattices.keep(holder, found)
+            self.depart_from(item, departure, found)
             return found
         for pool in self.pools.in_namespace(item.metadata.namespace):
             route = replace(pool.route, name=departure.lattice)  # the config named another lattice of that NATS system
@@ -118,6 +117,27 @@ class LatticeSelector:
                 self._departing.put(holder, item.metadata.key)
                 return self.pools.lattices.hold(holder, route)
         return None
+
+    def depart_from(self, item: CustomResource, departure: Place, lattice: Lattice) -> None:
+        """Hold a lattice as that of a departure."""
+        holder = _leaving(item, departure)
+        self._departing.put(holder, item.metadata.key)
+        self.pools.lattices.keep(holder, lattice)
+
+    def of_name(self, namespace: str, name: str) -> list[Lattice]:
+        """The lattices of that name to which host configs of a namespace lead."""
+        return list(dict.fromkeys(pool.lattice for pool in self.pools.in_namespace(namespace) if pool.route.name == name))
+
+    def out_of_sight(self, item: CustomResource, lattice: Lattice) -> Place | None:
+        """The place of the Application that may be this lattice by an address or a user that is not known any more.
+
+        None where the lattice is one of its places by its ids, and where it cannot be told which of several it is.
+        """
+        places = [*departures(item.status), *filter(None, (place(item),))]
+        if any(one.is_in(lattice.identity) for one in places):
+            return None
+        lost = [one for one in dict.fromkeys(places) if one.lattice == lattice.name and not self.departing(item, one)]
+        return lost[0] if len(lost) == 1 else None
 
     def departed(self, item: CustomResource, departure: Place) -> None:
         """Nothing of the Application is there any more, or it is left to itself."""

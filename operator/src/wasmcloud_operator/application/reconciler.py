@@ -143,7 +143,8 @@ class ApplicationReconciler:
     async def _in_lattice(self, item: CustomResource, examined: ExaminedManifest, choice: Chosen) -> Result:
         """Have wadm run the content, then take it out of the lattices that it has left."""
         key, content = item.metadata.key, examined.content
-        side, leaving = self.deletion.ledger_writer(item, choice.lattice), self.selector.leaving(item, choice.lattice)
+        side = self.deletion.ledger_writer(item, choice.lattice)
+        leaving = await self.deletion.leaving(item, choice.lattice)
         where = {**_place(choice).as_status(), **_leaving(leaving)}
         wanted = not naming.is_undeployed(item.metadata.annotations)
         before = own_status(item.status)
