@@ -112,7 +112,12 @@ def test_each_provider_has_a_service_of_its_own() -> None:
         ({"public": "hello-public"}, (), ["hello", "hello-public"]),
         ({"gone": "hello"}, (), ["hello", "hello-public"]),
         ({"gone": "hello"}, ("hello",), ["hello-admin", "hello-public"]),
-        ({"public": "of-another-name"}, (), ["hello", "hello-public"]),
+        ({"public": "of-another-name"}, (), ["hello-admin", "hello"]),
+        ({"public": "another", "admin": "another-admin"}, (), ["hello-admin", "hello"]),
+        ({"public": "my-admin-public", "admin": "my-admin"}, (), ["hello", "hello-public"]),
+        ({"public": "another-public"}, (), ["hello", "hello-public"]),
+        ({"gone": "another", "public": "another-public"}, (), ["hello", "hello-public"]),
+        ({"public": "one", "admin": "two"}, (), ["hello", "hello-public"]),
     ],
 )
 def test_a_service_stays_with_its_component(held: dict[str, str], reserved: tuple[str, ...], expected: Any) -> None:

@@ -98,7 +98,7 @@ def plan(
 
     A component keeps the Service that leads to it: `held` has their names by component. Of the others the first has the
     application's name if it is free, all others also the component's: hosts that run one of them need not run the
-    other. `reserved` are names of Services that are kept for components which are not deployed now.
+    other. Where that name has changed, it is for the component that had the former one. `reserved` are names of Services that are kept for components which are not deployed now.
     No Service leads to `pod_ports`: others listen there in a host's pod.
     """
     if not options.enabled:
@@ -111,11 +111,14 @@ def plan(
     }
     offered = {provider.component for provider in record.exposure.providers}
     taken = {name for component, name in names.items() if component in offered} | set(reserved)
+    heir = _first_of(held or {})
+    heir = heir if heir in offered and heir not in names else None
     services = []
     problems = [*record.exposure.problems, *options.problems]
     for declared in record.exposure.providers:
         own, further = naming.service_names(base, declared.component)
-        name = names.get(declared.component) or (further if own in taken else own)
+        free = own not in taken and heir in (None, declared.component)
+        name = names.get(declared.component) or (own if free else further)
         taken.add(name)
         named = _named(declared, options)
         if named is not declared:
@@ -126,6 +129,16 @@ def plan(
         services.append(PlannedService(name, record.application, provider, options, partial))
         problems += [*pod_port_problems(named, pod_ports), *_of_families(provider)]
     return Plan(tuple(services), tuple(problems))
+
+
+def _first_of(held: Mapping[str, str]) -> str | None:
+    """The component whose Service has the application's own name; None where the names do not show it."""
+    for component, base in held.items():
+        others = {other: name for other, name in held.items() if other != component}
+        alone = not others and not base.endswith(f"-{component}")
+        if alone or (others and all(name == naming.service_name(f"{base}-{one}") for one, name in others.items())):
+            return component
+    return None
 
 
 def _hides_port(problem: Problem, provider: HttpProvider) -> bool:
