@@ -102,8 +102,9 @@ def test_an_applications_spec_counts_as_what_wadm_runs_while_its_status_fits_the
     meta = ObjectMeta(name="app", namespace="ns", annotations={"argocd.argoproj.io/sync-wave": "x"})
     digest = content_of({"name": "app"}, spec).digest
     status = {"deployedVersion": "v1", "contentDigest": digest}
-    manifest = deployed_manifest(CustomResource(meta, spec, status), "v1", ME.cluster)
-    assert manifest == to_manifest(content_of({"name": "app"}, spec), "v1", ME)
+    for applied in (spec, {**spec, "policies": None}):
+        manifest = deployed_manifest(CustomResource(meta, applied, status), "v1", ME.cluster)
+        assert manifest == to_manifest(content_of({"name": "app"}, spec), "v1", ME)
     for item, version in (
         (CustomResource(meta, spec, status), "v2"),
         (CustomResource(meta, {"components": []}, status), "v1"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import pytest
 
 from support.objects.http_manifest import BUILTIN, IMAGE, defined, link, manifest
+from wasmcloud_operator.application.manifest import without_nulls
 from wasmcloud_operator.manifest.http_endpoints import (
     Endpoint,
     Exposure,
@@ -74,6 +77,24 @@ def test_a_source_that_is_null_is_as_good_as_left_out() -> None:
     assert endpoints(exposure(manifest(trait))) == [(8080, "http", "IPv4", "address")]
     read = LinkProperties.model_validate(trait["properties"])
     assert [config.properties for config in read.effective_source_config] == [{"address": "0.0.0.0:8080"}]
+
+
+def null_at_each_place(value: Any) -> Iterator[Any]:
+    """The value with null in place of each part of it, one at a time."""
+    places = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    for key, part in list(places):
+        for other in (None, *null_at_each_place(part)):
+            changed = copy(value)
+            changed[key] = other
+            yield changed
+
+
+def test_null_is_as_good_as_left_out_wherever_it_stands() -> None:
+    trait = link(defined("listen", address="0.0.0.0:8080"), name="n")
+    settings = [defined("settings", default_address="0.0.0.0:9000", routing_mode="address")]
+    for one in null_at_each_place(manifest(trait, config=settings)):
+        assert exposure(one) == exposure(without_nulls(one)), one
+        assert http_servers(one) == http_servers(without_nulls(one)), one
 
 
 @pytest.mark.parametrize("key", ["Default_Address", "ROUTING_MODE"])

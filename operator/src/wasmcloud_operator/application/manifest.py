@@ -76,8 +76,8 @@ def deployed_manifest(item: CustomResource, version: str, cluster: str) -> dict[
     status = as_object(item.status)
     if status.get("deployedVersion") != version or not isinstance(item.spec, dict):
         return None
-    meta = item.metadata
-    content = content_of({"name": meta.name, "annotations": meta.annotations, "labels": meta.labels}, item.spec)
+    meta, spec = item.metadata, without_nulls(item.spec)
+    content = content_of({"name": meta.name, "annotations": meta.annotations, "labels": meta.labels}, spec)
     if status.get("contentDigest") != content.digest:
         return None
     return to_manifest(content, version, Owner(cluster, meta.namespace, meta.name, meta.uid))

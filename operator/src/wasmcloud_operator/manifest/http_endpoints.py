@@ -323,7 +323,7 @@ class _Reading:
                         Reason.CONFIG_MISSING if known else Reason.CONFIG_UNKNOWN, "", f"{name!r} {why}", at=at
                     )
                     return None
-            merged |= {key: str(value) for key, value in mapping(properties).items()}
+            merged |= {key: str(value) for key, value in mapping(properties).items() if value is not None}
         return merged
 
     def _problem(self, reason: Reason, where: str, message: str, *, at: str = "") -> None:

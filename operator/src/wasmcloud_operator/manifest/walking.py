@@ -94,7 +94,7 @@ def shared_name(component: Object) -> str:
 
 def application_of(manifest: Object) -> str:
     """The application's name."""
-    return str(mapping(manifest.get("metadata")).get("name", ""))
+    return str(mapping(manifest.get("metadata")).get("name") or "")
 
 
 def items(value: object) -> Iterator[Object]:
