@@ -116,7 +116,9 @@ DOWN = f"{NEVER_UP} since the start"
             [config("a", "l", DOWN, "nats://b:4222"), config("b", "l", "b")], "b", id="its credentials alone are dead"
         ),
         pytest.param([config("c", "l", None), config("b", "l", "b")], "b", id="another one is not ready"),
-        pytest.param([config("c", "l", NEVER_UP), config("b", "l", "b")], "b", id="where it was there is none any more"),
+        pytest.param(
+            [config("c", "l", NEVER_UP), config("b", "l", "b")], "b", id="where it was there is none any more"
+        ),
     ],
 )
 def test_after_a_restart_an_application_does_not_move_because_its_lattice_is_not_up_yet(

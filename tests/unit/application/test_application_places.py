@@ -63,7 +63,10 @@ async def test_another_nats_system_is_recognised_as_such(site: Site, owner: str 
         site.wadm.versions_held.clear()
     else:
         annotations = {**manifest["metadata"]["annotations"], "k8s.wasmcloud.dev/owner-uid": owner}
-        site.wadm.versions_held[version] = {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
+        site.wadm.versions_held[version] = {
+            **manifest,
+            "metadata": {**manifest["metadata"], "annotations": annotations},
+        }
     site.wadm.running = ""
     site.lattice.ledger.take_list([], "connection")
     await site.look()

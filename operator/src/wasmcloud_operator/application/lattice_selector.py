@@ -126,7 +126,9 @@ class LatticeSelector:
 
     def of_name(self, namespace: str, name: str) -> list[Lattice]:
         """The lattices of that name to which host configs of a namespace lead."""
-        return list(dict.fromkeys(pool.lattice for pool in self.pools.in_namespace(namespace) if pool.route.name == name))
+        return list(
+            dict.fromkeys(pool.lattice for pool in self.pools.in_namespace(namespace) if pool.route.name == name)
+        )
 
     def out_of_sight(self, item: CustomResource, lattice: Lattice) -> Place | None:
         """The place of the Application that may be this lattice by an address or a user that is not known any more.

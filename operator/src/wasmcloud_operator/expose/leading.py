@@ -33,7 +33,9 @@ class LeadingServices:
         inputs = (
             around,
             queries.services.store.revision,
-            (applications.store.revision, applications.synced, applications.namespaces) if applications is not None else None,
+            (applications.store.revision, applications.synced, applications.namespaces)
+            if applications is not None
+            else None,
             *((one.identity, one.ledger.listed, queries.book(one).revision) for one in around.lattices),
         )
         cached = book.leading.get(namespace)

@@ -98,7 +98,8 @@ def plan(
 
     A component keeps the Service that leads to it: `held` has their names by component. Of the others the first has the
     application's name if it is free, all others also the component's: hosts that run one of them need not run the
-    other. Where that name has changed, it is for the component that had the former one. `reserved` are names of Services that are kept for components which are not deployed now.
+    other. Where that name has changed, it is for the component that had the former one. `reserved` are names of
+    Services that are kept for components which are not deployed now.
     No Service leads to `pod_ports`: others listen there in a host's pod.
     """
     if not options.enabled:

@@ -29,9 +29,7 @@ from wasmcloud_operator.shared.pools import Pools
 from wasmcloud_operator_types.defaults import ADMIN_PORT
 
 # The annotations that ask for more than a host config has to allow.
-_BEYOND_THE_CLUSTER = frozenset(
-    {naming.SERVICE_TYPE, naming.SERVICE_ANNOTATIONS, naming.GATEWAY, naming.INGRESS_CLASS}
-)
+_BEYOND_THE_CLUSTER = frozenset({naming.SERVICE_TYPE, naming.SERVICE_ANNOTATIONS, naming.GATEWAY, naming.INGRESS_CLASS})
 
 # The manifest that an Application has in wadm under a version, if by its status that is still its content.
 Deployed = Callable[[CustomResource, str], Object | None]
@@ -68,7 +66,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceQueries:
-    """Answers about now. `applications` is None where the operator does not follow Applications, `scope` where it may."""
+    """Answers about now. `applications` is None where no Applications are followed, `scope` where they may be."""
 
     pools: Pools
     books: LatticeBooks
