@@ -286,6 +286,25 @@ async def test_wadm_is_waited_for_while_any_host_config_leads_there(
     assert site.shown == "DeletionBlocked"
 
 
+async def test_a_host_config_that_is_replaced_while_wadm_is_waited_for_takes_nothing_along(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.deletion, "client", NotFollowed())
+    site.lattice.phase = ConnectionPhase.LOST
+    going(site, status={"lattice": "one", "latticeId": site.lattice.identity.id, "hostConfig": "pool"})
+    for _ in range(3):
+        await site.look_in(61.0)
+    config = site.configs.pop(Key("here", "pool"))
+    await site.look_in(1.0)
+    assert site.writer.let_go == [], "it comes back in a moment"
+    site.configs[config.metadata.key] = config
+    await site.look_in(61.0)
+    del site.configs[config.metadata.key]
+    for seconds, let_go in ((1.0, []), (59.0, []), (1.0, [KEY])):
+        await site.look_in(seconds)
+        assert site.writer.let_go == let_go
+
+
 async def test_wadm_is_waited_for_while_a_host_config_cannot_be_read(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,8 @@ class Deletion:
     on_purpose: LeftOnPurpose
     retries: RateLimiter[Key] = field(default_factory=lambda: RateLimiter(base=0.2, cap=15.0))
     _since: dict[Key, float] = field(default_factory=dict)
+    # Since when the way to wadm is going away.
+    _ending_since: dict[Key, float] = field(default_factory=dict)
     _orphan_since: dict[Key, float] = field(default_factory=dict)
 
     async def finalize(self, item: CustomResource) -> Result:
@@ -159,6 +161,7 @@ class Deletion:
         self.selector.release(key)
         self.retries.forget(key)
         self._since.pop(key, None)
+        self._ending_since.pop(key, None)
         self._orphan_since.pop(key, None)
 
     async def leaving(self, item: CustomResource, chosen: Lattice) -> list[Place]:
@@ -235,9 +238,10 @@ class Deletion:
         return DONE
 
     async def _stuck(self, item: CustomResource, why: str) -> Result:
-        key = item.metadata.key
-        waited = self.clock.monotonic() - self._since.setdefault(key, self.clock.monotonic())
-        what = await self._ending(item)
+        key, now, what = item.metadata.key, self.clock.monotonic(), await self._ending(item)
+        if not what:  # or a host config that is replaced would take along what waited for long
+            self._ending_since.pop(key, None)
+        waited = now - self._ending_since.setdefault(key, now) if what else 0.0
         if what and waited >= GIVE_UP_SECONDS:
             note = f"wadm cannot be asked ({why}) and {what} is going away: the application is left in wadm"
             result = await self._let_go(item)
