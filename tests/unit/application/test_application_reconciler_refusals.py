@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from support.sites.reconciled_application import IDLE, KEY, Json, Lattice, Site, Store, runs, spec
 from wasmcloud_operator.application.naming import FINALIZER
-from wasmcloud_operator.application.place import Place
+from wasmcloud_operator.application.place import Place, as_annotation
 from wasmcloud_operator.kube.controller import Result
 from wasmcloud_operator.kube.errors import Forbidden, NotFound, Unreachable
 from wasmcloud_operator.kube.resources import Key
@@ -18,6 +19,7 @@ from wasmcloud_operator.lattice.connection_types import ConnectionPhase
 from wasmcloud_operator.lattice.content import OWNER_CLUSTER, OWNER_UID
 from wasmcloud_operator.lattice.errors import WadmRejected, WadmTransient
 from wasmcloud_operator.lattice.identity import LatticeRoute
+from wasmcloud_operator.names import FIRST_PLACE
 
 # --- what wadm does nothing about -------------------------------------------------------------------------------------
 
@@ -237,6 +239,50 @@ async def test_of_an_application_that_is_gone_the_lattices_that_it_was_leaving_a
     del site.store[KEY]
     await site.look()
     assert held == {}
+
+
+# --- the finalizer ----------------------------------------------------------------------------------------------------
+
+
+def invalid(site: Site) -> None:
+    item = site.store[KEY]
+    edited = replace(item.metadata, generation=2)
+    site.store[KEY] = replace(item, metadata=edited, spec={"components": [{"name": "web"}]})
+
+
+def unreachable(site: Site) -> None:
+    site.lattice.phase = ConnectionPhase.LOST
+
+
+def without_host_config(site: Site) -> None:
+    site.configs.clear()
+
+
+def never_put(site: Site) -> None:
+    site.store[KEY] = replace(site.store[KEY], status=site.left())
+
+
+def restored(site: Site) -> None:
+    item = site.store[KEY]
+    copied = {FIRST_PLACE: as_annotation(Place("one", "pool", site.lattice.identity.id), "another-uid")}
+    site.store[KEY] = replace(item, metadata=replace(item.metadata, annotations=copied))
+
+
+@pytest.mark.parametrize(
+    ("change", "held"),
+    [(invalid, True), (unreachable, True), (without_host_config, True), (never_put, False), (restored, False)],
+)
+async def test_a_finalizer_that_was_taken_away_is_put_back_whatever_keeps_the_application_from_wadm(
+    site: Site, change: Callable[[Site], None], held: bool
+) -> None:
+    await site.deployed("web")
+    item = site.store[KEY]
+    site.store[KEY] = replace(item, metadata=replace(item.metadata, annotations={}, finalizers=()))
+    change(site)
+    if not held:
+        unreachable(site)
+    await site.look()
+    assert bool(site.store[KEY].metadata.finalizers) is held
 
 
 # --- what is deleted while wadm is out of reach -----------------------------------------------------------------------

@@ -45,6 +45,15 @@ def place(item: CustomResource) -> Place | None:
     return found or first_place(item)
 
 
+def stored_at(item: CustomResource) -> Place | None:
+    """Where wadm has, or had last, what was put for an Application; None of one that was never put, as far as is known.
+
+    A status alone names the lattice also of what another owner keeps from it.
+    """
+    was_put = "contentDigest" in as_object(item.status) and not is_copied(item)
+    return place(item) if was_put else first_place(item)
+
+
 def first_place(item: CustomResource) -> Place | None:
     """The first lattice that an Application was to be put in; None of an annotation that was copied from another."""
     written = _FIRST.fullmatch(item.metadata.annotations.get(FIRST_PLACE, ""))

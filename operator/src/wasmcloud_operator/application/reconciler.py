@@ -15,7 +15,7 @@ from wasmcloud_operator.application.examine import ExaminedManifest, Examiner
 from wasmcloud_operator.application.lattice_choice import Chosen, NotChosen
 from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.owners import Owners
-from wasmcloud_operator.application.place import Place, departures, is_copied, place
+from wasmcloud_operator.application.place import Place, departures, is_copied, place, stored_at
 from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
 from wasmcloud_operator.kinds import APPLICATION
@@ -111,6 +111,9 @@ class ApplicationReconciler:
             await self.writer.show(item, status.failing(f"{type(error).__name__}: {error}; trying again"))
 
     async def _run(self, item: CustomResource) -> Result:
+        was_put = stored_at(item)
+        if was_put is not None:  # whatever keeps it from wadm now: without the finalizer a deletion would not wait
+            item = await self.writer.add_finalizer(item, was_put)
         examined = self.examiner.examine(item)
         if examined.problems:
             await self._show_stalled(item, status.invalid(examined.problems))
