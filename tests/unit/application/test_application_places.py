@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from support.sites.reconciled_application import KEY, Lattice, Site
 from wasmcloud_operator.application.naming import FINALIZER
 from wasmcloud_operator.application.place import departures
 from wasmcloud_operator.kube.controller import DONE
-from wasmcloud_operator.kube.objects import Metadata, ObjectMeta
+from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta
+from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.connection_types import ConnectionPhase
 
 
@@ -116,3 +118,42 @@ async def test_one_that_was_deleted_meanwhile_stays_where_wadm_does_not_have_it(
 
 async def _namespace_that_stays(*_: object) -> Metadata:
     return Metadata(ObjectMeta("here"))
+
+
+async def beside_one_that_was_never_up(site: Site, *, same: bool, deleting: bool = False) -> Lattice:
+    """Returns the lattice of a second host config, by the same name, after a start at which the first was not reached."""
+    await restarted(site, deleting=deleting)
+    item, spare = site.store[KEY], Lattice(site.clock, "nats://spare:4222")
+    site.store[KEY] = replace(item, status={**item.status, "latticeId": site.lattice.identity.id})
+    if same:
+        spare.wadm, spare.wadm_writer, spare.ledger = site.wadm, site.wadm, site.lattice.ledger
+    site.lattice.phase, site.lattice.identified = ConnectionPhase.LOST, False
+    second = SimpleNamespace(lattice=spare, route=spare.route)
+    site.configs[Key("here", "spare")] = CustomResource(ObjectMeta("spare", "here", "p2", "1", 1), {"lattice": "one"})
+    site.selector.pools.get = lambda key: second if key.name == "spare" else site.pool
+    site.selector.pools.in_namespace = lambda _: [site.pool, second]
+    site.deletion.client.get = _namespace_that_stays
+    return spare
+
+
+async def test_another_way_to_it_is_taken_where_the_first_was_never_up(site: Site) -> None:
+    spare = await beside_one_that_was_never_up(site, same=True)
+    await site.look()
+    assert site.wadm.written == []
+    assert (status(site)["latticeId"], status(site)["hostConfig"]) == (spare.identity.id, "spare")
+    assert "leaving" not in status(site)
+
+
+async def test_another_nats_system_is_no_way_to_one_that_was_never_up(site: Site) -> None:
+    spare = await beside_one_that_was_never_up(site, same=False)
+    await site.look()
+    assert spare.wadm.written == []
+    assert site.shown == "Lost"
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_a_deletion_takes_the_way_that_is_up_if_it_leads_there(site: Site, same: bool) -> None:
+    spare = await beside_one_that_was_never_up(site, same=same, deleting=True)
+    await site.look()
+    assert spare.wadm.written == (["undeploy", "delete"] if same else [])
+    assert site.writer.let_go == ([KEY] if same else [])

@@ -171,9 +171,9 @@ class Deletion:
         """
         leaving = self.selector.leaving(item, chosen)
         lost = self.selector.out_of_sight(item, chosen) if leaving else None
-        return [one for one in leaving if one != lost] if lost and await self._is_in(item, chosen) else leaving
+        return [one for one in leaving if one != lost] if lost and await self.is_in(item, chosen) else leaving
 
-    async def _is_in(self, item: CustomResource, lattice: Lattice) -> bool:
+    async def is_in(self, item: CustomResource, lattice: Lattice) -> bool:
         """Whether wadm has the very Application in a lattice.
 
         Before it is put anywhere that is written down: where it is already is one of its places, whatever the address
@@ -183,12 +183,14 @@ class Deletion:
         return stored is not None and stored.owner is not None and stored.owner.uid == item.metadata.uid
 
     async def _recognised(self, item: CustomResource, place: Place) -> Lattice | None:
-        """The lattice of a place to which no route is known to lead, if one that can be asked has the Application."""
+        """The lattice of a place to which no route is known to lead, or none that was ever up, if another one that can be
+        asked has the Application.
+        """
         for lattice in self.selector.of_name(item.metadata.namespace, place.lattice):
             if lattice.connection.state.connecting:
                 raise _NotYet(f"the connection to lattice {lattice.name}")
             connected = lattice.connection.state.connected
-            if connected and self.selector.out_of_sight(item, lattice) == place and await self._is_in(item, lattice):
+            if connected and self.selector.out_of_sight(item, lattice) == place and await self.is_in(item, lattice):
                 self.selector.depart_from(item, place, lattice)
                 return lattice
         return None
@@ -197,7 +199,9 @@ class Deletion:
         """Every lattice that may have something of the Application. Raises if one of them is out of reach."""
         places = self.selector.leaving(item, None)
         for place in places:
-            lattice = self.selector.departing(item, place) or await self._recognised(item, place)
+            lattice = self.selector.departing(item, place)
+            if lattice is None or not lattice.identified:
+                lattice = await self._recognised(item, place) or lattice
             if lattice is None:
                 self._wait_for_pools(item)
                 raise LatticeUnavailable(f"no host config leads to lattice {place.lattice} any more")

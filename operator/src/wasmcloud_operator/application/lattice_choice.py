@@ -27,6 +27,8 @@ class Chosen:
 
     lattice: Lattice
     host_config: str
+    others: tuple[Chosen, ...] = ()
+    """While this one was never up: those that are, and may prove to be the same by another address or user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,9 @@ class NotChosen:
     stalled: bool = False
     soon: bool = False
     """The host config is there and only its connection is not known yet."""
+
+    others: tuple[Chosen, ...] = ()
+    """As of `Chosen`."""
 
 
 def choose(
@@ -58,38 +63,34 @@ def choose(
     fitting = [config for config in fitting if before is not None and config.lattice == before.lattice] or fitting
     if len({config.lattice for config in fitting}) > 1:
         return _ambiguous("lattices", naming.LATTICE, fitting)
-    fitting = _leading_back(fitting, before) or fitting
+    all_fitting, fitting = fitting, _leading_back(fitting, before) or fitting
+    others = tuple(
+        Chosen(one.pool.lattice, one.name)
+        for one in all_fitting
+        if one not in fitting and one.pool is not None and one.pool.lattice.identified
+    )
     connected = [(config, config.pool) for config in fitting if config.pool is not None]
     if not connected:
         listed = ", ".join(config.name for config in fitting)
         message = f"the connection of host config {listed} to lattice {fitting[0].lattice} is not known yet"
-        return NotChosen(Reason.HOST_CONFIG_NOT_READY, f"{message}: see its status", soon=True)
+        return NotChosen(Reason.HOST_CONFIG_NOT_READY, f"{message}: see its status", soon=True, others=others)
     # A route that was never up leads nobody knows where: it must not stand in the way of one that is.
     identified = [(config, pool) for config, pool in connected if pool.lattice.identified]
     if len({pool.lattice for _, pool in identified}) > 1:
         return _ambiguous(f"NATS systems with a lattice {fitting[0].lattice}", naming.HOST_CONFIG, fitting)
     config, pool = (identified or connected)[0]
-    return Chosen(pool.lattice, config.name)
+    return Chosen(pool.lattice, config.name, () if identified else others)
 
 
 def _leading_back(configs: Sequence[ConfiguredPool], before: Place | None) -> list[ConfiguredPool]:
     """Returns the host configs that lead, or may lead, to where the application was; none where nothing shows it.
 
-    While its NATS is down, or a Secret is missing, another NATS system with a lattice of that name is not the way. With
-    an address in common it may be: then only the credentials of one of the two are dead.
+    While its NATS is down, or a Secret is missing, another NATS system with a lattice of that name is not the way.
     """
     if before is None:
         return []
     led = [one for one in configs if one.pool is not None and before.is_in(one.pool.lattice.identity)]
-    led = led or [one for one in configs if one.name == before.host_config and not _is_identified(one)]
-    if any(map(_is_identified, led)):
-        return led
-    addresses = {address for one in led if one.pool is not None for address in one.pool.route.spec.addresses}
-    return [
-        one
-        for one in configs
-        if one in led or (one.pool is not None and addresses.intersection(one.pool.route.spec.addresses))
-    ]
+    return led or [one for one in configs if one.name == before.host_config and not _is_identified(one)]
 
 
 def _is_identified(config: ConfiguredPool) -> bool:

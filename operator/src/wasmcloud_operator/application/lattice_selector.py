@@ -131,14 +131,20 @@ class LatticeSelector:
         )
 
     def out_of_sight(self, item: CustomResource, lattice: Lattice) -> Place | None:
-        """The place of the Application that may be this lattice by an address or a user that is not known any more.
+        """The place of the Application that may be this lattice by another address or user: none is known, or that one
+        was never up.
 
         None where the lattice is one of its places by its ids, and where it cannot be told which of several it is.
         """
         places = [*departures(item.status), *filter(None, (place(item),))]
         if any(one.is_in(lattice.identity) for one in places):
             return None
-        lost = [one for one in dict.fromkeys(places) if one.lattice == lattice.name and not self.departing(item, one)]
+
+        def is_lost(one: Place) -> bool:
+            known = self.departing(item, one)
+            return known is None or not known.identified
+
+        lost = [one for one in dict.fromkeys(places) if one.lattice == lattice.name and is_lost(one)]
         return lost[0] if len(lost) == 1 else None
 
     def departed(self, item: CustomResource, departure: Place) -> None:

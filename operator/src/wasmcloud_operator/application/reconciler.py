@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -118,10 +119,18 @@ class ApplicationReconciler:
         if examined.problems:
             await self._show_stalled(item, status.invalid(examined.problems))
             return Result.waiting(f"another manifest: {status.problems_text(examined.problems)}")
-        choice = self.selector.choose(item)
+        choice = await self._recognised(item, self.selector.choose(item))
         if isinstance(choice, NotChosen):
             return await self._wait_for_lattice(item, choice)
         return await self._at(item, examined, choice)
+
+    async def _recognised(self, item: CustomResource, choice: Chosen | NotChosen) -> Chosen | NotChosen:
+        """The choice, or where the way to that lattice was never up, another one whose wadm has the Application."""
+        for other in choice.others:
+            with suppress(LatticeError):
+                if other.lattice.connection.state.connected and await self.deletion.is_in(item, other.lattice):
+                    return other
+        return choice
 
     async def _at(self, item: CustomResource, examined: ExaminedManifest, choice: Chosen) -> Result:
         """Go on in the lattice, unless it is out of reach or has enough to do."""
