@@ -10,7 +10,7 @@ from support.sites.lattices_in_memory import Lattice, Pools
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.lattice_books import LatticeBooks
 from wasmcloud_operator.expose.outcomes import Outcomes, State
-from wasmcloud_operator.expose.plan import Record
+from wasmcloud_operator.expose.plan import PlannedService, Record
 from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.expose.reconciler import ServiceReconciler
 from wasmcloud_operator.expose.status import ExposedWriter
@@ -59,8 +59,10 @@ class NoRoutes:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.kept: tuple[set[str], set[str]] = (set(), set())
+        self.applied: list[PlannedService] = []
 
-    async def apply(self, *_: Any) -> list[Any]:
+    async def apply(self, planned: PlannedService, *_: Any) -> list[Any]:
+        self.applied.append(planned)
         return self.problems
 
     async def remove(self, key: Key, services: Any, kept: Any, removable: Any) -> None:

@@ -121,7 +121,7 @@ async def _namespace_that_stays(*_: object) -> Metadata:
 
 
 async def beside_one_that_was_never_up(site: Site, *, same: bool, deleting: bool = False) -> Lattice:
-    """Returns the lattice of a second host config, by the same name, after a start at which the first was not reached."""
+    """Returns the lattice of a second host config, of the same name, after a start at which the first was not up."""
     await restarted(site, deleting=deleting)
     item, spare = site.store[KEY], Lattice(site.clock, "nats://spare:4222")
     site.store[KEY] = replace(item, status={**item.status, "latticeId": site.lattice.identity.id})

@@ -183,8 +183,9 @@ class Deletion:
         return stored is not None and stored.owner is not None and stored.owner.uid == item.metadata.uid
 
     async def _recognised(self, item: CustomResource, place: Place) -> Lattice | None:
-        """The lattice of a place to which no route is known to lead, or none that was ever up, if another one that can be
-        asked has the Application.
+        """The lattice of a place to which no route leads, or none that was ever up.
+
+        It is one of that name that can be asked, and has the Application.
         """
         for lattice in self.selector.of_name(item.metadata.namespace, place.lattice):
             if lattice.connection.state.connecting:

@@ -158,6 +158,8 @@ class ServiceReconciler:
             held = None
         if not planned.provider.endpoints:
             return (State.KEPT if held is not None else State.MISSING), []
+        if held is not None:
+            planned = render.as_first_before(planned, held.body)
         owners = self._owners(key.namespace, lattice, record)
         body = render.service(planned, key.namespace, lattice.identity, owners, self._origin(key.namespace, record))
         if held is not None:
@@ -170,7 +172,8 @@ class ServiceReconciler:
             if applied.item is None:
                 return State.MISSING, self._deleted(key.namespace, planned.name)
             await self.rust.clean(Key(key.namespace, planned.name), applied.item.metadata)
-            problems = await self.routes.apply(planned, key.namespace, lattice.identity, owners)
+            hidden = held is not None and render.hides_first(planned, held.body)
+            problems = [] if hidden else await self.routes.apply(planned, key.namespace, lattice.identity, owners)
             contested = self.applier.contests.of(self._places(key.namespace, planned.name))
             led_astray = any(one.resource == SERVICE and one.path.startswith(".spec") for one in contested)
             return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from wasmcloud_operator.expose import naming
@@ -26,6 +26,9 @@ _LONGEST_PATH = 1024
 _REST = re.compile(r"/\{\*[^{}/]+\}$")
 # Gateway API 1.0 takes so many in one rule of an HTTPRoute; any version takes 16 rules.
 _MOST_MATCHES = 8
+
+# A Service's first port has its scheme alone as its name.
+_FIRST_NAMES = frozenset({"http", "https"})
 
 # What makes two wide-spread ingress controllers speak HTTPS to a Service; others overlook it.
 _NGINX_HTTPS = {"nginx.ingress.kubernetes.io/backend-protocol": "HTTPS"}
@@ -53,13 +56,30 @@ def service(
     return {**_head(SERVICE, planned, namespace, lattice, owners, extra=extra), "spec": spec}
 
 
+def as_first_before(planned: PlannedService, live: JsonObject) -> PlannedService:
+    """The planned Service with the port that is the first of `live` as its first: to that one its routes lead.
+
+    Where that port is gone, one comes first that was not there beside it.
+    """
+    first, there = _first_port(live), {port["port"] for port in _ports(live)}
+    order = sorted(planned.provider.endpoints, key=lambda one: (one.port != first, one.port in there))
+    return replace(planned, provider=replace(planned.provider, endpoints=tuple(order)))
+
+
+def hides_first(planned: PlannedService, live: JsonObject) -> bool:
+    """Whether the port that is the first of `live` cannot be read: its routes stay as they are."""
+    return planned.partial and _first_port(live) not in {one.port for one in planned.provider.endpoints}
+
+
 def with_what_stays(body: JsonObject, live: JsonObject, planned: PlannedService) -> JsonObject:
     """The Service's body, with what `live` has of that which is asked for where it cannot be read."""
     spec, metadata, unread = body["spec"], body["metadata"], planned.options.unread
     if planned.partial:
         known = {port["port"] for port in spec["ports"]}
-        others = [port for port in live["spec"].get("ports") or () if port["port"] not in known]
-        spec = {**spec, "ports": [*spec["ports"], *map(_further, others)]}
+        ports = [*spec["ports"], *(port for port in _ports(live) if port["port"] not in known)]
+        first = _first_port(live) if hides_first(planned, live) else spec["ports"][0]["port"]
+        ports.sort(key=lambda port: port["port"] != first)
+        spec = {**spec, "ports": [_as_ours(port, first=number == 0) for number, port in enumerate(ports)]}
     if naming.SERVICE_TYPE in unread:
         spec = {**spec, "type": live["spec"].get("type", spec["type"])}
     if naming.SERVICE_ANNOTATIONS in unread:
@@ -215,20 +235,23 @@ def _head(
 
 
 def _port(endpoint: Endpoint, *, first: bool) -> JsonObject:
-    return {
-        "name": endpoint.scheme if first else f"{endpoint.scheme}-{endpoint.port}",
-        "port": endpoint.port,
-        "targetPort": endpoint.port,
-        "protocol": "TCP",
-        "appProtocol": endpoint.scheme,
-    }
+    return _as_ours({"port": endpoint.port, "appProtocol": endpoint.scheme}, first=first)
 
 
-def _further(port: JsonObject) -> JsonObject:
-    """Returns a port of a live Service as one that is not its first."""
+def _as_ours(port: JsonObject, *, first: bool) -> JsonObject:
+    """Returns a port of that number and protocol as a Service of ours has it."""
     scheme, number = port.get("appProtocol", "http"), port["port"]
-    ours = {"port": number, "targetPort": number, "protocol": "TCP", "appProtocol": scheme}
-    return {"name": f"{scheme}-{number}", **ours}
+    name = scheme if first else f"{scheme}-{number}"
+    return {"name": name, "port": number, "targetPort": number, "protocol": "TCP", "appProtocol": scheme}
+
+
+def _ports(live: JsonObject) -> list[JsonObject]:
+    return live["spec"].get("ports") or []
+
+
+def _first_port(live: JsonObject) -> int | None:
+    """The number of the port that was made as the first: the one without a number in its name."""
+    return next((port["port"] for port in _ports(live) if port.get("name") in _FIRST_NAMES), None)
 
 
 def _families(endpoints: Iterable[Endpoint]) -> JsonObject:
