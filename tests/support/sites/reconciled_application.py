@@ -180,7 +180,9 @@ class Writer:
         if pushed is not None:
             self.fields.append(pushed)
             now = self.store[item.metadata.key]
-            self.store[item.metadata.key] = replace(now, status={**pushed, "message": verdict.message})
+            conditions = [{"type": "Ready", "reason": verdict.reason}]
+            shown = {**pushed, "message": verdict.message, "conditions": conditions}
+            self.store[item.metadata.key] = replace(now, status=shown)
         return True
 
     async def show_leaving(self, item: CustomResource, leaving: Json) -> bool:

@@ -301,6 +301,35 @@ async def test_while_wadm_is_seen_to_be_slow_a_status_of_any_version_is_not_beli
     assert (site.wadm.asked[-1], site.writer.reasons[before:]) == ("status", [])
 
 
+@pytest.mark.parametrize("shown", [True, False], ids=["its status says so", "before its status says so"])
+async def test_a_list_after_a_restart_in_the_midst_of_a_deploy_may_have_the_former_versions_status(
+    site: Site, shown: bool
+) -> None:
+    await site.deployed("first")
+    site.application(2, generation=2)
+    await site.look()
+    if shown:
+        await site.look_in(2.0)
+        assert site.shown == "Deploying"
+    site.listed("deployed")
+    for _ in range(2):
+        again = await site.look_in(1.0)
+        assert (site.shown == "Deploying") is shown
+        assert again.waits_for == PUSH
+    site.wadm.pushed = runs("second")
+    assert await site.look_in(5.0) == DONE
+    assert site.shown == "Deployed"
+    assert site.wadm.written == ["put", "deploy"]
+
+
+async def test_a_restart_shows_nothing_else_of_what_ran_before(site: Site) -> None:
+    await site.deployed("first")
+    site.listed("deployed")
+    site.writer.reasons.clear()
+    assert await site.look() == DONE
+    assert site.writer.reasons == ["Deployed"]
+
+
 async def test_a_status_that_no_push_and_no_list_brought_is_asked_for(site: Site) -> None:
     await site.deployed("s1")
     site.lattice.ledger = Ledger("one", clock=site.clock)

@@ -101,7 +101,7 @@ def test_only_an_entry_that_fits_in_everything_holds_a_content() -> None:
 def test_a_status_of_an_earlier_life_counts_only_for_the_same_version_and_content(ledger: Ledger) -> None:
     for version, digest, taken in (("v", WANTED.digest, True), ("w", WANTED.digest, False), ("v", "x", False)):
         ledger.record("app", Entry(deployed="v", newest="v"))
-        ledger.remember("app", WANTED, ME, version=version, digest=digest)
+        ledger.remember("app", WANTED, ME, version=version, digest=digest, deploying=False)
         assert (ledger.entries["app"].owner == ME) is taken
 
 

@@ -161,9 +161,10 @@ class ApplicationReconciler:
         wanted = not naming.is_undeployed(item.metadata.annotations)
         before = own_status(item.status)
         there = Place(choice.lattice.name, "", str(before.get("latticeId", ""))).is_in(choice.lattice.identity)
+        version, deploying = before.get("deployedVersion"), status.is_deploying(before)
         if there and not is_copied(item):
-            version, digest = before.get("deployedVersion"), before.get("contentDigest")
-            side.ledger.remember(content.name, content, side.me, version=version, digest=digest)
+            digest = before.get("contentDigest")
+            side.ledger.remember(content.name, content, side.me, version=version, digest=digest, deploying=deploying)
         try:
             entry = await side.ensure(
                 content,
@@ -171,6 +172,7 @@ class ApplicationReconciler:
                 limit=_history_limit(item),
                 before_write=partial(self._before_write, item, choice, leaving),
                 on_taken=partial(self._report_taken, item, choice.lattice),
+                reported="" if deploying or version is None else str(version),
             )
         except NameTaken as taken:
             self.selector.refuse(key, choice.lattice)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from wasmcloud_operator.application.lattice_choice import NotChosen
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.jsontypes import JsonObject, as_objects
 from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.ledger_writer import Step
@@ -129,6 +129,12 @@ def running(record: Entry, unscaled: Sequence[str] = ()) -> Verdict:
         case _:
             text = message or f"wadm reports version {record.deployed} as {kind}"
             return _pending("Reconciling", kind.capitalize(), text, CONNECTED, _SYNCED)
+
+
+def is_deploying(shown: JsonObject) -> bool:
+    """Whether a status was written while no status of the deployed version was known."""
+    entries = as_objects(shown.get("conditions"))
+    return any(entry.get("type") == "Ready" and entry.get("reason") == Reason.DEPLOYING for entry in entries)
 
 
 def fields(record: Entry) -> JsonObject:

@@ -63,6 +63,14 @@ def begin(
     return Deploying(now, ids, former_shape != shape, former_shape, unseen)
 
 
+def begun_before(now: float, last: AppStatus | None) -> Deploying:
+    """A version that was deployed by an earlier life of the operator, maybe just now.
+
+    The `last` status may be of the version before: only time shows that one is not.
+    """
+    return Deploying(now, scaler_ids(last) if last is not None else frozenset(), distinct=False)
+
+
 def _ran(status: AppStatus) -> bool:
     return bool(status.scalers) or status.info.type not in (StatusType.UNDEPLOYED, StatusType.WAITING)
 

@@ -13,7 +13,7 @@ from typing import Literal
 from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.content import Content, Owner, digest_of, owner_of
 from wasmcloud_operator.lattice.decision import names_of
-from wasmcloud_operator.lattice.deploying import Deploying
+from wasmcloud_operator.lattice.deploying import Deploying, begun_before
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed, WadmEvent
 from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, StatusInfo, StatusType
 
@@ -357,16 +357,20 @@ class Ledger:
         """Whether wadm stored a change that its own workers did not hear of."""
         (self._unconfirmed.add if is_so else self._unconfirmed.discard)(name)
 
-    def remember(self, name: str, content: Content, me: Owner, *, version: object, digest: object) -> None:
+    def remember(
+        self, name: str, content: Content, me: Owner, *, version: object, digest: object, deploying: bool
+    ) -> None:
         """Take what an earlier life wrote for what is not known of an entry, if it fits.
 
         It was read from wadm before it was written, and ownership cannot pass on while the entry stays as it is.
+        `deploying`: the earlier life still waited for a status of that version.
         """
         entry = self._entries.get(name)
         if entry is None or entry.owner is not None or not entry.deployed:
             return
         if entry.deployed == version and digest == content.digest:
-            self._entries[name] = replace(entry, owner=me, digest=content.digest)
+            begun = begun_before(self._clock.monotonic(), entry.status) if deploying else entry.deploying
+            self._entries[name] = replace(entry, owner=me, digest=content.digest, deploying=begun)
 
 
 def in_one_wording(status: AppStatus, deployed: str) -> AppStatus:

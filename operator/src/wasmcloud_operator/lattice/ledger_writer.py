@@ -23,7 +23,7 @@ from wasmcloud_operator.lattice.decision import (
     size_of,
     worth_measuring,
 )
-from wasmcloud_operator.lattice.deploying import Deploying, begin
+from wasmcloud_operator.lattice.deploying import Deploying, begin, begun_before
 from wasmcloud_operator.lattice.errors import (
     LatticeError,
     PayloadTooLarge,
@@ -84,10 +84,19 @@ class LedgerWriter:
     clock: Clock
 
     async def ensure(
-        self, content: Content, *, deployed: bool, limit: int, before_write: BeforeWrite, on_taken: OnTaken
+        self,
+        content: Content,
+        *,
+        deployed: bool,
+        limit: int,
+        before_write: BeforeWrite,
+        on_taken: OnTaken,
+        reported: str = "",
     ) -> Entry:
         """Have the content stored, and run or not. Returns what wadm then has.
 
+        `reported` is the version of which an earlier life has had a status, if any: another one it may have deployed a
+        moment before it ended.
         `limit` old versions stay beside it. `before_write` hears of what is to be done before any of it is; `on_taken`
         of the same once wadm has taken it, and not again when a later step fails and is repeated.
         """
@@ -109,7 +118,7 @@ class LedgerWriter:
             on_taken(decided)
         if stored is None:
             raise StepRefused(Step.PUT, "the application is not there")
-        if not decided.put and self._claim(content.name, stored):
+        if not decided.put and self._claim(content.name, stored, reported):
             on_taken(decided)
         if deployed:
             return await self._deployed(content, decided, stored)
@@ -227,13 +236,15 @@ class LedgerWriter:
             digest=content.digest,
         )
 
-    def _claim(self, name: str, stored: Stored) -> bool:
+    def _claim(self, name: str, stored: Stored, reported: str) -> bool:
         """Notes the application as ours, whatever owner its manifest names. Returns whether this is new."""
         known = self.ledger.entry(name) or Entry(
             deployed=stored.deployed, newest=stored.versions[-1], stale=Stale.CHANGED
         )
         if self.me.is_same(known.owner):
             return False
+        if known.owner is None and stored.owner is not None and known.deployed not in ("", reported):
+            known = replace(known, deploying=begun_before(self.clock.monotonic(), known.status))
         self.ledger.record(name, replace(known, owner=self.me))
         return True
 
