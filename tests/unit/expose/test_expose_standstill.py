@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from support.sites.reconciled_services import HERE, THERE, Site, spec
+from support.sites.reconciled_services import HERE, SHOP, THERE, Site, spec
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.leading import LeadingServices
-from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.names import PAUSED
+from wasmcloud_operator.names import DELETION_POLICY, PAUSED
 
 ASKED = {naming.SERVICE_TYPE: "LoadBalancer", naming.SERVICE_NAME: "front"}
 
@@ -112,3 +113,31 @@ async def test_a_host_config_that_cannot_be_read_keeps_the_services_of_its_latti
     assert await site.look() == before
     monkeypatch.setattr(site.configs.store, "unreadable", {})
     assert await site.look() == {}
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["host configs lead there", "none does any more"])
+async def test_an_orphan_leaves_its_service_also_while_nothing_is_known_of_its_lattice(
+    site: Site, connected: bool
+) -> None:
+    """As after a start while NATS is away: the garbage collector takes what is the Application's alone."""
+    site.application(**ASKED)
+    site.deployed(spec())
+    before = (await site.look())["front"]
+    book = site.queries.book(site.lattice)
+    book.put("shop", None)
+    book.absent.clear()
+    site.lattice.ledger.listed = None
+    if not connected:
+        site.pools.held.clear()
+    site.application(deleting=True, **ASKED, **{DELETION_POLICY: "Orphan"})
+    left = (await site.look())["front"]
+    assert left["spec"] == before["spec"]
+    assert [owner["kind"] for owner in left["metadata"]["ownerReferences"]] == ["WasmCloudHostConfig"] * connected
+    assert json.loads(left["metadata"]["annotations"][naming.ORPHANED]) == ASKED
+    site.api.remove(APPLICATION, SHOP)
+    for _ in range(2):
+        assert (await site.look())["front"] == left
+    if connected:
+        site.lattice.ledger.listed = ()
+        site.deployed(spec())
+        assert (await site.look())["front"]["spec"] == before["spec"]

@@ -234,6 +234,11 @@ class ServiceQueries:
         to_come = offered - {component for component, _ in held}
         return frozenset(name for _, name in held), frozenset(left if to_come else ())
 
+    def orphan(self, claim: Claim) -> CustomResource | None:
+        """The Application that has a claim, if it is about to go and to leave its Services behind."""
+        item = self._wanting(Key(claim.home, claim.application))
+        return item if item is not None and item.metadata.deleting else None
+
     def _wanting(self, key: Key) -> CustomResource | None:
         item = self.applications.store.get(key) if self.applications is not None and key.namespace else None
         return None if item is None or _takes_all_along(item) else item

@@ -16,14 +16,14 @@ from wasmcloud_operator.expose.plan import Claim, PlannedService, Record, claim_
 from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, ManagedKind
-from wasmcloud_operator.kube.client import Writer
+from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import REFUSALS, ApiError, Invalid
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.jsontypes import JsonObject
-from wasmcloud_operator.kube.objects import ObjectMeta
+from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Key
 from wasmcloud_operator.lattice.lattice import Lattice
 from wasmcloud_operator.legacy.services import RustServices, is_rust_operators
@@ -95,7 +95,9 @@ class ServiceReconciler:
             made.append(Made(planned.name, state, urls, home, tuple(found)))
         self.unowned.put(key, unowned)
         planned_names = {planned.name for _, _, planned in wanted.services}
-        made += [self._kept(key, name) for name in sorted(wanted.intended - planned_names)]
+        for name in sorted(wanted.intended - planned_names):
+            await self._leave_behind(Key(key.namespace, name))
+            made.append(self._kept(key, name))
         await self._remove(key, wanted)
         if made:
             self.outcomes.put(key, Outcome(tuple(made)))
@@ -115,6 +117,22 @@ class ServiceReconciler:
         if problems:
             return Result.waiting(_mending(problems), _REFUSED_SECONDS)
         return DONE if states or sure else Result.waiting("what is deployed in the lattices of its namespace")
+
+    async def _leave_behind(self, key: Key) -> None:
+        """Give the Service of an orphan, which is about to go, to the host configs that lead to its lattice.
+
+        That is all that can be done while it is not known what is deployed.
+        """
+        live, claim = self.services.informer.store.get(key), self.queries.held(*key)
+        item = self.queries.orphan(claim) if claim is not None else None
+        if live is None or claim is None or item is None or not live.metadata.belongs_to(item.metadata.uid):
+            return
+        lattices = (one for one in self.queries.lattices(key.namespace) if claim.lattice_id in one.identity.ids)
+        owners = [owner for lattice in lattices for owner in self._pools(key.namespace, lattice)]
+        origin = _origin_of(item, key.namespace)
+        metadata = {"uid": live.metadata.uid, "ownerReferences": owners, "annotations": origin}
+        patched = await self.client.patch(SERVICE, key, {"metadata": metadata}, MERGE_PATCH, UNSTRUCTURED)
+        self.services.informer.offer(patched)
 
     def _kept(self, key: Key, name: str) -> Made:
         held = self.queries.held(key.namespace, name)
@@ -208,12 +226,7 @@ class ServiceReconciler:
         if item is None:
             left = self.queries.orphaned(Key(namespace, record.application))
             return {} if left is None else {naming.ORPHANED: json.dumps(left, sort_keys=True)}
-        meta = item.metadata
-        origin = {naming.APPLICATION_NAMESPACE: meta.namespace}
-        if meta.namespace == namespace and is_orphan(meta.annotations):
-            steering = {name: meta.annotations[name] for name in naming.STEERING if name in meta.annotations}
-            origin[naming.ORPHANED] = json.dumps(steering, sort_keys=True)
-        return origin
+        return _origin_of(item, namespace)
 
     async def _apply(self, record: Record, body: JsonObject, ours: Callable[[ObjectMeta], bool]) -> Applied:
         """Apply a Service. Where it would have to begin with another address family, it is made anew.
@@ -275,7 +288,11 @@ class ServiceReconciler:
             )
             if alone:
                 return owners
-        return owners + [
+        return owners + self._pools(namespace, lattice)
+
+    def _pools(self, namespace: str, lattice: Lattice) -> list[JsonObject]:
+        """The host configs of a namespace that lead to a lattice, as owners."""
+        return [
             render.owner(HOST_CONFIG.api_version, HOST_CONFIG.kind, pool.key.name, pool.uid, controller=False)
             for pool in self.queries.pools.in_namespace(namespace)
             if pool.lattice is lattice
@@ -309,6 +326,15 @@ class ServiceReconciler:
         item = self.queries.application(record)
         resource, regarding = (SERVICE, former) if item is None else (APPLICATION, item.metadata)
         self.recorder.event(resource, regarding, "Normal", Reason.SERVICE_REPLACED, note, action="Replace")
+
+
+def _origin_of(item: CustomResource, namespace: str) -> dict[str, str]:
+    meta = item.metadata
+    origin = {naming.APPLICATION_NAMESPACE: meta.namespace}
+    if meta.namespace == namespace and is_orphan(meta.annotations):
+        steering = {name: meta.annotations[name] for name in naming.STEERING if name in meta.annotations}
+        origin[naming.ORPHANED] = json.dumps(steering, sort_keys=True)
+    return origin
 
 
 def _mending(problems: Iterable[Problem]) -> str:
