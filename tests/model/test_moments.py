@@ -10,6 +10,7 @@ import pytest
 from model.expected import faults
 from model.scenes import HUB, OTHER, SHOP, Scene, play
 from model.sequences import application_spec
+from model.world import ADDRESSES
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
 from wasmcloud_operator.expose.naming import EXPOSURE, SERVICE_TYPE, serves_label
 from wasmcloud_operator.expose.pod_labels import PodLabeler
@@ -48,6 +49,28 @@ def test_a_move_while_the_former_nats_is_away_for_a_moment_ends_with_nothing_lef
         assert "leaving" not in status
 
     assert "Moved" in play(scene).reasons
+
+
+def test_a_deletion_finds_the_way_after_a_change_of_the_address_and_a_restart() -> None:
+    async def scene(made: Scene) -> None:
+        before = made.service()
+        made.world.pool("a", "p", "one", ADDRESSES[1])
+        await asyncio.sleep(30)
+        await made.world.kill()
+        made.world.start()
+        await asyncio.sleep(30)
+        assert list(faults(made.world)) == []
+        assert "leaving" not in made.item()["status"]
+        after = made.service()
+        assert before is not None
+        assert after is not None
+        assert after["metadata"]["uid"] == before["metadata"]["uid"]
+        made.world.cluster.delete(APPLICATION, SHOP)
+        await asyncio.sleep(5)
+        assert SHOP not in made.world.cluster.all(APPLICATION)
+        assert made.stored is None
+
+    assert not {"LeftBehind", "DeletionBlocked"} & set(play(scene).reasons)
 
 
 def test_a_deletion_right_after_a_start_is_not_blocked_while_nats_is_still_being_connected() -> None:
