@@ -86,6 +86,13 @@ async def test_paths_are_relative_to_the_file_in_which_they_stand(tmp_path: Path
     assert [str(Path(file).relative_to(tmp_path)) for file in files] == ["a/ca.crt", "b/client.crt", "b/client.key"]
 
 
+async def test_a_token_in_a_file_counts_before_one_that_stands_beside_it(tmp_path: Path):
+    (tmp_path / "token").write_text("renewed")
+    user = {"c": {"token": "of the first hour", "tokenFile": "token"}}
+    config = written(tmp_path / "config", current="c", cluster=cluster("c"), user=user, context=context("c"))
+    assert (await load(CredentialLoader(Credentials(config)))).api_key == {"BearerToken": "Bearer renewed"}
+
+
 @pytest.mark.parametrize("command", ["./plugin", "bin/../plugin"])
 async def test_a_plugins_command_is_relative_to_a_file_that_is_named_without_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str

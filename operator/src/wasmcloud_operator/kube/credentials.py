@@ -171,7 +171,7 @@ class CredentialLoader:
         )
         user = loader._user  # noqa: SLF001 - the library offers no other way to its own choice of user
         if user is not None:
-            _place_certificates(user)
+            _understand(user)
 
         async def run_plugin() -> bool:
             spec = msgspec.convert(user["exec"].value, PluginSpec)
@@ -235,8 +235,13 @@ def _merged(source: str) -> Any:
     return merger.config
 
 
-def _place_certificates(user: Any) -> None:
-    """Make the paths of a user's certificate and key absolute: the library has them relative to the cluster's file."""
+def _understand(user: Any) -> None:
+    """Have the library read the user as kubectl does.
+
+    It takes the certificate's path as relative to the cluster's file, and a token before that in the token's file.
+    """
+    if "tokenFile" in user:
+        user.value.pop("token", None)
     for name in ("client-certificate", "client-key"):
         if name in user:
             user.value[name] = str(_folder(user) / user[name])
