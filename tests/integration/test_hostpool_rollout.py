@@ -97,14 +97,13 @@ async def test_where_the_operator_reaches_no_lattice_no_pod_is_held_up_and_the_p
 async def test_a_host_that_never_comes_is_waited_for_so_long_and_no_longer(
     operator, admin, kwok, nats_server, namespace
 ):
-    await admin.create(
-        host_config(namespace, lattice=namespace, natsAddress=nats_server.url, rollout={"timeoutSeconds": 7})
-    )
+    await admin.create(host_config(namespace, lattice=namespace, natsAddress=nats_server.url))
     (pod,) = await some_pods(admin, namespace, 1)
     await gate_of(admin, namespace, pod, status="False", reason="HostNotInLattice")
     status = await shown(admin, namespace, Reconciling="HostNotInLattice")
     assert pod["metadata"]["name"] in condition({"status": status}, "Reconciling")["message"]
     assert len(await eventually(lambda: events(admin, namespace, "HostNotInLattice"))) == 1
+    await admin.patch(CONFIG, "pool", namespace, {"spec": {"rollout": {"timeoutSeconds": 7}}})
     await gate_of(admin, namespace, pod, status="True", reason="TimedOut")
     await have_been_ready(admin, namespace)
     status = await shown(admin, namespace, Ready="HostsMissing")
