@@ -22,8 +22,9 @@ from pathlib import Path
 
 import structlog
 
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.write_gate import AlwaysOpen
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.codec import Codec, Page
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
 from wasmcloud_operator.kube.credentials import Credentials

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from testbed import ControlPlane, eventually
 from testbed.controlplane import APISERVER
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.write_gate import AlwaysOpen
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.metrics import Metrics

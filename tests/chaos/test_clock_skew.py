@@ -12,7 +12,7 @@ from support.sites.applications import APP, Site, components, impatient, patient
 from support.sites.services import ServiceSite, http_components
 from support.wadm.between import Between
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
-from wasmcloud_operator.kube.clock import SystemClock
+from wasmcloud_operator.base.clock import SystemClock
 
 OWN = "k8s.wasmcloud.dev"
 HOURS = [pytest.param(5, id="ahead"), pytest.param(-5, id="behind")]

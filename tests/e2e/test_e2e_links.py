@@ -9,11 +9,11 @@ import nats
 
 from testbed import NatsServer, WasmcloudHost, eventually
 from testbed.ports import free_ports
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.expose.listening import ConnectResult, connect
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.control import ControlWriter
 from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 LATTICE, SERVER = "missed-link", "hello-server"
 LINK = {

@@ -16,9 +16,9 @@ from aiohttp import web
 from support.kube.live import KubeLive, live_now, setting_back
 from testbed import Admin, eventually
 from testbed.pki import Pki
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.apply import Applied, Applier, ManagedKind
 from wasmcloud_operator.kube.contest import ApplyDelays, Contested, WriteTarget
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import CONFIG_MAP, DEPLOYMENT, SERVICE, Key, Resource
 

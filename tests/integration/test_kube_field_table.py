@@ -10,12 +10,12 @@ import pytest
 from support.kube.field_types import omitted_zeros, types_of
 from support.kube.live import KubeLive
 from testbed import Admin, ControlPlane
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.difference import difference
 from wasmcloud_operator.kube.field_shapes import Items, Shape, Type
 from wasmcloud_operator.kube.field_table import TYPES
 from wasmcloud_operator.kube.fields import field, is_omitted, key_of, root
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import DEPLOYMENT, SERVICE, Resource
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

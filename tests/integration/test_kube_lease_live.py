@@ -8,8 +8,8 @@ import pytest
 
 from support.kube.live import KubeLive
 from testbed import Admin, ControlPlane, eventually
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube import lease
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseTimes
 from wasmcloud_operator.kube.resources import LEASE, Key
 

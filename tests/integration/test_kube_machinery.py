@@ -12,8 +12,8 @@ import pytest
 from support.kube.live import KubeLive, allow, config_map, live_now, names
 from testbed import Admin, ControlPlane, eventually
 from testbed.controlplane import APISERVER
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import NotFound, Unauthorized
 from wasmcloud_operator.kube.events import EventRecorder

@@ -10,9 +10,9 @@ import pytest
 
 from support.kube.live import KubeLive, allow, config_map, live_now, names
 from testbed import Admin, ControlPlane, eventually
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube import namespaces
 from wasmcloud_operator.kube.access import Permission, missing_permissions
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.namespaces import Scope
 from wasmcloud_operator.kube.resources import CONFIG_MAP
 

@@ -17,8 +17,8 @@ from support.lattice.connections import QUICK, connected
 from support.lattice.jwt import Account, Operator
 from testbed import NatsServer, eventually
 from testbed.waiting import in_one_task
-from wasmcloud_operator.kube.testing import VirtualClock
-from wasmcloud_operator.lattice.clock import SystemClock
+from wasmcloud_operator.base.clock import SystemClock
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState, Message, Timing

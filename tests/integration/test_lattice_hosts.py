@@ -15,7 +15,8 @@ import pytest
 
 from support.objects.good_manifest import link as http_link
 from testbed import NatsServer, Wadm, eventually
-from wasmcloud_operator.lattice.clock import SystemClock
+from wasmcloud_operator.base.clock import SystemClock
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.lattice.configservice import ConfigService
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.control import ControlWriter, RegistryCredential
@@ -26,7 +27,6 @@ from wasmcloud_operator.lattice.testing import HTTP_SERVER, LatticeHost, SharedL
 from wasmcloud_operator.lattice.wadm import WadmWriter
 from wasmcloud_operator.lattice.wadm_events import StatusPushed, WadmEvent, subscribe_wadm
 from wasmcloud_operator.lattice.wadm_types import StatusType
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 
 @pytest.fixture

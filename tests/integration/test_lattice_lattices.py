@@ -11,6 +11,7 @@ import pytest
 from support.lattice.jwt import Account, Operator
 from testbed import NatsServer, eventually
 from testbed.ports import free_ports
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import ConnectionState, ServerInfo, Timing
 from wasmcloud_operator.lattice.control import RegistryCredential
@@ -22,7 +23,6 @@ from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 from wasmcloud_operator.lattice.wadm_events import StatusPushed
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 QUICK = Timing(backoff_first=0.05, backoff_limit=0.2)
 

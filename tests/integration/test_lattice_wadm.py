@@ -13,6 +13,7 @@ import nats
 import pytest
 
 from testbed import NatsServer, Wadm, eventually
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.errors import (
     PayloadTooLarge,
@@ -33,7 +34,6 @@ from wasmcloud_operator.lattice.wadm_events import (
     subscribe_wadm,
 )
 from wasmcloud_operator.lattice.wadm_types import StatusType
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 
 @pytest.fixture

@@ -17,10 +17,11 @@ from support.sites.applications import impatient
 from support.sites.hostpools import NOWHERE, host_config, secret
 from support.sites.services import CONFIG, ServiceSite, http_components, http_link, manifest, web
 from testbed import Admin, ControlPlane, Kwok, NatsServer, Server, eventually
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import take
 from wasmcloud_operator.commands.page.server import causes_of
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport

@@ -12,11 +12,11 @@ from support.sites.applications import APP, Site, conditions
 from support.wadm.conversation import MINOR, VERSION, converse, recorded
 from testbed import Admin, ControlPlane, NatsServer, Server, Wadm, eventually
 from testbed.waiting import in_one_task
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 from wasmcloud_operator.lattice.wadm import WadmWriter
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 
 async def test_it_answers_as_it_was_recorded(own_nats: NatsServer, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.clock import rfc3339
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.testing import ScriptedApi
 from wasmcloud_operator.kube.testing.api import Recorded
 from wasmcloud_operator.kube.testing.objects import Refusal
+from wasmcloud_operator.kube.timestamps import rfc3339
 
 _JSON_PATCH = "application/json-patch+json"
 _APPLY = "application/apply-patch+yaml"

@@ -13,6 +13,7 @@ from unittest import mock
 from model.scriptedcluster import Cluster
 from model.virtualloop import LoopClock
 from wasmcloud_operator.application.coexistence import CrdState
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import ServerVersion
 from wasmcloud_operator.kube.client import Reader
@@ -20,7 +21,6 @@ from wasmcloud_operator.kube.resources import DEPLOYMENT, EVENT, POD, Key
 from wasmcloud_operator.kube.testing import ScriptedTransport
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.testing import ScriptedHost, ScriptedNats, ScriptedNetwork, ScriptedWadm
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.names import FIRST_PLACE
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.preflight import Findings

@@ -17,6 +17,9 @@ from wasmcloud_operator.application.controller import application_controller, ap
 from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.leftovers import leftovers_controller
 from wasmcloud_operator.application.manifest import deployed_manifest
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.base.jsontypes import JsonObject
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.expose.controller import service_controllers
 from wasmcloud_operator.expose.listening import connect, never
 from wasmcloud_operator.hostpool.controller import host_configs, host_pool_controllers
@@ -24,14 +27,12 @@ from wasmcloud_operator.hostpool.platform import platform_of
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier
 from wasmcloud_operator.kube.backoff import Backoff
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.errors import KubeError, NoCredentials, NotKubernetes, retry_after
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost, LeaseObject
 from wasmcloud_operator.kube.manager import Informers, Manager
 from wasmcloud_operator.kube.memory import keep_small

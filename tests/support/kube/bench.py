@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from support.kube.objects import WIDGET, widget
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
+from wasmcloud_operator.base.testing import VirtualClock
+from wasmcloud_operator.base.write_gate import AlwaysOpen
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.store import Change
-from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedTransport, VirtualClock
+from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedTransport
 
 WIDGETS: Codec[CustomResource] = Codec.of(CustomResource)
 

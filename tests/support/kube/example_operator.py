@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.apply import Applier, ManagedKind
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
 from wasmcloud_operator.kube.credentials import Credentials

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from testbed import Admin, eventually
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.write_gate import AlwaysOpen
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.informer import Informer

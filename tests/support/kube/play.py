@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
 from wasmcloud_operator.kube.metrics import Metrics
-from wasmcloud_operator.kube.testing import VirtualClock
 
 
 class Play:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
+from wasmcloud_operator.base.testing import VirtualClock
+from wasmcloud_operator.base.write_gate import AlwaysOpen
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.lease import LEASE_CODEC, Elector, LeaseLost
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.resources import LEASE, Key
-from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedTransport, VirtualClock
+from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedTransport
 
 LOCK = Key("system", "leader")
 

@@ -13,7 +13,7 @@ import aiohttp
 from testbed import ControlPlane, eventually
 from testbed.ports import free_ports
 from testbed.waiting import NeverHappened
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.operator import Operator
 from wasmcloud_operator.settings import Settings
 

@@ -12,6 +12,8 @@ import msgspec
 from support.objects.good_manifest import link as http_link
 from support.objects.hostpools import NewsByHand
 from support.sites.lattices_in_memory import Lattice, Pools
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.by_application import ByApplication
@@ -20,14 +22,12 @@ from wasmcloud_operator.expose.listening import Connect, Listening, never
 from wasmcloud_operator.expose.plan import Record, plan
 from wasmcloud_operator.expose.pod_labels import PodLabeler
 from wasmcloud_operator.expose.queries import ServiceQueries
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Pod, Unstructured
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.host_types import APPSPEC_ANNOTATION, Host, InventoryChange, Provider, RunningComponent
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
 from wasmcloud_operator.manifest.http_endpoints import exposure

@@ -16,10 +16,10 @@ from wasmcloud_operator.application.lattice_selector import LatticeSelector
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import Place, as_annotation, place
 from wasmcloud_operator.application.reconciler import ApplicationReconciler
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.connection_types import ConnectionPhase, ConnectionState
 from wasmcloud_operator.lattice.errors import WadmNotFound
 from wasmcloud_operator.lattice.identity import LatticeIdentity, LatticeRoute

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from msgspec.structs import replace
 
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.reconciler import HostConfigReconciler
@@ -14,7 +15,6 @@ from wasmcloud_operator.hostpool.references import ReferenceReader
 from wasmcloud_operator.hostpool.renderings import Renderings
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SERVICE, Key
-from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.legacy.hostpools import RustPools
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem, SpecError

@@ -19,6 +19,7 @@ from testbed import NatsServer, Wadm, eventually
 from testbed.components import COMPONENTS
 from testbed.wadm import PROGRAM
 from testbed.waiting import in_one_task
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import WadmError
@@ -26,7 +27,6 @@ from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.testing import LatticeHost, SharedLattice
 from wasmcloud_operator.lattice.wadm import WadmWriter
 from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, StatusType
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 RECORDINGS = Path(__file__).parent / "conversations"
 VERSION = COMPONENTS[PROGRAM].version

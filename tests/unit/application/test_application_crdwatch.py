@@ -14,15 +14,17 @@ import pytest
 from wasmcloud_operator.application import coexistence
 from wasmcloud_operator.application.coexistence import CrdState, CrdWatch, crd_state
 from wasmcloud_operator.application.naming import FINALIZER
+from wasmcloud_operator.base.testing import VirtualClock
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, Page
 from wasmcloud_operator.kube.errors import Forbidden, NotFound, ServerError, Throttled, Unreachable, WritesForbidden
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import CUSTOM_RESOURCE_DEFINITION, Key
-from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedTransport, VirtualClock
+from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedTransport
 from wasmcloud_operator.shared.applications_gate import ApplicationsGate
 from wasmcloud_operator.shared.context import Context
 

@@ -14,8 +14,8 @@ from wasmcloud_operator.application.deletion import Deletion, left_in_wadm
 from wasmcloud_operator.application.left_on_purpose import NAME, LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import Place
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import AlwaysOpen
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.controller import DONE
 from wasmcloud_operator.kube.errors import ServerError

@@ -11,8 +11,8 @@ import pytest_asyncio
 from support.kube.bench import KubeBench
 from wasmcloud_operator.application.left_on_purpose import NAME, LeftOnPurpose
 from wasmcloud_operator.application.orphans import AT_ONCE, GONE_SECONDS, PAUSE_SECONDS, OrphanRemoval
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.client import AlwaysOpen
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Forbidden
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta

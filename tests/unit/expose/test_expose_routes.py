@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.http_routes import Routes
 from wasmcloud_operator.expose.plan import PlannedService, Record, plan
 from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, Key
-from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.manifest.http_endpoints import Endpoint, Exposure, HttpProvider, Route

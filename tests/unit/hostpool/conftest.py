@@ -8,9 +8,9 @@ import pytest_asyncio
 
 from support.sites.reconciled_pool import PoolSite
 from testbed.waiting import in_one_task
-from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.base.testing import VirtualClock
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.lattice.lattices import Lattices
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.shared.pools import Pools
 
 

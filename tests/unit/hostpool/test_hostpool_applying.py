@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from support.objects.hostpools import config, rendered
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.render_workload import KINDS
 from wasmcloud_operator.kube.apply import Applied
 from wasmcloud_operator.kube.errors import Invalid
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
-from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.shared.problem import SpecError
 
 SPEC = {"podDisruptionBudget": {}}

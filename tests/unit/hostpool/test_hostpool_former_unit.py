@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.errors import Forbidden
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, OwnerReference, Unstructured
 from wasmcloud_operator.kube.resources import DAEMON_SET, DEPLOYMENT, ROLE, ROLE_BINDING
-from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools, leftovers
 
 

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from support.objects.hostpools import NewsByHand, PodsByHand
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.reference_checks import ExaminedReferences, Values
 from wasmcloud_operator.hostpool.registries import RegistryService
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.resources import Key
-from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.lattice.control import RegistryCredential
 from wasmcloud_operator.lattice.errors import ControlRejected, LatticeUnavailable
 from wasmcloud_operator.lattice.host_types import Host, InventoryChange

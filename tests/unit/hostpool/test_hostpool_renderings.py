@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.hostpool import renderings
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.reconciler import parsed
 from wasmcloud_operator.hostpool.render_workload import render
 from wasmcloud_operator.hostpool.renderings import Renderings
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
-from wasmcloud_operator.kube.testing import VirtualClock
 
 SPEC = {"lattice": "blue", "version": "1.6.0", "natsAddress": "nats://hub"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
 from wasmcloud_operator.hostpool.pod_reasons import PodReason
 from wasmcloud_operator.hostpool.reports import Report, news, of_lattice, reports_of
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.conditions import Condition, progressing, stalled, to_status
 
 HELD_UP = PodReason("Unschedulable", "pod a: no room")

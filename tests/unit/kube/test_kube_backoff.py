@@ -5,8 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.backoff import Backoff, RateLimiter
-from wasmcloud_operator.kube.testing import VirtualClock
 
 
 @given(st.integers())

@@ -18,21 +18,15 @@ from support.kube.objects import WIDGET, key, widget
 from support.kube.served import CALLS, WRITES, Served, read_on
 from testbed import eventually
 from wasmcloud_operator import kube
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.kube import errors
 from wasmcloud_operator.kube.access import Permission, missing_permissions, server_version, serves
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
-from wasmcloud_operator.kube.testing import (
-    Answer,
-    Cut,
-    NoAnswer,
-    ScriptedApi,
-    ScriptedApiServer,
-    Silent,
-)
+from wasmcloud_operator.kube.testing import Answer, Cut, NoAnswer, ScriptedApi, ScriptedApiServer, Silent
 from wasmcloud_operator.kube.transport import ConnectionOptions, Timeouts, Transport
 
 HTML = "<html><body>502 Bad Gateway</body></html>"

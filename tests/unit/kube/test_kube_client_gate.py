@@ -13,9 +13,10 @@ from aiohttp.http_writer import StreamWriter
 from support.kube.objects import WIDGET, key, widget
 from support.kube.served import CALLS, WRITES, Served
 from wasmcloud_operator import kube
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube import errors
 from wasmcloud_operator.kube.client import Writer
-from wasmcloud_operator.kube.testing import NoAnswer, VirtualClock
+from wasmcloud_operator.kube.testing import NoAnswer
 
 
 def test_the_gate_is_open_for_good_only_where_no_lease_is_shared():

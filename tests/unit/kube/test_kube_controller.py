@@ -8,11 +8,11 @@ import pytest
 import structlog.testing
 
 from support.kube.play import Play, hang
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
 from wasmcloud_operator.kube.errors import Throttled, Unreachable
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.queue import Priority
-from wasmcloud_operator.kube.testing import VirtualClock
 
 
 async def test_results_are_done_and_again_in_n_seconds(play):

@@ -8,11 +8,11 @@ import itertools
 import pytest
 
 from support.kube.play import hang
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.controller import DONE, ReconcileTimeout, Result, TerminalError
 from wasmcloud_operator.kube.errors import Unreachable
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.supervise import supervise
-from wasmcloud_operator.kube.testing import VirtualClock
 
 
 async def test_a_failing_key_backs_off_and_starts_over_after_success(play):

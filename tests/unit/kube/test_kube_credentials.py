@@ -18,11 +18,13 @@ from aiohttp import web
 
 from testbed import eventually
 from testbed.pki import Pki
+from wasmcloud_operator.base.testing import VirtualClock
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.kube import exec_credential, transport
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials
 from wasmcloud_operator.kube.errors import NoCredentials, Unauthorized, Unreachable
-from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer, VirtualClock
+from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 
 API_VERSION = "client.authentication.k8s.io/v1"

@@ -8,11 +8,11 @@ from concurrent import futures
 import aiohttp
 import pytest
 
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube import health
 from wasmcloud_operator.kube.controller import DONE, Controller
 from wasmcloud_operator.kube.health import serve
 from wasmcloud_operator.kube.metrics import Metrics
-from wasmcloud_operator.kube.testing import VirtualClock
 
 # The names by which dashboards for controller-runtime ask.
 NAMES = (

@@ -11,10 +11,11 @@ import structlog
 
 from support.kube.objects import WIDGET, key, widget
 from testbed import eventually
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube import transport
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials, cluster_name
-from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedApiServer, VirtualClock
+from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedApiServer
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 
 EXEC = "client.authentication.k8s.io/v1"

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.kube.replicas import LOCK, Pair, given_back, replicas, taken_by
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube import election
 from wasmcloud_operator.kube.resources import LEASE
-from wasmcloud_operator.kube.testing import Answer, Fault, NoAnswer, ScriptedApi, VirtualClock
+from wasmcloud_operator.kube.testing import Answer, Fault, NoAnswer, ScriptedApi
 
 
 async def test_one_replica_leads_and_keeps_leading(pair: Pair):

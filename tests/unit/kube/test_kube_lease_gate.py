@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from support.kube.replicas import LOCK, Pair, given_back, replicas, taken_by
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.resources import CONFIG_MAP, LEASE
-from wasmcloud_operator.kube.testing import ScriptedApi, VirtualClock
+from wasmcloud_operator.kube.testing import ScriptedApi
 
 
 async def test_a_write_ends_before_the_gate_and_the_gate_before_the_lease(pair: Pair):

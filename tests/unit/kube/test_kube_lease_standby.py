@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from support.kube.replicas import LOCK, Pair, given_back, replicas, taken_by
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.resources import LEASE
-from wasmcloud_operator.kube.testing import NoAnswer, ScriptedApi, VirtualClock
+from wasmcloud_operator.kube.testing import NoAnswer, ScriptedApi
 
 
 @pytest.mark.parametrize("late", [True, False], ids=["it was taken", "it was not"])

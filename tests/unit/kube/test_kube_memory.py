@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from testbed import eventually
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube import memory
-from wasmcloud_operator.kube.testing import VirtualClock
 
 
 class Kept:

@@ -11,13 +11,13 @@ import pytest
 import wasmcloud_operator
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key
-from wasmcloud_operator.kube.clock import rfc3339
 from wasmcloud_operator.kube.conditions import Condition, to_status
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.kube.timestamps import rfc3339
 
 WANTED = {"phase": "Ready"}
 

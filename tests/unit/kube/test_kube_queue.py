@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.queue import Priority, QueueClosed, WorkQueue
-from wasmcloud_operator.kube.testing import VirtualClock
 from wasmcloud_operator.kube.turns import Shares
 
 KEYS = st.sampled_from(["a1", "a2", "a3", "a4", "b1", "b2", "c1"])

@@ -11,7 +11,8 @@ import pytest
 
 from support.kube.objects import WIDGET, widget
 from testbed import eventually
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
+from wasmcloud_operator.base.write_gate import AlwaysOpen
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.errors import NoConnectionFree, WritesForbidden
 from wasmcloud_operator.kube.resources import LEASE

@@ -17,7 +17,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key, widget
 from wasmcloud_operator import logs
-from wasmcloud_operator.kube.client import MERGE_PATCH, AlwaysOpen, Reader, Writer
+from wasmcloud_operator.base.write_gate import AlwaysOpen
+from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.tracing import Span, no_span, tracing
 

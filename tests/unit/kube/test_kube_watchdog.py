@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from testbed import eventually
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.watchdog import watch_loop
 
 # A loop that runs Python all the time, and is looked at some hundred times meanwhile.
@@ -20,7 +20,7 @@ import time
 import structlog
 
 from wasmcloud_operator.kube import watchdog
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
 
 
 def fib(n):

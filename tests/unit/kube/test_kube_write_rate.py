@@ -7,12 +7,13 @@ import pytest
 from support.kube.bench import WIDGETS, KubeBench
 from support.kube.objects import WIDGET, key
 from support.operators.context import bare_context
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import DONE, Controller, Result
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
-from wasmcloud_operator.kube.testing import Answer, VirtualClock
+from wasmcloud_operator.kube.testing import Answer
 from wasmcloud_operator.kube.write_rate import WriteRate
 from wasmcloud_operator.shared.context import Context
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 import structlog
 
 from testbed import eventually
-from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.lattice.configservice import ConfigService, requested_labels
 from wasmcloud_operator.lattice.connection_types import Message
 from wasmcloud_operator.lattice.control import RegistryCredential

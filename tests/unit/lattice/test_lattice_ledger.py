@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.lattice.content import Content, Owner, to_manifest
 from wasmcloud_operator.lattice.deploying import Deploying, begin
 from wasmcloud_operator.lattice.ledger import Entry, Ledger, ListState, Stale

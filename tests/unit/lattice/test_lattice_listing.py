@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest_asyncio
 
-from wasmcloud_operator.kube.testing import VirtualClock
+from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.lattice.errors import WadmUnavailable
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, Ledger
 from wasmcloud_operator.lattice.listing import AppLister

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from model.virtualloop import LoopClock, VirtualLoop
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.errors import AnswerLost, LatticeUnavailable, NoResponders
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.testing import ScriptedHost, ScriptedNats, ScriptedNetwork, ScriptedWadm
 from wasmcloud_operator.lattice.wadm import WadmWriter
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 PAGE = Path(__file__).parents[3] / "docs" / "testing.md"
 ADDRESS = "nats://hub:4222"

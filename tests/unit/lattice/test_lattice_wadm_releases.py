@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from support.wadm.conversation import RECORDINGS, converse, recorded
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.lattice.wadm import WadmWriter
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 
 RELEASES = sorted(
     (file.stem for file in RECORDINGS.glob("*.json")), key=lambda release: [int(part) for part in release.split(".")]

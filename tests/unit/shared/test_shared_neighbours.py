@@ -10,12 +10,13 @@ import pytest
 
 from support.hostile.work import at_once, instructions
 from support.objects.hostpools import NewsByHand, PodsByHand
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.lattice_books import LatticeBooks
 from wasmcloud_operator.expose.plan import Claim, Record
 from wasmcloud_operator.expose.queries import ServiceQueries
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
@@ -25,7 +26,6 @@ from wasmcloud_operator.lattice.connection_types import ServerInfo
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.manifest.http_endpoints import Exposure
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, own_namespace

@@ -8,13 +8,13 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from support.lattice.jwt import Account
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.store import Store
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.shared.object_metrics import ObjectMetrics, register_process
 from wasmcloud_operator.shared.pools import Pools
 

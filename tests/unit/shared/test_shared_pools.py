@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
-from wasmcloud_operator.lattice.write_gate import AlwaysOpen
 from wasmcloud_operator.shared.pools import Pool, Pools
 
 ONE = LatticeRoute(ConnectionSpec(("nats://127.0.0.1:1",)), "one")

@@ -16,15 +16,15 @@ from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
 from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import Place
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import as_object
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.conditions import shortened
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.events import EventRecorder, EventType
-from wasmcloud_operator.kube.jsontypes import as_object
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import NAMESPACE, Key
 from wasmcloud_operator.kube.store import Store

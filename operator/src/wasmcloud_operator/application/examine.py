@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from wasmcloud_operator.application.manifest import content_of, without_nulls
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import Content, draft

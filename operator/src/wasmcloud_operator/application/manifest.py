@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.content import DESCRIPTION, VERSION, Content, Owner, strings, to_manifest
 from wasmcloud_operator.manifest.validation import is_oam_key

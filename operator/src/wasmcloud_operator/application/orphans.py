@@ -13,9 +13,9 @@ import structlog
 
 from wasmcloud_operator.application.lattice_events import LatticeEvents
 from wasmcloud_operator.application.left_on_purpose import LeftOnPurpose
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import METADATA
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import NotFound

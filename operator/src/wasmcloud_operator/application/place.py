@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.lattice.lattice import Lattice

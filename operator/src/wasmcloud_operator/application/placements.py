@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from wasmcloud_operator.application.lattice_selector import LatticeSelector
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart

@@ -19,15 +19,15 @@ from wasmcloud_operator.application.owners import Owners
 from wasmcloud_operator.application.place import Place, departures, is_copied, place, stored_at
 from wasmcloud_operator.application.status import Verdict
 from wasmcloud_operator.application.writer import ApplicationWriter, own_status
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.backoff import RateLimiter
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import METADATA
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import WritesForbidden
 from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import VERSION

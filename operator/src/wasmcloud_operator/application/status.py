@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wasmcloud_operator.application.lattice_choice import NotChosen
+from wasmcloud_operator.base.jsontypes import JsonObject, as_objects
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_objects
 from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.lattice.ledger import Entry
 from wasmcloud_operator.lattice.ledger_writer import Step

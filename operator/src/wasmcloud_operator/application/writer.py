@@ -12,16 +12,16 @@ from wasmcloud_operator.application import naming
 from wasmcloud_operator.application.manifest import deciding_metadata, passed_metadata
 from wasmcloud_operator.application.place import Place, as_annotation, first_place, place
 from wasmcloud_operator.application.status import FOUND_OUT, Verdict
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import JSON_PATCH, MERGE_PATCH, PatchType, Writer
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.conditions import Condition, to_status
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import Difference, PathStep
 from wasmcloud_operator.kube.errors import NotFound
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, finalizer_removal
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.content import VERSION

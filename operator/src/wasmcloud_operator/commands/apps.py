@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from wasmcloud_operator.application.status import running
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.commands.nats_options import NatsOptions
 from wasmcloud_operator.commands.overview.tables import Row, Table
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.credentials import Credentials, cluster_name
 from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import NAMESPACE, Key
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 from wasmcloud_operator.lattice.content import Owner, owner_of

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object
 from wasmcloud_operator.commands.checking.documents import Document, DocumentFault, read
 from wasmcloud_operator.commands.checking.findings import CheckReport, ExitCode, FileFinding
 from wasmcloud_operator.commands.checking.kinds import Item, Misnamed, holds_ours, items, kind_of
 from wasmcloud_operator.commands.checking.rules import application_problems, host_config_problems, template_problems
 from wasmcloud_operator.commands.checking.sources import EmptyFolder, SourceFile, UnreadableFile, sources
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object
 from wasmcloud_operator.kube.resources import Resource
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
 

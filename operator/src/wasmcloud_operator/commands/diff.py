@@ -12,6 +12,7 @@ import yaml
 
 from wasmcloud_operator.application.examine import Examiner
 from wasmcloud_operator.application.naming import is_undeployed
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.commands.checking.documents import Document, DocumentFault, read
 from wasmcloud_operator.commands.checking.kinds import Misnamed, items, kind_of
 from wasmcloud_operator.commands.checking.rules import as_kubernetes_reads
@@ -24,7 +25,6 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.kube.objects import LAST_APPLIED
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.names import is_paused

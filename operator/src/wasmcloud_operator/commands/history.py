@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import click
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.commands.nats_options import NatsOptions
 from wasmcloud_operator.commands.overview import drawing
 from wasmcloud_operator.commands.overview.screens import Screen, by_hand
@@ -15,7 +16,6 @@ from wasmcloud_operator.commands.overview.tables import Row, Table
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import JSON_PATCH, Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import VERSION, owner_of
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound

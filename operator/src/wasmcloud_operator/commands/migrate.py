@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 
 import click
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.commands.checking import rules
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
@@ -21,10 +23,9 @@ from wasmcloud_operator.hostpool.reconciler import parsed
 from wasmcloud_operator.hostpool.references import read_references
 from wasmcloud_operator.hostpool.render_workload import Children, leaf_warnings, render
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
 from wasmcloud_operator.kube.difference import difference
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.managed_fields import taken_over
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import API_SERVICE, DEPLOYMENT, SECRET, Key

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.commands import generated
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.permissions import RULES, USER_ROLES, PermissionRule, UserRule
 
 NAME = "wasmcloud-operator"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.commands.overview import operator_pods
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.redaction.objects import blackened_object
@@ -22,7 +23,6 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import ApiError, KubeError
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import LAST_APPLIED, Unstructured
 from wasmcloud_operator.kube.resources import (
     CONFIG_MAP,

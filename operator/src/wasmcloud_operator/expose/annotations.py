@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.expose import naming
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 

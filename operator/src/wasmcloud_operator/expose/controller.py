@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
+from wasmcloud_operator.base.jsontypes import as_object
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.http_routes import Routes
@@ -24,7 +25,6 @@ from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.codec import METADATA, UNSTRUCTURED
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import as_object
 from wasmcloud_operator.kube.objects import CustomResource, Metadata, Pod, Unstructured
 from wasmcloud_operator.kube.queue import Priority
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, HTTP_ROUTE, INGRESS, POD, SERVICE, Key, Resource

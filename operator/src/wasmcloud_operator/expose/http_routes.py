@@ -7,15 +7,15 @@ import contextlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.by_application import ByApplication, application_of
 from wasmcloud_operator.expose.plan import PlannedService
 from wasmcloud_operator.kube.access import serves
 from wasmcloud_operator.kube.apply import Applier, ForeignObject, ManagedKind
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.errors import REFUSALS
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, Key
 from wasmcloud_operator.lattice.identity import LatticeIdentity

@@ -15,7 +15,7 @@ from enum import Enum, auto
 
 import structlog
 
-from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kube.objects import Pod
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.lattice import Lattice

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.expose.plan import Record
 from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.expose.reader import ManifestReader, version_of
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.lattice.errors import LatticeBusy, LatticeError
 from wasmcloud_operator.lattice.host_types import Host

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.lattice_books import LatticeBook
 from wasmcloud_operator.expose.leading import LeadingServices
@@ -19,7 +20,6 @@ from wasmcloud_operator.expose.placement import (
 )
 from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.difference import Difference, PathStep

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from wasmcloud_operator.base.jsontypes import as_object
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import Options, Reach, read_object, read_options, read_reach
 from wasmcloud_operator.expose.by_application import ByApplication
@@ -13,7 +14,6 @@ from wasmcloud_operator.expose.placement import runs
 from wasmcloud_operator.expose.plan import Claim, Plan, PlannedService, Record, claim_of, plan
 from wasmcloud_operator.expose.standstill import awaited
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import as_object
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.expose import naming, render
 from wasmcloud_operator.expose.by_application import ByApplication, leads_to_application
 from wasmcloud_operator.expose.http_routes import Routes
@@ -22,7 +23,6 @@ from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import REFUSALS, ApiError, Invalid
 from wasmcloud_operator.kube.events import EventRecorder
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Key
 from wasmcloud_operator.lattice.lattice import Lattice

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import ANY_HOST, OWN_DOMAIN, fits_route
 from wasmcloud_operator.expose.plan import PlannedService
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import HTTP_ROUTE, INGRESS, SERVICE, Resource
 from wasmcloud_operator.lattice.identity import LatticeIdentity
 from wasmcloud_operator.manifest.http_endpoints import Endpoint

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.expose import naming
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.expose.lattice_books import LatticeBook
@@ -12,13 +14,11 @@ from wasmcloud_operator.expose.outcomes import Made, Outcomes, State
 from wasmcloud_operator.expose.plan import Plan, Record
 from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kinds import APPLICATION
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.conditions import Condition, to_status
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart

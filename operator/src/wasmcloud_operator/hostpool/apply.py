@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.owned_secrets import OwnedSecrets
@@ -13,7 +14,6 @@ from wasmcloud_operator.hostpool.refusal import refusal
 from wasmcloud_operator.hostpool.render_workload import KINDS, WORKLOADS, Child, Children, holds_node_ports
 from wasmcloud_operator.hostpool.status import is_rolled_out
 from wasmcloud_operator.kube.apply import Applied, Applier, ForeignObject, ManagedKind
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint
 from wasmcloud_operator.kube.errors import REFUSALS

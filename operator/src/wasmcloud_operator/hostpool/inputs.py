@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_objects
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.natsconf import DEFAULT_PAYLOAD
 from wasmcloud_operator.hostpool.platform import Platform
 from wasmcloud_operator.hostpool.versions import Feature, understands
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_objects
 from wasmcloud_operator.shared.problem import SpecError
 from wasmcloud_operator_types import WasmCloudHostConfigSpec
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from wasmcloud_operator.kube.clock import rfc3339
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.conditions import Condition, by_type, progressing
 from wasmcloud_operator.kube.conditions import ready as is_ready
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.kube.timestamps import rfc3339
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.wadm_types import ModelSummary

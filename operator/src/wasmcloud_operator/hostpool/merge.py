@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.field_shapes import Items, Shape, Struct
 from wasmcloud_operator.kube.fields import FRAGMENT, field, is_omitted, key_of
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
 # Entries that hold one of several alternatives: ours must not stay beside the user's.
 _WHOLE_ENTRIES = frozenset({"env", "volumes", "resourceClaims"})

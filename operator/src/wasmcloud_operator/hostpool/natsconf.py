@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wasmcloud_operator.base.jsontypes import as_objects
 from wasmcloud_operator.hostpool.nats_addresses import hub_addresses, leaf_urls
-from wasmcloud_operator.kube.jsontypes import as_objects
 from wasmcloud_operator_types import WasmCloudHostConfigSpec, defaults
 
 CLIENT_PORT = 4222

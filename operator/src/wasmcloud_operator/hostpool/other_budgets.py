@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.hostpool.inputs import Facts
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 from wasmcloud_operator_types import WasmCloudHostConfigSpec

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts, has_secret_content, registry_in_environment
 from wasmcloud_operator.hostpool.references import ReferenceReader
@@ -18,7 +19,6 @@ from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint, first_difference
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import SECRET, Key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
 from wasmcloud_operator.hostpool.merge import CONTAINER, POD_SPEC, merged, normal
@@ -13,7 +14,6 @@ from wasmcloud_operator.hostpool.render_host import grace_seconds, host_containe
 from wasmcloud_operator.hostpool.render_leaf import leaf_container, leaf_volumes
 from wasmcloud_operator.hostpool.serving import Patience
 from wasmcloud_operator.kube.difference import fingerprint
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.names import HOST_CONTAINER, SERVING_GATE
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem, SpecError

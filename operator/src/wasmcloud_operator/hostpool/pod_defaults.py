@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.hostpool import naming
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator_types import ResourceRequirements, WasmCloudHostConfig, dump
 
 # What an idle container uses, so that the scheduler and autoscalers count it. No limits: how much is too much depends

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.hostpool.serving import is_gated
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import ContainerStatus, Pod, Unstructured
 from wasmcloud_operator.kube.resources import DAEMON_SET, EVENT
 from wasmcloud_operator.names import SERVING_GATE

@@ -9,18 +9,19 @@ from datetime import datetime
 
 import msgspec
 
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import as_object
 from wasmcloud_operator.hostpool.serving import Circumstances, Patience, PoolConnection, is_gated, judge, others
-from wasmcloud_operator.kube.clock import Clock, rfc3339
 from wasmcloud_operator.kube.conditions import Condition
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import as_object
 from wasmcloud_operator.kube.objects import CustomResource, Pod
 from wasmcloud_operator.kube.queue import Priority, WorkQueue
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.kube.timestamps import rfc3339
 from wasmcloud_operator.lattice.connection_types import ConnectionState
 from wasmcloud_operator.lattice.host_types import InventoryChange
 from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent

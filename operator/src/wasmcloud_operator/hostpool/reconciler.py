@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.apply import RETRY_SECONDS, PoolApplier, owned_by
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
@@ -26,7 +27,6 @@ from wasmcloud_operator.kube.apply import ManagedKind
 from wasmcloud_operator.kube.conditions import Condition, progressing
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import CONFIG_MAP, SERVICE, Key, Resource
 from wasmcloud_operator.legacy.hostpools import FINALIZER, RIVAL_SECONDS, RustPools

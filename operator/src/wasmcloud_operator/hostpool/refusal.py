@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.hostpool.naming import LEAF_CONTAINER
 from wasmcloud_operator.kube.errors import ApiError
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Resource
 from wasmcloud_operator.names import HOST_CONTAINER
 from wasmcloud_operator.reasons import Reason

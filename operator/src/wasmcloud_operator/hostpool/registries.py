@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.hostpool.inputs import registry_in_environment, uses_config_service
 from wasmcloud_operator.hostpool.references import ReferenceReader
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import CustomResource

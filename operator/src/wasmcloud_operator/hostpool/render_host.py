@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import (
     Facts,
@@ -13,7 +14,6 @@ from wasmcloud_operator.hostpool.inputs import (
 from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT
 from wasmcloud_operator.hostpool.pod_defaults import probe
 from wasmcloud_operator.hostpool.versions import Feature, is_known, understands
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.names import HOST_CONTAINER
 from wasmcloud_operator_types import (
     POD_NAME_LABEL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
@@ -14,7 +15,6 @@ from wasmcloud_operator.hostpool.natsconf import (
     TLS_FOLDER,
 )
 from wasmcloud_operator.hostpool.pod_defaults import probe
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator_types import WasmCloudHostConfig, WasmCloudHostConfigSpec, defaults
 
 CONF_KEY = "nats.conf"

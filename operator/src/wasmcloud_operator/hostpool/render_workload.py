@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
@@ -12,7 +13,6 @@ from wasmcloud_operator.hostpool.natsconf import CLIENT_PORT, DEFAULT_PAYLOAD, L
 from wasmcloud_operator.hostpool.other_budgets import has_budget
 from wasmcloud_operator.hostpool.pod import pod_template
 from wasmcloud_operator.hostpool.render_leaf import CONF_KEY
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import (
     CONFIG_MAP,
     DAEMON_SET,

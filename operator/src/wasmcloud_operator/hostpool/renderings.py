@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.hostpool.inputs import Facts
 from wasmcloud_operator.hostpool.render_workload import Children, render
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator_types import WasmCloudHostConfig

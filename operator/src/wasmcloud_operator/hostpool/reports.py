@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.hostpool.pod_reasons import PodReason
 from wasmcloud_operator.kube.conditions import Condition, by_type, shortened
 from wasmcloud_operator.kube.events import EventType
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.reasons import Reason
 
 

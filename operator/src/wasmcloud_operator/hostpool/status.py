@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from wasmcloud_operator.base.jsontypes import JsonObject, count_in
 from wasmcloud_operator.hostpool.pod_reasons import PodReason
 from wasmcloud_operator.kube.conditions import Condition, progressing, ready, stalled
-from wasmcloud_operator.kube.jsontypes import JsonObject, count_in
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object
 from wasmcloud_operator.hostpool.lattice_status import CONNECTED, FIELDS, WADM, HostInPod, SeenLattice, lattice_status
 from wasmcloud_operator.hostpool.reports import Report, news, of_lattice
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.conditions import Condition, stalled, to_status
 from wasmcloud_operator.kube.events import EventRecorder, EventType
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.status_part import StatusPart
 from wasmcloud_operator.lattice.ledger import ListState

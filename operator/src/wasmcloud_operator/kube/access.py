@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import msgspec
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.errors import ApiError, GarbledAnswer, NotFound, NotKubernetes
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import (
     SELF_SUBJECT_ACCESS_REVIEW,
     SELF_SUBJECT_RULES_REVIEW,

@@ -11,13 +11,13 @@ from typing import Literal, TypeVar
 
 import structlog
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.contest import Contests, WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint, first_difference
 from wasmcloud_operator.kube.errors import Conflict, Unreachable
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.managed_fields import take_over
 from wasmcloud_operator.kube.objects import ObjectMeta, Unstructured
 from wasmcloud_operator.kube.paced import PacedWrites

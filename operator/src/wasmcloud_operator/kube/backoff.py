@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 
 K = TypeVar("K")
 

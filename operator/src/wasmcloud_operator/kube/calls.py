@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import unquote
 
-from wasmcloud_operator.kube.clock import from_http_date
+from wasmcloud_operator.base.jsontypes import Json
 from wasmcloud_operator.kube.errors import ApiError, GarbledAnswer
-from wasmcloud_operator.kube.jsontypes import Json
 from wasmcloud_operator.kube.slots import Slots
+from wasmcloud_operator.kube.timestamps import from_http_date
 from wasmcloud_operator.kube.tracing import Span
 from wasmcloud_operator.kube.transport import Response, Timeouts
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
+from wasmcloud_operator.base.write_gate import WriteGate, seconds_to_write
 from wasmcloud_operator.kube.calls import Calls, Sends
 from wasmcloud_operator.kube.codec import UNSTRUCTURED, Codec, Page
 from wasmcloud_operator.kube.errors import Conflict, GarbledAnswer, Invalid, NotFound, WritesForbidden
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.sending import checked_when_sent
@@ -38,23 +39,6 @@ _METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.
 _READ = Timeouts(total=60.0)
 _DRY_RUN = (("dryRun", "All"),)
 _WRITE_SECONDS = 15.0
-# A margin for the request to reach the server before the lease is someone else's.
-_MIN_WRITE_SECONDS = 0.5
-
-
-class WriteGate(Protocol):
-    """Says for how long this process may write."""
-
-    def remaining(self) -> float:
-        """Seconds for which writing is allowed; 0 or less: not at all."""
-
-
-class AlwaysOpen:
-    """The gate of a process that shares its work with no other."""
-
-    def remaining(self) -> float:
-        """No limit."""
-        return float("inf")
 
 
 class Reader:
@@ -285,10 +269,10 @@ class Writer(Reader):
             yield timeouts
 
     def _seconds_to_write(self, method: str, path: str) -> float:
-        remaining = self._gate.remaining()
-        if remaining < _MIN_WRITE_SECONDS:
+        seconds = seconds_to_write(self._gate)
+        if not seconds:
             raise WritesForbidden(f"{method} {path}: this replica may not write now")
-        return remaining
+        return seconds
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube import jsontext
 from wasmcloud_operator.kube.errors import ApiError, GarbledAnswer, Status, error_from_status
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 

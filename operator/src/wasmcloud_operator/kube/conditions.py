@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from wasmcloud_operator.kube.clock import rfc3339
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_objects
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_objects
+from wasmcloud_operator.kube.timestamps import rfc3339
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 

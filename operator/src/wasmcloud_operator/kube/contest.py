@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
-from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.difference import Difference
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
 
 

@@ -10,9 +10,9 @@ from typing import Generic, Literal, TypeVar
 
 import structlog
 
-from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.errors import KubeError, retry_after
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.queue import Priority, QueueClosed, WorkQueue, no_tenant
 from wasmcloud_operator.kube.supervise import cancelled_from_outside, supervise

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.errors import KubeError, NoCredentials
 from wasmcloud_operator.kube.exec_credential import ExecPlugin, PluginSpec
 

@@ -10,9 +10,9 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.field_shapes import Items, Map, Quantity, Shape, Struct
 from wasmcloud_operator.kube.fields import field, is_omitted, key_of, root
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
 _PLAIN = (str, int, bool)
 _SUFFIXES = {

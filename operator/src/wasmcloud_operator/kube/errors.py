@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from wasmcloud_operator.kube.clock import from_http_date
+from wasmcloud_operator.kube.timestamps import from_http_date
 
 
 class KubeError(Exception):

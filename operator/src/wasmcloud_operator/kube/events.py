@@ -12,14 +12,15 @@ from uuid import uuid4
 
 import structlog
 
+from wasmcloud_operator.base.clock import Clock, TimerHandle
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
-from wasmcloud_operator.kube.clock import Clock, TimerHandle, rfc3339_micro
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound, retry_after
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import ObjectMeta
 from wasmcloud_operator.kube.resources import EVENT, Key, Resource
+from wasmcloud_operator.kube.timestamps import rfc3339_micro
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from typing import cast
 
 import msgspec
 
-from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kube.errors import KubeError, NoCredentials, Unreachable
 
 # A plugin may ask a cloud for a token, over a network that hangs.

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from functools import cache
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.field_shapes import Items, Map, Quantity, Shape, Struct, Type
 from wasmcloud_operator.kube.field_table import ROOTS, TYPES
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
 # A fragment of any type.
 FRAGMENT = Struct("")

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 
 log = structlog.get_logger()

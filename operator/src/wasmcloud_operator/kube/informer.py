@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.following import Failed, Opening, State
 from wasmcloud_operator.kube.metrics import Metrics

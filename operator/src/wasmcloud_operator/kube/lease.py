@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import structlog
 
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.backoff import JITTER
 from wasmcloud_operator.kube.client import Writer
-from wasmcloud_operator.kube.clock import Clock, rfc3339_micro
 from wasmcloud_operator.kube.election import (
     LEASE_CODEC,
     RELEASED_SECONDS,
@@ -41,11 +42,11 @@ from wasmcloud_operator.kube.errors import (
     retry_after,
 )
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.objects import newer
 from wasmcloud_operator.kube.resources import LEASE, Key
 from wasmcloud_operator.kube.store import Change
+from wasmcloud_operator.kube.timestamps import rfc3339_micro
 
 __all__ = ["LEASE_CODEC", "Elector", "LeaseLost", "LeaseObject", "LeaseTimes"]
 

@@ -11,10 +11,10 @@ from collections.abc import Collection
 
 import structlog
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.client import JSON_PATCH, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Invalid
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
 
 log = structlog.get_logger()

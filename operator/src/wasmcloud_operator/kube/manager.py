@@ -17,12 +17,12 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.controller import Controller
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import Elector
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES, Scope

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 
 _EVERY_SECONDS = 20.0
 # Memory has grown when it is so many times the least since all was walked.

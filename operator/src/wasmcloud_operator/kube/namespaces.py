@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kube.access import Permission, missing_permissions
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.errors import KubeError, retry_after
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.resources import Resource

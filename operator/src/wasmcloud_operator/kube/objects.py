@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Key
 
 # Copies of the whole object, made by `kubectl apply`: the largest annotation there is, and of no use to a cache.

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.client import Writer
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.kube.contest import GONE, ApplyDelays, Contests, WriteTarget, manager_of
 from wasmcloud_operator.kube.difference import Difference
 from wasmcloud_operator.kube.errors import Conflict, NotFound

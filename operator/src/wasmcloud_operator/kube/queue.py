@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from wasmcloud_operator.base.clock import Clock, TimerHandle
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.backoff import RateLimiter
-from wasmcloud_operator.kube.clock import Clock, TimerHandle
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.turns import UNBOUNDED, Priority, Shares, Turns
 

@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kube.backoff import JITTER, Backoff
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import Bookmark, Codec, Deleted, Put, Unreadable, WatchEvent
 from wasmcloud_operator.kube.errors import BadRequest, Expired, Invalid, KubeError, retry_after
 from wasmcloud_operator.kube.following import (

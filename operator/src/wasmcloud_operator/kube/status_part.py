@@ -9,12 +9,12 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.client import Writer
 from wasmcloud_operator.kube.codec import Codec
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.difference import fingerprint, first_difference
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata
 from wasmcloud_operator.kube.paced import PacedWrites
 from wasmcloud_operator.kube.resources import Resource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),

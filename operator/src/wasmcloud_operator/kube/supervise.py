@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kube.backoff import Backoff
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.metrics import Metrics
 
 log = structlog.get_logger()

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 
+from wasmcloud_operator.base.jsontypes import Json
 from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials
 from wasmcloud_operator.kube.errors import (
     DeadlineExceeded,
@@ -26,7 +27,6 @@ from wasmcloud_operator.kube.errors import (
     Unreachable,
     error_from_status,
 )
-from wasmcloud_operator.kube.jsontypes import Json
 from wasmcloud_operator.kube.sending import checking
 from wasmcloud_operator.kube.tls import certificates_named, identity, socket_with_keepalive, tls_context, tls_material
 

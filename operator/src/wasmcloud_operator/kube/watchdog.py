@@ -9,7 +9,7 @@ import traceback
 
 import structlog
 
-from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 
 log = structlog.get_logger()
 

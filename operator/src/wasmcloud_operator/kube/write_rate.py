@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from wasmcloud_operator.kube.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.resources import Key, Resource
 

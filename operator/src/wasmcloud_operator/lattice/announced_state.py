@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.lattice.connection_types import ConnectionPhase, ConnectionState, StateListener
 from wasmcloud_operator.lattice.diagnosis import Diagnosis
 from wasmcloud_operator.lattice.listeners import Listeners

@@ -21,7 +21,7 @@ from nats.protocol.parser import _CRLF_, AWAITING_CONTROL_LINE, AWAITING_MSG_PAY
 from wasmcloud_operator.lattice.connection_types import ServerInfo
 from wasmcloud_operator.lattice.diagnosis import UnacceptableServer
 from wasmcloud_operator.lattice.pace import Pace
-from wasmcloud_operator.lattice.write_gate import check_before_sending
+from wasmcloud_operator.lattice.sending import check_before_sending
 
 MESSAGE_LIMIT = 8 * 1024 * 1024  # NATS advises against a larger max_payload; larger messages are skipped
 INFO_LIMIT = 1024 * 1024

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.lattice.connection_types import Channel, Message
 from wasmcloud_operator.lattice.control import RegistryCredential, credentials_json
 from wasmcloud_operator.lattice.errors import LatticeError

@@ -12,9 +12,9 @@ from types import TracebackType
 import structlog
 from nats import errors as nats_errors
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.lattice.announced_state import AnnouncedState
 from wasmcloud_operator.lattice.bounded_client import MESSAGE_LIMIT
-from wasmcloud_operator.lattice.clock import Clock
 from wasmcloud_operator.lattice.connection_types import (
     ConnectionPhase,
     ConnectionState,

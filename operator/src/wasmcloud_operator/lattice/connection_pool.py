@@ -9,7 +9,7 @@ from typing import Self
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock, SystemClock
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import Span, Timing, no_span
 from wasmcloud_operator.lattice.natsclient import NatsClient, NewClient
@@ -61,7 +61,7 @@ class ConnectionPool:
         span: Span = no_span,
         new_client: NewClient = NatsClient,
     ) -> None:
-        self._clock = clock or SystemClock()
+        self._clock = clock or SYSTEM_CLOCK
         self._timing = timing
         self._span = span
         self._new_client = new_client

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wasmcloud_operator.base.write_gate import WriteGate
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import GarbledAnswer
 from wasmcloud_operator.lattice.host_events import HostSeen, Inventory, control_answer, parse_inventory, parse_pong
 from wasmcloud_operator.lattice.request_limit import RequestLimit
+from wasmcloud_operator.lattice.sending import writing
 from wasmcloud_operator.lattice.subjects import DEFAULT_CONTROL_PREFIX, ControlSubjects
-from wasmcloud_operator.lattice.write_gate import WriteGate, writing
 
 
 @dataclass(frozen=True, slots=True)

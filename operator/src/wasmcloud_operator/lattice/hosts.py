@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock, sleep_unless
+from wasmcloud_operator.base.clock import Clock, sleep_unless
 from wasmcloud_operator.lattice.connection_types import Channel, ConnectionState, Message
 from wasmcloud_operator.lattice.control import ControlReader
 from wasmcloud_operator.lattice.errors import LatticeError, NoResponders

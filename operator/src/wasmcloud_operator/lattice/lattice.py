@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.write_gate import WriteGate
 from wasmcloud_operator.lattice.configservice import ConfigService, Labels
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState
@@ -26,7 +27,6 @@ from wasmcloud_operator.lattice.wadm_events import (
     WadmEvent,
     subscribe_wadm,
 )
-from wasmcloud_operator.lattice.write_gate import WriteGate
 
 _log = structlog.get_logger(__name__)
 

@@ -15,7 +15,8 @@ from typing import Self
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock, SystemClock
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.base.write_gate import WriteGate
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import ConnectionPool
 from wasmcloud_operator.lattice.connection_types import ConnectionState, ServerInfo, Span, Timing, no_span
@@ -26,7 +27,6 @@ from wasmcloud_operator.lattice.lattice import CredentialsFor, EventListener, La
 from wasmcloud_operator.lattice.listeners import Listeners
 from wasmcloud_operator.lattice.natsclient import NatsClient, NewClient
 from wasmcloud_operator.lattice.proof import leads_to_one
-from wasmcloud_operator.lattice.write_gate import WriteGate
 
 _log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class Lattices:
         span: Span = no_span,
         new_client: NewClient = NatsClient,
     ) -> None:
-        self._clock = clock or SystemClock()
+        self._clock = clock or SYSTEM_CLOCK
         self._connections = ConnectionPool(clock=self._clock, timing=timing, span=span, new_client=new_client)
         self._tasks = asyncio.TaskGroup()
         self._credentials_for: CredentialsFor | None = None

@@ -10,7 +10,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Literal
 
-from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.lattice.content import Content, Owner, digest_of, owner_of
 from wasmcloud_operator.lattice.decision import names_of
 from wasmcloud_operator.lattice.deploying import Deploying, begun_before

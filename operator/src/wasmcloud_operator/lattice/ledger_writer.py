@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.content import Content, Owner, digest_of, owner_of, to_manifest
 from wasmcloud_operator.lattice.decision import (

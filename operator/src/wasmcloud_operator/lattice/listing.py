@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock, sleep_unless
+from wasmcloud_operator.base.clock import Clock, sleep_unless
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import LatticeError
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, Ledger, Occasion

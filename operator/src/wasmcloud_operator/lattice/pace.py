@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 
 _SLICE = 0.02  # seconds of work between two pauses
 _PAUSE_LIMIT = 1.0

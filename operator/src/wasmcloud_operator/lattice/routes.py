@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from wasmcloud_operator.lattice.clock import Clock
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_pool import PooledConnection
 from wasmcloud_operator.lattice.connection_types import (

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from wasmcloud_operator.base.jsontypes import JsonObject
+from wasmcloud_operator.base.write_gate import WriteGate
 from wasmcloud_operator.lattice.connection_types import Channel
 from wasmcloud_operator.lattice.errors import (
     AnswerLost,
@@ -23,12 +25,11 @@ from wasmcloud_operator.lattice.errors import (
     one_line,
 )
 from wasmcloud_operator.lattice.request_limit import RequestLimit
+from wasmcloud_operator.lattice.sending import writing
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX, WadmSubjects
 from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, PutResult, VersionInfo, model_summary
-from wasmcloud_operator.lattice.write_gate import WriteGate, writing
 
 # Any with a reason: JSON documents; whoever takes one apart checks what it finds.
-JsonObject = dict[str, Any]
 _T = TypeVar("_T")
 
 _JSON_HEADER = {"Content-Type": "application/json"}

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.difference import difference
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 
 _CONTAINERS = ("containers", "initContainers")
 # Distinguished by name where they are listed; of mounts the place in the container counts.

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.client import JSON_PATCH, Writer
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from wasmcloud_operator.kube.informer import Informer

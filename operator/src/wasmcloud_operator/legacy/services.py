@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import structlog
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.client import JSON_PATCH, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Conflict, NotFound
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.objects import HasMetadata, Metadata, ObjectMeta, Unstructured, finalizer_removal
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wasmcloud_operator.kube.client import WriteGate
+from wasmcloud_operator.base.write_gate import WriteGate
 
 
 @dataclass(slots=True)

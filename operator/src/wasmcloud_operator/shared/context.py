@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
+from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kube.apply import Applier, ManagedKind
 from wasmcloud_operator.kube.client import Reader, Writer
-from wasmcloud_operator.kube.clock import Clock
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import Controller, Result

@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, 
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.store import Store
 from wasmcloud_operator.shared.pools import Pool

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import PurePath
 from urllib.parse import quote
 
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.manifest.reading import Severity
 
 RULES: Mapping[str, str] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator_types.parsing import child_path
 
 

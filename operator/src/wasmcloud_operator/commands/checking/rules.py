@@ -8,6 +8,7 @@ from functools import cache
 from urllib.parse import urlsplit
 
 from wasmcloud_operator.application.manifest import passed_metadata, without_nulls
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.commands.checking.paths import path_around, without_paths
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.hostpool.inputs import Facts, HubTls, uses_cluster_seed
@@ -16,7 +17,6 @@ from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.reference_checks import Values
 from wasmcloud_operator.hostpool.render_workload import leaf_warnings, render
 from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.kube.structural_schema import unknown_fields, wrong_types
 from wasmcloud_operator.lattice.content import strings
 from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_problems

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object, as_objects
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.commands.overview import pods
 from wasmcloud_operator.commands.overview.snapshot import ListedEndpoint, Snapshot, why_unreadable
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.errors import Forbidden, NotFound
 from wasmcloud_operator.kube.gather_first_error import gather_first_error
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, EVENT, NODE, Key
 

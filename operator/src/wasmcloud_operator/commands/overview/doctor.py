@@ -12,6 +12,7 @@ from enum import Enum
 import click
 
 from wasmcloud_operator.application.coexistence import crd_state
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.commands.overview import operator_pods, pods
 from wasmcloud_operator.commands.overview.crd_drift import drift
 from wasmcloud_operator.commands.overview.operator_pods import Deployed
@@ -22,7 +23,6 @@ from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import missing_permissions_of, server_version, serves
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.errors import ApiError, Forbidden
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.lease import LEASE_CODEC, LeaseObject
 from wasmcloud_operator.kube.objects import Unstructured
 from wasmcloud_operator.kube.resources import CUSTOM_RESOURCE_DEFINITION, LEASE, SUBJECT_ACCESS_REVIEW, Key

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.commands.overview.snapshot import condition, holds
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import Unstructured
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 import yaml
 
+from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.commands.overview import drawing, status, tree, why
 from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, lattice_of, services_of, take
 from wasmcloud_operator.commands.overview.tables import some
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube import credentials
-from wasmcloud_operator.kube.client import AlwaysOpen, Reader, Writer
+from wasmcloud_operator.kube.client import Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
 from wasmcloud_operator.kube.credentials import Credentials
 from wasmcloud_operator.kube.errors import Forbidden, KubeError, NotFound

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import ApiError, Forbidden, NotFound
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstructured
 from wasmcloud_operator.kube.resources import POD, SERVICE, Key, Resource
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, INSTANCE_LABEL, MANAGED_SELECTOR

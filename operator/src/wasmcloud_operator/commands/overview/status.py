@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_objects, count_in
 from wasmcloud_operator.commands.overview.snapshot import (
     Snapshot,
     condition,
@@ -18,7 +19,6 @@ from wasmcloud_operator.commands.overview.snapshot import (
     status_of,
 )
 from wasmcloud_operator.commands.overview.tables import Row, Table
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_objects, count_in
 from wasmcloud_operator.kube.objects import CustomResource
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.commands.overview import pods
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, lattice_of, spec_of, status_of
 from wasmcloud_operator.commands.overview.status import is_fine
 from wasmcloud_operator.commands.overview.tables import Branch
 from wasmcloud_operator.expose.naming import serves_label
-from wasmcloud_operator.kube.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object, as_objects, count_in
 from wasmcloud_operator.commands.overview import pods
 from wasmcloud_operator.commands.overview.snapshot import (
     ListedEndpoint,
@@ -18,7 +19,6 @@ from wasmcloud_operator.commands.overview.snapshot import (
     status_of,
 )
 from wasmcloud_operator.kinds import HOST_CONFIG
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects, count_in
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.names import PAUSED, is_paused

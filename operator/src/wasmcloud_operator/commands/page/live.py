@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, services_of
 from wasmcloud_operator.commands.page.rows import Rows, rows
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.clock import Clock, rfc3339
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.errors import KubeError
 from wasmcloud_operator.kube.informer import Informer
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.manager import background
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES
@@ -27,6 +27,7 @@ from wasmcloud_operator.kube.objects import CustomResource, HasMetadata, Unstruc
 from wasmcloud_operator.kube.resources import POD, SERVICE, Key, Resource
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.kube.supervise import supervise
+from wasmcloud_operator.kube.timestamps import rfc3339
 from wasmcloud_operator.names import HOST_PODS_SELECTOR, MANAGED_SELECTOR
 
 T = TypeVar("T", bound=HasMetadata)

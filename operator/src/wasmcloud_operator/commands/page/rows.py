@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object, as_objects
 from wasmcloud_operator.commands.overview import pods, status
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, spec_of, status_of
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject, as_object, as_objects
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 
 Rows = dict[str, JsonObject]

@@ -17,14 +17,14 @@ import msgspec
 from aiohttp import web
 
 from wasmcloud_operator import logs
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.commands.overview import why
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import Snapshot
 from wasmcloud_operator.commands.page.live import Cluster
 from wasmcloud_operator.kube.access import server_version
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK
-from wasmcloud_operator.kube.jsontypes import JsonObject
 from wasmcloud_operator.kube.resources import Key
 
 _ADDRESS = "127.0.0.1"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from wasmcloud_operator.base.jsontypes import Json
 from wasmcloud_operator.commands.redaction.encoded import is_encoded
 from wasmcloud_operator.commands.redaction.names import BLACK, NAME_OF_SEVERAL, SAID, means_secret
 from wasmcloud_operator.commands.redaction.shapes import HARMLESS_VALUE
 from wasmcloud_operator.commands.redaction.texts import blackened
-from wasmcloud_operator.kube.jsontypes import Json
 
 # Clients that have a password attached to -p, as words of a command.
 _CLIENT = re.compile(r"(?:\S*/)?(?:mysql|mariadb|mongo|sshpass)[\w-]*")

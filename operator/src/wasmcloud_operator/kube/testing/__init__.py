@@ -1,12 +1,11 @@
-"""For tests: a clock that a test advances, and an API server that plays a script.
+"""For tests: an API server that plays a script.
 
-`VirtualClock` takes the place of `kube.clock.SYSTEM_CLOCK`. `ScriptedApi` is the script: objects, their history, and
-the faults to come. `ScriptedTransport` plays it in memory, on the virtual clock; `ScriptedApiServer` plays it over HTTP
-on loopback. None of it replaces a real API server: it has no schemas, no admission and no field ownership.
+`ScriptedApi` is the script: objects, their history, and the faults to come. `ScriptedTransport` plays it in memory, on
+a clock that a test advances (`base.testing`); `ScriptedApiServer` plays it over HTTP on loopback. None of it replaces a
+real API server: it has no schemas, no admission and no field ownership.
 """
 
 from wasmcloud_operator.kube.testing.api import Recorded, ScriptedApi
-from wasmcloud_operator.kube.testing.clock import VirtualClock
 from wasmcloud_operator.kube.testing.faults import Answer, Cut, End, ErrorEvent, Fault, Garbage, NoAnswer, Silent
 from wasmcloud_operator.kube.testing.server import ScriptedApiServer
 from wasmcloud_operator.kube.testing.transport import ScriptedTransport
@@ -24,5 +23,4 @@ __all__ = [
     "ScriptedApiServer",
     "ScriptedTransport",
     "Silent",
-    "VirtualClock",
 ]

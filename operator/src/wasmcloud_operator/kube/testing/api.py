@@ -13,9 +13,9 @@ from uuid import uuid4
 
 import msgspec
 
-from wasmcloud_operator.kube.clock import SYSTEM_CLOCK, Clock, rfc3339
+from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.codec import INITIAL_EVENTS_END
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.kube.testing.faults import (
     Answer,
@@ -30,6 +30,7 @@ from wasmcloud_operator.kube.testing.faults import (
     Silent,
 )
 from wasmcloud_operator.kube.testing.objects import RecordedChange, Refusal, merged, namespaced_path, selected, status
+from wasmcloud_operator.kube.timestamps import rfc3339
 
 WatchList = Literal["streamed", "refused", "ignored"]
 

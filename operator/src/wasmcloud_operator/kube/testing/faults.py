@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wasmcloud_operator.kube.jsontypes import JsonObject
+from wasmcloud_operator.base.jsontypes import JsonObject
 
 On = Literal["any", "read", "list", "page", "watch", "write"]
 

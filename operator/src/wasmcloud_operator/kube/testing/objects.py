@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from wasmcloud_operator.kube.jsontypes import Json, JsonObject
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 
 
 class Refusal(Exception):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
+from wasmcloud_operator.base.jsontypes import Json
 from wasmcloud_operator.kube.errors import DeadlineExceeded, Status, Unreachable, error_from_status
-from wasmcloud_operator.kube.jsontypes import Json
 from wasmcloud_operator.kube.testing.api import Recorded, ScriptedApi
 from wasmcloud_operator.kube.testing.faults import ConnectionCut, Fault
 from wasmcloud_operator.kube.transport import Response, Timeouts

@@ -29,7 +29,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-Json = dict[str, Any]
+from wasmcloud_operator.base.jsontypes import JsonObject
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 HTTP_SERVER = "ghcr.io/wasmcloud/http-server:0.27.0"
@@ -42,7 +42,7 @@ class SharedLattice:
     name: str = "default"
     control_prefix: str = "wasmbus.ctl"
     configs: dict[str, dict[str, str]] = field(default_factory=dict)
-    links: list[Json] = field(default_factory=list)
+    links: list[JsonObject] = field(default_factory=list)
 
 
 def new_host_id() -> str:
@@ -50,11 +50,11 @@ def new_host_id() -> str:
     return "N" + "".join(secrets.choice(_BASE32) for _ in range(55))
 
 
-def _ok(message: str = "", response: object = None) -> Json:
+def _ok(message: str = "", response: object = None) -> JsonObject:
     return {"success": True, "message": message, **({} if response is None else {"response": response})}
 
 
-def _refused(message: str) -> Json:
+def _refused(message: str) -> JsonObject:
     return {"success": False, "message": message}
 
 
@@ -78,9 +78,9 @@ class LatticeHost:
         self.labels = dict(labels or {})
         self.friendly_name = friendly_name or f"quiet-host-{self.id[1:5].lower()}"
         self.version = version
-        self.providers: dict[str, Json] = {}
-        self.components: dict[str, Json] = {}
-        self.registries: dict[str, Json] = {}
+        self.providers: dict[str, JsonObject] = {}
+        self.components: dict[str, JsonObject] = {}
+        self.registries: dict[str, JsonObject] = {}
         self._component_configs: dict[str, list[str]] = {}
         self.answers_inventory = True  # False: asked for its inventory it stays silent
         self._client = client
@@ -146,7 +146,7 @@ class LatticeHost:
         with contextlib.suppress(OSError):  # its server may have gone before it
             await self._client.close()
 
-    async def publish(self, event: str, data: Json) -> None:
+    async def publish(self, event: str, data: JsonObject) -> None:
         """Publish an event of this host, true or not."""
         envelope = {
             "specversion": "1.0",
@@ -168,7 +168,7 @@ class LatticeHost:
         """One heartbeat now."""
         await self.publish("host_heartbeat", self.inventory())
 
-    def inventory(self) -> Json:
+    def inventory(self) -> JsonObject:
         """What `host.get` answers and a heartbeat carries."""
         uptime = int(time.monotonic() - self._started)
         return {
@@ -205,11 +205,11 @@ class LatticeHost:
             },
         )
 
-    async def ask_config_service(self, timeout: float = 60.0) -> Json:
+    async def ask_config_service(self, timeout: float = 60.0) -> JsonObject:
         """What a host with `WASMCLOUD_CONFIG_SERVICE` asks at its start; the answer's body."""
         payload = json.dumps({"labels": self.labels}).encode()
         answer = await self._client.request(f"wasmbus.cfg.{self.lattice.name}.req", payload, timeout=timeout)
-        body: Json = json.loads(answer.data)
+        body: JsonObject = json.loads(answer.data)
         return body
 
     async def _beat(self) -> None:
@@ -221,7 +221,7 @@ class LatticeHost:
     async def _on_message(self, message: Msg) -> None:
         prefix = f"{self.lattice.control_prefix}.v1.{self.lattice.name}."
         topic, operation, *rest = message.subject.removeprefix(prefix).split(".")
-        handler: Callable[[bytes, str], Json | None] | None = getattr(self, f"_{topic}_{operation}", None)
+        handler: Callable[[bytes, str], JsonObject | None] | None = getattr(self, f"_{topic}_{operation}", None)
         try:
             answer = handler(message.data, ".".join(rest)) if handler else _refused("unsupported subject")
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -229,7 +229,7 @@ class LatticeHost:
         if answer is not None and message.reply:
             await message.respond(json.dumps(answer).encode())
 
-    def _host_ping(self, _: bytes, __: str) -> Json:
+    def _host_ping(self, _: bytes, __: str) -> JsonObject:
         inventory = self.inventory()
         about = {
             key: inventory[key] for key in ("friendly_name", "labels", "uptime_human", "uptime_seconds", "version")
@@ -238,10 +238,10 @@ class LatticeHost:
         place = {"lattice": self.lattice.name, "js_domain": "default"}
         return _ok(response={**urls, **place, "id": self.id, **about})
 
-    def _host_get(self, _: bytes, __: str) -> Json | None:
+    def _host_get(self, _: bytes, __: str) -> JsonObject | None:
         return _ok(response=self.inventory()) if self.answers_inventory else None
 
-    def _provider_start(self, data: bytes, _: str) -> Json:
+    def _provider_start(self, data: bytes, _: str) -> JsonObject:
         request = json.loads(data)
         if request["provider_id"] in self.providers:
             return _refused("provider with that ID is already running")
@@ -260,14 +260,14 @@ class LatticeHost:
             {"host_id": self.id, "image_ref": image_ref, "provider_id": provider_id, "annotations": annotations},
         )
 
-    def _provider_stop(self, data: bytes, _: str) -> Json:
+    def _provider_stop(self, data: bytes, _: str) -> JsonObject:
         provider_id = json.loads(data)["provider_id"]
         if provider_id not in self.providers:
             return _refused("provider with that ID is not running")
         self._spawn(self.stop_provider(provider_id))
         return _ok("successfully stopped provider")
 
-    def _component_scale(self, data: bytes, _: str) -> Json:
+    def _component_scale(self, data: bytes, _: str) -> JsonObject:
         request = json.loads(data)
         wanted, running = request["component_ref"], self.components.get(request["component_id"])
         self._spawn(self._component_scaled(request))
@@ -279,7 +279,7 @@ class LatticeHost:
             " component to a new image ref, use the update command."
         )
 
-    async def _component_scaled(self, request: Json) -> None:
+    async def _component_scaled(self, request: JsonObject) -> None:
         """A component is found by its id alone: what runs is scaled or stopped, of whatever image was asked for.
 
         The event has the image and annotations of what runs then.
@@ -297,27 +297,27 @@ class LatticeHost:
         about = {**(running or asked), "max_instances": count}
         await self.publish("component_scaled", {**about, "host_id": self.id, "component_id": key})
 
-    def _config_get(self, _: bytes, name: str) -> Json:
+    def _config_get(self, _: bytes, name: str) -> JsonObject:
         found = self.lattice.configs.get(name)
         return _ok("Configuration not found") if found is None else _ok(response=found)
 
-    def _config_put(self, data: bytes, name: str) -> Json:
+    def _config_put(self, data: bytes, name: str) -> JsonObject:
         self.lattice.configs[name] = {str(key): str(value) for key, value in json.loads(data).items()}
         self._spawn(self.publish("config_set", {"config_name": name}))
         return _ok("successfully put config")
 
-    def _config_del(self, _: bytes, name: str) -> Json:
+    def _config_del(self, _: bytes, name: str) -> JsonObject:
         self.lattice.configs.pop(name, None)
         self._spawn(self.publish("config_deleted", {"config_name": name}))
         return _ok("successfully deleted config")
 
-    def _label_put(self, data: bytes, _: str) -> Json:
+    def _label_put(self, data: bytes, _: str) -> JsonObject:
         request = json.loads(data)
         self.labels = {**self.labels, request["key"]: request["value"]}
         self._spawn(self.publish("labels_changed", {"host_id": self.id, "labels": self.labels}))
         return _ok("successfully put label")
 
-    def _label_del(self, data: bytes, _: str) -> Json:
+    def _label_del(self, data: bytes, _: str) -> JsonObject:
         key = json.loads(data)["key"]
         if key not in self.labels:
             return _ok("successfully deleted label (no such label)")
@@ -325,23 +325,23 @@ class LatticeHost:
         self._spawn(self.publish("labels_changed", {"host_id": self.id, "labels": self.labels}))
         return _ok("successfully deleted label")
 
-    def _registry_put(self, data: bytes, _: str) -> Json:
+    def _registry_put(self, data: bytes, _: str) -> JsonObject:
         self.registries.update(json.loads(data))
         return _ok("successfully put registries")
 
-    def _claims_get(self, _: bytes, __: str) -> Json:
+    def _claims_get(self, _: bytes, __: str) -> JsonObject:
         return _ok(response=[])
 
-    def _link_get(self, _: bytes, __: str) -> Json:
+    def _link_get(self, _: bytes, __: str) -> JsonObject:
         return _ok(response=self.lattice.links)
 
-    def _link_put(self, data: bytes, _: str) -> Json:
+    def _link_put(self, data: bytes, _: str) -> JsonObject:
         link = json.loads(data)
         self.lattice.links[:] = [other for other in self.lattice.links if not _same_link(other, link)] + [link]
         self._spawn(self.publish("linkdef_set", link))
         return _ok("successfully set link")
 
-    def _link_del(self, data: bytes, _: str) -> Json:
+    def _link_del(self, data: bytes, _: str) -> JsonObject:
         request = json.loads(data)
         for link in [link for link in self.lattice.links if _same_link(link, request)]:
             self.lattice.links.remove(link)
@@ -359,7 +359,7 @@ class LatticeHost:
             task.cancel()
 
 
-def _same_link(one: Json, other: Json) -> bool:
+def _same_link(one: JsonObject, other: JsonObject) -> bool:
     return all(one.get(key) == other.get(key) for key in ("source_id", "name", "wit_namespace", "wit_package"))
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from typing import Any
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.lattice.testing.nats import ScriptedMessage, ScriptedNats, ScriptedSubscription
-
-Json = dict[str, Any]
 
 _HEARTBEAT_SECONDS = 30.0
 _CONTROL = "wasmbus.ctl.v1"
@@ -23,8 +21,8 @@ class ScriptedHost:
     lattice: str
     labels: dict[str, str]
     server: ScriptedNats
-    providers: dict[str, Json] = field(default_factory=dict)
-    components: dict[str, Json] = field(default_factory=dict)
+    providers: dict[str, JsonObject] = field(default_factory=dict)
+    components: dict[str, JsonObject] = field(default_factory=dict)
     _subscriptions: list[ScriptedSubscription] = field(default_factory=list)
     _beating: asyncio.Task[None] | None = None
 
@@ -47,12 +45,12 @@ class ScriptedHost:
         for subscription in self._subscriptions:
             subscription.end()
 
-    def publish(self, event: str, data: Json) -> None:
+    def publish(self, event: str, data: JsonObject) -> None:
         """Publish an event of this host, true or not."""
         envelope = {"type": f"com.wasmcloud.lattice.{event}", "source": self.id, "data": data}
         self.server.publish(f"wasmbus.evt.{self.lattice}.{event}", json.dumps(envelope).encode())
 
-    def run_provider(self, provider_id: str, about: Json) -> None:
+    def run_provider(self, provider_id: str, about: JsonObject) -> None:
         """Run a provider, and publish that it started."""
         self.providers[provider_id] = about
         self.publish("provider_started", {"host_id": self.id, "provider_id": provider_id, **about})
@@ -63,7 +61,7 @@ class ScriptedHost:
         self.publish("provider_stopped", {"host_id": self.id, "provider_id": provider_id, **about})
 
     @property
-    def inventory(self) -> Json:
+    def inventory(self) -> JsonObject:
         """What a heartbeat and an answer have."""
         return {
             "host_id": self.id,
@@ -87,6 +85,6 @@ class ScriptedHost:
     async def _get(self, message: ScriptedMessage) -> None:
         self._answer(message, self.inventory)
 
-    def _answer(self, message: ScriptedMessage, response: Json) -> None:
+    def _answer(self, message: ScriptedMessage, response: JsonObject) -> None:
         body = {"success": True, "message": "", "response": response}
         self.server.publish(message.reply, json.dumps(body).encode())

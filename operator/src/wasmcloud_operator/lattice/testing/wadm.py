@@ -10,12 +10,10 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.lattice.testing.nats import ScriptedMessage, ScriptedNats, ScriptedSubscription
 from wasmcloud_operator.lattice.testing.scripted_host import ScriptedHost
-
-Json = dict[str, Any]
 
 
 @dataclass(eq=False)
@@ -23,13 +21,13 @@ class ScriptedModel:
     """One application in wadm: its versions, oldest first, the deployed version, and what wadm's workers know."""
 
     name: str
-    versions: list[tuple[str, Json]] = field(default_factory=list)
+    versions: list[tuple[str, JsonObject]] = field(default_factory=list)
     deployed: str = ""
     # What the scalers stand for; they follow `deployed` a moment later.
-    scaled: Json | None = None
-    status: Json = field(default_factory=lambda: {"status": {"type": "undeployed", "message": ""}, "scalers": []})
+    scaled: JsonObject | None = None
+    status: JsonObject = field(default_factory=lambda: {"status": {"type": "undeployed", "message": ""}, "scalers": []})
 
-    def manifest(self, version: str) -> Json | None:
+    def manifest(self, version: str) -> JsonObject | None:
         return next((manifest for at, manifest in self.versions if at == version), None)
 
 
@@ -97,7 +95,7 @@ class ScriptedWadm:
 
     # --- the API ------------------------------------------------------------------------------------------------------
 
-    def _put(self, lattice: str, _: str, manifest: Json) -> Json:
+    def _put(self, lattice: str, _: str, manifest: JsonObject) -> JsonObject:
         name, annotations = manifest["metadata"]["name"], manifest["metadata"].setdefault("annotations", {})
         model = self.models(lattice).setdefault(name, ScriptedModel(name))
         if "version" not in annotations:
@@ -111,7 +109,7 @@ class ScriptedWadm:
         about = {"name": name, "current_version": version, "total_versions": len(model.versions)}
         return {"result": result, "message": "", **about}
 
-    def _get(self, lattice: str, name: str, body: Json) -> Json:
+    def _get(self, lattice: str, name: str, body: JsonObject) -> JsonObject:
         if not name:
             return {"result": "success", "message": "", "models": list(self._summaries(lattice))}
         model = self.models(lattice).get(name)
@@ -123,14 +121,14 @@ class ScriptedWadm:
             return {"result": "notfound", "message": f"Model with the name {name} and version {version} not found"}
         return {"result": "success", "message": "", "manifest": manifest}
 
-    def _versions(self, lattice: str, name: str, _: Json) -> Json:
+    def _versions(self, lattice: str, name: str, _: JsonObject) -> JsonObject:
         model = self.models(lattice).get(name)
         if model is None:
             return {**_not_found(name), "versions": []}
         found = [{"version": version, "deployed": version == model.deployed} for version, _ in model.versions]
         return {"result": "success", "message": "", "versions": found}
 
-    def _deploy(self, lattice: str, name: str, body: Json) -> Json:
+    def _deploy(self, lattice: str, name: str, body: JsonObject) -> JsonObject:
         model = self.models(lattice).get(name)
         if model is None:
             return _not_found(name)
@@ -148,7 +146,7 @@ class ScriptedWadm:
         self._later(lattice, model)
         return {"result": "acknowledged", "message": "", "name": name, "version": version}
 
-    def _undeploy(self, lattice: str, name: str, _: Json) -> Json:
+    def _undeploy(self, lattice: str, name: str, _: JsonObject) -> JsonObject:
         model = self.models(lattice).get(name)
         if model is None:
             return _not_found(name)
@@ -159,7 +157,7 @@ class ScriptedWadm:
             self._later(lattice, model)
         return {"result": "acknowledged", "message": ""}
 
-    def _del(self, lattice: str, name: str, body: Json) -> Json:
+    def _del(self, lattice: str, name: str, body: JsonObject) -> JsonObject:
         model, version = self.models(lattice).get(name), body.get("version")
         if model is None or (version and model.manifest(version) is None):
             if not version:
@@ -180,12 +178,12 @@ class ScriptedWadm:
             self._later(lattice, model)
         return {"result": "deleted", "message": "", "undeploy": undeploys}
 
-    def _status(self, lattice: str, name: str, _: Json) -> Json:
+    def _status(self, lattice: str, name: str, _: JsonObject) -> JsonObject:
         model = self.models(lattice).get(name)
         status = model.status if model is not None else ScriptedModel(name).status
         return {"result": "ok", "message": "", "status": {"version": "", "components": [], **status}}
 
-    def _summaries(self, lattice: str) -> Iterator[Json]:
+    def _summaries(self, lattice: str) -> Iterator[JsonObject]:
         for name, model in self.models(lattice).items():
             shown = model.status["status"]
             waits = model.deployed and shown["type"] == "undeployed"
@@ -202,7 +200,7 @@ class ScriptedWadm:
 
     # --- its workers --------------------------------------------------------------------------------------------------
 
-    def _event(self, lattice: str, kind: str, data: Json) -> None:
+    def _event(self, lattice: str, kind: str, data: JsonObject) -> None:
         event = {"type": f"com.wadm.{kind}", "source": "wadm", "data": data}
         self.server.publish(f"wadm.evt.{lattice}.{kind}", json.dumps(event).encode())
 
@@ -227,7 +225,7 @@ class ScriptedWadm:
             model.status = status
             self.server.publish(f"wadm.status.{lattice}.{model.name}", json.dumps(status).encode())
 
-    def _run(self, name: str, host: ScriptedHost, wanted: dict[str, Json]) -> None:
+    def _run(self, name: str, host: ScriptedHost, wanted: dict[str, JsonObject]) -> None:
         running = {
             key: one for key, one in host.providers.items() if one["annotations"]["wasmcloud.dev/appspec"] == name
         }
@@ -239,7 +237,7 @@ class ScriptedWadm:
                 host.run_provider(key, about)
 
 
-def component_id(name: str, component: Json) -> str:
+def component_id(name: str, component: JsonObject) -> str:
     """Returns wadm's id of a component."""
     return str(component["properties"].get("id") or f"{name}-{component['name']}")
 
@@ -249,7 +247,7 @@ def _ids(model: ScriptedModel, version: str) -> set[str]:
     return {component_id(model.name, one) for one in manifest.get("spec", {}).get("components", ())}
 
 
-def _providers(name: str, manifest: Json) -> dict[str, Json]:
+def _providers(name: str, manifest: JsonObject) -> dict[str, JsonObject]:
     annotations = {"wasmcloud.dev/appspec": name, "wasmcloud.dev/managed-by": "wadm"}
     return {
         component_id(name, one): {"image_ref": one["properties"]["image"], "annotations": annotations}
@@ -258,7 +256,7 @@ def _providers(name: str, manifest: Json) -> dict[str, Json]:
     }
 
 
-def _status_of(manifest: Json | None, hosts: bool) -> Json:
+def _status_of(manifest: JsonObject | None, hosts: bool) -> JsonObject:
     if manifest is None or not hosts:
         return {"status": {"type": "undeployed", "message": ""}, "scalers": []}
     name = manifest["metadata"]["name"]
@@ -274,5 +272,5 @@ def _status_of(manifest: Json | None, hosts: bool) -> Json:
     return {"status": {"type": "deployed", "message": ""}, "scalers": scalers}
 
 
-def _not_found(name: str) -> Json:
+def _not_found(name: str) -> JsonObject:
     return {"result": "notfound", "message": f"Model with the name {name} not found"}

@@ -1,32 +1,13 @@
-"""For how long this process may change anything in a lattice: one leader of several replicas at a time may."""
+"""A write asks the gate for its time, and once more right before its bytes go out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
 
+from wasmcloud_operator.base.write_gate import WriteGate, seconds_to_write
 from wasmcloud_operator.lattice.errors import WritesForbidden
-
-# What is left when less than this remains would not reach the other side in time.
-_MIN_SECONDS = 0.5
-
-
-class WriteGate(Protocol):
-    """Asked before every request that changes something."""
-
-    def remaining(self) -> float:
-        """Seconds for which writing is allowed; 0 or less: not at all."""
-
-
-class AlwaysOpen:
-    """The gate of a process that shares its work with no other."""
-
-    def remaining(self) -> float:
-        """No limit."""
-        return float("inf")
-
 
 _gate: ContextVar[tuple[WriteGate, str] | None] = ContextVar("gate of the write under way", default=None)
 
@@ -37,7 +18,7 @@ def writing(gate: WriteGate, wanted: float, what: str) -> Iterator[float]:
 
     The gate is asked again right before the bytes are written. Raises WritesForbidden.
     """
-    seconds = seconds_to_write(gate, wanted, what)
+    seconds = min(wanted, _seconds_to_write(gate, what))
     token = _gate.set((gate, what))
     try:
         yield seconds
@@ -50,13 +31,13 @@ def check_before_sending() -> bool:
     asked = _gate.get()
     if asked is None:
         return False
-    seconds_to_write(asked[0], 0.0, asked[1])
+    _seconds_to_write(*asked)
     return True
 
 
-def seconds_to_write(gate: WriteGate, wanted: float, what: str) -> float:
-    """Returns the seconds that the request may take, at most those wanted. Raises WritesForbidden."""
-    remaining = gate.remaining()
-    if remaining < _MIN_SECONDS:
+def _seconds_to_write(gate: WriteGate, what: str) -> float:
+    """Returns the seconds that the write may take. Raises WritesForbidden."""
+    seconds = seconds_to_write(gate)
+    if not seconds:
         raise WritesForbidden(f"{what}: this replica is not the leader")
-    return min(wanted, remaining)
+    return seconds

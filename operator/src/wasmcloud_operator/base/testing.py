@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from wasmcloud_operator.kube.clock import Deadline, TimerHandle
+from wasmcloud_operator.base.clock import Deadline, TimerHandle
 
 # Turns of the loop in which everything that is ready is taken to have run; longer chains of awaits are rare.
 _TURNS = 40
@@ -25,7 +25,7 @@ class _Timer:
 
 
 class VirtualClock:
-    """A `kube.clock.Clock` that stands still until `advance`.
+    """A `base.clock.Clock` that stands still until `advance`.
 
     Timers fire one after the other in the order in which they are due, each at its own time, with the loop left to
     settle in between; what they schedule within the span fires too.

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Protocol
 
 
@@ -48,6 +46,16 @@ class Clock(Protocol):
         """A scope that is cancelled, and raises TimeoutError, after so many seconds; None never is."""
 
 
+async def sleep_unless(event: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Return after so many seconds, or when the event is set."""
+    waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(seconds))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
 class SystemClock:
     """The real time, through the running asyncio loop."""
 
@@ -73,23 +81,3 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
-
-
-def rfc3339(moment: datetime) -> str:
-    """The moment as Kubernetes writes a metav1.Time: UTC, whole seconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def rfc3339_micro(moment: datetime) -> str:
-    """The moment as Kubernetes writes a metav1.MicroTime: UTC, microseconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-@lru_cache(maxsize=2)  # many answers a second have the same
-def from_http_date(text: str) -> datetime | None:
-    """The moment that an HTTP header names, such as `Date`; None if it cannot be read."""
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # the latter for numbers that fit no date
-        return None
-    return moment if moment.tzinfo is not None else None
