@@ -143,6 +143,14 @@ def test_null_counts_as_left_out_as_for_kubernetes(check, new, lines):
     ("old", "new", "line"),
     [
         ("lattice:", "latice:", ":5:3: error: WasmCloudHostConfig edge: spec.latice: is no field"),
+        ("lattice:", "latice:", "spec.latice: is no field: `kubectl apply` refuses it; did you mean spec.lattice?"),
+        (
+            "1.9.0",
+            "1.9.0\nnatsAddress: nats://x",
+            "natsAddress: is no field: `kubectl apply` refuses it; did you mean spec.natsAddress?",
+        ),
+        ("1.9.0", "1.9.0\n  resources: {}", "did you mean spec.schedulingOptions.resources?"),
+        ("1.9.0", "1.9.0\n  certificates: {authorities: [{nam: x}]}", "mean spec.certificates.authorities[0].name?"),
         ("  lattice: default\n", "", ":4:1: error: WasmCloudHostConfig edge: spec.lattice: is required"),
         ("default", "a.b", ":5:3: error: WasmCloudHostConfig edge: spec.lattice: must match"),
         ("1.9.0", "1.9", ":6:3: error: WasmCloudHostConfig edge: spec.version: must be a string: put it in quotes"),
@@ -179,6 +187,11 @@ def test_a_host_config_is_checked_by_its_model_its_schema_and_the_operators_own_
     code, _, lines = check(HOSTS.replace(old, new, 1))
     assert code is (ExitCode.OK if "warning" in line else ExitCode.ERRORS)
     assert [line in found for found in lines].count(True) == 1, lines
+
+
+def test_a_field_like_no_other_is_refused_without_a_guess(check):
+    _, _, (line,) = check(HOSTS.replace("1.9.0", "1.9.0\n  otelEndpoint: x"))
+    assert line.endswith("spec.otelEndpoint: is no field: `kubectl apply` refuses it")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from wasmcloud_operator.application.manifest import passed_metadata, without_nulls
 from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object
+from wasmcloud_operator.commands.checking.meant_fields import meant
 from wasmcloud_operator.commands.checking.paths import path_around, without_paths
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.hostpool.inputs import Facts, HubTls, uses_cluster_seed
@@ -237,9 +238,12 @@ def _reference_problems(image: str, path: str) -> Iterator[ManifestProblem]:
 
 
 def _refused_by_kubernetes(item: JsonObject, kind: Kind, severity: Severity) -> Iterator[ManifestProblem]:
-    for path in unknown_in(item, kind):
-        yield ManifestProblem(severity, path, _REFUSED)
-    for steps, what in wrong_types(_body(item), _schema(kind)):
+    schema = _schema(kind)
+    for unknown in unknown_fields(_body(item), schema):
+        field = meant(unknown, schema)
+        asked = f"; did you mean {format_path(field)}?" if field is not None else ""
+        yield ManifestProblem(severity, format_path(unknown), _REFUSED + asked)
+    for steps, what in wrong_types(_body(item), schema):
         yield ManifestProblem("error", format_path(steps), what)
 
 
