@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -21,6 +22,7 @@ from wasmcloud_operator.kube.client import MERGE_PATCH, Writer
 from wasmcloud_operator.kube.codec import UNSTRUCTURED
 from wasmcloud_operator.kube.contest import WriteTarget
 from wasmcloud_operator.kube.controller import DONE, Result
+from wasmcloud_operator.kube.difference import Difference, PathStep
 from wasmcloud_operator.kube.errors import REFUSALS, ApiError, Invalid
 from wasmcloud_operator.kube.events import EventRecorder
 from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta
@@ -42,6 +44,8 @@ _STILL_SECONDS = 10.0
 # Kubernetes' EndpointSlices are not watched; while a takeover waits for the first endpoint they are looked at.
 _ENDPOINT_SECONDS = 1.0
 
+_OWNERS = "ownerReferences"
+_OWNERS_PATH = Difference((PathStep(".metadata", "f:metadata"), PathStep(".ownerReferences", "f:ownerReferences")))
 _FAMILY_FIELDS = ("spec.clusterIPs[0]", "spec.clusterIP", "spec.ipFamilies[0]")
 
 
@@ -130,9 +134,13 @@ class ServiceReconciler:
         lattices = (one for one in self.queries.lattices(key.namespace) if claim.lattice_id in one.identity.ids)
         owners = [owner for lattice in lattices for owner in self._pools(key.namespace, lattice)]
         origin = _origin_of(item, key.namespace)
-        metadata = {"uid": live.metadata.uid, "ownerReferences": owners, "annotations": origin}
-        patched = await self.client.patch(SERVICE, key, {"metadata": metadata}, MERGE_PATCH, UNSTRUCTURED)
-        self.services.informer.offer(patched)
+        body = {"metadata": {"uid": live.metadata.uid, "ownerReferences": owners, "annotations": origin}}
+        send = partial(self.client.patch, SERVICE, key, body, MERGE_PATCH, UNSTRUCTURED)
+        wish = " ".join(sorted(owner["uid"] for owner in owners))
+        target = WriteTarget(SERVICE, key, _OWNERS)
+        patched = await self.applier.paced.write(target, live.metadata, wish, _OWNERS_PATH, send)
+        if patched is not None:
+            self.services.informer.offer(patched)
 
     def _kept(self, key: Key, name: str) -> Made:
         held = self.queries.held(key.namespace, name)
