@@ -247,9 +247,9 @@ def _refused_by_kubernetes(item: JsonObject, kind: Kind, severity: Severity) -> 
         yield ManifestProblem("error", format_path(steps), what)
 
 
-def unknown_in(item: JsonObject, kind: Kind = HOST_CONFIG) -> Iterator[str]:
-    """Yields the paths in an object that are no fields of its kind."""
-    return map(format_path, unknown_fields(_body(item), _schema(kind)))
+def unknown_in(item: JsonObject) -> Iterator[str]:
+    """Yields the paths in a host config that are no fields of it."""
+    return map(format_path, unknown_fields(_body(item), _schema(HOST_CONFIG)))
 
 
 def _body(item: JsonObject) -> JsonObject:
