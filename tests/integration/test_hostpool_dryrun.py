@@ -36,7 +36,6 @@ ENV = st.lists(
         optional={"value": st.text(st.characters(codec="ascii", categories=("L", "N")), max_size=5)},
     ),
     max_size=2,
-    unique_by=lambda entry: entry["name"],
 )
 POD_ADDITIONS = st.fixed_dictionaries(
     {},
@@ -46,6 +45,8 @@ POD_ADDITIONS = st.fixed_dictionaries(
         "tolerations": st.lists(st.just({"operator": "Exists"}), max_size=1),
         "terminationGracePeriodSeconds": st.sampled_from([0, 60]),
         "priorityClassName": st.just(""),
+        "serviceAccount": st.just("mine"),
+        "hostAliases": st.just([{"ip": "10.0.0.1", "hostnames": ["hub"]}]),
         "topologySpreadConstraints": st.just(
             [
                 {
@@ -74,7 +75,7 @@ CONTAINER_ADDITIONS = st.fixed_dictionaries(
         "livenessProbe": st.sampled_from(
             [{"exec": {"command": ["true"]}}, {"tcpSocket": {"port": 1}, "initialDelaySeconds": 0}]
         ),
-        "securityContext": st.just({"readOnlyRootFilesystem": True}),
+        "securityContext": st.sampled_from([{"readOnlyRootFilesystem": True}, {"privileged": True}, {"runAsUser": 0}]),
         "tty": st.booleans(),
     },
 )

@@ -69,6 +69,11 @@ def test_init_containers_come_before_the_leaf_which_its_name_alone_moves(written
         (scheduling(podTemplateAdditions={"containers": containers("a", "a")}), Facts(), "containers[1]"),
         (scheduling(podTemplateAdditions={"initContainers": containers("nats-leaf", "nats-leaf")}), Facts(),
          "initContainers[1]"),
+        (scheduling(podTemplateAdditions={"hostAliases": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}, {"ip": "10.0.0.1"}]}),
+         Facts(), "hostAliases[2]"),
+        (scheduling(podTemplateAdditions={"containers": [{"name": "a", "ports": [
+            {"name": "x", "containerPort": 80}, {"name": "y", "containerPort": 80, "protocol": "TCP"}]}]}),
+         Facts(), "containers[0].ports[1]"),
     ],
 )  # fmt: skip
 def test_two_of_one_name_are_refused_where_the_second_stands(spec, facts, path):
@@ -78,6 +83,75 @@ def test_two_of_one_name_are_refused_where_the_second_stands(spec, facts, path):
     assert (problem.reason, problem.path) == (
         "DuplicateName", f".spec.schedulingOptions.podTemplateAdditions.{path}",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("which", ["nats", "wasmcloud"])
+def test_two_ports_of_one_number_in_a_container_are_refused_where_the_second_stands(which):
+    ports = [{"name": "a", "containerPort": 80}, {"name": "b", "containerPort": 80}]
+    with pytest.raises(SpecError, match=rf"containerTemplateAdditions.{which}.ports\[1\]"):
+        rendered(scheduling(containerTemplateAdditions={which: {"ports": ports}}))
+
+
+@pytest.mark.parametrize("which", ["nats", "wasmcloud"])
+def test_of_two_variables_of_one_name_the_last_counts_as_for_the_kubelet(which):
+    env = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    found = rendered(
+        scheduling(
+            containerTemplateAdditions={which: {"env": env}},
+            podTemplateAdditions={"containers": [{"name": "side", "image": "i", "env": env}]},
+        )
+    )
+    for container in (found.leaf if which == "nats" else found.host, found.pod["containers"][1]):
+        assert [entry for entry in container["env"] if entry["name"] == "A"] == [env[1]]
+
+
+@pytest.mark.parametrize(
+    ("additions", "account"),
+    [
+        ({"serviceAccount": "mine"}, "mine"),
+        ({"serviceAccount": "mine", "serviceAccountName": "other"}, "other"),
+        ({"serviceAccount": "mine", "serviceAccountName": None}, "mine"),
+        ({"serviceAccount": None}, "pool"),
+    ],
+)
+def test_the_accounts_deprecated_name_is_taken_for_its_name(additions, account):
+    found = rendered(scheduling(podTemplateAdditions=additions))
+    assert found.pod["serviceAccountName"] == account
+    assert "serviceAccount" not in found.pod
+
+
+@pytest.mark.parametrize(
+    ("security", "kept"),
+    [
+        ({"privileged": True}, False),
+        ({"capabilities": {"add": ["CAP_SYS_ADMIN"]}}, False),
+        ({"privileged": False, "capabilities": {"add": ["NET_BIND_SERVICE"]}}, True),
+    ],
+)
+def test_what_escalates_in_any_case_has_no_word_about_escalation(security, kept):
+    found = rendered(scheduling(containerTemplateAdditions={"wasmcloud": {"securityContext": security}}))
+    assert ("allowPrivilegeEscalation" in found.host["securityContext"]) is kept
+
+
+def test_who_asks_for_root_in_the_pod_gets_it():
+    found = rendered(scheduling(podTemplateAdditions={"securityContext": {"runAsUser": 0, "runAsNonRoot": None}}))
+    assert "runAsNonRoot" not in found.pod["securityContext"]
+    found = rendered(scheduling(podTemplateAdditions={"securityContext": {"runAsUser": 0, "runAsNonRoot": True}}))
+    assert found.pod["securityContext"]["runAsNonRoot"] is True
+
+
+def test_who_asks_for_root_in_a_container_gets_it_there():
+    security = {"securityContext": {"runAsUser": 0}}
+    found = rendered(
+        scheduling(
+            containerTemplateAdditions={"wasmcloud": security},
+            podTemplateAdditions={"initContainers": [{"name": "first", "image": "i", **security}]},
+        )
+    )
+    assert found.pod["securityContext"]["runAsNonRoot"] is True
+    for container in (found.host, found.pod["initContainers"][0]):
+        assert container["securityContext"]["runAsNonRoot"] is False
+    assert "runAsNonRoot" not in found.leaf["securityContext"]
 
 
 def test_null_takes_out_what_would_be_generated():
@@ -148,13 +222,15 @@ def test_specs_that_the_api_server_would_refuse_later_are_refused_at_once(spec, 
     [
         ("0.0.0.0:9100", "1.6.0", 9100),
         ("[::]:9100", "1.6.0", 9100),
+        ("0.0.0.0:0", "1.6.0", None),
+        ("0.0.0.0:70000", "1.6.0", None),
         ("0.0.0.0:9100", "main", 9100),
         ("127.0.0.1:9100", "1.6.0", None),
         ("$(WHERE)", "1.6.0", None),
     ],
 )
 def test_probes_go_where_the_users_own_variable_opens_the_endpoint(value, version, port):
-    env = [{"name": "WASMCLOUD_HTTP_ADMIN", "value": value}]
+    env = [{"name": "WASMCLOUD_HTTP_ADMIN", "value": "0.0.0.0:1"}, {"name": "WASMCLOUD_HTTP_ADMIN", "value": value}]
     spec = {"version": version, **scheduling(containerTemplateAdditions={"wasmcloud": {"env": env}})}
     found = rendered({**spec, "image": "r.example/w:main"})
     assert found.env["WASMCLOUD_HTTP_ADMIN"] == value

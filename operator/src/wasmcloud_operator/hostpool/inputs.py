@@ -120,11 +120,11 @@ def has_secret_content(spec: WasmCloudHostConfigSpec) -> bool:
 
 
 def own_variable(spec: WasmCloudHostConfigSpec, name: str) -> JsonObject | None:
-    """Returns the variable that the user adds to the host's container under that name, or None."""
+    """Returns the variable that the user adds to the host's container under that name, the last of several, or None."""
     scheduling = spec.scheduling_options
     containers = scheduling.container_template_additions if scheduling is not None else None
     entries = ((containers.wasmcloud if containers is not None else None) or {}).get("env")
-    return next((entry for entry in as_objects(entries) if entry.get("name") == name), None)
+    return {entry.get("name"): entry for entry in as_objects(entries)}.get(name)
 
 
 def references(spec: WasmCloudHostConfigSpec) -> References:

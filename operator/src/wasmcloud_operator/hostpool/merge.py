@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.kube.field_shapes import Items, Shape, Struct
 from wasmcloud_operator.kube.fields import FRAGMENT, field, is_omitted, key_of
@@ -13,6 +15,8 @@ _HANDLERS = frozenset({"httpGet", "exec", "tcpSocket", "grpc", "sleep"})
 _REPLACED = frozenset({"topologySpreadConstraints"})
 # Lists that a pod can be without: null takes them out.
 _SPARED = _REPLACED | {"sysctls", "preferredDuringSchedulingIgnoredDuringExecution"}
+# Lists in which a name may stand twice: of two variables the last counts, as for the kubelet; a pull secret is but one.
+_LAST_COUNTS = frozenset({"env", "imagePullSecrets"})
 # Without restartPolicy the leaf would be an init container that never ends.
 _INDISPENSABLE = frozenset({"name", "image", "restartPolicy"})
 
@@ -41,9 +45,9 @@ def merged(base: JsonObject, additions: JsonObject, shape: Shape | None = FRAGME
 def _merged_value(name: str, base: Json, addition: Json, shape: Shape | None) -> Json:
     if isinstance(base, dict) and isinstance(addition, dict):
         return merged(base, addition, shape)
-    lists = isinstance(base, list) and isinstance(addition, list) and name not in _REPLACED
+    lists = isinstance(base, list | None) and isinstance(addition, list) and name not in _REPLACED
     if lists and isinstance(shape, Items) and shape.keys:
-        return _merged_list(base, addition, shape, whole=name in _WHOLE_ENTRIES)
+        return _merged_list(base or [], addition, shape, whole=name in _WHOLE_ENTRIES)
     return addition
 
 
@@ -52,8 +56,25 @@ def _merged_list(base: list[JsonObject], additions: list[JsonObject], items: Ite
     for item in additions:
         key = key_of(items, item)
         held = result.get(key)
-        result[key] = item if held is None or whole else merged(held, item, items.of)
+        result[key] = item if whole else merged(held or {}, item, items.of)
     return list(result.values())
+
+
+def repeated(value: Json, shape: Shape | None, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the path of each entry of a list that has the keys of an earlier one, and the names of these keys.
+
+    The API server takes no such list, and answers with an error as if it were its own.
+    """
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name not in _LAST_COUNTS:
+                yield from repeated(item, field(shape, name, item), f"{path}.{name}")
+    elif isinstance(value, list) and isinstance(shape, Items):
+        keys = [key_of(shape, item) for item in value] if shape.keys else []
+        for index, item in enumerate(value):
+            if keys[index : index + 1] and keys[index] in keys[:index]:
+                yield f"{path}[{index}]", " and ".join(shape.keys)
+            yield from repeated(item, shape.of, f"{path}[{index}]")
 
 
 def normal(value: Json, shape: Shape | None = FRAGMENT) -> Json:

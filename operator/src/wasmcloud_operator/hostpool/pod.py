@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wasmcloud_operator.base.jsontypes import JsonObject
+from wasmcloud_operator.base.jsontypes import JsonObject, as_object
 from wasmcloud_operator.hostpool import naming
 from wasmcloud_operator.hostpool.inputs import Facts, registry_in_environment
-from wasmcloud_operator.hostpool.merge import CONTAINER, POD_SPEC, merged, normal
+from wasmcloud_operator.hostpool.merge import CONTAINER, POD_SPEC, merged, normal, repeated
 from wasmcloud_operator.hostpool.nats_addresses import has_userinfo
 from wasmcloud_operator.hostpool.pod_defaults import HOST_REQUESTS, LEAF_REQUESTS, resources, spread
 from wasmcloud_operator.hostpool.render_host import grace_seconds, host_container
 from wasmcloud_operator.hostpool.render_leaf import leaf_container, leaf_volumes
 from wasmcloud_operator.hostpool.serving import Patience
 from wasmcloud_operator.kube.difference import fingerprint
+from wasmcloud_operator.kube.field_shapes import Struct
 from wasmcloud_operator.names import HOST_CONTAINER, SERVING_GATE
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem, SpecError
@@ -25,6 +26,8 @@ from wasmcloud_operator_types import (
     WasmCloudHostConfigSpec,
 )
 
+_ADDITIONS = ".spec.schedulingOptions.podTemplateAdditions"
+_CONTAINER_ADDITIONS = ".spec.schedulingOptions.containerTemplateAdditions"
 # Any user will do who is not root; the same for both containers, so that one fsGroup serves.
 _USER = 65532
 
@@ -47,6 +50,8 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     containers = scheduling.container_template_additions or ContainerTemplateAdditions()
     of_pod = (scheduling.pod_template_additions or {}).get("resources")
     leaf_additions, host_additions = containers.nats or {}, containers.wasmcloud or {}
+    _refuse_repeated(leaf_additions, CONTAINER, f"{_CONTAINER_ADDITIONS}.nats")
+    _refuse_repeated(host_additions, CONTAINER, f"{_CONTAINER_ADDITIONS}.wasmcloud")
     leaf_sizes = resources(LEAF_REQUESTS, sizes.nats, leaf_additions, of_pod)
     host_sizes = resources(HOST_REQUESTS, sizes.wasmcloud, host_additions, of_pod)
     leaf = _completed({**leaf_container(spec, facts), "resources": leaf_sizes}, leaf_additions)
@@ -73,9 +78,13 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
     if spec.registry_credentials_secret:
         pod["imagePullSecrets"] = [{"name": spec.registry_credentials_secret}]
     if scheduling.pod_template_additions:
-        additions = _checked(facts, scheduling.pod_template_additions)
+        additions = _with_account(_checked(facts, scheduling.pod_template_additions))
         pod = merged(pod, additions, POD_SPEC)
         pod["initContainers"] = _in_order(leaf, additions.get("initContainers") or ())
+        if _is_root(as_object(additions.get("securityContext"))):
+            pod["securityContext"].pop("runAsNonRoot", None)
+    for field in ("initContainers", "containers"):
+        pod[field] = [_as_its_user(container) for container in pod[field]]
     patience = Patience.of(spec.rollout)
     if patience.lattice or patience.applications:
         pod["readinessGates"] = [*(pod.get("readinessGates") or ()), {"conditionType": SERVING_GATE}]
@@ -90,10 +99,13 @@ def pod_spec(config: WasmCloudHostConfig, facts: Facts) -> JsonObject:
 
 def _completed(container: JsonObject, additions: JsonObject) -> JsonObject:
     """The container with the user's additions."""
+    wanted = as_object(additions.get("securityContext"))
+    # The API server refuses it beside what escalates in any case.
+    escalates = wanted.get("privileged") or "CAP_SYS_ADMIN" in (as_object(wanted.get("capabilities")).get("add") or ())
     base = {
         **container,
         "securityContext": {
-            "allowPrivilegeEscalation": False,
+            **({} if escalates else {"allowPrivilegeEscalation": False}),
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
@@ -101,6 +113,24 @@ def _completed(container: JsonObject, additions: JsonObject) -> JsonObject:
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     return merged(base, {**additions, "name": container["name"]}, CONTAINER)
+
+
+def _with_account(additions: JsonObject) -> JsonObject:
+    """The additions without `serviceAccount`, which the API server takes for `serviceAccountName` where that is not set
+    and else puts its value in the place of."""
+    rest = {name: value for name, value in additions.items() if name != "serviceAccount"}
+    former = additions.get("serviceAccount")
+    return {**rest, "serviceAccountName": former} if former and not rest.get("serviceAccountName") else rest
+
+
+def _is_root(security: JsonObject) -> bool:
+    """Whether the user wants root: the kubelet starts no such container where the pod has runAsNonRoot."""
+    return security.get("runAsUser") == 0 and security.get("runAsNonRoot") is None
+
+
+def _as_its_user(container: JsonObject) -> JsonObject:
+    security = as_object(container.get("securityContext"))
+    return {**container, "securityContext": {**security, "runAsNonRoot": False}} if _is_root(security) else container
 
 
 def _in_order(leaf: JsonObject, additions: Iterable[JsonObject]) -> list[JsonObject]:
@@ -114,23 +144,31 @@ def _is_marker(container: JsonObject) -> bool:
 
 
 def _checked(facts: Facts, additions: JsonObject) -> JsonObject:
-    """The additions, if they leave the two containers alone and no two entries of a list have the same name."""
-    base = ".spec.schedulingOptions.podTemplateAdditions"
-    taken = {"volumes": {authority.name for authority in facts.authorities}}
-    for field in ("containers", "initContainers", "volumes"):
-        names = taken.get(field, set())
+    """The additions, if they leave the two containers and the authorities' volumes alone, and name nothing twice."""
+    for field in ("containers", "initContainers"):
         for index, entry in enumerate(additions.get(field) or ()):
-            path, name = f"{base}.{field}[{index}]", entry.get("name")
-            own = field != "volumes" and name in (naming.LEAF_CONTAINER, HOST_CONTAINER)
+            name = entry.get("name")
+            own = name in (naming.LEAF_CONTAINER, HOST_CONTAINER)
             if own and not (field == "initContainers" and _is_marker(entry)):
                 what = f"{name} is the operator's own; change it with containerTemplateAdditions"
-                raise SpecError(Problem(Reason.RESERVED_CONTAINER, path, what))
-            if name in names:
-                raise SpecError(
-                    Problem(Reason.DUPLICATE_NAME, path, f"another one is named {name}, too; rename one of them")
-                )
-            names.add(name)
+                raise SpecError(Problem(Reason.RESERVED_CONTAINER, f"{_ADDITIONS}.{field}[{index}]", what))
+    authorities = {authority.name for authority in facts.authorities}
+    for index, volume in enumerate(additions.get("volumes") or ()):
+        name = volume.get("name")
+        if name in authorities:
+            what = f"another one is named {name}, too; rename one of them"
+            raise SpecError(Problem(Reason.DUPLICATE_NAME, f"{_ADDITIONS}.volumes[{index}]", what))
+    _refuse_repeated(additions, POD_SPEC, _ADDITIONS)
     return additions
+
+
+def _refuse_repeated(additions: JsonObject, shape: Struct, path: str) -> None:
+    problems = (
+        Problem(Reason.DUPLICATE_NAME, f"{path}{where}", f"an earlier entry has the same {keys}; change one of them")
+        for where, keys in repeated(additions, shape)
+    )
+    if found := tuple(problems):
+        raise SpecError(*found)
 
 
 def _authority_volumes(config: WasmCloudHostConfig) -> list[JsonObject]:

@@ -80,8 +80,8 @@ def probed_port(spec: WasmCloudHostConfigSpec) -> int | None:
     if own is None:
         return admin_port(spec) if opens_admin(spec) else None
     host, _, port = str(own.get("value") or "").rpartition(":")
-    reachable = port.isdecimal() and len(port) <= 5 and host not in ("localhost", "[::1]") and host[:4] != "127."
-    return int(port) if reachable else None
+    there = port.isdecimal() and 0 < int(port[:6]) < 65536
+    return int(port) if there and host not in ("localhost", "[::1]") and host[:4] != "127." else None
 
 
 def opens_admin(spec: WasmCloudHostConfigSpec) -> bool:
