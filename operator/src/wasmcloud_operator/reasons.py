@@ -143,6 +143,7 @@ class Reason(StrEnum):
     PUT_REJECTED = "PutRejected"
     RECONCILE_FAILED = "ReconcileFailed"
     RECONCILING = "Reconciling"
+    REGISTRY_UNUSED = "RegistryUnused"
     REPLICA_FAILURE = "ReplicaFailure"
     RESERVED_CONTAINER = "ReservedContainer"
     ROLLING_OUT = "RollingOut"
@@ -264,6 +265,7 @@ _POOL: Mapping[Reason, str] = {
     Reason.HOST_TOO_OLD: "A field has no effect on hosts of this version.",
     Reason.HOST_TOO_NEW: "`issuers` have no effect on hosts from 1.0 on.",
     Reason.NO_ENDPOINT: "Telemetry is enabled and has no endpoint to go to.",
+    Reason.REGISTRY_UNUSED: "Hosts cannot use an entry of the registry credentials; the kubelet does, for images.",
     Reason.SECOND_BUDGET: "Another PodDisruptionBudget is for the host pods; Kubernetes evicts no pod that has two.",
     Reason.LEAF_SERVICE_OPEN: "The leaf nodes' Service lets everybody in the cluster use the hub's credentials.",
     Reason.CREATED: "The pool's workload was created.",

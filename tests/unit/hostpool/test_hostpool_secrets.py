@@ -228,11 +228,48 @@ def encoded(text):
         ({"https://index.docker.io/v1/": {"auth": encoded("u:p")}}, [("docker.io", "u", "p")]),
         ({"localhost:5000": {"auth": encoded("u:p")}}, [("localhost:5000", "u", "p")]),
         ({"b": {"auth": encoded("u:p")}, "a": {"auth": encoded("v:q")}}, [("a", "v", "q"), ("b", "u", "p")]),
+        # auth before the two others, as for the kubelet and docker
+        ({"r": {"auth": encoded("u:p"), "username": "old", "password": "old"}}, [("r", "u", "p")]),
+        ({"r": {"auth": "", "username": "u", "password": "p"}}, [("r", "u", "p")]),
+        # no padding, and lines of 76 characters as `base64` writes them
+        ({"r": {"auth": encoded("u:p1").rstrip("=")}}, [("r", "u", "p1")]),
+        ({"r": {"auth": encoded(f"AWS:{'x' * 99}")[:76] + "\n" + encoded(f"AWS:{'x' * 99}")[76:]}},
+         [("r", "AWS", "x" * 99)]),
+        ({"gcr.io": {"auth": encoded('_json_key:{"a": "b:c",\n "d": 1}')}},
+         [("gcr.io", "_json_key", '{"a": "b:c",\n "d": 1}')]),
+        ({"r.azurecr.io": {"auth": encoded("u:p"), "identitytoken": "t"}}, [("r.azurecr.io", "u", "p")]),
     ],
-)
+)  # fmt: skip
 def test_docker_configs(entries, expected):
     text = json.dumps({"auths": entries}).encode()
-    assert list(parse_docker_config(text).items()) == [(name, RegistryCredential(*pair)) for name, *pair in expected]
+    found = parse_docker_config(text)
+    assert list(found.registries.items()) == [(name, RegistryCredential(*pair)) for name, *pair in expected]
+    assert found.unused == ()
+
+
+ONE, OTHER = {"auth": encoded("u:p")}, {"auth": encoded("v:q")}
+
+
+@pytest.mark.parametrize(
+    ("entries", "used", "unused"),
+    [
+        ({"r/team": OTHER, "r": ONE}, {"r": "u"}, ["r/team"]),
+        ({"https://r/v2/team": OTHER, "https://r/v1/": ONE}, {"r": "u"}, ["r/team"]),
+        ({"r/b": OTHER, "r/a": ONE}, {"r": "u"}, ["r/b"]),
+        ({"r/b": ONE, "r/a": ONE}, {"r": "u"}, []),
+        ({"docker.io": ONE, "https://index.docker.io/v1/": OTHER}, {"docker.io": "u"}, ["docker.io"]),
+        ({"*.dkr.ecr.us-east-1.amazonaws.com": ONE, "r": ONE}, {"r": "u"}, ["*.dkr.ecr.us-east-1.amazonaws.com"]),
+        ({"*.r": {}}, {}, ["*.r"]),
+    ],
+)
+def test_what_hosts_cannot_use_of_a_docker_config_is_a_warning(entries, used, unused):
+    judged = judge(PULL, {"pull": auths(**entries)}, secret_type=DOCKER)
+    assert judged.problems == ()
+    assert {name: held.username for name, held in judged.values.registries.items()} == used
+    assert [(one.reason, one.path) for one in judged.warnings] == [
+        ("RegistryUnused", ".spec.registryCredentialsSecret") for _ in unused
+    ]
+    assert all(f"entry for {name} " in one.message for name, one in zip(unused, judged.warnings, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -247,11 +284,15 @@ def test_docker_configs(entries, expected):
         ('{"auths": {"r": {}}}', "entry for r"),
         (json.dumps({"auths": {"r": {"auth": CANARY + "!"}}}), "entry for r"),
         (json.dumps({"auths": {"r": {"auth": encoded(CANARY)}}}), "entry for r"),
+        (json.dumps({"auths": {"r": {"auth": encoded(f"{CANARY}:"), "username": "u", "password": CANARY}}}),
+         "is not base64 of user:password"),
+        (json.dumps({"auths": {"r.azurecr.io": {"auth": encoded("0000:"), "identitytoken": CANARY}}}), "identitytoken"),
+        (json.dumps({"auths": {"r.azurecr.io": {"identitytoken": CANARY}}}), "identitytoken"),
         (json.dumps({"auths": {f"https://u:{CANARY}@r/": {}}}), "entry for r"),
         (json.dumps({"auths": {"http://[": {"auth": encoded("u:p")}}}), "names no registry"),
         (json.dumps({"auths": {"": {"auth": encoded("u:p")}}}), "names no registry"),
     ],
-)
+)  # fmt: skip
 def test_bad_docker_configs_are_refused_by_entry_without_their_secrets(text, says):
     with pytest.raises(RegistryError) as raised:
         parse_docker_config(text.encode())

@@ -77,7 +77,7 @@ def examine(
     warnings = list(spec_warnings(spec))
     credentials, seed = _credentials(spec, contents, problems, warnings)
     hub_tls = _hub_tls(spec, contents, problems, checksum_key)
-    registries = _registries(spec, contents, problems)
+    registries = _registries(spec, contents, problems, warnings)
     authorities = tuple(
         found
         for index, authority in enumerate((spec.certificates and spec.certificates.authorities) or ())
@@ -189,7 +189,7 @@ def _hub_tls(
 
 
 def _registries(
-    spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem]
+    spec: WasmCloudHostConfigSpec, contents: Contents, problems: list[Problem], warnings: list[Problem]
 ) -> Mapping[str, RegistryCredential]:
     if spec.registry_credentials_secret is None:
         return {}
@@ -205,10 +205,12 @@ def _registries(
         problems.append(_no_key("Secret", name, SECRET_KEY, path, "it is what the type promises"))
         return {}
     try:
-        return parse_docker_config(secret.data[SECRET_KEY])
+        found = parse_docker_config(secret.data[SECRET_KEY])
     except RegistryError as error:
         problems.append(Problem(Reason.SECRET_CONTENT_INVALID, path, f"Secret {name}: {error}"))
         return {}
+    warnings += (Problem(Reason.REGISTRY_UNUSED, path, f"Secret {name}: {what}") for what in found.unused)
+    return found.registries
 
 
 def _authority(
