@@ -21,8 +21,9 @@ else:
 
 
 NO_CONTROL = r"^[^\x00-\x20\x7f]+$"
-# A NATS subject or its first part: tokens between dots, no wildcards, no white space.
-SUBJECT = r"^[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*$"
+# A NATS subject or its first part: tokens between dots, no wildcards, no white space. (\s is not the same to everybody.)
+TOKEN = r"^[^.*>\x00-\x20\x7f]+$"
+SUBJECT = r"^[^.*>\x00-\x20\x7f]+(\.[^.*>\x00-\x20\x7f]+)*$"
 _DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 Port = Annotated[StrictInt, Field(ge=1, le=65535, json_schema_extra={"format": "int32"})]
@@ -35,7 +36,7 @@ Endpoint = Annotated[str, Field(max_length=2048, pattern=r"^[^\x00-\x20\x7f]*$")
 
 # As the API server reads a quantity, but for a sign.
 QUANTITY = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
-Quantity = Annotated[StrictInt, Field(ge=0)] | Annotated[str, Field(pattern=QUANTITY)]
+Quantity = Annotated[StrictInt, Field(ge=0, le=2**63 - 1)] | Annotated[str, Field(pattern=QUANTITY)]
 PERCENT = r"^[0-9]{1,9}%$"
 UP_TO_100_PERCENT = r"^(100|[1-9]?[0-9])%$"
 

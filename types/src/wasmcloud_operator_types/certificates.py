@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model
 from wasmcloud_operator_types._fields import Items, ObjectName, Rule, cel
@@ -13,6 +13,7 @@ from wasmcloud_operator_types._fields import Items, ObjectName, Rule, cel
 _OWN_VOLUMES = ("nats-config", "nats-data", "nats-creds", "nats-tls", "tmp")
 
 _ONE_SOURCE = "name either a secret or a configMap, and only one of them"
+_NAMED_TWICE = "two of them have the same name; rename one"
 _OWN_VOLUME_NAME = f"name: {', '.join(_OWN_VOLUMES)} are volumes of the operator's own; choose another name"
 
 
@@ -89,6 +90,13 @@ class CertificateAuthority(Model):
         return self
 
 
+def _named_once(authorities: tuple[CertificateAuthority, ...] | None) -> tuple[CertificateAuthority, ...] | None:
+    names = [authority.name for authority in authorities or ()]
+    if len(set(names)) < len(names):
+        raise ValueError(_NAMED_TWICE)
+    return authorities
+
+
 class Certificates(Model):
     """Certificates that the hosts trust."""
 
@@ -98,5 +106,6 @@ class Certificates(Model):
             max_length=32,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
+        AfterValidator(_named_once),
     ] = None
     """CA certificates for registries and other HTTPS peers of the hosts."""

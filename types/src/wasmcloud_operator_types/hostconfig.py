@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model, Resource
-from wasmcloud_operator_types._fields import NO_CONTROL, SUBJECT, Image, Items, ObjectName, Port, Rule, Subject, cel
+from wasmcloud_operator_types._fields import NO_CONTROL, SUBJECT, TOKEN, Image, Items, ObjectName, Port, Rule, Subject, cel
 from wasmcloud_operator_types.certificates import Certificates
 from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes
 from wasmcloud_operator_types.hoststatus import WasmCloudHostConfigStatus
@@ -93,7 +93,7 @@ class WasmCloudHostConfigSpec(Model):
     ] = 1
     """Host pods to run; ignored for a DaemonSet."""
 
-    lattice: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\s.*>\x00-\x1f\x7f]+$")]
+    lattice: Annotated[str, Field(min_length=1, max_length=256, pattern=TOKEN)]
     """Lattice that the hosts join: one NATS subject token, so no dots, wildcards or white space."""
 
     version: Annotated[str, Field(min_length=1, max_length=128, pattern=_VERSION)]
@@ -175,7 +175,7 @@ class WasmCloudHostConfigSpec(Model):
     """Let hosts pull images tagged latest; false when left out."""
 
     allowed_insecure: Annotated[
-        Items[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s,\x00-\x1f\x7f]+$")]] | None,
+        Items[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^,\x00-\x20\x7f]+$")]] | None,
         Field(max_length=64),
     ] = None
     """Registries that hosts may reach over plain HTTP."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 
+UNKNOWN_FIELD = "is not a known field: check the spelling, or upgrade the operator"
 _NOTHING = object()
+_LARGEST_EXACT = 2**53 - 1
 _SUBJECT = re.compile(r"^[A-Z][a-z]+ should ")
 
 
@@ -28,6 +31,14 @@ class FieldError:
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
+class FaultsWithin(ValueError):
+    """Raised by a validator of a field: several faults in its value, by the steps to each."""
+
+    def __init__(self, faults: Sequence[tuple[Sequence[str | int], str]]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{format_path(steps)}: {message}" for steps, message in self.faults))
+
+
 class InvalidObjectError(ValueError):
     """An object that its model does not take; ``errors`` has every fault."""
 
@@ -38,10 +49,14 @@ class InvalidObjectError(ValueError):
 
 
 def parse(model: type[M], value: object) -> M:
-    """The model read from a decoded JSON value.
+    """The model read from a decoded JSON value. A number such as 2.0 is a whole one, as it is to the API server.
 
     Raises InvalidObjectError with every fault. No fault carries a value of the object.
     """
+    with contextlib.suppress(ValidationError):
+        return model.model_validate(value, by_alias=True, by_name=False)
+    with contextlib.suppress(RecursionError):  # no model takes anything that deep
+        value = _with_whole_numbers(value)
     try:
         return model.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -81,22 +96,23 @@ def changed(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[s
 
 def field_errors(error: ValidationError, value: object) -> tuple[FieldError, ...]:
     """The faults of a failed validation of ``value``, each path once per message, in the order found."""
-    faults = (
-        FieldError(
-            _path(detail["loc"], value, absent=detail["type"] == "missing"), _message(detail["type"], detail["msg"])
-        )
-        for detail in error.errors(include_url=False, include_context=False, include_input=False)
-    )
+    faults: list[FieldError] = []
+    for detail in error.errors(include_url=False, include_input=False):
+        path = _path(detail["loc"], value, absent=detail["type"] == "missing")
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, FaultsWithin):
+            faults += (FieldError(format_path(steps, path), message) for steps, message in cause.faults)
+        else:
+            faults.append(FieldError(path, _message(detail["type"], detail["msg"])))
     return tuple(dict.fromkeys(faults))
 
 
-def format_path(parts: Sequence[str | int]) -> str:
-    """A JSON path in the form of Kubernetes' own messages.
+def format_path(parts: Sequence[str | int], path: str = "") -> str:
+    """A JSON path in the form of Kubernetes' own messages, its parts within another path.
 
     >>> format_path(("spec", "components", 0, "name"))
     'spec.components[0].name'
     """
-    path = ""
     for part in parts:
         path = child_path(path, part)
     return path
@@ -109,6 +125,16 @@ def child_path(path: str, step: str | int) -> str:
     if not step.replace("_", "").replace("-", "").isalnum():
         return f'{path}["{step}"]'
     return f"{path}.{step}" if path else step
+
+
+def _with_whole_numbers(value: object) -> object:
+    """The value with 2 in the place of 2.0: so the API server reads it, as far as a float is exact."""
+    if isinstance(value, Mapping):
+        return {name: _with_whole_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(item) for item in value]
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
+    return int(value) if whole and isinstance(value, float) else value
 
 
 def _path(loc: Sequence[str | int], value: object, *, absent: bool) -> str:
@@ -137,6 +163,6 @@ def _message(kind: str, message: str) -> str:
         case "missing":
             return "is required"
         case "extra_forbidden":
-            return "is not a known field: check the spelling, or upgrade the operator"
+            return UNKNOWN_FIELD
         case _:
             return _SUBJECT.sub("must ", message.removeprefix("Value error, "))

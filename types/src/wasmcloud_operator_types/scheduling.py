@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model
 from wasmcloud_operator_types._fields import PERCENT, UP_TO_100_PERCENT, Items, ObjectName, Quantity, Rule, cel
+from wasmcloud_operator_types.embedded import EmbeddedContainer, EmbeddedPodSpec
 
 PodsOrPercent = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | Annotated[str, Field(pattern=UP_TO_100_PERCENT)]
 
@@ -51,14 +52,12 @@ class KubernetesResources(Model):
 class ContainerTemplateAdditions(Model):
     """Additions to the two containers. What is written here wins over what the operator would write."""
 
-    nats: dict[str, JsonValue] | None = Field(default=None, json_schema_extra={"x-kubernetes-embedded": "Container"})
+    nats: EmbeddedContainer | None = None
     """Merged into the nats-leaf container, lists by name as Kubernetes does.
 
     Its fields: kubectl explain pod.spec.containers."""
 
-    wasmcloud: dict[str, JsonValue] | None = Field(
-        default=None, json_schema_extra={"x-kubernetes-embedded": "Container"}
-    )
+    wasmcloud: EmbeddedContainer | None = None
     """Merged into the wasmcloud-host container, lists by name as Kubernetes does.
 
     Its fields: kubectl explain pod.spec.containers."""
@@ -195,9 +194,7 @@ class SchedulingOptions(Model):
     resources: KubernetesResources | None = None
     """Compute resources of the two containers."""
 
-    pod_template_additions: dict[str, JsonValue] | None = Field(
-        default=None, json_schema_extra={"x-kubernetes-embedded": "PodSpec"}
-    )
+    pod_template_additions: EmbeddedPodSpec | None = None
     """Merged into the pod's spec: volumes, tolerations, affinity. Containers can be added, not replaced.
 
     Its fields: kubectl explain pod.spec."""

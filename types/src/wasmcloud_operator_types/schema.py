@@ -128,7 +128,9 @@ class _Converter:
         if kinds == ["integer", "string"] and bare:
             bounds: Schema = {}
             for member in members:
-                _copy(member, bounds, "minimum", "maximum", "pattern")
+                _copy(member, bounds, "minimum", "pattern")
+                if member.get("maximum") not in _INT64_ENDS:
+                    _copy(member, bounds, "maximum")
             return _described(source, {"x-kubernetes-int-or-string": True, **bounds})
         raise UnsupportedSchemaError(path, f"a union of {' and '.join(kinds)} has no structural form")
 

@@ -156,8 +156,10 @@ def _checked(facts: Facts, additions: JsonObject) -> JsonObject:
     for index, volume in enumerate(additions.get("volumes") or ()):
         name = volume.get("name")
         if name in authorities:
-            what = f"another one is named {name}, too; rename one of them"
-            raise SpecError(Problem(Reason.DUPLICATE_NAME, f"{_ADDITIONS}.volumes[{index}]", what))
+            path = f"{_ADDITIONS}.volumes[{index}]"
+            raise SpecError(
+                Problem(Reason.DUPLICATE_NAME, path, f"another one is named {name}, too; rename one of them")
+            )
     _refuse_repeated(additions, POD_SPEC, _ADDITIONS)
     return additions
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from wasmcloud_operator.base.jsontypes import Json
-from wasmcloud_operator.kube.structural_schema import Steps
+from wasmcloud_operator_types.conformance import Steps
 
 # `jsDomain` is not similar enough, `registryCredentialSecretName` is: a wrong guess costs more than none.
 _SIMILAR = 0.7

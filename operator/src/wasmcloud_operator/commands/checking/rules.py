@@ -18,7 +18,6 @@ from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.reference_checks import Values
 from wasmcloud_operator.hostpool.render_workload import leaf_warnings, render
 from wasmcloud_operator.hostpool.spec_warnings import spec_warnings
-from wasmcloud_operator.kube.structural_schema import unknown_fields, wrong_types
 from wasmcloud_operator.lattice.content import strings
 from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_problems
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
@@ -32,6 +31,7 @@ from wasmcloud_operator_types import (
     WasmCloudHostConfigSpec,
     parse,
 )
+from wasmcloud_operator_types.conformance import unknown_fields, wrong_types
 from wasmcloud_operator_types.crd import APPLICATION, HOST_CONFIG, Kind, custom_resource_definition
 from wasmcloud_operator_types.defaults import ADMIN_PORT
 from wasmcloud_operator_types.parsing import child_path, format_path
