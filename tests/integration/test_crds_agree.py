@@ -25,7 +25,8 @@ SPEC = {
         "daemonset": False, "rollingUpdate": {"maxSurge": 1, "maxUnavailable": "25%"},
         "resources": {"nats": {"limits": {"memory": "1Gi", "cpu": 1}, "requests": {"cpu": "100m"}}},
         "podTemplateAdditions": {
-            "nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "a", "tolerationSeconds": 5}], "hostNetwork": False,
+            "nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "a", "tolerationSeconds": 5}],
+            "hostNetwork": False,
             "containers": [{"name": "side", "image": "i", "ports": [{"containerPort": 80, "protocol": "TCP"}]}],
             "volumes": [{"name": "a", "emptyDir": {"sizeLimit": "1Gi"}}], "securityContext": {"runAsUser": 5},
         },
@@ -36,9 +37,10 @@ SPEC = {
     },
 }  # fmt: skip
 VALUES = (
-    None, True, 0, -1, 1, 2.0, 65535, 65536, 2**31, 2**53, 2**63, 1.5, "", "a", "a b", "a\u00a0b", "a\u2028b", "A", "a.b", "-a", "a\n", "0%", "101%", "1GB",
-    "1Gi", ".5", "1e3", "+1", "-1", "default", "leaf", "grpc", "x" * 64, "x" * 254, "é", "*", [], ["a"], [None], [{}], {}, {"a": "b"}, {"a": None},
-    {"a": 1}, {"name": "a"}, 4222, "0.82.0", "kubernetes_pod_name",
+    None, True, 0, -1, 1, 2.0, 65535, 65536, 2**31, 2**53, 2**63, 1.5, "", "a", "a b", "a\u00a0b", "a\u2028b", "A",
+    "a.b", "-a", "a\n", "0%", "101%", "1GB", "1Gi", ".5", "1e3", "+1", "-1", "default", "leaf", "grpc", "x" * 64,
+    "x" * 254, "é", "*", [], ["a"], [None], [{}], {}, {"a": "b"}, {"a": None}, {"a": 1}, {"name": "a"}, 4222, "0.82.0",
+    "kubernetes_pod_name",
 )  # fmt: skip
 # The full number takes minutes; every one is found again by its seed.
 EXAMPLES = int(os.environ.get("CRD_EXAMPLES", "300"))

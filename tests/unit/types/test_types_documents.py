@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wasmcloud_operator_types import Application, InvalidObjectError, WasmCloudHostConfig, dump
+from wasmcloud_operator_types import Application, InvalidObjectError, WasmCloudHostConfig, dump, with_spec
 from wasmcloud_operator_types.documents import read_documents, write_documents
 
 EXAMPLES = Path(__file__).parents[3] / "manifests/examples"
@@ -50,3 +50,37 @@ def test_a_text_that_is_no_yaml_is_an_error_without_its_content(text):
 def test_the_same_object_twice_has_no_alias():
     (pool,) = read_documents(POOL)
     assert "*" not in write_documents([pool, pool])
+
+
+@pytest.mark.parametrize("head", ["apiVersion: [a]\nkind: b", "apiVersion: x\nkind: {a: b}", "- a", "1: 2"])
+def test_what_has_no_kind_is_passed_over(head):
+    assert len(list(read_documents(f"{head}\n---{POOL}"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "read"), [("22:22", "22:22"), ("2026-01-31", "2026-01-31"), ('"on"', "on"), ("!!str 1", "1")]
+)
+def test_values_are_read_as_kubectl_reads_them(label, read):
+    (pool,) = read_documents(
+        POOL.replace("annotations: {", f"annotations: {{1: {label}, ").replace("{l", "{hostReplicas: 0o3, l")
+    )
+    assert (pool.metadata.annotations["1"], pool.spec.host_replicas) == (read, 3)
+
+
+@pytest.mark.parametrize("label", ["y", "n", "off", "0o17", "1_000", "1e3", "22", "~", ".inf", "", "a", "-1.", "0x1F"])
+def test_what_is_written_is_read_back_as_the_text_that_it_was(label):
+    (pool,) = read_documents(POOL)
+    pool = with_spec(pool, {"observability": {"endpoint": label}})
+    assert list(read_documents(write_documents([pool]))) == [pool]
+
+
+def test_a_text_without_an_end_is_refused():
+    with pytest.raises(InvalidObjectError, match="is no YAML at line"):
+        list(read_documents("[" * 20_000))
+    with pytest.raises(InvalidObjectError, match="is no YAML at line"):
+        list(read_documents("a: &a [*a]"))
+
+
+def test_a_key_that_is_there_twice_is_an_error_at_its_place():
+    with pytest.raises(InvalidObjectError, match="at line 6, column 1"):
+        list(read_documents(f"{POOL}spec: {{}}\n"))

@@ -21,8 +21,8 @@ else:
 
 
 NO_CONTROL = r"^[^\x00-\x20\x7f]+$"
-# A NATS subject or its first part: tokens between dots, no wildcards, no white space. (\s is not the same to everybody.)
-TOKEN = r"^[^.*>\x00-\x20\x7f]+$"
+# A NATS subject or its first part: tokens between dots, no wildcards, no blanks. (Engines differ in what \s is.)
+SUBJECT_PART = r"^[^.*>\x00-\x20\x7f]+$"
 SUBJECT = r"^[^.*>\x00-\x20\x7f]+(\.[^.*>\x00-\x20\x7f]+)*$"
 _DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 

@@ -9,43 +9,45 @@ import yaml
 from wasmcloud_operator_types.application import Application
 from wasmcloud_operator_types.hostconfig import WasmCloudHostConfig
 from wasmcloud_operator_types.parsing import FieldError, InvalidObjectError, dump, parse
+from wasmcloud_operator_types.yamlscalars import TAG, means_itself
+from wasmcloud_operator_types.yamltext import DocumentFault, read
 
-_MODELS: dict[tuple[object, object], type[WasmCloudHostConfig | Application]] = {
-    (f"{model.GROUP}/{model.VERSION}", model.KIND): model for model in (WasmCloudHostConfig, Application)
-}
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads what JSON can hold: a date is a text, as kubectl reads it."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_MODELS: tuple[type[WasmCloudHostConfig | Application], ...] = (WasmCloudHostConfig, Application)
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes equal objects out each time: aliases are legal YAML that several tools do not read."""
+    """Writes equal objects out each time: aliases are legal YAML that several tools do not read.
+
+    What kubectl would not take for a text stands in quotes, also where YAML's own newer rules would not ask for them.
+    """
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
 
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(f"{TAG}str", text, style=None if means_itself(text) else "'")
+
+
+Dumper.add_representer(str, _text)
+
+
 def read_documents(text: str) -> Iterator[WasmCloudHostConfig | Application]:
     """The host configs and Applications of a YAML text, one after the other; objects of other kinds are passed over.
 
-    Raises InvalidObjectError, its paths beginning with the number of the document, for an object that its model does
-    not take, and for a text that is no YAML.
+    Values are read as kubectl reads them. Raises InvalidObjectError for an object that its model does not take, its
+    paths beginning with the number of the document (empty ones do not count), and for a text that is no YAML or has a
+    key twice; that error has the place without the text itself, which may hold secrets.
     """
-    try:
-        documents = list(yaml.load_all(text, Loader=_Loader))
-    except yaml.YAMLError as error:
-        raise InvalidObjectError("YAML text", [FieldError("", _place(error))]) from None
-    for number, document in enumerate(documents):
+    for number, found in enumerate(read(text)):
+        if isinstance(found, DocumentFault):
+            where = f"at line {found.place.line}, column {found.place.column}"
+            raise InvalidObjectError("YAML text", [FieldError("", f"is no YAML {where}")])
+        document = found.value
         if not isinstance(document, dict):
             continue
-        model = _MODELS.get((document.get("apiVersion"), document.get("kind")))
+        kind = document.get("apiVersion"), document.get("kind")
+        model = next((model for model in _MODELS if (f"{model.GROUP}/{model.VERSION}", model.KIND) == kind), None)
         if model is None:
             continue
         try:
@@ -60,10 +62,3 @@ def write_documents(objects: Iterable[WasmCloudHostConfig | Application]) -> str
     return yaml.dump_all(
         [dump(each) for each in objects], Dumper=Dumper, sort_keys=False, allow_unicode=True, explicit_start=True
     )
-
-
-def _place(error: yaml.YAMLError) -> str:
-    """What is wrong and where, without the text itself: it may hold secrets."""
-    mark = getattr(error, "problem_mark", None)
-    where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-    return f"is no YAML{where}"

@@ -8,7 +8,18 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from wasmcloud_operator_types._base import Model, Resource
-from wasmcloud_operator_types._fields import NO_CONTROL, SUBJECT, TOKEN, Image, Items, ObjectName, Port, Rule, Subject, cel
+from wasmcloud_operator_types._fields import (
+    NO_CONTROL,
+    SUBJECT,
+    SUBJECT_PART,
+    Image,
+    Items,
+    ObjectName,
+    Port,
+    Rule,
+    Subject,
+    cel,
+)
 from wasmcloud_operator_types.certificates import Certificates
 from wasmcloud_operator_types.hostoptions import LeafService, NatsTls, Observability, PolicyService, Probes
 from wasmcloud_operator_types.hoststatus import WasmCloudHostConfigStatus
@@ -93,7 +104,7 @@ class WasmCloudHostConfigSpec(Model):
     ] = 1
     """Host pods to run; ignored for a DaemonSet."""
 
-    lattice: Annotated[str, Field(min_length=1, max_length=256, pattern=TOKEN)]
+    lattice: Annotated[str, Field(min_length=1, max_length=256, pattern=SUBJECT_PART)]
     """Lattice that the hosts join: one NATS subject token, so no dots, wildcards or white space."""
 
     version: Annotated[str, Field(min_length=1, max_length=128, pattern=_VERSION)]

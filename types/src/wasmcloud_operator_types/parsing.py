@@ -127,6 +127,15 @@ def child_path(path: str, step: str | int) -> str:
     return f"{path}.{step}" if path else step
 
 
+def path_around(path: str) -> str:
+    """Returns the path of the object or list that a path is in."""
+    if path.endswith('"]'):
+        return path[: path.rindex('["')]
+    if path.endswith("]"):
+        return path[: path.rindex("[")]
+    return path.rpartition(".")[0]
+
+
 def _with_whole_numbers(value: object) -> object:
     """The value with 2 in the place of 2.0: so the API server reads it, as far as a float is exact."""
     if isinstance(value, Mapping):

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 
 from wasmcloud_operator.base.jsontypes import JsonObject, as_object
-from wasmcloud_operator.commands.checking.documents import Document, DocumentFault, read
 from wasmcloud_operator.commands.checking.findings import CheckReport, ExitCode, FileFinding
 from wasmcloud_operator.commands.checking.kinds import Item, Misnamed, holds_ours, items, kind_of
 from wasmcloud_operator.commands.checking.rules import application_problems, host_config_problems, template_problems
@@ -14,6 +13,7 @@ from wasmcloud_operator.commands.checking.sources import EmptyFolder, SourceFile
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.resources import Resource
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
+from wasmcloud_operator_types.yamltext import Document, DocumentFault, read
 
 # In a folder, what cannot be read and mentions none of these is somebody else's.
 _OURS = re.compile(

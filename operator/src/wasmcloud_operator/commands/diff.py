@@ -13,7 +13,6 @@ import yaml
 from wasmcloud_operator.application.examine import Examiner
 from wasmcloud_operator.application.naming import is_undeployed
 from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object
-from wasmcloud_operator.commands.checking.documents import Document, DocumentFault, read
 from wasmcloud_operator.commands.checking.kinds import Misnamed, items, kind_of
 from wasmcloud_operator.commands.checking.rules import as_kubernetes_reads
 from wasmcloud_operator.commands.checking.sources import EmptyFolder, SourceFile, sources
@@ -29,6 +28,7 @@ from wasmcloud_operator.kube.objects import LAST_APPLIED
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.names import is_paused
 from wasmcloud_operator.shared.problem import SpecError
+from wasmcloud_operator_types.yamltext import Document, DocumentFault, read
 
 
 class UnusableInput(Exception):

@@ -1,20 +1,11 @@
-"""JSON paths as in Kubernetes' messages (`spec.components[0].name`): what is around one, and a value without it."""
+"""JSON paths as in Kubernetes' messages (`spec.components[0].name`): a value without what is at some of them."""
 
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
 from wasmcloud_operator.base.jsontypes import Json, JsonObject
-from wasmcloud_operator_types.parsing import child_path
-
-
-def path_around(path: str) -> str:
-    """Returns the path of the object or list that a path is in."""
-    if path.endswith('"]'):
-        return path[: path.rindex('["')]
-    if path.endswith("]"):
-        return path[: path.rindex("[")]
-    return path.rpartition(".")[0]
+from wasmcloud_operator_types.parsing import child_path, path_around
 
 
 def without_paths(item: JsonObject, paths: AbstractSet[str]) -> JsonObject:

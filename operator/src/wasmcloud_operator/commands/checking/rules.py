@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from wasmcloud_operator.application.manifest import passed_metadata, without_nulls
 from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object
 from wasmcloud_operator.commands.checking.meant_fields import meant
-from wasmcloud_operator.commands.checking.paths import path_around, without_paths
+from wasmcloud_operator.commands.checking.paths import without_paths
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.hostpool.inputs import Facts, HubTls, uses_cluster_seed
 from wasmcloud_operator.hostpool.nats_addresses import hub_addresses
@@ -34,7 +34,7 @@ from wasmcloud_operator_types import (
 from wasmcloud_operator_types.conformance import unknown_fields, wrong_types
 from wasmcloud_operator_types.crd import APPLICATION, HOST_CONFIG, Kind, custom_resource_definition
 from wasmcloud_operator_types.defaults import ADMIN_PORT
-from wasmcloud_operator_types.parsing import child_path, format_path
+from wasmcloud_operator_types.parsing import child_path, format_path, path_around
 
 _ONLY_THE_LATTICE_KNOWS = frozenset({Reason.CONFIG_MISSING, Reason.CONFIG_UNKNOWN, Reason.SHARED_APPLICATION_MISSING})
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?")

@@ -13,9 +13,8 @@ from typing import TypeAlias
 
 import yaml
 
-from wasmcloud_operator.commands.checking.paths import path_around
-from wasmcloud_operator.commands.checking.scalars import TAG, BadScalar, Scalar, foreign_tag, is_plain, scalar
-from wasmcloud_operator_types.parsing import child_path
+from wasmcloud_operator_types.parsing import child_path, path_around
+from wasmcloud_operator_types.yamlscalars import TAG, BadScalar, Scalar, foreign_tag, is_plain, scalar
 
 Value: TypeAlias = Scalar | list["Value"] | dict[str, "Value"]
 

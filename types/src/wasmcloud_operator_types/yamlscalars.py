@@ -72,6 +72,14 @@ def is_plain(event: yaml.ScalarEvent) -> bool:
     return bool(event.implicit[0]) and event.style in (None, "")
 
 
+def means_itself(text: str) -> bool:
+    """Whether the text is read as itself where it is written without quotes."""
+    try:
+        return _plain(text) == text
+    except BadScalar:
+        return False
+
+
 def foreign_tag(tag: str) -> str:
     """Returns what is wrong with a value of that tag."""
     short = f"!!{tag.removeprefix(TAG)}" if tag.startswith(TAG) else tag
