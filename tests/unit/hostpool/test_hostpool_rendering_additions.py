@@ -128,7 +128,7 @@ def test_the_accounts_deprecated_name_is_taken_for_its_name(additions, account):
         ({"privileged": False, "capabilities": {"add": ["NET_BIND_SERVICE"]}}, True),
     ],
 )
-def test_what_escalates_in_any_case_has_no_word_about_escalation(security, kept):
+def test_nothing_is_said_of_escalation_where_the_container_escalates_in_any_case(security, kept):
     found = rendered(scheduling(containerTemplateAdditions={"wasmcloud": {"securityContext": security}}))
     assert ("allowPrivilegeEscalation" in found.host["securityContext"]) is kept
 

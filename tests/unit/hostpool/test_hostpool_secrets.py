@@ -262,7 +262,7 @@ ONE, OTHER = {"auth": encoded("u:p")}, {"auth": encoded("v:q")}
         ({"*.r": {}}, {}, ["*.r"]),
     ],
 )
-def test_what_hosts_cannot_use_of_a_docker_config_is_a_warning(entries, used, unused):
+def test_an_entry_of_a_docker_config_that_hosts_cannot_use_is_a_warning(entries, used, unused):
     judged = judge(PULL, {"pull": auths(**entries)}, secret_type=DOCKER)
     assert judged.problems == ()
     assert {name: held.username for name, held in judged.values.registries.items()} == used

@@ -31,14 +31,16 @@ def test_a_feature_is_understood_from_its_first_version_on_until_the_one_that_dr
     assert versions.understands(version, feature) is understood
 
 
-@pytest.mark.parametrize("version", ["latest", "canary", "", "vNext"])
+@pytest.mark.parametrize("version", ["latest", "canary", "", "vNext", "04f9c2d", "7f3a2b1", "0a"])
 def test_a_version_without_a_number_counts_as_the_newest(version: str) -> None:
     assert not versions.is_known(version)
     assert versions.understands(version, Feature.HTTP_ADMIN)
     assert not versions.understands(version, Feature.CLUSTER_SEED)
 
 
-@pytest.mark.parametrize("version", ["1.4.0", "v0.82", "1", "1.5.0-rc.1"])
+@pytest.mark.parametrize(
+    "version", ["1.4.0", "v0.82", "1", "1.5.0-rc.1", "1.5.0+build", f"1.5.0@sha256:{'0' * 64}", "1-alpine"]
+)
 def test_a_version_with_a_number_is_known(version: str) -> None:
     assert versions.is_known(version)
 

@@ -53,7 +53,7 @@ def test_the_same_object_twice_has_no_alias():
 
 
 @pytest.mark.parametrize("head", ["apiVersion: [a]\nkind: b", "apiVersion: x\nkind: {a: b}", "- a", "1: 2"])
-def test_what_has_no_kind_is_passed_over(head):
+def test_a_document_without_a_kind_is_passed_over(head):
     assert len(list(read_documents(f"{head}\n---{POOL}"))) == 1
 
 
@@ -68,7 +68,7 @@ def test_values_are_read_as_kubectl_reads_them(label, read):
 
 
 @pytest.mark.parametrize("label", ["y", "n", "off", "0o17", "1_000", "1e3", "22", "~", ".inf", "", "a", "-1.", "0x1F"])
-def test_what_is_written_is_read_back_as_the_text_that_it_was(label):
+def test_every_text_is_written_so_that_it_is_read_back(label):
     (pool,) = read_documents(POOL)
     pool = with_spec(pool, {"observability": {"endpoint": label}})
     assert list(read_documents(write_documents([pool]))) == [pool]

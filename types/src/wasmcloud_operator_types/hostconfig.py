@@ -41,7 +41,7 @@ POD_UID_LABEL = "kubernetes_pod_uid"
 
 _ONE_DAEMONSET = "daemonset and schedulingOptions.daemonset contradict each other: set one of them"
 # Later hosts check no issuers.
-_BEFORE_1_0 = "^v?0+([^0-9]|$)"
+_BEFORE_1_0 = "^v?0+([^0-9A-Za-z_]|$)"
 _ISSUERS_NEED_SECRET = "issuers need secretName: the Secret holds WASMCLOUD_CLUSTER_SEED"  # noqa: S105 - prose
 _TWO_DOMAINS = "leafNodeDomain and jetstreamDomain must differ: a leaf of the hub's own domain gets no stream of it"
 _DAEMONSET_BUDGET = (

@@ -9,7 +9,8 @@ import re
 from enum import Enum
 
 _Version = tuple[int, int]
-_NUMBERS = re.compile(r"v?(\d+)(?:\.(\d+))?")
+# A hash of a commit begins with a number as well, at times.
+_NUMBERS = re.compile(r"v?(\d+)(?![0-9A-Za-z_])(?:\.(\d+))?")
 
 
 class Feature(Enum):
