@@ -54,6 +54,17 @@ def test_a_daemonset_with_ports_of_the_node_replaces_pods_in_place(additions):
     assert found.workload["spec"]["updateStrategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
+@pytest.mark.parametrize("none", [0, "0%"])
+@pytest.mark.parametrize(
+    ("additions", "update"),
+    [({}, {"maxSurge": 1}), ({"hostNetwork": True}, {"maxSurge": 0, "maxUnavailable": 1})],
+)
+def test_no_missing_pods_in_a_daemonset_is_the_same_as_a_number_and_in_percent(additions, update, none):
+    written = scheduling(daemonset=True, rollingUpdate={"maxUnavailable": none}, podTemplateAdditions=additions)
+    found = rendered(written).workload["spec"]["updateStrategy"]["rollingUpdate"]
+    assert found == {"maxUnavailable": none, **update}
+
+
 def test_on_openshift_the_pods_get_the_namespaces_own_user():
     found = rendered({}, Facts(platform=Platform(openshift=True)))
     assert not found.pod["securityContext"].keys() & {"runAsUser", "runAsGroup", "fsGroup"}

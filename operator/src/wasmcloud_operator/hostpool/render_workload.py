@@ -143,8 +143,9 @@ def _rolling_update(spec: WasmCloudHostConfigSpec, pod: JsonObject) -> JsonObjec
     wanted = spec.scheduling_options.rolling_update if spec.scheduling_options is not None else None
     surge = wanted.max_surge if wanted is not None else None
     unavailable = wanted.max_unavailable if wanted is not None else None
-    if spec.as_daemonset and surge is None and (holds_node_ports(pod) or unavailable):
-        surge, unavailable = 0, unavailable or 1
+    some = unavailable if unavailable not in (0, "0%") else None
+    if spec.as_daemonset and surge is None and (holds_node_ports(pod) or some is not None):
+        surge, unavailable = 0, 1 if some is None else some
     elif not spec.as_daemonset and holds_node_ports(pod) and unavailable is None:
         unavailable = 1  # every node may have one already
     return {
