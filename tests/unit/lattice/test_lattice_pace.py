@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from wasmcloud_operator.base.testing import VirtualClock
 from wasmcloud_operator.lattice.pace import Pace
 
