@@ -214,6 +214,11 @@ def test_a_field_like_no_other_is_refused_without_a_guess(check):
         ("name: hello", "name: hello\n  labels: {a: 'x y'}", "metadata.labels.a: is no value of a label that Kuber"),
         ("x:1", "x:{{ .Values.tag }}", "looks like a template that is not rendered ({{ … }})"),
         ("x:1", "x:${TAG}", "looks like a template that is not rendered (${…})"),
+        ("x:1", "x:${{ values.tag | dump }}", "looks like a template that is not rendered ({{ … }})"),
+        ("x:1", "x:{{path.basename}}", "looks like a template that is not rendered ({{ … }})"),
+        ("x:1", "x:{{project-name}}", "looks like a template that is not rendered ({{ … }})"),
+        ("x:1", "x:{% if a %}1{% endif %}", "looks like a template that is not rendered ({% … %})"),
+        ("x:1", "x:<%= tag %>", "looks like a template that is not rendered (<% … %>)"),
         ('version: "1"', 'version: "1", k8s.wasmcloud.dev/service-type: Node', "must be one of ClusterIP, NodePort"),
     ],
 )
@@ -311,3 +316,9 @@ REST = "spec:\n  lattice: default\n  version: 1.9.0\n"
 def test_a_key_of_any_letters_is_found_once_and_in_its_line(check, key, text, line):
     _, _, lines = check(text.replace("KEY", json.dumps(key)))
     assert [found.startswith(f":{line}:") for found in lines] == [True], lines
+
+
+def test_a_field_around_an_unknown_one_is_not_taken_for_the_one_that_is_meant(check):
+    text = f"{HOSTS}  schedulingOptions: {{podTemplateAdditions: {{spec: {{nodeSelector: {{a: b}}}}}}}}\n"
+    _, _, lines = check(text)
+    assert [line.partition("Additions.")[2] for line in lines] == ["spec: is no field: `kubectl apply` refuses it"]

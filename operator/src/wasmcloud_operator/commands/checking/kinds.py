@@ -14,17 +14,35 @@ _OURS = (APPLICATION, HOST_CONFIG)
 _LISTS = ("List", *(f"{resource.kind}List" for resource in _OURS))
 # How alike two words are for one to be a slip of the other: Aplication is, Replication and Configuration are not.
 _ALIKE = 0.85
-# Kinds of KubeVela, which has the group of Applications, too.
+# Kinds of KubeVela, its addons and its forerunner, which have the group of Applications, too.
 _OF_KUBEVELA = frozenset(
     [
+        "AppDeployment",
+        "AppRollout",
+        "ApplicationConfiguration",
+        "ApplicationContext",
+        "ApplicationDeployment",
         "ApplicationRevision",
+        "ApplicationScope",
+        "Cluster",
+        "Component",
         "ComponentDefinition",
+        "ComponentSchematic",
+        "ContainerizedWorkload",
+        "DefinitionModule",
         "DefinitionRevision",
+        "EnvBinding",
+        "HealthScope",
+        "Initializer",
+        "PodSpecWorkload",
         "Policy",
         "PolicyDefinition",
         "ResourceTracker",
+        "Rollout",
+        "ScopeDefinition",
         "TraitDefinition",
         "Workflow",
+        "WorkflowRun",
         "WorkflowStepDefinition",
         "WorkloadDefinition",
     ]
@@ -96,7 +114,7 @@ def _in_our_group(value: JsonObject, resource: Resource) -> Misnamed | None:
     if kind == resource.kind:
         written = _shown(value.get("apiVersion"))
         return Misnamed("apiVersion", f"{written} is no version that is served: write {resource.api_version}")
-    if kind in _OF_KUBEVELA:
+    if resource is APPLICATION and isinstance(kind, str) and (kind in _OF_KUBEVELA or kind.endswith("Trait")):
         return None
     if kind is None:
         return Misnamed("kind", f"is required: write {resource.kind}")

@@ -15,10 +15,13 @@ _SIMILAR = 0.7
 def meant(steps: Steps, schema: Mapping[str, Json]) -> Steps | None:
     """Returns the steps to the field that is meant by one that the schema does not know; None where none comes to mind.
 
-    That is the outermost one of its name, if there is one alone, else the one beside it with the most similar name.
+    That is the outermost one of its name, if there is one alone, else the one beside it with the most similar name;
+    none of those around it, which are written already.
     """
     *outer, name = steps
-    called_so = [field for field in _fields(schema, ()) if field[-1] == name and field[0] != "status"]
+    around = {steps[:length] for length in range(1, len(steps))}
+    named_so = (field for field in _fields(schema, ()) if field[-1] == name and field[0] != "status")
+    called_so = [field for field in named_so if field not in around]
     outermost = min(map(len, called_so), default=0)
     outermost_fields = [field for field in called_so if len(field) == outermost]
     if len(outermost_fields) == 1:

@@ -62,7 +62,8 @@ _METADATA = frozenset(
         "uid",
     ]
 )
-_OPEN_BRACES = re.compile(r"\{\{-?\s*([.$\"(]|[a-z]+\s)|\$\{[A-Za-z_]\w*([:?+=-][^}]*)?\}")
+# Nothing that opens another is in one: a text of openers alone takes no longer than any other.
+_OPEN_BRACES = re.compile(r"\{\{[^{}]*\}\}|\{%[^%]*%\}|<%[^%]*%>|\$\{[A-Za-z_]\w*([:?+=-][^}$]*)?\}")
 # As the registries' own grammar has it: an optional host, a path in lower case, a tag, a digest.
 _IMAGE = re.compile(
     r"(?:(?P<host>localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:\d)|\[[0-9a-fA-F:]+\])(?::\d+)?/)?"
@@ -125,7 +126,7 @@ def template_problems(value: Json, path: str = "") -> Iterator[ManifestProblem]:
         for index, inner in enumerate(value):
             yield from template_problems(inner, f"{path}[{index}]")
     elif isinstance(value, str) and (found := _OPEN_BRACES.search(value)):
-        mark = "{{ … }}" if found[0].startswith("{{") else "${…}"
+        mark = "${…}" if found[0].startswith("$") else f"{found[0][:2]} … {found[0][-2:]}"
         yield ManifestProblem("warning", path, f"looks like a template that is not rendered ({mark})")
 
 
