@@ -38,7 +38,7 @@ async def test_a_burst_is_read_without_a_pause():
     assert clock.paused == 0.0
 
 
-async def test_what_is_sent_without_end_takes_a_fifth_of_the_time():
+async def test_a_server_that_sends_without_end_takes_a_fifth_of_the_time():
     clock = BusyClock()
     pace = Pace(clock)
     await read(pace, clock, seconds=1.5)
