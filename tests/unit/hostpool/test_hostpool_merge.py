@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wasmcloud_operator.hostpool.merge import merged, normal
+from wasmcloud_operator.hostpool.merge import POD_SPEC, merged, normal, repeated
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,9 @@ def test_the_base_is_left_as_it_is():
 )
 def test_values_that_the_api_server_leaves_out_are_not_sent(value, expected):
     assert normal(value) == expected
+
+
+def test_of_a_list_as_long_as_an_object_may_be_the_repeated_entry_is_found():
+    aliases = [{"ip": str(number)} for number in range(100_000)]  # minutes, if each were compared with all before it
+    found = list(repeated({"hostAliases": [*aliases, {"ip": "7"}]}, POD_SPEC))
+    assert found == [(".hostAliases[100000]", "ip")]

@@ -70,10 +70,12 @@ def repeated(value: Json, shape: Shape | None, path: str = "") -> Iterator[tuple
             if name not in _LAST_COUNTS:
                 yield from repeated(item, field(shape, name, item), f"{path}.{name}")
     elif isinstance(value, list) and isinstance(shape, Items):
-        keys = [key_of(shape, item) for item in value] if shape.keys else []
+        held: set[tuple[Json, ...]] = set()
         for index, item in enumerate(value):
-            if keys[index : index + 1] and keys[index] in keys[:index]:
+            key = key_of(shape, item) if shape.keys else (index,)
+            if key in held:
                 yield f"{path}[{index}]", " and ".join(shape.keys)
+            held.add(key)
             yield from repeated(item, shape.of, f"{path}[{index}]")
 
 

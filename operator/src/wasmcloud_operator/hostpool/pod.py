@@ -165,12 +165,9 @@ def _checked(facts: Facts, additions: JsonObject) -> JsonObject:
 
 
 def _refuse_repeated(additions: JsonObject, shape: Struct, path: str) -> None:
-    problems = (
-        Problem(Reason.DUPLICATE_NAME, f"{path}{where}", f"an earlier entry has the same {keys}; change one of them")
-        for where, keys in repeated(additions, shape)
-    )
-    if found := tuple(problems):
-        raise SpecError(*found)
+    for where, keys in repeated(additions, shape):  # the first alone: there may be as many as a list is long
+        what = f"an earlier entry has the same {keys}; change one of them"
+        raise SpecError(Problem(Reason.DUPLICATE_NAME, f"{path}{where}", what))
 
 
 def _authority_volumes(config: WasmCloudHostConfig) -> list[JsonObject]:
