@@ -112,6 +112,10 @@ def _spec_of(model: type[BaseModel]) -> Callable[[bytes], object]:
     return lambda data: parse(model, _json(data))
 
 
+def _listed(data: bytes) -> object:
+    return wadm.listed_models(wadm._checked(wadm._decoded(data)))
+
+
 def _annotations(data: bytes) -> object:
     return read_options(dict.fromkeys(naming.STEERING, _text(data)))
 
@@ -229,6 +233,7 @@ TARGETS = (
     Target("wadm-status", lambda data: wadm_events.parse_status("wadm.status.l.x", data), (), (STATUS,)),
     Target("wadm-event", wadm_events.parse_event, (), (PUBLISHED,)),
     Target("wadm-answer", lambda data: wadm._checked(wadm._decoded(data)), (LatticeError,), (LIST,)),
+    Target("wadm-list", _listed, (LatticeError,), (LIST,)),
     Target("application", lambda data: validate(_json(data)), (), (APPLICATION,)),
     Target("application-spec", _spec_of(ApplicationSpec), (InvalidObjectError,), (APPLICATION,)),
     Target("host-config-spec", _spec_of(WasmCloudHostConfigSpec), (InvalidObjectError,), (POOL,)),
@@ -316,6 +321,11 @@ WORST: Mapping[str, bytes] = {
     "components": b'{"metadata":{"name":"x"},"spec":{"components":['
     + b",".join(b'{"name":"c%d"}' % number for number in range(MIB // 18))
     + b"]}}",
+    "scalers": b'{"status":{},"scalers":[' + _mebibyte(b"{},") + b"{}]}",
+    "models": b'{"result":"success","models":[' + _mebibyte(b'{"name":1},') + b"{}]}",
+    "models-with-scalers": b'{"result":"success","models":['
+    + b",".join([b'{"name":1,"detailed_status":{"status":{},"scalers":[' + b"{}," * 900 + b"{}]}}"] * 380)
+    + b"]}",
     "not-utf8": _mebibyte(b"\xff\xfe"),
     "zeroes": _mebibyte(b"\0"),
 }

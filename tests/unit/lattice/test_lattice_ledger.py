@@ -12,7 +12,7 @@ from wasmcloud_operator.lattice.content import Content, Owner, to_manifest
 from wasmcloud_operator.lattice.deploying import Deploying, begin
 from wasmcloud_operator.lattice.ledger import Entry, Ledger, ListState, Stale
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed
-from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, StatusType
+from wasmcloud_operator.lattice.wadm_types import LISTED_LIMIT, AppStatus, ModelSummary, StatusType
 
 ME, OTHER = Owner("c1", "ns", "app", "u1"), Owner("c2", "ns", "app", "u2")
 WANTED = Content(
@@ -210,6 +210,16 @@ def test_only_what_is_not_ours_makes_a_published_manifest_doubtful(ledger: Ledge
     assert ledger.take_event(ManifestPublished("app", to_manifest(WANTED, "1.0", OTHER)))
     assert ledger.deployed("app") is None
     assert ledger.take_event(ManifestPublished("new", to_manifest(WANTED, "1.0", OTHER)))
+
+
+def test_made_up_applications_take_a_bounded_place_and_leave_no_false_absence(ledger: Ledger) -> None:
+    ledger.take_list((), "connection")
+    for number in range(LISTED_LIMIT + 5):
+        assert ledger.take_event(ManifestPublished(f"made-up-{number}", {}))
+    assert len(ledger.entries) == LISTED_LIMIT
+    assert ledger.deployed(f"made-up-{LISTED_LIMIT + 1}") is None, "wadm has to be asked"
+    ledger.take_list((), "connection")
+    assert (len(ledger.entries), ledger.deployed("made-up-1")) == (0, "")
 
 
 def test_unpublished_is_a_reason_to_look_where_something_was_deployed(ledger: Ledger) -> None:

@@ -19,7 +19,14 @@ from wasmcloud_operator.lattice.wadm_events import (
     parse_event,
     parse_status,
 )
-from wasmcloud_operator.lattice.wadm_types import AppStatus, StatusInfo, StatusType, VersionInfo, model_summary
+from wasmcloud_operator.lattice.wadm_types import (
+    AppStatus,
+    StatusInfo,
+    StatusType,
+    VersionInfo,
+    model_summaries,
+    model_summary,
+)
 
 
 @pytest.mark.parametrize(
@@ -161,3 +168,32 @@ def test_a_repeated_error_is_logged_once_a_minute_with_a_count() -> None:
     for number in range(1000):
         quiet.admit(str(number))
     assert quiet.admit("b") == 0
+
+
+@pytest.mark.parametrize("name", ["x" * 1_000_000, "", "a b", "a\n", "\ud800", {"a": 1}, None, 7])
+@pytest.mark.parametrize("kind", ["published", "unpublished"])
+def test_an_event_about_what_can_be_no_application_is_dropped(kind: str, name: object) -> None:
+    data = {"name": name, "metadata": {"name": name}}
+    assert parse_event(json.dumps({"type": f"com.wadm.manifest_{kind}", "data": data}).encode()) is None
+
+
+def test_of_foreign_text_nothing_is_kept_that_a_terminal_or_an_encoder_takes_amiss() -> None:
+    line = one_line("\x1b]0;title\x07 a\u202eb \ud800 c\x9bd\nnext Übung 日本")
+    assert line == "\ufffd]0;title\ufffd a\ufffdb \ufffd c\ufffdd; next Übung 日本"
+    status = AppStatus.model_validate({"status": {}, "scalers": [{"name": "\x1b[2J\udfff"}]})
+    assert status.scalers[0].name == "\ufffd[2J\ufffd"
+
+
+def test_a_status_has_a_bounded_number_of_scalers() -> None:
+    pushed = parse_status(
+        "wadm.status.l.x", json.dumps({"status": {}, "scalers": [{"id": str(n)} for n in range(9999)]}).encode()
+    )
+    assert pushed is not None
+    assert [scaler.id for scaler in pushed.status.scalers] == [str(n) for n in range(1000)]
+
+
+def test_a_list_of_more_than_can_be_taken_is_refused_as_a_whole() -> None:
+    model = {"name": "x", "detailed_status": {"status": {}, "scalers": [{}] * 999}}
+    assert len(model_summaries([model] * 20)) == 20
+    with pytest.raises(ValueError, match="applications and scalers"):
+        model_summaries([model] * 21)

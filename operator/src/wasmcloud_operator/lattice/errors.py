@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class LatticeError(Exception):
     """Anything that went wrong between us and a lattice."""
@@ -101,6 +103,18 @@ _MESSAGE_LIMIT = 1024
 _BACKTRACE_MARKS = ("Stack backtrace", "stack backtrace", "\n   0: ", "\n  0: ")
 
 
+# What a terminal takes for a command, what turns the order of letters round, and half a surrogate pair, which JSON can
+# hold and nothing downstream can encode.
+_UNREADABLE = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def readable(text: str) -> str:
+    """Returns a foreign text with a replacement character for each that is not to be read."""
+    return _UNREADABLE.sub("\ufffd", text)
+
+
 def one_line(text: str) -> str:
     """A foreign error text fit for a status: one line of at most 1024 characters.
 
@@ -110,4 +124,5 @@ def one_line(text: str) -> str:
         text = text.strip().partition("\n")[0]
     lines = (" ".join(line.split()) for line in text.splitlines())
     joined = "; ".join(line for line in lines if line)
+    joined = readable(joined)
     return joined if len(joined) <= _MESSAGE_LIMIT else joined[: _MESSAGE_LIMIT - 1] + "…"

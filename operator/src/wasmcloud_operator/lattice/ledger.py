@@ -15,7 +15,7 @@ from wasmcloud_operator.lattice.content import Content, Owner, digest_of, owner_
 from wasmcloud_operator.lattice.decision import names_of
 from wasmcloud_operator.lattice.deploying import Deploying, begun_before
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed, WadmEvent
-from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, StatusInfo, StatusType
+from wasmcloud_operator.lattice.wadm_types import LISTED_LIMIT, AppStatus, ModelSummary, StatusInfo, StatusType
 
 # One lattice never has all workers: while it is slow, others go on.
 _AT_ONCE = 16
@@ -303,6 +303,9 @@ class Ledger:
                 self._entries[event.name] = replace(changed, as_of=self._clock.monotonic())
                 return changed != entry
             case ManifestPublished(manifest=manifest):
+                if entry is None and len(self._entries) >= LISTED_LIMIT:
+                    self.lost()  # what has no entry is not known to be absent, until the next list
+                    return True
                 if entry is None:
                     self._entries[event.name] = Entry(deployed="", newest="", stale=Stale.CHANGED)
                     return True

@@ -11,12 +11,18 @@ DEFAULT_WADM_PREFIX = "wadm.api"
 DEFAULT_CONTROL_PREFIX = "wasmbus.ctl"
 
 _TOKEN = re.compile(r"[^\s.*>\x00-\x1f\x7f]+")
+_MODEL_NAME_LIMIT = 1024
 _MODEL_NAME = re.compile(r"[-\w]+")
 
 
 def is_token(value: str) -> bool:
     """Whether `value` can be one token of a subject, as the name of a lattice is."""
     return _TOKEN.fullmatch(value) is not None
+
+
+def is_model_name(value: object) -> bool:
+    """Whether `value` can be the name of an application: of what is longer no subject has room."""
+    return isinstance(value, str) and len(value) <= _MODEL_NAME_LIMIT and _MODEL_NAME.fullmatch(value) is not None
 
 
 def token(value: str, what: str) -> str:

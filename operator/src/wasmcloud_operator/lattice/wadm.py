@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.base.write_gate import WriteGate
@@ -27,7 +27,14 @@ from wasmcloud_operator.lattice.errors import (
 from wasmcloud_operator.lattice.request_limit import RequestLimit
 from wasmcloud_operator.lattice.sending import writing
 from wasmcloud_operator.lattice.subjects import DEFAULT_WADM_PREFIX, WadmSubjects
-from wasmcloud_operator.lattice.wadm_types import AppStatus, ModelSummary, PutResult, VersionInfo, model_summary
+from wasmcloud_operator.lattice.wadm_types import (
+    LISTED_LIMIT,
+    AppStatus,
+    ModelSummary,
+    PutResult,
+    VersionInfo,
+    model_summaries,
+)
 
 # Any with a reason: JSON documents; whoever takes one apart checks what it finds.
 _T = TypeVar("_T")
@@ -35,7 +42,7 @@ _T = TypeVar("_T")
 _JSON_HEADER = {"Content-Type": "application/json"}
 _RETRIES = 2
 _NOBODYS = "wasmcloud-operator-asks-whether-wadm-is-there"
-_VERSIONS = TypeAdapter(tuple[VersionInfo, ...])
+_VERSIONS = TypeAdapter(Annotated[tuple[VersionInfo, ...], Field(max_length=LISTED_LIMIT)])
 
 
 class WadmReader:
@@ -72,7 +79,7 @@ class WadmReader:
             answer = await self._read(self.subjects.model("get"))
         except WadmRejected:  # before 0.15 `get` needs a name, and `list` answers with a bare array
             answer = await self._read(self.subjects.model("list"))
-        return _shaped(lambda models: tuple(model_summary(model) for model in models), answer.get("models"))
+        return listed_models(answer)
 
     async def ping(self) -> None:
         """Have wadm answer to the cheapest request there is: about an application that nobody has."""
@@ -212,8 +219,13 @@ def _checked(answer: JsonObject) -> JsonObject:
     return answer
 
 
+def listed_models(answer: JsonObject) -> tuple[ModelSummary, ...]:
+    """Returns the applications in a list of wadm's. Raises `WadmGarbled`."""
+    return _shaped(model_summaries, answer.get("models"))
+
+
 def _shaped(parse: Callable[[Any], _T], value: object) -> _T:
     try:
         return parse(value)
-    except (ValidationError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError):  # pydantic's own error is a ValueError
         raise WadmGarbled("wadm's answer does not have the agreed shape") from None

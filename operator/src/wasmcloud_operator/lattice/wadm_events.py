@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from wasmcloud_operator.lattice.connection_types import Channel, ChannelSubscription, Message
-from wasmcloud_operator.lattice.subjects import WadmSubjects
+from wasmcloud_operator.lattice.subjects import WadmSubjects, is_model_name
 from wasmcloud_operator.lattice.wadm_types import AppStatus
 
 _log = structlog.get_logger(__name__)
@@ -75,10 +75,10 @@ def parse_event(data: bytes) -> ManifestPublished | ManifestUnpublished | None:
     try:
         event = json.loads(data)
         kind, body = event["type"], event["data"]
-        if kind == _PUBLISHED:
-            return ManifestPublished(str(body["metadata"]["name"]), body)
-        if kind == _UNPUBLISHED:
-            return ManifestUnpublished(str(body["name"]))
+        if kind == _PUBLISHED and is_model_name(name := body["metadata"]["name"]):
+            return ManifestPublished(name, body)
+        if kind == _UNPUBLISHED and is_model_name(name := body["name"]):
+            return ManifestUnpublished(name)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return None

@@ -7,7 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from wasmcloud_operator.lattice.errors import one_line
+from wasmcloud_operator.lattice.errors import one_line, readable
+
+# Whoever may publish in a lattice can answer in wadm's place, and each entry costs a hundred times its bytes. An
+# application has a scaler for each trait, and of more than this many a status shows only the first.
+_SCALERS_LIMIT = 1_000
+LISTED_LIMIT = 20_000  # entries of one list, which is refused, as what it lacks would count as gone
 
 
 class StatusType(StrEnum):
@@ -33,15 +38,15 @@ def _status_type(value: object) -> StatusType:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else readable(str(value))
 
 
 def _message(value: object) -> str:
-    return one_line(_text(value))
+    return "" if value is None else one_line(str(value))
 
 
 def _many(value: object) -> object:
-    return () if value is None else value
+    return () if value is None else value[:_SCALERS_LIMIT] if isinstance(value, list) else value
 
 
 Text = Annotated[str, BeforeValidator(_text)]
@@ -110,6 +115,18 @@ class PutResult(WadmAnswer):
     version: Text = Field(default="", alias="current_version")
     total_versions: int = 0
     message: MessageText = ""
+
+
+def model_summaries(values: list[dict[str, Any]]) -> tuple[ModelSummary, ...]:
+    """The entries of a list. Raises ValueError for more than can be taken."""
+    room = LISTED_LIMIT - len(values)
+    for value in values:
+        detailed = value.get("detailed_status")
+        scalers = detailed.get("scalers") if isinstance(detailed, dict) else None
+        room -= len(scalers) if isinstance(scalers, list) else 0
+    if room < 0:
+        raise ValueError(f"more than {LISTED_LIMIT} applications and scalers")
+    return tuple(model_summary(value) for value in values)
 
 
 def model_summary(value: dict[str, Any]) -> ModelSummary:
