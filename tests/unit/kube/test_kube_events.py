@@ -4,9 +4,11 @@ import pytest
 
 from support.kube.bench import KubeBench
 from support.kube.objects import WIDGET
+from wasmcloud_operator.base.jsontypes import JsonObject
+from wasmcloud_operator.kube.errors import Throttled
 from wasmcloud_operator.kube.events import EventRecorder
-from wasmcloud_operator.kube.objects import ObjectMeta
-from wasmcloud_operator.kube.resources import EVENT
+from wasmcloud_operator.kube.objects import ObjectMeta, Unstructured
+from wasmcloud_operator.kube.resources import EVENT, Resource
 from wasmcloud_operator.kube.testing import Answer, NoAnswer
 
 ABOUT = ObjectMeta(name="w", namespace="ns", uid="u", resource_version="7")
@@ -74,7 +76,7 @@ async def test_reporting_never_waits_and_is_bounded(bench: KubeBench, recorder: 
     for number in range(3000):
         report(recorder, f"note {number}", ObjectMeta(name="w", namespace="ns", uid=f"u{number}"))
     await bench.clock.advance(1)
-    assert len(recorder._pending) <= 1000
+    assert sum(map(len, recorder._pending.values())) <= 1000
     dropped = bench.metrics.registry.get_sample_value("kube_events_dropped_total", {"cause": "full"})
     assert dropped == 2000
     await bench.clock.advance(60)
@@ -160,6 +162,12 @@ async def test_long_and_odd_texts_fit_the_bounds_of_the_api(bench: KubeBench, re
     assert "-." not in event["metadata"]["name"]
 
 
+async def test_half_a_surrogate_pair_in_a_note_is_no_reason_to_fail(bench: KubeBench, recorder: EventRecorder):
+    report(recorder, "half \ud800 pair")
+    await bench.clock.settle()
+    assert [event["note"] for event in events(bench)] == ["half ? pair"]
+
+
 async def test_an_object_cannot_make_events_without_bound(bench: KubeBench, recorder: EventRecorder):
     """A note with a number in it that changes at every try is another Event each time."""
     for number in range(600):
@@ -179,3 +187,62 @@ async def test_another_reason_and_another_object_are_not_held_up(bench: KubeBenc
     await bench.clock.settle()
     assert {"Mended", "Broken"} == {event["reason"] for event in events(bench)}
     assert "other" in {event["regarding"]["name"] for event in events(bench)}
+
+
+def of_team(team: str, number: int) -> ObjectMeta:
+    return ObjectMeta(name=f"w{number}", namespace=team, uid=f"{team}-{number}")
+
+
+def sent_of(bench: KubeBench, team: str) -> int:
+    return sum(key.namespace == team for key in bench.api.all(EVENT))
+
+
+@pytest.fixture
+def refusing(bench: KubeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server asks to wait with each Event in the namespace `noisy`, as its EventRateLimit does."""
+    create = bench.client.create
+
+    async def limited(resource: Resource, body: JsonObject, *, namespace: str = "") -> Unstructured:
+        if namespace == "noisy":
+            raise Throttled(429, "TooManyRequests", "limit reached on type Namespace for key noisy")
+        return await create(resource, body, namespace=namespace)
+
+    monkeypatch.setattr(bench.client, "create", limited)
+
+
+@pytest.fixture
+def slow(bench: KubeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An admission webhook takes nine seconds for each Event in the namespace `noisy`."""
+    create = bench.client.create
+
+    async def admitted(resource: Resource, body: JsonObject, *, namespace: str = "") -> Unstructured:
+        if namespace == "noisy":
+            await bench.clock.sleep(9)
+        return await create(resource, body, namespace=namespace)
+
+    monkeypatch.setattr(bench.client, "create", admitted)
+
+
+@pytest.mark.parametrize("trouble", ["refusing", "slow"])
+async def test_a_namespace_whose_events_are_refused_or_slow_holds_up_no_other(
+    bench: KubeBench, recorder: EventRecorder, request: pytest.FixtureRequest, trouble: str
+):
+    request.getfixturevalue(trouble)
+    for number in range(1500):
+        report(recorder, about=of_team("noisy", number))
+    await bench.clock.settle()
+    for number in range(20):
+        report(recorder, about=of_team("quiet", number))
+    await bench.clock.settle()
+    assert sent_of(bench, "quiet") == 20
+
+
+async def test_where_too_much_waits_the_namespace_with_the_most_loses_some(bench: KubeBench):
+    recorder = EventRecorder(bench.client, controller="c", instance="i", clock=bench.clock, metrics=bench.metrics)
+    for number in range(1500):
+        report(recorder, about=of_team("noisy", number))
+    for number in range(200):
+        report(recorder, about=of_team("quiet", number))
+    await recorder.flush()
+    assert (sent_of(bench, "quiet"), sent_of(bench, "noisy")) == (200, 800)
+    assert bench.metrics.registry.get_sample_value("kube_events_dropped_total", {"cause": "full"}) == 700

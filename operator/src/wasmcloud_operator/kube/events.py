@@ -43,6 +43,7 @@ _MAX_SERIES = 4096
 class _Subject:
     """What makes two events the same."""
 
+    namespace: str
     uid: str
     type: EventType
     reason: str
@@ -88,8 +89,10 @@ class EventRecorder:
 
     The same event again within six minutes becomes a series: one object whose count grows, written at most once a
     minute. Of one object and reason at most ten notes are sent at once, then one in five minutes: the newest. At most
-    1,000 events wait; more are dropped and counted. While the API server asks to wait nothing is sent, and then
-    only the newest of each object and reason.
+    1,000 events wait; of more the newest of the namespace with the most is dropped and counted. Those of a namespace
+    are sent one after the other, and wait for no other namespace's: its quota, its webhooks or its limit may hold them
+    up. While the API server asks to wait nothing is sent of that namespace, and then only the newest of each object and
+    reason.
     """
 
     def __init__(self, client: Writer, *, controller: str, instance: str, clock: Clock, metrics: Metrics) -> None:
@@ -100,14 +103,15 @@ class EventRecorder:
         self._dropped = metrics.events_dropped
         self._series: OrderedDict[_Subject, _Series] = OrderedDict()
         self._budgets: OrderedDict[tuple[str, EventType, str], _Budget] = OrderedDict()
-        self._pending: dict[_Subject, None] = {}  # in the order in which they are sent
+        self._pending: dict[str, dict[_Subject, None]] = {}  # by namespace, in the order in which they are sent
+        self._sending: set[str] = set()  # the namespaces that `run` has a task for
         self._reported = asyncio.Event()  # set while something is pending
 
     def event(
         self, resource: Resource, regarding: ObjectMeta, type_: EventType, reason: str, note: str, *, action: str
     ) -> None:
         """Report something about an object; returns at once. `note` must hold no secret."""
-        subject = _Subject(regarding.uid, type_, reason, _shortened(note))
+        subject = _Subject(regarding.namespace or "default", regarding.uid, type_, reason, _shortened(note))
         now = self._clock.monotonic()
         series = self._series.get(subject)
         if series is None or now - series.first > _SERIES_SECONDS:
@@ -158,15 +162,28 @@ class EventRecorder:
 
     async def run(self) -> None:
         """Send what is reported until cancelled."""
-        while True:
-            await self._reported.wait()
-            await self.flush()
+        async with asyncio.TaskGroup() as senders:
+            while True:
+                for namespace in self._pending.keys() - self._sending:
+                    self._sending.add(namespace)
+                    sender = senders.create_task(self._send_all(namespace), name=f"events of {namespace}")
+                    sender.add_done_callback(partial(self._sent, namespace))
+                self._reported.clear()
+                await self._reported.wait()
 
     async def flush(self) -> None:
         """Send what is still waiting; for a clean stop. Failures are counted, not raised; waits if asked to."""
-        while self._pending:
-            subject = next(iter(self._pending))
-            del self._pending[subject]
+        await asyncio.gather(*map(self._send_all, tuple(self._pending)))
+
+    def _sent(self, namespace: str, _sender: asyncio.Task[None]) -> None:
+        """A task has ended; what was reported since then needs another."""
+        self._sending.discard(namespace)
+        self._reported.set()
+
+    async def _send_all(self, namespace: str) -> None:
+        while waiting := self._pending.get(namespace):
+            subject = next(iter(waiting))
+            del waiting[subject]
             series = self._series.get(subject)
             if series is None:
                 continue
@@ -174,27 +191,28 @@ class EventRecorder:
                 await self._send(series)
             except KubeError as error:
                 if wait := retry_after(error):
-                    self._pending = {subject: None, **self._pending}  # the oldest
+                    self._pending[namespace] = {subject: None, **self._pending.get(namespace, {})}  # the oldest
                     await self._clock.sleep(wait)
                     self._keep_newest(last=subject)
                 else:
                     self._failed(series, error)
-        self._reported.clear()
+        self._pending.pop(namespace, None)
 
     def _enqueue(self, subject: _Subject) -> None:
-        self._pending[subject] = None
-        if len(self._pending) > _MAX_PENDING:
-            self._pending.popitem()
+        self._pending.setdefault(subject.namespace, {})[subject] = None
+        if sum(map(len, self._pending.values())) > _MAX_PENDING:
+            max(self._pending.values(), key=len).popitem()
             self._dropped.labels("full").inc()
         self._reported.set()
 
     def _keep_newest(self, last: _Subject) -> None:
         """Keep the newest of what waits of each object and reason. What `last` is about goes behind all others."""
-        newest = {waiting.about: waiting for waiting in self._pending}
-        self._dropped.labels("too many").inc(len(self._pending) - len(newest))
+        waiting = self._pending.get(last.namespace, {})
+        newest = {subject.about: subject for subject in waiting}
+        self._dropped.labels("too many").inc(len(waiting) - len(newest))
         if last.about in newest:
             newest[last.about] = newest.pop(last.about)
-        self._pending = dict.fromkeys(newest.values())
+        self._pending[last.namespace] = dict.fromkeys(newest.values())
 
     async def _send(self, series: _Series) -> None:
         if series.key is None:
@@ -221,11 +239,13 @@ class EventRecorder:
         log.info("event not sent", reason=series.event["reason"], error=str(error))
 
     def _body(self, resource: Resource, regarding: ObjectMeta, subject: _Subject, action: str) -> JsonObject:
-        namespace = regarding.namespace or "default"
         return {
             "apiVersion": EVENT.api_version,
             "kind": EVENT.kind,
-            "metadata": {"name": f"{regarding.name[:200].rstrip('-.')}.{uuid4().hex[:16]}", "namespace": namespace},
+            "metadata": {
+                "name": f"{regarding.name[:200].rstrip('-.')}.{uuid4().hex[:16]}",
+                "namespace": subject.namespace,
+            },
             "eventTime": rfc3339_micro(self._clock.now()),
             "reportingController": self._controller,
             "reportingInstance": self._instance[:128],
@@ -245,4 +265,4 @@ class EventRecorder:
 
 
 def _shortened(note: str) -> str:
-    return note.encode()[:_MAX_NOTE].decode(errors="ignore")
+    return note.encode(errors="replace")[:_MAX_NOTE].decode(errors="ignore")
