@@ -11,6 +11,7 @@ from pathlib import PurePath
 from urllib.parse import quote
 
 from wasmcloud_operator.base.jsontypes import JsonObject
+from wasmcloud_operator.commands.printable import printable
 from wasmcloud_operator.manifest.reading import Severity
 
 RULES: Mapping[str, str] = {
@@ -83,11 +84,6 @@ class CheckReport:
         others = f" ({self.passed_over} of other kinds passed over)" if self.passed_over else ""
         found = f"{_counted(errors, 'error')}, {_counted(len(self.findings) - errors, 'warning')}"
         return f"{_counted(self.checked, 'object')} checked{others}: {found}"
-
-
-def printable(text: str) -> str:
-    """Returns the text on one line, and without what a terminal would take for a command."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
 def as_text(report: CheckReport) -> str:

@@ -19,6 +19,7 @@ from wasmcloud_operator.commands.overview.operator_pods import Deployed
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import NO_RIGHT, Snapshot, condition, fails, take
 from wasmcloud_operator.commands.overview.tables import some
+from wasmcloud_operator.commands.printable import printable
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import missing_permissions_of, server_version, serves
 from wasmcloud_operator.kube.client import Reader
@@ -54,7 +55,7 @@ class Finding:
     right: str = ""
 
     def __str__(self) -> str:
-        return f"{self.health.value}  {self.text}"
+        return printable(f"{self.health.value}  {self.text}")
 
 
 def doctor_screen(namespace: str) -> Screen:

@@ -16,6 +16,7 @@ from wasmcloud_operator.commands.overview import drawing, status, tree, why
 from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, lattice_of, services_of, take
 from wasmcloud_operator.commands.overview.tables import some
+from wasmcloud_operator.commands.printable import printable
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube import credentials
 from wasmcloud_operator.kube.client import Reader, Writer
@@ -191,7 +192,9 @@ def _draw(found: status.StatusReport, output: str) -> None:
     elif output == "yaml":
         click.echo(yaml.safe_dump(json.loads(json.dumps(found.as_json())), sort_keys=False))
     else:
-        drawing.on_stdout().tables(status.tables(found, wide=output == "wide"), status.notes(found))
+        drawing.on_stdout().tables(
+            status.tables(found, wide=output == "wide"), list(map(printable, status.notes(found)))
+        )
 
 
 async def _taken(client: Reader, namespace: str) -> Snapshot:

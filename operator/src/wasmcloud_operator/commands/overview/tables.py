@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from wasmcloud_operator.commands.printable import printable
+
 _MESSAGE_WIDTH = 60
 
 
@@ -14,6 +16,10 @@ class Row:
 
     cells: tuple[str, ...]
     fine: bool | None
+
+    def __post_init__(self) -> None:
+        """A name or a message is no command to a terminal, and no line of its own."""
+        object.__setattr__(self, "cells", tuple(map(printable, self.cells)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,10 @@ class Branch:
     text: str
     below: tuple[Branch, ...] = ()
     fine: bool | None = None
+
+    def __post_init__(self) -> None:
+        """As for a row."""
+        object.__setattr__(self, "text", printable(self.text))
 
     def lines(self) -> Iterator[str]:
         """Yields the tree as text, with lines that show what hangs where."""

@@ -18,6 +18,7 @@ from wasmcloud_operator.commands.overview.snapshot import (
     spec_of,
     status_of,
 )
+from wasmcloud_operator.commands.printable import printable
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import Key
@@ -39,7 +40,7 @@ class Cause:
 
     def __str__(self) -> str:
         where = f"{self.subject} ({self.field})" if self.field else self.subject
-        return f"{where}: {self.text}" + (f"\n    {self.command}" if self.command else "")
+        return printable(f"{where}: {self.text}") + (f"\n    {self.command}" if self.command else "")
 
 
 def of_pool(pool: CustomResource, snapshot: Snapshot) -> list[Cause]:

@@ -1,0 +1,29 @@
+"""What others have written is shown as text, at a terminal too."""
+
+from __future__ import annotations
+
+import pytest
+
+from wasmcloud_operator.commands.overview.coloured import Coloured
+from wasmcloud_operator.commands.overview.doctor import Finding, Health
+from wasmcloud_operator.commands.overview.drawing import Drawing, Plain
+from wasmcloud_operator.commands.overview.tables import Branch, Row, Table
+from wasmcloud_operator.commands.overview.why import Cause
+
+HOSTILE = "a\x1b]0;title\x07\x1b[2Jb\u202ec\x9b31m\nREADY  all is fine\r"
+
+
+@pytest.mark.parametrize("drawing", [Plain(), Coloured()], ids=["plain", "coloured"])
+def test_a_name_or_message_is_no_command_to_a_terminal_and_no_line_of_its_own(
+    drawing: Drawing, capsys: pytest.CaptureFixture[str]
+):
+    drawing.tables([Table(("NAME", "MESSAGE"), (Row((HOSTILE, HOSTILE), True),), 0)], ())
+    drawing.tree(Branch(HOSTILE, (Branch(HOSTILE),)))
+    shown = capsys.readouterr().out
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert not any(line.startswith("READY") for line in shown.split("\n"))
+
+
+@pytest.mark.parametrize("words", [Cause("Pod a/b", "", HOSTILE), Finding(next(iter(Health)), HOSTILE)])
+def test_a_cause_and_a_finding_are_one_printable_line(words: object):
+    assert str(words).isprintable()
