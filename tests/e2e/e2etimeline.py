@@ -76,6 +76,12 @@ def _pod(pod: Object) -> str:
     shown += [f"serves {', '.join(serves)}"] if serves else []
     restarts = sum(each["restartCount"] for each in status.get("containerStatuses") or [])
     shown += [f"{restarts} restarts"] if restarts else []
+    shown += [
+        f"{each['name']} ended with {ended['exitCode']} ({ended.get('reason')})"
+        for field in ("initContainerStatuses", "containerStatuses")
+        for each in status.get(field) or []
+        if (ended := each["state"].get("terminated"))
+    ]
     shown += ["is going"] if "deletionTimestamp" in metadata else []
     return ", ".join(shown)
 
