@@ -83,6 +83,7 @@ class _Player:
         for system, wadm in world.wadms.items():
             wadm.on_end = partial(self._watch_end, system)
         self._edited: dict[str, float] = {}
+        self._exposed_since: dict[Key, float] = {}
         self._specs: dict[tuple[str, int], Json] = {}
 
     def note(self, text: str) -> None:
@@ -217,6 +218,8 @@ class _Player:
             or old["metadata"] != {**new["metadata"], "resourceVersion": old["metadata"]["resourceVersion"]}
         ):
             self._edited[meta["namespace"]] = self.world.clock.monotonic()
+        if wants_service(new) and not wants_service(old):
+            self._exposed_since[Key(meta["namespace"], meta["name"])] = self.world.clock.monotonic()
         if new is None and FINALIZER not in meta.get("finalizers", ()):
             self.world.left.add(meta["uid"])  # nobody could know
         before, now = ((one or {}).get("status") or {} for one in (old, new))
@@ -236,13 +239,15 @@ class _Player:
             self._fault(f"{meta['namespace']}/{meta['name']} is Deployed before it runs")
 
     def _watch_service(self, service: Json) -> None:
-        """A Service goes only when nobody wants it."""
+        """A Service goes only when nobody wants it, or when nobody did until a moment ago."""
         did = annotations(service)
         key = Key(did.get(APPLICATION_NAMESPACE, ""), did.get(APPLICATION_OF, ""))
         pools = self.world.cluster.all(HOST_CONFIG)
         if not any(at.namespace == service["metadata"]["namespace"] for at in pools) and not self._is_at_home(service):
             return
-        if key.name and wants_service(self.world.cluster.get(APPLICATION, key)):
+        if not key.name or not wants_service(self.world.cluster.get(APPLICATION, key)):
+            return
+        if self.world.clock.monotonic() - self._exposed_since[key] > _AWARE_SECONDS:
             self._fault(f"Service {service['metadata']['namespace']}/{service['metadata']['name']} is deleted")
 
     def _is_at_home(self, service: Json) -> bool:
