@@ -246,3 +246,21 @@ async def test_where_too_much_waits_the_namespace_with_the_most_loses_some(bench
     await recorder.flush()
     assert (sent_of(bench, "quiet"), sent_of(bench, "noisy")) == (200, 800)
     assert bench.metrics.registry.get_sample_value("kube_events_dropped_total", {"cause": "full"}) == 700
+
+
+@pytest.mark.parametrize("reports_before", [1, 10])
+async def test_events_of_a_namespace_without_number_make_no_other_namespace_forget_its_own(
+    bench: KubeBench, recorder: EventRecorder, reports_before: int
+):
+    """A repeat is still one of a series, and what an object has said of a reason still counts."""
+    for number in range(reports_before):
+        report(recorder, f"note {number}", of_team("quiet", 1))
+        await bench.clock.settle()
+    for number in range(5000):
+        report(recorder, about=of_team("noisy", number))
+    report(recorder, "note 0", of_team("quiet", 1))
+    report(recorder, "one more note", of_team("quiet", 1))
+    await bench.clock.advance(61)
+    sent = {event["note"]: event for key, event in bench.api.all(EVENT).items() if key.namespace == "quiet"}
+    assert sent["note 0"]["series"]["count"] == 2
+    assert ("one more note" in sent) == (reports_before < 10)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -25,6 +24,8 @@ from wasmcloud_operator.kube.timestamps import rfc3339_micro
 log = structlog.get_logger()
 
 EventType = Literal["Normal", "Warning"]
+K = TypeVar("K")
+V = TypeVar("V")
 
 # events.k8s.io/v1: note at most 1024 bytes, reason and action at most 128 characters.
 _MAX_NOTE = 1024
@@ -84,6 +85,28 @@ class _Budget:
         return True
 
 
+class _Memory(Generic[K, V]):
+    """What is kept of the namespaces. Of too much, the oldest of the namespace that has the most is forgotten."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, dict[K, V]] = {}  # by namespace, the oldest first; none is empty
+
+    def get(self, namespace: str, key: K) -> V | None:
+        """Returns what is kept."""
+        return self._kept.get(namespace, {}).get(key)
+
+    def put(self, namespace: str, key: K, value: V) -> None:
+        """Keep it, as the newest."""
+        kept = self._kept.setdefault(namespace, {})
+        kept.pop(key, None)
+        kept[key] = value
+        if sum(map(len, self._kept.values())) > _MAX_SERIES:
+            most = max(self._kept, key=lambda one: len(self._kept[one]))
+            del self._kept[most][next(iter(self._kept[most]))]
+            if not self._kept[most]:
+                del self._kept[most]
+
+
 class EventRecorder:
     """Sends Events in the background.
 
@@ -101,8 +124,8 @@ class EventRecorder:
         self._instance = instance
         self._clock = clock
         self._dropped = metrics.events_dropped
-        self._series: OrderedDict[_Subject, _Series] = OrderedDict()
-        self._budgets: OrderedDict[tuple[str, EventType, str], _Budget] = OrderedDict()
+        self._series: _Memory[_Subject, _Series] = _Memory()
+        self._budgets: _Memory[tuple[str, EventType, str], _Budget] = _Memory()
         self._pending: dict[str, dict[_Subject, None]] = {}  # by namespace, in the order in which they are sent
         self._sending: set[str] = set()  # the namespaces that `run` has a task for
         self._reported = asyncio.Event()  # set while something is pending
@@ -113,7 +136,7 @@ class EventRecorder:
         """Report something about an object; returns at once. `note` must hold no secret."""
         subject = _Subject(regarding.namespace or "default", regarding.uid, type_, reason, _shortened(note))
         now = self._clock.monotonic()
-        series = self._series.get(subject)
+        series = self._series.get(subject.namespace, subject)
         if series is None or now - series.first > _SERIES_SECONDS:
             budget = self._budget(subject, now)
             if not budget.spend(now):
@@ -121,10 +144,8 @@ class EventRecorder:
                 self._wait_for_turn(budget, again)
                 return
             body = self._body(resource, regarding, subject, action)
-            self._series[subject] = series = _Series(event=body, key=None, count=1, first=now, written=now)
-            self._series.move_to_end(subject)
-            if len(self._series) > _MAX_SERIES:
-                self._series.popitem(last=False)
+            series = _Series(event=body, key=None, count=1, first=now, written=now)
+            self._series.put(subject.namespace, subject, series)
         else:
             series.count += 1
             wait = series.written + _SERIES_WRITE_SECONDS - now
@@ -135,12 +156,8 @@ class EventRecorder:
         self._enqueue(subject)
 
     def _budget(self, subject: _Subject, now: float) -> _Budget:
-        budget = self._budgets.get(subject.about)
-        if budget is None:
-            budget = self._budgets[subject.about] = _Budget(_BURST, now)
-        self._budgets.move_to_end(subject.about)
-        if len(self._budgets) > _MAX_SERIES:
-            self._budgets.popitem(last=False)
+        budget = self._budgets.get(subject.namespace, subject.about) or _Budget(_BURST, now)
+        self._budgets.put(subject.namespace, subject.about, budget)
         return budget
 
     def _wait_for_turn(self, budget: _Budget, report: Callable[[], None]) -> None:
@@ -157,7 +174,7 @@ class EventRecorder:
 
     def _due(self, subject: _Subject, series: _Series) -> None:
         series.timer = None
-        if self._series.get(subject) is series:
+        if self._series.get(subject.namespace, subject) is series:
             self._enqueue(subject)
 
     async def run(self) -> None:
@@ -184,7 +201,7 @@ class EventRecorder:
         while waiting := self._pending.get(namespace):
             subject = next(iter(waiting))
             del waiting[subject]
-            series = self._series.get(subject)
+            series = self._series.get(subject.namespace, subject)
             if series is None:
                 continue
             try:
