@@ -6,6 +6,7 @@ credentials in clear text when the server offers no TLS. Whoever writes a host c
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import aiohttp
 from nats.aio.client import Client, Srv
 from nats.aio.transport import WebSocketTransport
 from nats.errors import ProtocolError
-from nats.protocol.parser import _CRLF_, AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE, INFO_OP, Parser
+from nats.protocol.parser import _CRLF_, AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE, INFO_OP, PONG, Parser
 
 from wasmcloud_operator.lattice.connection_types import ServerInfo
 from wasmcloud_operator.lattice.diagnosis import UnacceptableServer
@@ -28,7 +29,7 @@ INFO_LIMIT = 1024 * 1024
 CONTROL_LINE_LIMIT = 4 * 1024 + 64  # a publisher's line of 4 KiB, and the subscription's number
 WEBSOCKET_FRAME_LIMIT = MESSAGE_LIMIT + INFO_LIMIT
 _HEADER_LIMIT = 64 * 1024  # on top of the payload, in a server that counts it apart
-_PIECE = 16 * 1024
+_PIECE = 4 * 1024  # some milliseconds of work at most
 _TEXT_LIMIT = 512
 _URLS_LIMIT = 64
 _MAX_PAYLOAD_LIMIT = 2**31 - 1
@@ -51,6 +52,11 @@ class BoundedClient(Client):
         if may_write and self.is_connected and self._transport is not None:
             self._transport.writelines(self._pending[:])
             self._pending, self._pending_data_size = [], 0
+
+    async def _process_ping(self) -> None:
+        """Answer once for all that arrive at once: each answer is a write, which the server's pace does not count."""
+        if PONG not in self._pending:
+            await super()._process_ping()
 
     async def _connect_to_server(self, s: Srv) -> None:
         if self._transport is None and s.uri.scheme in ("ws", "wss"):
@@ -83,12 +89,12 @@ class BoundedParser(Parser):
     async def parse(self, data: bytes = b"") -> None:
         """Handle what arrived. Raises `UnacceptableServer`, which ends the client, for anything that is not NATS."""
         for start in range(0, len(data), _PIECE):
+            await self._pace.rest()
             piece = data[start : start + _PIECE]
             skipped = min(self._to_skip, len(piece))
             self._to_skip -= skipped
             try:
-                with self._pace:
-                    await super().parse(piece[skipped:])
+                await self._pace.working(super().parse(piece[skipped:]))
             except OSError:
                 raise
             except ProtocolError:
@@ -96,7 +102,7 @@ class BoundedParser(Parser):
             except Exception as error:  # noqa: BLE001 - nats-py would stop reading and leave the connection open
                 raise UnacceptableServer(f"the server breaks the NATS protocol ({type(error).__name__})") from None
             self._check()
-            await self._pace.rest()
+            await asyncio.sleep(0)
 
     def _check(self) -> None:
         """What waits for its end must be of a size that is allowed."""

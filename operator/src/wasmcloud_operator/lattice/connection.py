@@ -31,7 +31,7 @@ from wasmcloud_operator.lattice.diagnosis import Diagnosis, denied_subject, diag
 from wasmcloud_operator.lattice.errors import AnswerLost, LatticeUnavailable, NotPermitted
 from wasmcloud_operator.lattice.log_limiter import LogLimiter
 from wasmcloud_operator.lattice.natsclient import Attached, Client, NatsClient, NewClient, Received, sent
-from wasmcloud_operator.lattice.pace import Pace
+from wasmcloud_operator.lattice.pace import LoopShare, Pace
 from wasmcloud_operator.lattice.spec import ConnectionSpec, without_userinfo
 
 _log = structlog.get_logger(__name__)
@@ -78,6 +78,7 @@ class Connection:
         spec: ConnectionSpec,
         *,
         clock: Clock,
+        share_of_all: LoopShare,
         timing: Timing | None = None,
         span: Span = no_span,
         new_client: NewClient = NatsClient,
@@ -89,7 +90,7 @@ class Connection:
         self._span = span
         self._log_limiter = LogLimiter(clock.monotonic)
         self._announced = AnnouncedState(spec.addresses, clock, self._log_limiter)
-        self.pace = Pace(clock)
+        self.pace = Pace(clock, share_of_all)
         self._client: Client | None = None
         self._attempted = asyncio.Event()
         self._subscriptions: dict[Subscription, Attached | None] = {}

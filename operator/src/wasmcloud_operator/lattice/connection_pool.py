@@ -13,6 +13,7 @@ from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.lattice.connection import Connection
 from wasmcloud_operator.lattice.connection_types import Span, Timing, no_span
 from wasmcloud_operator.lattice.natsclient import NatsClient, NewClient
+from wasmcloud_operator.lattice.pace import LoopShare
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 
 _log = structlog.get_logger(__name__)
@@ -62,6 +63,7 @@ class ConnectionPool:
         new_client: NewClient = NatsClient,
     ) -> None:
         self._clock = clock or SYSTEM_CLOCK
+        self._share_of_all = LoopShare.of_all(self._clock)
         self._timing = timing
         self._span = span
         self._new_client = new_client
@@ -81,7 +83,12 @@ class ConnectionPool:
         """A claim on the connection for `spec`; connecting goes on in the background and never fails here."""
         if spec not in self._open:
             connection = Connection(
-                spec, clock=self._clock, timing=self._timing, span=self._span, new_client=self._new_client
+                spec,
+                clock=self._clock,
+                share_of_all=self._share_of_all,
+                timing=self._timing,
+                span=self._span,
+                new_client=self._new_client,
             )
             task = self._tasks.create_task(self._keep(connection), name=f"nats {spec.digest}", context=Context())
             self._open[spec] = (connection, task)
