@@ -342,6 +342,16 @@ def large(host_id, pod="", components=700):
     return Inventory(seen, {f"{number:0100}": RunningComponent() for number in range(components)}, MappingProxyType({}))
 
 
+def pod_of(host):
+    """Two pods are ours."""
+    named = host.labels.get("pod", "")
+    return named if named in ("pod-a", "pod-b") else ""
+
+
+def beat(hosts, host_id, pod, seconds):
+    return apply(hosts, large(host_id, pod, components=1), at(seconds)).hosts
+
+
 class TestLimits:
     def test_made_up_hosts_take_a_bounded_amount_and_what_is_left_out_is_counted(self, monkeypatch):
         monkeypatch.setattr(transitions, "LATTICE_BYTES", 2 * 1024 * 1024)
@@ -353,15 +363,39 @@ class TestLimits:
 
     def test_a_host_of_ours_comes_in_all_the_same(self, monkeypatch):
         monkeypatch.setattr(transitions, "LATTICE_BYTES", 2 * 1024 * 1024)
-        hosts = Hosts(ours=lambda host: host.labels.get("pod") == "known")
+        hosts = Hosts(pod_of=pod_of)
         for number in range(20):
             hosts = apply(hosts, large(f"N{number}"), at(number)).hosts
-        step = apply(hosts, large("OURS", pod="known"), at(30))
+        step = apply(hosts, large("OURS", pod="pod-a"), at(30))
         assert "OURS" in step.hosts.alive
         assert step.hosts.size == sum(host.size for host in step.hosts.alive.values()) <= 2 * 1024 * 1024
         (gone,) = hosts.alive.keys() - step.hosts.alive.keys()
         assert step.change.hosts == {"OURS", gone}
         assert "STRANGER" not in apply(step.hosts, large("STRANGER"), at(31)).hosts.alive
+
+    @pytest.mark.parametrize("limit", ["places", "bytes"])
+    def test_made_up_hosts_in_a_pod_keep_out_neither_its_own_host_nor_another_pods(self, monkeypatch, limit):
+        size = beat(Hosts(), "A", "pod-a", 0).size
+        monkeypatch.setattr(transitions, "HOST_LIMIT", 10 if limit == "places" else 1000)
+        monkeypatch.setattr(transitions, "LATTICE_BYTES", 10 * size + 9)
+        hosts = beat(Hosts(pod_of=pod_of), "A", "pod-a", 0)
+        for number in range(30):
+            hosts = beat(hosts, f"N{number}", "pod-a", 1)
+        assert "A" in hosts.alive, "the host that is known longest"
+        hosts = beat(hosts, "B", "pod-b", 2)
+        hosts = beat(hosts, "B-restarted", "pod-b", 2)
+        for number in range(30, 60):
+            hosts = beat(hosts, f"N{number}", "pod-a", 3)
+        assert {"A", "B", "B-restarted"} <= hosts.alive.keys()
+        assert len(hosts.alive) <= 10
+        hosts = beat(hosts, "A-restarted", "pod-a", 4)
+        hosts = beat(hosts, "N0", "pod-a", 5)
+        assert "A-restarted" in hosts.alive, "the next one takes the place of one that was silent for longer"
+
+    def test_a_second_host_of_a_pod_takes_no_place_of_the_only_one_of_another(self, monkeypatch):
+        monkeypatch.setattr(transitions, "HOST_LIMIT", 2)
+        hosts = beat(beat(Hosts(pod_of=pod_of), "A", "pod-a", 0), "B", "pod-b", 0)
+        assert beat(hosts, "N", "pod-a", 1).alive.keys() == {"A", "B"}
 
     def test_no_more_hosts_than_the_limit_however_they_come(self, monkeypatch):
         monkeypatch.setattr(transitions, "HOST_LIMIT", 10)

@@ -83,7 +83,7 @@ def host_pool_controllers(
     reader = ReferenceReader(context.reader, secrets, config_maps, platform)
     registries = RegistryService(configs, reader, context.pools, hosts_in_pods, context.clock)
     context.pools.lattices.answer_hosts(registries.answer)
-    context.pools.lattices.prefer_hosts(hosts_in_pods.is_of_a_pod)
+    context.pools.lattices.prefer_hosts(hosts_in_pods.uid_of_pod)
     sending: Controller[Key] = Controller(
         "hostregistries",
         registries.send,

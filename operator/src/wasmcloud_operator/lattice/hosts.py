@@ -74,9 +74,9 @@ class LiveHosts:
         """How often something that a host reported did not fit into what is kept of a lattice."""
         return self._hosts.left_out
 
-    def prefer(self, ours: Callable[[Host], bool]) -> None:
-        """Have others make room for the hosts that `ours` is true of."""
-        self._hosts = replace(self._hosts, ours=ours)
+    def prefer(self, pod_of: Callable[[Host], str]) -> None:
+        """Have others make room for the hosts in pods of ours: `pod_of` returns which one a host names, "" for none."""
+        self._hosts = replace(self._hosts, pod_of=pod_of)
 
     @property
     def synced(self) -> bool:

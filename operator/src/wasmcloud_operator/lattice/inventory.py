@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from heapq import heapify, heappop
 from types import MappingProxyType
 
 from wasmcloud_operator.lattice.host_events import (
@@ -37,14 +39,15 @@ _ENTRY = 120  # bytes that Python needs for a short text and its place in a mapp
 class Hosts:
     """The hosts of a lattice that are alive, by id, and when (monotonic seconds) those that stopped lately did so.
 
-    `left_out` counts what did not fit (see `HOST_BYTES`). `ours` are hosts for which others have to make room.
+    `left_out` counts what did not fit (see `HOST_BYTES`). `pod_of` returns which of our pods a host names, "" for none:
+    for hosts in our pods others have to make room.
     """
 
     alive: Mapping[str, Host] = field(default_factory=lambda: MappingProxyType({}))
     stopped: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     size: int = 0  # bytes, about: the sum over `alive`
     left_out: int = 0
-    ours: Callable[[Host], bool] = field(default=lambda _: False, compare=False, repr=False)
+    pod_of: Callable[[Host], str] = field(default=lambda _: "", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +222,8 @@ def _put(hosts: Hosts, host: Host, *, ask: bool) -> InventoryStep:
     size = hosts.size - (old.size if old else 0) + host.size
     gone: dict[str, Host] = {}
     if size > LATTICE_BYTES or others >= HOST_LIMIT:
-        gone = _strangers(hosts, host, size - LATTICE_BYTES) if hosts.ours(host) else {}
-        size -= sum(stranger.size for stranger in gone.values())
+        gone = _giving_way(hosts, host, size - LATTICE_BYTES) if hosts.pod_of(host) else {}
+        size -= sum(other.size for other in gone.values())
         if size > LATTICE_BYTES or others - len(gone) >= HOST_LIMIT:
             return InventoryStep(replace(hosts, left_out=hosts.left_out + 1))
     alive = {**hosts.alive, host.id: host}
@@ -233,16 +236,26 @@ def _put(hosts: Hosts, host: Host, *, ask: bool) -> InventoryStep:
     return InventoryStep(after, change, frozenset({host.id}) if ask else frozenset())
 
 
-def _strangers(hosts: Hosts, newcomer: Host, excess: int) -> dict[str, Host]:
-    """Hosts in no known pod, the largest first, until one place and `excess` bytes are free."""
-    found: dict[str, Host] = {}
-    for host in sorted(hosts.alive.values(), key=lambda one: one.size, reverse=True):
-        if found and excess <= 0:
-            break
-        if host.id != newcomer.id and not hosts.ours(host):
-            found[host.id] = host
-            excess -= host.size
-    return found
+def _giving_way(hosts: Hosts, newcomer: Host, excess: int) -> dict[str, Host]:
+    """The hosts that make room for one of our pods' until one place and `excess` bytes are free.
+
+    First those in none of our pods, then those in the pod that the most hosts name; of equals the one that was silent
+    for longest. Of each pod the host that is known longest stays. So whoever makes up hosts in a pod keeps no other
+    pod's out, nor the one that is there already, and a new one there is back with each of its heartbeats.
+    """
+    pods = {host_id: hosts.pod_of(host) for host_id, host in hosts.alive.items()}
+    by_pod = Counter(pods.values())
+    by_pod[""] = len(pods) + 1
+    longest = {pod: host_id for host_id, pod in reversed(pods.items()) if pod}
+    stay = {newcomer.id, *longest.values()}
+    found = [(-by_pod[pod], hosts.alive[one].last_seen, one) for one, pod in pods.items() if one not in stay]
+    heapify(found)
+    gone: dict[str, Host] = {}
+    while found and (not gone or excess > 0):
+        *_, host_id = heappop(found)
+        gone[host_id] = hosts.alive[host_id]
+        excess -= gone[host_id].size
+    return gone
 
 
 def _fitted(host: Host) -> tuple[Host, bool]:

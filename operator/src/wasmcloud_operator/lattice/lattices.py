@@ -65,7 +65,7 @@ class Lattices:
         self._connections = ConnectionPool(clock=self._clock, timing=timing, span=span, new_client=new_client)
         self._tasks = asyncio.TaskGroup()
         self._credentials_for: CredentialsFor | None = None
-        self._ours: Callable[[Host], bool] = lambda _: False
+        self._pod_of: Callable[[Host], str] = lambda _: ""
         self._gate = gate
         self._held: Grouped[str, Lattice] = Grouped()
         self._wanted: Grouped[str, LatticeRoute] = Grouped()  # what each holder asked for, if by a route
@@ -84,9 +84,9 @@ class Lattices:
     def __repr__(self) -> str:
         return f"<Lattices {list(self.all)}>"
 
-    def prefer_hosts(self, ours: Callable[[Host], bool]) -> None:
-        """Keep these hosts before others where a lattice has more than fits, in lattices that are not held yet."""
-        self._ours = ours
+    def prefer_hosts(self, pod_of: Callable[[Host], str]) -> None:
+        """Keep hosts in pods of ours (see `LiveHosts.prefer`) before others, in lattices that are not held yet."""
+        self._pod_of = pod_of
 
     def answer_hosts(self, credentials_for: CredentialsFor) -> None:
         """Answer the hosts' config service requests from now on, in lattices that are not held yet."""
@@ -171,7 +171,7 @@ class Lattices:
             listener=self._listeners.notify,
             gate=self._gate,
         )
-        lattice.hosts.prefer(self._ours)
+        lattice.hosts.prefer(self._pod_of)
         task = self._tasks.create_task(
             lattice.run(self._credentials_for), name=f"lattice {route.name}", context=Context()
         )

@@ -76,9 +76,10 @@ class HostsInPods:
         pod = self._pods.store.get(key) if key is not None else None
         return pod if pod is not None and pod.metadata.uid == uid else None
 
-    def is_of_a_pod(self, host: Host) -> bool:
-        """Whether a host's labels name one of our pods."""
-        return self.pod(host.labels.get(POD_UID_LABEL, "")) is not None
+    def uid_of_pod(self, host: Host) -> str:
+        """The uid of the pod that a host's labels name, if it is one of ours; else ""."""
+        uid = host.labels.get(POD_UID_LABEL, "")
+        return uid if self.pod(uid) is not None else ""
 
     def host_in(self, pod: Pod, lattice: Lattice) -> PodHost:
         """The host in a pod.
