@@ -115,6 +115,7 @@ def test_the_account_is_the_issuers_or_that_for_which_a_signing_key_signed() -> 
     assert ConnectionSpec(("nats",), account.credentials("u")).account == account.public
     assert with_claims({"iss": "ASIGNER", "nats": {"issuer_account": "AOWNER"}}).account == "AOWNER"
     assert [with_claims(claims).account for claims in ({}, [], {"nats": 1}, {"iss": None})] == ["", "", "", ""]
+    assert [with_claims({"iss": odd}).account for odd in ("\ud800", {"a": 1}, ["A"], 5, "A" * 1000, "a b")] == [""] * 6
     assert ConnectionSpec(("nats",), CREDENTIALS.replace(JWT, "a.!.b")).account == ""
     assert ConnectionSpec(("nats",)).account == ""
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from wasmcloud_operator.lattice.errors import InvalidConnection
 
 _ADDRESS_LIMIT = 2048
 _NEVER = 253_402_300_800  # the year 10000; a JWT may hold a number that no float can
+_PUBLIC_KEY = re.compile(r"[A-Z2-7]{1,100}")
 _SCHEMES = {"nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
 _WEBSOCKET = frozenset({"ws", "wss"})
 _ENCRYPTED = frozenset({"tls", "wss"})
@@ -84,7 +86,8 @@ class ConnectionSpec:
         nats = claims.get("nats")
         # a signing key of the account may have signed in the account's place
         signed_for = nats.get("issuer_account") if isinstance(nats, dict) else None
-        return str(signed_for or claims.get("iss") or "")
+        account = signed_for or claims.get("iss")
+        return account if isinstance(account, str) and _PUBLIC_KEY.fullmatch(account) else ""
 
     @cached_property
     def expires(self) -> float | None:
