@@ -194,6 +194,29 @@ async def test_credentials_that_a_server_does_not_ask_for_make_no_other_lattice_
             await eventually(lambda: len(lattices.all) == 1)
 
 
+async def test_credentials_that_the_server_refuses_lead_into_nobodys_lattice(tmp_path: Path) -> None:
+    """Of the account that a user JWT names nothing is known before a server has let that user in."""
+    account = Account("one")
+    config = Operator(account).server_config()
+    async with (
+        NatsServer.start(tmp_path / "nats", jetstream=False, config_extra=config) as server,
+        Lattices(gate=AlwaysOpen(), timing=QUICK) as lattices,
+    ):
+        owners, friends, refused = (
+            LatticeRoute(ConnectionSpec((server.url,), account.credentials("u", lifetime=lifetime)), "default")
+            for lifetime in (None, None, -60)
+        )
+        lattice = lattices.hold("owner", owners)
+        await eventually(lambda: lattice.identified)
+        lattices.hold("friend", friends)
+        lattices.hold("stranger", refused)
+        await eventually(lambda: lattices.held_by("friend") is lattice)
+        await eventually(lambda: (state := lattices.route_state("stranger")) and state.reason == "CredentialsRejected")
+        left = lattices.held_by("stranger")
+        assert left is not lattice
+        assert list(lattice.connection.routes) == [owners, friends]
+
+
 def _are_parted(lattices: Lattices) -> bool:
     held = [lattices.held_by(holder) for holder in ("anonymous", "one", "other")]
     return len({id(one) for one in held}) == 3

@@ -47,12 +47,11 @@ class LatticeRoute:
     def place(self) -> Hashable:
         """Where it leads as far as can be seen without connecting, the same for each route that surely leads there.
 
-        That takes the same addresses, and one account by the user JWTs or no credentials at all; None where neither
-        shows it. One common address is not enough: another one of a route may be anybody's server.
+        That takes the same addresses, and no credentials; None with any: whose they are is the server's to say, a user
+        JWT that names somebody else's account is made in a minute. One common address is not enough: another one of a
+        route may be anybody's server.
         """
-        if not self.spec.account and not self.spec.anonymous:
-            return None
-        return self.subjects, frozenset(self.spec.addresses), self.spec.account
+        return (self.subjects, frozenset(self.spec.addresses)) if self.spec.anonymous else None
 
     @property
     def identity(self) -> LatticeIdentity:

@@ -39,8 +39,6 @@ MoveListener = Callable[[str, "Lattice"], None]
 async def _are_one(one: Lattice, another: Lattice, limit: asyncio.Semaphore) -> bool:
     if not one.signs & another.signs:
         return False
-    if one.evidence.proves_same(another.evidence):
-        return True
     async with limit:
         return await leads_to_one(one.connection, another.connection)
 
@@ -219,11 +217,22 @@ class Lattices:
             lattice = self._split(lattice, route)
         lattice.evidence.take(route, server, account)
         self._traits.put(lattice, lattice.traits)
+        lattice = self._join_evident(lattice)
         lattice = await self._join(lattice, self._held_instead(lattice).values())
         self._settle(lattice)
-        alike = {other for sign in lattice.signs for other in self._traits.having(sign)}
-        lattice = await self._join(lattice, alike)
+        lattice = await self._join(lattice, self._alike(lattice))
         self._settle(lattice)
+
+    def _alike(self, lattice: Lattice) -> set[Lattice]:
+        """The other lattices that may be the same."""
+        return {other for sign in lattice.signs for other in self._traits.having(sign)} - {lattice}
+
+    def _join_evident(self, lattice: Lattice) -> Lattice:
+        """Join a lattice with those of the same account and addresses, before anybody sees two. Returns what stays."""
+        for other in self._alike(lattice):
+            if other.evidence.proves_same(lattice.evidence):
+                lattice = self._merge(other, lattice)
+        return lattice
 
     async def _join(self, lattice: Lattice, others: Iterable[Lattice]) -> Lattice:
         """Join a lattice with the others that prove to be the same. Returns the one that stays."""
