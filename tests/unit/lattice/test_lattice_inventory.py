@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -348,22 +349,24 @@ def pod_of(host):
     return named if named in ("pod-a", "pod-b") else ""
 
 
+def two_mebibytes(_wanted):
+    return 2 * 1024 * 1024
+
+
 def beat(hosts, host_id, pod, seconds):
     return apply(hosts, large(host_id, pod, components=1), at(seconds)).hosts
 
 
 class TestLimits:
-    def test_made_up_hosts_take_a_bounded_amount_and_what_is_left_out_is_counted(self, monkeypatch):
-        monkeypatch.setattr(transitions, "LATTICE_BYTES", 2 * 1024 * 1024)
-        hosts = Hosts()
+    def test_made_up_hosts_take_a_bounded_amount_and_what_is_left_out_is_counted(self):
+        hosts = Hosts(limit=two_mebibytes)
         for number in range(100):
             hosts = apply(hosts, large(f"N{number}"), at(number)).hosts
         assert hosts.size == sum(host.size for host in hosts.alive.values()) <= 2 * 1024 * 1024
         assert hosts.left_out == 100 - len(hosts.alive) > 80
 
-    def test_a_host_of_ours_comes_in_all_the_same(self, monkeypatch):
-        monkeypatch.setattr(transitions, "LATTICE_BYTES", 2 * 1024 * 1024)
-        hosts = Hosts(pod_of=pod_of)
+    def test_a_host_of_ours_comes_in_all_the_same(self):
+        hosts = Hosts(pod_of=pod_of, limit=two_mebibytes)
         for number in range(20):
             hosts = apply(hosts, large(f"N{number}"), at(number)).hosts
         step = apply(hosts, large("OURS", pod="pod-a"), at(30))
@@ -377,8 +380,7 @@ class TestLimits:
     def test_made_up_hosts_in_a_pod_keep_out_neither_its_own_host_nor_another_pods(self, monkeypatch, limit):
         size = beat(Hosts(), "A", "pod-a", 0).size
         monkeypatch.setattr(transitions, "HOST_LIMIT", 10 if limit == "places" else 1000)
-        monkeypatch.setattr(transitions, "LATTICE_BYTES", 10 * size + 9)
-        hosts = beat(Hosts(pod_of=pod_of), "A", "pod-a", 0)
+        hosts = beat(Hosts(pod_of=pod_of, limit=lambda _: 10 * size + 9), "A", "pod-a", 0)
         for number in range(30):
             hosts = beat(hosts, f"N{number}", "pod-a", 1)
         assert "A" in hosts.alive, "the host that is known longest"
@@ -421,6 +423,22 @@ class TestLimits:
         hosts = apply(Hosts(), Inventory(HostSeen("N"), {}, providers), at(0)).hosts
         assert hosts.alive["N"].providers == providers
         assert hosts.left_out == 0
+
+    def test_where_all_lattices_have_too_much_known_hosts_and_those_in_pods_stay_and_strangers_do_not_come(self):
+        hosts = Hosts(pod_of=pod_of)
+        for number in range(10):
+            hosts = apply(hosts, large(f"N{number}"), at(0)).hosts
+        room_for_seven = hosts.size * 7 // 10
+        hosts = replace(hosts, limit=lambda _: room_for_seven)
+        for number in range(5):
+            hosts = apply(hosts, large(f"N{number}"), at(30)).hosts
+        assert hosts.alive["N0"].last_seen == at(30).monotonic
+        assert "STRANGER" not in apply(hosts, large("STRANGER"), at(30)).hosts.alive
+        hosts = apply(hosts, large("OURS", pod="pod-a"), at(30)).hosts
+        assert "OURS" in hosts.alive
+        assert hosts.alive.keys() == {"OURS", "N0", "N1", "N2", "N3", "N4"}, "who was silent for longest has made room"
+        hosts = apply(replace(hosts, limit=lambda _: 0), large("ALSO", pod="pod-b"), at(31)).hosts
+        assert hosts.alive.keys() == {"OURS", "ALSO"}
 
     def test_a_host_that_goes_makes_room(self):
         hosts = apply(Hosts(), large("N"), at(0)).hosts

@@ -16,6 +16,7 @@ from wasmcloud_operator.lattice.host_events import parse_event
 from wasmcloud_operator.lattice.host_types import Host, Instant, InventoryChange
 from wasmcloud_operator.lattice.inventory import Hosts, InventoryStep, apply, expire, give_up
 from wasmcloud_operator.lattice.listeners import Listeners
+from wasmcloud_operator.lattice.room import Room
 
 _log = structlog.get_logger(__name__)
 
@@ -43,13 +44,15 @@ class LiveHosts:
         clock: Clock,
         silent_for: float = 2.5 * HEARTBEAT_INTERVAL,
         resync: float = 300.0,
+        room: Room | None = None,
     ) -> None:
         self._connection = connection
         self._control = control
         self._clock = clock
         self._silent_for = silent_for
         self._resync = resync
-        self._hosts = Hosts()
+        self._room = room or Room()
+        self._hosts = Hosts(limit=self._room.limit)
         self._listeners = Listeners[InventoryChange](
             lambda _: _log.exception("listener failed", lattice=control.subjects.lattice)
         )
@@ -128,6 +131,7 @@ class LiveHosts:
 
     def _take(self, step: InventoryStep) -> None:
         self._hosts = step.hosts
+        self._room.take(self, step.hosts.size)
         for host_id in step.ask - self._asking:
             self._to_ask[host_id] = None
         if step.ask:

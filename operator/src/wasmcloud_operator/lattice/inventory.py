@@ -22,6 +22,7 @@ from wasmcloud_operator.lattice.host_events import (
     ProviderStopped,
 )
 from wasmcloud_operator.lattice.host_types import Host, Instant, InventoryChange, Provider, ProviderNews, change_between
+from wasmcloud_operator.lattice.room import PART_BYTES
 
 HEARTBEAT_LAG = 2.0  # seconds that a heartbeat's content may be older than its arrival
 _NEWS_KEPT = 10.0
@@ -31,16 +32,15 @@ _QUIET = 0.6  # of the silence after which a host is gone; after so much it is a
 # How much of what hosts say of themselves is kept: whoever may publish in a lattice can make up hosts.
 HOST_LIMIT = 10_000
 HOST_BYTES = 512 * 1024  # a host with some thousand components, or eight hundred providers
-LATTICE_BYTES = 64 * 1024 * 1024
 _ENTRY = 120  # bytes that Python needs for a short text and its place in a mapping, about
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
     """The hosts of a lattice that are alive, by id, and when (monotonic seconds) those that stopped lately did so.
 
     `left_out` counts what did not fit (see `HOST_BYTES`). `pod_of` returns which of our pods a host names, "" for none:
-    for hosts in our pods others have to make room.
+    for hosts in our pods others have to make room. `limit` returns how many bytes may be had where so many are wanted.
     """
 
     alive: Mapping[str, Host] = field(default_factory=lambda: MappingProxyType({}))
@@ -48,6 +48,7 @@ class Hosts:
     size: int = 0  # bytes, about: the sum over `alive`
     left_out: int = 0
     pod_of: Callable[[Host], str] = field(default=lambda _: "", compare=False, repr=False)
+    limit: Callable[[int], int] = field(default=lambda _: PART_BYTES, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +220,15 @@ def _put(hosts: Hosts, host: Host, *, ask: bool) -> InventoryStep:
     if cut:
         hosts = replace(hosts, left_out=hosts.left_out + 1)
     others = len(hosts.alive) - (old is not None)
-    size = hosts.size - (old.size if old else 0) + host.size
+    growth = host.size - (old.size if old else 0)
+    size = hosts.size + growth
+    limit = hosts.limit(size)
     gone: dict[str, Host] = {}
-    if size > LATTICE_BYTES or others >= HOST_LIMIT:
-        gone = _giving_way(hosts, host, size - LATTICE_BYTES) if hosts.pod_of(host) else {}
+    if (growth > 0 and size > limit) or others >= HOST_LIMIT:
+        in_pod = hosts.pod_of(host)
+        gone = _giving_way(hosts, host, size - limit) if in_pod else {}
         size -= sum(other.size for other in gone.values())
-        if size > LATTICE_BYTES or others - len(gone) >= HOST_LIMIT:
+        if size > (PART_BYTES if in_pod else limit) or others - len(gone) >= HOST_LIMIT:
             return InventoryStep(replace(hosts, left_out=hosts.left_out + 1))
     alive = {**hosts.alive, host.id: host}
     for host_id in gone:

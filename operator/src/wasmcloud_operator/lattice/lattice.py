@@ -18,6 +18,7 @@ from wasmcloud_operator.lattice.hosts import LiveHosts
 from wasmcloud_operator.lattice.identity import Evidence, LatticeIdentity, LatticeRoute
 from wasmcloud_operator.lattice.ledger import AppsListed, AppsNotListed, EntryChanged, Ledger
 from wasmcloud_operator.lattice.listing import AppLister
+from wasmcloud_operator.lattice.room import Room
 from wasmcloud_operator.lattice.routes import RoutedChannel
 from wasmcloud_operator.lattice.wadm import WadmReader, WadmWriter
 from wasmcloud_operator.lattice.wadm_events import (
@@ -49,6 +50,7 @@ class Lattice:
         clock: Clock,
         listener: EventListener,
         gate: WriteGate,
+        room: Room,
     ) -> None:
         self.number = number  # the lattice with the lowest is known longest
         self.name, control_prefix, wadm_prefix = self.subjects = route.subjects
@@ -62,8 +64,8 @@ class Lattice:
         self.wadm: WadmReader = self.wadm_writer
         self.control_writer = ControlWriter(self.connection, self.name, prefix=control_prefix, gate=gate)
         self.control: ControlReader = self.control_writer
-        self.hosts = LiveHosts(self.connection, self.control, clock=clock)
-        self.ledger = Ledger(self.name, clock=clock)
+        self.hosts = LiveHosts(self.connection, self.control, clock=clock, room=room)
+        self.ledger = Ledger(self.name, clock=clock, room=room)
         self._lister = AppLister(self.connection, self.wadm, self.ledger, clock=clock, notify=self._event)
         self._clock = clock
         self._notify = listener

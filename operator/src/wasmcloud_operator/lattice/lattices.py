@@ -27,6 +27,7 @@ from wasmcloud_operator.lattice.lattice import CredentialsFor, EventListener, La
 from wasmcloud_operator.lattice.listeners import Listeners
 from wasmcloud_operator.lattice.natsclient import NatsClient, NewClient
 from wasmcloud_operator.lattice.proof import leads_to_one
+from wasmcloud_operator.lattice.room import Room
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +66,7 @@ class Lattices:
         self._credentials_for: CredentialsFor | None = None
         self._pod_of: Callable[[Host], str] = lambda _: ""
         self._gate = gate
+        self._room = Room()
         self._held: Grouped[str, Lattice] = Grouped()
         self._wanted: Grouped[str, LatticeRoute] = Grouped()  # what each holder asked for, if by a route
         self._numbers = itertools.count()
@@ -168,6 +170,7 @@ class Lattices:
             clock=self._clock,
             listener=self._listeners.notify,
             gate=self._gate,
+            room=self._room,
         )
         lattice.hosts.prefer(self._pod_of)
         task = self._tasks.create_task(

@@ -14,6 +14,7 @@ from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.lattice.content import Content, Owner, digest_of, owner_of
 from wasmcloud_operator.lattice.decision import names_of
 from wasmcloud_operator.lattice.deploying import Deploying, begun_before
+from wasmcloud_operator.lattice.room import Room, StatusRoom
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished, StatusPushed, WadmEvent
 from wasmcloud_operator.lattice.wadm_types import LISTED_LIMIT, AppStatus, ModelSummary, StatusInfo, StatusType
 
@@ -143,8 +144,9 @@ class Ledger:
     Changes are made by `LedgerWriter` alone, which takes an application in hand by `acquire`.
     """
 
-    def __init__(self, lattice: str, *, clock: Clock) -> None:
+    def __init__(self, lattice: str, *, clock: Clock, room: Room | None = None) -> None:
         self._lattice = lattice
+        self._statuses = StatusRoom(room or Room())
         self._clock = clock
         self._listing = ListState.AWAITED
         self._listed: tuple[ModelSummary, ...] | None = None
@@ -286,11 +288,12 @@ class Ledger:
         status = in_one_wording(AppStatus(info=app.status, scalers=app.scalers), app.deployed_version)
         now = self._clock.monotonic()
         if entry is None:
-            return self._with_status(Entry(deployed=app.deployed_version, newest=app.version, as_of=now), status)
+            entry = Entry(deployed=app.deployed_version, newest=app.version, as_of=now)
+            return self._with_status(app.name, entry, status)
         if (entry.deployed, entry.newest) != (app.deployed_version, app.version):
             return replace(entry, stale=Stale.CHANGED)
         stale = None if entry.stale is Stale.NOT_LISTED else entry.stale
-        return replace(self._with_status(entry, status), stale=stale, as_of=now)
+        return replace(self._with_status(app.name, entry, status), stale=stale, as_of=now)
 
     def take_event(self, event: WadmEvent) -> bool:
         """Take in a push. Returns whether it changed something."""
@@ -299,7 +302,7 @@ class Ledger:
             case StatusPushed(status=status):
                 if entry is None:
                     return False
-                changed = self._with_status(entry, in_one_wording(status, entry.deployed))
+                changed = self._with_status(event.name, entry, in_one_wording(status, entry.deployed))
                 self._entries[event.name] = replace(changed, as_of=self._clock.monotonic())
                 return changed != entry
             case ManifestPublished(manifest=manifest):
@@ -320,9 +323,10 @@ class Ledger:
         self._entries[name] = replace(self._entries[name], stale=Stale.CHANGED)
         return True
 
-    def _with_status(self, entry: Entry, status: AppStatus) -> Entry:
+    def _with_status(self, name: str, entry: Entry, status: AppStatus) -> Entry:
         """The entry after a status; of a version that was just deployed only what is known to be about that counts."""
         now = self._clock.monotonic()
+        status = self._statuses.fitted(name, status, self._entries)
         if not _is_idle(entry.deployed, status):
             entry = replace(entry, idle_since=None)
         elif entry.idle_since is None:
@@ -346,7 +350,7 @@ class Ledger:
     def answered(self, name: str, status: AppStatus) -> Entry:
         """Take in the status that was asked for."""
         entry = self._entries[name]
-        return self.record(name, self._with_status(entry, in_one_wording(status, entry.deployed)))
+        return self.record(name, self._with_status(name, entry, in_one_wording(status, entry.deployed)))
 
     def remove(self, name: str) -> None:
         """It is not there any more."""

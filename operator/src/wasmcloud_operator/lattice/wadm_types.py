@@ -13,6 +13,7 @@ from wasmcloud_operator.lattice.errors import one_line, readable
 # application has a scaler for each trait, and of more than this many a status shows only the first.
 _SCALERS_LIMIT = 1_000
 LISTED_LIMIT = 20_000  # entries of one list, which is refused, as what it lacks would count as gone
+_SCALER_BYTES = 1_200  # of memory, without its texts
 
 
 class StatusType(StrEnum):
@@ -80,6 +81,12 @@ class AppStatus(WadmAnswer):
 
     info: StatusInfo = Field(alias="status")
     scalers: Annotated[tuple[WadmScaler, ...], BeforeValidator(_many)] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        words = (len(one.id) + len(one.kind) + len(one.name) + len(one.info.message) for one in self.scalers)
+        return _SCALER_BYTES * (1 + len(self.scalers)) + sum(words)
 
     @model_validator(mode="before")
     @classmethod
