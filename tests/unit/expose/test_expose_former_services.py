@@ -14,6 +14,7 @@ from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.objects import Metadata, ObjectMeta
 from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, SERVICE, Key, Resource
 from wasmcloud_operator.legacy.services import FINALIZER, RustServices
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX, own_namespace
 
 BODY: dict[str, Any] = {
     "metadata": {"name": "shop", "namespace": HERE, "annotations": {}},
@@ -33,8 +34,9 @@ class Scene:
         self.rust = RustServices(bench.client, self.managed, renamed, slices, self._serves)
 
     def _informer(self, resource: Resource, codec: Codec[Any]) -> Informer[Any]:
+        bench, indexers = self.bench, {NAMESPACE_INDEX: own_namespace}
         made: Informer[Any] = Informer.on_api(
-            self.bench.client, resource, codec, clock=self.bench.clock, metrics=self.bench.metrics
+            bench.client, resource, codec, clock=bench.clock, metrics=bench.metrics, indexers=indexers
         )
         self.bench.start(made.run())
         return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -20,12 +21,13 @@ from wasmcloud_operator.expose.queries import ServiceQueries
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
 from wasmcloud_operator.kube.informer import Informer
 from wasmcloud_operator.kube.metrics import Metrics
-from wasmcloud_operator.kube.objects import CustomResource, ObjectMeta, Unstructured
+from wasmcloud_operator.kube.objects import CustomResource, Metadata, ObjectMeta, Unstructured
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.connection_types import ServerInfo
 from wasmcloud_operator.lattice.identity import LatticeRoute
 from wasmcloud_operator.lattice.lattices import Lattices
 from wasmcloud_operator.lattice.spec import ConnectionSpec
+from wasmcloud_operator.legacy.services import RustServices
 from wasmcloud_operator.manifest.http_endpoints import Exposure
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import NAMESPACE_INDEX, own_namespace
@@ -63,6 +65,8 @@ class Neighbours:
             applications=None,
             deployed=lambda *_: None,
         )
+        self.slices: Informer[Metadata] = _informer(Codec.of(Metadata))
+        self.rust = RustServices(Mock(), self.services, _informer(Codec.of(Metadata)), self.slices, lambda _: True)
         self.unowned = UnownedProblems()
         self.pods, self.news = PodsByHand(), NewsByHand()
         self.hosts_in_pods = HostsInPods(self.pods, self.news)
@@ -75,6 +79,9 @@ class Neighbours:
         at_once(self.lattices._learnt(leads, ServerInfo(server), "A"))
         self.configs.offer(CustomResource(_metadata(key), {"lattice": "default"}, None))
         self.services.offer(Unstructured(_service(Key(key.namespace, "hello")), {}))
+        self.slices.offer(
+            Metadata(_metadata(Key(key.namespace, "left"), labels={"kubernetes.io/service-name": "left"}))
+        )
         self.queries.book(lattice).put(
             "hello", Record(application="hello", version="v1", exposure=Exposure(()), owner=Key(key.namespace, "hello"))
         )
@@ -133,6 +140,8 @@ STEPS: dict[str, Callable[[Neighbours], object]] = {
     "the applications of a namespace": lambda of: of.owned.applications(US.namespace),
     "the namespaces of an Application's Services": lambda of: of.owned.namespaces(Key(US.namespace, "hello")),
     "a Service changes": lambda of: of.services.offer(Unstructured(_service(Key(US.namespace, "other")), {})),
+    "what an earlier operator left in a namespace": lambda of: list(of.rust.left(US.namespace)),
+    "whether an earlier operator left a Service": lambda of: of.rust.unfinished(Key(US.namespace, "hello")),
     "problems without an owner": lambda of: of.unowned.of(US.namespace, of.lattice),
     "a problem without an owner comes": lambda of: of.unowned.put(Key(US.namespace, "new"), ()),
     "the pods of a pool": lambda of: of.hosts_in_pods.pods_of(US),

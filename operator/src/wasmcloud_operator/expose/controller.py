@@ -35,7 +35,7 @@ from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_events import ManifestPublished, ManifestUnpublished
 from wasmcloud_operator.legacy.services import RENAMED_SELECTOR, SLICE_SELECTOR, RustServices
 from wasmcloud_operator.names import HOST_CONTAINER, MANAGED_SELECTOR
-from wasmcloud_operator.shared.context import NAMESPACE_INDEX, OWNER_INDEX, Context, owner_uids
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX, OWNER_INDEX, Context, own_namespace, owner_uids
 from wasmcloud_operator.shared.hosts_in_pods import HostsInPods
 from wasmcloud_operator.shared.placement_gaps import PlacementGaps
 from wasmcloud_operator.shared.pools import Pool
@@ -376,7 +376,10 @@ def _not_followed_yet(context: Context) -> Informer[Unstructured]:
 
 
 def _left(context: Context, resource: Resource, selector: str) -> Informer[Metadata]:
-    return context.informers.get(resource, METADATA, purpose="formerly", label_selector=selector, metadata_only=True)
+    indexers = {NAMESPACE_INDEX: own_namespace}
+    return context.informers.get(
+        resource, METADATA, purpose="formerly", indexers=indexers, label_selector=selector, metadata_only=True
+    )
 
 
 def _served(pod: Pod | None) -> frozenset[str]:

@@ -18,6 +18,7 @@ from wasmcloud_operator.kube.resources import ENDPOINT_SLICE, SERVICE, Key, Reso
 from wasmcloud_operator.kube.store import Change
 from wasmcloud_operator.legacy.hostpools import FIELD_MANAGERS
 from wasmcloud_operator.names import MANAGED_BY_LABEL
+from wasmcloud_operator.shared.context import NAMESPACE_INDEX
 
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ class RustServices:
 
     `managed` are the Services with our label, `renamed` those with its later one. `serves` is whether a pod that is
     ready serves the Service of that key now: it reads all pods of a namespace, so it is called only where something is
-    left.
+    left. All have NAMESPACE_INDEX: whoever may label objects decides how many there are.
     """
 
     client: Writer
@@ -81,8 +82,8 @@ class RustServices:
         """The Services of a namespace that are not ours yet."""
         held: tuple[Informer[Unstructured] | Informer[Metadata], ...] = (self.managed, self.renamed)
         for informer in held:
-            for item in informer.store:
-                if item.metadata.namespace == namespace and is_rust_operators(item.metadata):
+            for item in informer.store.by_index(NAMESPACE_INDEX, namespace):
+                if is_rust_operators(item.metadata):
                     yield item.metadata.key
 
     def unfinished(self, key: Key) -> bool:
@@ -150,8 +151,8 @@ class RustServices:
         return held is not None and (TAKEOVER in held.annotations or is_rust_operators(held))
 
     def _slices(self, key: Key) -> Iterator[ObjectMeta]:
-        for item in self.slices.store:
-            if item.metadata.namespace == key.namespace and _service(item) == key.name:
+        for item in self.slices.store.by_index(NAMESPACE_INDEX, key.namespace):
+            if _service(item) == key.name:
                 yield item.metadata
 
     async def _has_endpoint(self, key: Key) -> bool:

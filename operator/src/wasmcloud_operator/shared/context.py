@@ -92,10 +92,9 @@ class Context:
     written: dict[Resource, Informer[Unstructured]] = field(default_factory=dict)
 
     def managed(self, resource: Resource) -> ManagedKind:
-        """A kind whose objects the operator writes: those with its managed-by label, whole, indexed by owner."""
-        informer = self.informers.get(
-            resource, UNSTRUCTURED, indexers={OWNER_INDEX: owner_uids}, label_selector=MANAGED_SELECTOR
-        )
+        """A kind whose objects the operator writes: those with its managed-by label, whole, by owner and namespace."""
+        indexers = {OWNER_INDEX: owner_uids, NAMESPACE_INDEX: own_namespace}
+        informer = self.informers.get(resource, UNSTRUCTURED, indexers=indexers, label_selector=MANAGED_SELECTOR)
         self.written[resource] = informer
         return ManagedKind(resource, informer)
 
