@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from testbed import NatsServer, eventually
 from testbed.ports import free_ports
 from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.lattice.connection import Connection
-from wasmcloud_operator.lattice.connection_types import ConnectionState, ServerInfo, Timing
+from wasmcloud_operator.lattice.connection_types import Channel, ConnectionState, ServerInfo, Timing
 from wasmcloud_operator.lattice.control import RegistryCredential
 from wasmcloud_operator.lattice.errors import InvalidName
 from wasmcloud_operator.lattice.host_types import InventoryChange
@@ -70,6 +71,27 @@ async def test_a_thousand_lattices_of_one_tenant_leave_the_loop_to_others() -> N
                 lattices.hold(f"unfriendly/{number}", route)
         assert time.process_time() - began < 10  # with each looking at all routes of all others, a quarter of an hour
         assert len(lattices.all) == 1000
+
+
+async def test_however_many_lattices_claim_to_be_one_few_proofs_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way = []
+
+    async def never_arrives(one: Channel, other: Channel) -> bool:
+        under_way.append((one, other))
+        await asyncio.Event().wait()
+        return False
+
+    monkeypatch.setattr("wasmcloud_operator.lattice.lattices.leads_to_one", never_arrives)
+    routes = [LatticeRoute(ConnectionSpec((f"nats://127.0.0.1:{1 + one}",)), "default") for one in range(100)]
+    async with Lattices(gate=AlwaysOpen()) as lattices, asyncio.TaskGroup() as learning:
+        for number, route in enumerate(routes):
+            lattices.hold(f"unfriendly/{number}", route)
+        claims = [learning.create_task(lattices._learnt(route, ServerInfo("S"), "A")) for route in routes]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(under_way) == 64
+        for claim in claims:
+            claim.cancel()
 
 
 async def test_routes_prove_to_lead_to_one_lattice(server: NatsServer) -> None:

@@ -31,17 +31,12 @@ from wasmcloud_operator.lattice.room import Room
 
 _log = structlog.get_logger(__name__)
 
-# Each costs two subscriptions for two seconds where the claim is false.
-_PROOFS_AT_ONCE = 16
+# Each costs two subscriptions and twenty messages in two seconds where the claim is false, and whoever makes false ones
+# makes as many lattices: of one lattice so many are under way, and of all.
+_PROOFS_AT_ONCE = 4
+_ALL_PROOFS_AT_ONCE = 64
 
 MoveListener = Callable[[str, "Lattice"], None]
-
-
-async def _are_one(one: Lattice, another: Lattice, limit: asyncio.Semaphore) -> bool:
-    if not one.signs & another.signs:
-        return False
-    async with limit:
-        return await leads_to_one(one.connection, another.connection)
 
 
 class Lattices:
@@ -67,6 +62,7 @@ class Lattices:
         self._pod_of: Callable[[Host], str] = lambda _: ""
         self._gate = gate
         self._room = Room()
+        self._proofs = asyncio.Semaphore(_ALL_PROOFS_AT_ONCE)
         self._held: Grouped[str, Lattice] = Grouped()
         self._wanted: Grouped[str, LatticeRoute] = Grouped()  # what each holder asked for, if by a route
         self._numbers = itertools.count()
@@ -242,11 +238,17 @@ class Lattices:
         limit = asyncio.Semaphore(_PROOFS_AT_ONCE)
         known_longest_first = sorted(set(others) - {lattice}, key=lambda other: other.number)
         async with asyncio.TaskGroup() as proofs:
-            proved = {other: proofs.create_task(_are_one(other, lattice, limit)) for other in known_longest_first}
+            proved = {other: proofs.create_task(self._are_one(other, lattice, limit)) for other in known_longest_first}
         for other, proof in proved.items():
             if proof.result() and other in self._running and lattice in self._running:
                 lattice = self._merge(other, lattice)
         return lattice
+
+    async def _are_one(self, one: Lattice, another: Lattice, limit: asyncio.Semaphore) -> bool:
+        if not one.signs & another.signs:
+            return False
+        async with limit, self._proofs:
+            return await leads_to_one(one.connection, another.connection)
 
     def _settle(self, lattice: Lattice) -> None:
         """Has the holders that asked for a lattice hold it: by now it is known where its routes lead."""
