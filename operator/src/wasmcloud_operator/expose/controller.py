@@ -12,7 +12,7 @@ from wasmcloud_operator.expose.by_application import ByApplication
 from wasmcloud_operator.expose.http_routes import Routes
 from wasmcloud_operator.expose.lattice_books import LatticeBooks
 from wasmcloud_operator.expose.listening import Connect, Listening
-from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler
+from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler, tenant_of
 from wasmcloud_operator.expose.outcomes import Outcomes
 from wasmcloud_operator.expose.plan import claim_of
 from wasmcloud_operator.expose.pod_labels import LABELS, PodLabeler
@@ -153,7 +153,7 @@ class _Wiring:
             timeout=context.reconcile_timeout,
             report=self.reader.report,
             span=context.span,
-            tenant=_lattice_of,
+            tenant=tenant_of,
         )
         self.services = context.controller("service", reconciler.reconcile, reconciler.report)
         self.labels = context.controller("podlabels", self.labeler.reconcile, parts=((POD, LABELS),))
@@ -357,10 +357,6 @@ class _Wiring:
     def _show_application(self, key: Key) -> None:
         if self.applications is not None and key in self.applications.store:
             self.statuses.queue.add_after(key, _STATUS_SECONDS)
-
-
-def _lattice_of(key: AppKey) -> str:
-    return key.lattice.name
 
 
 def _not_followed_yet(context: Context) -> Informer[Unstructured]:

@@ -39,6 +39,11 @@ class AppKey:
         return f"{self.lattice.name}/{self.application}"
 
 
+def tenant_of(key: AppKey) -> str:
+    """Whose turn it is to read a key's manifest: that of its lattice, not that of all lattices of one name."""
+    return f"{key.lattice.name} {key.lattice.number}"
+
+
 # Receives an application that is known otherwise than before, whether that completed the lattice's book, the
 # applications that contend with it for a port, before or now, and the hosts that run a provider of its, before or now.
 RecordListener = Callable[[AppKey, bool, frozenset[str], tuple[Host, ...]], None]
