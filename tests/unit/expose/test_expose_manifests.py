@@ -1,19 +1,27 @@
-"""Whose turn it is to read a manifest."""
+"""Whose turn it is to read a manifest, and which of those that wadm publishes are kept."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
+
+import pytest
 
 from wasmcloud_operator.base.testing import VirtualClock
-from wasmcloud_operator.expose.manifests import AppKey, tenant_of
+from wasmcloud_operator.expose.manifests import AppKey, ManifestReconciler, tenant_of
+from wasmcloud_operator.expose.reader import ManifestReader
 from wasmcloud_operator.kube.queue import WorkQueue
+from wasmcloud_operator.lattice.wadm_events import parse_event
 
 
 @dataclass(frozen=True)
 class Lattice:
     number: int
     name: str = "default"
+    ledger: Any = field(default_factory=lambda: SimpleNamespace(current=False), compare=False)
 
 
 LATTICE: Any = Lattice(1)
@@ -33,3 +41,18 @@ async def test_lattices_of_one_name_take_turns():
         served.append(key.application)
         queue.done(key)
     assert served == ["app-0", "shop"]
+
+
+@pytest.mark.parametrize(("padding", "read"), [(0, False), (32 * 1024, True)], ids=["small", "large"])
+async def test_a_published_manifest_is_kept_until_its_turn_unless_it_is_large(padding: int, read: bool):
+    """Whoever may publish decides how many wait for their turn."""
+    metadata = {"name": "shop", "annotations": {"version": "v1", "description": "x" * padding}}
+    event = {"type": "com.wadm.manifest_published", "data": {"metadata": metadata, "spec": {"components": []}}}
+    queries = MagicMock()
+    queries.book.return_value.records = {}
+    reader = AsyncMock(spec=ManifestReader)
+    reconciler = ManifestReconciler(queries, reader, VirtualClock(), MagicMock())
+    reconciler.published(AppKey(LATTICE, "shop"), parse_event(json.dumps(event).encode()))
+    await reconciler.reconcile(AppKey(LATTICE, "shop"))
+    assert reader.read.called is read
+    assert reader.record.called is not read

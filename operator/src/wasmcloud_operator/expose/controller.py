@@ -187,8 +187,8 @@ class _Wiring:
         if not self.pools.has(lattice):
             return
         match news:
-            case ManifestPublished(name=name, manifest=manifest):
-                self.reader.published(AppKey(lattice, name), manifest)
+            case ManifestPublished(name=name):
+                self.reader.published(AppKey(lattice, name), news)
                 self._read(lattice, (name,))
             case ManifestUnpublished(name=name):
                 self.reader.unpublished(AppKey(lattice, name))

@@ -15,6 +15,7 @@ from wasmcloud_operator.kube.controller import DONE, Result
 from wasmcloud_operator.lattice.errors import LatticeBusy, LatticeError
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattice import Lattice
+from wasmcloud_operator.lattice.wadm_events import ManifestPublished
 from wasmcloud_operator.manifest.walking import Object
 
 log = structlog.get_logger()
@@ -23,9 +24,11 @@ _BUSY_SECONDS = 0.5
 _RETRY_SECONDS = 10.0
 
 # A manifest that wadm has just published is used as it is: wadm answers slowly while many applications are deployed.
-# Later than this it is no news any more.
+# Later than this it is no news any more. Whoever may publish decides how many wait for their turn, and how large they
+# are: the others are read from wadm.
 _NEWS_SECONDS = 5.0
 _MOST_NEWS = 1024
+_LARGEST_NEWS = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,11 @@ class ManifestReconciler:
     changed: RecordListener
     _news: dict[AppKey, _News] = field(default_factory=dict)
 
-    def published(self, key: AppKey, manifest: Object) -> None:
-        """Take note of a manifest that wadm published; the key is to be reconciled next."""
-        version = version_of(manifest)
-        if version and len(self._news) < _MOST_NEWS:
-            self._news[key] = _News(version, manifest, self.clock.monotonic())
+    def published(self, key: AppKey, event: ManifestPublished) -> None:
+        """Take note of a manifest that wadm published, unless it is large; the key is to be reconciled next."""
+        version = version_of(event.manifest)
+        if version and event.size <= _LARGEST_NEWS and len(self._news) < _MOST_NEWS:
+            self._news[key] = _News(version, event.manifest, self.clock.monotonic())
 
     def unpublished(self, key: AppKey) -> None:
         """Forget it again."""

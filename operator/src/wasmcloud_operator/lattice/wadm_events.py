@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -30,10 +30,11 @@ class StatusPushed:
 
 @dataclass(frozen=True, slots=True)
 class ManifestPublished:
-    """A version was deployed."""
+    """A version was deployed. `size` is how many bytes the event had."""
 
     name: str
     manifest: dict[str, Any]
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def parse_event(data: bytes) -> ManifestPublished | ManifestUnpublished | None:
         event = json.loads(data)
         kind, body = event["type"], event["data"]
         if kind == _PUBLISHED and is_model_name(name := body["metadata"]["name"]):
-            return ManifestPublished(name, body)
+            return ManifestPublished(name, body, len(data))
         if kind == _UNPUBLISHED and is_model_name(name := body["name"]):
             return ManifestUnpublished(name)
     except (ValueError, TypeError, KeyError, RecursionError):
