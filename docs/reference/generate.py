@@ -176,7 +176,7 @@ def _bounds(field: dict[str, Any]) -> str:
 
 
 def _settings() -> Iterator[str]:
-    yield from ("# Settings of `wasmcloud-operator run`", "", "A flag wins over its variable.", "")
+    yield from ("# Settings of `wasmcloud-operator run`", "", "A flag wins over its variable; an empty one is as none.", "")
     prefix = Settings.model_config["env_prefix"]
     rows = []
     for name, field in Settings.model_fields.items():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal, get_args
 
 IpFamily = Literal["auto", "ipv4", "ipv6"]
 IP_FAMILIES: tuple[IpFamily, ...] = get_args(IpFamily)
+
+# As Kubernetes takes the names of namespaces, and those of most other objects (RFC 1123).
+NAMESPACE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 # On the children of a host config and on its pods: its name.
 INSTANCE_LABEL = "app.kubernetes.io/instance"

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict
 
-from wasmcloud_operator.names import IpFamily
+from wasmcloud_operator.names import NAMESPACE_NAME, OBJECT_NAME, IpFamily
 
 _PREFIX = "WASMCLOUD_OPERATOR_"
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -29,10 +29,15 @@ def _own_namespace() -> str:
 
 
 class Settings(BaseSettings):
-    """Every setting is a flag (`--watch-namespaces a,b`) and a variable (`WASMCLOUD_OPERATOR_WATCH_NAMESPACES=a,b`)."""
+    """Every setting is a flag (`--watch-namespaces a,b`) and a variable (`WASMCLOUD_OPERATOR_WATCH_NAMESPACES=a,b`).
+
+    An empty one is as none: that is what a template leaves of a value which is not set.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        str_strip_whitespace=True,
         cli_prog_name="wasmcloud-operator run",
         cli_kebab_case=True,
         cli_implicit_flags=True,
@@ -49,7 +54,7 @@ class Settings(BaseSettings):
     context: str | None = None
     """The kubeconfig's context; without it the current one."""
 
-    namespace: str = Field(default_factory=_own_namespace, min_length=1)
+    namespace: str = Field(default_factory=_own_namespace)
     """The operator's own namespace: its Lease is there, and the list of what was left in wadm on purpose."""
 
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
@@ -58,7 +63,7 @@ class Settings(BaseSettings):
     leader_election: bool = True
     """Take a Lease before writing anything, so that several replicas can run."""
 
-    lease_name: str = Field(default="wasmcloud-operator", min_length=1)
+    lease_name: str = "wasmcloud-operator"
     """The Lease's name."""
 
     identity: str = Field(default_factory=lambda: f"{socket.gethostname()}-{secrets.token_hex(3)}", min_length=1)
@@ -78,8 +83,8 @@ class Settings(BaseSettings):
 
     Of applications, which mostly wait for wadm, twice as many."""
 
-    reconcile_timeout: float = Field(default=60.0, gt=0)
-    """Seconds after which a reconcile is cancelled and counts as failed."""
+    reconcile_timeout: float = Field(default=60.0, gt=0, le=3600)
+    """Seconds after which a reconcile is cancelled and counts as failed; an hour at most."""
 
     applications: bool = True
     """Run Applications (core.oam.dev/v1beta1) through wadm."""
@@ -123,7 +128,25 @@ class Settings(BaseSettings):
     @field_validator("watch_namespaces", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        names = tuple(dict.fromkeys(filter(None, (part.strip() for part in value.split(",")))))
+        return names or tuple(filter(None, (value.strip(),)))  # commas alone do not mean all namespaces
+
+    @field_validator("namespace", "watch_namespaces")
+    @classmethod
+    def _of_namespaces(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for name in (value,) if isinstance(value, str) else value:
+            if not NAMESPACE_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} can be no namespace")
+        return value
+
+    @field_validator("lease_name")
+    @classmethod
+    def _of_a_lease(cls, value: str) -> str:
+        if not OBJECT_NAME.fullmatch(value):
+            raise ValueError(f"{value!r} can be no name of a Lease")
+        return value
 
     @classmethod
     def from_arguments(cls, arguments: Sequence[str]) -> Settings:
@@ -137,7 +160,7 @@ def unknown_variables(environment: Iterable[str]) -> list[str]:
     Those that Kubernetes derives from a Service whose name begins like ours are no mistake of a user.
     """
     known = [name.upper() for name in Settings.model_fields]
-    given = (name.removeprefix(_PREFIX) for name in sorted(environment) if name.startswith(_PREFIX))
+    given = (name.removeprefix(_PREFIX) for name in sorted(map(str.upper, environment)) if name.startswith(_PREFIX))
     found = []
     for name in given:
         if name in known or _SERVICE_LINK.search(f"_{name}"):

@@ -12,6 +12,7 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from pydantic import ValidationError
 
 from wasmcloud_operator.cli import main
 from wasmcloud_operator.commands.apps import ListedApp, as_json, table
@@ -248,6 +249,44 @@ def test_settings_come_from_flags_before_the_environment(monkeypatch: pytest.Mon
     assert not settings.leader_election
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("RECONCILE_TIMEOUT", value) for value in ("nan", "inf", "-inf", "1e400", "3601", "0", "-1", "60s", " ")),
+        *(
+            ("WATCH_NAMESPACES", value)
+            for value in (",", ", ,", "a b", "a;b", "Team_A", "*", "../a", '["a","b"]', "a\nb")
+        ),
+        *(("NAMESPACE", value) for value in (" ", "a/b", "a.b", "A", "a" * 64)),
+        *(("LEASE_NAME", value) for value in (" ", "a/b", "a_b", "-a", "a.")),
+        *(("WORKERS", value) for value in ("nan", "1e1", "8.5", "257")),
+        ("MAX_CONNECTIONS", "3"),
+        ("IDENTITY", " "),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"WASMCLOUD_OPERATOR_{name}", value)
+    with pytest.raises(ValidationError) as refused:
+        Settings.from_arguments([])
+    assert [error["loc"] for error in refused.value.errors()] == [(name.lower(),)]
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "identity"])
+def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    unset = getattr(Settings.from_arguments([]), name)
+    monkeypatch.setenv(f"WASMCLOUD_OPERATOR_{name.upper()}", "")
+    assert getattr(Settings.from_arguments([]), name) == unset
+
+
+def test_spaces_and_line_ends_around_a_setting_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"CLUSTER_ID": "one\n", "LEASE_NAME": " mine ", "WATCH_NAMESPACES": " b, a,,b\n", "HTTP_ADDRESS": ":8081\n"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"WASMCLOUD_OPERATOR_{name}", value)
+    settings = Settings.from_arguments([])
+    assert (settings.cluster_id, settings.lease_name, settings.http_address) == ("one", "mine", ":8081")
+    assert settings.watch_namespaces == ("b", "a")
+
+
 def test_permissions_are_asked_for_in_each_watched_namespace() -> None:
     asked = needed(RULES, ["a", "b"], "home")
     assert {permission.namespace for permission in asked if permission.resource.plural == "deployments"} == {"a", "b"}
@@ -277,6 +316,9 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_name() -> None:
     assert unknown_variables(given) == [
         "WASMCLOUD_OPERATOR_WORKES is no setting: is WASMCLOUD_OPERATOR_WORKERS meant?",
         "WASMCLOUD_OPERATOR_ZZZ is no setting",
+    ]
+    assert unknown_variables(["wasmcloud_operator_workers", "wasmcloud_operator_workes"]) == [
+        "WASMCLOUD_OPERATOR_WORKES is no setting: is WASMCLOUD_OPERATOR_WORKERS meant?"
     ]
 
 

@@ -32,6 +32,7 @@ from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
 from wasmcloud_operator.lattice.lattice import Lattice, LatticeEvent
 from wasmcloud_operator.lattice.ledger import AppsListed
 from wasmcloud_operator.lattice.wadm_types import ModelSummary
+from wasmcloud_operator.names import NAMESPACE_NAME
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.context import Context
 from wasmcloud_operator.shared.pools import Pools
@@ -45,7 +46,6 @@ _RETRY_SECONDS = 30.0
 # Of a fleet that is gone at once so many are named; the metric has the number.
 _NAMED = 10
 
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 log = structlog.get_logger()
@@ -268,7 +268,7 @@ def leftovers_controller(context: Context, kept: LeftOnPurpose | None) -> Contro
 
 def _may_have_been(owner: Owner) -> bool:
     """Whether an Application can have had the owner's name and namespace."""
-    return bool(_NAMESPACE.fullmatch(owner.namespace) and _NAME.fullmatch(owner.name))
+    return bool(NAMESPACE_NAME.fullmatch(owner.namespace) and _NAME.fullmatch(owner.name))
 
 
 def _stored(app: ModelSummary) -> tuple[str, str]:

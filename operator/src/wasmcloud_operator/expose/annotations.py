@@ -12,6 +12,7 @@ import msgspec
 
 from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.expose import naming
+from wasmcloud_operator.names import NAMESPACE_NAME, OBJECT_NAME
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem
 
@@ -20,8 +21,6 @@ _V = TypeVar("_V")
 SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 
 # As Kubernetes checks them: what it refuses of one annotation would keep the whole object from being changed.
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_SUBDOMAIN = 253
 _KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _IP_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}")
@@ -191,7 +190,7 @@ def fits_route(host: str) -> bool:
 
 def _is_subdomain(text: str) -> bool:
     """Whether it is a DNS subdomain, as the names of most objects are."""
-    return len(text) <= _LONGEST_SUBDOMAIN and _SUBDOMAIN.fullmatch(text) is not None
+    return len(text) <= _LONGEST_SUBDOMAIN and OBJECT_NAME.fullmatch(text) is not None
 
 
 def _is_key(text: str) -> bool:
@@ -235,4 +234,6 @@ def _gateway(text: str) -> Gateway | None:
         return None
     if len(parts) == 1:
         return Gateway(parts[0])
-    return Gateway(parts[1], parts[0], parts[2] if len(parts) == 3 else "") if _LABEL.fullmatch(parts[0]) else None
+    if not NAMESPACE_NAME.fullmatch(parts[0]):
+        return None
+    return Gateway(parts[1], parts[0], parts[2] if len(parts) == 3 else "")

@@ -22,6 +22,7 @@ from wasmcloud_operator.lattice.content import strings
 from wasmcloud_operator.manifest.http_endpoints import exposure, pod_port_problems
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
 from wasmcloud_operator.manifest.validation import validate
+from wasmcloud_operator.names import NAMESPACE_NAME
 from wasmcloud_operator.reasons import Reason
 from wasmcloud_operator.shared.problem import Problem, SpecError
 from wasmcloud_operator_types import (
@@ -38,7 +39,6 @@ from wasmcloud_operator_types.parsing import child_path, format_path, path_aroun
 
 _ONLY_THE_LATTICE_KNOWS = frozenset({Reason.CONFIG_MISSING, Reason.CONFIG_UNKNOWN, Reason.SHARED_APPLICATION_MISSING})
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?")
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _KEY = re.compile(
     r"([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
@@ -159,7 +159,7 @@ def _metadata_problems(metadata: JsonObject, severity: Severity) -> Iterator[Man
         what = "is a name that Kubernetes cannot hold: use lower case letters, digits and '-', at most 253"
         yield ManifestProblem(severity, "metadata.name", what)
     namespace = metadata.get("namespace")
-    if namespace is not None and not (isinstance(namespace, str) and _NAMESPACE.fullmatch(namespace)):
+    if namespace is not None and not (isinstance(namespace, str) and NAMESPACE_NAME.fullmatch(namespace)):
         what = "is no name of a namespace: use lower case letters, digits and '-', at most 63"
         yield ManifestProblem(severity, "metadata.namespace", what)
     for key in metadata:
