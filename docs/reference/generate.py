@@ -176,7 +176,12 @@ def _bounds(field: dict[str, Any]) -> str:
 
 
 def _settings() -> Iterator[str]:
-    yield from ("# Settings of `wasmcloud-operator run`", "", "A flag wins over its variable; an empty one is as none.", "")
+    yield from (
+        "# Settings of `wasmcloud-operator run`",
+        "",
+        "A flag wins over its variable; an empty one is as none.",
+        "",
+    )
     prefix = Settings.model_config["env_prefix"]
     rows = []
     for name, field in Settings.model_fields.items():
@@ -285,6 +290,7 @@ def _metrics() -> Iterator[str]:
         "Served at `/metrics`, port 8080, under the names of controller-runtime and client-go where those have one.",
         "Applications and Services are counted by lattice and phase, never named, so that series do not grow with",
         "their number; a host config has about twenty. `process_…` and `python_…` are those of prometheus_client.",
+        "The label `namespace` is the object's: scrape with `honor_labels`, as the chart's ServiceMonitor does.",
         "",
     )
     rows = ((f"`{name}`", kind, labels, text) for name, kind, labels, text in metrics())

@@ -29,6 +29,11 @@ class Graph:
     unit: str = "short"
 
 
+def _own(series: str) -> str:
+    """Returns the series of this operator alone; other controllers have metrics of those names too."""
+    return f"({series} and on (job, instance) wasmcloud_operator_build_info)"
+
+
 ROWS: dict[str, tuple[Graph, ...]] = {
     "Pools": (
         Graph(
@@ -63,30 +68,30 @@ ROWS: dict[str, tuple[Graph, ...]] = {
         ),
     ),
     "Operator": (
-        Graph("Keys that wait", "workqueue_depth", "{{name}}"),
+        Graph("Keys that wait", _own("workqueue_depth"), "{{name}}"),
         Graph(
             "Reconciles a second",
-            "sum by (controller, result) (rate(controller_runtime_reconcile_total[5m]))",
+            f"sum by (controller, result) {_own('rate(controller_runtime_reconcile_total[5m])')}",
             "{{controller}} {{result}}",
             "ops",
         ),
         Graph(
             "Reconcile time, 99th percentile",
             "histogram_quantile(0.99, sum by (controller, le) "
-            "(rate(controller_runtime_reconcile_time_seconds_bucket[5m])))",
+            f"{_own('rate(controller_runtime_reconcile_time_seconds_bucket[5m])')})",
             "{{controller}}",
             "s",
         ),
         Graph(
             "Requests to the API server a second",
-            "sum by (method, code) (rate(rest_client_requests_total[5m]))",
+            f"sum by (method, code) {_own('rate(rest_client_requests_total[5m])')}",
             "{{method}} {{code}}",
             "ops",
         ),
-        Graph("Leader", "leader_election_master_status", "{{instance}}"),
+        Graph("Leader", _own("leader_election_master_status"), "{{instance}}"),
         Graph(
             "Resident memory",
-            "process_resident_memory_bytes and on (instance) wasmcloud_operator_build_info",
+            _own("process_resident_memory_bytes"),
             "{{instance}}",
             "bytes",
         ),

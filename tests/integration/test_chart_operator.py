@@ -145,6 +145,14 @@ async def test_watched_namespaces_get_roles_and_no_cluster_role_for_the_operator
     assert watched == ["team-a", "team-b"]
 
 
+async def test_a_service_monitor_keeps_the_labels_of_the_objects(helm: Helm) -> None:
+    """Or the pool's namespace would be the operator's, and pools of one name in several namespaces be one series."""
+    (endpoint,) = only(
+        await helm.template(OPERATOR_CHART, {"metrics": {"serviceMonitor": {"enabled": True}}}), "ServiceMonitor"
+    )["spec"]["endpoints"]
+    assert endpoint["honorLabels"] is True
+
+
 async def test_on_openshift_no_user_is_fixed(helm: Helm) -> None:
     text = await helm.run("template", "test", str(OPERATOR_CHART), "--api-versions", "security.openshift.io/v1")
     pod = only([obj for obj in yaml.safe_load_all(text) if obj], "Deployment")["spec"]["template"]["spec"]

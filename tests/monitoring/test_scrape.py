@@ -105,7 +105,13 @@ async def prometheus(folder: Path, target: str) -> AsyncIterator[Prometheus]:
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(ALERTS)],
-        "scrape_configs": [{"job_name": "operator", "static_configs": [{"targets": [target]}]}],
+        "scrape_configs": [
+            {
+                "job_name": "operator",
+                "static_configs": [{"targets": [target], "labels": {"namespace": "operator-system"}}],
+                "honor_labels": True,  # as in the chart's ServiceMonitor
+            }
+        ],
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     (port,) = free_ports(1)
@@ -166,6 +172,12 @@ async def test_a_panel_of_the_dashboard_has_data(scraped: Prometheus, title: str
         return any(not math.isnan(value) for value in await scraped.values(query))
 
     await eventually(shown, timeout=120, message=f"data of {title}: {query}")
+
+
+async def test_the_namespace_of_a_series_is_the_objects_and_not_the_operators(scraped: Prometheus) -> None:
+    found = (await scraped.ask("query", query="wasmcloud_operator_pool_hosts"))["result"]
+    assert found
+    assert "operator-system" not in {series["metric"]["namespace"] for series in found}
 
 
 @pytest.mark.parametrize("alert", RULES)

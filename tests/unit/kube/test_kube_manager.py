@@ -95,6 +95,15 @@ async def test_a_stop_before_it_leads_ends_it(bench: KubeBench):
     assert standby.task.exception() is None
 
 
+async def test_who_needs_no_election_is_shown_as_leading(bench: KubeBench):
+    scope = Scope(bench.client, (), bench.clock, bench.metrics)
+    informers = Informers(client=bench.client, scope=scope, clock=bench.clock, metrics=bench.metrics)
+    manager = Manager(informers, ())
+    bench.start(manager.run(asyncio.Event()))
+    await bench.clock.until(lambda: manager.leading)
+    assert bench.metrics.registry.get_sample_value("leader_election_master_status", {"name": ""}) == 1
+
+
 @pytest.mark.parametrize("turns", range(20))
 async def test_a_stop_in_any_moment_of_the_start_leaves_the_lease_to_others(bench: KubeBench, turns: int):
     bench.api.put(CONFIG_MAP, source(a="1"))

@@ -220,8 +220,11 @@ class Manager:
         gc.collect()
         gc.freeze()  # what the caches hold now lives long; full collections need not walk it
         log.info("caches filled", objects={informer.name: len(informer.store) for informer in self.informers})
-        lead = partial(self._control, stop)
-        await (lead() if self._elector is None else self._elector.run(lead))
+        if self._elector is not None:
+            await self._elector.run(partial(self._control, stop))
+            return
+        self._metrics.leader.labels("").set(1)  # or it would look as if nobody led
+        await self._control(stop)
 
     async def _control(self, stop: asyncio.Event) -> None:
         """Run the controllers until `stop` is set, let the work in progress end, then send what was reported."""

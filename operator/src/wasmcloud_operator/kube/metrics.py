@@ -63,7 +63,9 @@ class Metrics:
         self.namespaces_left_out = gauge(
             f"{prefix}_namespaces_left_out", "Namespaces that are to be followed but cannot be read"
         )
-        self.leader = gauge("leader_election_master_status", "1 while this replica holds the lease", ("name",))
+        self.leader = gauge(
+            "leader_election_master_status", "1 while this replica leads; the name is that of the lease", ("name",)
+        )
         self.restarts = counter(
             f"{prefix}_task_restarts", "Supervised tasks that died and were started again", ("task",)
         )
