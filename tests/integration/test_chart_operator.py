@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -34,7 +36,11 @@ EVERYTHING: Values = {
     "metrics": {"dashboard": {"enabled": True}},
     "rbac": {"migration": True},
 }
-EMPTY: Values = dict.fromkeys(("commonLabels", "nodeSelector", "tolerations", "affinity", "podLabels", "env"))
+EMPTY: Values = dict.fromkeys(
+    ("commonLabels", "nodeSelector", "tolerations", "affinity", "podLabels", "env", "settings", "resources")
+)
+# Names that YAML takes for something else than a text.
+NUMBERS: Values = {"watchNamespaces": ["123", "1e3", "on", "null"], "priorityClassName": "123", "nameOverride": "7"}
 
 
 @pytest.fixture
@@ -67,6 +73,16 @@ async def test_the_chart_passes_helms_own_lint(helm: Helm) -> None:
         ({"podDisruptionBudget": {"minAvailable": 1}}, "minAvailable"),
         ({"watchNamespaces": "team-a"}, "watchNamespaces"),
         ({"openshift": "yes"}, "openshift"),
+        ({"watchNamespaces": ["team-a", "team-a"]}, "watchNamespaces"),
+        ({"settings": {"reconcileTimeout": 3601}}, "reconcileTimeout"),
+        ({"settings": {"maxConnections": 1_000_000}}, "maxConnections"),
+        ({"commonLabels": {"app.kubernetes.io/part-of": "mine"}}, "commonLabels/app.kubernetes.io~1part-of"),
+        ({"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels/app.kubernetes.io~1name"),
+        ({"metrics": None}, "metrics"),
+        ({"metrics": {"service": {"port": None}}}, "port"),
+        ({"image": {"repository": None}}, "repository"),
+        ({"crds": None}, "crds"),
+        ({"settings": {"leaderElection": False}}, "Set replicas to 1"),
     ],
 )
 async def test_a_value_that_the_chart_does_not_know_is_refused_by_name(helm: Helm, values: Values, where: str) -> None:
@@ -94,7 +110,8 @@ async def test_every_setting_of_the_operator_is_a_value_and_arrives(
         "logLevel": "debug",
         "logFormat": "console",
     }
-    objects = await helm.template(OPERATOR_CHART, {"settings": chosen, "watchNamespaces": ["team-a", "team-b"]})
+    values = {"settings": chosen, "watchNamespaces": ["team-a", "team-b"], "replicas": 1}
+    objects = await helm.template(OPERATOR_CHART, values)
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     variables = {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
     for name, value in variables.items():
@@ -113,6 +130,37 @@ async def test_every_setting_of_the_operator_is_a_value_and_arrives(
         "http_address",
         "watch_namespaces",
     }
+
+
+def test_a_setting_has_the_same_bounds_as_a_value() -> None:
+    values = json.loads((OPERATOR_CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]
+    settings = Settings.model_json_schema()["properties"]
+    bounds = ("minimum", "exclusiveMinimum", "maximum")
+    for name, schema in values.items():
+        setting = settings[re.sub(r"([A-Z]\d*)", r"_\1", name).lower()]
+        assert {key: schema.get(key) for key in bounds} == {key: setting.get(key) for key in bounds}, name
+
+
+async def test_labels_of_one_object_win_over_those_of_all_and_none_is_there_twice(helm: Helm) -> None:
+    monitor = {"enabled": True, "labels": {"release": "prometheus"}}
+    values = {"commonLabels": {"release": "x", "team": "a"}, "metrics": {"serviceMonitor": monitor}}
+    objects = await helm.template(OPERATOR_CHART, values)  # read by a loader that refuses a key that is there twice
+    labels = {obj["kind"]: obj["metadata"].get("labels", {}) for obj in objects}
+    assert (labels["ServiceMonitor"]["release"], labels["ServiceMonitor"]["team"]) == ("prometheus", "a")
+    assert labels["Deployment"]["release"] == "x"
+
+
+async def test_releases_in_one_namespace_that_watch_others_have_leases_of_their_own(helm: Helm) -> None:
+    async def lease(release: str, values: Values) -> str | None:
+        text = await helm.run("template", release, str(OPERATOR_CHART), values=values)
+        container = only([obj for obj in yaml.safe_load_all(text) if obj], "Deployment")["spec"]["template"]["spec"]
+        env = {entry["name"]: entry.get("value") for entry in container["containers"][0]["env"]}
+        return env.get("WASMCLOUD_OPERATOR_LEASE_NAME")
+
+    assert await lease("a", {"watchNamespaces": ["team-a"]}) == "a-wasmcloud-operator"
+    assert await lease("b", {"watchNamespaces": ["team-b"]}) == "b-wasmcloud-operator"
+    assert await lease("b", {"watchNamespaces": ["team-b"], "settings": {"leaseName": "mine"}}) == "mine"
+    assert await lease("a", {}) is None  # several that follow all namespaces stand by for each other
 
 
 async def test_the_chart_and_kustomize_run_the_same_operator(helm: Helm) -> None:
@@ -159,9 +207,17 @@ async def test_on_openshift_no_user_is_fixed(helm: Helm) -> None:
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-@pytest.mark.parametrize("values", [{}, EVERYTHING, EMPTY], ids=["defaults", "everything", "nulls"])
-async def test_the_api_server_takes_every_object(helm: Helm, admin: Admin, namespace: str, values: Values) -> None:
-    objects = await helm.template(OPERATOR_CHART, values, namespace=namespace)
+@pytest.mark.parametrize(
+    ("values", "release"),
+    [({}, "test"), (EVERYTHING, "test"), (EMPTY, "test"), (NUMBERS, "1e3"), ({}, "a" * 53)],
+    ids=["defaults", "everything", "nulls", "numbers", "a long name"],
+)
+async def test_the_api_server_takes_every_object(
+    helm: Helm, admin: Admin, namespace: str, values: Values, release: str
+) -> None:
+    for watched in values.get("watchNamespaces", ()):
+        await admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": watched}})
+    objects = await helm.template(OPERATOR_CHART, values, namespace=namespace, release=release)
     assert objects
     for obj in objects:
         path = await admin.path(
@@ -243,6 +299,10 @@ async def test_a_release_is_installed_upgraded_rolled_back_and_removed(helm: Hel
         assert (await admin.get(*deployment))["spec"]["replicas"] == 3
         await helm.run("rollback", *release, "1")
         assert (await admin.get(*deployment))["spec"]["replicas"] == 2
+        single = {"replicas": 1, "settings": {"leaderElection": False}}
+        await helm.run("upgrade", *release, str(OPERATOR_CHART), values=single)
+        # or two operators that elect no leader would write for the time of an update
+        assert (await admin.get(*deployment))["spec"]["strategy"] == {"type": "Recreate"}
         await helm.run("uninstall", *release)
         assert await admin.find(*deployment) is None
         for name in crd_names():

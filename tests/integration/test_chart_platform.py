@@ -77,6 +77,14 @@ async def test_the_chart_passes_helms_own_lint(helm: Helm) -> None:
         ({"host": {"enabled": True}}, "host"),
         ({"nats": {"config": {"cluster": {"replicas": 2}}}}, "majority"),
         ({"nats": {"enabled": False}}, "nats.address"),
+        ({"nats": {"config": {"leafnodes": {"enabled": False}}}}, "each pod of hosts is a leaf node"),
+        ({"nats": {"config": {"jetstream": {"enabled": False}}}}, "wadm keeps what it knows in JetStream"),
+        ({"wadm": {"wadm": {"config": {"cleanupInterval": 1_000_000}}}}, "cleanupInterval"),
+        ({"commonLabels": {"app.kubernetes.io/instance": "mine"}}, "commonLabels/app.kubernetes.io~1instance"),
+        ({"nats": None}, "nats"),
+        ({"nats": {"config": {"leafnodes": {"port": None}}}}, "port"),
+        ({"wadm": {"wadm": {"config": None}}}, "config"),
+        ({"hostConfig": {"name": None}}, "name"),
     ],
 )
 async def test_values_that_the_chart_cannot_serve_are_refused_by_name(helm: Helm, values: Values, where: str) -> None:
@@ -100,6 +108,18 @@ async def test_the_parts_find_each_other(helm: Helm) -> None:
     assert variables["WADM_NATS_SERVER"] == "nats.team.svc.cluster.local:4222"
     service = named(objects, "Service", "nats")
     assert {port["port"] for port in service["spec"]["ports"]} == {4222, 7422, 4223}
+
+
+async def test_an_address_of_each_part_needs_none_for_all(helm: Helm) -> None:
+    values: Values = {
+        "nats": {"enabled": False},
+        "wadm": {"wadm": {"config": {"nats": {"server": "hub.example:4222"}}}},
+        "hostConfig": {"natsAddress": "nats://hub.example:4222"},
+    }
+    objects = await helm.template(PLATFORM_CHART, values)
+    assert named(objects, "WasmCloudHostConfig")["spec"]["natsAddress"] == "nats://hub.example:4222"
+    container = named(objects, "Deployment", "wadm")["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "WADM_NATS_SERVER", "value": "hub.example:4222"} in container["env"]
 
 
 async def test_nats_that_is_there_already_is_used_with_its_credentials(helm: Helm) -> None:

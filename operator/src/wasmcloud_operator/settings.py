@@ -102,7 +102,7 @@ class Settings(BaseSettings):
 
     A refused connection is waited for, a minute at most; where the network answers nothing, nothing is waited for."""
 
-    max_connections: int = Field(default=64, ge=4)
+    max_connections: int = Field(default=64, ge=4, le=10000)
     """Connections to the API server, watches not counted."""
 
     trust_env: bool = False

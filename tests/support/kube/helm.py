@@ -18,6 +18,15 @@ PLATFORM_CHART = CHARTS / "wasmcloud-platform"
 Values = dict[str, Any]
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a mapping with one key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key is there twice: {keys}"
+        return super().construct_mapping(node, deep)
+
+
 class HelmFailed(Exception):
     """The text is what helm wrote to its error stream."""
 
@@ -54,8 +63,11 @@ class Helm:
         return out.decode()
 
     async def template(
-        self, chart: Path, values: Values | None = None, *, namespace: str = "operator-system"
+        self, chart: Path, values: Values | None = None, *, namespace: str = "operator-system", release: str = "test"
     ) -> list[dict[str, Any]]:
-        """Returns the objects that the chart renders for release `test`. Raises `HelmFailed`."""
-        text = await self.run("template", "test", str(chart), "--namespace", namespace, values=values or {})
-        return [obj for obj in yaml.safe_load_all(text) if obj]
+        """Returns the objects that the chart renders for a release. Raises `HelmFailed`, AssertionError at a key twice.
+
+        Helm takes the last one of those; kustomize, which Flux and others have read Helm's output, refuses them.
+        """
+        text = await self.run("template", release, str(chart), "--namespace", namespace, values=values or {})
+        return [obj for obj in yaml.load_all(text, _Loader) if obj]
