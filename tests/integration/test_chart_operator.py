@@ -262,8 +262,11 @@ async def test_an_editor_of_a_namespace_may_write_both_kinds_and_a_viewer_may_re
     for verb in ("create", "update", "patch", "delete", "list", "watch"):
         assert await may("alice", verb, *config)
     assert await may("alice", "patch", *config, "scale")
-    assert not await may("alice", "patch", *config, "status")
     assert await may("bob", "get", *config, "scale")
+    for user in ("alice", "bob"):
+        for kind in (config, ("core.oam.dev", "applications")):
+            assert await may(user, "get", *kind, "status")  # kubectl get --subresource=status
+            assert not [verb for verb in ("update", "patch") if await may(user, verb, *kind, "status")]
     for verb in ("create", "update", "patch", "delete"):
         assert not await may("bob", verb, *config)
         assert not await may("bob", verb, "core.oam.dev", "applications")

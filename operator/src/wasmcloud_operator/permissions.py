@@ -109,17 +109,20 @@ class UserRule:
     subresource: str = ""
 
 
+_READ_STATUS = (UserRule(HOST_CONFIG, ("get",), "status"), UserRule(APPLICATION, ("get",), "status"))
 _READ_OWN_KINDS = (
     UserRule(HOST_CONFIG, _READ),
     UserRule(HOST_CONFIG, ("get",), "scale"),
     UserRule(APPLICATION, _READ),
+    *_READ_STATUS,
 )
 _WRITE = ("create", "update", "patch", "delete", "deletecollection")
 _WRITE_OWN_KINDS = (
     UserRule(HOST_CONFIG, (*_READ, *_WRITE)),
     UserRule(HOST_CONFIG, ("get", "update", "patch"), "scale"),
     UserRule(APPLICATION, (*_READ, *_WRITE)),
+    *_READ_STATUS,
 )
 
-# Built-in role to what it takes in: `status` is the operator's alone, as with the built-in kinds.
+# Built-in role to what it takes in: who writes `status` is the operator alone, as with the built-in kinds.
 USER_ROLES = {"view": _READ_OWN_KINDS, "edit": _WRITE_OWN_KINDS, "admin": _WRITE_OWN_KINDS}
