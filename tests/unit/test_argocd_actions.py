@@ -38,6 +38,13 @@ def test_only_what_changes_something_is_offered() -> None:
     assert offered(argocd_act(argocd_act(APPLICATION, "pause"), "undeploy")) == {"resume", "deploy"}
 
 
+@pytest.mark.parametrize("spelling", ["True", "TRUE"])
+def test_another_spelling_that_the_operator_takes_counts_as_well(spelling: str) -> None:
+    obj = copy.deepcopy(APPLICATION)
+    obj["metadata"]["annotations"] = {PAUSED: spelling, UNDEPLOY: spelling}
+    assert offered(obj) == {"resume", "deploy"}
+
+
 @BOTH
 def test_resume_takes_back_what_pause_set_and_nothing_else(obj: dict[str, Any]) -> None:
     marked = copy.deepcopy(obj)

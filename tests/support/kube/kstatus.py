@@ -66,6 +66,8 @@ def _customization(what: str, kind: str) -> str:
 
 def _run(lua: str, obj: dict[str, Any]) -> Any:
     runtime = lupa.LuaRuntime(unpack_returned_tuples=True)
+    # Argo CD opens no more than base, package, table and a part of os for scripts of its users.
+    runtime.execute("getmetatable('').__index = nil; string, math, io, debug, coroutine, utf8 = nil")
     return runtime.eval(f"function(obj)\n{lua}\nend")(_to_lua(runtime, obj))
 
 

@@ -12,7 +12,7 @@ from support.kube.kstatus import argocd_health, kstatus
 from wasmcloud_operator.application import status
 from wasmcloud_operator.application.lattice_choice import NotChosen
 from wasmcloud_operator.application.status import Verdict
-from wasmcloud_operator.application.writer import own_status
+from wasmcloud_operator.application.writer import PAUSED, own_status
 from wasmcloud_operator.kube.conditions import to_status
 from wasmcloud_operator.lattice.content import Owner
 from wasmcloud_operator.lattice.deploying import Deploying
@@ -124,6 +124,16 @@ def test_a_status_of_an_earlier_generation_counts_for_nothing(phase: str) -> Non
     obj = written(DECIDED["wadm says deployed"][0], phase, generation=2)
     assert kstatus(obj) == "InProgress"
     assert argocd_health(obj)[0] == "Progressing"
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+@pytest.mark.parametrize("phase", ARGOCD)
+def test_a_paused_application_is_suspended_for_argocd_whether_its_spec_is_followed_or_not(
+    phase: str, generation: int
+) -> None:
+    obj = written(DECIDED["wadm says deployed"][0], phase, generation)
+    obj["status"]["conditions"] += to_status((PAUSED,), None, generation, NOW)
+    assert argocd_health(obj) == ("Suspended", PAUSED.message)
 
 
 @pytest.mark.parametrize("shown", [{}, {"status": {}}, {"status": {"observedGeneration": -1}}])

@@ -32,9 +32,11 @@ def test_health_follows_the_conditions(conditions: list[Condition], argocd: str,
     assert kstatus(obj) == flux
 
 
-def test_a_paused_pool_is_suspended() -> None:
+@pytest.mark.parametrize("observed", [1, 2])
+def test_a_paused_pool_is_suspended_whether_its_spec_is_followed_or_not(observed: int) -> None:
     paused = Condition("Paused", "True", "Paused", "nothing is written")
-    assert argocd_health(pool([*ready("HostsInLattice", "2 of 2"), paused])) == ("Suspended", "nothing is written")
+    obj = pool([*ready("HostsInLattice", "2 of 2"), paused], observed=observed)
+    assert argocd_health(obj) == ("Suspended", "nothing is written")
 
 
 @pytest.mark.parametrize("observed", [-1, 1])
