@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.kube.helm import OPERATOR_CHART, Helm, HelmFailed, Values
+from support.kube.helm import OPERATOR_CHART, Helm, HelmFailed, Values, drift
 from support.objects.crds import CRD, CRD_NAME, kubevelas
 from testbed import Admin, ControlPlane
 from testbed.cache import ensure
@@ -40,7 +40,12 @@ EMPTY: Values = dict.fromkeys(
     ("commonLabels", "nodeSelector", "tolerations", "affinity", "podLabels", "env", "settings", "resources")
 )
 # Names that YAML takes for something else than a text.
-NUMBERS: Values = {"watchNamespaces": ["123", "1e3", "on", "null"], "priorityClassName": "123", "nameOverride": "7"}
+NUMBERS: Values = {
+    "watchNamespaces": ["123", "1e3", "on", "null"],
+    "priorityClassName": "123",
+    "nameOverride": "7",
+    "fullnameOverride": "operator",  # the name of a Service begins with a letter
+}
 
 
 @pytest.fixture
@@ -76,6 +81,7 @@ async def test_the_chart_passes_helms_own_lint(helm: Helm) -> None:
         ({"watchNamespaces": ["team-a", "team-a"]}, "watchNamespaces"),
         ({"settings": {"reconcileTimeout": 3601}}, "reconcileTimeout"),
         ({"settings": {"maxConnections": 1_000_000}}, "maxConnections"),
+        ({"podDisruptionBudget": {"maxUnavailable": "some"}}, "maxUnavailable"),
         ({"commonLabels": {"app.kubernetes.io/part-of": "mine"}}, "commonLabels/app.kubernetes.io~1part-of"),
         ({"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels/app.kubernetes.io~1name"),
         ({"metrics": None}, "metrics"),
@@ -212,7 +218,7 @@ async def test_on_openshift_no_user_is_fixed(helm: Helm) -> None:
     [({}, "test"), (EVERYTHING, "test"), (EMPTY, "test"), (NUMBERS, "1e3"), ({}, "a" * 53)],
     ids=["defaults", "everything", "nulls", "numbers", "a long name"],
 )
-async def test_the_api_server_takes_every_object(
+async def test_the_api_server_takes_every_object_and_stores_it_as_it_is(
     helm: Helm, admin: Admin, namespace: str, values: Values, release: str
 ) -> None:
     for watched in values.get("watchNamespaces", ()):
@@ -224,7 +230,8 @@ async def test_the_api_server_takes_every_object(
             f"{obj['apiVersion']}/{obj['kind']}", obj["metadata"].get("namespace"), obj["metadata"]["name"]
         )
         params = {"fieldManager": "helm", "force": "true", "dryRun": "All", "fieldValidation": "Strict"}
-        await admin.request("PATCH", path, obj, content_type="application/apply-patch+yaml", params=params)
+        stored = await admin.request("PATCH", path, obj, content_type="application/apply-patch+yaml", params=params)
+        assert list(drift(obj, stored)) == []
 
 
 async def test_an_editor_of_a_namespace_may_write_both_kinds_and_a_viewer_may_read_them(
@@ -305,7 +312,7 @@ async def test_a_release_is_installed_upgraded_rolled_back_and_removed(helm: Hel
         single = {"replicas": 1, "settings": {"leaderElection": False}}
         await helm.run("upgrade", *release, str(OPERATOR_CHART), values=single)
         # or two operators that elect no leader would write for the time of an update
-        assert (await admin.get(*deployment))["spec"]["strategy"] == {"type": "Recreate"}
+        assert (await admin.get(*deployment))["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0
         await helm.run("uninstall", *release)
         assert await admin.find(*deployment) is None
         for name in crd_names():
@@ -313,6 +320,10 @@ async def test_a_release_is_installed_upgraded_rolled_back_and_removed(helm: Hel
         assert (await admin.get("k8s.wasmcloud.dev/v1alpha1/WasmCloudHostConfig", "kept", "default"))["spec"]["lattice"]
         # the CRDs that were kept are taken up again by the next release
         await helm.run("install", *release, str(OPERATOR_CHART), "--take-ownership")
+        # and another one for some namespaces does without them
+        others: Values = {"crds": {"enabled": False}, "watchNamespaces": ["default"]}
+        await helm.run("install", "second", *release[1:], str(OPERATOR_CHART), values=others)
+        await helm.run("upgrade", *release, str(OPERATOR_CHART), values=single)
 
 
 async def test_a_kustomize_install_is_adopted(helm: Helm, cluster: ControlPlane) -> None:

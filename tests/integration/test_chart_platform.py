@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.kube.helm import PLATFORM_CHART, Helm, HelmFailed, Values
+from support.kube.helm import PLATFORM_CHART, Helm, HelmFailed, Values, drift
 from testbed import Admin, ControlPlane
 from testbed.cache import ensure
 from testbed.waiting import eventually
@@ -144,14 +144,15 @@ async def test_each_part_can_be_left_out(helm: Helm, part: str, kinds: set[str])
 
 
 @pytest.mark.parametrize("values", [{}, ONE_SERVER, OFFICIAL], ids=["defaults", "one server", "official names"])
-async def test_the_api_server_takes_every_object(
+async def test_the_api_server_takes_every_object_and_stores_it_as_it_is(
     helm: Helm, crds: ControlPlane, admin: Admin, namespace: str, values: Values
 ) -> None:
     for obj in await helm.template(PLATFORM_CHART, values, namespace=namespace):
         place = obj["metadata"].get("namespace")
         path = await admin.path(f"{obj['apiVersion']}/{obj['kind']}", place, obj["metadata"]["name"])
         params = {"fieldManager": "helm", "force": "true", "dryRun": "All", "fieldValidation": "Strict"}
-        await admin.request("PATCH", path, obj, content_type="application/apply-patch+yaml", params=params)
+        stored = await admin.request("PATCH", path, obj, content_type="application/apply-patch+yaml", params=params)
+        assert list(drift(obj, stored)) == []
 
 
 async def test_a_real_nats_takes_the_configuration(helm: Helm, tmp_path: Path) -> None:

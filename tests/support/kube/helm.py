@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ Values = dict[str, Any]
 class _Loader(yaml.SafeLoader):
     """Refuses a mapping with one key twice."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         assert len(keys) == len(set(keys)), f"a key is there twice: {keys}"
         return super().construct_mapping(node, deep)
@@ -29,6 +30,18 @@ class _Loader(yaml.SafeLoader):
 
 class HelmFailed(Exception):
     """The text is what helm wrote to its error stream."""
+
+
+def drift(wanted: Any, live: Any, path: str = "") -> Iterator[str]:
+    """Yields the paths at which a stored object is not as it was applied: what Argo CD and Flux would set for ever."""
+    if isinstance(wanted, dict) and isinstance(live, dict):
+        for key, value in wanted.items():
+            yield from drift(value, live.get(key), f"{path}.{key}")
+    elif isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        for at, pair in enumerate(zip(wanted, live, strict=True)):
+            yield from drift(*pair, f"{path}[{at}]")
+    elif wanted != live:
+        yield f"{path}: {wanted!r}, stored as {live!r}"
 
 
 @dataclass(frozen=True)
