@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 
@@ -25,9 +26,8 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
             structlog.processors.JSONRenderer(),
         ]
     else:
-        # Plain tracebacks: the default shows local variables, and with them secrets.
-        plain = structlog.dev.plain_traceback
-        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback)
+        rendering = [_as_text, console]
     numeric = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *rendering],
@@ -44,7 +44,23 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
     logging.basicConfig(handlers=[handler], level=max(numeric, logging.WARNING), force=True)
 
 
-# Any with a reason: a log line holds values of every type.
+# Any with a reason, here and below: a log line holds values of every type.
+def _as_text(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escapes in what others have written what a terminal would take for a command or a line of its own."""
+    for key, value in line.items():
+        if isinstance(value, str) and not value.isprintable():
+            line[key] = repr(value)[1:-1]
+    return line
+
+
+def _traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    """Writes it plain, since the default shows local variables, and with them secrets; as text, and set off."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, exc_info)
+    lines = (line if line.isprintable() else repr(line)[1:-1] for line in plain.getvalue().split("\n"))
+    out.write("\n".join(f"  {line}" for line in lines))
+
+
 def _with_trace(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Adds the ids of the span in which the line is written, so that a log leads to its trace and back.
 

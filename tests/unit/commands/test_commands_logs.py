@@ -38,3 +38,21 @@ def test_json_lines_have_time_level_and_object(capsys: pytest.CaptureFixture[str
     entry = json.loads(line)
     assert (entry["event"], entry["level"], entry["object"]) == ("done", "info", "ns/name")
     assert entry["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_text_of_others_is_neither_a_command_to_a_terminal_nor_a_line(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = "\x1b]0;title\x07gone\n1999-01-01 [info] made up\u2028\ud800"
+    logs.configure("info", form)
+    structlog.get_logger().warning("reconcile failed", error=theirs)
+    logging.getLogger("somebody").warning("from %s", theirs)
+    try:
+        raise RuntimeError(theirs)
+    except RuntimeError:
+        structlog.get_logger().exception("failed", object="ns/name")
+    lines = capsys.readouterr().err.split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    assert len([line for line in lines if "[info] made up" in line]) == 3
+    assert [line for line in lines if line.startswith("1999-01-01")] == []
