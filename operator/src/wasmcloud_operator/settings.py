@@ -13,19 +13,16 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict
 
+from wasmcloud_operator.kube.service_account import own_namespace
 from wasmcloud_operator.names import NAMESPACE_NAME, OBJECT_NAME, IpFamily
 
 _PREFIX = "WASMCLOUD_OPERATOR_"
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE_LINK = re.compile(r"_(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)$")
-_SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def _own_namespace() -> str:
-    try:
-        return _SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip() or "default"
-    except OSError:
-        return "default"
+    return own_namespace() or "default"
 
 
 class Settings(BaseSettings):

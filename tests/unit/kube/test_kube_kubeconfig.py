@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -12,9 +13,10 @@ import structlog
 from support.kube.objects import WIDGET, key, widget
 from testbed import eventually
 from wasmcloud_operator.base.testing import VirtualClock
-from wasmcloud_operator.kube import transport
+from wasmcloud_operator.kube import service_account, transport
 from wasmcloud_operator.kube.client import Reader
-from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials, cluster_name
+from wasmcloud_operator.kube.credentials import LIBRARY, CredentialLoader, Credentials, cluster_name, default_namespace
+from wasmcloud_operator.kube.errors import NoCredentials
 from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedApiServer
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
 
@@ -32,7 +34,7 @@ def written(path: Path, *, current: str | None = None, **parts: dict[str, dict])
     return path
 
 
-def cluster(name: str, **more: str) -> dict[str, dict]:
+def cluster(name: str, **more: object) -> dict[str, dict]:
     return {name: {"server": f"https://{name}.invalid", **more}}
 
 
@@ -108,6 +110,90 @@ async def test_a_plugins_command_is_relative_to_a_file_that_is_named_without_its
     assert (await load(CredentialLoader(Credentials(Path("config"))))).api_key == {"BearerToken": "Bearer one"}
 
 
+ROLE = {"as": "team", "as-uid": "7", "as-groups": ["a", "b"], "as-user-extra": {"scopes/x": ["1", "2"]}}
+ROLE_HEADERS = [
+    ("Impersonate-User", "team"),
+    ("Impersonate-Uid", "7"),
+    ("Impersonate-Group", "a"),
+    ("Impersonate-Group", "b"),
+    ("Impersonate-Extra-scopes%2Fx", "1"),
+    ("Impersonate-Extra-scopes%2Fx", "2"),
+]
+
+
+@pytest.mark.parametrize(
+    ("user", "headers"), [(ROLE, ROLE_HEADERS), ({"as": "team"}, ROLE_HEADERS[:1]), ({"as": ""}, []), ({}, [])]
+)
+async def test_a_user_acts_for_whom_the_kubeconfig_names(tmp_path: Path, user: dict, headers: list):
+    config = written(tmp_path / "config", current="c", cluster=cluster("c"), user={"c": user}, context=context("c"))
+    loader = CredentialLoader(Credentials(config))
+    await load(loader)
+    assert list(loader.headers) == headers
+
+
+@pytest.mark.parametrize("user", [{"as": 5}, {"as-groups": "a"}, {"as": "a", "as-user-extra": {"b": "c"}}])
+async def test_whom_to_act_for_in_another_form_is_refused_and_not_left_out(tmp_path: Path, user: dict):
+    config = written(tmp_path / "config", current="c", cluster=cluster("c"), user={"c": user}, context=context("c"))
+    with pytest.raises(NoCredentials, match="no usable credentials"):
+        await load(CredentialLoader(Credentials(config)))
+
+
+async def test_every_request_acts_for_the_one_who_is_named_also_after_that_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(transport, "_REFRESH_SECONDS", 0.05)
+    api = ScriptedApi()
+    api.put(WIDGET, widget("w"))
+    async with ScriptedApiServer.serve(api) as server:
+
+        def named(name: str) -> Path:
+            here = {"c": {"server": server.url}}
+            user = {"c": {"token": "t", "as": name, "as-groups": ["g"]}}
+            return written(tmp_path / "config", current="c", cluster=here, user=user, context=context("c"))
+
+        async with Transport.open(ConnectionOptions(credentials=Credentials(named("one")))) as opened:
+            client = Reader(opened)
+
+            async def seen() -> tuple[str | None, str | None]:
+                await client.find(WIDGET, key("w"))
+                headers = api.requests[-1].headers
+                return headers.get("Impersonate-User"), headers.get("Impersonate-Group")
+
+            assert await seen() == ("one", "g")
+            named("two")
+
+            async def changed() -> bool:
+                return await seen() == ("two", "g")
+
+            await eventually(changed)
+
+
+@pytest.mark.parametrize(("named", "host"), [("other", "https://other.invalid"), ("", "https://c.invalid")])
+async def test_a_context_that_is_named_counts_and_an_empty_one_is_none(tmp_path: Path, named: str, host: str):
+    clusters, contexts = cluster("c") | cluster("other"), context("c") | context("other")
+    config = written(tmp_path / "config", current="c", cluster=clusters, user={"c": {}, "other": {}}, context=contexts)
+    assert (await load(CredentialLoader(Credentials(config, named)))).host == host
+
+
+def test_in_a_pod_a_named_context_is_one_of_the_users_kubeconfig(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert [Credentials(context=name).source() for name in (None, "")] == ["", ""]
+    assert Credentials(context="staging").source() == "/home/somebody/.kube/config"
+
+
+def test_in_a_pod_the_namespace_is_the_pods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setattr(service_account, "NAMESPACE_FILE", tmp_path / "namespace")
+    assert default_namespace(Credentials()) == "default"
+    (tmp_path / "namespace").write_text("ci\n")
+    assert default_namespace(Credentials()) == "ci"
+    config = written(tmp_path / "config", current="c", cluster=cluster("c"), user={"c": {}}, context=context("c"))
+    assert default_namespace(Credentials(config)) == "default"
+
+
 class TestPlugins:
     @pytest.fixture
     def output(self, tmp_path: Path) -> Path:
@@ -133,6 +219,31 @@ class TestPlugins:
             await clock.advance(60)
         renewed = (await load(loader)).api_key["BearerToken"] == "Bearer two"
         assert renewed is not expires.startswith("9999")
+
+    @pytest.mark.parametrize("asked", [True, False])
+    async def test_a_plugin_is_told_of_the_cluster_where_it_asks(self, tmp_path: Path, asked: bool):
+        (tmp_path / "ca.crt").write_text("a CA")
+        told = {"name": "client.authentication.k8s.io/exec", "extension": {"project": "x"}}
+        body = {"certificate-authority": "ca.crt", "tls-server-name": "n", "extensions": [{"name": "other"}, told]}
+        (tmp_path / "answer").write_text(gives(token="one"))
+        script = f'printf %s "$KUBERNETES_EXEC_INFO" > {tmp_path}/info; cat {tmp_path}/answer'
+        plugin = {"apiVersion": EXEC, "command": "sh", "args": ["-c", script], "provideClusterInfo": asked}
+        config = written(
+            tmp_path / "config",
+            current="c",
+            cluster=cluster("c", **body),
+            user={"c": {"exec": plugin}},
+            context=context("c"),
+        )
+        await load(CredentialLoader(Credentials(config)))
+        info = json.loads((tmp_path / "info").read_text())
+        expected = {
+            "server": "https://c.invalid",
+            "tls-server-name": "n",
+            "certificate-authority-data": base64.b64encode(b"a CA").decode(),
+            "config": {"project": "x"},
+        }
+        assert info["spec"] == ({"cluster": expected, "interactive": False} if asked else {"interactive": False})
 
     async def test_a_plugin_may_go_from_tokens_to_certificates_and_back(self, output, clock, loader):
         certificate = {"clientCertificateData": "cert", "clientKeyData": "key"}

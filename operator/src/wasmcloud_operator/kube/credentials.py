@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib.util
 import logging
 import os
@@ -14,13 +15,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import yaml
 
 from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_objects
 from wasmcloud_operator.kube.errors import KubeError, NoCredentials
 from wasmcloud_operator.kube.exec_credential import ExecPlugin, PluginSpec
+from wasmcloud_operator.kube.service_account import own_namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ LIBRARY = _import_slim()
 
 # Where the library's words for an entry begin to be all that is in it, as its name is no text.
 _NO_NAME = re.compile(r"\{|\[[\['\"]")
+_CA = "certificate-authority-data"
+_TOLD = ("server", "tls-server-name", "insecure-skip-tls-verify", _CA, "proxy-url", "disable-compression")
 # Some hundred clusters; more is no kubeconfig.
 _KUBECONFIG_LIMIT = 512 * 1024
 
@@ -110,7 +116,8 @@ logging.getLogger("kubernetes_asyncio").setLevel(logging.WARNING)
 class Credentials:
     """Where the address of the API server and the credentials come from.
 
-    `kubeconfig` None means: the file that `$KUBECONFIG` names, else the pod's service account, else `~/.kube/config`.
+    `kubeconfig` None means: the file that `$KUBECONFIG` names, else the pod's service account, unless a context is
+    named, else `~/.kube/config`. An empty `context` is none, as for kubectl.
     """
 
     kubeconfig: Path | None = None
@@ -122,7 +129,7 @@ class Credentials:
             return str(self.kubeconfig)
         if named := os.environ.get("KUBECONFIG"):
             return named
-        if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if os.environ.get("KUBERNETES_SERVICE_HOST") and not self.context:
             return ""
         return str(Path.home() / ".kube" / "config")
 
@@ -134,6 +141,8 @@ class CredentialLoader:
         self._credentials = credentials
         self._plugin = ExecPlugin(clock)
         self._files = TemporaryDirectory(prefix="kube-credentials-")  # ssl takes certificates from files only
+        self.headers: Sequence[tuple[str, str]] = ()
+        """Headers of each request besides the credentials: whom the user acts for."""
 
     def close(self) -> None:
         """Remove the certificates that a plugin gave."""
@@ -166,15 +175,18 @@ class CredentialLoader:
         # In a thread: it is read every minute, and a large one takes the parser a second.
         loader = LIBRARY.kube_config.KubeConfigLoader(
             config_dict=await asyncio.to_thread(_merged, source),
-            active_context=self._credentials.context,
+            active_context=self._credentials.context or None,
             config_base_path=None,
         )
         user = loader._user  # noqa: SLF001 - the library offers no other way to its own choice of user
         if user is not None:
             _understand(user)
+        self.headers = _impersonation(user.value) if user is not None else ()
 
         async def run_plugin() -> bool:
             spec = msgspec.convert(user["exec"].value, PluginSpec)
+            told = _cluster_info(loader._cluster) if spec.provide_cluster_info else None  # noqa: SLF001 - likewise
+            spec = msgspec.structs.replace(spec, cluster=told)
             credential = await self._plugin.credential(spec, _folder(user), rejected=rejected)
             if credential.token:
                 loader.token = f"Bearer {credential.token}"
@@ -203,11 +215,11 @@ def cluster_name(credentials: Credentials) -> str:
 
 
 def default_namespace(credentials: Credentials) -> str:
-    """Returns the namespace of the kubeconfig's context, which kubectl takes where none is named.
+    """Returns the namespace of the kubeconfig's context, or of the pod, which kubectl takes where none is named.
 
     Raises NoCredentials.
     """
-    return _in_context(credentials, "namespace") or "default"
+    return _in_context(credentials, "namespace") or ("" if credentials.source() else own_namespace()) or "default"
 
 
 def _in_context(credentials: Credentials, entry: str) -> str:
@@ -245,6 +257,43 @@ def _understand(user: Any) -> None:
     for name in ("client-certificate", "client-key"):
         if name in user:
             user.value[name] = str(_folder(user) / user[name])
+
+
+class _Impersonated(msgspec.Struct, frozen=True):
+    """Whom a user acts for: the library knows nothing of it, and would act with more rights than are meant."""
+
+    user: str | None = msgspec.field(name="as", default=None)
+    uid: str | None = msgspec.field(name="as-uid", default=None)
+    groups: list[str] | None = msgspec.field(name="as-groups", default=None)
+    extra: dict[str, list[str]] | None = msgspec.field(name="as-user-extra", default=None)
+
+
+def _impersonation(user: Json) -> list[tuple[str, str]]:
+    """Returns the headers of KEP-541 for a kubeconfig's user. Raises msgspec.ValidationError."""
+    found = msgspec.convert(user, _Impersonated)
+    named = (("Impersonate-User", found.user), ("Impersonate-Uid", found.uid))
+    return [
+        *((header, value) for header, value in named if value),
+        *(("Impersonate-Group", group) for group in found.groups or ()),
+        *(
+            (f"Impersonate-Extra-{quote(key, safe='')}", value)
+            for key, values in (found.extra or {}).items()
+            for value in values
+        ),
+    ]
+
+
+def _cluster_info(cluster: Any) -> JsonObject:
+    """Returns what a plugin is told of the cluster (`spec.cluster` of an ExecCredential)."""
+    given: JsonObject = cluster.value
+    told = {name: given[name] for name in _TOLD if name in given}
+    if _CA not in told and given.get("certificate-authority"):
+        content = (_folder(cluster) / given["certificate-authority"]).read_bytes()
+        told[_CA] = base64.b64encode(content).decode()
+    for extension in as_objects(given.get("extensions")):
+        if extension.get("name") == "client.authentication.k8s.io/exec":
+            told["config"] = extension.get("extension")
+    return told
 
 
 def _folder(entry: Any) -> Path:

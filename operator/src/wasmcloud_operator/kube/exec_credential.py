@@ -15,6 +15,7 @@ from typing import cast
 import msgspec
 
 from wasmcloud_operator.base.clock import Clock
+from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.kube.errors import KubeError, NoCredentials, Unreachable
 
 # A plugin may ask a cloud for a token, over a network that hangs.
@@ -40,6 +41,9 @@ class PluginSpec(msgspec.Struct, frozen=True, rename="camel"):
     api_version: str
     args: list[str] | None = None
     env: list[_EnvVar] | None = None
+    provide_cluster_info: bool = False
+    cluster: JsonObject | None = None
+    """What the plugin is told of the cluster, where it asks for that; no field of the kubeconfig's."""
 
 
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
@@ -148,8 +152,9 @@ class _Run(asyncio.SubprocessProtocol):
 async def run(spec: PluginSpec, folder: Path) -> bytes:
     """Returns the plugin's output. The plugin is killed when it takes too long, or when the caller is cancelled."""
     command = str(folder / spec.command) if os.sep in spec.command else spec.command
-    info = {"apiVersion": spec.api_version, "kind": "ExecCredential", "spec": {"interactive": False}}
-    env = {**os.environ, **{var.name: var.value for var in spec.env or ()}, "KUBERNETES_EXEC_INFO": json.dumps(info)}
+    told = {"interactive": False} if spec.cluster is None else {"cluster": spec.cluster, "interactive": False}
+    info = json.dumps({"apiVersion": spec.api_version, "kind": "ExecCredential", "spec": told}, default=str)
+    env = {**os.environ, **{var.name: var.value for var in spec.env or ()}, "KUBERNETES_EXEC_INFO": info}
     try:
         transport, process = await asyncio.get_running_loop().subprocess_exec(
             _Run, command, *(spec.args or ()), env=env, stdin=asyncio.subprocess.DEVNULL, start_new_session=True

@@ -100,7 +100,7 @@ class Transport:
         self._unused: list[aiohttp.ClientSession] = []
         self._retiring: set[asyncio.Task[None]] = set()
         with certificates_named():
-            self._tls, tls = tls_material(configuration), tls_context(configuration)
+            self._session_of, tls = self._session_parts(configuration), tls_context(configuration)
         self.server_identity = identity(configuration)
         # One is made and the others are copies: each that is made reads the system's authorities, 25 ms.
         made = self._made()
@@ -243,12 +243,12 @@ class Transport:
             raise NoCredentials(f"the kubeconfig names another API server now, {fresh.host}")
         self._configuration.api_key = fresh.api_key
         with certificates_named():
-            material = tls_material(fresh)
-            if material == self._tls:
+            parts = self._session_parts(fresh)
+            if parts == self._session_of:
                 return
             fresh.disable_strict_ssl_verification = self._configuration.disable_strict_ssl_verification
             tls = tls_context(fresh)
-        self._tls = material
+        self._session_of = parts
         for api_client in (self._calls, self._watches, self._reserved):
             old = api_client.rest_client.pool_manager
             api_client.rest_client.pool_manager = self._session(tls, old.connector.limit)
@@ -263,6 +263,10 @@ class Transport:
         await asyncio.sleep(_RETIRE_SECONDS)
         self._unused.remove(session)
         await session.close()
+
+    def _session_parts(self, configuration: Any) -> tuple[object, ...]:
+        """Returns what a session is made of, to see whether another one is needed."""
+        return (tls_material(configuration), tuple(self._loader.headers))
 
     def _made(self) -> Any:
         api_client = LIBRARY.api_client(configuration=self._configuration)
@@ -280,6 +284,7 @@ class Transport:
         connector = aiohttp.TCPConnector(limit=limit, ssl=tls, socket_factory=socket_with_keepalive)
         return aiohttp.ClientSession(
             connector=connector,
+            headers=self._loader.headers,
             trust_env=self._options.trust_env,
             read_bufsize=_READ_BUFFER,
             trace_configs=[checking()],
