@@ -178,6 +178,7 @@ def apps(lattice: str, nats: NatsOptions, kubeconfig: Path | None, context: str 
     from wasmcloud_operator import logs
     from wasmcloud_operator.commands.apps import ListedApp, as_json, list_apps, named_cluster, table
     from wasmcloud_operator.commands.overview import drawing
+    from wasmcloud_operator.commands.printable import say
     from wasmcloud_operator.kube.credentials import Credentials
     from wasmcloud_operator.lattice.errors import LatticeError
 
@@ -189,7 +190,7 @@ def apps(lattice: str, nats: NatsOptions, kubeconfig: Path | None, context: str 
     try:
         found, names = asyncio.run(listed())
     except (LatticeError, OSError, UnicodeDecodeError) as error:
-        click.echo(f"cannot list the applications of lattice {lattice}: {error}", err=True)
+        say(f"cannot list the applications of lattice {lattice}: {error}", err=True)
         sys.exit(2)
     if output == "json":
         click.echo(as_json(found, names))

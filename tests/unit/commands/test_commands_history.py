@@ -48,6 +48,10 @@ def test_without_a_choice_it_is_the_version_before_the_deployed_one() -> None:
             {"managedFields": [{"manager": "helm"}], "annotations": {"meta.helm.sh/release-name": "s"}},
             "helm rollback s",
         ),
+        (
+            {"managedFields": [{"manager": "helm"}], "annotations": {"meta.helm.sh/release-name": "s; id"}},
+            "helm rollback 's; id'",
+        ),
         ({"managedFields": [{"manager": "kubectl-client-side-apply"}], "labels": {"a": "b"}}, ""),
     ],
 )

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from wasmcloud_operator.commands.migrate import unknown_in
+import msgspec
+
+from wasmcloud_operator.commands.migrate import pool_changes, unknown_in
+from wasmcloud_operator.hostpool.platform import Platform
+from wasmcloud_operator.kinds import HOST_CONFIG
+from wasmcloud_operator.kube.client import Reader
+from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.resources import DEPLOYMENT
+from wasmcloud_operator.kube.testing import ScriptedApi, ScriptedTransport
 from wasmcloud_operator.legacy.differences import pod_differences
 
 LIVE = {
@@ -63,3 +71,17 @@ def test_fields_that_the_former_crd_kept_and_nobody_reads_are_named() -> None:
         ".spec.schedulingOptions.podTemplateAdditions.spec",
         ".spec.schedulingOptions.podTemplateAdditions.tolerations[0].keys",
     ]
+
+
+async def test_arguments_of_a_pod_are_shown_without_their_secrets() -> None:
+    metadata = {"name": "edge", "namespace": "team", "uid": "u1", "resourceVersion": "1", "generation": 1}
+    spec = {"lattice": "default", "version": "1.9.0"}
+    body = {"apiVersion": HOST_CONFIG.api_version, "kind": HOST_CONFIG.kind, "metadata": metadata, "spec": spec}
+    host = {"name": "wasmcloud-host", "image": "host:1", "command": ["wasmcloud", "--token", "canary", "--level=debug"]}
+    api = ScriptedApi()
+    owned = {"name": "edge", "namespace": "team", "ownerReferences": [{"uid": "u1"}]}
+    api.put(DEPLOYMENT, {"metadata": owned, "spec": {"template": {"spec": {"containers": [host]}}}})
+    item = CUSTOM_RESOURCE.item(msgspec.json.encode(body))
+    shown = "\n".join(await pool_changes(Reader(ScriptedTransport(api)), item, Platform()))
+    assert "wasmcloud-host: command becomes wasmcloud (was wasmcloud --token" in shown
+    assert ("--level=debug" in shown, "canary" in shown) == (True, False)

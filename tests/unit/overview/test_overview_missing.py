@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import yaml
 from support.objects.overview import FINE, WAITING, app, pool
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.objects import CustomResource
-from wasmcloud_operator.kube.resources import NAMESPACE, SERVICE
+from wasmcloud_operator.kube.resources import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SERVICE, Key
 from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServer
 
 PROGRAM = Path(sys.executable).with_name("kubectl-wasmcloud")
@@ -51,16 +53,17 @@ def in_namespace(kubeconfig: Path, namespace: str) -> None:
     kubeconfig.write_text(yaml.safe_dump(config))
 
 
-async def answer(kubeconfig: Path, *arguments: str) -> tuple[int | None, str, str]:
-    """Returns exit status, output, and what is on standard error."""
+async def answer(kubeconfig: Path, *arguments: str, given: str = "") -> tuple[int | None, str, str]:
+    """Returns exit status, output, and what is on standard error; `given` is on standard input."""
     process = await asyncio.create_subprocess_exec(
         *(PROGRAM, *arguments, "--kubeconfig", str(kubeconfig)),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
     )
     async with asyncio.timeout(120):
-        out, err = await process.communicate()
+        out, err = await process.communicate(given.encode())
     return process.returncode, out.decode(), err.decode()
 
 
@@ -75,6 +78,9 @@ async def answer(kubeconfig: Path, *arguments: str) -> tuple[int | None, str, st
         (("why", "svc/nope", "-n", "team-b"), "there is no Service team-b/nope\n"),
         (("why", "svc/nope", "-n", "team-c"), "there is no namespace team-c\n"),
         (("why", "svc/nope", "-n", ".."), "there is no namespace ..\n"),
+        (("status", "-n", "team-a?"), "there is no namespace team-a?\n"),
+        (("status", "-n", "team-a/../team-b"), "there is no namespace team-a/../team-b\n"),
+        (("report", "-n", "team-a#"), "there is no namespace team-a#\n"),
         (("migrate", "-n", "team-c"), "there is no namespace team-c\n"),
         (("diff", "-", "-n", "team-c"), "there is no namespace team-c\n"),
         (("history", "app/nope", "-n", "team-c"), "there is no namespace team-c\n"),
@@ -183,3 +189,70 @@ async def test_without_an_api_server_no_report_is_written(tmp_path: Path) -> Non
     status, out, err = await answer(kubeconfig, "report", "-o", str(file))
     assert (status, out, file.exists()) == (2, "", False)
     assert err.startswith("cannot read the cluster: ")
+
+
+HOSTILE = "a\x1b[2Jb\u202ec\x9b31m\nREADY  all is fine\r"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("tree", "lattice/nope"),
+        ("status",),
+        ("why", "app/shop"),
+        ("history", "app/shop", "-n", "team-a"),
+        ("rollback", "app/shop", "-n", "team-a"),
+        ("migrate", "--dry-run"),
+        ("diff", "-", "-n", "team-a"),
+    ],
+    ids=lambda command: command[0],
+)
+async def test_what_others_have_written_is_text_in_every_command(
+    api: ScriptedApi, kubeconfig: Path, command: tuple[str, ...]
+) -> None:
+    others = {"argocd.argoproj.io/tracking-id": HOSTILE, "note": HOSTILE}
+    for resource, name in ((APPLICATION, "shop"), (HOST_CONFIG, "edge")):
+        found = api.all(resource)[Key("team-a", name)]
+        ready = {"type": "Ready", "status": "False", "reason": HOSTILE, "message": HOSTILE}
+        fields = {"versions": [HOSTILE], "phase": HOSTILE, "message": HOSTILE, "conditions": [ready]}
+        changed = {**found["status"], **fields}
+        metadata = {**found["metadata"], "annotations": others}
+        api.put(resource, {**found, "metadata": metadata, "spec": {"lattice": HOSTILE}, "status": changed})
+    metadata = {"name": "shop", "annotations": {"others": HOSTILE}}
+    manifest = {"apiVersion": APPLICATION.api_version, "kind": APPLICATION.kind, "metadata": metadata}
+    if "migrate" in command:
+        api.fail(Answer("read", 500, {"kind": "Status", "code": 500, "message": HOSTILE}))
+    _, out, err = await answer(kubeconfig, *command, given=yaml.safe_dump(manifest))
+    lines = [*out.split("\n"), *err.split("\n")]
+    assert "\\x0aREADY" in out + err or "nREADY" in out + err
+    assert [line for line in lines if not line.isprintable() or line.startswith("READY")] == []
+
+
+@pytest.mark.parametrize("versions", [5, "1", {"1": True}, None])
+async def test_versions_of_another_form_are_none(api: ScriptedApi, kubeconfig: Path, versions: object) -> None:
+    shop = api.all(APPLICATION)[Key("team-a", "shop")]
+    api.put(APPLICATION, {**shop, "status": {**shop["status"], "versions": versions}})
+    expected = (0, "wadm keeps no version of it\n", "")
+    assert await answer(kubeconfig, "history", "app/shop", "-n", "team-a") == expected
+
+
+async def test_what_a_report_lacks_is_a_line_each(api: ScriptedApi, kubeconfig: Path, tmp_path: Path) -> None:
+    api.fail(Answer("list", 403, {**FORBIDDEN.body, "message": "one\ntwo\u2028three"}))
+    status, out, _ = await answer(kubeconfig, "report", "-n", "team-a", "-o", str(tmp_path / "x.zip"))
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        missing = archive.read("missing.txt").decode().splitlines()
+    assert [line.partition(":")[0] for line in missing] == ["version", "wasmcloudhostconfigs.k8s.wasmcloud.dev"]
+    assert (status, f"{len(missing)} could not be read" in out) == (1, True)
+
+
+async def test_a_report_reads_of_all_crds_only_those_of_both_kinds(
+    api: ScriptedApi, kubeconfig: Path, tmp_path: Path
+) -> None:
+    for name in (str(HOST_CONFIG), "others.example.com"):
+        api.put(CUSTOM_RESOURCE_DEFINITION, {"metadata": {"name": name, "uid": name}, "spec": {}, "status": {}})
+    await answer(kubeconfig, "report", "-n", "team-a", "-o", str(tmp_path / "x.zip"))
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        crds = json.loads(archive.read("objects/crds.json"))
+    assert [crd["metadata"]["name"] for crd in crds] == [str(HOST_CONFIG)]
+    asked = [request.path for request in api.requests if "customresourcedefinitions" in request.path]
+    assert asked == [CUSTOM_RESOURCE_DEFINITION.path(Key("", str(kind))) for kind in (HOST_CONFIG, APPLICATION)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -265,3 +266,25 @@ def test_a_pod_that_is_both_a_host_and_an_endpoint_is_named_once() -> None:
         "Pod team-a/edge-1",
         "Application team-a/shop",
     ]
+
+
+@pytest.mark.parametrize("name", ["x; rm -rf ~", "$(touch x)", "`x`", "x\ny", "x && y", "#", "~", "*"])
+def test_a_name_in_a_command_to_copy_is_one_word_of_it(name: str) -> None:
+    application = app(WAITING, fields={})
+    lattices = (pool(FINE, spec={"lattice": name}), pool(FINE, name="other", spec={"lattice": f"{name}z"}))
+    [cause, *_] = why.of_application(application, Snapshot(lattices, (application,)))
+    words = shlex.split(cause.command)
+    assert words[:-1] == ["kubectl", "-n", "team-a", "annotate", "applications.core.oam.dev", "shop"]
+    assert words[-1] == f"k8s.wasmcloud.dev/lattice={name}".replace("\n", "\\x0a")
+    refused = {"Ready": ("False", "DeployRejected", "wadm: not shared")}
+    shares = {"components": [{"name": "web", "properties": {"application": {"name": name}}}]}
+    application = app(refused, spec=shares)
+    [cause, *_] = why.of_application(application, Snapshot((pool(FINE),), (application,)))
+    assert shlex.split(cause.command)[-1] == f"metadata.name={name}".replace("\n", "\\x0a")
+
+
+def test_a_shared_application_whose_name_is_no_text_is_missing() -> None:
+    shares = {"components": [{"name": "web", "properties": {"application": {"name": ["x"]}}}]}
+    application = app({"Ready": ("False", "DeployRejected", "wadm: not shared")}, spec=shares)
+    [cause, *_] = why.of_application(application, Snapshot((pool(FINE),), (application,)))
+    assert cause.field == ".spec.components[0].properties.application"

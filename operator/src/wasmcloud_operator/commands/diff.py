@@ -6,7 +6,6 @@ import difflib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
-import click
 import msgspec
 import yaml
 
@@ -18,6 +17,7 @@ from wasmcloud_operator.commands.checking.rules import as_kubernetes_reads
 from wasmcloud_operator.commands.checking.sources import EmptyFolder, SourceFile, sources
 from wasmcloud_operator.commands.migrate import pool_changes
 from wasmcloud_operator.commands.overview.screens import Screen, by_hand
+from wasmcloud_operator.commands.printable import say
 from wasmcloud_operator.commands.redaction.texts import blackened
 from wasmcloud_operator.hostpool.platform import platform_seen
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -197,14 +197,12 @@ def diff_screen(paths: Iterable[str], places: Places) -> Screen:
         try:
             async for change in changes(by_hand(client), paths, places):
                 changed, compared = changed or bool(change.lines), True
-                click.echo(
-                    "\n".join([f"# {change.name}", *change.lines, *(f"# {line}" for line in change.consequences)])
-                )
+                say(f"# {change.name}", *change.lines, *(f"# {line}" for line in change.consequences))
         except UnusableInput as error:
-            click.echo(f"cannot compare: {error}", err=True)
+            say(f"cannot compare: {error}", err=True)
             return 2
         if not compared:
-            click.echo(f"nothing to compare: there is no {APPLICATION.kind} or {HOST_CONFIG.kind} in it", err=True)
+            say(f"nothing to compare: there is no {APPLICATION.kind} or {HOST_CONFIG.kind} in it", err=True)
         return 1 if changed else 0
 
     return screen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 import click
 
@@ -13,6 +14,7 @@ from wasmcloud_operator.commands.nats_options import NatsOptions
 from wasmcloud_operator.commands.overview import drawing
 from wasmcloud_operator.commands.overview.screens import Screen, by_hand
 from wasmcloud_operator.commands.overview.tables import Row, Table
+from wasmcloud_operator.commands.printable import say
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import JSON_PATCH, Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
@@ -48,7 +50,8 @@ def kept(application: JsonObject) -> list[Kept]:
     """Returns the versions that wadm keeps by the status, the oldest first."""
     status = as_object(application.get("status"))
     deployed = status.get("deployedVersion")
-    return [Kept(str(version), version == deployed) for version in status.get("versions") or ()]
+    versions = status.get("versions")
+    return [Kept(str(version), version == deployed) for version in (versions if isinstance(versions, list) else ())]
 
 
 def table(versions: Sequence[Kept]) -> Table:
@@ -65,7 +68,7 @@ def history_screen(name: str, namespace: str, output: str) -> Screen:
         try:
             found = kept(await _application(client, name, namespace))
         except Refused as error:
-            click.echo(str(error), err=True)
+            say(str(error), err=True)
             return 2
         if output == "json":
             listed = [{"version": each.version, "deployed": each.deployed} for each in found]
@@ -91,11 +94,9 @@ def rollback_screen(name: str, namespace: str, to: str, nats: NatsOptions, *, dr
             key = Key(namespace, name)
             await by_hand(client).patch(APPLICATION, key, patch, JSON_PATCH, CUSTOM_RESOURCE, dry_run=dry_run)
         except (Refused, LatticeError, UnicodeDecodeError) as error:
-            click.echo(f"no rollback: {error}", err=True)
+            say(f"no rollback: {error}", err=True)
             return 2
-        click.echo(
-            f"Application {namespace}/{name} {'would have' if dry_run else 'has'} the content of version {version}"
-        )
+        say(f"Application {namespace}/{name} {'would have' if dry_run else 'has'} the content of version {version}")
         return 0
 
     return screen
@@ -126,7 +127,7 @@ def other_owner(metadata: JsonObject) -> str:
         return "belongs to Flux, which would undo it: revert in Git"
     if "Helm" in tools or labels.get("app.kubernetes.io/managed-by") == "Helm":
         release = annotations.get("meta.helm.sh/release-name", "RELEASE")
-        return f"belongs to a Helm release, whose next upgrade would undo it: helm rollback {release}"
+        return f"belongs to a Helm release, whose next upgrade would undo it: helm rollback {quote(str(release))}"
     return ""
 
 

@@ -7,7 +7,7 @@ APIService through which the other one served applications.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
 
 import click
@@ -16,6 +16,8 @@ from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.commands.checking import rules
 from wasmcloud_operator.commands.overview.screens import Screen
+from wasmcloud_operator.commands.printable import say
+from wasmcloud_operator.commands.redaction.texts import blackened
 from wasmcloud_operator.hostpool.nats_connection import lattice_route
 from wasmcloud_operator.hostpool.owned_secrets import needed_secrets
 from wasmcloud_operator.hostpool.platform import Platform, platform_seen
@@ -114,21 +116,22 @@ def migration_screen(namespace: str, family: IpFamily, output: str, *, dry_run: 
 
     async def screen(client: Reader) -> int:
         done = await run_migration(client, namespace, family, dry_run=dry_run)
-        place = f"namespace {namespace}" if namespace else "any namespace"
-        nothing = f"nothing to migrate: no {HOST_CONFIG.kind} is in {place}"
-        click.echo(as_json(done) if output == "json" else "\n".join(as_lines(done)) or nothing)
+        if output == "json":
+            click.echo(as_json(done))
+        else:
+            place = f"namespace {namespace}" if namespace else "any namespace"
+            say(*as_lines(done) or [f"nothing to migrate: no {HOST_CONFIG.kind} is in {place}"])
         return done.exit_code
 
     return screen
 
 
-def as_lines(migration: Migration) -> Iterator[str]:
-    """Yields what people read."""
+def as_lines(migration: Migration) -> list[str]:
+    """Returns what people read."""
     found = migration.plan
-    yield from found.lines
-    yield from (f"TO MEND: {fault}" for fault in found.faults)
-    yield from (f"TO MEND FIRST: {obstacle}" for obstacle in found.obstacles)
-    yield from migration.done
+    faults = [f"TO MEND: {fault}" for fault in found.faults]
+    obstacles = [f"TO MEND FIRST: {obstacle}" for obstacle in found.obstacles]
+    return [*found.lines, *faults, *obstacles, *migration.done]
 
 
 def as_json(migration: Migration) -> str:
@@ -183,7 +186,7 @@ async def _children(client: Reader, item: CustomResource, children: Children) ->
             lines.append(f"{what} is {how}" + ("; its pods restart once" if template else ""))
             if template:
                 before, after = live["spec"]["template"]["spec"], child.body["spec"]["template"]["spec"]
-                lines += [f"{what}: pods: {line}" for line in pod_differences(before, after)]
+                lines += [f"{what}: pods: {blackened(line)}" for line in pod_differences(before, after)]
     return lines
 
 

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import click
+
+from wasmcloud_operator.base.jsontypes import Json
+
 
 def printable(text: str) -> str:
     """Returns the text on one line, and without what a terminal would take for a command."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def printable_json(value: Json) -> Json:
+    """Returns a value with every text in it printable, and every key."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(key): printable_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable_json(inner) for inner in value]
+    return value
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Prints each text on a line of its own, on standard output or (`err`) standard error."""
+    click.echo("\n".join(map(printable, lines)), err=err)

@@ -6,17 +6,16 @@ import asyncio
 import json
 import platform
 import zipfile
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import click
-
 from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
 from wasmcloud_operator.commands.overview import operator_pods
 from wasmcloud_operator.commands.overview.screens import Screen
+from wasmcloud_operator.commands.printable import printable, say
 from wasmcloud_operator.commands.redaction.objects import blackened_object
 from wasmcloud_operator.commands.redaction.texts import blackened
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -75,12 +74,10 @@ def report_screen(namespace: str, output: Path | None) -> Screen:
         try:
             write_zip(path, texts)
         except OSError as error:
-            click.echo(f"cannot write {path}: {error.strerror}", err=True)
+            say(f"cannot write {path}: {error.strerror}", err=True)
             return 2
         missing = texts["missing.txt"].splitlines()
-        click.echo(
-            f"{path}: {len(texts)} files{f', {len(missing)} could not be read (missing.txt)' if missing else ''}"
-        )
+        say(f"{path}: {len(texts)} files{f', {len(missing)} could not be read (missing.txt)' if missing else ''}")
         return 1 if missing else 0
 
     return screen
@@ -114,7 +111,7 @@ async def gather(client: Reader, namespace: str = "") -> Mapping[str, str]:
         for pod in (*pods, *operators):
             for read in _of_pod(client, files, pod):
                 group.create_task(one_at_a_time(read))
-    files.texts["missing.txt"] = "".join(f"{line}\n" for line in sorted(files.missing))
+    files.texts["missing.txt"] = "".join(f"{printable(line)}\n" for line in sorted(files.missing))
     files.texts["versions.json"] = json.dumps(versions, indent=1)
     return files.texts
 
@@ -138,10 +135,20 @@ async def _surroundings(client: Reader, files: _Files, namespace: str) -> None:
     files.add("events.json", [event for event in events if as_object(event.get("regarding")).get("kind") in kinds])
     leases = await _listed(client, files, LEASE, namespace)
     files.add("objects/leases.json", [lease for lease in leases if "wasmcloud" in lease["metadata"]["name"]])
-    ours = {str(HOST_CONFIG), str(APPLICATION)}
-    crds = await _listed(client, files, CUSTOM_RESOURCE_DEFINITION, "")
-    kept = [crd for crd in crds if crd["metadata"]["name"] in ours]
-    files.add("objects/crds.json", [{key: crd.get(key) for key in ("metadata", "status")} for crd in kept])
+    crds = [found async for found in _definitions(client, files)]
+    files.add("objects/crds.json", [{key: crd.get(key) for key in ("metadata", "status")} for crd in crds])
+
+
+async def _definitions(client: Reader, files: _Files) -> AsyncIterator[JsonObject]:
+    """Yields both CRDs, each by its name: all that a cluster has may be a hundred megabytes."""
+    for resource in (HOST_CONFIG, APPLICATION):
+        try:
+            found = await client.find_whole(CUSTOM_RESOURCE_DEFINITION, Key("", str(resource)))
+        except KubeError as error:
+            files.missing.append(f"{CUSTOM_RESOURCE_DEFINITION} {resource}: {blackened(str(error))}")
+        else:
+            if found is not None:
+                yield found
 
 
 async def _listed(

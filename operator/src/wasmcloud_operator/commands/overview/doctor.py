@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-
-import click
 
 from wasmcloud_operator.application.coexistence import crd_state
 from wasmcloud_operator.base.jsontypes import JsonObject
@@ -19,7 +18,7 @@ from wasmcloud_operator.commands.overview.operator_pods import Deployed
 from wasmcloud_operator.commands.overview.screens import Screen
 from wasmcloud_operator.commands.overview.snapshot import NO_RIGHT, Snapshot, condition, fails, take
 from wasmcloud_operator.commands.overview.tables import some
-from wasmcloud_operator.commands.printable import printable
+from wasmcloud_operator.commands.printable import say
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.access import missing_permissions_of, server_version, serves
 from wasmcloud_operator.kube.client import Reader
@@ -55,7 +54,7 @@ class Finding:
     right: str = ""
 
     def __str__(self) -> str:
-        return printable(f"{self.health.value}  {self.text}")
+        return f"{self.health.value}  {self.text}"
 
 
 def doctor_screen(namespace: str) -> Screen:
@@ -63,7 +62,7 @@ def doctor_screen(namespace: str) -> Screen:
 
     async def screen(client: Reader) -> int:
         findings = await examine(client, await take(client, namespace))
-        click.echo("\n".join([*map(str, findings), *not_made(findings)]))
+        say(*map(str, findings), *not_made(findings))
         return exit_status(findings)
 
     return screen
@@ -144,7 +143,11 @@ def judge_definition(installed: Unstructured, ours: JsonObject) -> Finding:
     name = f"CRD {installed.metadata.name}"
     release = installed.metadata.annotations.get("meta.helm.sh/release-name")
     namespace = installed.metadata.annotations.get("meta.helm.sh/release-namespace")
-    update = f"helm upgrade {release} -n {namespace} with this release's chart" if release else _INSTALL_CRDS
+    update = (
+        f"{shlex.join(('helm', 'upgrade', release, '-n', str(namespace)))} with this release's chart"
+        if release
+        else _INSTALL_CRDS
+    )
     if found.lacking:
         also = f", and has {some(found.besides, _SHOWN)}" if found.besides else ""
         text = f"{name} is not this release's: it lacks {some(found.lacking, _SHOWN)}{also}; to update it: {update}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from wasmcloud_operator.commands.overview import drawing, status, tree, why
 from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, lattice_of, services_of, take
 from wasmcloud_operator.commands.overview.tables import some
-from wasmcloud_operator.commands.printable import printable
+from wasmcloud_operator.commands.printable import printable, say
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube import credentials
 from wasmcloud_operator.kube.client import Reader, Writer
@@ -37,6 +38,7 @@ Screen = Callable[[Reader], Awaitable[int]]
 _USER_AGENT = "kubectl-wasmcloud"
 _REDRAW_SECONDS = 2.0
 _SHOWN = 10
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def show(screen: Screen, kubeconfig: Path | None, context: str | None, *, named: str = "") -> int:
@@ -57,12 +59,12 @@ def show(screen: Screen, kubeconfig: Path | None, context: str | None, *, named:
     try:
         return asyncio.run(run())
     except NotThere as error:
-        click.echo(str(error), err=True)
+        say(str(error), err=True)
         return 2
     except BrokenPipeError:
         raise  # who reads the output has seen enough: click ends such a command in silence
     except (KubeError, OSError) as error:
-        click.echo(f"cannot read the cluster: {error}", err=True)
+        say(f"cannot read the cluster: {error}", err=True)
         return 2
 
 
@@ -79,14 +81,14 @@ def show_within(
         if not namespace and not await _lists_all(client):
             chosen = default_namespace(kubeconfig, context)
             text = "you have no right to list host configs and Applications in all namespaces"
-            click.echo(f"{text}: this is namespace {chosen} (-n chooses another)", err=True)
+            say(f"{text}: this is namespace {chosen} (-n chooses another)", err=True)
         return await screen_of(chosen)(client)
 
     return show(screen, kubeconfig, context, named=namespace)
 
 
 async def _assert_exists(client: Reader, namespace: str) -> None:
-    if not namespace.strip("."):  # of which a path makes another one
+    if not _NAMESPACE.fullmatch(namespace):  # of which a path may make another one
         raise NotThere(f"there is no namespace {namespace}")
     with contextlib.suppress(Forbidden):
         if await client.find(NAMESPACE, Key("", namespace)) is None:
@@ -132,7 +134,7 @@ def status_screen(namespace: str, output: str, *, watch: bool) -> Screen:
             except KubeError as error:
                 if not drawn:
                     raise
-                click.echo(f"this may be out of date: {error}", err=True)
+                say(f"this may be out of date: {error}", err=True)
             else:
                 if watch:
                     click.clear()
@@ -212,7 +214,7 @@ async def _detailed(client: Reader, seen: Snapshot, *services: Key) -> Snapshot:
 
 def _name_unreadable(kinds: Mapping[str, str]) -> None:
     for kind, reason in kinds.items():
-        click.echo(f"cannot be looked at: {kind}: {reason}", err=True)
+        say(f"cannot be looked at: {kind}: {reason}", err=True)
 
 
 def _find(resource: Resource, name: str, seen: Snapshot) -> CustomResource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,9 +39,14 @@ class Cause:
     text: str
     command: str = ""
 
+    def __post_init__(self) -> None:
+        """As for a row of a table: each is text on one line, the command that somebody copies most of all."""
+        for name in ("subject", "field", "text", "command"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
     def __str__(self) -> str:
         where = f"{self.subject} ({self.field})" if self.field else self.subject
-        return printable(f"{where}: {self.text}") + (f"\n    {self.command}" if self.command else "")
+        return f"{where}: {self.text}" + (f"\n    {self.command}" if self.command else "")
 
 
 def of_pool(pool: CustomResource, snapshot: Snapshot) -> list[Cause]:
@@ -66,7 +72,7 @@ def of_service(service: Key, snapshot: Snapshot) -> list[Cause]:
         before = of_application(owner, snapshot)
     else:
         text = "belongs to no Application that you can read; one deployed by wash has no status in the cluster"
-        command = f"kubectl -n {service.namespace} get service {service.name} -o yaml"
+        command = _kubectl("-n", service.namespace, "get", "service", service.name, "-o", "yaml")
         before = [Cause(f"Service {service}", "", text, command), *_unready_endpoints(service, snapshot)]
         if listed is None:
             return before
@@ -113,7 +119,7 @@ def _unready_endpoints(service: Key, snapshot: Snapshot) -> Iterator[Cause]:
         trouble = pods.trouble(pod) if pod is not None else ""
         reason = trouble or "its EndpointSlice has it as not ready"
         text = f"is an endpoint of Service {service} that gets no requests: {reason}"
-        yield Cause(f"Pod {key}", _POD_FIELD, text, f"kubectl -n {key.namespace} describe pod {key.name}")
+        yield Cause(f"Pod {key}", _POD_FIELD, text, _kubectl("-n", key.namespace, "describe", "pod", key.name))
 
 
 def _no_ready_endpoint(service: Key, listed: Sequence[ListedEndpoint] | None, counted: int) -> Cause:
@@ -126,7 +132,8 @@ def _no_ready_endpoint(service: Key, listed: Sequence[ListedEndpoint] | None, co
             f", though {counted} pods serve it by the Application's status: either kube-controller-manager is behind,"
             " or somebody has changed the Service's selector"
         )
-    command = f"kubectl -n {service.namespace} get endpointslices -l kubernetes.io/service-name={service.name}"
+    selector = f"kubernetes.io/service-name={service.name}"
+    command = _kubectl("-n", service.namespace, "get", "endpointslices", "-l", selector)
     return Cause(f"Service {service}", _SLICES_FIELD, text, command)
 
 
@@ -140,7 +147,7 @@ def _pool(pool: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:
     unready = [(pod, why) for pod in snapshot.pods_of(pool) if (why := pods.trouble(pod))]
     yield from _nodes((pods.node_of(pod) for pod, _ in unready), snapshot)
     for pod, why in unready[:_SHOWN_PODS]:
-        command = f"kubectl -n {pod.metadata.namespace} describe pod {pod.metadata.name}"
+        command = _kubectl("-n", pod.metadata.namespace, "describe", "pod", pod.metadata.name)
         warning = snapshot.warnings.get(pod.metadata.key, "")
         text = f"{why}; the latest warning is {warning}" if warning and warning not in why else why
         yield Cause(f"Pod {pod.metadata.key}", _POD_FIELD, text, command)
@@ -157,7 +164,7 @@ def _nodes(names: Iterable[str], snapshot: Snapshot) -> Iterator[Cause]:
         if node is not None and not holds(node, "Ready"):
             found = condition(node, "Ready")
             text = f"the node is not ready: {found.get('reason')}: {found.get('message')}"
-            yield Cause(f"Node {name}", "condition Ready", text, f"kubectl describe node {name}")
+            yield Cause(f"Node {name}", "condition Ready", text, _kubectl("describe", "node", name))
 
 
 def _application(application: CustomResource, snapshot: Snapshot) -> Iterator[Cause]:
@@ -176,7 +183,8 @@ def _application(application: CustomResource, snapshot: Snapshot) -> Iterator[Ca
         if scaler.get("status") in ("failed", "unhealthy"):
             words = str(scaler.get("message") or scaler.get("status"))
             what = f"{subject}, {scaler.get('kind')} {scaler.get('name')}"
-            command = f"kubectl wasmcloud tree -n {application.metadata.namespace} app/{application.metadata.name}"
+            target = f"app/{application.metadata.name}"
+            command = _kubectl("wasmcloud", "tree", "-n", application.metadata.namespace, target)
             yield Cause(what, ".status.scalers", f"wadm: {words}", command)
     yield from _outcome(application, subject, _APPLICATION)
     if condition(application, "Exposed").get("reason", Reason.EXPOSED) not in _AS_ASKED:
@@ -206,13 +214,14 @@ def _absent_shares(application: CustomResource, snapshot: Snapshot, subject: str
     }
     for position, component in enumerate(as_objects(spec_of(application).get("components"))):
         owner = as_object(as_object(component.get("properties")).get("application")).get("name")
-        if owner is not None and owner not in there:
+        if owner is not None and str(owner) not in there:
             text = (
                 f"{component.get('name')} is shared by application {owner}, and no Application {owner}"
                 f" that you can read is deployed in lattice {lattice}"
             )
             path = f".spec.components[{position}].properties.application"
-            yield Cause(subject, path, text, f"kubectl get {_APPLICATION} -A --field-selector metadata.name={owner}")
+            named = f"metadata.name={owner}"
+            yield Cause(subject, path, text, _kubectl("get", _APPLICATION, "-A", "--field-selector", named))
 
 
 def _before_reconcile(item: CustomResource, subject: str, resource: str) -> Cause | None:
@@ -220,9 +229,8 @@ def _before_reconcile(item: CustomResource, subject: str, resource: str) -> Caus
     namespace, name = item.metadata.namespace, item.metadata.name
     if is_paused(item.metadata.annotations):
         text = "is paused: nothing is written for it until the annotation goes"
-        return Cause(
-            subject, f"annotation {PAUSED}", text, f"kubectl -n {namespace} annotate {resource} {name} {PAUSED}-"
-        )
+        command = _kubectl("-n", namespace, "annotate", resource, name, f"{PAUSED}-")
+        return Cause(subject, f"annotation {PAUSED}", text, command)
     if item.metadata.deleting:
         ready = condition(item, "Ready")
         text = f"is being deleted: {ready.get('message') or 'a finalizer is waited for'}"
@@ -246,9 +254,10 @@ def _no_pool(application: CustomResource, snapshot: Snapshot, subject: str) -> I
     lattices = sorted({lattice_of(pool) for pool in own})
     if not own:
         text = f"namespace {namespace} has no host config, so there is no lattice to deploy to"
-        yield Cause(f"Namespace {namespace}", "", text, f"kubectl -n {namespace} get wasmcloudhostconfigs")
+        yield Cause(f"Namespace {namespace}", "", text, _kubectl("-n", namespace, "get", "wasmcloudhostconfigs"))
     elif len(lattices) > 1 and not application.metadata.annotations.keys() & {_LATTICE, _HOST_CONFIG}:
-        command = f"kubectl -n {namespace} annotate {_APPLICATION} {application.metadata.name} {_LATTICE}={lattices[0]}"
+        chosen = f"{_LATTICE}={lattices[0]}"
+        command = _kubectl("-n", namespace, "annotate", _APPLICATION, application.metadata.name, chosen)
         text = f"namespace {namespace} has hosts of the lattices {', '.join(lattices)}: name one"
         yield Cause(subject, f"annotation {_LATTICE}", text, command)
     else:
@@ -262,7 +271,7 @@ def _names_none(application: CustomResource, lattices: list[str], subject: str) 
         wanted = application.metadata.annotations.get(annotation)
         if wanted is not None:
             text = f"namespace {namespace} has no host config {what} {wanted}; it has those of {', '.join(lattices)}"
-            mend = f"kubectl -n {namespace} annotate {_APPLICATION} {name} --overwrite {annotation}=…"
+            mend = _kubectl("-n", namespace, "annotate", _APPLICATION, name, "--overwrite", f"{annotation}=…")
             yield Cause(subject, f"annotation {annotation}", text, mend)
             return
 
@@ -324,7 +333,12 @@ def _from_condition(item: CustomResource | Unstructured, subject: str, kind: str
 
 
 def _describe(item: CustomResource, resource: str) -> str:
-    return f"kubectl -n {item.metadata.namespace} describe {resource} {item.metadata.name}"
+    return _kubectl("-n", item.metadata.namespace, "describe", resource, item.metadata.name)
+
+
+def _kubectl(*words: str) -> str:
+    """Returns a command to be copied: what a name holds is nothing to the shell."""
+    return shlex.join(("kubectl", *words))
 
 
 _SHOWN_PODS = 5

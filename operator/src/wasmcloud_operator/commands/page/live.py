@@ -15,6 +15,7 @@ from wasmcloud_operator.base.jsontypes import JsonObject
 from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, services_of
 from wasmcloud_operator.commands.page.rows import Rows, rows
+from wasmcloud_operator.commands.printable import printable, printable_json
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
@@ -46,13 +47,18 @@ class LiveRows:
 
     rows: Rows = field(default_factory=dict)
     version: int = 0
+    _found: Rows = field(default_factory=dict)  # what the rows show, as it was written
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def publish(self, found: Rows) -> None:
-        """Replace the rows and wake who waits."""
+        """Replace the rows and wake who waits. What others have written is text on one line, as in every command."""
         async with self._news:
             # A row that did not change stays the same object: comparing it is comparing an address.
-            self.rows = {key: old if (old := self.rows.get(key)) == row else row for key, row in found.items()}
+            self.rows = {
+                (shown := printable(key)): self.rows[shown] if self._found.get(key) == row else printable_json(row)
+                for key, row in found.items()
+            }
+            self._found = found
             self.version += 1
             self._news.notify_all()
 
