@@ -12,11 +12,12 @@ _CODE = r"(?:(?:pin|otp|totp|mfa|2fa|two[-_]?factor|recovery|verification)[-_]?c
 _LONG = (
     r"(?:(?:passwords?|passwd|passphrases?|passcodes?|passkeys?|tokens?|(?<!credentials)(?<!v1\.)secret|seeds?|jwts?"
     r"|bearer|key[-_]data|mnemonic|(?:seed|recovery)[-_]?phrase|connection[-_]?string"
-    r"|(?:api|private|access|secret|encryption|signing|master|hmac|storage|session|account|ssh)[-_]?keys?"
+    r"|(?:api|private|access|secret|encryption|signing|master|hmac|storage|session|account|ssh|license|ingest(?:ion)?"
+    r"|auth|shared)[-_]?keys?|otlp(?:[-_][a-z]{1,20})?[-_]?headers"
     r"|(?:nats|user|account|operator|signing)nkeys?)"
     r"(?:[-_]?(?:\d{1,3}|value|hash|base64|b64|data|content|plain|text))?|secret[-_]?id)"
 )
-_SHORT = rf"(?:pass|pwd|pw|auth|authorization|cookie|signature|sig|pin|otp|totp|mfa|nkey|{_CODE})"
+_SHORT = rf"(?:pass|pwd|pw|auth|authorization|cookie|signature|sig|pat|pin|otp|totp|mfa|nkey|{_CODE})"
 FLAG = rf"(?:[\w.-]*{_LONG}|(?:[\w.-]*[-_.])?{_SHORT})"
 # What may have more below it in YAML, and what is secret whatever is below it.
 BELOW = rf"(?:{FLAG}|[\w.-]*(?:creds|credentials?|[-_.](?:key|pem|nk)))"
