@@ -26,11 +26,13 @@ from wasmcloud_operator_types import custom_resource_definitions
 ROOT = Path(__file__).parents[3]
 
 
-def _run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def _run(
+    *arguments: str, env: dict[str, str] | None = None, encoding: str = "utf-8"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "wasmcloud_operator", *arguments],
         capture_output=True,
-        text=True,
+        encoding=encoding,
         timeout=120,
         check=False,
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **(env or {})},
@@ -182,6 +184,18 @@ def test_apps_names_the_cluster_of_an_owner_where_it_is_known() -> None:
     assert ["shop/a (staging)" in lines[1], "shop/b (uid-2)" in lines[2]] == [True, True]
     owners = [app["owner"] for app in json.loads(as_json(apps, {"uid-1": "staging"}))]
     assert [owner and owner["clusterName"] for owner in owners] == ["staging", None, None]
+
+
+def test_a_character_that_the_locales_encoding_lacks_is_escaped(tmp_path: Path) -> None:
+    done = _run("check", str(tmp_path / "─é"), env={"PYTHONIOENCODING": "latin-1"}, encoding="latin-1")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "\\u2500é: error: cannot be read" in done.stdout
+
+
+def test_a_closed_standard_output_changes_no_answer(tmp_path: Path) -> None:
+    script = f"{sys.executable} -m wasmcloud_operator check {tmp_path}/nothing >&-"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
 
 
 def test_version() -> None:

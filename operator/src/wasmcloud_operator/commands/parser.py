@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +23,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; Ctrl-C ends it in silence with 130, as of a shell: 1 is an answer of several commands."""
+        _take_any_text()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -29,6 +34,15 @@ class Commands(click.Group):
         for title, names in self._sections.items():
             with formatter.section(title):
                 formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=1000)) for name in names])
+
+
+def _take_any_text() -> None:
+    """Lets what is printed be more than the locale's encoding has, and a closed standard output take it."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the program ends
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def complete(commands: click.Group, arguments: Sequence[str]) -> list[str]:
