@@ -321,4 +321,43 @@ def test_a_key_of_any_letters_is_found_once_and_in_its_line(check, key, text, li
 def test_a_field_around_an_unknown_one_is_not_taken_for_the_one_that_is_meant(check):
     text = f"{HOSTS}  schedulingOptions: {{podTemplateAdditions: {{spec: {{nodeSelector: {{a: b}}}}}}}}\n"
     _, _, lines = check(text)
-    assert [line.partition("Additions.")[2] for line in lines] == ["spec: is no field: `kubectl apply` refuses it"]
+    expected = "spec: is no field: `kubectl apply` refuses it: write what is in it one level up"
+    assert [line.partition("Additions.")[2] for line in lines] == [expected]
+    _, _, lines = check(f"{HOSTS}  schedulingOptions: {{podTemplateAdditions: {{spec: {{x: y}}}}}}\n")
+    assert [line.endswith("refuses it") for line in lines] == [True]
+
+
+VELA = """\
+apiVersion: core.oam.dev/v1beta1
+kind: Application
+metadata: {name: first-vela-app}
+spec:
+  components:
+    - name: express-server
+      type: webservice
+      properties: {image: x, ports: [{port: 8000}]}
+      traits: [{type: scaler, properties: {replicas: 1}}]
+    - {name: chart, type: helm, dependsOn: [express-server], properties: {chart: x}}
+  policies: [{name: t, type: topology, properties: {clusters: [local]}}]
+  workflow: {steps: [{name: d, type: deploy}]}
+"""
+
+
+def test_of_an_application_of_kubevelas_its_first_type_is_all_that_is_found(check):
+    code, _, [line] = check(VELA)
+    assert (code, line.startswith(":7:7: error: Application first-vela-app: spec.components[0].type: ")) == (1, True)
+    assert "'webservice' is not a type of component: use component or capability" in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("webservice", "componnent"),
+        ("webservice", "actor"),
+        ("type: scaler", "type: spreadscaler"),
+        ("webservice", "[]"),
+    ],
+)
+def test_a_slip_in_a_type_does_not_make_an_application_kubevelas(check, old, new):
+    _, _, lines = check(VELA.replace(old, new))
+    assert any("spec.workflow: is ignored by wadm" in line for line in lines)

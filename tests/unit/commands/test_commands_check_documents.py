@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +114,46 @@ def test_keys_are_text_as_kubernetes_reads_them(check, key):
 
 def test_dates_and_numbers_are_what_wadm_sees(check):
     assert check(GOOD.replace('"1"', "2024-01-01"))[2] == []
+
+
+def test_json_has_two_escapes_for_a_character_that_yaml_has_one_for(check):
+    good = yaml.safe_load(GOOD)
+    good["metadata"]["annotations"] = {"a": "\U0001f600 \\ud83d\\ude00", "b": "\U0010ffff"}
+    assert "\\ud83d" in json.dumps(good)
+    assert check(json.dumps(good)) == (ExitCode.OK, 1, [])
+    good["metadata"]["annotations"]["version"] = "latest"
+    _, _, [line] = check(json.dumps(good, indent=1))
+    assert line.startswith(":9:4: error: ")
+
+
+@pytest.mark.parametrize("mark", ["*", "!", "!!"])
+def test_a_password_that_yaml_takes_for_something_else_is_not_repeated(check, mark):
+    code, _, [line] = check(f"a:\n  password: {mark}hunter2\n")
+    assert (code, "put it in quotes" in line, "hunter2" in line) == (ExitCode.UNREADABLE, True, False)
+
+
+def test_a_closed_standard_input_cannot_be_read(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    result = check_paths(["-"])
+    assert (result.exit_code, str(result.findings[0])) == (2, "<stdin>: error: cannot be read: it is closed")
+
+
+@pytest.mark.parametrize("line", ["", "%", "%YAML 1.1", "- ", "{"])
+def test_many_lines_of_one_kind_cost_no_more_than_their_number(tmp_path, line):
+    (tmp_path / "many.yaml").write_text(f"{line}\n" * 300_000 + "a: [")
+    assert check_paths([str(tmp_path)]).passed_over == 1
+
+
+def test_what_ends_a_line_for_yaml_alone_is_no_line_of_the_file(check):
+    text = GOOD.replace('version: "1"', 'a: "x\u2028y", b: "x\x85y", c: "x\u2029y"').replace("x:1", "")
+    _, _, [line] = check(f"{text}---\n{GOOD.replace('hello', 'other')}")
+    assert line.startswith(":10:20: warning")
+
+
+def test_directives_belong_to_the_document_below_them(check):
+    text = f"%YAML 1.1\n---\n{GOOD}...\n%YAML 1.1\n%TAG ! x\n---\n{GOOD.replace('hello', 'second').replace('x:1', '')}"
+    _, checked, [line] = check(text)
+    assert (checked, line.startswith(":27:20: warning: Application second:")) == (2, True)
 
 
 def test_standard_input(monkeypatch):

@@ -87,3 +87,10 @@ def test_an_object_of_another_namespace_or_of_no_name_is_refused_before_anything
     with pytest.raises(UnusableInput) as refused:
         asyncio.run(compared(path, "b"))
     assert str(refused.value).startswith(f"{path}{found}")
+
+
+def test_a_patch_of_a_kustomization_is_compared_with_nothing(tmp_path: Path) -> None:
+    (tmp_path / "patch.yaml").write_text(f"{HEAD}metadata: {{name: shop}}\n{SPEC}")
+    assert asyncio.run(compared(tmp_path, "")) == ["Application context/shop"]
+    (tmp_path / "kustomization.yaml").write_text("patches: [{path: patch.yaml}]\n")
+    assert asyncio.run(compared(tmp_path, "")) == []

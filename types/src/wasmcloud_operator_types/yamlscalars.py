@@ -64,7 +64,7 @@ def scalar(event: yaml.ScalarEvent) -> Scalar:
                 return value
             raise BadScalar(f"this is no {kind}")
         case _:
-            raise BadScalar(foreign_tag(tag or ""))
+            raise BadScalar(foreign_tag(tag or "") if text else "a value that begins with ! is a tag: put it in quotes")
 
 
 def is_plain(event: yaml.ScalarEvent) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -23,10 +24,14 @@ MOST_LEVELS = 100  # the deepest pod template has about twenty
 _TEXT_OF_A_VALUE = 100  # so many characters of a text count as one more value: aliases multiply long texts, too
 
 # kubectl divides a stream at these lines before it parses, so that a fault in one document leaves the others readable.
-_DIVIDER = re.compile(r"^(?:%[^\n]*\n)*---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_DIVIDER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 # kubectl parses each part by itself, so that each may begin with a byte order mark: files were joined.
 _LATER_MARK = re.compile(r"\A((?:%[^\n]*\n)*---[^\n]*\n)\ufeff")
 _CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+# Beyond the first 65,536 characters JSON writes two escapes for one, which YAML does not take.
+_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+# Ends of lines to YAML, and to no editor.
+_ODD_BREAK = re.compile("[\x85\u2028\u2029]")
 _NOT_BLANK = re.compile(r"\S")
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEMPLATE = re.compile(r"^[^#\"'\n]*?(\{\{|\{%)", re.MULTILINE)
@@ -69,10 +74,13 @@ class DocumentFault:
 
 def read(text: str) -> Iterator[Document | DocumentFault]:
     """Yields each document that is not empty, and what is wrong with those that cannot be read."""
-    starts = _json_starts(text) or [0, *(match.start() for match in _DIVIDER.finditer(text) if match.start())]
+    in_json = _json_starts(text)
+    starts = in_json or [0, *filter(None, (_with_directives(text, found.start()) for found in _DIVIDER.finditer(text)))]
     line = 0
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         part = text[start:end]
+        if in_json:
+            part = _PAIR.sub(_as_yaml, part)
         yield from _part(_LATER_MARK.sub(r"\1", part), line)
         line += part.count("\n")
 
@@ -90,6 +98,19 @@ def _json_starts(text: str) -> list[int]:
     except (ValueError, RecursionError):
         return []
     return starts[:-1]
+
+
+def _with_directives(text: str, divider: int) -> int:
+    """Returns where the lines of directives above a divider begin."""
+    start = divider
+    while start and text.startswith("%", above := text.rfind("\n", 0, start - 1) + 1):
+        start = above
+    return start
+
+
+def _as_yaml(pair: re.Match[str]) -> str:
+    high, low = (int(pair[number], 16) for number in (2, 3))
+    return f"{pair[1]}\\U{0x10000 + ((high - 0xD800) << 10) + low - 0xDC00:08X}"
 
 
 def _part(text: str, line: int) -> Iterator[Document | DocumentFault]:
@@ -165,6 +186,7 @@ class _Built:
 
 def _documents(text: str, line: int) -> Iterator[_Built]:
     builder = None
+    odd_breaks = [found.start() for found in _ODD_BREAK.finditer(text)]
     events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     while True:
         try:
@@ -176,7 +198,7 @@ def _documents(text: str, line: int) -> Iterator[_Built]:
         if event is None:
             return
         if isinstance(event, yaml.DocumentStartEvent):
-            builder = _Builder(line)
+            builder = _Builder(line, odd_breaks)
         elif isinstance(event, yaml.DocumentEndEvent) and builder is not None:
             yield builder.built
         elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent) and builder is not None:
@@ -186,8 +208,9 @@ def _documents(text: str, line: int) -> Iterator[_Built]:
 class _Builder:
     """Makes the value of one document from its events."""
 
-    def __init__(self, line: int) -> None:
+    def __init__(self, line: int, odd_breaks: Sequence[int]) -> None:
         self._line = line
+        self._odd_breaks = odd_breaks
         self._anchors: dict[str, _Anchored] = {}
         self._frames: list[_Frame] = []
         self._total = 0
@@ -196,7 +219,8 @@ class _Builder:
     def take(self, event: yaml.Event) -> None:
         """Adds what an event brings. Raises _Unreadable."""
         mark = event.start_mark
-        place = TextPosition(self._line + mark.line + 1, mark.column + 1) if mark else self.built.start
+        odd = bisect_left(self._odd_breaks, mark.index) if mark else 0
+        place = TextPosition(self._line + mark.line - odd + 1, mark.column + 1) if mark else self.built.start
         if isinstance(event, yaml.CollectionEndEvent):
             self._close()
         elif self._key_is_next():
@@ -237,7 +261,7 @@ class _Builder:
     def _take_alias(self, name: str | None, place: TextPosition) -> None:
         anchored = self._anchors.get(name or "")
         if anchored is None:
-            raise _Unreadable(place, f"is not YAML: no anchor is named {name!r}")
+            raise _Unreadable(place, "is not YAML: a value that begins with * names an anchor: put it in quotes")
         if anchored.size == 0:
             raise _Unreadable(place, f"is recursive: *{name} stands within what it names")
         self._count(anchored.size, place)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from wasmcloud_operator.base.jsontypes import JsonObject, as_object
 from wasmcloud_operator.commands.checking.findings import CheckReport, ExitCode, FileFinding
-from wasmcloud_operator.commands.checking.kinds import Item, Misnamed, holds_ours, items, kind_of
+from wasmcloud_operator.commands.checking.kinds import Item, Misnamed, holds_ours, items, kind_of, mentions_ours
 from wasmcloud_operator.commands.checking.rules import application_problems, host_config_problems, template_problems
 from wasmcloud_operator.commands.checking.sources import EmptyFolder, SourceFile, UnreadableFile, sources
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
@@ -15,11 +14,6 @@ from wasmcloud_operator.kube.resources import Resource
 from wasmcloud_operator.manifest.reading import ManifestProblem, Severity
 from wasmcloud_operator_types.yamltext import Document, DocumentFault, read
 
-# In a folder, what cannot be read and mentions none of these is somebody else's.
-_OURS = re.compile(
-    r"^[-\s{]*\"?(kind|apiVersion)\"?:[ \t]*[\"']?(Appli|Apli|wasmcloud|core\.oam|k8s\.wasmcloud)",
-    re.IGNORECASE | re.MULTILINE,
-)
 _CHECKS = {APPLICATION: ("application", application_problems), HOST_CONFIG: ("host-config", host_config_problems)}
 
 
@@ -61,6 +55,8 @@ class _Check:
             case EmptyFolder():
                 what = "holds no .yaml, .yml or .json file"
                 self.findings.append(_of_file(source.name, "warning", "nothing", what))
+            case SourceFile(patch=True):
+                self.passed_over += 1
             case SourceFile():
                 self._text(source)
 
@@ -71,7 +67,7 @@ class _Check:
             if isinstance(document, Document):
                 for item in items(document.value):
                     self._item(source.name, document, item, named=named)
-            elif named or _OURS.search(source.text):
+            elif named or mentions_ours(source.text):
                 self._fault(source.name, document)
             else:
                 self.passed_over += 1

@@ -68,6 +68,8 @@ def _objects(paths: Iterable[str], places: Places) -> list[tuple[Resource, Key, 
         if not isinstance(source, SourceFile):
             what = "holds no file to read" if isinstance(source, EmptyFolder) else source.message
             raise UnusableInput(f"{source.name}: {what}")
+        if source.patch:
+            continue
         for document in read(source.text):
             if isinstance(document, DocumentFault):
                 raise UnusableInput(f"{source.name}:{document.place.line}: {document.message}")

@@ -144,20 +144,19 @@ FORMATS: Mapping[str, Callable[[CheckReport], str]] = {
 def _command(finding: FileFinding) -> str:
     place = f",line={finding.line},col={finding.column}" if finding.line else ""
     title = _escaped(finding.object or finding.rule, ":,")
-    return (
-        f"::{finding.severity} file={_escaped(finding.file, ':,')}{place},title={title}::{_escaped(finding.sentence)}"
-    )
+    file = _escaped(_in_repository(finding.file), ":,")
+    return f"::{finding.severity} file={file}{place},title={title}::{_escaped(finding.sentence)}"
 
 
 def _escaped(text: str, more: str = "") -> str:
     """A value of a workflow command: percent signs and line ends escaped, and what parts its properties."""
     for letter in f"%\r\n{more}":
         text = text.replace(letter, f"%{ord(letter):02X}")
-    return text
+    return printable(text)
 
 
 def _result(finding: FileFinding) -> JsonObject:
-    place: JsonObject = {"artifactLocation": {"uri": quote(PurePath(finding.file).as_posix())}}
+    place: JsonObject = {"artifactLocation": {"uri": quote(_in_repository(finding.file))}}
     if finding.line:
         place["region"] = {"startLine": finding.line, "startColumn": finding.column}
     return {
@@ -166,6 +165,11 @@ def _result(finding: FileFinding) -> JsonObject:
         "message": {"text": finding.sentence},
         "locations": [{"physicalLocation": place}],
     }
+
+
+def _in_repository(file: str) -> str:
+    """The file's path as a repository has it: without the `./` that somebody typed."""
+    return PurePath(file).as_posix()
 
 
 def _counted(number: int, noun: str) -> str:

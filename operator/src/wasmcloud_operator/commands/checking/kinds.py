@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from wasmcloud_operator.base.jsontypes import Json, JsonObject
+from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object, as_objects
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.resources import Resource
+from wasmcloud_operator.manifest.structure import COMPONENT_TYPES, LINK_TYPE, SCALER_TYPES
 
 _OURS = (APPLICATION, HOST_CONFIG)
 _LISTS = ("List", *(f"{resource.kind}List" for resource in _OURS))
@@ -48,6 +50,16 @@ _OF_KUBEVELA = frozenset(
     ]
 )
 
+# What a text that cannot be read has in its lines.
+_OUR_LINE = re.compile(
+    r"^[- \t{]*\"?(kind|apiVersion)\"?:[ \t]*[\"']?(Appli|Apli|wasmcloud|core\.oam|k8s\.wasmcloud)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_KIND_LINE, _TYPE_LINE = (
+    re.compile(rf"^[- \t{{]*\"?{name}\"?:[ \t]*[\"']?(\w+)", re.MULTILINE) for name in ("kind", "type")
+)
+_OUR_TYPES = frozenset((*COMPONENT_TYPES, *SCALER_TYPES, LINK_TYPE))
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -77,6 +89,36 @@ def items(value: Json, path: str = "") -> Iterator[Item]:
 def holds_ours(value: Json) -> bool:
     """Whether a value is a list with an object of ours in it."""
     return isinstance(value, list) and any(isinstance(item, dict) and kind_of(item) is not None for item in value)
+
+
+def mentions_ours(text: str) -> bool:
+    """Whether a text that cannot be read seems to hold one of ours, and not only KubeVela's, which has its group."""
+    return any(_seems_ours(part) for part in text.split("\n---"))
+
+
+def _seems_ours(part: str) -> bool:
+    kinds, types = set(_KIND_LINE.findall(part)), set(_TYPE_LINE.findall(part))
+    if not _OUR_LINE.search(part) or any(map(_is_kubevelas, kinds)):
+        return False
+    return APPLICATION.kind not in kinds or not types or bool(types & _OUR_TYPES)
+
+
+def _is_kubevelas(kind: str) -> bool:
+    return kind in _OF_KUBEVELA or kind.endswith("Trait")
+
+
+def foreign_type(application: JsonObject) -> str | None:
+    """Returns the type of the first component where nothing of the spec is of wadm's types, as in KubeVela's."""
+    components = list(as_objects(as_object(application.get("spec")).get("components")))
+    types = [component.get("type") for component in components]
+    traits = {str(trait.get("type")) for component in components for trait in as_objects(component.get("traits"))}
+    if traits & _OUR_TYPES or not all(isinstance(kind, str) and not _like_ours(kind) for kind in types):
+        return None
+    return next(iter(types), None)
+
+
+def _like_ours(kind: str) -> bool:
+    return bool(difflib.get_close_matches(kind.lower(), COMPONENT_TYPES, n=1))
 
 
 def kind_of(value: JsonObject) -> Resource | Misnamed | None:
@@ -114,7 +156,7 @@ def _in_our_group(value: JsonObject, resource: Resource) -> Misnamed | None:
     if kind == resource.kind:
         written = _shown(value.get("apiVersion"))
         return Misnamed("apiVersion", f"{written} is no version that is served: write {resource.api_version}")
-    if resource is APPLICATION and isinstance(kind, str) and (kind in _OF_KUBEVELA or kind.endswith("Trait")):
+    if resource is APPLICATION and isinstance(kind, str) and _is_kubevelas(kind):
         return None
     if kind is None:
         return Misnamed("kind", f"is required: write {resource.kind}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from wasmcloud_operator.base.jsontypes import Json
+from wasmcloud_operator.base.jsontypes import Json, JsonObject
 from wasmcloud_operator_types.conformance import Steps
 
 # `jsDomain` is not similar enough, `registryCredentialSecretName` is: a wrong guess costs more than none.
@@ -28,6 +28,15 @@ def meant(steps: Steps, schema: Mapping[str, Json]) -> Steps | None:
         return outermost_fields[0]
     similar = get_close_matches(str(name), _within(schema, outer), n=1, cutoff=_SIMILAR)
     return (*outer, similar[0]) if similar else None
+
+
+def only_wraps(steps: Steps, item: JsonObject, schema: Mapping[str, Json]) -> bool:
+    """Whether a field that the schema does not know is a `spec` of fields that the object around it has itself."""
+    *outer, name = steps
+    value: Json = item
+    for step in steps:
+        value = value[step]
+    return name == "spec" and isinstance(value, dict) and bool(value.keys() & _within(schema, outer).keys())
 
 
 def _fields(schema: Mapping[str, Json], steps: Steps) -> Iterator[Steps]:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from wasmcloud_operator.application.manifest import passed_metadata, without_nulls
 from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object
-from wasmcloud_operator.commands.checking.meant_fields import meant
+from wasmcloud_operator.commands.checking.kinds import foreign_type
+from wasmcloud_operator.commands.checking.meant_fields import meant, only_wraps
 from wasmcloud_operator.commands.checking.paths import without_paths
 from wasmcloud_operator.expose.annotations import read_options
 from wasmcloud_operator.hostpool.inputs import Facts, HubTls, uses_cluster_seed
@@ -77,7 +78,11 @@ _REFUSED = "is no field: `kubectl apply` refuses it"
 
 
 def application_problems(document: JsonObject) -> list[ManifestProblem]:
-    """Returns the problems of an Application as its author writes it."""
+    """Returns the problems of an Application as its author writes it; of one that is KubeVela's, that it is one."""
+    if (foreign := foreign_type(document)) is not None:
+        what = f"{foreign!r} is not a type of component: use component or capability"
+        of_kubevela = f"{what}; an Application of KubeVela's is nothing that wadm can run"
+        return [ManifestProblem("error", "spec.components[0].type", of_kubevela)]
     manifest = as_kubernetes_reads(document)
     problems = []
     if manifest.pop("status", None) is not None:
@@ -242,8 +247,11 @@ def _refused_by_kubernetes(item: JsonObject, kind: Kind, severity: Severity) -> 
     schema = _schema(kind)
     for unknown in unknown_fields(_body(item), schema):
         field = meant(unknown, schema)
-        asked = f"; did you mean {format_path(field)}?" if field is not None else ""
-        yield ManifestProblem(severity, format_path(unknown), _REFUSED + asked)
+        if only_wraps(unknown, item, schema):
+            advice = ": write what is in it one level up"
+        else:
+            advice = f"; did you mean {format_path(field)}?" if field is not None else ""
+        yield ManifestProblem(severity, format_path(unknown), _REFUSED + advice)
     for steps, what in wrong_types(_body(item), schema):
         yield ManifestProblem("error", format_path(steps), what)
 

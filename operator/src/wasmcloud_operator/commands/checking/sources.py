@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
+import errno
+import glob
 import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from wasmcloud_operator.commands.checking.kustomize import Patches, decoded
 
 STDIN = "-"
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -23,6 +26,9 @@ class SourceFile:
     text: str
     named: bool
     """False for a file that was found in a folder."""
+
+    patch: bool
+    """Whether a kustomization names it as a patch: a part of an object, which kustomize puts into a whole one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +46,38 @@ class EmptyFolder:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a file is to be read from."""
+
+    path: str
+    named: bool
+
+
 def sources(paths: Iterable[str]) -> Iterator[SourceFile | UnreadableFile | EmptyFolder]:
     """Yields what is at the paths, folders with all folders in them, each file once."""
-    for path in dict.fromkeys(paths):
-        if path == STDIN:
-            yield _read("<stdin>", named=True)
-        elif Path(path).is_dir():
-            yield from _folder(path)
-        else:
-            yield _read(path, named=True)
+    patches = Patches()
+    read: set[str] = set()
+    for found in _found(paths):
+        if not isinstance(found, _Place):
+            yield found
+        elif (place := found.path if found.path == STDIN else str(Path(found.path).absolute())) not in read:
+            read.add(place)
+            yield _read(found, patches)
 
 
-def _folder(path: str) -> Iterator[SourceFile | UnreadableFile | EmptyFolder]:
+def _found(paths: Iterable[str]) -> Iterator[_Place | UnreadableFile | EmptyFolder]:
+    """What is no file may be a pattern, which kubectl expands where the shell has not."""
+    for path in paths:
+        there = path == STDIN or os.path.lexists(path)
+        for match in [path] if there else sorted(glob.glob(path)) or [path]:  # noqa: PTH207 - Path takes no absolute one
+            if _is_folder(match):
+                yield from _folder(match)
+            else:
+                yield _Place(match, named=True)
+
+
+def _folder(path: str) -> Iterator[_Place | UnreadableFile | EmptyFolder]:
     """Links to folders are not followed, as with kubectl: they may lead back. Hidden folders are no manifests."""
     faults: list[OSError] = []
     found = False
@@ -61,11 +87,19 @@ def _folder(path: str) -> Iterator[SourceFile | UnreadableFile | EmptyFolder]:
             file = Path(folder, name)
             if file.suffix.lower() in SUFFIXES and not name.startswith(".") and _is_file(file):
                 found = True
-                yield _read(str(file), named=False)
+                yield _Place(str(file), named=False)
     for fault in faults:
-        yield UnreadableFile(str(fault.filename), f"cannot be read: {fault.strerror}")
+        yield UnreadableFile(_shown(str(fault.filename)), f"cannot be read: {fault.strerror}")
     if not found and not faults:
-        yield EmptyFolder(path)
+        yield EmptyFolder(_shown(path))
+
+
+def _is_folder(path: str) -> bool:
+    """What cannot be examined is reported by reading it: somebody's whole manifest is too long for a name."""
+    try:
+        return path not in ("", STDIN) and Path(path).is_dir()
+    except OSError:
+        return False
 
 
 def _is_file(path: Path) -> bool:
@@ -76,12 +110,13 @@ def _is_file(path: Path) -> bool:
         return True
 
 
-def _read(name: str, *, named: bool) -> SourceFile | UnreadableFile:
+def _read(place: _Place, patches: Patches) -> SourceFile | UnreadableFile:
+    name = "<stdin>" if place.path == STDIN else _shown(place.path)
     try:
-        content = _content(name)
+        content = _content(place.path)
         if len(content) > MOST_BYTES:
             return UnreadableFile(name, f"has more than {MOST_BYTES:,} bytes")
-        return SourceFile(name, _decoded(content), named)
+        return SourceFile(name, decoded(content), place.named, _is_patch(place.path, patches))
     except UnicodeDecodeError as error:
         return UnreadableFile(name, f"is not text in UTF-8 (byte {error.start + 1}): is it a binary file?")
     except (OSError, ValueError) as error:
@@ -89,14 +124,19 @@ def _read(name: str, *, named: bool) -> SourceFile | UnreadableFile:
         return UnreadableFile(name, f"cannot be read: {reason or error}")
 
 
-def _decoded(content: bytes) -> str:
-    """Returns the text as kubectl reads it: UTF-8, or UTF-16 with its mark, which Windows' shell writes."""
-    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return content.decode("utf-16" if utf16 else "utf-8-sig")
+def _is_patch(path: str, patches: Patches) -> bool:
+    return path != STDIN and patches.hold(Path(path))
 
 
-def _content(name: str) -> bytes:
-    if name == "<stdin>":
-        return sys.stdin.buffer.read(MOST_BYTES + 1)
-    with Path(name).open("rb") as file:
-        return file.read(MOST_BYTES + 1)
+def _content(path: str) -> bytes:
+    if path != STDIN:
+        with Path(path).open("rb") as file:
+            return file.read(MOST_BYTES + 1)
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed")
+    return sys.stdin.buffer.read(MOST_BYTES + 1)
+
+
+def _shown(path: str) -> str:
+    """Returns the path as text: bytes of a name that are none have no form in JSON or in a URI."""
+    return os.fsencode(path).decode(errors="backslashreplace")
