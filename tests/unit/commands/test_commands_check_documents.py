@@ -144,7 +144,7 @@ def test_many_lines_of_one_kind_cost_no_more_than_their_number(tmp_path, line):
     assert check_paths([str(tmp_path)]).passed_over == 1
 
 
-def test_what_ends_a_line_for_yaml_alone_is_no_line_of_the_file(check):
+def test_a_break_that_only_yaml_knows_begins_no_line_of_the_file(check):
     text = GOOD.replace('version: "1"', 'a: "x\u2028y", b: "x\x85y", c: "x\u2029y"').replace("x:1", "")
     _, _, [line] = check(f"{text}---\n{GOOD.replace('hello', 'other')}")
     assert line.startswith(":10:20: warning")

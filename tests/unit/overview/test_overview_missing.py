@@ -207,7 +207,7 @@ HOSTILE = "a\x1b[2Jb\u202ec\x9b31m\nREADY  all is fine\r"
     ],
     ids=lambda command: command[0],
 )
-async def test_what_others_have_written_is_text_in_every_command(
+async def test_words_of_others_are_text_in_every_command(
     api: ScriptedApi, kubeconfig: Path, command: tuple[str, ...]
 ) -> None:
     others = {"argocd.argoproj.io/tracking-id": HOSTILE, "note": HOSTILE}
@@ -236,7 +236,7 @@ async def test_versions_of_another_form_are_none(api: ScriptedApi, kubeconfig: P
     assert await answer(kubeconfig, "history", "app/shop", "-n", "team-a") == expected
 
 
-async def test_what_a_report_lacks_is_a_line_each(api: ScriptedApi, kubeconfig: Path, tmp_path: Path) -> None:
+async def test_each_thing_that_a_report_lacks_is_a_line(api: ScriptedApi, kubeconfig: Path, tmp_path: Path) -> None:
     api.fail(Answer("list", 403, {**FORBIDDEN.body, "message": "one\ntwo\u2028three"}))
     status, out, _ = await answer(kubeconfig, "report", "-n", "team-a", "-o", str(tmp_path / "x.zip"))
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:

@@ -20,7 +20,7 @@ async def test_a_port_that_is_in_use_ends_the_command_with_that_error_alone() ->
 HOSTILE = "a\x1b[2Jb\u202ec\x9b31m\nREADY\r"
 
 
-async def test_what_others_have_written_is_text_on_one_line() -> None:
+async def test_words_of_others_are_text_on_one_line() -> None:
     live = LiveRows()
     row = {"id": HOSTILE, "labels": {HOSTILE: HOSTILE}, "links": [{"to": (HOSTILE, 1, None, True)}]}
     await live.publish({HOSTILE: row})

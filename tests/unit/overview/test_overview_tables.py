@@ -32,7 +32,7 @@ def test_a_cause_is_one_printable_line_and_its_command_another():
 
 
 @pytest.mark.parametrize("err", [False, True])
-def test_what_is_said_is_a_printable_line_for_each_text(err: bool, capsys: pytest.CaptureFixture[str]):
+def test_each_text_that_is_said_is_a_printable_line(err: bool, capsys: pytest.CaptureFixture[str]):
     say(HOSTILE, str(Finding(next(iter(Health)), HOSTILE)), err=err)
     shown = capsys.readouterr()
     assert [line.isprintable() for line in (shown.err if err else shown.out).splitlines()] == [True, True]
