@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict
 
-from wasmcloud_operator.kube.service_account import own_namespace
+from wasmcloud_operator.kube.service_account import pod_namespace
 from wasmcloud_operator.names import NAMESPACE_NAME, OBJECT_NAME, IpFamily
 
 _PREFIX = "WASMCLOUD_OPERATOR_"
@@ -22,7 +22,7 @@ _SERVICE_LINK = re.compile(r"_(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)\w
 
 
 def _own_namespace() -> str:
-    return own_namespace() or "default"
+    return pod_namespace() or "default"
 
 
 class Settings(BaseSettings):

@@ -24,7 +24,7 @@ from wasmcloud_operator.base.clock import SYSTEM_CLOCK, Clock
 from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_objects
 from wasmcloud_operator.kube.errors import KubeError, NoCredentials
 from wasmcloud_operator.kube.exec_credential import ExecPlugin, PluginSpec
-from wasmcloud_operator.kube.service_account import own_namespace
+from wasmcloud_operator.kube.service_account import pod_namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def default_namespace(credentials: Credentials) -> str:
 
     Raises NoCredentials.
     """
-    return _in_context(credentials, "namespace") or ("" if credentials.source() else own_namespace()) or "default"
+    return _in_context(credentials, "namespace") or ("" if credentials.source() else pod_namespace()) or "default"
 
 
 def _in_context(credentials: Credentials, entry: str) -> str:

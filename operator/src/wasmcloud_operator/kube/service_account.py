@@ -7,7 +7,7 @@ from pathlib import Path
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-def own_namespace() -> str:
+def pod_namespace() -> str:
     """Returns the namespace of the pod that this runs in; empty elsewhere."""
     try:
         return NAMESPACE_FILE.read_text(encoding="utf-8").strip()

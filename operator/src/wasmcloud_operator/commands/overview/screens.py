@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from wasmcloud_operator.kube.errors import Forbidden, KubeError, NotFound
 from wasmcloud_operator.kube.objects import CustomResource
 from wasmcloud_operator.kube.resources import NAMESPACE, SERVICE, Key, Resource
 from wasmcloud_operator.kube.transport import ConnectionOptions, Transport
+from wasmcloud_operator.names import NAMESPACE_NAME
 
 
 class NotThere(Exception):
@@ -38,7 +38,6 @@ Screen = Callable[[Reader], Awaitable[int]]
 _USER_AGENT = "kubectl-wasmcloud"
 _REDRAW_SECONDS = 2.0
 _SHOWN = 10
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def show(screen: Screen, kubeconfig: Path | None, context: str | None, *, named: str = "") -> int:
@@ -88,7 +87,7 @@ def show_within(
 
 
 async def _assert_exists(client: Reader, namespace: str) -> None:
-    if not _NAMESPACE.fullmatch(namespace):  # of which a path may make another one
+    if not NAMESPACE_NAME.fullmatch(namespace):  # of which a path may make another one
         raise NotThere(f"there is no namespace {namespace}")
     with contextlib.suppress(Forbidden):
         if await client.find(NAMESPACE, Key("", namespace)) is None:
