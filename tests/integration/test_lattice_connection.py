@@ -29,6 +29,7 @@ from wasmcloud_operator.lattice.errors import (
     PayloadTooLarge,
     WadmUnavailable,
 )
+from wasmcloud_operator.lattice.pace import LoopShare
 from wasmcloud_operator.lattice.spec import ConnectionSpec
 from wasmcloud_operator.lattice.testing import flushed
 from wasmcloud_operator.lattice.wadm import WadmWriter
@@ -302,7 +303,8 @@ async def test_cancelled_while_connecting_ends_at_once() -> None:
     async with listener:
         port = listener.sockets[0].getsockname()[1]
         patient = Timing(connect_timeout=3600.0)
-        connection = Connection(ConnectionSpec((f"nats://127.0.0.1:{port}",)), clock=SystemClock(), timing=patient)
+        clock, spec = SystemClock(), ConnectionSpec((f"nats://127.0.0.1:{port}",))
+        connection = Connection(spec, clock=clock, share_of_all=LoopShare.of_all(clock), timing=patient)
         task = asyncio.create_task(connection.run())
         await asyncio.sleep(0)
         with pytest.raises(LatticeUnavailable, match="not connected"):
