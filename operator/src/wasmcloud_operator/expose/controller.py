@@ -187,6 +187,8 @@ class _Wiring:
         if not self.pools.has(lattice):
             return
         match news:
+            case ManifestPublished(name=name) | ManifestUnpublished(name=name) if not self._may_have(lattice, name):
+                return
             case ManifestPublished(name=name):
                 self.reader.published(AppKey(lattice, name), news)
                 self._read(lattice, (name,))
@@ -202,6 +204,9 @@ class _Wiring:
                     self._on_listed(lattice)
             case InventoryChange():
                 self._on_hosts(lattice, news)
+
+    def _may_have(self, lattice: Lattice, application: str) -> bool:
+        return self.queries.book(lattice).may_have(application)
 
     def _on_hosts(self, lattice: Lattice, change: InventoryChange) -> None:
         book = self.queries.book(lattice)

@@ -11,6 +11,10 @@ from wasmcloud_operator.expose.plan import Plan, PlannedService, Record
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.host_types import Host
 from wasmcloud_operator.lattice.lattice import Lattice
+from wasmcloud_operator.lattice.wadm_types import LISTED_LIMIT
+
+# Whoever may publish in a lattice makes up names; of what wadm does not list as deployed none need be kept.
+_ABSENT_LIMIT = 2 * LISTED_LIMIT
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -64,6 +68,8 @@ class LatticeBook:
             for endpoint in provider.endpoints:
                 _discard(self.by_port, endpoint.port, provider_id)
         if record is None:
+            if len(self.absent) >= _ABSENT_LIMIT:
+                self.absent &= self.lattice.ledger.deployed_versions.keys()
             self.absent.add(application)
             return
         self.absent.discard(application)
@@ -99,6 +105,10 @@ class LatticeBook:
     def read(self) -> Collection[str]:
         """The applications of which it was read whether they are deployed: wadm's list shows nothing new of them."""
         return self.records.keys() | self.absent
+
+    def may_have(self, application: str) -> bool:
+        """Whether one of that name was read, or is one of those of which wadm was heard; any other may be made up."""
+        return application in self.records or self.lattice.ledger.entry(application) is not None
 
     def knows(self, application: str) -> bool:
         """Whether it is known if the application is deployed, and as what."""
