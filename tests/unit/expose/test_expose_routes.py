@@ -44,6 +44,7 @@ class Followed:
 
     namespaces: frozenset[str] = frozenset()
     can_be_listed: bool = True
+    gone: bool = False
 
     def follow(self, namespaces: tuple[str, ...]) -> None:
         self.namespaces = frozenset(namespaces)
@@ -135,6 +136,8 @@ async def test_a_missing_gateway_api_is_reported_and_looked_up_once_a_minute() -
     discovery.served = True
     await clock.advance(61)
     assert await several.apply(planned(), "team", LATTICE, []) == []
+    several.http_routes.informer.gone = True  # uninstalled
+    assert [problem.reason for problem in await several.apply(planned(), "team", LATTICE, [])] == ["GatewayAPIMissing"]
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,9 @@ def test_from_nothing_to_a_watch():
 @pytest.mark.parametrize("kind", [Expired, ResourceVersionTooLarge, NotFound, BadRequest, Invalid])
 def test_a_version_that_was_rejected_is_not_shown_again(kind):
     broken = after(*WATCHED, Broke(kind(400, "Reason", "words")))
-    assert broken == Failed(None, "400 Reason: words")
-    assert step(broken, Asked()) == Listing("400 Reason: words")
+    gone = kind is NotFound
+    assert broken == Failed(None, "400 Reason: words", gone=gone)
+    assert step(broken, Asked()) == Listing("400 Reason: words", gone)
 
 
 def test_a_stream_that_cannot_be_read_is_listed():

@@ -56,6 +56,24 @@ async def test_an_object_offered_of_a_namespace_that_is_not_followed_is_left_out
     assert foreign.metadata.key not in informer.store
 
 
+async def test_an_optional_kind_that_is_uninstalled_is_no_problem_and_is_followed_once_it_is_back(bench: KubeBench):
+    bench.api.put(WIDGET, widget("a"))
+    informer = bench.informer(optional=True)
+    await bench.clock.until(lambda: informer.synced and not informer.problem)
+    bench.api.fail(*[Answer("any", 404, {"code": 404, "reason": "NotFound"})] * 30)
+    await bench.clock.until(lambda: informer.gone, within=700)
+    bench.api.requests.clear()
+    for _ in range(600):
+        await bench.clock.advance(0.1)
+        assert informer.gone
+        assert not informer.problem
+    assert bench.api.requests
+    assert bench.metrics.registry.get_sample_value("kube_informer_live", {"resource": informer.name}) == 1
+    bench.api._faults.clear()
+    bench.api.put(WIDGET, widget("back"))
+    await bench.clock.until(lambda: bench.equal(informer) and not informer.gone, within=70)
+
+
 async def test_a_reflector_that_is_taken_away_writes_nothing_any_more(bench_of_many: KubeBench):
     """It is awaited before its objects are dropped: else its last event would come after that, for good."""
     bench = bench_of_many

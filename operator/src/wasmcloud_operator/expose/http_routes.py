@@ -108,7 +108,7 @@ class Routes:
                     await self.applier.delete(kind, item, _ours(key.name))
 
     async def _gateway_api(self) -> bool:
-        """Whether HTTPRoute is served; looked up at most once a minute until it is."""
+        """Whether HTTPRoute is served; looked up at most once a minute until it is. It may be uninstalled later."""
         informer = self.http_routes.informer
         async with self._looking:
             # Whoever asks meanwhile waits for the answer: it must not say that there is none.
@@ -121,7 +121,7 @@ class Routes:
                     with contextlib.suppress(TimeoutError):  # one that cannot be listed keeps no Service waiting
                         async with self.clock.timeout(_LIST_SECONDS):
                             await informer.wait_synced()
-        return bool(informer.namespaces)
+        return bool(informer.namespaces) and not informer.gone
 
 
 def _is_among(owned: ByApplication, key: Key, name: str) -> bool:

@@ -48,13 +48,15 @@ class Empty:
 
     problem: str = "not listed yet"
     live: ClassVar[bool] = False
+    gone: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list is under way."""
+    """A list is under way; `gone` until it succeeds, where the server has not served the kind."""
 
     problem: str = "not listed yet"
+    gone: bool = False
     live: ClassVar[bool] = False
 
 
@@ -78,11 +80,15 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request or stream failed; `place` None: a list is due. `refused`: the permission is missing."""
+    """A request or stream failed; `place` None: a list is due.
+
+    `refused`: the permission is missing. `gone`: the server does not serve the kind, or does no more.
+    """
 
     place: Position | None
     problem: str
     refused: bool = False
+    gone: bool = False
     live: ClassVar[bool] = False
 
 
@@ -146,9 +152,10 @@ def step(state: State, happened: Happened) -> State:
         case Watching(place), Came(version):  # first, since there are most of these
             after = Watching(Position(version or place.version))
         case _, Broke(error):
-            after = Failed(_place_after(state, error), _words(error), isinstance(error, Forbidden))
-        case ((Empty(problem) | Failed(None, problem)), Asked()):
-            after = Listing(problem)
+            refused, gone = isinstance(error, Forbidden), isinstance(error, NotFound)
+            after = Failed(_place_after(state, error), _words(error), refused, gone)
+        case ((Empty(problem, gone=gone) | Failed(None, problem, gone=gone)), Asked()):
+            after = Listing(problem, gone)
         case Failed(Position() as place, problem), Asked():
             after = Opening(place, problem=problem)
         case Opening(), Asked():

@@ -11,7 +11,7 @@ import structlog
 from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import Codec
-from wasmcloud_operator.kube.following import Failed, Opening, State
+from wasmcloud_operator.kube.following import Failed, Listing, Opening, State
 from wasmcloud_operator.kube.metrics import Metrics
 from wasmcloud_operator.kube.namespaces import ALL_NAMESPACES, Scope
 from wasmcloud_operator.kube.objects import HasMetadata
@@ -52,8 +52,11 @@ class Informer(Generic[T]):
         idle: float = IDLE_SECONDS,
         widen: int | None = None,
         keep_unreadable: bool = False,
+        optional: bool = False,
     ) -> None:
+        """`optional`: that the server has ceased to serve the kind is no problem; it is followed again once it does."""
         self.name = name
+        self._optional = optional
         self._widen = widen
         self.idle = idle
         self.store: Store[T] = Store(indexers, keep_unreadable=keep_unreadable)
@@ -95,6 +98,7 @@ class Informer(Generic[T]):
         name: str = "",
         widen: int | None = None,
         keep_unreadable: bool = False,
+        optional: bool = False,
     ) -> Informer[T]:
         """An informer of a kind on the API server; `name` distinguishes it from others of the same kind."""
 
@@ -121,6 +125,7 @@ class Informer(Generic[T]):
             idle=idle,
             widen=widen,
             keep_unreadable=keep_unreadable,
+            optional=optional,
         )
 
     def __repr__(self) -> str:
@@ -183,10 +188,17 @@ class Informer(Generic[T]):
         """Why the cache does not follow the server now; empty if it does."""
         for namespace in sorted(self._namespaces):
             reflector = self._reflectors.get(namespace)
+            if self._optional and reflector is not None and _is_gone(reflector.state):
+                continue
             if reflector is None or not reflector.state.live:
                 where = f" in {namespace}" if namespace else ""
                 return f"{self.name}{where}: {reflector.state.problem if reflector else 'not started'}"
         return ""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the server has answered that it does not serve the kind."""
+        return any(_is_gone(reflector.state) for reflector in self._reflectors.values())
 
     async def wait_synced(self) -> None:
         """Return once `synced`; wait for ever if a kind cannot be listed (readiness names it)."""
@@ -268,6 +280,10 @@ class Informer(Generic[T]):
                 except Exception:
                     self._metrics.handler_errors.labels(self.name).inc()
                     log.exception("event handler failed", resource=self.name, object=str(change.key))
+
+
+def _is_gone(state: State) -> bool:
+    return isinstance(state, (Failed, Listing)) and state.gone
 
 
 def _is_lost(state: State) -> bool:

@@ -103,7 +103,8 @@ class Informers:
     ) -> Informer[T]:
         """Returns the informer of a kind for a purpose: made for the first who asks, and the same for all others.
 
-        `namespaces` None: all of the scope. A namespace in which an `optional` one must not list is not left out.
+        `namespaces` None: all of the scope. A namespace in which an `optional` one must not list is not left out, and
+        that its kind is served no more is no problem.
         Raises ContradictoryRequests.
         """
         name = f"{resource} ({purpose})" if purpose else str(resource)
@@ -137,6 +138,7 @@ class Informers:
             name=name,
             widen=widen if self.scope.wanted == (ALL_NAMESPACES,) else None,
             keep_unreadable=keep_unreadable,
+            optional=optional,
         )
         self._requests[name], self.by_name[name] = request, made
         if not optional:
