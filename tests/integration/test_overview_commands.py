@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support.operators.in_process import RunningOperator
 from support.sites.services import ServiceSite, http_components
@@ -123,6 +124,19 @@ async def test_a_user_without_rights_reads_what_is_missing_and_no_verdict_of_fin
     status, text = await run(crds.kubeconfig_for(crds.user("dave")), "status", "-n", namespace)
     assert status == 1
     assert "cannot be shown: pods: you have no right to list them" in text
+
+
+@pytest.mark.parametrize(
+    ("groups", "may"), [(["nobody"], False), (["nobody", "system:masters"], True), (["system:masters", "nobody"], True)]
+)
+async def test_a_user_that_acts_for_another_has_the_rights_of_that_one_and_its_groups(
+    crds: ControlPlane, namespace: str, tmp_path: Path, groups: list[str], may: bool
+) -> None:
+    config = yaml.safe_load(crds.kubeconfig_for(crds.user("admin")).read_text())
+    config["users"][0]["user"] |= {"as": "nobody", "as-groups": groups}
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    status, text = await run(tmp_path / "config", "status", "-n", namespace)
+    assert (status, "you have no right to list them" in text) == ((0, False) if may else (1, True))
 
 
 async def test_a_cluster_out_of_reach_is_one_line_and_exit_status_two(tmp_path: Path) -> None:
