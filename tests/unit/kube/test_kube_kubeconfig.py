@@ -245,6 +245,16 @@ class TestPlugins:
         }
         assert info["spec"] == ({"cluster": expected, "interactive": False} if asked else {"interactive": False})
 
+    @pytest.mark.parametrize(
+        ("hint", "advice"), [("brew install\n  plugin", "; brew install plugin"), ("", ""), (None, "")]
+    )
+    async def test_a_plugin_that_is_not_installed_is_named_with_its_hint(self, tmp_path: Path, hint, advice: str):
+        user = {"c": {"exec": {"apiVersion": EXEC, "command": "no-such-plugin", "installHint": hint}}}
+        config = written(tmp_path / "config", current="c", cluster=cluster("c"), user=user, context=context("c"))
+        with pytest.raises(NoCredentials) as refused:
+            await load(CredentialLoader(Credentials(config)))
+        assert str(refused.value).endswith(f"no-such-plugin cannot be run: No such file or directory{advice}")
+
     async def test_a_plugin_may_go_from_tokens_to_certificates_and_back(self, output, clock, loader):
         certificate = {"clientCertificateData": "cert", "clientKeyData": "key"}
         for status in ({"token": "one"}, certificate, {"token": "two"}):

@@ -41,6 +41,7 @@ class PluginSpec(msgspec.Struct, frozen=True, rename="camel"):
     api_version: str
     args: list[str] | None = None
     env: list[_EnvVar] | None = None
+    install_hint: str | None = None
     provide_cluster_info: bool = False
     cluster: JsonObject | None = None
     """What the plugin is told of the cluster, where it asks for that; no field of the kubeconfig's."""
@@ -160,12 +161,14 @@ async def run(spec: PluginSpec, folder: Path) -> bytes:
             _Run, command, *(spec.args or ()), env=env, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:
-        raise NoCredentials(f"the credential plugin {spec.command} cannot be run: {error.strerror}") from error
+        advice = "; ".join(filter(None, (error.strerror, " ".join((spec.install_hint or "").split()))))
+        raise NoCredentials(f"the credential plugin {spec.command} cannot be run: {advice}") from error
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
             await process.ended.wait()
     except TimeoutError as error:
-        raise Unreachable(f"credential plugin {spec.command} returned nothing for {_DEADLINE_SECONDS:.0f} s") from error
+        what = f"credential plugin {spec.command} returned nothing for {_DEADLINE_SECONDS:.0f} s"
+        raise Unreachable(f"{what}; where it waits for somebody to log in, run kubectl once") from error
     finally:
         await process.close()
     if process.too_long:
