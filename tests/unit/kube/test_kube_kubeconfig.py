@@ -168,6 +168,16 @@ async def test_every_request_acts_for_the_one_who_is_named_also_after_that_chang
             await eventually(changed)
 
 
+async def test_a_context_without_a_user_is_nobodys_and_one_whose_user_is_missing_is_named(tmp_path: Path):
+    contexts = {"c": {"cluster": "c"}, "gone": {"cluster": "c", "user": "gone"}}
+    for users in ({}, {"other": {"token": "t"}}):
+        config = written(tmp_path / "config", current="c", cluster=cluster("c"), user=users, context=contexts)
+        configuration = await load(CredentialLoader(Credentials(config)))
+        assert (configuration.host, configuration.api_key) == ("https://c.invalid", {})
+        with pytest.raises(NoCredentials, match="has no user gone, which the context names"):
+            await load(CredentialLoader(Credentials(config, "gone")))
+
+
 @pytest.mark.parametrize(("named", "host"), [("other", "https://other.invalid"), ("", "https://c.invalid")])
 async def test_a_context_that_is_named_counts_and_an_empty_one_is_none(tmp_path: Path, named: str, host: str):
     clusters, contexts = cluster("c") | cluster("other"), context("c") | context("other")

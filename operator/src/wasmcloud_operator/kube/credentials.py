@@ -179,9 +179,10 @@ class CredentialLoader:
             config_base_path=None,
         )
         user = loader._user  # noqa: SLF001 - the library offers no other way to its own choice of user
-        if user is not None:
-            _understand(user)
-        self.headers = _impersonation(user.value) if user is not None else ()
+        if user is None:
+            user = loader._user = _nobody(loader, source)  # noqa: SLF001 - likewise
+        _understand(user)
+        self.headers = _impersonation(user.value)
 
         async def run_plugin() -> bool:
             spec = msgspec.convert(user["exec"].value, PluginSpec)
@@ -245,6 +246,16 @@ def _merged(source: str) -> Any:
     if current := next(filter(None, (config.get("current-context") for config in merger.config_files.values())), None):
         merger.config.value["current-context"] = current
     return merger.config
+
+
+def _nobody(loader: Any, source: str) -> Any:
+    """Returns the user of a context that names none, which the library does not take where the server has TLS.
+
+    Raises NoCredentials for a context whose user is not there.
+    """
+    if named := loader._current_context["context"].safe_get("user"):  # noqa: SLF001 - as its user
+        raise NoCredentials(f"the kubeconfig {source} has no user {named}, which the context names")
+    return LIBRARY.kube_config.ConfigNode("user", {}, loader._cluster.path)  # noqa: SLF001 - likewise
 
 
 def _understand(user: Any) -> None:
