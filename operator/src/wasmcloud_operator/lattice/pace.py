@@ -10,7 +10,8 @@ from typing import Any
 from wasmcloud_operator.base.clock import Clock
 
 _SHARE, _BURST = 0.2, 1.0
-_SHARE_OF_ALL, _BURST_OF_ALL = 0.4, 2.0
+# Half as much again goes into what is not counted: system calls, buffers, TLS, connecting anew.
+_SHARE_OF_ALL, _BURST_OF_ALL = 0.3, 2.0
 _SLICE = 0.02  # seconds of work that a connection pays for at once
 _SHORTEST_PAUSE = 0.1
 _STEP_LIMIT = 0.5  # what one step counts at most: a process that was frozen meanwhile has not worked all that time
