@@ -22,6 +22,7 @@ from wasmcloud_operator.kube.testing import Answer, ScriptedApi, ScriptedApiServ
 
 PROGRAM = Path(sys.executable).with_name("kubectl-wasmcloud")
 FORBIDDEN = Answer("read", 403, {"kind": "Status", "reason": "Forbidden", "message": "no", "code": 403})
+REFUSED = {"kind": "Status", "reason": "Invalid", "message": "no such", "code": 422}
 SERVED = [{"namespace": "team-a", "name": "shop", "readyEndpoints": 0}]
 
 
@@ -256,3 +257,24 @@ async def test_a_report_reads_of_all_crds_only_those_of_both_kinds(
     assert [crd["metadata"]["name"] for crd in crds] == [str(HOST_CONFIG)]
     asked = [request.path for request in api.requests if "customresourcedefinitions" in request.path]
     assert asked == [CUSTOM_RESOURCE_DEFINITION.path(Key("", str(kind))) for kind in (HOST_CONFIG, APPLICATION)]
+
+
+@pytest.mark.parametrize(
+    ("command", "fault", "expected"),
+    [
+        (
+            ("diff", "-"),
+            Answer("write", 422, REFUSED),
+            "cannot compare: Application team-a/shop: 422 Invalid: no such\n",
+        ),
+        (("rollback", "app/shop"), FORBIDDEN, "no rollback: 403 Forbidden: no\n"),
+    ],
+    ids=["diff", "rollback"],
+)
+async def test_a_refusal_of_the_api_server_is_no_cluster_that_cannot_be_read(
+    api: ScriptedApi, kubeconfig: Path, command: tuple[str, ...], fault: Answer, expected: str
+) -> None:
+    api.fail(FORBIDDEN, fault)  # the namespace may not be read
+    manifest = {"apiVersion": APPLICATION.api_version, "kind": APPLICATION.kind, "metadata": {"name": "shop"}}
+    given = yaml.safe_dump(manifest)
+    assert await answer(kubeconfig, *command, "-n", "team-a", given=given) == (2, "", expected)

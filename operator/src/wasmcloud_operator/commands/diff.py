@@ -23,7 +23,7 @@ from wasmcloud_operator.hostpool.platform import platform_seen
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import MERGE_PATCH, Reader, Writer
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED
-from wasmcloud_operator.kube.errors import Forbidden
+from wasmcloud_operator.kube.errors import ApiError, Forbidden
 from wasmcloud_operator.kube.objects import LAST_APPLIED
 from wasmcloud_operator.kube.resources import Key, Resource
 from wasmcloud_operator.names import is_paused
@@ -32,7 +32,7 @@ from wasmcloud_operator_types.yamltext import Document, DocumentFault, read
 
 
 class UnusableInput(Exception):
-    """A file that cannot be read, or holds something that would not be taken for what it is meant to be."""
+    """A file that cannot be read, or holds something that is refused, or not taken for what it is meant to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,11 @@ class Places:
 async def changes(client: Writer, paths: Iterable[str], places: Places) -> AsyncIterator[PlannedChange]:
     """Yields the change of each Application and host config. Raises UnusableInput, the errors of `kube.errors`."""
     for resource, key, body in _objects(paths, places):
-        live = await client.find_whole(resource, key)
-        planned = await _planned(client, resource, key, body, live)
+        try:
+            live = await client.find_whole(resource, key)
+            planned = await _planned(client, resource, key, body, live)
+        except ApiError as error:  # it answers, and refuses the object
+            raise UnusableInput(f"{resource.kind} {key}: {error}") from error
         lines = lines_between(live, planned)
         found = await _consequences(client, resource, live, planned)
         yield PlannedChange(f"{resource.kind} {key}", lines, tuple(found))

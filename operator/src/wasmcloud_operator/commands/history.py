@@ -18,6 +18,7 @@ from wasmcloud_operator.commands.printable import say
 from wasmcloud_operator.kinds import APPLICATION
 from wasmcloud_operator.kube.client import JSON_PATCH, Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE
+from wasmcloud_operator.kube.errors import ApiError
 from wasmcloud_operator.kube.resources import Key
 from wasmcloud_operator.lattice.content import VERSION, owner_of
 from wasmcloud_operator.lattice.errors import LatticeError, WadmNotFound
@@ -93,7 +94,7 @@ def rollback_screen(name: str, namespace: str, to: str, nats: NatsOptions, *, dr
             patch = way_back(application, manifest, version)
             key = Key(namespace, name)
             await by_hand(client).patch(APPLICATION, key, patch, JSON_PATCH, CUSTOM_RESOURCE, dry_run=dry_run)
-        except (Refused, LatticeError, UnicodeDecodeError) as error:
+        except (Refused, ApiError, LatticeError, UnicodeDecodeError) as error:
             say(f"no rollback: {error}", err=True)
             return 2
         say(f"Application {namespace}/{name} {'would have' if dry_run else 'has'} the content of version {version}")
