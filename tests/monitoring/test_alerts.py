@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "manifests" / "monitoring" / "alerts.yaml"
 RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
 
-# Which target the operator is: its own metrics have these labels, and are told from those of other controllers by them.
+# Which target the operator is: its own metrics have these labels, which those of other controllers do not.
 TARGET = {"job": "operator", "instance": "one"}
 POOL = {"namespace": "team-a", "name": "edge", "lattice": "x"}
 # Half an hour of the fault, then an hour without it, a sample a minute.

@@ -104,7 +104,7 @@ LIBRARY = _import_slim()
 # Where the library's words for an entry begin to be all that is in it, as its name is no text.
 _NO_NAME = re.compile(r"\{|\[[\['\"]")
 _CA = "certificate-authority-data"
-_TOLD = ("server", "tls-server-name", "insecure-skip-tls-verify", _CA, "proxy-url", "disable-compression")
+_CLUSTER_FIELDS = ("server", "tls-server-name", "insecure-skip-tls-verify", _CA, "proxy-url", "disable-compression")
 # Some hundred clusters; more is no kubeconfig.
 _KUBECONFIG_LIMIT = 512 * 1024
 
@@ -186,8 +186,8 @@ class CredentialLoader:
 
         async def run_plugin() -> bool:
             spec = msgspec.convert(user["exec"].value, PluginSpec)
-            told = _cluster_info(loader._cluster) if spec.provide_cluster_info else None  # noqa: SLF001 - likewise
-            spec = msgspec.structs.replace(spec, cluster=told)
+            cluster = _cluster_info(loader._cluster) if spec.provide_cluster_info else None  # noqa: SLF001 - likewise
+            spec = msgspec.structs.replace(spec, cluster=cluster)
             credential = await self._plugin.credential(spec, _folder(user), rejected=rejected)
             if credential.token:
                 loader.token = f"Bearer {credential.token}"
@@ -295,16 +295,16 @@ def _impersonation(user: Json) -> list[tuple[str, str]]:
 
 
 def _cluster_info(cluster: Any) -> JsonObject:
-    """Returns what a plugin is told of the cluster (`spec.cluster` of an ExecCredential)."""
+    """Returns what a plugin receives about the cluster (`spec.cluster` of an ExecCredential)."""
     given: JsonObject = cluster.value
-    told = {name: given[name] for name in _TOLD if name in given}
-    if _CA not in told and given.get("certificate-authority"):
+    info = {name: given[name] for name in _CLUSTER_FIELDS if name in given}
+    if _CA not in info and given.get("certificate-authority"):
         content = (_folder(cluster) / given["certificate-authority"]).read_bytes()
-        told[_CA] = base64.b64encode(content).decode()
+        info[_CA] = base64.b64encode(content).decode()
     for extension in as_objects(given.get("extensions")):
         if extension.get("name") == "client.authentication.k8s.io/exec":
-            told["config"] = extension.get("extension")
-    return told
+            info["config"] = extension.get("extension")
+    return info
 
 
 def _folder(entry: Any) -> Path:

@@ -44,7 +44,7 @@ class PluginSpec(msgspec.Struct, frozen=True, rename="camel"):
     install_hint: str | None = None
     provide_cluster_info: bool = False
     cluster: JsonObject | None = None
-    """What the plugin is told of the cluster, where it asks for that; no field of the kubeconfig's."""
+    """What the plugin receives about the cluster where it asks for that; not a field of the kubeconfig."""
 
 
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
@@ -153,8 +153,8 @@ class _Run(asyncio.SubprocessProtocol):
 async def run(spec: PluginSpec, folder: Path) -> bytes:
     """Returns the plugin's output. The plugin is killed when it takes too long, or when the caller is cancelled."""
     command = str(folder / spec.command) if os.sep in spec.command else spec.command
-    told = {"interactive": False} if spec.cluster is None else {"cluster": spec.cluster, "interactive": False}
-    info = json.dumps({"apiVersion": spec.api_version, "kind": "ExecCredential", "spec": told}, default=str)
+    request = {"interactive": False} if spec.cluster is None else {"cluster": spec.cluster, "interactive": False}
+    info = json.dumps({"apiVersion": spec.api_version, "kind": "ExecCredential", "spec": request}, default=str)
     env = {**os.environ, **{var.name: var.value for var in spec.env or ()}, "KUBERNETES_EXEC_INFO": info}
     try:
         transport, process = await asyncio.get_running_loop().subprocess_exec(
