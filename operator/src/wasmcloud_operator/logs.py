@@ -10,6 +10,8 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
+from wasmcloud_operator.base.printable import printable
+
 
 def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
     """Send every log line to stderr, the libraries' own (from WARNING up) in the same form."""
@@ -48,8 +50,8 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
 def _as_text(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Escapes in what others have written what a terminal would take for a command or a line of its own."""
     for key, value in line.items():
-        if isinstance(value, str) and not value.isprintable():
-            line[key] = repr(value)[1:-1]
+        if isinstance(value, str):
+            line[key] = printable(value)
     return line
 
 
@@ -57,8 +59,7 @@ def _traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
     """Writes it plain, since the default shows local variables, and with them secrets; as text, and set off."""
     plain = io.StringIO()
     structlog.dev.plain_traceback(plain, exc_info)
-    lines = (line if line.isprintable() else repr(line)[1:-1] for line in plain.getvalue().split("\n"))
-    out.write("\n".join(f"  {line}" for line in lines))
+    out.write("\n".join(f"  {printable(line)}" for line in plain.getvalue().split("\n")))
 
 
 def _with_trace(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

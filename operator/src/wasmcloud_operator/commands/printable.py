@@ -5,13 +5,7 @@ from __future__ import annotations
 import click
 
 from wasmcloud_operator.base.jsontypes import Json
-
-
-def printable(text: str) -> str:
-    """Returns the text on one line, and without what a terminal would take for a command."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+from wasmcloud_operator.base.printable import printable
 
 
 def printable_json(value: Json) -> Json:

@@ -13,9 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wasmcloud_operator.base.jsontypes import JsonObject, as_object, as_objects
+from wasmcloud_operator.base.printable import printable
 from wasmcloud_operator.commands.overview import operator_pods
 from wasmcloud_operator.commands.overview.screens import Screen
-from wasmcloud_operator.commands.printable import printable, say
+from wasmcloud_operator.commands.printable import say
 from wasmcloud_operator.commands.redaction.objects import blackened_object
 from wasmcloud_operator.commands.redaction.texts import blackened
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG

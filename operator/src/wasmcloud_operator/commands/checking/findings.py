@@ -11,7 +11,7 @@ from pathlib import PurePath
 from urllib.parse import quote
 
 from wasmcloud_operator.base.jsontypes import JsonObject
-from wasmcloud_operator.commands.printable import printable
+from wasmcloud_operator.base.printable import printable
 from wasmcloud_operator.manifest.reading import Severity
 
 RULES: Mapping[str, str] = {

@@ -11,12 +11,13 @@ from pathlib import Path
 import click
 import yaml
 
+from wasmcloud_operator.base.printable import printable
 from wasmcloud_operator.base.write_gate import AlwaysOpen
 from wasmcloud_operator.commands.overview import drawing, status, tree, why
 from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, lattice_of, services_of, take
 from wasmcloud_operator.commands.overview.tables import some
-from wasmcloud_operator.commands.printable import printable, say
+from wasmcloud_operator.commands.printable import say
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube import credentials
 from wasmcloud_operator.kube.client import Reader, Writer

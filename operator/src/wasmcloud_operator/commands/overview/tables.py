@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from wasmcloud_operator.commands.printable import printable
+from wasmcloud_operator.base.printable import printable
 
 _MESSAGE_WIDTH = 60
 

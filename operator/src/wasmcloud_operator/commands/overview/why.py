@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wasmcloud_operator.base.jsontypes import Json, JsonObject, as_object, as_objects, count_in
+from wasmcloud_operator.base.printable import printable
 from wasmcloud_operator.commands.overview import pods
 from wasmcloud_operator.commands.overview.snapshot import (
     ListedEndpoint,
@@ -19,7 +20,6 @@ from wasmcloud_operator.commands.overview.snapshot import (
     spec_of,
     status_of,
 )
-from wasmcloud_operator.commands.printable import printable
 from wasmcloud_operator.kinds import HOST_CONFIG
 from wasmcloud_operator.kube.objects import CustomResource, Unstructured
 from wasmcloud_operator.kube.resources import Key

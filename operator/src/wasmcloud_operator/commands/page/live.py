@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 from wasmcloud_operator.base.clock import Clock
 from wasmcloud_operator.base.jsontypes import JsonObject
+from wasmcloud_operator.base.printable import printable
 from wasmcloud_operator.commands.overview.details import with_details
 from wasmcloud_operator.commands.overview.snapshot import Snapshot, services_of
 from wasmcloud_operator.commands.page.rows import Rows, rows
-from wasmcloud_operator.commands.printable import printable, printable_json
+from wasmcloud_operator.commands.printable import printable_json
 from wasmcloud_operator.kinds import APPLICATION, HOST_CONFIG
 from wasmcloud_operator.kube.client import Reader
 from wasmcloud_operator.kube.codec import CUSTOM_RESOURCE, UNSTRUCTURED, Codec
